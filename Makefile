@@ -1,0 +1,103 @@
+# Development of tokenkeeper. It needs Go and make; everything else comes through the Go module proxy, pinned in
+# hack/tools, one module for each tool.
+
+GO ?= go
+
+# Runs a pinned tool: $(call tool,module,binary). Go keeps what it builds in its own cache.
+tool = $(GO) tool -modfile=hack/tools/$(1)/go.mod $(2)
+CONTROLLER_GEN = $(call tool,controller-gen,controller-gen)
+GOLANGCI_LINT = $(call tool,golangci-lint,golangci-lint)
+KUBE_API_LINTER = $(call tool,kube-api-linter,golangci-lint-kube-api-linter)
+
+# Flags of go test, such as TEST_FLAGS="-run TestAccount -v" or TEST_FLAGS=-race, which needs a C compiler.
+TEST_FLAGS ?=
+# Flags of the quickstart, such as QUICKSTART_ARGS=--once.
+QUICKSTART_ARGS ?=
+
+.DEFAULT_GOAL := help
+
+##@ General
+
+.PHONY: help
+help: ## Show this help.
+	@awk 'BEGIN {FS = ":.*##"; printf "Usage: make <target>\n"} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-zA-Z0-9_-]+:.*##/ {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: quickstart
+quickstart: ## Try it out, with an API server, a demo marketplace and sample accounts (QUICKSTART_ARGS=--once ends by itself).
+	@assets=$$($(GO) run ./hack/assets) && \
+	$(GO) build -buildvcs=false -o bin/quickstart ./cmd/quickstart && \
+	KUBEBUILDER_ASSETS=$$assets exec bin/quickstart $(QUICKSTART_ARGS) # exec, so that a signal to make reaches it
+
+##@ Development
+
+# Writes everything that is generated under the folder $(1).
+define generate
+$(CONTROLLER_GEN) object paths=./api/... output:object:dir=$(1)/api/v1alpha1
+$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=$(1)/config/crd/bases
+$(CONTROLLER_GEN) rbac:roleName=tokenkeeper paths=./internal/controller/... output:rbac:dir=$(1)/config/rbac
+endef
+
+.PHONY: generate
+generate: ## Write deepcopy functions, custom resource definitions and the operator's role.
+	$(call generate,.)
+
+.PHONY: fmt
+fmt: ## Format the code and group its imports.
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: lint
+lint: ## Look for mistakes in the Go code (.golangci.yml).
+	$(GOLANGCI_LINT) run ./...
+
+.PHONY: lint-api
+lint-api: ## Hold the API types against the Kubernetes API conventions (.golangci-kal.yml).
+	$(KUBE_API_LINTER) run --config .golangci-kal.yml ./api/...
+
+.PHONY: verify
+verify: ## Check that generated files, go.mod and format are up to date, and lint. Nothing is changed.
+	@$(MAKE) --no-print-directory --keep-going verify-generate verify-tidy verify-fmt lint lint-api
+
+.PHONY: verify-generate
+verify-generate:
+	@fresh=$$(mktemp -d) && trap 'rm -rf "$$fresh"' EXIT INT TERM && \
+	$(MAKE) --no-print-directory --silent generate-into INTO="$$fresh" && \
+	stale=$$(cd "$$fresh" && find . -type f | sort | while read -r file; do \
+		cmp -s "$$file" "$(CURDIR)/$$file" || echo "$$file"; done; \
+		cd "$(CURDIR)" && for file in config/crd/bases/*; do test -e "$$fresh/$$file" || echo "./$$file"; done) && \
+	if test -n "$$stale"; then \
+		echo 'These generated files are not up to date; run "make generate":' >&2; \
+		echo "$$stale" | sed 's,^\./,  ,' >&2; exit 1; \
+	fi
+
+.PHONY: generate-into
+generate-into:
+	$(call generate,$(INTO))
+
+.PHONY: verify-tidy
+verify-tidy:
+	@$(GO) mod tidy -diff || { echo 'go.mod or go.sum is not up to date; run "go mod tidy".' >&2; exit 1; }
+
+.PHONY: verify-fmt
+verify-fmt:
+	@unformatted=$$($$($(GO) env GOROOT)/bin/gofmt -l api cmd hack internal test) && if test -n "$$unformatted"; then \
+		echo 'These files are not formatted; run "make fmt":' >&2; \
+		echo "$$unformatted" | sed 's,^,  ,' >&2; exit 1; \
+	fi
+
+##@ Test
+
+.PHONY: test
+test: ## Run every test. The first run may have to build etcd and kube-apiserver, which takes minutes.
+	@assets=$$($(GO) run ./hack/assets) && KUBEBUILDER_ASSETS=$$assets $(GO) test -timeout 20m $(TEST_FLAGS) ./...
+
+##@ Build
+
+.PHONY: build
+build: ## Build the programs into bin.
+	$(GO) build -trimpath -o bin/ ./cmd/...
+
+.PHONY: run
+run: ## Run the operator here, against the cluster of the current kubeconfig context.
+	$(GO) run ./cmd/tokenkeeper

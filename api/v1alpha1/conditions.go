@@ -1,0 +1,122 @@
+package v1alpha1
+
+// Condition types of a MarketplaceAccount. An absent condition means Unknown.
+const (
+	// ConditionReady summarises the account: True means that the token Secret holds an unexpired token
+	// for this spec. It is what "kubectl wait --for=condition=Ready" waits for.
+	//
+	// True:    TokenValid.
+	// False:   every reason that names why there is no valid token, and Renewing while one is being obtained.
+	// Unknown: Renewing, before the operator has looked at the account for the first time.
+	ConditionReady = "Ready"
+
+	// ConditionAuthenticated is True while the marketplace honours the grant, and False once it has
+	// refused it. A token that is still good stays published either way.
+	//
+	// True:    TokenValid, ScopesReduced, DuplicateAccount.
+	// False:   GrantRejected, PasswordRejected, AccountLocked, ApplicationRejected, ScopeRejected,
+	//          AccountMismatch, SignInRequired, SignInPending, AuthorizationExpired, and whatever keeps the
+	//          operator from asking until somebody mends it: MarketplaceNotFound, SecretNotFound,
+	//          SecretInvalid, SecretConflict, InvalidSpec, PortalNotConfigured.
+	// Unknown: Renewing, MarketplaceUnavailable, RateLimited, RenewalOutcomeUnknown, Suspended.
+	ConditionAuthenticated = "Authenticated"
+
+	// ConditionReauthRequired is True when nothing more happens until a person acts: signs in, or mends
+	// the password.
+	//
+	// True:  SignInRequired, SignInPending, AuthorizationExpired, GrantRejected, PasswordRejected,
+	//        AccountLocked, AccountMismatch, RenewalOutcomeUnknown, PortalNotConfigured.
+	// False: NotRequired.
+	ConditionReauthRequired = "ReauthRequired"
+
+	// ConditionAuthorizationExpiring is True when the authorization ends within spec.authorization.warnBefore.
+	// Its message names the days, the date and, where there is one, the sign-in link.
+	//
+	// True:  AuthorizationExpiring, AuthorizationExpired.
+	// False: NotRequired.
+	ConditionAuthorizationExpiring = "AuthorizationExpiring"
+)
+
+// Reasons of the conditions. Each comment ends with who must act.
+const (
+	// ReasonTokenValid: the tokens are valid and the marketplace honours the grant. Nobody acts.
+	ReasonTokenValid = "TokenValid"
+	// ReasonRenewing: the operator is about to obtain a token. Nobody acts.
+	ReasonRenewing = "Renewing"
+	// ReasonSignInRequired: a person must sign in at the marketplace. The shop acts, with the link in status.signIn.
+	ReasonSignInRequired = "SignInRequired"
+	// ReasonSignInPending: a sign-in was started and waits for the person. The shop finishes it.
+	ReasonSignInPending = "SignInPending"
+	// ReasonAuthorizationExpired: the authorization's time is over. The shop signs in again.
+	ReasonAuthorizationExpired = "AuthorizationExpired"
+	// ReasonAuthorizationExpiring: the authorization ends soon. The shop signs in again before that.
+	ReasonAuthorizationExpiring = "AuthorizationExpiring"
+	// ReasonGrantRejected: the marketplace refuses the refresh token: expired, revoked or of another
+	// application. The shop signs in again, or whoever imported the refresh token supplies a new one.
+	ReasonGrantRejected = "GrantRejected"
+	// ReasonPasswordRejected: the marketplace refuses user name or password; they are not tried again until
+	// the Secret changes. Whoever owns the password Secret acts.
+	ReasonPasswordRejected = "PasswordRejected"
+	// ReasonAccountLocked: the marketplace locked the login, or demands a step that no program can take.
+	// The shop unlocks it at the marketplace, then changes or annotates the password Secret.
+	ReasonAccountLocked = "AccountLocked"
+	// ReasonApplicationRejected: the marketplace refuses client_id or client_secret, for every account of that
+	// application. Whoever owns the application Secret acts.
+	ReasonApplicationRejected = "ApplicationRejected"
+	// ReasonScopeRejected: the marketplace refuses the scopes. The author of the account (spec.scopes) or of the
+	// application at the marketplace acts.
+	ReasonScopeRejected = "ScopeRejected"
+	// ReasonScopesReduced: the marketplace granted fewer scopes than were asked. A warning for the author of the account.
+	ReasonScopesReduced = "ScopesReduced"
+	// ReasonAccountMismatch: the tokens belong to another marketplace account than the expected one and were
+	// discarded. The shop signs in as the right seller, or the author corrects spec.accountID.
+	ReasonAccountMismatch = "AccountMismatch"
+	// ReasonDuplicateAccount: another MarketplaceAccount holds the same seller. A warning for the cluster admin.
+	ReasonDuplicateAccount = "DuplicateAccount"
+	// ReasonRenewalOutcomeUnknown: the operator was interrupted after it had spent a single-use refresh token and
+	// before it could store the successor. The shop signs in again where trying again would do harm.
+	ReasonRenewalOutcomeUnknown = "RenewalOutcomeUnknown"
+	// ReasonMarketplaceUnavailable: the marketplace cannot be reached or answers with nonsense; it is asked again
+	// later. The marketplace acts; on-call if it lasts.
+	ReasonMarketplaceUnavailable = "MarketplaceUnavailable"
+	// ReasonRateLimited: the marketplace asked for fewer requests; it is asked again when it said. Nobody acts.
+	ReasonRateLimited = "RateLimited"
+	// ReasonMarketplaceNotFound: there is no Marketplace of that name. The author of the account or the cluster admin acts.
+	ReasonMarketplaceNotFound = "MarketplaceNotFound"
+	// ReasonSecretNotFound: a referenced Secret does not exist. Its author acts.
+	ReasonSecretNotFound = "SecretNotFound"
+	// ReasonSecretInvalid: a referenced Secret lacks a key, or a value cannot be read. Its author acts.
+	ReasonSecretInvalid = "SecretInvalid"
+	// ReasonSecretConflict: a Secret of the token Secret's name exists and is not this account's. It is left alone; the
+	// author of the account chooses another tokenSecret.name, or removes the other Secret.
+	ReasonSecretConflict = "SecretConflict"
+	// ReasonPortalNotConfigured: the grant needs the portal and the operator runs without --portal-url. The cluster admin acts.
+	ReasonPortalNotConfigured = "PortalNotConfigured"
+	// ReasonInvalidSpec: the account and its Marketplace do not fit together, or a template does not parse. The
+	// message says which of the two authors acts.
+	ReasonInvalidSpec = "InvalidSpec"
+	// ReasonSuspended: spec.renewal.policy is Suspended and the last token has expired. The author of the account acts.
+	ReasonSuspended = "Suspended"
+	// ReasonNotRequired: the False side of ReauthRequired and AuthorizationExpiring. Nobody acts.
+	ReasonNotRequired = "NotRequired"
+)
+
+// Reasons of events, emitted on change only.
+const (
+	// EventTokenIssued: the first token of an account was stored.
+	EventTokenIssued = "TokenIssued"
+	// EventTokenRenewed: a successor was stored.
+	EventTokenRenewed = "TokenRenewed"
+	// EventRenewalFailed: a token could not be obtained; the note says why and what happens next.
+	EventRenewalFailed = "RenewalFailed"
+	// EventSignInRequired: a person must sign in.
+	EventSignInRequired = "SignInRequired"
+	// EventSignInCompleted: a person has signed in.
+	EventSignInCompleted = "SignInCompleted"
+	// EventAuthorizationExpiring: the authorization ends within spec.authorization.warnBefore.
+	EventAuthorizationExpiring = "AuthorizationExpiring"
+	// EventAccountMismatch: tokens of another marketplace account were discarded.
+	EventAccountMismatch = "AccountMismatch"
+	// EventGrantRevoked: the grant was revoked at the marketplace, or could not be in the time allowed.
+	EventGrantRevoked = "GrantRevoked"
+)

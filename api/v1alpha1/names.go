@@ -1,0 +1,86 @@
+package v1alpha1
+
+// Labels and annotations.
+const (
+	// LabelManagedBy marks both Secrets of an account; its value is ManagedBy.
+	LabelManagedBy = "app.kubernetes.io/managed-by"
+	// ManagedBy is the value of LabelManagedBy and the field owner of every write.
+	ManagedBy = "tokenkeeper"
+	// LabelAccount names the MarketplaceAccount that a Secret belongs to.
+	LabelAccount = "tokenkeeper.dev/account"
+
+	// AnnotationRenew asks for a renewal now, whatever the schedule: once for each new value.
+	AnnotationRenew = "tokenkeeper.dev/renew"
+	// AnnotationVerify asks for a test of the connection: once for each new value.
+	AnnotationVerify = "tokenkeeper.dev/verify"
+	// AnnotationSignIn asks for a new sign-in while the old grant stays in use: once for each new value.
+	AnnotationSignIn = "tokenkeeper.dev/sign-in"
+
+	// FinalizerRevoke holds back the deletion of an account with deletionPolicy Revoke until its grant
+	// was revoked at the marketplace.
+	FinalizerRevoke = "tokenkeeper.dev/revoke"
+)
+
+// Names and types of the Secrets that the operator writes.
+const (
+	// SecretTypeGrant is the type of the grant Secret, the operator's custody of an account.
+	SecretTypeGrant = "tokenkeeper.dev/grant"
+	// GrantSecretSuffix follows the account's name in the name of its grant Secret.
+	GrantSecretSuffix = "-grant"
+	// TokenSecretSuffix follows the account's name in the default name of its token Secret.
+	TokenSecretSuffix = "-token"
+)
+
+// Keys of the token Secret, which workloads mount.
+const (
+	// TokenKeyAccessToken is the access token as the marketplace issued it.
+	TokenKeyAccessToken = "access_token"
+	// TokenKeyIDToken is the OpenID Connect ID token, where there is one.
+	TokenKeyIDToken = "id_token"
+	// TokenKeyTokenType is the word before the token in an Authorization header, usually "Bearer".
+	TokenKeyTokenType = "token_type"
+	// TokenKeyScope is the granted scope, separated by spaces.
+	TokenKeyScope = "scope"
+	// TokenKeyExpiresAt is when the first of the published tokens expires, RFC 3339 in UTC.
+	TokenKeyExpiresAt = "expires_at"
+	// TokenKeyAccountID is the marketplace's identifier of the account, when known.
+	TokenKeyAccountID = "account_id"
+)
+
+// Keys of the Secrets that users write and the operator only reads.
+const (
+	// ApplicationKeyClientID is the OAuth client identifier of the registered application.
+	ApplicationKeyClientID = "client_id"
+	// ApplicationKeyClientSecret is its secret.
+	ApplicationKeyClientSecret = "client_secret"
+	// ApplicationKeyClientSecretPrevious is the secret before a rotation; it is tried when the current one is refused.
+	ApplicationKeyClientSecretPrevious = "client_secret_previous"
+	// ApplicationKeyClientSecretExpiresAt is when the client secret ends, RFC 3339.
+	ApplicationKeyClientSecretExpiresAt = "client_secret_expires_at"
+	// ApplicationKeyRedirectURI replaces the portal's callback address; eBay's RuName goes here.
+	ApplicationKeyRedirectURI = "redirect_uri"
+	// ApplicationKeyApplicationID is what Amazon wants in place of the client identifier at sign-in.
+	ApplicationKeyApplicationID = "application_id"
+
+	// PasswordKeyUsername and PasswordKeyPassword are the keys of the Secret of grant Password.
+	PasswordKeyUsername = "username"
+	PasswordKeyPassword = "password"
+
+	// RefreshTokenKeyRefreshToken is the key of the Secret of grant RefreshToken.
+	RefreshTokenKeyRefreshToken = "refresh_token"
+	// RefreshTokenKeyGrantedAt is when the person consented, RFC 3339; optional.
+	RefreshTokenKeyGrantedAt = "granted_at"
+)
+
+// GrantSecretName returns the name of the account's grant Secret.
+func (a *MarketplaceAccount) GrantSecretName() string {
+	return a.Name + GrantSecretSuffix
+}
+
+// TokenSecretName returns the name of the account's token Secret, defaulted.
+func (a *MarketplaceAccount) TokenSecretName() string {
+	if a.Spec.TokenSecret.Name != "" {
+		return a.Spec.TokenSecret.Name
+	}
+	return a.Name + TokenSecretSuffix
+}

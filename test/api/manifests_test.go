@@ -1,0 +1,120 @@
+package api_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	yamlutil "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// documents reads the manifests of a file.
+func documents(t *testing.T, path string) []*unstructured.Unstructured {
+	t.Helper()
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var read []*unstructured.Unstructured
+	for decoder := yamlutil.NewYAMLOrJSONDecoder(bytes.NewReader(content), 4096); ; {
+		document := &unstructured.Unstructured{}
+		switch err := decoder.Decode(&document.Object); {
+		case errors.Is(err, io.EOF):
+			return read
+		case err != nil:
+			t.Fatalf("reading %s: %v", path, err)
+		case len(document.Object) > 0:
+			read = append(read, document)
+		}
+	}
+}
+
+// The example of an account shows the fields of every grant side by side, so it is taken once for each.
+func TestDocumentedAccount(t *testing.T) {
+	documented := documents(t, "testdata/marketplaceaccount.yaml")[0]
+	checkRules(t, documented, map[string]rule{
+		"it is accepted with DeviceCode": {
+			set: fields{"spec.grant.password": nil, "spec.grant.refreshToken": nil},
+		},
+		"it is accepted with Password": {
+			set: fields{"spec.grant.type": "Password", "spec.grant.refreshToken": nil},
+		},
+		"it is accepted with RefreshToken": {
+			set: fields{"spec.grant.type": "RefreshToken", "spec.grant.password": nil},
+		},
+		"it is not accepted with a password that its grant does not use": {
+			set: fields{"spec.grant.refreshToken": nil}, wants: "password must only be set with type Password",
+		},
+		"it is not accepted with a refresh token that its grant does not use": {
+			set: fields{"spec.grant.password": nil}, wants: "refreshToken must only be set with type RefreshToken",
+		},
+	})
+}
+
+func TestDocumentedMarketplace(t *testing.T) {
+	documented := documents(t, "testdata/marketplace.yaml")[0]
+	checkRules(t, documented, map[string]rule{"it is accepted": {}})
+}
+
+// A field that the schema does not know would be dropped without a word, so the API server is asked to refuse it.
+func TestDocumentedFieldsExist(t *testing.T) {
+	for _, path := range []string{"testdata/marketplaceaccount.yaml", "testdata/marketplace.yaml"} {
+		t.Run(path, func(t *testing.T) {
+			documented := documents(t, path)[0]
+			if documented.GetKind() == "MarketplaceAccount" {
+				documented = with(t, documented, fields{"spec.grant.password": nil, "spec.grant.refreshToken": nil})
+			}
+			strict := client.WithFieldValidation(kube, metav1.FieldValidationStrict)
+			if err := strict.Create(t.Context(), documented, client.DryRunAll); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// manifestPaths lists the files of a folder under config that hold objects for a cluster.
+func manifestPaths(t *testing.T, folder string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join("../../config", folder, "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths = slices.DeleteFunc(paths, func(path string) bool { return filepath.Base(path) == "kustomization.yaml" })
+	if len(paths) == 0 {
+		t.Fatalf("config/%s must hold manifests", folder)
+	}
+	return paths
+}
+
+func TestShippedManifests(t *testing.T) {
+	for _, path := range slices.Concat(manifestPaths(t, "marketplaces"), manifestPaths(t, "samples")) {
+		t.Run(strings.TrimPrefix(path, "../../"), func(t *testing.T) { checkManifest(t, path) })
+	}
+}
+
+// checkManifest creates the objects of a file without storing them. Their namespace is the one of these tests.
+func checkManifest(t *testing.T, path string) {
+	t.Helper()
+	strict := client.WithFieldValidation(kube, metav1.FieldValidationStrict)
+	for _, manifest := range documents(t, path) {
+		if manifest.GetKind() == "Namespace" {
+			var existing corev1.Namespace
+			if err := kube.Get(t.Context(), client.ObjectKey{Name: manifest.GetName()}, &existing); err != nil {
+				t.Errorf("%s: the tests' namespace must be that of the samples: %v", manifest.GetName(), err)
+			}
+			continue
+		}
+		if err := strict.Create(t.Context(), manifest, client.DryRunAll); err != nil {
+			t.Errorf("%s %s: %v", manifest.GetKind(), manifest.GetName(), err)
+		}
+	}
+}
