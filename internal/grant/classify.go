@@ -1,0 +1,144 @@
+package grant
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// wire is the grant_type of a request, by the name of RFC 6749 and its kin.
+type wire string
+
+const (
+	wirePassword          wire = "password"
+	wireClientCredentials wire = "client_credentials"
+	wireRefreshToken      wire = "refresh_token"
+)
+
+// attempt is what classifying a failure needs to know of the request.
+type attempt struct {
+	wire    wire
+	secrets []string // everything in the request that must not be shown
+	now     time.Time
+	sent    bool // the request left this machine, at least in part
+	meaning func(code string, status int) (Kind, bool)
+}
+
+// classify turns what x/oauth2 returned into an *Error.
+func (a attempt) classify(err error) *Error {
+	if answer, ok := errors.AsType[*oauth2.RetrieveError](err); ok && answer.Response != nil {
+		return a.refused(answer)
+	}
+	if bad, ok := errors.AsType[interface {
+		error
+		Malformed() bool
+	}](err); ok && bad.Malformed() {
+		return &Error{Kind: Malformed, Message: bad.Error()}
+	}
+	if noToken := strings.HasPrefix(err.Error(), "oauth2: "); noToken {
+		return &Error{Kind: Malformed, Message: "the marketplace's answer holds no access token"}
+	}
+	return a.unreachable(err)
+}
+
+// refused classifies an answer that is an error.
+func (a attempt) refused(answer *oauth2.RetrieveError) *Error {
+	status := answer.Response.StatusCode
+	kind := a.kind(answer.ErrorCode, status)
+	e := &Error{
+		Kind:       kind,
+		Code:       cleanCode(answer.ErrorCode, a.secrets),
+		Status:     status,
+		Message:    cleanDescription(answer.ErrorDescription, a.secrets),
+		RetryAfter: retryAfter(answer.Response.Header, kind, a.now),
+	}
+	if credentialsOf(a.secrets).in(e.Error()) { // what each holds too little of, both hold together
+		e.Code, e.Message = "", ""
+	}
+	if e.Code == "" && e.Message == "" {
+		e.Message = fmt.Sprintf("the marketplace answered HTTP %d without an OAuth error code", status)
+	}
+	return e
+}
+
+// kind finds what an error answer means: the platform's own word first, then the codes of RFC 6749 section
+// 5.2, then the status.
+func (a attempt) kind(told string, status int) Kind {
+	code := codePattern.FindString(told)
+	if a.meaning != nil {
+		for _, name := range []string{told, code} {
+			if kind, ok := a.meaning(name, status); ok {
+				return kind
+			}
+		}
+	}
+	switch code {
+	case "invalid_grant":
+		return a.deadGrant()
+	case "invalid_client", "unauthorized_client":
+		return ApplicationRejected
+	case "invalid_scope":
+		return ScopeRejected
+	case "invalid_request", "unsupported_grant_type", "invalid_target":
+		return InvalidRequest
+	case "slow_down":
+		return Throttled
+	case "temporarily_unavailable", "server_error":
+		return Unavailable
+	}
+	return a.kindOfStatus(status)
+}
+
+// deadGrant tells what invalid_grant speaks of: it covers codes, refresh tokens and passwords alike.
+func (a attempt) deadGrant() Kind {
+	switch a.wire {
+	case wirePassword:
+		return PasswordRejected
+	case wireClientCredentials:
+		return ApplicationRejected
+	}
+	return GrantRejected
+}
+
+// kindOfStatus judges an answer without a known code.
+func (a attempt) kindOfStatus(status int) Kind {
+	switch {
+	case status == http.StatusTooManyRequests:
+		return Throttled
+	case status >= 500, status == http.StatusRequestTimeout:
+		return Unavailable
+	case status < 400:
+		return Malformed
+	case a.wire == wirePassword:
+		// Every further attempt may count towards a lock of 30 days (Auth0), so doubt speaks for the lock.
+		return AccountLocked
+	case status == http.StatusUnauthorized:
+		return ApplicationRejected
+	}
+	return Unavailable
+}
+
+// retryAfter reads how long to wait: Retry-After in seconds or as a date (RFC 9110 section 10.2.3), else, where
+// the platform wants fewer requests, X-RateLimit-Reset in epoch seconds (Auth0, which sends it with every
+// answer). Zero means that the answer does not say.
+func retryAfter(header http.Header, kind Kind, now time.Time) time.Duration {
+	if value := header.Get("Retry-After"); value != "" {
+		if seconds, err := strconv.ParseInt(value, 10, 32); err == nil && seconds >= 0 {
+			return time.Duration(seconds) * time.Second
+		}
+		if date, err := http.ParseTime(value); err == nil && date.After(now) {
+			return date.Sub(now)
+		}
+	}
+	if reset, err := strconv.ParseInt(header.Get("X-Ratelimit-Reset"), 10, 64); err == nil && kind == Throttled {
+		if at := time.Unix(reset, 0); at.After(now) {
+			return at.Sub(now)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,275 @@
+package grant_test
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+)
+
+// refusal is an error answer of RFC 6749 section 5.2.
+func refusal(code string) string { return fmt.Sprintf(`{"error":%q}`, code) }
+
+func TestKinds(t *testing.T) {
+	every := []string{"Password", "ClientCredentials", "RefreshToken"}
+	tests := map[string]struct {
+		grants []string // nil means every grant
+		status int
+		body   string
+		kind   grant.Kind
+		code   string
+	}{
+		"invalid_grant is a dead refresh token":                    {[]string{"RefreshToken"}, 400, refusal("invalid_grant"), grant.GrantRejected, "invalid_grant"},
+		"invalid_grant with another status is one too":             {[]string{"RefreshToken"}, 403, refusal("invalid_grant"), grant.GrantRejected, "invalid_grant"},
+		"invalid_grant is a wrong password":                        {[]string{"Password"}, 400, refusal("invalid_grant"), grant.PasswordRejected, "invalid_grant"},
+		"invalid_grant with Auth0's status is a wrong password":    {[]string{"Password"}, 403, refusal("invalid_grant"), grant.PasswordRejected, "invalid_grant"},
+		"invalid_grant without person or token is the application": {[]string{"ClientCredentials"}, 400, refusal("invalid_grant"), grant.ApplicationRejected, "invalid_grant"},
+		"invalid_client is the application":                        {nil, 401, refusal("invalid_client"), grant.ApplicationRejected, "invalid_client"},
+		"invalid_client with 400 is the application":               {nil, 400, refusal("invalid_client"), grant.ApplicationRejected, "invalid_client"},
+		"unauthorized_client is the application":                   {nil, 400, refusal("unauthorized_client"), grant.ApplicationRejected, "unauthorized_client"},
+		"invalid_scope":                                            {nil, 400, refusal("invalid_scope"), grant.ScopeRejected, "invalid_scope"},
+		"eBay's scope error, all in one member": {
+			nil, 400, refusal("invalid_scope: The requested scope is invalid, unknown, malformed"), grant.ScopeRejected, "invalid_scope",
+		},
+		"invalid_request":                             {nil, 400, refusal("invalid_request"), grant.InvalidRequest, "invalid_request"},
+		"unsupported_grant_type":                      {nil, 400, refusal("unsupported_grant_type"), grant.InvalidRequest, "unsupported_grant_type"},
+		"invalid_target":                              {nil, 400, refusal("invalid_target"), grant.InvalidRequest, "invalid_target"},
+		"slow_down":                                   {nil, 400, refusal("slow_down"), grant.Throttled, "slow_down"},
+		"temporarily_unavailable":                     {nil, 400, refusal("temporarily_unavailable"), grant.Unavailable, "temporarily_unavailable"},
+		"server_error":                                {nil, 400, refusal("server_error"), grant.Unavailable, "server_error"},
+		"a code counts more than the status":          {nil, 500, refusal("invalid_scope"), grant.ScopeRejected, "invalid_scope"},
+		"a code in an answer that claims success":     {nil, 200, refusal("invalid_client"), grant.ApplicationRejected, "invalid_client"},
+		"a code beside a token":                       {nil, 200, `{"access_token":"at","error":"invalid_scope"}`, grant.ScopeRejected, "invalid_scope"},
+		"an unknown code that claims success":         {nil, 200, refusal("odd"), grant.Malformed, "odd"},
+		"an unknown code with 500":                    {nil, 500, refusal("Server Error"), grant.Unavailable, "Server"},
+		"an unknown code with 503":                    {nil, 503, refusal("maintenance"), grant.Unavailable, "maintenance"},
+		"an unknown code with 429":                    {nil, 429, refusal("too_many_requests"), grant.Throttled, "too_many_requests"},
+		"an unknown code with 400 may pass":           {[]string{"RefreshToken", "ClientCredentials"}, 400, refusal("odd"), grant.Unavailable, "odd"},
+		"an unknown code with 403 may pass":           {[]string{"RefreshToken", "ClientCredentials"}, 403, refusal("odd"), grant.Unavailable, "odd"},
+		"an unknown code with 401 is the application": {[]string{"RefreshToken", "ClientCredentials"}, 401, refusal("odd"), grant.ApplicationRejected, "odd"},
+		"Allegro's word for a wrong secret":           {[]string{"RefreshToken", "ClientCredentials"}, 401, refusal("Unauthorized"), grant.ApplicationRejected, "Unauthorized"},
+		"a password in doubt is not sent again, 400":  {[]string{"Password"}, 400, refusal("mfa_required"), grant.AccountLocked, "mfa_required"},
+		"a password in doubt is not sent again, 401":  {[]string{"Password"}, 401, refusal("password_leaked"), grant.AccountLocked, "password_leaked"},
+		"a password in doubt is not sent again, 403":  {[]string{"Password"}, 403, ``, grant.AccountLocked, ""},
+		"a password in doubt is not sent again, 404":  {[]string{"Password"}, 404, `<html>`, grant.AccountLocked, ""},
+		"a code that is a number":                     {nil, 500, refusal("36004004"), grant.Unavailable, "36004004"},
+		"a code that is a sentence":                   {nil, 500, refusal("Something went wrong"), grant.Unavailable, "Something"},
+		"a code that is no code":                      {nil, 500, refusal("…"), grant.Unavailable, ""},
+		"a code that is an object":                    {nil, 500, `{"error":{"code":"invalid_grant"}}`, grant.Unavailable, ""},
+		"a code longer than any":                      {nil, 500, refusal("a" + strings.Repeat("b", 62)), grant.Unavailable, ""},
+		"a code that looks like a token":              {nil, 500, refusal("eyJhbGciOiJSUzI1NiJ9"[:20] + "x"), grant.Unavailable, ""},
+		"a long code of words":                        {nil, 500, refusal("unapproved_software_statement"), grant.Unavailable, "unapproved_software_statement"},
+		"an empty answer with 500":                    {nil, 500, ``, grant.Unavailable, ""},
+		"an empty answer with 408":                    {nil, 408, ``, grant.Unavailable, ""},
+		"an empty answer with 429":                    {nil, 429, ``, grant.Throttled, ""},
+		"a page with 502":                             {nil, 502, `<html><body>Bad Gateway</body></html>`, grant.Unavailable, ""},
+		"a page with 403 may pass":                    {[]string{"RefreshToken", "ClientCredentials"}, 403, `<html>blocked</html>`, grant.Unavailable, ""},
+		"an empty answer with 401 is the application": {[]string{"RefreshToken", "ClientCredentials"}, 401, ``, grant.ApplicationRejected, ""},
+		"a form with an error":                        {[]string{"RefreshToken"}, 400, `{"error": "invalid_grant", "error_description": 5}`, grant.Unavailable, ""},
+		"an answer with no token":                     {nil, 200, `{}`, grant.Malformed, ""},
+		"an answer with an empty token":               {nil, 200, `{"access_token":""}`, grant.Malformed, ""},
+		"an answer with a token that is no text":      {nil, 200, `{"access_token":5}`, grant.Malformed, ""},
+		"an empty answer":                             {nil, 200, ``, grant.Malformed, ""},
+		"a page":                                      {nil, 200, `<html>Sign in to our Wi-Fi</html>`, grant.Malformed, ""},
+		"a list":                                      {nil, 200, `[{"access_token":"at"}]`, grant.Malformed, ""},
+		"null":                                        {nil, 200, `null`, grant.Malformed, ""},
+		"half an answer":                              {nil, 200, `{"access_token":"at"`, grant.Malformed, ""},
+		"two MiB":                                     {nil, 200, `{"access_token":"` + strings.Repeat("a", 2<<20) + `"}`, grant.Malformed, ""},
+		"no content":                                  {nil, 204, ``, grant.Malformed, ""},
+		"a redirect":                                  {nil, 302, ``, grant.Malformed, ""},
+	}
+	for name, test := range tests {
+		grants := test.grants
+		if grants == nil {
+			grants = every
+		}
+		for _, asking := range grants {
+			t.Run(name+", asked with "+asking, func(t *testing.T) {
+				_, err := asked[asking](t, endpoint(answers(test.status, test.body)))
+				got := failure(t, err)
+				status := test.status
+				if got.Kind == grant.Malformed && test.code == "" && status < 300 {
+					status = 0 // there was no answer in the sense of the protocol
+				}
+				type facts struct {
+					Kind           grant.Kind
+					Code           string
+					Status         int
+					OutcomeUnknown bool
+				}
+				want := facts{test.kind, test.code, status, false}
+				if diff := cmp.Diff(want, facts{got.Kind, got.Code, got.Status, got.OutcomeUnknown}); diff != "" {
+					t.Errorf("(-want +got):\n%s\nerror: %v", diff, err)
+				}
+				if got.Error() == "" {
+					t.Error("the error says nothing")
+				}
+			})
+		}
+	}
+}
+
+func TestPasses(t *testing.T) {
+	for kind, want := range map[grant.Kind]bool{
+		grant.GrantRejected: false, grant.PasswordRejected: false, grant.AccountLocked: false, grant.ApplicationRejected: false,
+		grant.ScopeRejected: false, grant.InvalidRequest: false,
+		grant.Throttled: true, grant.Unavailable: true, grant.Malformed: true,
+		"": false,
+	} {
+		if got := (&grant.Error{Kind: kind}).Passes(); got != want {
+			t.Errorf("a failure of kind %q passes: %v, want %v", kind, got, want)
+		}
+	}
+}
+
+// TestMeaning lets a platform have words of its own.
+func TestMeaning(t *testing.T) {
+	meaning := func(code string, status int) (grant.Kind, bool) {
+		switch {
+		case code == "too_many_attempts":
+			return grant.AccountLocked, true
+		case code == "invalid_scope":
+			return grant.ApplicationRejected, true
+		case code == "Server Error":
+			return grant.Throttled, true
+		case code == "36004004":
+			return grant.GrantRejected, true
+		case code == strings.Repeat("z", 63):
+			return grant.GrantRejected, true
+		case code == "" && status == http.StatusForbidden:
+			return grant.Throttled, true
+		}
+		return "", false
+	}
+	tests := map[string]struct {
+		status int
+		body   string
+		want   grant.Kind
+	}{
+		"a code of its own goes before the status":        {429, refusal("too_many_attempts"), grant.AccountLocked},
+		"another sense for a standard code":               {400, refusal("invalid_scope"), grant.ApplicationRejected},
+		"a code in front of a text":                       {400, refusal("invalid_scope: The requested scope"), grant.ApplicationRejected},
+		"a code of several words":                         {400, refusal("Server Error"), grant.Throttled},
+		"a code that is a number":                         {400, refusal("36004004"), grant.GrantRejected},
+		"the longest code that a Marketplace may name":    {400, refusal(strings.Repeat("z", 63)), grant.GrantRejected},
+		"an answer without a code":                        {403, `<html>`, grant.Throttled},
+		"what the platform has no word for is as usual":   {400, refusal("invalid_grant"), grant.GrantRejected},
+		"a status that the platform has no word for, too": {503, ``, grant.Unavailable},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			endpoint := endpoint(answers(test.status, test.body))
+			endpoint.Meaning = meaning
+			_, err := endpoint.RefreshToken(t.Context(), refreshToken)
+			if got := failure(t, err).Kind; got != test.want {
+				t.Errorf("the kind is %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestRetryAfter(t *testing.T) {
+	date := func(d time.Duration) string { return start.Add(d).UTC().Format(http.TimeFormat) }
+	epoch := func(d time.Duration) string { return strconv.FormatInt(start.Add(d).Unix(), 10) }
+	tests := map[string]struct {
+		status  int
+		headers []string
+		want    time.Duration
+	}{
+		"seconds":                          {429, []string{"Retry-After", "120"}, 2 * time.Minute},
+		"seconds with 503":                 {503, []string{"Retry-After", "120"}, 2 * time.Minute},
+		"no seconds":                       {429, []string{"Retry-After", "0"}, 0},
+		"a date":                           {429, []string{"Retry-After", date(time.Hour)}, time.Hour},
+		"a date of the old kind":           {429, []string{"Retry-After", start.Add(time.Hour).UTC().Format("Monday, 02-Jan-06 15:04:05 GMT")}, time.Hour},
+		"a date in the past":               {429, []string{"Retry-After", date(-time.Hour)}, 0},
+		"this very moment":                 {429, []string{"Retry-After", date(0)}, 0},
+		"garbage":                          {429, []string{"Retry-After", "soon"}, 0},
+		"negative":                         {429, []string{"Retry-After", "-5"}, 0},
+		"a fraction":                       {429, []string{"Retry-After", "1.5"}, 0},
+		"more seconds than there are":      {429, []string{"Retry-After", "99999999999999999999"}, 0},
+		"nothing":                          {429, nil, 0},
+		"Auth0's reset":                    {429, []string{"X-RateLimit-Reset", epoch(90 * time.Second)}, 90 * time.Second},
+		"a reset in the past":              {429, []string{"X-RateLimit-Reset", epoch(-time.Second)}, 0},
+		"a reset that is garbage":          {429, []string{"X-RateLimit-Reset", "soon"}, 0},
+		"a reset that is no moment":        {429, []string{"X-RateLimit-Reset", "60"}, 0},
+		"Retry-After goes before a reset":  {429, []string{"Retry-After", "5", "X-RateLimit-Reset", epoch(time.Hour)}, 5 * time.Second},
+		"a reset stands in for garbage":    {429, []string{"Retry-After", "soon", "X-RateLimit-Reset", epoch(time.Hour)}, time.Hour},
+		"a reset without 429 is no demand": {503, []string{"X-RateLimit-Remaining", "9", "X-RateLimit-Reset", epoch(time.Hour)}, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := endpoint(answers(test.status, ``, test.headers...)).RefreshToken(t.Context(), refreshToken)
+			if got := failure(t, err).RetryAfter; got != test.want {
+				t.Errorf("RetryAfter = %v, want %v", got, test.want)
+			}
+			err = endpoint(answers(test.status, ``, test.headers...)).Revoke(t.Context(), "https://login.example.com/revoke", refreshToken)
+			if got := failure(t, err).RetryAfter; got != test.want {
+				t.Errorf("RetryAfter of a revocation = %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestErrorText(t *testing.T) {
+	tests := map[string]struct {
+		status int
+		body   string
+		want   string
+	}{
+		"code and description": {
+			400, `{"error":"invalid_grant","error_description":"Refresh token expired."}`,
+			"invalid_grant: Refresh token expired. (HTTP 400)",
+		},
+		"a code alone":        {401, refusal("invalid_client"), "invalid_client (HTTP 401)"},
+		"a description alone": {503, `{"error_description":"down for maintenance"}`, "down for maintenance"},
+		"neither":             {503, `<html>maintenance</html>`, "the marketplace answered HTTP 503 without an OAuth error code"},
+		"a description of several lines": {
+			400, `{"error":"invalid_request","error_description":"first\r\n\tsecond\u0000\u200b third"}`,
+			"invalid_request: first second third (HTTP 400)",
+		},
+		"a long description": {
+			400, `{"error":"invalid_request","error_description":"` + strings.Repeat("wörd ", 100) + `"}`,
+			"invalid_request: " + strings.Repeat("wörd ", 39) + "wörd… (HTTP 400)",
+		},
+		"somebody's token": {
+			400, `{"error":"invalid_request","error_description":"token eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln is not ours"}`,
+			"invalid_request: token [redacted] is not ours (HTTP 400)",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := endpoint(answers(test.status, test.body)).RefreshToken(t.Context(), refreshToken)
+			if diff := cmp.Diff(test.want, failure(t, err).Error()); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAsError(t *testing.T) {
+	ours := &grant.Error{Kind: grant.GrantRejected, Code: "invalid_grant"}
+	tests := map[string]struct {
+		err  error
+		want grant.Kind
+	}{
+		"our own":            {ours, grant.GrantRejected},
+		"our own, wrapped":   {fmt.Errorf("renewing: %w", ours), grant.GrantRejected},
+		"somebody else's":    {errors.New("secret text"), grant.Unavailable},
+		"an error of no use": {nil, grant.Unavailable},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := grant.AsError(test.err)
+			if got.Kind != test.want || strings.Contains(got.Error(), "secret text") {
+				t.Errorf("AsError(%v) = %+v, want kind %s and no foreign text", test.err, got, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,164 @@
+package grant
+
+import (
+	"html"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+const (
+	// maxDescription bounds what is shown of a description, maxRead what is looked at.
+	maxDescription = 200
+	maxRead        = 4096
+	// maxCode bounds an error code that is shown.
+	maxCode = 40
+	// shortestPart is the length from which a piece of a credential counts as the credential.
+	shortestPart = 5
+	// longestWord is the length beyond which a word is not one of a human language but a token, whoever's it is.
+	longestWord = 20
+	redacted    = "[redacted]"
+)
+
+var (
+	codePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}`)
+	// wordPattern matches runs of the characters that tokens, codes and secrets are made of.
+	wordPattern = regexp.MustCompile(`[A-Za-z0-9._~+/=|^#%$@!*-]+`)
+	// percentPattern and unicodePattern match the escapes of URLs and of JSON.
+	percentPattern = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+	unicodePattern = regexp.MustCompile(`\\u[0-9A-Fa-f]{4}`)
+)
+
+// credentials are what must not be shown.
+type credentials struct {
+	// parts are all pieces of shortestPart bytes of all readings of them.
+	parts map[string]bool
+	// whole are those too short to have parts.
+	whole []string
+}
+
+func credentialsOf(secrets []string) credentials {
+	c := credentials{parts: map[string]bool{}}
+	for _, secret := range secrets {
+		if secret != "" && len(secret) < shortestPart {
+			c.whole = append(c.whole, secret)
+		}
+		for _, reading := range readings(secret) {
+			for i := shortestPart; i <= len(reading); i++ {
+				c.parts[reading[i-shortestPart:i]] = true
+			}
+		}
+	}
+	return c
+}
+
+// in tells whether text holds a credential or a part of one: in clear, or as a URL, HTML or JSON writes it.
+func (c credentials) in(text string) bool {
+	return slices.ContainsFunc(readings(text), func(reading string) bool {
+		for i := shortestPart; i <= len(reading); i++ {
+			if c.parts[reading[i-shortestPart:i]] {
+				return true
+			}
+		}
+		return slices.ContainsFunc(c.whole, func(secret string) bool { return holdsWord(reading, secret) })
+	})
+}
+
+// holdsWord tells whether text holds word, and not within another word.
+func holdsWord(text, word string) bool {
+	alone, err := regexp.Compile(`(^|[^\pL\pN])` + regexp.QuoteMeta(word) + `($|[^\pL\pN])`)
+	return err == nil && alone.MatchString(text)
+}
+
+// cleanCode makes an error code fit to show. Some platforms put text behind the code in the same member, as in
+// "invalid_scope: The requested scope …" (eBay); it is cut off.
+func cleanCode(code string, secrets []string) string {
+	code = codePattern.FindString(code)
+	token := len(code) > longestWord && strings.ContainsAny(code, "0123456789")
+	if len(code) > maxCode || token || credentialsOf(secrets).in(code) {
+		return ""
+	}
+	return code
+}
+
+// cleanDescription makes an answer's description fit to show: bounded, on one line, and without anything
+// that is, or looks like, a credential. Allegro repeats the refresh token in its descriptions.
+func cleanDescription(text string, secrets []string) string {
+	hidden := credentialsOf(secrets)
+	words := strings.Fields(printable(text[:min(len(text), maxRead)]))
+	for i, word := range words {
+		if hidden.in(word) {
+			words[i] = redacted
+			continue
+		}
+		words[i] = wordPattern.ReplaceAllStringFunc(word, func(run string) string {
+			if len(run) > longestWord {
+				return redacted
+			}
+			return run
+		})
+	}
+	text = bounded(strings.Join(words, " "), maxDescription)
+	if hidden.in(text) {
+		return "" // a credential of several words
+	}
+	return text
+}
+
+// printable leaves out what cannot be printed.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r):
+			return -1
+		}
+		return r
+	}, text)
+}
+
+// maxReadings bounds how many ways there are to read a text. Ordinary text has one.
+const maxReadings = 32
+
+// readings are a text and what becomes of it when escapes are undone, in any order and several times over.
+func readings(text string) []string {
+	all := []string{text}
+	for i := 0; i < len(all) && len(all) < maxReadings; i++ {
+		for _, unescape := range unescapes {
+			if reading := unescape(all[i]); !slices.Contains(all, reading) {
+				all = append(all, reading)
+			}
+		}
+	}
+	return all
+}
+
+// unescapes undo the escapes of HTML, JSON, URLs and forms.
+var unescapes = []func(string) string{
+	html.UnescapeString,
+	func(text string) string {
+		text = unicodePattern.ReplaceAllStringFunc(text, func(escape string) string {
+			r, _ := strconv.ParseUint(escape[2:], 16, 16) // four hexadecimal digits
+			return string(rune(r))
+		})
+		return strings.ReplaceAll(text, `\`, "")
+	},
+	func(text string) string {
+		return percentPattern.ReplaceAllStringFunc(text, func(escape string) string {
+			b, _ := strconv.ParseUint(escape[1:], 16, 8) // two hexadecimal digits
+			return string([]byte{byte(b)})
+		})
+	},
+	func(text string) string { return strings.ReplaceAll(text, "+", " ") },
+}
+
+func bounded(text string, limit int) string {
+	runes := []rune(text)
+	if len(runes) <= limit {
+		return text
+	}
+	return string(runes[:limit-1]) + "…"
+}

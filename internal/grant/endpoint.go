@@ -1,0 +1,96 @@
+package grant
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// maxAnswer bounds what is read of an answer, as x/oauth2 does.
+const maxAnswer = 1 << 20
+
+// Endpoint is a token endpoint and the application that asks there.
+type Endpoint struct {
+	// TokenURL is where tokens are asked for.
+	TokenURL string
+	// ClientID and ClientSecret are the application's. How they are sent is the transport's business.
+	ClientID, ClientSecret string
+	// HTTP makes the calls. Its transport turns standard requests and answers into the platform's and back.
+	HTTP *http.Client
+	// Now is the clock; lifetimes count from before the request was sent.
+	Now func() time.Time
+	// Meaning says what one of the platform's own error codes means; nil when it has none.
+	Meaning func(code string, status int) (Kind, bool)
+}
+
+// ask makes one token request and reads the answer. The request repeats under no circumstances.
+func (e Endpoint) ask(
+	ctx context.Context, kind wire, secrets []string, request func(context.Context, *oauth2.Config) (*oauth2.Token, error),
+) (Tokens, error) {
+	config := &oauth2.Config{
+		ClientID:     e.ClientID,
+		ClientSecret: e.ClientSecret,
+		// The style is fixed, since x/oauth2 probes otherwise: it repeats a refused request in another form.
+		Endpoint: oauth2.Endpoint{TokenURL: e.TokenURL, AuthStyle: oauth2.AuthStyleInParams},
+	}
+	var sent atomic.Bool
+	ctx = context.WithValue(ctx, oauth2.HTTPClient, e.client())
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+
+	issued := e.Now()
+	token, err := request(ctx, config)
+	if err != nil {
+		return Tokens{}, attempt{
+			wire:    kind,
+			secrets: append(secrets, e.ClientSecret),
+			now:     e.Now(),
+			sent:    sent.Load(),
+			meaning: e.Meaning,
+		}.classify(err)
+	}
+	return tokensOf(token, issued), nil
+}
+
+// client is HTTP with a rule on top: credentials go to one address and no further.
+func (e Endpoint) client() *http.Client {
+	client := wholeAnswers(e.HTTP)
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return client
+}
+
+// wholeAnswers returns a client like this one whose answers have arrived, and are not too large, when it hands
+// them on.
+func wholeAnswers(client *http.Client) *http.Client {
+	same := *client
+	same.Transport = whole{client.Transport}
+	return &same
+}
+
+// whole reads an answer before it hands it on. So one that breaks off is a connection that failed, and what the
+// platform has done is not known; x/oauth2 would call it an answer that makes no sense.
+type whole struct{ next http.RoundTripper }
+
+// RoundTrip implements http.RoundTripper.
+func (w whole) RoundTrip(request *http.Request) (*http.Response, error) {
+	next := w.next
+	if next == nil {
+		next = http.DefaultTransport
+	}
+	response, err := next.RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	if err != nil && response.StatusCode/100 == 2 { // the status of any other answer says enough
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	return response, nil
+}

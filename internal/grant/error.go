@@ -1,0 +1,81 @@
+package grant
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Kind is what a failure means: who must act, and whether to ask again.
+type Kind string
+
+// Kinds whose cure is somebody's action: asking again without it is useless, or does harm.
+const (
+	// GrantRejected: refresh token or code is dead.
+	GrantRejected Kind = "GrantRejected"
+	// PasswordRejected: user name or password is wrong.
+	PasswordRejected Kind = "PasswordRejected"
+	// AccountLocked: the login is locked, or needs a step that no program can take.
+	AccountLocked Kind = "AccountLocked"
+	// ApplicationRejected: client_id or client_secret is wrong, or the application may not use this grant.
+	ApplicationRejected Kind = "ApplicationRejected"
+	// ScopeRejected: the scopes are unknown, or more than allowed.
+	ScopeRejected Kind = "ScopeRejected"
+	// InvalidRequest: the platform does not understand the request; its description is wrong.
+	InvalidRequest Kind = "InvalidRequest"
+)
+
+// Kinds that pass: the same request may succeed later.
+const (
+	// Throttled: the platform wants fewer requests.
+	Throttled Kind = "Throttled"
+	// Unavailable: no answer, or an answer that says "later".
+	Unavailable Kind = "Unavailable"
+	// Malformed: an answer that is none.
+	Malformed Kind = "Malformed"
+)
+
+// Error is the one error type of this package. Its text is safe to show: it holds an error code and a
+// cleaned description, never a body, a URL or a credential.
+type Error struct {
+	// Kind is what the failure means.
+	Kind Kind
+	// Code is the error code of the answer (RFC 6749 section 5.2 or the platform's own); empty when there was none.
+	Code string
+	// Status is the HTTP status of the answer; 0 when there was none.
+	Status int
+	// Message says what happened, without credentials.
+	Message string
+	// RetryAfter is how long the platform asked to wait; zero when it did not.
+	RetryAfter time.Duration
+	// OutcomeUnknown tells that the request was sent and no answer came, so that the platform may have
+	// acted on it: a single-use refresh token may be spent.
+	OutcomeUnknown bool
+}
+
+func (e *Error) Error() string {
+	if e.Code == "" {
+		return e.Message
+	}
+	if e.Message == "" {
+		return fmt.Sprintf("%s (HTTP %d)", e.Code, e.Status)
+	}
+	return fmt.Sprintf("%s: %s (HTTP %d)", e.Code, e.Message, e.Status)
+}
+
+// Passes tells whether the same request may succeed later without anybody's action.
+func (e *Error) Passes() bool {
+	switch e.Kind {
+	case Throttled, Unavailable, Malformed:
+		return true
+	}
+	return false
+}
+
+// AsError returns the *Error in err's chain, or one of kind Unavailable around an error that has none.
+func AsError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return &Error{Kind: Unavailable, Message: "asking the marketplace: unexpected failure"}
+}

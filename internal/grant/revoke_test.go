@@ -1,0 +1,88 @@
+package grant_test
+
+import (
+	"net/http"
+	"net/url"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+)
+
+func TestRevoke(t *testing.T) {
+	platform := listen(t, answer(http.StatusOK, ``))
+	if err := platform.endpoint().Revoke(t.Context(), platform.URL+"/oauth/revoke", refreshToken); err != nil {
+		t.Fatalf("revoking: %v", err)
+	}
+	want := []arrival{{
+		Method: http.MethodPost, Path: "/oauth/revoke", ContentType: "application/x-www-form-urlencoded",
+		Form: url.Values{
+			"token": {refreshToken}, "token_type_hint": {"refresh_token"}, "client_id": {clientID}, "client_secret": {clientSecret},
+		},
+	}}
+	if diff := cmp.Diff(want, platform.seen()); diff != "" {
+		t.Errorf("requests (-want +got):\n%s", diff)
+	}
+}
+
+func TestRevokeWithoutASecret(t *testing.T) {
+	platform := listen(t, answer(http.StatusOK, ``))
+	endpoint := platform.endpoint()
+	endpoint.ClientSecret = ""
+	if err := endpoint.Revoke(t.Context(), platform.URL, refreshToken); err != nil {
+		t.Fatalf("revoking: %v", err)
+	}
+	want := url.Values{"token": {refreshToken}, "token_type_hint": {"refresh_token"}, "client_id": {clientID}}
+	if diff := cmp.Diff(want, platform.seen()[0].Form); diff != "" {
+		t.Errorf("form (-want +got):\n%s", diff)
+	}
+}
+
+func TestRevocationAnswers(t *testing.T) {
+	tests := map[string]struct {
+		answer http.HandlerFunc
+		want   grant.Kind // empty for success
+		status int
+	}{
+		"success":                     {answer(200, ``), "", 0},
+		"success with a body":         {answer(200, `{"x":1}`), "", 0},
+		"success without one":         {answer(204, ``), "", 0},
+		"a wrong secret":              {answer(401, `{"error":"invalid_client"}`), grant.ApplicationRejected, 401},
+		"a platform that is not able": {answer(400, `{"error":"unsupported_token_type"}`), grant.Unavailable, 400},
+		"too many requests":           {answer(429, ``), grant.Throttled, 429},
+		"later, please":               {answer(503, ``), grant.Unavailable, 503},
+		"a redirect":                  {redirect(http.StatusFound), grant.Malformed, 302},
+		"no answer":                   {hangUp, grant.Unavailable, 0},
+		"the token, thrown back":      {answer(500, refreshToken), grant.Unavailable, 500},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			platform := listen(t, test.answer)
+			err := platform.endpoint().Revoke(t.Context(), platform.URL+"/oauth/revoke", refreshToken)
+			if test.want == "" {
+				if err != nil {
+					t.Errorf("revoking: %v", err)
+				}
+				return
+			}
+			got := failure(t, err)
+			if got.Kind != test.want || got.Status != test.status {
+				t.Errorf("the failure is %+v, want %s with status %d", got, test.want, test.status)
+			}
+			if piece := leaked(err.Error(), refreshToken); piece != "" {
+				t.Errorf("the error holds %q of the token", piece)
+			}
+			if n := len(platform.seen()); n != 1 {
+				t.Errorf("%d requests arrived, want 1", n)
+			}
+		})
+	}
+}
+
+func TestRevokeAtNoAddress(t *testing.T) {
+	err := endpoint(nil).Revoke(t.Context(), "://", refreshToken)
+	if got := failure(t, err); got.Kind != grant.InvalidRequest {
+		t.Errorf("the failure is %+v, want InvalidRequest", got)
+	}
+}

@@ -1,0 +1,130 @@
+package grant
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"golang.org/x/oauth2"
+)
+
+// Tokens is what one answer of a token endpoint holds.
+type Tokens struct {
+	AccessToken string
+	// IDToken is empty where there is none. It is not verified here; see Providers.
+	IDToken string
+	// RefreshToken is the one to use next; empty where the grant has none.
+	RefreshToken string
+	TokenType    string
+	// Scope is the granted scope, separated by spaces; empty when the answer does not say, which means "as asked".
+	Scope string
+	// AccountID is the answer's own word for whose tokens these are; usually empty.
+	AccountID string
+	// IssuedAt is when the request was sent.
+	IssuedAt time.Time
+	// ExpiresAt is when the first of access and ID token ends; zero when nothing says so.
+	ExpiresAt time.Time
+	// AuthorizationExpiresAt is when the refresh token ends; zero when the answer does not say.
+	AuthorizationExpiresAt time.Time
+}
+
+func tokensOf(token *oauth2.Token, issued time.Time) Tokens {
+	text := func(key string) string {
+		value, _ := token.Extra(key).(string)
+		return value
+	}
+	tokens := Tokens{
+		AccessToken:  token.AccessToken,
+		IDToken:      text("id_token"),
+		RefreshToken: token.RefreshToken,
+		TokenType:    token.Type(),
+		Scope:        text("scope"),
+		AccountID:    bounded(text("account_id"), maxClaim),
+		IssuedAt:     issued,
+	}
+	tokens.ExpiresAt = first(issued,
+		after(issued, token.Extra("expires_in")),
+		expiryClaim(tokens.AccessToken),
+		expiryClaim(tokens.IDToken),
+	)
+	tokens.AuthorizationExpiresAt = first(issued, after(issued, token.Extra("refresh_token_expires_in")))
+	return tokens
+}
+
+// after reads a number of seconds from issued on; zero when there is none.
+func after(issued time.Time, seconds any) time.Time {
+	var n float64
+	switch value := seconds.(type) {
+	case float64:
+		n = value
+	case int64: // of an answer that is a form
+		n = float64(value)
+	case string:
+		n, _ = strconv.ParseFloat(value, 64)
+	}
+	if !(n > 0 && n <= longestLife.Seconds()) {
+		return time.Time{}
+	}
+	return issued.Add(time.Duration(n * float64(time.Second)))
+}
+
+// longestLife tells lifetimes from nonsense, such as a moment in milliseconds. No platform comes near it.
+const longestLife = 100 * 365 * 24 * time.Hour
+
+// first returns the earliest of the times that lie after issued; zero when none does. A claim of having
+// expired before it was asked for is a clock's mistake, not a lifetime.
+func first(issued time.Time, times ...time.Time) time.Time {
+	var earliest time.Time
+	for _, t := range times {
+		if t.After(issued) && t.Sub(issued) <= longestLife && (earliest.IsZero() || t.Before(earliest)) {
+			earliest = t
+		}
+	}
+	return earliest.Truncate(time.Second)
+}
+
+// expiryClaim returns the exp claim of a JWT; zero for anything else.
+func expiryClaim(token string) time.Time {
+	var claims struct {
+		Expiry *jwt.NumericDate `json:"exp"`
+	}
+	if !readClaims(token, &claims) || claims.Expiry == nil {
+		return time.Time{}
+	}
+	return claims.Expiry.Time()
+}
+
+// maxClaim is how much of a claim counts: the API keeps no longer account identifiers.
+const maxClaim = 256
+
+// Claim returns a claim of a JWT as text, without verifying its signature: enough to learn whose token an
+// answer over TLS holds. It returns the empty string for a token that is no JWT, or has no such claim, or one
+// that is neither text nor a number.
+func Claim(token, name string) string {
+	claims := map[string]json.RawMessage{}
+	if !readClaims(token, &claims) {
+		return ""
+	}
+	var text string
+	if json.Unmarshal(claims[name], &text) == nil {
+		return bounded(text, maxClaim)
+	}
+	var number json.Number // with all its digits, which a float64 does not keep
+	if json.Unmarshal(claims[name], &number) == nil {
+		return bounded(number.String(), maxClaim)
+	}
+	return ""
+}
+
+func readClaims(token string, into any) bool {
+	parsed, err := jwt.ParseSigned(token, signatureAlgorithms)
+	return err == nil && parsed.UnsafeClaimsWithoutVerification(into) == nil
+}
+
+// signatureAlgorithms are those of RFC 7518 section 3.1 and RFC 8037: all but "none".
+var signatureAlgorithms = []jose.SignatureAlgorithm{
+	jose.HS256, jose.HS384, jose.HS512, jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512,
+	jose.PS256, jose.PS384, jose.PS512, jose.EdDSA,
+}

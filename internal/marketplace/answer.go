@@ -1,0 +1,184 @@
+package marketplace
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// malformedError is an answer that is none. Its text holds nothing of the answer but its size and type.
+type malformedError struct{ why string }
+
+func (e *malformedError) Error() string { return "the marketplace's answer " + e.why }
+
+// Malformed tells apart a complete answer that makes no sense from a connection that broke.
+func (e *malformedError) Malformed() bool { return true }
+
+// answer turns the platform's answer into a standard one.
+func (d *dialect) answer(response *http.Response) (*http.Response, error) {
+	defer func() { _ = response.Body.Close() }()
+	success := response.StatusCode/100 == 2
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err != nil && success { // the status of any other answer says enough
+		return nil, err // the answer broke off: what it held is not known
+	}
+	members, err := decode(body, response.Header.Get("Content-Type"))
+	if err != nil && success {
+		return nil, err
+	}
+	standard, err := json.Marshal(d.translate(members))
+	if err != nil {
+		return nil, err
+	}
+	response.Header.Set("Content-Type", "application/json")
+	response.Header.Del("Content-Length")
+	response.Body = io.NopCloser(bytes.NewReader(standard))
+	response.ContentLength = int64(len(standard))
+	return response, nil
+}
+
+// decode reads a JSON object with numbers as they were written.
+func decode(body []byte, contentType string) (map[string]any, error) {
+	switch {
+	case len(body) > maxAnswer:
+		return nil, &malformedError{"is larger than 1 MiB"}
+	case len(bytes.TrimSpace(body)) == 0:
+		return nil, &malformedError{"is empty"}
+	}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	var members map[string]any
+	if err := decoder.Decode(&members); err != nil || members == nil {
+		media, _, _ := mime.ParseMediaType(contentType)
+		return nil, &malformedError{fmt.Sprintf("is not a JSON object (content type %.60q)", media)}
+	}
+	return members, nil
+}
+
+// translate gives the members their standard names and units, and drops the others.
+func (d *dialect) translate(members map[string]any) map[string]any {
+	spec := &d.platform.response
+	inner := members
+	if spec.Envelope != "" {
+		if object, ok := lookup(members, string(spec.Envelope)).(map[string]any); ok {
+			inner = object
+		}
+	}
+	// Errors often stand outside the envelope.
+	member := func(field v1alpha1.AnswerField, standard string) any {
+		name := string(field)
+		if name == "" {
+			name = standard
+		}
+		if value := lookup(inner, name); value != nil {
+			return value
+		}
+		return lookup(members, name)
+	}
+	answer := map[string]any{}
+	text := func(field v1alpha1.AnswerField, standard string) {
+		if value := asText(member(field, standard)); value != "" {
+			answer[standard] = value
+		}
+	}
+	fields := &spec.Fields
+	text(fields.AccessToken, "access_token")
+	text(fields.RefreshToken, "refresh_token")
+	text(fields.IDToken, "id_token")
+	text(fields.TokenType, "token_type")
+	text(fields.Error, "error")
+	text(fields.ErrorDescription, "error_description")
+	if fields.AccountID != "" {
+		text(fields.AccountID, "account_id")
+	}
+	if scope := scopeText(member(fields.Scope, "scope"), d.platform.scopeSep); scope != "" {
+		answer["scope"] = scope
+	}
+	if spec.TokenType != "" {
+		answer["token_type"] = spec.TokenType
+	}
+	d.expiry(answer, "expires_in", member(fields.ExpiresIn, "expires_in"))
+	d.expiry(answer, "refresh_token_expires_in", member(fields.RefreshTokenExpiresIn, "refresh_token_expires_in"))
+	return answer
+}
+
+// expiry writes an expiry as a whole number of seconds from now. One that is absent, zero, negative or no
+// number is left out: a token must not be thrown away because its lifetime is told badly.
+func (d *dialect) expiry(answer map[string]any, name string, value any) {
+	if seconds := int64(d.remaining(value) / time.Second); seconds > 0 {
+		answer[name] = seconds
+	}
+}
+
+func (d *dialect) remaining(value any) time.Duration {
+	if d.platform.response.ExpiryUnit == v1alpha1.ExpiryUnitRFC3339 {
+		at, err := time.Parse(time.RFC3339, asText(value))
+		if err != nil {
+			return 0
+		}
+		return at.Sub(d.now())
+	}
+	number, err := json.Number(strings.TrimSpace(asText(value))).Float64()
+	// The bound, the year 5138 in milliseconds, keeps nonsense from overflowing.
+	if err != nil || !(number > 0 && number <= 1e14) {
+		return 0
+	}
+	switch d.platform.response.ExpiryUnit {
+	case v1alpha1.ExpiryUnitMilliseconds:
+		return time.Duration(min(number, maxSeconds*1e3) * float64(time.Millisecond))
+	case v1alpha1.ExpiryUnitUnixSeconds:
+		return time.Unix(int64(number), 0).Sub(d.now())
+	case v1alpha1.ExpiryUnitUnixMilliseconds:
+		return time.UnixMilli(int64(number)).Sub(d.now())
+	}
+	return time.Duration(min(number, maxSeconds) * float64(time.Second))
+}
+
+// maxSeconds is about 100 years.
+const maxSeconds = 3.2e9
+
+// lookup finds a member by its name, or by a path of names with dots between.
+func lookup(members map[string]any, path string) any {
+	if value, ok := members[path]; ok {
+		return value
+	}
+	head, rest, ok := strings.Cut(path, ".")
+	if !ok {
+		return nil
+	}
+	inner, ok := members[head].(map[string]any)
+	if !ok {
+		return nil
+	}
+	return lookup(inner, rest)
+}
+
+func asText(value any) string {
+	switch value := value.(type) {
+	case string:
+		return value
+	case json.Number:
+		return value.String()
+	}
+	return ""
+}
+
+// scopeText joins a scope with spaces, whatever the platform writes between, or however it lists it.
+func scopeText(value any, separator string) string {
+	text := asText(value)
+	if list, ok := value.([]any); ok {
+		for _, item := range list {
+			text += " " + asText(item)
+		}
+	} else if separator != "" {
+		text = strings.ReplaceAll(text, separator, " ")
+	}
+	return strings.Join(strings.Fields(text), " ")
+}

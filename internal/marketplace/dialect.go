@@ -1,0 +1,158 @@
+package marketplace
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// maxAnswer bounds what is read of an answer. Tokens of real platforms stay below 20 KiB.
+const maxAnswer = 1 << 20
+
+// Dialect returns a transport that takes standard form requests to the token and revocation endpoints, with
+// client_id and client_secret among the parameters, sends them by next the way the platform wants them, and
+// returns answers as RFC 6749 section 5 has them. Answers that are none come back as an error with a method
+// Malformed. It never repeats a request.
+func (p *Platform) Dialect(next http.RoundTripper, now func() time.Time) http.RoundTripper {
+	return &dialect{platform: p, next: next, now: now}
+}
+
+type dialect struct {
+	platform *Platform
+	next     http.RoundTripper
+	now      func() time.Time
+}
+
+// RoundTrip implements http.RoundTripper.
+func (d *dialect) RoundTrip(standard *http.Request) (*http.Response, error) {
+	form, err := readForm(standard)
+	if err != nil {
+		return nil, err
+	}
+	wire := form.Get("grant_type")
+	request, err := d.request(standard, form, wire)
+	if err != nil {
+		return nil, err
+	}
+	response, err := d.next.RoundTrip(request)
+	if err != nil || wire == "" { // a revocation is answered by its status alone
+		return response, err
+	}
+	return d.answer(response)
+}
+
+func readForm(request *http.Request) (url.Values, error) {
+	if request.Body == nil {
+		return url.Values{}, nil
+	}
+	defer func() { _ = request.Body.Close() }()
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return nil, err
+	}
+	return url.ParseQuery(string(body))
+}
+
+// request writes the platform's request.
+func (d *dialect) request(standard *http.Request, form url.Values, wire string) (*http.Request, error) {
+	spec := &d.platform.request
+	header := http.Header{"Accept": {"application/json"}}
+	if agent := standard.Header.Get("User-Agent"); agent != "" {
+		header.Set("User-Agent", agent)
+	}
+	authenticate(spec.ClientAuthentication, form, header)
+	if scope := form.Get("scope"); scope != "" && d.platform.scopeSep != "" {
+		form.Set("scope", strings.ReplaceAll(scope, " ", d.platform.scopeSep))
+	}
+	for _, parameter := range spec.Parameters {
+		if wire != "" && (len(parameter.Grants) == 0 || slices.Contains(parameter.Grants, grantOf(wire))) {
+			form.Set(parameter.Name, string(parameter.Value))
+		}
+	}
+	form = renamed(form, spec.Rename)
+	for _, extra := range spec.Headers {
+		header.Set(extra.Name, string(extra.Value))
+	}
+	encoding := spec.Encoding
+	if wire == "" {
+		encoding = v1alpha1.EncodingForm // RFC 7009 section 2.1
+	}
+	body, err := encode(encoding, form, header)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(standard.Context(), standard.Method, standard.URL.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header = header
+	return request, nil
+}
+
+// renamed gives parameters the platform's names, all at once: two may change places.
+func renamed(form url.Values, renames []v1alpha1.Rename) url.Values {
+	named := maps.Clone(form)
+	for _, rename := range renames {
+		delete(named, rename.From)
+	}
+	for _, rename := range renames {
+		if values, ok := form[rename.From]; ok {
+			named[rename.To] = values
+		}
+	}
+	return named
+}
+
+// authenticate moves client_id and client_secret to where the platform expects them: never to two places
+// (RFC 6749 section 2.3).
+func authenticate(method v1alpha1.ClientAuthentication, form url.Values, header http.Header) {
+	switch method {
+	case v1alpha1.ClientAuthenticationBody:
+	case v1alpha1.ClientAuthenticationNone:
+		form.Del("client_secret")
+	default:
+		// Both parts are form-encoded first (RFC 6749 section 2.3.1).
+		basic := http.Request{Header: header}
+		basic.SetBasicAuth(url.QueryEscape(form.Get("client_id")), url.QueryEscape(form.Get("client_secret")))
+		form.Del("client_id")
+		form.Del("client_secret")
+	}
+}
+
+func encode(encoding v1alpha1.Encoding, form url.Values, header http.Header) ([]byte, error) {
+	if encoding != v1alpha1.EncodingJSON {
+		header.Set("Content-Type", "application/x-www-form-urlencoded")
+		return []byte(form.Encode()), nil
+	}
+	header.Set("Content-Type", "application/json")
+	object := make(map[string]string, len(form))
+	for name := range form {
+		object[name] = form.Get(name)
+	}
+	return json.Marshal(object)
+}
+
+// grantOf names the grant of a grant_type value.
+func grantOf(wire string) v1alpha1.GrantType {
+	switch wire {
+	case "authorization_code":
+		return v1alpha1.GrantAuthorizationCode
+	case "urn:ietf:params:oauth:grant-type:device_code":
+		return v1alpha1.GrantDeviceCode
+	case "refresh_token":
+		return v1alpha1.GrantRefreshToken
+	case "password":
+		return v1alpha1.GrantPassword
+	case "client_credentials":
+		return v1alpha1.GrantClientCredentials
+	}
+	return ""
+}

@@ -1,0 +1,149 @@
+package marketplace
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"k8s.io/client-go/util/jsonpath"
+)
+
+// accessTokenName is the placeholder for the access token in the headers of the identity request.
+const accessTokenName = "accessToken"
+
+// Identity is whose token it is; either part may be empty.
+type Identity struct {
+	// ID is the marketplace's identifier of the account.
+	ID string
+	// Login is the name that people know.
+	Login string
+}
+
+// IdentityError is an answer of the identity request that is not a success.
+type IdentityError struct {
+	// Status is the HTTP status of the answer; 0 when there was none.
+	Status int
+	why    string
+}
+
+func (e *IdentityError) Error() string { return "testing the connection: " + e.why }
+
+// Refused tells that the marketplace does not honour the access token.
+func (e *IdentityError) Refused() bool { return e.Status == http.StatusUnauthorized }
+
+// CanIdentify tells whether the platform has a call that tests a token.
+func (p *Platform) CanIdentify() bool { return p.identity != nil }
+
+// NamesAccount tells whether that call also says whose token it is.
+func (p *Platform) NamesAccount() bool { return p.identity != nil && p.identity.IDPath != "" }
+
+// Identify makes the identity request: one call that proves the token and tells whose it is. Its error is an
+// *IdentityError, whose text holds neither URL nor token.
+func (p *Platform) Identify(ctx context.Context, client *http.Client, accessToken string) (Identity, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, string(p.identity.URL), nil)
+	if err != nil {
+		return Identity{}, &IdentityError{why: "identity.request.url is no URL"}
+	}
+	p.identityHeaders(request.Header, accessToken)
+	response, err := client.Do(request)
+	if err != nil {
+		return Identity{}, &IdentityError{why: unreachable(err)}
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	switch {
+	case response.StatusCode/100 != 2:
+		return Identity{}, &IdentityError{Status: response.StatusCode, why: fmt.Sprintf("the marketplace answered HTTP %d", response.StatusCode)}
+	case err != nil:
+		return Identity{}, &IdentityError{why: "the answer broke off"}
+	}
+	return p.readIdentity(body, response.Header.Get("Content-Type"))
+}
+
+func (p *Platform) identityHeaders(header http.Header, accessToken string) {
+	header.Set("Accept", "application/json")
+	bearer := true
+	for _, extra := range p.identity.Headers {
+		value := strings.ReplaceAll(string(extra.Value), "{"+accessTokenName+"}", accessToken)
+		bearer = bearer && value == string(extra.Value)
+		header.Set(extra.Name, value)
+	}
+	if bearer {
+		header.Set("Authorization", "Bearer "+accessToken)
+	}
+}
+
+func (p *Platform) readIdentity(body []byte, contentType string) (Identity, error) {
+	if p.identity.IDPath == "" && p.identity.LoginPath == "" {
+		return Identity{}, nil
+	}
+	answer, err := decode(body, contentType)
+	if err != nil {
+		return Identity{}, &IdentityError{why: err.Error()}
+	}
+	id, err := find(p.identity.IDPath, answer)
+	if err != nil {
+		return Identity{}, &IdentityError{why: "identity.request.idPath: " + err.Error()}
+	}
+	login, err := find(p.identity.LoginPath, answer)
+	if err != nil {
+		return Identity{}, &IdentityError{why: "identity.request.loginPath: " + err.Error()}
+	}
+	return Identity{ID: id, Login: login}, nil
+}
+
+// find reads one value by JSONPath; the empty path finds nothing.
+func find(path string, answer map[string]any) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	reader := jsonpath.New("identity").AllowMissingKeys(true)
+	if err := reader.Parse(path); err != nil {
+		return "", errors.New("is no JSONPath")
+	}
+	results, err := reader.FindResults(answer)
+	if err != nil {
+		return "", errors.New("does not fit the answer")
+	}
+	text := ""
+	for _, values := range results {
+		for i, value := range values {
+			if i > 0 {
+				text += " "
+			}
+			switch part := value.Interface().(type) {
+			case nil:
+			case string, json.Number:
+				text += asText(part)
+			default:
+				return "", errors.New("finds neither text nor a number in the answer")
+			}
+		}
+	}
+	return bounded(strings.TrimSpace(text)), nil
+}
+
+// bounded keeps what becomes part of a status within what its schema allows.
+func bounded(text string) string {
+	runes := []rune(strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, text))
+	return string(runes[:min(len(runes), 256)])
+}
+
+// unreachable describes a request without an answer by what went wrong, never by the text of a url.Error,
+// which holds the whole URL.
+func unreachable(err error) string {
+	var timeout interface{ Timeout() bool }
+	if errors.As(err, &timeout) && timeout.Timeout() {
+		return "the marketplace did not answer in time"
+	}
+	return "the marketplace cannot be reached"
+}

@@ -1,0 +1,298 @@
+package marketplace
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// defaultTokenLifetime is assumed of an access token when neither the answer nor the Marketplace names a
+// lifetime: short enough to be safe with every platform in the field that names none.
+const defaultTokenLifetime = time.Hour
+
+// Platform is a Marketplace resolved for one account.
+type Platform struct {
+	// Name is the Marketplace's name, DisplayName what people call it.
+	Name, DisplayName string
+	// Environment is the account's environment.
+	Environment string
+	// Issuer is the OpenID Connect issuer; empty when ID tokens are not verified.
+	Issuer string
+	// TokenURL and RevocationURL are empty when the issuer's discovery document has to name them.
+	TokenURL, RevocationURL string
+	// Scopes is what is asked; empty leaves it to the platform.
+	Scopes []string
+	// TokenLifetime is assumed of an access token when the answer names none.
+	TokenLifetime time.Duration
+	// Rotating tells that using a refresh token spends it.
+	Rotating bool
+	// ReuseGrace is how long a spent refresh token still works.
+	ReuseGrace time.Duration
+	// AuthorizationLifetime is how long an authorization lives when the answer names no end; zero means that it does not end.
+	AuthorizationLifetime time.Duration
+	// AuthorizationSlides tells that the lifetime counts from the last renewal and not from the consent.
+	AuthorizationSlides bool
+	// RenewBefore is the Marketplace's default and MaxBefore its bound; zero where it names none.
+	RenewBefore, MaxBefore time.Duration
+	// ApplicationSecretLifetime is how long the platform lets a client secret live; zero for ever.
+	ApplicationSecretLifetime time.Duration
+	// AccountIDClaim names the claim that identifies the account, in the ID token when AccountIDInIDToken, else
+	// in the access token; empty when no claim does.
+	AccountIDClaim     string
+	AccountIDInIDToken bool
+
+	identity *v1alpha1.IdentityRequest
+	request  v1alpha1.TokenRequest
+	response v1alpha1.TokenResponse
+	scopeSep string
+}
+
+// Resolve fills in a Marketplace for one account. Its error says what does not fit, and whether the account or
+// the Marketplace has to change.
+func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount) (*Platform, error) {
+	spec := &object.Spec
+	if !slices.Contains(spec.Grants, account.Spec.Grant.Type) {
+		return nil, fmt.Errorf("spec.grant.type: Marketplace %q does not offer %s; it offers %s",
+			object.Name, account.Spec.Grant.Type, join(spec.Grants))
+	}
+	values, err := valuesFor(object, account)
+	if err != nil {
+		return nil, err
+	}
+	p := &Platform{
+		Name:                      object.Name,
+		DisplayName:               spec.DisplayName,
+		Environment:               account.Spec.Environment,
+		Scopes:                    scopes(spec, account),
+		TokenLifetime:             spec.AccessToken.Lifetime.Or(defaultTokenLifetime),
+		Rotating:                  spec.RefreshToken.Rotation != v1alpha1.RotationStatic,
+		ReuseGrace:                spec.RefreshToken.ReuseGrace.Or(0),
+		AuthorizationSlides:       spec.RefreshToken.Expiry == v1alpha1.ExpirySliding,
+		RenewBefore:               spec.Renewal.Before.Or(0),
+		MaxBefore:                 spec.Renewal.MaxBefore.Or(0),
+		ApplicationSecretLifetime: spec.ApplicationSecret.Lifetime.Or(0),
+		AccountIDClaim:            spec.Identity.AccessTokenClaim,
+		request:                   *spec.TokenRequest.DeepCopy(),
+		response:                  spec.TokenResponse,
+		scopeSep:                  spec.Scopes.Separator,
+	}
+	if spec.RefreshToken.Expiry != v1alpha1.ExpiryNone {
+		p.AuthorizationLifetime = spec.RefreshToken.Lifetime.Or(0)
+	}
+	if spec.Identity.IDTokenClaim != "" {
+		p.AccountIDClaim, p.AccountIDInIDToken = spec.Identity.IDTokenClaim, true
+	}
+	return p, p.fill(spec, values)
+}
+
+// fill replaces the {name}s in everything that is sent.
+func (p *Platform) fill(spec *v1alpha1.MarketplaceSpec, values values) error {
+	urls := []struct {
+		field    string
+		template v1alpha1.URLTemplate
+		into     *string
+	}{
+		{"endpoints.issuer", spec.Endpoints.Issuer, &p.Issuer},
+		{"endpoints.token", spec.Endpoints.Token, &p.TokenURL},
+		{"endpoints.revocation", spec.Endpoints.Revocation, &p.RevocationURL},
+	}
+	if request := spec.Identity.Request; request != nil {
+		p.identity = request.DeepCopy()
+		urls = append(urls, struct {
+			field    string
+			template v1alpha1.URLTemplate
+			into     *string
+		}{"identity.request.url", request.URL, (*string)(&p.identity.URL)})
+	}
+	for _, u := range urls {
+		filled, err := values.url(string(u.template))
+		if err != nil {
+			return fmt.Errorf("Marketplace %q: spec.%s: %w", p.Name, u.field, err)
+		}
+		*u.into = filled
+	}
+	for i := range p.request.Headers {
+		if err := values.text(&p.request.Headers[i].Value); err != nil {
+			return fmt.Errorf("Marketplace %q: spec.tokenRequest.headers: %w", p.Name, err)
+		}
+	}
+	for i := range p.request.Parameters {
+		if err := values.text(&p.request.Parameters[i].Value); err != nil {
+			return fmt.Errorf("Marketplace %q: spec.tokenRequest.parameters: %w", p.Name, err)
+		}
+	}
+	if p.identity == nil {
+		return nil
+	}
+	values[accessTokenName] = "{" + accessTokenName + "}" // filled in when the call is made
+	for i := range p.identity.Headers {
+		if err := values.text(&p.identity.Headers[i].Value); err != nil {
+			return fmt.Errorf("Marketplace %q: spec.identity.request.headers: %w", p.Name, err)
+		}
+	}
+	return nil
+}
+
+// Means returns the condition reason that the Marketplace gives to one of the platform's own error codes.
+func (p *Platform) Means(code string, status int, grant v1alpha1.GrantType) (reason string, ok bool) {
+	for _, e := range p.response.Errors {
+		if e.Code == code && (e.Status == 0 || int(e.Status) == status) &&
+			(len(e.Grants) == 0 || slices.Contains(e.Grants, grant)) {
+			return e.Reason, true
+		}
+	}
+	return "", false
+}
+
+func scopes(spec *v1alpha1.MarketplaceSpec, account *v1alpha1.MarketplaceAccount) []string {
+	asked := account.Spec.Scopes
+	if len(asked) == 0 {
+		asked = spec.Scopes.Default
+	}
+	texts := make([]string, len(asked))
+	for i, scope := range asked {
+		texts[i] = string(scope)
+	}
+	return texts
+}
+
+// values are what {name} stands for.
+type values map[string]string
+
+// valuesFor joins the environment's variables and the account's parameters.
+func valuesFor(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount) (values, error) {
+	spec := &object.Spec
+	at := slices.IndexFunc(spec.Environments, func(e v1alpha1.Environment) bool { return e.Name == account.Spec.Environment })
+	if at < 0 {
+		names := make([]string, len(spec.Environments))
+		for i, e := range spec.Environments {
+			names[i] = e.Name
+		}
+		return nil, fmt.Errorf("spec.environment: Marketplace %q has no environment %q; it has %s",
+			object.Name, account.Spec.Environment, join(names))
+	}
+	result := values{}
+	for _, variable := range spec.Environments[at].Variables {
+		result[variable.Name] = string(variable.Value)
+	}
+	set := map[string]string{}
+	for _, parameter := range account.Spec.Parameters {
+		set[parameter.Name] = parameter.Value
+	}
+	for _, declared := range spec.Parameters {
+		value, err := parameter(declared, set[declared.Name])
+		if err != nil {
+			return nil, err
+		}
+		if value != "" {
+			result[declared.Name] = value
+		}
+		delete(set, declared.Name)
+	}
+	if len(set) > 0 {
+		declared := make([]string, len(spec.Parameters))
+		for i, parameter := range spec.Parameters {
+			declared[i] = parameter.Name
+		}
+		return nil, fmt.Errorf("spec.parameters: Marketplace %q declares no parameter %s; it declares %s",
+			object.Name, join(slices.Sorted(maps.Keys(set))), cmp.Or(join(declared), "none"))
+	}
+	return result, nil
+}
+
+// harmless is a value that can become part of a URL without changing which URL it is: characters that need no
+// escape (RFC 3986 section 2.3), and not dots alone.
+var harmless = regexp.MustCompile(`^[A-Za-z0-9._~-]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*$`)
+
+func parameter(declared v1alpha1.ParameterDeclaration, value string) (string, error) {
+	if value == "" {
+		value = declared.Default
+	}
+	switch {
+	case value == "" && declared.Required:
+		return "", fmt.Errorf("spec.parameters: parameter %q must be set: %s", declared.Name, declared.Description)
+	case value == "":
+		return "", nil
+	case !harmless.MatchString(value):
+		return "", fmt.Errorf("spec.parameters: parameter %q must be made of letters, digits and . _ ~ -, and not of dots alone", declared.Name)
+	case len(declared.Enum) > 0 && !slices.Contains(declared.Enum, value):
+		return "", fmt.Errorf("spec.parameters: parameter %q must be one of %s", declared.Name, join(declared.Enum))
+	case declared.Pattern == "":
+		return value, nil
+	}
+	pattern, err := regexp.Compile(`^(?:` + declared.Pattern + `)$`)
+	if err != nil {
+		return "", fmt.Errorf("the Marketplace's pattern of parameter %q is no regular expression", declared.Name)
+	}
+	if !pattern.MatchString(value) {
+		return "", fmt.Errorf("spec.parameters: parameter %q must match %s", declared.Name, declared.Pattern)
+	}
+	return value, nil
+}
+
+var placeholder = regexp.MustCompile(`\{[A-Za-z][A-Za-z0-9_-]*\}`)
+
+func (v values) replace(template string) (string, error) {
+	var unknown []string
+	filled := placeholder.ReplaceAllStringFunc(template, func(match string) string {
+		value, ok := v[match[1:len(match)-1]]
+		if !ok {
+			unknown = append(unknown, match)
+		}
+		return value
+	})
+	if len(unknown) > 0 {
+		return "", fmt.Errorf("%s is neither a variable of the environment nor a parameter that is set", strings.Join(unknown, ", "))
+	}
+	return filled, nil
+}
+
+func (v values) text(text *v1alpha1.Text) error {
+	filled, err := v.replace(string(*text))
+	*text = v1alpha1.Text(filled)
+	return err
+}
+
+// url fills in a URL and checks what came out, since a variable can hold anything.
+func (v values) url(template string) (string, error) {
+	if template == "" {
+		return "", nil
+	}
+	filled, err := v.replace(template)
+	if err != nil {
+		return "", err
+	}
+	parsed, err := url.Parse(filled)
+	if err != nil || parsed.Hostname() == "" {
+		return "", fmt.Errorf("%q is no absolute URL", filled)
+	}
+	if parsed.User != nil || parsed.Fragment != "" {
+		return "", fmt.Errorf("%q must not hold user information or a fragment", filled)
+	}
+	if parsed.Scheme != "https" && !(parsed.Scheme == "http" && loopback(parsed.Hostname())) {
+		return "", fmt.Errorf("%q must be https", filled)
+	}
+	return filled, nil
+}
+
+func loopback(host string) bool {
+	return host == "localhost" || host == "127.0.0.1" || host == "::1"
+}
+
+func join[S ~string](names []S) string {
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = string(name)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// TokenParameters returns the extra parameters of token requests, filled in.
+func (p *Platform) TokenParameters() []v1alpha1.TokenParameter { return p.request.Parameters }

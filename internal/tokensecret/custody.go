@@ -1,0 +1,145 @@
+package tokensecret
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// custodyKey is the one key of the grant Secret. A single document is read and written whole, so that its
+// parts cannot disagree.
+const custodyKey = "grant.json"
+
+// Custody is what the operator keeps of an account: the refresh token, the current tokens, and what it must
+// not forget in a restart. The zero value means that nothing was obtained yet.
+type Custody struct {
+	// Serial counts the stored sets of tokens.
+	Serial int64 `json:"serial,omitempty"`
+	// RefreshToken is the one to use next; empty where the grant has none.
+	RefreshToken string `json:"refreshToken,omitempty"`
+	// Imported is the refresh token that the user brought and this chain began with. As long as the user's
+	// Secret still holds it, RefreshToken is its successor.
+	Imported string `json:"imported,omitempty"`
+	// GrantedAt is when the person consented, or when the grant was first used.
+	GrantedAt time.Time `json:"grantedAt,omitzero"`
+	// AuthorizationExpiresAt is the end that the marketplace's answer named; zero when it named none.
+	AuthorizationExpiresAt time.Time `json:"authorizationExpiresAt,omitzero"`
+	// Tokens are the current ones; nil when there are none.
+	Tokens *Tokens `json:"tokens,omitempty"`
+	// Account is whose they are, as far as known.
+	Account Account `json:"account,omitzero"`
+	// Verified is the last test of the connection; nil when there was none since the tokens were issued.
+	Verified *Verification `json:"verified,omitempty"`
+	// PreviousSecretOf is the version of the application Secret whose client_secret was refused while
+	// client_secret_previous was accepted.
+	PreviousSecretOf string `json:"previousSecretOf,omitempty"`
+	// Journal is a renewal under way; nil when none is.
+	Journal *Journal `json:"journal,omitempty"`
+	// Refused is the last refusal that only a change can cure; nil when there is none.
+	Refused *Refused `json:"refused,omitempty"`
+	// NotBefore is the end of a wait that the marketplace demanded.
+	NotBefore time.Time `json:"notBefore,omitzero"`
+}
+
+// Tokens are what the marketplace issued last.
+type Tokens struct {
+	AccessToken string `json:"accessToken"`
+	IDToken     string `json:"idToken,omitempty"`
+	TokenType   string `json:"tokenType,omitempty"`
+	Scope       string `json:"scope,omitempty"`
+	// For identifies the spec that the tokens were obtained for.
+	For       string    `json:"for,omitempty"`
+	IssuedAt  time.Time `json:"issuedAt"`
+	ExpiresAt time.Time `json:"expiresAt"`
+	// RenewAt was drawn when the tokens were stored.
+	RenewAt time.Time `json:"renewAt"`
+}
+
+// Account is whose tokens they are.
+type Account struct {
+	ID    string `json:"id,omitempty"`
+	Login string `json:"login,omitempty"`
+}
+
+// Verification is a test of the connection that somebody asked for.
+type Verification struct {
+	At time.Time `json:"at"`
+	// Failure says why it failed; empty when it did not.
+	Failure string `json:"failure,omitempty"`
+}
+
+// Journal records, before a single-use refresh token is spent, that it is about to be.
+type Journal struct {
+	// StartedAt is when the token was first sent.
+	StartedAt time.Time `json:"startedAt"`
+	// Attempts counts how often it was sent. It also makes each attempt a write of its own, since the API
+	// server drops writes that change nothing.
+	Attempts int `json:"attempts"`
+	// Imported is the token, where it is one that the user brought and not RefreshToken of the Custody.
+	Imported string `json:"imported,omitempty"`
+	// Retried tells that it was sent again after the platform's grace had passed.
+	Retried bool `json:"retried,omitempty"`
+}
+
+// Refused is a refusal that only a change can cure.
+type Refused struct {
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	At      time.Time `json:"at"`
+	// Inputs are the versions of what was used; the refusal stands until one that matters changes.
+	Inputs Inputs `json:"inputs"`
+}
+
+// Inputs are the versions of what a token request is made of.
+type Inputs struct {
+	Spec        string `json:"spec,omitempty"`
+	Marketplace string `json:"marketplace,omitempty"`
+	Application string `json:"application,omitempty"`
+	Credentials string `json:"credentials,omitempty"`
+}
+
+// DecodeCustody reads a grant Secret; an absent one (nil) is the zero Custody. Its error never holds data.
+func DecodeCustody(secret *corev1.Secret) (Custody, error) {
+	var custody Custody
+	if secret == nil {
+		return custody, nil
+	}
+	if secret.Type != v1alpha1.SecretTypeGrant {
+		return custody, fmt.Errorf("Secret %q must be of type %s", secret.Name, v1alpha1.SecretTypeGrant)
+	}
+	document, ok := secret.Data[custodyKey]
+	if !ok {
+		return custody, nil
+	}
+	if err := json.Unmarshal(document, &custody); err != nil {
+		return Custody{}, errors.New("Secret \"" + secret.Name + "\" must hold a readable " + custodyKey +
+			"; restore it, or delete it to start anew")
+	}
+	return custody, nil
+}
+
+// EncodeCustody writes custody into a new grant Secret of the account. resourceVersion is that of the Secret
+// which custody was read from, so that a write loses against any other since; empty to create the Secret.
+func EncodeCustody(account *v1alpha1.MarketplaceAccount, owner metav1.OwnerReference, custody Custody, resourceVersion string) (*corev1.Secret, error) {
+	document, err := json.Marshal(custody)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the grant Secret: %w", err)
+	}
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:            account.GrantSecretName(),
+			Namespace:       account.Namespace,
+			ResourceVersion: resourceVersion,
+			Labels:          labels(account, nil),
+			OwnerReferences: []metav1.OwnerReference{owner},
+		},
+		Type: v1alpha1.SecretTypeGrant,
+		Data: map[string][]byte{custodyKey: document},
+	}, nil
+}

@@ -1,0 +1,105 @@
+package tokensecret
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// Application is a registered OAuth application.
+type Application struct {
+	ClientID, ClientSecret string
+	// PreviousSecret is the secret before a rotation; empty when there is none.
+	PreviousSecret string
+	// SecretExpiresAt is when the client secret ends; zero when the Secret does not say.
+	SecretExpiresAt time.Time
+}
+
+// Login is a user name and its password.
+type Login struct{ Username, Password string }
+
+// Import is a refresh token that was obtained elsewhere.
+type Import struct {
+	RefreshToken string
+	// GrantedAt is when the person consented; zero when the Secret does not say.
+	GrantedAt time.Time
+}
+
+// DecodeApplication reads the Secret of an application. A public client needs no client_secret.
+func DecodeApplication(secret *corev1.Secret, public bool) (Application, error) {
+	reader := reader{secret: secret}
+	application := Application{
+		ClientID:        reader.required(v1alpha1.ApplicationKeyClientID),
+		PreviousSecret:  reader.optional(v1alpha1.ApplicationKeyClientSecretPrevious),
+		SecretExpiresAt: reader.time(v1alpha1.ApplicationKeyClientSecretExpiresAt),
+	}
+	if public {
+		application.ClientSecret = reader.optional(v1alpha1.ApplicationKeyClientSecret)
+	} else {
+		application.ClientSecret = reader.required(v1alpha1.ApplicationKeyClientSecret)
+	}
+	return application, reader.err
+}
+
+// DecodeLogin reads the Secret of grant Password.
+func DecodeLogin(secret *corev1.Secret) (Login, error) {
+	reader := reader{secret: secret}
+	login := Login{Username: reader.required(v1alpha1.PasswordKeyUsername)}
+	// A password may begin or end with a space; only the line end that an editor adds is cut.
+	login.Password = strings.TrimRight(string(secret.Data[v1alpha1.PasswordKeyPassword]), "\r\n")
+	if strings.TrimSpace(login.Password) == "" {
+		reader.fail("must have a non-empty key %q", v1alpha1.PasswordKeyPassword)
+	}
+	return login, reader.err
+}
+
+// DecodeImport reads the Secret of grant RefreshToken.
+func DecodeImport(secret *corev1.Secret) (Import, error) {
+	reader := reader{secret: secret}
+	imported := Import{
+		RefreshToken: reader.required(v1alpha1.RefreshTokenKeyRefreshToken),
+		GrantedAt:    reader.time(v1alpha1.RefreshTokenKeyGrantedAt),
+	}
+	return imported, reader.err
+}
+
+// reader reads keys of a Secret and keeps the first complaint.
+type reader struct {
+	secret *corev1.Secret
+	err    error
+}
+
+func (r *reader) fail(format string, args ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("Secret %q "+format, append([]any{r.secret.Name}, args...)...)
+	}
+}
+
+// optional returns a value without the white space around it, which "kubectl create secret --from-file" adds.
+func (r *reader) optional(key string) string {
+	return strings.TrimSpace(string(r.secret.Data[key]))
+}
+
+func (r *reader) required(key string) string {
+	value := r.optional(key)
+	if value == "" {
+		r.fail("must have a non-empty key %q", key)
+	}
+	return value
+}
+
+func (r *reader) time(key string) time.Time {
+	value := r.optional(key)
+	if value == "" || value == "0" { // 0 means "never" (RFC 7591 section 3.2.1)
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		r.fail("must have a time such as 2026-01-31T12:00:00Z in key %q", key)
+	}
+	return at.UTC()
+}
