@@ -1,0 +1,72 @@
+// Command demo-marketplace is an OAuth 2 platform to try tokenkeeper against: it speaks like Allegro, eBay, Amazon, an
+// Auth0 tenant and a plain OpenID Connect provider, with tokens that live for seconds. It listens on loopback only,
+// prints its address, and ends on SIGINT or SIGTERM. What can be tried is told at /_demo/.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+)
+
+// shutdownGrace is how long requests may go on after the signal. One that hangs on purpose would never end.
+const shutdownGrace = 2 * time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	switch err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "demo-marketplace:", err)
+		stop()
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	options, err := parseOptions(args, stderr)
+	if err != nil {
+		return err
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", options.address)
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	market := options.market()
+	base := "http://" + listener.Addr().String()
+	market.SetBaseURL(base)
+	if _, err := fmt.Fprintln(stdout, base); err != nil {
+		return errors.Join(fmt.Errorf("printing the address: %w", err), listener.Close())
+	}
+	return serve(ctx, listener, market)
+}
+
+// serve answers requests until ctx ends, and lets those that are there finish.
+func serve(ctx context.Context, listener net.Listener, market *demomarket.Server) error {
+	server := &http.Server{Handler: market, ReadHeaderTimeout: 10 * time.Second}
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Serve(listener) }()
+	select {
+	case err := <-stopped:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		return server.Close() // what hangs is cut off
+	}
+	return nil
+}

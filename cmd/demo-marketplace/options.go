@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+)
+
+// options are the flags.
+type options struct {
+	address              string
+	accessTokenLifetime  time.Duration
+	refreshTokenLifetime time.Duration
+	latency              time.Duration
+	seedRefreshTokens    bool
+}
+
+// parseOptions reads the flags and checks them.
+func parseOptions(args []string, stderr io.Writer) (options, error) {
+	var o options
+	flags := flag.NewFlagSet("demo-marketplace", flag.ContinueOnError)
+	flags.SetOutput(stderr)
+	flags.StringVar(&o.address, "address", "127.0.0.1:0",
+		"`address` to listen on, which must be on loopback; port 0 takes a free one")
+	flags.DurationVar(&o.accessTokenLifetime, "access-token-lifetime", demomarket.DemoAccessTokenLifetime,
+		"`lifetime` of access tokens; 0 leaves each platform its own")
+	flags.DurationVar(&o.refreshTokenLifetime, "refresh-token-lifetime", 0,
+		"`lifetime` of refresh tokens; 0 leaves each platform its own")
+	flags.DurationVar(&o.latency, "latency", 0, "`time` that every answer takes")
+	flags.BoolVar(&o.seedRefreshTokens, "seed-refresh-tokens", true,
+		"know the refresh tokens demo-refresh-token-allegro, -ebay, -amazon and -oidc")
+	if err := flags.Parse(args); err != nil {
+		return options{}, fmt.Errorf("reading flags: %w", err)
+	}
+	if flags.NArg() > 0 {
+		return options{}, fmt.Errorf("reading flags: unexpected argument %q", flags.Arg(0))
+	}
+	return o, o.check()
+}
+
+// check tells what is wrong with the options, if anything is.
+func (o options) check() error {
+	if err := checkLoopback(o.address); err != nil {
+		return fmt.Errorf("checking --address: %w", err)
+	}
+	if min(o.accessTokenLifetime, o.refreshTokenLifetime, o.latency) < 0 {
+		return errors.New("checking flags: durations must not be negative")
+	}
+	return nil
+}
+
+// checkLoopback refuses an address that others could reach: the passwords are known to everybody, and the control pages
+// ask for none.
+func checkLoopback(address string) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("splitting host and port: %w", err)
+	}
+	if ip := net.ParseIP(host); strings.EqualFold(host, "localhost") || ip.IsLoopback() {
+		return nil
+	}
+	return fmt.Errorf("%q must be a loopback address such as 127.0.0.1:8080, since everybody knows the passwords of a demo marketplace", address)
+}
+
+// market is the marketplace that the options describe.
+func (o options) market() *demomarket.Server {
+	market := demomarket.New(demomarket.Options{
+		Latency: o.latency,
+		Lifetimes: demomarket.Lifetimes{
+			Access:  o.accessTokenLifetime,
+			Refresh: o.refreshTokenLifetime,
+		},
+		SecretLog: -1, // nobody asks for them
+		Control:   true,
+	})
+	if o.seedRefreshTokens {
+		market.SeedDemo()
+	}
+	return market
+}

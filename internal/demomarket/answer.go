@@ -1,0 +1,77 @@
+package demomarket
+
+import (
+	"cmp"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// answer is a token answer as the platform writes it (RFC 6749 section 5.1).
+func (m *Market) answer(x *exchange, set tokenSet) map[string]any {
+	answer := map[string]any{}
+	if m.platform.Extra != nil {
+		answer = m.platform.Extra(set.facts)
+	}
+	answer["access_token"] = set.access
+	answer["token_type"] = m.tokenType(set.grant)
+	raw := cmp.Or(x.expiresIn, m.platform.ExpiresIn, "{seconds}")
+	if raw != ExpiresInAbsent {
+		answer["expires_in"] = json.RawMessage(strings.ReplaceAll(raw, "{seconds}", seconds(set.lifetime)))
+	}
+	if m.namesScope(set.issuance) {
+		answer["scope"] = joined(set.granted)
+	}
+	if set.id != "" {
+		answer["id_token"] = set.id
+	}
+	if set.refresh == "" {
+		return answer
+	}
+	answer["refresh_token"] = set.refresh
+	if field := m.platform.RefreshToken.ExpiryField; field != "" && !set.refreshExpires.IsZero() {
+		answer[field] = int64(set.refreshExpires.Sub(set.facts.IssuedTime) / time.Second)
+	}
+	return answer
+}
+
+// tokenType is the platform's word for the type of token that a grant yields.
+func (m *Market) tokenType(grant string) string {
+	if grant == GrantClientCredentials {
+		return cmp.Or(m.platform.ApplicationTokenType, m.platform.TokenType, "Bearer")
+	}
+	return cmp.Or(m.platform.TokenType, "Bearer")
+}
+
+// namesScope tells whether the answer has a scope.
+func (m *Market) namesScope(decided issuance) bool {
+	switch m.platform.ScopeAnswer {
+	case ScopeAlways:
+		return true
+	case ScopeNever:
+		return false
+	}
+	return !slices.Equal(decided.asked, decided.granted)
+}
+
+// seconds is a duration as a JSON number.
+func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
+
+// writeJSON writes an answer that nobody may keep and returns its size.
+func writeJSON(w http.ResponseWriter, status int, answer any) int {
+	body, err := json.Marshal(answer)
+	if err != nil { // an expires_in of the caller's that is no JSON
+		status, body = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json;charset=UTF-8")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("Cache-Control", "no-store")
+	header.Set("Pragma", "no-cache")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // whether it arrived is the judge's business
+	return len(body)
+}

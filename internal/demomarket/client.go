@@ -1,0 +1,88 @@
+package demomarket
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+)
+
+// The application and the user that every platform starts with.
+const (
+	DefaultClientID     = "demo-client"
+	DefaultClientSecret = "demo-client-secret"
+	DefaultUser         = "seller@example.com"
+	DefaultPassword     = "demo-password"
+)
+
+// client is a registered application. It has two secrets while one replaces the other.
+type client struct {
+	secrets []string
+}
+
+// AddClient registers an application, or replaces the one of that id.
+func (m *Market) AddClient(id, secret string) {
+	m.server.secrets.note(secret)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clients[id] = &client{secrets: []string{secret}}
+}
+
+// SetClientSecret gives the application [DefaultClientID] a new secret. The one before it goes on working when
+// previousStillValid, as Amazon has it for seven days.
+func (m *Market) SetClientSecret(secret string, previousStillValid bool) {
+	m.server.secrets.note(secret)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	secrets := []string{secret}
+	if held := m.clients[DefaultClientID]; held != nil && previousStillValid {
+		secrets = append(secrets, held.secrets[0])
+	}
+	m.clients[DefaultClientID] = &client{secrets: secrets}
+}
+
+// authenticate tells whether the client proved itself in the one place where the platform looks (RFC 6749
+// sections 2.3 and 3.2.1).
+func (m *Market) authenticate(x *exchange) *denial {
+	id, secret := x.parameters["client_id"], x.parameters["client_secret"]
+	switch {
+	case x.basic != nil && secret != "":
+		return deny(InvalidRequest, "two client authentication methods in one request")
+	case x.basic != nil && id != "" && id != x.basic.id:
+		return deny(InvalidRequest, "client_id is not the authenticated client")
+	case x.basic != nil && m.platform.ClientAuthentication == Body,
+		x.basic == nil && m.platform.ClientAuthentication == Basic:
+		return deny(InvalidClient, "client authentication by this method is not accepted")
+	case x.basic != nil:
+		id, secret = x.basic.id, x.basic.secret
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	known := m.clients[id]
+	if known == nil || !slices.Contains(known.secrets, secret) {
+		return deny(InvalidClient, "client authentication failed")
+	}
+	x.clientID = id
+	return nil
+}
+
+// credentials are an id and secret from an Authorization header.
+type credentials struct{ id, secret string }
+
+// basicCredentials reads the header, whose parts are form-encoded before they are joined (RFC 6749 section 2.3.1).
+// Nil means that there is none. What cannot be decoded is taken as it stands, and then fits no client.
+func basicCredentials(r *http.Request) *credentials {
+	id, secret, ok := r.BasicAuth()
+	if !ok {
+		return nil
+	}
+	return &credentials{id: formDecoded(id), secret: formDecoded(secret)}
+}
+
+// formDecoded undoes the encoding of one part.
+func formDecoded(part string) string {
+	decoded, err := url.QueryUnescape(part)
+	if err != nil {
+		return part
+	}
+	return decoded
+}

@@ -1,0 +1,140 @@
+package demomarket
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// controlName is the first segment of the path of the control pages. No platform may have it.
+const controlName = "_demo"
+
+// action is something that can be done to a market from the control pages. It returns what it did.
+type action func(m *Market, query url.Values) (string, error)
+
+// actions are all of them.
+func actions() map[string]action {
+	return map[string]action{
+		"grant":             mintGrant,
+		"revoke-grants":     revokeGrants,
+		"lock":              lockUser,
+		"set-password":      setPassword,
+		"set-client-secret": setClientSecret,
+		"down":              takeDown,
+		"up":                takeUp,
+		"slow":              slowDown,
+	}
+}
+
+// newControl returns the pages under /_demo/. Other sites' pages cannot press their buttons.
+func newControl(s *Server) http.Handler {
+	pages := http.NewServeMux()
+	pages.HandleFunc("GET /_demo/{$}", s.servePage)
+	pages.HandleFunc("GET /_demo/report", s.serveReport)
+	pages.HandleFunc("POST /_demo/{platform}/{action}", s.serveAction)
+	return http.NewCrossOriginProtection().Handler(pages)
+}
+
+// serveReport answers with the report as JSON.
+func (s *Server) serveReport(w http.ResponseWriter, _ *http.Request) {
+	body, err := json.MarshalIndent(s.Report(), "", "  ")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", jsonType)
+	_, _ = w.Write(append(body, '\n')) // nobody left to tell
+}
+
+// serveAction does what the path says. A browser is led back to the page, others get a line of text.
+func (s *Server) serveAction(w http.ResponseWriter, r *http.Request) {
+	market, act := s.markets[r.PathValue("platform")], actions()[r.PathValue("action")]
+	if market == nil || act == nil {
+		http.NotFound(w, r)
+		return
+	}
+	done, err := act(market, r.URL.Query())
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	if strings.Contains(r.Header.Get("Accept"), "text/html") {
+		http.Redirect(w, r, "/_demo/", http.StatusSeeOther)
+		return
+	}
+	_, _ = fmt.Fprintf(w, "%s: %s\n", market.Name(), done) // nobody left to tell
+}
+
+func mintGrant(m *Market, _ url.Values) (string, error) {
+	return "a new refresh token for " + m.platform.Seller.ID + " is " + m.Grant(m.platform.Seller.ID), nil
+}
+
+func revokeGrants(m *Market, _ url.Values) (string, error) {
+	m.RevokeGrants()
+	return "all grants are revoked", nil
+}
+
+func lockUser(m *Market, _ url.Values) (string, error) {
+	m.Lock(DefaultUser)
+	return DefaultUser + " is locked until his password changes", nil
+}
+
+func setPassword(m *Market, query url.Values) (string, error) {
+	if query.Get("value") == "" {
+		return "", errors.New("value is missing: the new password")
+	}
+	m.SetPassword(DefaultUser, query.Get("value"))
+	return DefaultUser + " has a new password", nil
+}
+
+func setClientSecret(m *Market, query url.Values) (string, error) {
+	if query.Get("value") == "" {
+		return "", errors.New("value is missing: the new client secret")
+	}
+	m.SetClientSecret(query.Get("value"), false)
+	return DefaultClientID + " has a new secret, and the old one is refused", nil
+}
+
+func takeDown(m *Market, query url.Values) (string, error) {
+	d, err := duration(query, "for")
+	if err != nil {
+		return "", err
+	}
+	m.Down(d)
+	if d == 0 {
+		return "down", nil
+	}
+	return "down for " + d.String(), nil
+}
+
+func takeUp(m *Market, _ url.Values) (string, error) {
+	m.Up()
+	m.Slow(0)
+	return "up, and as fast as it can", nil
+}
+
+func slowDown(m *Market, query url.Values) (string, error) {
+	d, err := duration(query, "latency")
+	if err != nil {
+		return "", err
+	}
+	m.Slow(d)
+	return "answers take " + d.String() + " longer", nil
+}
+
+// duration reads a parameter such as 30s. It is zero when absent.
+func duration(query url.Values, name string) (time.Duration, error) {
+	value := query.Get(name)
+	if value == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%s must be a duration such as 30s", name)
+	}
+	return d, nil
+}

@@ -1,0 +1,62 @@
+package demomarket
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+// serveDiscovery is OpenID Connect Discovery section 4, for what the platform has.
+func (m *Market) serveDiscovery(w http.ResponseWriter, r *http.Request) {
+	document := map[string]any{
+		"issuer":                                m.issuer(r),
+		"grant_types_supported":                 m.platform.Grants,
+		"response_types_supported":              []string{"code"},
+		"subject_types_supported":               []string{"public"},
+		"scopes_supported":                      m.platform.Scopes,
+		"id_token_signing_alg_values_supported": []Signature{cmp.Or(m.platform.IDToken.Signature, RS256)},
+		"token_endpoint_auth_methods_supported": m.platform.ClientAuthentication.methods(),
+	}
+	for name, path := range map[string]string{
+		"token_endpoint":      m.platform.Paths.Token,
+		"revocation_endpoint": m.platform.Paths.Revocation,
+		"userinfo_endpoint":   m.platform.Paths.Identity,
+		"jwks_uri":            m.platform.Paths.Keys,
+	} {
+		if path != "" {
+			document[name] = m.address(r) + path
+		}
+	}
+	writeJSON(w, http.StatusOK, document)
+}
+
+// methods are the names that RFC 7591 section 2 gives to ways of client authentication.
+func (a ClientAuthentication) methods() []string {
+	switch a {
+	case Basic:
+		return []string{"client_secret_basic"}
+	case Body:
+		return []string{"client_secret_post"}
+	}
+	return []string{"client_secret_basic", "client_secret_post"}
+}
+
+// serveKeys is the JWK Set with which tokens can be checked (RFC 7517 section 5).
+func (m *Market) serveKeys(w http.ResponseWriter, _ *http.Request) {
+	used := []Signature{
+		cmp.Or(m.platform.AccessToken.Signature, RS256),
+		cmp.Or(m.platform.IDToken.Signature, RS256),
+	}
+	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	for _, algorithm := range slices.Compact(used) {
+		key, err := m.server.keys.key(algorithm)
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+			return
+		}
+		set.Keys = append(set.Keys, key.public)
+	}
+	writeJSON(w, http.StatusOK, set)
+}

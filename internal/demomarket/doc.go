@@ -1,0 +1,23 @@
+// Package demomarket is a marketplace to try, test and measure against: an http.Handler that speaks OAuth 2 the way
+// Allegro, eBay, Amazon, an Auth0 tenant and a plain OpenID Connect provider do, each as strictly as the real one.
+//
+// It knows the token, revocation, identity and discovery endpoints, and what each platform does differently: where the
+// client authenticates, which encoding it wants, how refresh tokens rotate, what an error looks like. A platform is a
+// value ([Platform]); a test that needs another quirk changes a field and hands it to [New].
+//
+// It is also a judge. It counts token requests by grant and outcome, refresh tokens that were spent twice, and pairs
+// whose answer never arrived ([Server.Report]); it remembers the requests ([Market.Requests]) and every secret that
+// passed through it ([Server.Secrets]), so that a test can look for them where they must not be. It fails on request
+// ([Market.Inject]).
+//
+// It refuses to know Kubernetes, and keeps everything in memory. Time and randomness come in through [Options]; only
+// [Options.Latency] and hanging requests take real time.
+//
+//	market := demomarket.New(demomarket.Options{Now: clock.Now})
+//	server := httptest.NewServer(market)
+//	allegro := market.Platform("allegro")
+//	allegro.SeedRefreshToken("refresh-1", "44130512")
+//	allegro.Inject(demomarket.DropAfterCommit().Once())
+//	// … let the program under test renew at server.URL+"/allegro/auth/oauth/token" …
+//	if spent := market.Report().Total.DoubleSpends; spent != 0 { … }
+package demomarket

@@ -1,0 +1,57 @@
+package demomarket
+
+import (
+	"net/http"
+	"time"
+)
+
+// ebayScope begins every scope of eBay.
+const ebayScope = "https://api.ebay.com/oauth/api_scope"
+
+// EBay keeps one refresh token for eighteen months from the consent and never repeats it. Its token_type is no word
+// that RFC 6750 knows, its tokens hold characters that must be escaped, and a scope error is one field.
+func EBay() Platform {
+	return Platform{
+		Name: "ebay",
+		Paths: Paths{
+			Token:      "/identity/v1/oauth2/token",
+			Revocation: "/identity/v1/oauth2/token/revoke",
+			Identity:   "/commerce/identity/v1/user/",
+		},
+		ClientAuthentication: Basic,
+		Grants:               []string{GrantRefreshToken, GrantClientCredentials},
+		Scopes: []string{
+			ebayScope, ebayScope + "/sell.inventory", ebayScope + "/sell.account", ebayScope + "/sell.fulfillment",
+			ebayScope + "/sell.marketing", ebayScope + "/sell.finances", ebayScope + "/sell.analytics.readonly",
+			ebayScope + "/sell.payment.dispute", ebayScope + "/sell.stores", ebayScope + "/commerce.identity.readonly",
+		},
+		ScopeAnswer:          ScopeNever,
+		TokenType:            "User Access Token",
+		ApplicationTokenType: "Application Access Token",
+		AccessToken:          AccessToken{Lifetime: 7200 * time.Second, Prefix: "v^1.1#i^1#p^3#r^0#I^3#f^0#t^"},
+		RefreshToken: RefreshToken{
+			Lifetime:    47304000 * time.Second, // 547.5 days
+			Grants:      []string{GrantAuthorizationCode},
+			Prefix:      "v^1.1#i^1#p^3#r^1#I^3#f^0#t^",
+			Rotation:    Static,
+			ExpiryField: "refresh_token_expires_in",
+		},
+		Identity: Identity{
+			Scope: ebayScope + "/commerce.identity.readonly",
+			Answer: func(s Seller) any {
+				return map[string]any{"userId": s.ID, "username": s.Login, "accountType": "BUSINESS"}
+			},
+		},
+		Refusals: map[Outcome]Refusal{
+			InvalidClient: {Status: http.StatusUnauthorized, Description: "client authentication failed"},
+			InvalidGrant: {
+				Description: "the provided authorization refresh token is invalid or was issued to another client",
+			},
+			InvalidScope: {
+				Code: "invalid_scope: The requested scope is invalid, unknown, malformed, or exceeds the scope granted to the client",
+				Bare: true,
+			},
+		},
+		Seller: Seller{ID: "fZkq3zLmTsW", Login: "my-ebay-shop"},
+	}
+}

@@ -1,0 +1,85 @@
+package demomarket
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Identity is the endpoint that tells whose an access token is, or at least that it is good.
+type Identity struct {
+	// TokenHeader holds the bare access token. Empty means Authorization with the scheme Bearer (RFC 6750 section 2.1).
+	TokenHeader string
+	// Accept is the media type that a client must name. Empty means that it need not.
+	Accept string
+	// Scope is the one that the token must have. Empty means none.
+	Scope string
+	// Answer is the JSON for a seller.
+	Answer func(Seller) any
+	// Denied is the answer to a token that is not good for this. Without a status it is RFC 6750 section 3.1.
+	Denied Response
+}
+
+// Response is an answer word for word.
+type Response struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+// serveIdentity answers for the seller whose access token the request bears.
+func (m *Market) serveIdentity(w http.ResponseWriter, r *http.Request) {
+	identity := m.platform.Identity
+	if identity.Accept != "" && r.Header.Get("Accept") != identity.Accept {
+		http.Error(w, "only "+identity.Accept+" is served", http.StatusNotAcceptable)
+		return
+	}
+	m.mu.Lock()
+	held := m.access.find(identity.token(r), m.now())
+	var seller Seller
+	if held != nil {
+		seller = m.sellers[held.seller.ID]
+	}
+	m.mu.Unlock()
+	switch {
+	case held == nil:
+		identity.deny(w, http.StatusUnauthorized, "invalid_token")
+	case held.seller.ID == "", identity.Scope != "" && !slices.Contains(held.scopes, identity.Scope):
+		identity.deny(w, http.StatusForbidden, "insufficient_scope")
+	default:
+		writeJSON(w, http.StatusOK, identity.Answer(seller))
+	}
+}
+
+// token is the access token of a request, empty when it has none in the right place.
+func (i Identity) token(r *http.Request) string {
+	if i.TokenHeader != "" {
+		return r.Header.Get(i.TokenHeader)
+	}
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return token
+}
+
+// deny answers in the platform's words or in those of RFC 6750.
+func (i Identity) deny(w http.ResponseWriter, status int, code string) {
+	if i.Denied.Status != 0 {
+		i.Denied.write(w)
+		return
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer error="`+code+`"`)
+	writeJSON(w, status, map[string]any{"error": code})
+}
+
+// write writes the answer.
+func (a Response) write(w http.ResponseWriter) {
+	maps.Copy(w.Header(), a.Header)
+	if a.Header.Get("Content-Type") == "" {
+		w.Header().Set("Content-Type", jsonType)
+	}
+	w.WriteHeader(a.Status)
+	_, _ = w.Write([]byte(a.Body)) // whether it arrived is the judge's business
+}

@@ -1,0 +1,162 @@
+package demomarket_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+)
+
+func TestRedirectManifest(t *testing.T) {
+	tests := map[string]struct{ url, want v1alpha1.URLTemplate }{
+		"a variable for the host":    {"https://{host}/auth/oauth/token", "http://127.0.0.1:8080/shop/auth/oauth/token"},
+		"a variable within the host": {"https://api-{region}.example.com:8443/me", "http://127.0.0.1:8080/shop/me"},
+		"a variable in the path":     {"https://{host}/{tenant}/token", "http://127.0.0.1:8080/shop/{tenant}/token"},
+		"a query":                    {"https://{host}/token?a=b//c", "http://127.0.0.1:8080/shop/token?a=b//c"},
+		"a query without a path":     {"https://{host}?a=b", "http://127.0.0.1:8080/shop?a=b"},
+		"no path":                    {"https://{host}", "http://127.0.0.1:8080/shop"},
+		"a slash alone":              {"https://{host}/", "http://127.0.0.1:8080/shop/"},
+		"a slash at the end":         {"https://{host}/user/", "http://127.0.0.1:8080/shop/user/"},
+		"plain http":                 {"http://127.0.0.1:99/token", "http://127.0.0.1:8080/shop/token"},
+		"none":                       {"", ""},
+		"no address":                 {"token", "token"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			marketplace := &v1alpha1.Marketplace{}
+			marketplace.Name = "shop"
+			marketplace.Spec.Endpoints = v1alpha1.Endpoints{
+				Issuer: test.url, Authorization: test.url, DeviceAuthorization: test.url, Token: test.url, Revocation: test.url,
+			}
+			marketplace.Spec.Identity.Request = &v1alpha1.IdentityRequest{URL: test.url}
+			demomarket.RedirectManifest(marketplace, "http://127.0.0.1:8080")
+			endpoints := marketplace.Spec.Endpoints
+			for field, got := range map[string]v1alpha1.URLTemplate{
+				"issuer": endpoints.Issuer, "authorization": endpoints.Authorization,
+				"deviceAuthorization": endpoints.DeviceAuthorization, "token": endpoints.Token,
+				"revocation": endpoints.Revocation, "identity.request.url": marketplace.Spec.Identity.Request.URL,
+			} {
+				if got != test.want {
+					t.Errorf("%s is %q, want %q", field, got, test.want)
+				}
+			}
+		})
+	}
+}
+
+func TestRedirectManifestTakesABaseURLWithASlash(t *testing.T) {
+	marketplace := &v1alpha1.Marketplace{}
+	marketplace.Name = "shop"
+	marketplace.Spec.Endpoints.Token = "https://{host}/token"
+	demomarket.RedirectManifest(marketplace, "http://127.0.0.1:8080/")
+	if got, want := marketplace.Spec.Endpoints.Token, v1alpha1.URLTemplate("http://127.0.0.1:8080/shop/token"); got != want {
+		t.Errorf("token is %q, want %q", got, want)
+	}
+}
+
+// TestManifestsFitTheDemoMarketplace redirects what we ship and asks whether somebody is at home.
+func TestManifestsFitTheDemoMarketplace(t *testing.T) {
+	market := demomarket.New(demomarket.Options{Key: demomarket.SharedKey()})
+	server := httptest.NewServer(market)
+	t.Cleanup(server.Close)
+
+	for _, marketplace := range shippedMarketplaces(t) {
+		t.Run(marketplace.Name, func(t *testing.T) {
+			if market.Platform(marketplace.Name) == nil {
+				t.Fatalf("the demo marketplace has no platform %s", marketplace.Name)
+			}
+			demomarket.RedirectManifest(&marketplace, server.URL)
+			endpoints := marketplace.Spec.Endpoints
+			if endpoints.Issuer != "" {
+				checkIssuer(t, string(endpoints.Issuer))
+			}
+			checkServed(t, http.MethodPost, endpoints.Token)
+			checkServed(t, http.MethodPost, endpoints.Revocation)
+			if request := marketplace.Spec.Identity.Request; request != nil {
+				checkServed(t, http.MethodGet, request.URL)
+			}
+		})
+	}
+}
+
+// shippedMarketplaces reads config/marketplaces.
+func shippedMarketplaces(t *testing.T) []v1alpha1.Marketplace {
+	t.Helper()
+	paths, err := filepath.Glob("../../config/marketplaces/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shipped []v1alpha1.Marketplace
+	for _, path := range paths {
+		if filepath.Base(path) == "kustomization.yaml" {
+			continue
+		}
+		manifest, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var marketplace v1alpha1.Marketplace
+		if err := yaml.UnmarshalStrict(manifest, &marketplace); err != nil {
+			t.Fatalf("reading %s: %v", path, err)
+		}
+		shipped = append(shipped, marketplace)
+	}
+	if len(shipped) == 0 {
+		t.Fatal("config/marketplaces holds no manifest")
+	}
+	return shipped
+}
+
+// checkServed wants any answer but "not found", to a request that says nothing. An empty URL is none to check.
+func checkServed(t *testing.T, method string, url v1alpha1.URLTemplate) {
+	t.Helper()
+	if url == "" {
+		return
+	}
+	if status, body := ask(t, method, string(url)); status == http.StatusNotFound || status == http.StatusMethodNotAllowed {
+		t.Errorf("%s %s answers %d %s", method, url, status, body)
+	}
+}
+
+// checkIssuer wants discovery to name the issuer letter by letter, and a token endpoint that is served.
+func checkIssuer(t *testing.T, issuer string) {
+	t.Helper()
+	status, body := ask(t, http.MethodGet, strings.TrimSuffix(issuer, "/")+"/.well-known/openid-configuration")
+	var found struct {
+		Issuer string               `json:"issuer"`
+		Token  v1alpha1.URLTemplate `json:"token_endpoint"`
+	}
+	if err := json.Unmarshal(body, &found); err != nil || status != http.StatusOK {
+		t.Fatalf("discovery answers %d %s (%v)", status, body, err)
+	}
+	if found.Issuer != issuer || found.Token == "" {
+		t.Fatalf("discovery names issuer %q and token endpoint %q, want issuer %q", found.Issuer, found.Token, issuer)
+	}
+	checkServed(t, http.MethodPost, found.Token)
+}
+
+func ask(t *testing.T, method, url string) (status int, body []byte) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if body, err = io.ReadAll(response.Body); err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, body
+}

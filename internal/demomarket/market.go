@@ -1,0 +1,129 @@
+package demomarket
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Market is one [Platform] as a [Server] runs it: its clients, sellers, users and tokens, its faults and its judge.
+// It is safe for concurrent use.
+type Market struct {
+	platform Platform
+	server   *Server
+	routes   *http.ServeMux
+	judge    *judge
+
+	mu        sync.Mutex // guards what follows
+	lifetimes Lifetimes
+	clients   map[string]*client
+	sellers   map[string]Seller
+	users     map[string]*user
+	refresh   *refreshTokens
+	access    *accessTokens
+	faults    []*Injected
+	outage    outage
+}
+
+// newMarket returns a platform with the client, seller and user that every demo starts with.
+func newMarket(s *Server, platform Platform, options Options) *Market {
+	m := &Market{
+		platform: platform,
+		server:   s,
+		judge:    newJudge(options.RequestLog),
+		lifetimes: options.Lifetimes.over(Lifetimes{
+			Access:  platform.AccessToken.Lifetime,
+			ID:      platform.IDToken.Lifetime,
+			Refresh: platform.RefreshToken.Lifetime,
+		}),
+		clients: map[string]*client{},
+		sellers: map[string]Seller{},
+		users:   map[string]*user{},
+		refresh: newRefreshTokens(platform.RefreshToken),
+		access:  newAccessTokens(),
+	}
+	m.AddClient(DefaultClientID, DefaultClientSecret)
+	m.AddSeller(platform.Seller)
+	m.AddUser(DefaultUser, DefaultPassword, platform.Seller.ID)
+	m.routes = m.newRoutes()
+	return m
+}
+
+// newRoutes mounts the endpoints that the platform has.
+func (m *Market) newRoutes() *http.ServeMux {
+	routes := http.NewServeMux()
+	paths := m.platform.Paths
+	for path, endpoint := range map[string]struct {
+		name  Endpoint
+		serve http.HandlerFunc
+	}{
+		paths.Token:      {TokenEndpoint, m.serveToken},
+		paths.Revocation: {RevocationEndpoint, m.serveRevocation},
+		paths.Identity:   {IdentityEndpoint, m.serveIdentity},
+		paths.Discovery:  {DiscoveryEndpoint, m.serveDiscovery},
+		paths.Keys:       {KeysEndpoint, m.serveKeys},
+	} {
+		if path != "" {
+			routes.Handle("/"+m.platform.Name+exactly(path), m.observed(endpoint.name, endpoint.serve))
+		}
+	}
+	return routes
+}
+
+// exactly is a pattern for this path and nothing below it.
+func exactly(path string) string {
+	if path[len(path)-1] == '/' {
+		return path + "{$}"
+	}
+	return path
+}
+
+// Name is the platform's name.
+func (m *Market) Name() string { return m.platform.Name }
+
+// Seller is the seller that exists from the start.
+func (m *Market) Seller() Seller { return m.platform.Seller }
+
+// serves tells whether the platform has a grant type.
+func (m *Market) serves(grant string) bool {
+	_, known := grantHandlers()[grant]
+	return known && slices.Contains(m.platform.Grants, grant)
+}
+
+// SetLifetimes changes the lifetimes of tokens issued from now on. A zero value leaves what is there.
+func (m *Market) SetLifetimes(lifetimes Lifetimes) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lifetimes = lifetimes.over(m.lifetimes)
+}
+
+// currentLifetimes are those of a token issued now.
+func (m *Market) currentLifetimes() Lifetimes {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.lifetimes
+}
+
+// now is the server's clock.
+func (m *Market) now() time.Time { return m.server.now() }
+
+// address is the platform's address as the client of r knows it.
+func (m *Market) address(r *http.Request) string { return m.server.baseURL(r) + "/" + m.platform.Name }
+
+// issuer is the platform's name for itself in tokens and in discovery.
+func (m *Market) issuer(r *http.Request) string { return m.address(r) + m.platform.IssuerSuffix }
+
+// wait lets d pass, or less when the request ends.
+func wait(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}

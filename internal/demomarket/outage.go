@@ -1,0 +1,59 @@
+package demomarket
+
+import (
+	"net/http"
+	"time"
+)
+
+// outage is what is wrong with a whole platform. The market's lock guards it.
+type outage struct {
+	down  bool
+	until time.Time // zero: until Up
+	slow  time.Duration
+}
+
+// Down makes every endpoint answer with a maintenance page for d by the server's clock, or until Up when d is zero.
+func (m *Market) Down(d time.Duration) {
+	now := m.now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.outage.down, m.outage.until = true, after(now, d)
+}
+
+// Up ends Down.
+func (m *Market) Up() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.outage.down = false
+}
+
+// Slow adds latency to every answer, in real time, beside that of [Options.Latency]. Zero ends it.
+func (m *Market) Slow(latency time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.outage.slow = latency
+}
+
+// isDown tells whether the platform is down now.
+func (m *Market) isDown() bool {
+	now := m.now()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.outage.down && (m.outage.until.IsZero() || now.Before(m.outage.until))
+}
+
+// slowness is the latency of an answer.
+func (m *Market) slowness() time.Duration {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.server.latency + m.outage.slow
+}
+
+// maintenance is the page of a platform that is down.
+func maintenance() Response {
+	return Response{
+		Status: http.StatusServiceUnavailable,
+		Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}},
+		Body:   "<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>",
+	}
+}

@@ -1,0 +1,103 @@
+package demomarket
+
+import (
+	"html/template"
+	"net/http"
+	"slices"
+	"sync"
+)
+
+// page is the view of a server.
+type page struct {
+	Base      string
+	ClientID  string
+	User      string
+	Platforms []platformView
+}
+
+// platformView is the view of one platform.
+type platformView struct {
+	Name     string
+	TokenURL string
+	Grants   []string
+	Password bool
+	Seller   Seller
+	Down     bool
+	Tally    Tally
+	OK       int
+	Refused  int
+}
+
+// servePage shows the platforms, what they counted, and what can be tried.
+func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
+	view := page{Base: s.baseURL(r), ClientID: DefaultClientID, User: DefaultUser}
+	for _, name := range s.names {
+		view.Platforms = append(view.Platforms, s.markets[name].view(r))
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	if err := pageTemplate().Execute(w, view); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+	}
+}
+
+// view is what the page shows of a market.
+func (m *Market) view(r *http.Request) platformView {
+	tally := m.Report()
+	ok := tally.Count("", OK)
+	return platformView{
+		Name:     m.platform.Name,
+		TokenURL: m.address(r) + m.platform.Paths.Token,
+		Grants:   m.platform.Grants,
+		Password: slices.Contains(m.platform.Grants, GrantPassword),
+		Seller:   m.platform.Seller,
+		Down:     m.isDown(),
+		Tally:    tally,
+		OK:       ok,
+		Refused:  tally.Count("", "") - ok,
+	}
+}
+
+// pageTemplate is parsed once.
+var pageTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("page").Parse(pageText))
+})
+
+const pageText = `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Demo marketplace</title>
+<style>
+body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+section { border-top: 1px solid #999; padding: .5rem 0 }
+form { display: inline }
+</style>
+<h1>Demo marketplace</h1>
+<p>Every platform knows the application <code>{{.ClientID}}</code>; those with the password grant know the user
+<code>{{.User}}</code>. The counts are also at <a href="/_demo/report">/_demo/report</a>, as JSON.
+Each button is a POST, so a shell can press it too:
+<pre>curl -X POST '{{.Base}}/_demo/{{(index .Platforms 0).Name}}/down?for=30s'</pre>
+<p>This one has no button, since its answer is to be kept: it makes a new refresh token, for example after all were revoked.
+<pre>curl -X POST '{{.Base}}/_demo/{{(index .Platforms 0).Name}}/grant'</pre>
+{{range .Platforms}}
+<section>
+<h2>{{.Name}}{{if .Down}} (down){{end}}</h2>
+<p><code>{{.TokenURL}}</code>, seller {{.Seller.ID}} ({{.Seller.Login}}), grants {{range $i, $grant := .Grants}}{{if $i}}, {{end}}{{$grant}}{{end}}.
+<p>Token requests: {{.OK}} answered with tokens, {{.Refused}} not. Live grants: {{.Tally.LiveFamilies}}.
+Refresh tokens spent twice: {{.Tally.DoubleSpends}}, reused within the grace: {{.Tally.GraceReuses}}.
+Answers lost: {{.Tally.LostPairs}}, abandoned: {{.Tally.AbandonedPairs}}.
+<p>
+<form method="post" action="/_demo/{{.Name}}/down?for=30s"><button>Down for 30 s</button></form>
+<form method="post" action="/_demo/{{.Name}}/slow?latency=2s"><button>2 s slower</button></form>
+<form method="post" action="/_demo/{{.Name}}/up"><button>Up and fast</button></form>
+<form method="post" action="/_demo/{{.Name}}/revoke-grants"><button>Revoke all grants</button></form>
+<form method="post" action="/_demo/{{.Name}}/set-client-secret?value=another-client-secret"><button>Change the client secret</button></form>
+{{if .Password}}
+<form method="post" action="/_demo/{{.Name}}/lock"><button>Lock the user</button></form>
+<form method="post" action="/_demo/{{.Name}}/set-password?value=another-password"><button>Change the password</button></form>
+{{end}}
+</section>
+{{end}}
+</html>
+`

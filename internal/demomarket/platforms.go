@@ -1,0 +1,22 @@
+package demomarket
+
+import (
+	"strings"
+)
+
+// Platforms returns the five platforms with the lifetimes they have in reality.
+func Platforms() []Platform {
+	return []Platform{Allegro(), EBay(), Amazon(), XSale(), OIDC()}
+}
+
+// jwtClaims are the ones that all our JWTs have in common (RFC 7519 section 4.1).
+func jwtClaims(f Facts) map[string]any {
+	return map[string]any{
+		"iss": f.Issuer,
+		"iat": f.IssuedTime.Unix(),
+		"exp": f.ExpirationTime.Unix(),
+	}
+}
+
+// joined is a scope as RFC 6749 section 3.3 writes it.
+func joined(scopes []string) string { return strings.Join(scopes, " ") }

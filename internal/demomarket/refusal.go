@@ -1,0 +1,128 @@
+package demomarket
+
+import (
+	"cmp"
+	"maps"
+	"net/http"
+	"strings"
+)
+
+// Outcome is what became of a token request, under one name on all platforms whatever words they use for it.
+type Outcome string
+
+// The outcomes. All but OK and Faulted are errors of the platform, which [Platform.Refusals] may word.
+const (
+	// OK is an answer with tokens.
+	OK Outcome = "ok"
+	// Faulted is an answer, or none, that an injected fault or an outage gave in the platform's place.
+	Faulted Outcome = "fault"
+	// InvalidRequest is a request that is not as the grant, or the platform's rules, have it.
+	InvalidRequest Outcome = "invalid_request"
+	// QueryRefused is a request with parameters in its address.
+	QueryRefused Outcome = "query_refused"
+	// MethodRefused is a request that is no POST.
+	MethodRefused Outcome = "method_refused"
+	// InvalidClient is a client that did not prove itself where the platform looks.
+	InvalidClient Outcome = "invalid_client"
+	// InvalidGrant is a refresh token that is unknown, dead, spent or somebody else's.
+	InvalidGrant Outcome = "invalid_grant"
+	// UnsupportedGrant is a grant type that the platform does not serve.
+	UnsupportedGrant Outcome = "unsupported_grant_type"
+	// InvalidScope is a scope beyond the consented ones.
+	InvalidScope Outcome = "invalid_scope"
+	// AccessDenied is a parameter with a value that the platform does not allow, such as another API's audience.
+	AccessDenied Outcome = "access_denied"
+	// WrongPassword is a wrong password or an unknown user.
+	WrongPassword Outcome = "wrong_password"
+	// UserLocked is a user who is locked after too many wrong passwords.
+	UserLocked Outcome = "user_locked"
+	// UserBlocked is a user whom an administrator blocked.
+	UserBlocked Outcome = "user_blocked"
+	// MFARequired is a user of whom a second factor is asked.
+	MFARequired Outcome = "mfa_required"
+	// PasswordLeaked is a password that the platform found among leaked ones.
+	PasswordLeaked Outcome = "password_leaked"
+	// ServerError is a failure of the demo marketplace itself.
+	ServerError Outcome = "server_error"
+)
+
+// Refusal is how a platform words an error. What it leaves at zero is as RFC 6749 section 5.2 has it.
+type Refusal struct {
+	Status int
+	// Code is the answer's error.
+	Code string
+	// Description is its error_description. A parameter in braces stands for what the request sent, as Allegro repeats
+	// a dead refresh token.
+	Description string
+	// Bare leaves the error_description out.
+	Bare bool
+	// Fields are added to the answer.
+	Fields map[string]any
+}
+
+// plain is the refusal of RFC 6749 section 5.2, which has no codes for what can be wrong with a user.
+func plain(outcome Outcome) Refusal {
+	switch outcome {
+	case QueryRefused:
+		return Refusal{Status: http.StatusBadRequest, Code: "invalid_request"}
+	case MethodRefused:
+		return Refusal{Status: http.StatusMethodNotAllowed, Code: "invalid_request"}
+	case InvalidClient:
+		return Refusal{Status: http.StatusUnauthorized, Code: "invalid_client"}
+	case WrongPassword, UserLocked, UserBlocked, MFARequired, PasswordLeaked:
+		return Refusal{Status: http.StatusBadRequest, Code: "invalid_grant"}
+	case ServerError:
+		return Refusal{Status: http.StatusInternalServerError, Code: "server_error"}
+	}
+	return Refusal{Status: http.StatusBadRequest, Code: string(outcome)}
+}
+
+// denial is a handler's no, and its words for it where the platform has none.
+type denial struct {
+	outcome Outcome
+	words   string
+}
+
+// deny returns a denial.
+func deny(outcome Outcome, words string) *denial { return &denial{outcome: outcome, words: words} }
+
+// wording is the platform's refusal for a denial.
+func (m *Market) wording(d *denial) Refusal {
+	worded, fallback := m.platform.Refusals[d.outcome], plain(d.outcome)
+	worded.Status = cmp.Or(worded.Status, fallback.Status)
+	worded.Code = cmp.Or(worded.Code, fallback.Code)
+	worded.Description = cmp.Or(worded.Description, d.words)
+	return worded
+}
+
+// refuse answers with the platform's words.
+func (m *Market) refuse(w http.ResponseWriter, x *exchange, d *denial) {
+	x.outcome = d.outcome
+	worded := m.wording(d)
+	answer := maps.Clone(worded.Fields)
+	if answer == nil {
+		answer = map[string]any{}
+	}
+	if token, ok := worded.Fields["mfa_token"].(string); ok {
+		m.server.secrets.note(token)
+	}
+	answer["error"] = worded.Code
+	if !worded.Bare && worded.Description != "" {
+		answer["error_description"] = x.filled(worded.Description)
+	}
+	switch worded.Status {
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Basic realm="`+m.platform.Name+`"`)
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodPost)
+	}
+	writeJSON(w, worded.Status, answer)
+}
+
+// filled puts the request's parameters in place of their names in braces.
+func (x *exchange) filled(text string) string {
+	for name, value := range x.parameters {
+		text = strings.ReplaceAll(text, "{"+name+"}", value)
+	}
+	return text
+}

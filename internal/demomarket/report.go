@@ -1,0 +1,124 @@
+package demomarket
+
+import (
+	"maps"
+)
+
+// Report is what the judges of a server saw, in total and by platform.
+type Report struct {
+	Total     Tally            `json:"total"`
+	Platforms map[string]Tally `json:"platforms"`
+}
+
+// Tally is what a judge counted since the server began or [Server.ResetReport].
+type Tally struct {
+	// Tokens are the token requests by grant type and outcome. Grant types without a handler are counted as "other".
+	Tokens map[string]map[Outcome]int `json:"tokens"`
+	// Requests are all requests by endpoint, token requests included.
+	Requests map[Endpoint]int `json:"requests"`
+	// DoubleSpends are requests with a refresh token that had been spent, and its grace was over.
+	DoubleSpends int `json:"doubleSpends"`
+	// GraceReuses are requests with a spent refresh token within its grace.
+	GraceReuses int `json:"graceReuses"`
+	// LostPairs are new refresh tokens that are in force although a fault lost the only answer that held them.
+	LostPairs int `json:"lostPairs"`
+	// AbandonedPairs are the same where no fault did, but the client went away before it had its answer.
+	AbandonedPairs int `json:"abandonedPairs"`
+	// LiveFamilies are the consents that can still be refreshed.
+	LiveFamilies int `json:"liveFamilies"`
+	// PeakConcurrency is the largest number of token requests that were there at once.
+	PeakConcurrency int `json:"peakConcurrency"`
+}
+
+// newTally returns an empty one.
+func newTally() Tally {
+	return Tally{Tokens: map[string]map[Outcome]int{}, Requests: map[Endpoint]int{}}
+}
+
+// Count returns how many token requests of a grant type had an outcome. An empty grant means all, and so does an empty
+// outcome.
+func (t Tally) Count(grant string, outcome Outcome) int {
+	sum := 0
+	for name, outcomes := range t.Tokens {
+		for what, count := range outcomes {
+			if (grant == "" || grant == name) && (outcome == "" || outcome == what) {
+				sum += count
+			}
+		}
+	}
+	return sum
+}
+
+// count adds a token request.
+func (t Tally) count(grant string, outcome Outcome) {
+	if t.Tokens[grant] == nil {
+		t.Tokens[grant] = map[Outcome]int{}
+	}
+	t.Tokens[grant][outcome]++
+}
+
+// clone returns a copy that shares nothing with t.
+func (t Tally) clone() Tally {
+	tokens := make(map[string]map[Outcome]int, len(t.Tokens))
+	for grant, outcomes := range t.Tokens {
+		tokens[grant] = maps.Clone(outcomes)
+	}
+	t.Tokens, t.Requests = tokens, maps.Clone(t.Requests)
+	return t
+}
+
+// plus adds other to t, all but the peak, which is not a sum.
+func (t *Tally) plus(other Tally) {
+	for grant, outcomes := range other.Tokens {
+		for outcome, count := range outcomes {
+			if t.Tokens[grant] == nil {
+				t.Tokens[grant] = map[Outcome]int{}
+			}
+			t.Tokens[grant][outcome] += count
+		}
+	}
+	for endpoint, count := range other.Requests {
+		t.Requests[endpoint] += count
+	}
+	t.DoubleSpends += other.DoubleSpends
+	t.GraceReuses += other.GraceReuses
+	t.LostPairs += other.LostPairs
+	t.AbandonedPairs += other.AbandonedPairs
+	t.LiveFamilies += other.LiveFamilies
+}
+
+// Report returns what the judges saw. A request is counted before its answer leaves, so whoever has the answer finds it
+// here; whether the answer arrived is known a moment later.
+func (s *Server) Report() Report {
+	report := Report{Total: newTally(), Platforms: make(map[string]Tally, len(s.markets))}
+	for name, market := range s.markets {
+		tally := market.Report()
+		report.Platforms[name] = tally
+		report.Total.plus(tally)
+	}
+	report.Total.PeakConcurrency = int(s.load.peak.Load())
+	return report
+}
+
+// Report returns what the judge of this platform saw.
+func (m *Market) Report() Tally {
+	m.judge.mu.Lock()
+	tally := m.judge.tally.clone()
+	m.judge.mu.Unlock()
+	tally.PeakConcurrency = int(m.judge.load.peak.Load())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	tally.LiveFamilies = m.refresh.alive(m.now())
+	return tally
+}
+
+// ResetReport begins all counts anew, for the next part of a measurement. Tokens and remembered requests stay.
+func (s *Server) ResetReport() {
+	s.load.reset()
+	for _, market := range s.markets {
+		market.judge.load.reset()
+		market.judge.mu.Lock()
+		market.judge.tally = newTally()
+		market.judge.mu.Unlock()
+	}
+}

@@ -1,0 +1,93 @@
+package demomarket
+
+import (
+	"maps"
+	"net/http"
+	"time"
+)
+
+// Request is a token request as it arrived, with all its secrets, and what became of it.
+type Request struct {
+	Time     time.Time
+	Platform string
+	// Grant is the grant type, as it was sent.
+	Grant string
+	// Parameters are those of the body; when there is no body, those of the query.
+	Parameters map[string]string
+	Header     http.Header
+	// ContentType is the media type, without charset and the like.
+	ContentType string
+	// Basic tells whether there was an Authorization: Basic header.
+	Basic bool
+	// ClientID is the client that authenticated itself. Empty means that none did.
+	ClientID string
+	Outcome  Outcome
+	// DoubleSpend and GraceReuse tell whether a spent refresh token was presented, after its grace or within.
+	DoubleSpend, GraceReuse bool
+	// Lost tells whether the answer held a new refresh token and did not arrive.
+	Lost bool
+}
+
+// describe is the exchange as a Request.
+func (x *exchange) describe(platform string) Request {
+	return Request{
+		Time:        x.time,
+		Platform:    platform,
+		Grant:       x.grant(),
+		Parameters:  x.parameters,
+		Header:      x.request.Header.Clone(),
+		ContentType: mediaType(x.request),
+		Basic:       x.basic != nil,
+		ClientID:    x.clientID,
+		Outcome:     x.outcome,
+		DoubleSpend: x.judgement == spentTwice,
+		GraceReuse:  x.judgement == reusedInGrace,
+	}
+}
+
+// Requests returns the token requests that are remembered, oldest first: those that were answered, and those that never
+// will be.
+func (m *Market) Requests() []Request {
+	m.judge.mu.Lock()
+	defer m.judge.mu.Unlock()
+	return m.judge.log.all()
+}
+
+// requestLog remembers the newest requests. The judge's lock guards it.
+type requestLog struct {
+	ring []*Request
+	size int // of the ring when it is full; none when negative
+	next int
+}
+
+// newRequestLog returns a log of this size, see [Options.RequestLog].
+func newRequestLog(size int) requestLog {
+	if size == 0 {
+		size = 1000
+	}
+	return requestLog{size: size}
+}
+
+// wanted tells whether anything is to be remembered.
+func (l *requestLog) wanted() bool { return l.size > 0 }
+
+// add remembers a request in place of the oldest, once the log is full.
+func (l *requestLog) add(request *Request) {
+	if len(l.ring) < l.size {
+		l.ring = append(l.ring, request)
+		return
+	}
+	l.ring[l.next] = request
+	l.next = (l.next + 1) % l.size
+}
+
+// all returns copies, oldest first.
+func (l *requestLog) all() []Request {
+	requests := make([]Request, 0, len(l.ring))
+	for i := range l.ring {
+		request := *l.ring[(l.next+i)%len(l.ring)]
+		request.Parameters, request.Header = maps.Clone(request.Parameters), request.Header.Clone()
+		requests = append(requests, request)
+	}
+	return requests
+}

@@ -1,0 +1,36 @@
+package demomarket
+
+import (
+	"net/http"
+)
+
+// serveRevocation is RFC 7009. A token that is unknown or somebody else's is answered like one that was ended.
+func (m *Market) serveRevocation(w http.ResponseWriter, r *http.Request) {
+	x := exchangeOf(r)
+	denied := x.unreadable
+	if denied == nil {
+		denied = m.authenticate(x)
+	}
+	if denied == nil && x.parameters["token"] == "" {
+		denied = deny(InvalidRequest, "token is missing")
+	}
+	if denied != nil {
+		m.refuse(w, x, denied)
+		return
+	}
+	x.outcome = OK
+	m.revoke(x.parameters["token"], x.clientID)
+	w.WriteHeader(http.StatusOK)
+}
+
+// revoke ends an access token, or with a refresh token the whole consent (RFC 7009 section 2.1).
+func (m *Market) revoke(token, clientID string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if held := m.refresh.find(token); held != nil && held.family.clientID == clientID {
+		held.family.dead = true
+	}
+	if held := m.access.find(token, m.now()); held != nil && held.clientID == clientID {
+		held.ended = true
+	}
+}
