@@ -1,0 +1,97 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// credentials remembers the Secrets that users wrote, by version. A Secret is read from the API server once
+// for each version that its metadata shows, so that a renewal reads none, and the cache need not hold the
+// data of every Secret of the cluster. It may be used by many goroutines at once.
+type credentials struct {
+	mu   sync.Mutex
+	held map[client.ObjectKey]*corev1.Secret
+}
+
+// keysOfUsers are the only keys kept of a Secret that users wrote.
+var keysOfUsers = []string{
+	v1alpha1.ApplicationKeyClientID, v1alpha1.ApplicationKeyClientSecret, v1alpha1.ApplicationKeyClientSecretPrevious,
+	v1alpha1.ApplicationKeyClientSecretExpiresAt,
+	v1alpha1.PasswordKeyUsername, v1alpha1.PasswordKeyPassword,
+	v1alpha1.RefreshTokenKeyRefreshToken, v1alpha1.RefreshTokenKeyGrantedAt,
+}
+
+// secretMetadata is the type under which the metadata of Secrets is cached.
+func secretMetadata() *metav1.PartialObjectMetadata {
+	metadata := &metav1.PartialObjectMetadata{}
+	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	return metadata
+}
+
+// userSecret returns a Secret that a user wrote, or the trouble with it.
+func (r *Reconciler) userSecret(ctx context.Context, key client.ObjectKey, field string) (*corev1.Secret, *trouble, error) {
+	metadata := secretMetadata()
+	err := r.Metadata.Get(ctx, key, metadata)
+	if apierrors.IsNotFound(err) {
+		r.credentials.forget(key)
+		return nil, &trouble{v1alpha1.ReasonSecretNotFound,
+			fmt.Sprintf("%s: Secret %q does not exist in namespace %q; create it", field, key.Name, key.Namespace)}, nil
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the metadata of Secret %q: %w", key, err)
+	}
+	if held := r.credentials.get(key, metadata.ResourceVersion); held != nil {
+		return held, nil, nil
+	}
+	secret := &corev1.Secret{}
+	if err := r.Live.Get(ctx, key, secret); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, &trouble{v1alpha1.ReasonSecretNotFound,
+				fmt.Sprintf("%s: Secret %q does not exist in namespace %q; create it", field, key.Name, key.Namespace)}, nil
+		}
+		return nil, nil, fmt.Errorf("reading Secret %q: %w", key, err)
+	}
+	return r.credentials.put(key, secret), nil, nil
+}
+
+func (c *credentials) get(key client.ObjectKey, version string) *corev1.Secret {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if held := c.held[key]; held != nil && held.ResourceVersion == version {
+		return held
+	}
+	return nil
+}
+
+func (c *credentials) put(key client.ObjectKey, secret *corev1.Secret) *corev1.Secret {
+	kept := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: secret.Name, Namespace: secret.Namespace, ResourceVersion: secret.ResourceVersion},
+		Data:       map[string][]byte{},
+	}
+	for _, name := range keysOfUsers {
+		if value, ok := secret.Data[name]; ok {
+			kept.Data[name] = value
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held == nil {
+		c.held = map[client.ObjectKey]*corev1.Secret{}
+	}
+	c.held[key] = kept
+	return kept
+}
+
+func (c *credentials) forget(key client.ObjectKey) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.held, key)
+}

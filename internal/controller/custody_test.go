@@ -1,0 +1,241 @@
+package controller_test
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+)
+
+// refusal is how the API server says no.
+func refusal(code int, reason metav1.StatusReason) *http.Response {
+	body, err := json.Marshal(metav1.Status{
+		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"},
+		Status:   metav1.StatusFailure, Reason: reason, Code: int32(code), Message: "refused by the test",
+	})
+	if err != nil {
+		panic(err)
+	}
+	return &http.Response{
+		StatusCode: code, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(string(body))),
+	}
+}
+
+// writesTo matches writes of one Secret.
+func writesTo(request *http.Request, secret string) bool {
+	return request.Method != http.MethodGet && (strings.HasSuffix(request.URL.Path, "/secrets/"+secret) ||
+		request.Method == http.MethodPost && strings.HasSuffix(request.URL.Path, "/secrets") && secret == "")
+}
+
+func TestGrantThatCannotBeStoredIsKeptAndNotAskedForAgain(t *testing.T) {
+	for name, code := range map[string]int{"server errors": 500, "refused by policy": 403} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.prepare("oidc", v1alpha1.GrantRefreshToken)
+			w.start()
+			w.expectReady()
+			token, calls := w.token(), w.calls("oidc")
+
+			// The journal is written; what comes back from the marketplace is not.
+			var refused atomic.Int32
+			end := w.traffic.refusing(func(request *http.Request) *http.Response {
+				if !writesTo(request, "main-grant") || w.calls("oidc") == calls {
+					return nil
+				}
+				refused.Add(1)
+				return refusal(code, metav1.StatusReasonInternalError)
+			})
+			w.clock.SetTime(w.renewalTime())
+			w.Eventually(refused.Load).Should(BeNumerically(">=", 3))
+			w.Expect(w.token()).To(Equal(token), "nothing is published before it is stored")
+			end()
+			w.Eventually(func() map[string]string {
+				w.clock.Step(time.Second) // the work queue's own waits
+				return w.token()
+			}).ShouldNot(Equal(token))
+			w.expectAuthenticated()
+			w.Expect(w.calls("oidc")).To(Equal(calls+1), "the only copy was not thrown away")
+			w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+
+			// The stored successor works.
+			due := w.renewalTime()
+			w.passUntil(due)
+			w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+			w.expectAuthenticated()
+		})
+	}
+}
+
+func TestUnwritableStoreIsFoundBeforeTheTokenIsSpent(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	calls := w.calls("oidc")
+	var refused atomic.Int32
+	end := w.traffic.refusing(func(request *http.Request) *http.Response {
+		if !writesTo(request, "main-grant") {
+			return nil
+		}
+		refused.Add(1)
+		return refusal(http.StatusForbidden, metav1.StatusReasonForbidden)
+	})
+	defer end()
+	w.clock.SetTime(w.renewalTime())
+	w.Eventually(refused.Load).Should(BeNumerically(">=", 1))
+	w.Expect(w.calls("oidc")).To(Equal(calls))
+}
+
+func TestPublishedAfterTheTokenSecretCouldNotBeWritten(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	token, calls := w.token(), w.calls("oidc")
+	var refused atomic.Int32
+	end := w.traffic.refusing(func(request *http.Request) *http.Response {
+		if !writesTo(request, "main-token") {
+			return nil
+		}
+		refused.Add(1)
+		return refusal(http.StatusInternalServerError, metav1.StatusReasonInternalError)
+	})
+	w.clock.SetTime(w.renewalTime())
+	w.Eventually(refused.Load).Should(BeNumerically(">=", 1))
+	end()
+	w.start() // even a new process publishes what the old one stored
+	w.Eventually(w.token).ShouldNot(Equal(token))
+	w.Expect(w.calls("oidc")).To(Equal(calls + 1))
+}
+
+func TestLostAnswer(t *testing.T) {
+	t.Run("is asked for again within the platform's grace", func(t *testing.T) {
+		w := newWorld(t)
+		w.prepare("allegro", v1alpha1.GrantRefreshToken)
+		w.start()
+		w.expectReady()
+		token := w.token()
+		market := w.market.Platform("allegro")
+		market.Inject(demomarket.DropAfterCommit().Once())
+		w.passUntil(w.renewalTime())
+		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
+		w.expectReady()
+		w.pass(13 * time.Second)
+		w.expectAuthenticated()
+		w.Expect(w.token()).NotTo(Equal(token))
+		w.Expect(market.Report().DoubleSpends).To(BeZero())
+		w.Expect(market.Report().GraceReuses).To(Equal(1))
+	})
+	t.Run("asks for a person where reuse ends the grant", func(t *testing.T) {
+		w := newWorld(t)
+		w.prepare("oidc", v1alpha1.GrantRefreshToken)
+		w.start()
+		w.expectReady()
+		market := w.market.Platform("oidc")
+		market.Inject(demomarket.DropAfterCommit().Once())
+		w.passUntil(w.renewalTime())
+		w.pass(13 * time.Second)
+		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonRenewalOutcomeUnknown)
+		w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+		w.expectReady()
+		calls := w.calls("oidc")
+		w.annotate(v1alpha1.AnnotationRenew, "again")
+		w.pass(24 * time.Hour)
+		w.Expect(w.calls("oidc")).To(Equal(calls))
+		w.Expect(market.Report().DoubleSpends).To(BeZero())
+		w.editSecret("import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
+		w.expectReady()
+		w.expectAuthenticated()
+	})
+	t.Run("does not count when the request was never sent", func(t *testing.T) {
+		w := newWorld(t)
+		nobody := "http://127.0.0.1:1/token"
+		w.prepare("oidc", v1alpha1.GrantRefreshToken)
+		w.start()
+		w.expectReady()
+		object := w.getMarketplace("oidc")
+		object.Spec.Endpoints.Token = v1alpha1.URLTemplate(nobody)
+		w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
+		object = w.getMarketplace("oidc")
+		object.Spec.Endpoints.Token = ""
+		w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+		w.pass(13 * time.Second)
+		w.expectAuthenticated()
+	})
+}
+
+func TestLabelledGrantSecretOfNobody(t *testing.T) {
+	w := newWorld(t)
+	w.create(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "main-grant", Namespace: w.ns},
+		StringData: map[string]string{"precious": "data of somebody"},
+	})
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	message := w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretInvalid)
+	w.Expect(message).To(ContainSubstring(`Secret "main-grant" must be of type tokenkeeper.dev/grant`))
+	w.Expect(w.calls("oidc")).To(BeZero())
+	w.Expect(w.readSecret("main-grant").Data).To(HaveKey("precious"))
+}
+
+func TestLostAnswerToAnImportedToken(t *testing.T) {
+	w := newWorld(t)
+	w.marketplace("oidc")
+	w.application()
+	w.imported("oidc")
+	market := w.market.Platform("oidc")
+	market.Inject(demomarket.DropAfterCommit().Once())
+	w.account("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRenewalOutcomeUnknown)
+	w.start()
+	w.traffic.reset()
+	w.pass(day)
+	w.Expect(w.traffic.writes()).To(BeZero(), "%v", w.traffic.counted())
+	w.Expect(w.calls("oidc")).To(Equal(1))
+	w.Expect(market.Report().DoubleSpends).To(BeZero())
+	w.editSecret("import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
+	w.expectReady()
+}
+
+func TestShutdownWaitsForTheAnswer(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	token, calls := w.token(), w.calls("oidc")
+	reached, release := make(chan struct{}), make(chan struct{})
+	w.market.Platform("oidc").Inject(demomarket.HookFault(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		next.ServeHTTP(rw, r)
+		close(reached)
+		<-release
+	}).Once())
+	w.clock.SetTime(w.renewalTime())
+	w.Eventually(reached).Should(BeClosed())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		w.stop()
+	}()
+	w.Consistently(stopped, "100ms").ShouldNot(BeClosed())
+	close(release)
+	w.Eventually(stopped).Should(BeClosed())
+
+	w.start()
+	w.expectReady()
+	w.expectAuthenticated()
+	w.Expect(w.token()).NotTo(Equal(token))
+	w.Expect(w.calls("oidc")).To(Equal(calls + 1))
+	w.Expect(w.market.Platform("oidc").Report().LostPairs).To(BeZero())
+}

@@ -1,0 +1,111 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+const (
+	// revokeFor is how long a deletion waits for a marketplace that cannot be reached.
+	revokeFor   = 5 * time.Minute
+	revokeRetry = 10 * time.Second
+)
+
+// keepFinalizer adds or removes the finalizer, as spec.deletionPolicy has it.
+func (r *Reconciler) keepFinalizer(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
+	before := account.DeepCopy()
+	var changed bool
+	if account.Spec.DeletionPolicy == v1alpha1.DeletionRevoke {
+		changed = controllerutil.AddFinalizer(account, v1alpha1.FinalizerRevoke)
+	} else {
+		changed = controllerutil.RemoveFinalizer(account, v1alpha1.FinalizerRevoke)
+	}
+	if !changed {
+		return nil
+	}
+	return r.patchFinalizers(ctx, before, account)
+}
+
+func (r *Reconciler) patchFinalizers(ctx context.Context, before, after *v1alpha1.MarketplaceAccount) error {
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Patch(ctx, after, patch); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("writing the finalizers: %w", err)
+	}
+	return nil
+}
+
+// finalize revokes the grant of an account that is being deleted, where the account wants it. The Secrets go
+// with their owner.
+func (r *Reconciler) finalize(ctx context.Context, account *v1alpha1.MarketplaceAccount) (reconcile.Result, error) {
+	if !controllerutil.ContainsFinalizer(account, v1alpha1.FinalizerRevoke) {
+		r.unstored.Delete(account.UID)
+		return reconcile.Result{}, nil
+	}
+	note, again, err := r.revoke(ctx, account)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	eventType := corev1.EventTypeNormal
+	if again {
+		if r.now().Sub(account.DeletionTimestamp.Time) < revokeFor {
+			return reconcile.Result{RequeueAfter: revokeRetry}, nil
+		}
+		eventType, note = corev1.EventTypeWarning, "The grant was not revoked in time, revoke it at the marketplace: "+note
+	}
+	r.event(account, eventType, v1alpha1.EventGrantRevoked, "Revoke", note)
+	before := account.DeepCopy()
+	controllerutil.RemoveFinalizer(account, v1alpha1.FinalizerRevoke)
+	r.unstored.Delete(account.UID)
+	return reconcile.Result{}, r.patchFinalizers(ctx, before, account)
+}
+
+// revoke ends the grant at the marketplace. again tells that it failed in a way that may pass; note says what happened.
+func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAccount) (note string, again bool, err error) {
+	held, err := readSecret(ctx, r.Live, client.ObjectKey{Namespace: account.Namespace, Name: account.GrantSecretName()})
+	if err != nil {
+		return "", false, err
+	}
+	custody, err := tokensecret.DecodeCustody(held)
+	if err != nil {
+		return "The grant Secret could not be read, nothing was revoked", false, nil
+	}
+	if custody.RefreshToken == "" {
+		return "There was no refresh token to revoke", false, nil
+	}
+	req, trouble, err := r.resolve(ctx, account)
+	if err != nil {
+		return "", false, err
+	}
+	if trouble != nil {
+		return trouble.message, true, nil
+	}
+	endpoint, err := r.endpoint(ctx, req)
+	if err != nil {
+		return err.Error(), true, nil
+	}
+	address := req.platform.RevocationURL
+	if address == "" && req.platform.Issuer != "" {
+		discovered, err := r.Providers.Discover(ctx, req.platform.Issuer)
+		if err != nil {
+			return err.Error(), true, nil
+		}
+		address = discovered.Revocation
+	}
+	if address == "" {
+		return fmt.Sprintf("%s has no revocation endpoint; remove the application's access there", req.platform.DisplayName), false, nil
+	}
+	if err := endpoint.Revoke(ctx, address, custody.RefreshToken); err != nil {
+		return err.Error(), grant.AsError(err).Passes(), nil
+	}
+	return "Revoked the grant at " + req.platform.DisplayName, false, nil
+}

@@ -1,0 +1,56 @@
+package controller
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// announce emits the events of this look: on change only, and after the status says the same.
+//
+// A renewal is told where it is news: the first of a grant, one that somebody asked for, and one that ends a
+// series of failures. The routine of every few hours is in the status and the metrics; as events it would be
+// a write to the API server for each renewal.
+func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *found) {
+	recovered := before.Status.LastFailure != nil && after.Status.LastFailure == nil
+	switch {
+	case f.obtained && f.first:
+		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", "Stored the first token in Secret "+after.TokenSecretName())
+	case f.obtained && (f.custody.Serial == 2 || f.handledRenew || recovered):
+		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenRenewed, "Renew", "Stored a new token in Secret "+after.TokenSecretName())
+	}
+	if turned(before, after, v1alpha1.ConditionReauthRequired, v1alpha1.ReasonSignInRequired) {
+		r.event(after, corev1.EventTypeWarning, v1alpha1.EventSignInRequired, "SignIn", message(after, v1alpha1.ConditionReauthRequired))
+	}
+	if turned(before, after, v1alpha1.ConditionAuthorizationExpiring, v1alpha1.ReasonAuthorizationExpiring) {
+		r.event(after, corev1.EventTypeWarning, v1alpha1.EventAuthorizationExpiring, "Renew", message(after, v1alpha1.ConditionAuthorizationExpiring))
+	}
+	if f.failed && newFailure(before.Status.LastFailure, after.Status.LastFailure) {
+		reason := v1alpha1.EventRenewalFailed
+		if f.trouble.reason == v1alpha1.ReasonAccountMismatch {
+			reason = v1alpha1.EventAccountMismatch
+		}
+		r.event(after, corev1.EventTypeWarning, reason, "Renew", after.Status.LastFailure.Message)
+	}
+}
+
+// newFailure tells a new trouble from another failure of the same kind.
+func newFailure(before, after *v1alpha1.FailureStatus) bool {
+	return before == nil || before.Reason != after.Reason
+}
+
+// turned tells whether a condition took this reason just now.
+func turned(before, after *v1alpha1.MarketplaceAccount, conditionType, reason string) bool {
+	was := meta.FindStatusCondition(before.Status.Conditions, conditionType)
+	is := meta.FindStatusCondition(after.Status.Conditions, conditionType)
+	return is != nil && is.Reason == reason && (was == nil || was.Reason != reason)
+}
+
+func message(account *v1alpha1.MarketplaceAccount, conditionType string) string {
+	return meta.FindStatusCondition(account.Status.Conditions, conditionType).Message
+}
+
+func (r *Reconciler) event(account *v1alpha1.MarketplaceAccount, eventType, reason, action, note string) {
+	r.Recorder.Eventf(account, nil, eventType, reason, action, "%s", note)
+}

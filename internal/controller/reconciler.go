@@ -1,0 +1,86 @@
+package controller
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+)
+
+// Reconciler keeps the token Secrets of MarketplaceAccounts valid. All fields but CallTimeout are required.
+type Reconciler struct {
+	// Client reads from the cache, which holds accounts, Marketplaces and the operator's own Secrets, and writes.
+	Client client.Client
+	// Live reads from the API server.
+	Live client.Reader
+	// Metadata reads the metadata of any Secret or Namespace from a cache.
+	Metadata client.Reader
+	// Recorder emits events.
+	Recorder events.EventRecorder
+	// Clock tells the time.
+	Clock clock.PassiveClock
+	// Transport carries requests to marketplaces.
+	Transport http.RoundTripper
+	// Providers discovers issuers and verifies ID tokens.
+	Providers *grant.Providers
+	// Metrics counts requests and lateness.
+	Metrics *metrics.Operations
+	// CallTimeout bounds one request to a marketplace; zero means 30 s.
+	CallTimeout time.Duration
+
+	credentials credentials
+	// unstored holds, by UID, a custody whose write failed after the marketplace had answered: it is the
+	// only copy of what a single-use refresh token was spent for.
+	unstored sync.Map
+}
+
+// +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts/status,verbs=patch
+// +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts/finalizers,verbs=update
+// +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch,namespace=tokenkeeper-system
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update;patch,namespace=tokenkeeper-system
+
+// Reconcile brings one account's Secrets and status up to date and tells when to look again.
+func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.MarketplaceAccount) (reconcile.Result, error) {
+	if !account.DeletionTimestamp.IsZero() {
+		return r.finalize(ctx, account)
+	}
+	if err := r.keepFinalizer(ctx, account); err != nil {
+		return reconcile.Result{}, err
+	}
+	before := account.DeepCopy()
+	found, err := r.renew(ctx, account)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
+	found.report(account)
+	if err := r.patchStatus(ctx, before, account); err != nil {
+		return reconcile.Result{}, err
+	}
+	r.announce(before, account, found)
+	return found.next(account), nil
+}
+
+// now is the current time as the API stores it: in UTC and whole seconds.
+func (r *Reconciler) now() time.Time {
+	return r.Clock.Now().UTC().Truncate(time.Second)
+}
+
+// owner is the owner reference of the account's Secrets.
+func owner(account *v1alpha1.MarketplaceAccount) metav1.OwnerReference {
+	return *metav1.NewControllerRef(account, v1alpha1.GroupVersion.WithKind("MarketplaceAccount"))
+}

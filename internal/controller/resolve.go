@@ -1,0 +1,195 @@
+package controller
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// trouble is why no token can be had: a condition's reason and what to tell people.
+type trouble struct{ reason, message string }
+
+// request is everything that a token request is made of.
+type request struct {
+	grant       v1alpha1.GrantType
+	platform    *marketplace.Platform
+	application tokensecret.Application
+	login       tokensecret.Login
+	imported    tokensecret.Import
+	inputs      tokensecret.Inputs
+	// key identifies what the tokens are for. Tokens with another key were obtained for another spec.
+	key string
+}
+
+// renewsByRefreshToken tells whether the grant lives on a refresh token.
+func (r request) renewsByRefreshToken() bool {
+	return r.grant != v1alpha1.GrantPassword && r.grant != v1alpha1.GrantClientCredentials
+}
+
+// rotates tells whether asking spends a refresh token.
+func (r request) rotates() bool {
+	return r.renewsByRefreshToken() && r.platform.Rotating
+}
+
+// resolve follows the references of an account. It returns the trouble with the first that does not hold;
+// its error is the API server's.
+func (r *Reconciler) resolve(ctx context.Context, account *v1alpha1.MarketplaceAccount) (request, *trouble, error) {
+	req := request{grant: account.Spec.Grant.Type}
+	object := &v1alpha1.Marketplace{}
+	name := account.Spec.MarketplaceRef.Name
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, object); err != nil {
+		if apierrors.IsNotFound(err) {
+			return req, &trouble{v1alpha1.ReasonMarketplaceNotFound,
+				fmt.Sprintf("spec.marketplaceRef: there is no Marketplace %q; \"kubectl get marketplaces\" lists them", name)}, nil
+		}
+		return req, nil, fmt.Errorf("reading Marketplace %q: %w", name, err)
+	}
+	platform, err := marketplace.Resolve(object, account)
+	if err == nil {
+		err = tokensecret.CheckTemplates(account)
+	}
+	if err != nil {
+		return req, &trouble{v1alpha1.ReasonInvalidSpec, err.Error()}, nil
+	}
+	req.platform = platform
+	req.inputs.Spec = fmt.Sprint(account.Generation)
+	req.inputs.Marketplace = fmt.Sprintf("%s/%d", object.UID, object.Generation)
+	for _, step := range []func(context.Context, *v1alpha1.MarketplaceAccount, *v1alpha1.Marketplace, *request) (*trouble, error){
+		r.resolveApplication, r.resolveCredentials, r.resolveTokenSecret,
+	} {
+		if trouble, err := step(ctx, account, object, &req); trouble != nil || err != nil {
+			return req, trouble, err
+		}
+	}
+	req.key = keyOf(req)
+	return req, nil, nil
+}
+
+func (r *Reconciler) resolveApplication(
+	ctx context.Context, account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace, req *request,
+) (*trouble, error) {
+	key := client.ObjectKey{Namespace: account.Namespace, Name: account.Spec.ApplicationSecretRef.Name}
+	field := "spec.applicationSecretRef"
+	if key.Name == "" {
+		allowed, err := r.mayUseApplication(ctx, account.Namespace, object.Spec.Application)
+		if err != nil {
+			return nil, err
+		}
+		if !allowed {
+			return &trouble{v1alpha1.ReasonInvalidSpec, fmt.Sprintf("spec.applicationSecretRef must be set: "+
+				"Marketplace %q has no application that namespace %q may use", object.Name, account.Namespace)}, nil
+		}
+		ref := object.Spec.Application.SecretRef
+		key = client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}
+		field = fmt.Sprintf("the application of Marketplace %q", object.Name)
+	}
+	secret, trouble, err := r.userSecret(ctx, key, field)
+	if trouble != nil || err != nil {
+		return trouble, err
+	}
+	public := object.Spec.TokenRequest.ClientAuthentication == v1alpha1.ClientAuthenticationNone
+	req.application, err = tokensecret.DecodeApplication(secret, public)
+	if err != nil {
+		return invalidSecret(field, err), nil
+	}
+	req.inputs.Application = key.String() + "@" + secret.ResourceVersion
+	return nil, nil
+}
+
+// mayUseApplication tells whether a namespace's accounts may use the Marketplace's own application.
+func (r *Reconciler) mayUseApplication(ctx context.Context, namespace string, application *v1alpha1.Application) (bool, error) {
+	if application == nil || application.NamespaceSelector == nil {
+		return false, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(application.NamespaceSelector)
+	if err != nil {
+		return false, nil // a selector that cannot be read selects nothing
+	}
+	metadata := &metav1.PartialObjectMetadata{}
+	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	if err := r.Metadata.Get(ctx, client.ObjectKey{Name: namespace}, metadata); err != nil {
+		return false, fmt.Errorf("reading the metadata of Namespace %q: %w", namespace, err)
+	}
+	return selector.Matches(labels.Set(metadata.Labels)), nil
+}
+
+func (r *Reconciler) resolveCredentials(
+	ctx context.Context, account *v1alpha1.MarketplaceAccount, _ *v1alpha1.Marketplace, req *request,
+) (*trouble, error) {
+	var field, name string
+	switch spec := account.Spec.Grant; {
+	case spec.Password != nil:
+		field, name = "spec.grant.password.secretRef", spec.Password.SecretRef.Name
+	case spec.RefreshToken != nil:
+		field, name = "spec.grant.refreshToken.secretRef", spec.RefreshToken.SecretRef.Name
+	default:
+		return nil, nil
+	}
+	secret, trouble, err := r.userSecret(ctx, client.ObjectKey{Namespace: account.Namespace, Name: name}, field)
+	if trouble != nil || err != nil {
+		return trouble, err
+	}
+	if account.Spec.Grant.Password != nil {
+		req.login, err = tokensecret.DecodeLogin(secret)
+	} else {
+		req.imported, err = tokensecret.DecodeImport(secret)
+	}
+	if err != nil {
+		return invalidSecret(field, err), nil
+	}
+	req.inputs.Credentials = name + "@" + secret.ResourceVersion
+	return nil, nil
+}
+
+// resolveTokenSecret looks for a Secret in the token Secret's place before anything is asked for.
+func (r *Reconciler) resolveTokenSecret(
+	ctx context.Context, account *v1alpha1.MarketplaceAccount, _ *v1alpha1.Marketplace, _ *request,
+) (*trouble, error) {
+	metadata := secretMetadata()
+	err := r.Metadata.Get(ctx, client.ObjectKey{Namespace: account.Namespace, Name: account.TokenSecretName()}, metadata)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, fmt.Errorf("reading the metadata of the token Secret: %w", err)
+	case !tokensecret.Owned(metadata, account):
+		return conflict(account), nil
+	}
+	return nil, nil
+}
+
+func conflict(account *v1alpha1.MarketplaceAccount) *trouble {
+	return &trouble{v1alpha1.ReasonSecretConflict, fmt.Sprintf(
+		"Secret %q exists and does not belong to this account; remove it or set another spec.tokenSecret.name", account.TokenSecretName())}
+}
+
+func invalidSecret(field string, err error) *trouble {
+	return &trouble{v1alpha1.ReasonSecretInvalid, field + ": " + err.Error()}
+}
+
+// keyOf identifies what tokens are obtained for: the parts of a request whose change calls for new tokens. No
+// secret is part of it. Where a refresh token carries the consent, scopes and login are not asked for again.
+func keyOf(req request) string {
+	parts := []any{req.platform.TokenURL, req.platform.Issuer, req.application.ClientID, req.renewsByRefreshToken()}
+	if !req.renewsByRefreshToken() {
+		parts = append(parts, req.grant, req.platform.Scopes, req.platform.TokenParameters(), req.login.Username)
+	}
+	text, err := json.Marshal(parts)
+	if err != nil {
+		return "" // strings always marshal
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}

@@ -1,0 +1,173 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+)
+
+// Name is the controller's name in logs and metrics.
+const Name = "marketplaceaccount"
+
+// Options are what the controller takes from outside. Clock, Transport and Registry are required.
+type Options struct {
+	// Clock tells the time.
+	Clock clock.PassiveClock
+	// Transport carries requests to marketplaces.
+	Transport http.RoundTripper
+	// Registry takes the metrics.
+	Registry prometheus.Registerer
+	// MaxConcurrentReconciles is how many accounts are worked on at once; zero means 1.
+	MaxConcurrentReconciles int
+	// CallTimeout bounds one request to a marketplace; zero means 30 s.
+	CallTimeout time.Duration
+	// Namespaces are those that ManagerOptions was given.
+	Namespaces []string
+	// NewQueue replaces the work queue; nil keeps controller-runtime's. Tests bring one with a clock of theirs.
+	NewQueue func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request]
+}
+
+// Scheme returns the kinds that the operator works with.
+func Scheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("building the scheme: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
+// ManagerOptions sets what this controller needs of its manager's scheme, cache and client: only the
+// operator's own Secrets are cached with their data, and a read waits for the writes before it. Of several
+// namespaces only accounts in these are looked at; none means all.
+func ManagerOptions(options manager.Options, namespaces ...string) (manager.Options, error) {
+	scheme, err := Scheme()
+	if err != nil {
+		return options, err
+	}
+	options.Scheme = scheme
+	options.Cache = cache.Options{
+		DefaultTransform:  cache.TransformStripManagedFields(),
+		DefaultNamespaces: cacheNamespaces(namespaces),
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Secret{}: {Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy})},
+		},
+	}
+	options.Client.Cache = &client.CacheOptions{EnableReadYourWritesConsistency: new(true)}
+	return options, nil
+}
+
+func cacheNamespaces(namespaces []string) map[string]cache.Config {
+	if len(namespaces) == 0 {
+		return nil
+	}
+	configs := make(map[string]cache.Config, len(namespaces))
+	for _, namespace := range namespaces {
+		configs[namespace] = cache.Config{}
+	}
+	return configs
+}
+
+// Add adds the controller to a manager that was made with ManagerOptions.
+func Add(ctx context.Context, mgr manager.Manager, options Options) error {
+	metadata, err := newMetadataCache(mgr, options.Namespaces)
+	if err != nil {
+		return err
+	}
+	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
+	metrics.RegisterAccounts(options.Registry, mgr.GetCache())
+	kube := client.WithFieldOwner(mgr.GetClient(), v1alpha1.ManagedBy)
+	r := &Reconciler{
+		Client:      kube,
+		Live:        mgr.GetAPIReader(),
+		Metadata:    metadata,
+		Recorder:    mgr.GetEventRecorder(v1alpha1.ManagedBy),
+		Clock:       options.Clock,
+		Transport:   options.Transport,
+		Providers:   &grant.Providers{HTTP: &http.Client{Transport: options.Transport, Timeout: defaultCallTimeout}, Now: options.Clock.Now},
+		Metrics:     metrics.NewOperations(options.Registry),
+		CallTimeout: options.CallTimeout,
+	}
+	lookup := lookup{kube}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named(Name).
+		For(&v1alpha1.MarketplaceAccount{}, builder.WithPredicates(accountChanged())).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(accountOfOwnSecret), builder.WithPredicates(versionChanged[client.Object]())).
+		Watches(&v1alpha1.Marketplace{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfMarketplace), builder.WithPredicates(generationChanged())).
+		WatchesRawSource(source.Kind(metadata.Cache, secretMetadata(),
+			handler.TypedEnqueueRequestsFromMapFunc(lookup.accountsOfSecret), versionChanged[*metav1.PartialObjectMetadata]())).
+		WatchesRawSource(source.Kind(metadata.Cache, namespaceMetadata(),
+			handler.TypedEnqueueRequestsFromMapFunc(lookup.accountsOfNamespace), labelsChanged())).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
+			NewQueue:                options.NewQueue,
+		}).
+		Complete(reconcile.AsReconciler(kube, r))
+}
+
+// metadataCache holds the metadata of every Secret and Namespace. It is a cache of its own because one cache
+// holds a kind under one selector, and the manager's holds only the operator's own Secrets.
+type metadataCache struct{ cache.Cache }
+
+// GetCache tells the manager to start and sync this before any controller.
+func (m metadataCache) GetCache() cache.Cache { return m.Cache }
+
+func newMetadataCache(mgr manager.Manager, namespaces []string) (metadataCache, error) {
+	made, err := cache.New(mgr.GetConfig(), cache.Options{
+		HTTPClient:        mgr.GetHTTPClient(),
+		Scheme:            mgr.GetScheme(),
+		Mapper:            mgr.GetRESTMapper(),
+		DefaultTransform:  keepReferences,
+		DefaultNamespaces: cacheNamespaces(namespaces),
+	})
+	if err != nil {
+		return metadataCache{}, fmt.Errorf("making the metadata cache: %w", err)
+	}
+	m := metadataCache{made}
+	if err := mgr.Add(m); err != nil {
+		return metadataCache{}, fmt.Errorf("adding the metadata cache: %w", err)
+	}
+	return m, nil
+}
+
+// keepReferences drops all metadata but what tells versions, owners and labels.
+func keepReferences(object any) (any, error) {
+	metadata, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return object, nil
+	}
+	metadata.ObjectMeta = metav1.ObjectMeta{
+		Name:            metadata.Name,
+		Namespace:       metadata.Namespace,
+		UID:             metadata.UID,
+		ResourceVersion: metadata.ResourceVersion,
+		Labels:          metadata.Labels,
+		OwnerReferences: metadata.OwnerReferences,
+	}
+	return metadata, nil
+}

@@ -1,0 +1,382 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+)
+
+const (
+	// maxMessage and maxName are the bounds, in bytes, that the API puts on messages and on what platforms name.
+	maxMessage = 1024
+	maxName    = 256
+	// defaultWarnBefore is the default of spec.authorization.warnBefore.
+	defaultWarnBefore = 336 * time.Hour
+)
+
+// report puts what was found into the account's status. It is the only place that does.
+func (f *found) report(account *v1alpha1.MarketplaceAccount) {
+	status := &account.Status
+	f.reportFailure(status)
+	status.ObservedGeneration = account.Generation
+	f.reportHandled(account)
+	f.reportTokens(account)
+	f.settle(status)
+	ending := f.reportAuthorization(status)
+	f.reportApplication(status)
+	f.reportConditions(account, ending)
+}
+
+// reportFailure counts an attempt that failed, and forgets it after one that did not.
+func (f *found) reportFailure(status *v1alpha1.MarketplaceAccountStatus) {
+	switch last := status.LastFailure; {
+	case f.failed:
+		count := int32(1)
+		if last != nil && !f.outdated(last) {
+			count = last.Count + 1
+		}
+		status.LastFailure = &v1alpha1.FailureStatus{
+			Time: metav1.NewTime(f.now), Reason: f.trouble.reason, Message: bounded(f.trouble.message), Count: count,
+		}
+	case f.obtained, last != nil && f.outdated(last):
+		status.LastFailure = nil
+	}
+}
+
+// settle finds the trouble that stands when this look brought none to light.
+func (f *found) settle(status *v1alpha1.MarketplaceAccountStatus) {
+	if f.trouble != nil {
+		return
+	}
+	f.trouble = f.standing()
+	switch {
+	case f.trouble != nil:
+	case status.LastFailure != nil:
+		f.trouble = &trouble{status.LastFailure.Reason, status.LastFailure.Message}
+	case f.custody.Verified != nil && f.custody.Verified.Failure != "":
+		f.trouble = &trouble{v1alpha1.ReasonMarketplaceUnavailable, f.custody.Verified.Failure}
+	case f.suspended() && !f.usable():
+		f.trouble = &trouble{v1alpha1.ReasonSuspended, "There is no valid token and spec.renewal.policy is Suspended; set it to Automatic"}
+	}
+}
+
+func (f *found) reportHandled(account *v1alpha1.MarketplaceAccount) {
+	if !f.handledRenew && !f.handledVerify {
+		return
+	}
+	if account.Status.Handled == nil {
+		account.Status.Handled = &v1alpha1.HandledStatus{}
+	}
+	if f.handledRenew {
+		account.Status.Handled.Renew = requestOf(account, v1alpha1.AnnotationRenew)
+	}
+	if f.handledVerify {
+		account.Status.Handled.Verify = requestOf(account, v1alpha1.AnnotationVerify)
+	}
+}
+
+func (f *found) reportTokens(account *v1alpha1.MarketplaceAccount) {
+	status := &account.Status
+	status.AccessToken, status.Account = nil, nil
+	if f.published {
+		status.TokenSecretName = account.TokenSecretName()
+	}
+	tokens := f.custody.Tokens
+	if tokens == nil {
+		return
+	}
+	status.AccessToken = &v1alpha1.AccessTokenStatus{
+		IssuedTime:     metav1.NewTime(tokens.IssuedAt),
+		ExpirationTime: metav1.NewTime(tokens.ExpiresAt),
+		RenewalTime:    metav1.NewTime(tokens.RenewAt),
+	}
+	login := f.custody.Account.Login
+	if login == "" {
+		login = account.Spec.Login
+	}
+	if f.custody.Account.ID != "" || login != "" {
+		status.Account = &v1alpha1.AccountStatus{ID: cut(f.custody.Account.ID, maxName), Login: cut(login, maxName)}
+	}
+}
+
+// reportAuthorization counts down what a person must renew, and returns its end; zero where nothing ends.
+func (f *found) reportAuthorization(status *v1alpha1.MarketplaceAccountStatus) time.Time {
+	if f.unresolved {
+		if status.Authorization == nil {
+			return time.Time{}
+		}
+	} else {
+		status.Authorization = f.authorization()
+	}
+	if status.Authorization == nil {
+		return time.Time{}
+	}
+	end := status.Authorization.ExpirationTime.UTC()
+	status.Authorization.DaysRemaining = new(renewal.Days(end, f.now))
+	return end
+}
+
+func (f *found) authorization() *v1alpha1.AuthorizationStatus {
+	custody := f.custody
+	if custody.RefreshToken == "" || custody.Tokens == nil {
+		return nil
+	}
+	platform := f.request.platform
+	end := renewal.AuthorizationEnd(custody.AuthorizationExpiresAt, custody.GrantedAt, custody.Tokens.IssuedAt,
+		platform.AuthorizationLifetime, platform.AuthorizationSlides)
+	if end.IsZero() {
+		return nil
+	}
+	return &v1alpha1.AuthorizationStatus{
+		GrantedTime:    metav1.NewTime(custody.GrantedAt),
+		ExpirationTime: metav1.NewTime(end),
+	}
+}
+
+func (f *found) reportApplication(status *v1alpha1.MarketplaceAccountStatus) {
+	if f.unresolved {
+		return
+	}
+	status.Application = nil
+	if end := f.request.application.SecretExpiresAt; !end.IsZero() {
+		status.Application = &v1alpha1.ApplicationStatus{
+			SecretExpirationTime: metav1.NewTime(end),
+			DaysRemaining:        new(renewal.Days(end, f.now)),
+		}
+	}
+}
+
+func (f *found) reportConditions(account *v1alpha1.MarketplaceAccount, ending time.Time) {
+	for _, condition := range []metav1.Condition{
+		f.ready(), f.authenticated(account, ending), f.reauthRequired(ending), f.expiring(account, ending),
+	} {
+		condition.ObservedGeneration = account.Generation
+		condition.LastTransitionTime = metav1.NewTime(f.now)
+		condition.Message = bounded(condition.Message)
+		meta.SetStatusCondition(&account.Status.Conditions, condition)
+	}
+}
+
+// ready is True while the token Secret holds an unexpired token for this spec, whatever else is wrong.
+func (f *found) ready() metav1.Condition {
+	condition := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
+	tokens := f.custody.Tokens
+	current := f.unresolved || !f.changed()
+	mismatched := f.trouble != nil && f.trouble.reason == v1alpha1.ReasonAccountMismatch
+	switch {
+	case f.published && f.usable() && current && !mismatched:
+		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonTokenValid
+		condition.Message = fmt.Sprintf("The token is valid until %s", clockTime(tokens.ExpiresAt))
+	case f.trouble != nil:
+		condition.Reason, condition.Message = f.trouble.reason, f.trouble.message
+	default:
+		condition.Reason, condition.Message = v1alpha1.ReasonRenewing, "A token is being obtained"
+	}
+	return condition
+}
+
+// notAsked are the reasons for which the marketplace's opinion of the grant is not known.
+var notAsked = []string{
+	v1alpha1.ReasonMarketplaceUnavailable, v1alpha1.ReasonRateLimited, v1alpha1.ReasonRenewalOutcomeUnknown, v1alpha1.ReasonSuspended,
+}
+
+func (f *found) authenticated(account *v1alpha1.MarketplaceAccount, ending time.Time) metav1.Condition {
+	condition := metav1.Condition{Type: v1alpha1.ConditionAuthenticated, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTokenValid}
+	granted := f.custody.Tokens != nil
+	switch {
+	case f.trouble == nil && !granted:
+		condition.Status, condition.Reason, condition.Message = metav1.ConditionUnknown, v1alpha1.ReasonRenewing, "A token is being obtained"
+	case f.trouble == nil, f.trouble.reason == v1alpha1.ReasonSecretConflict && granted:
+		condition.Message = f.asWhom(account, ending)
+		if missing := f.missingScopes(); len(missing) > 0 {
+			condition.Reason = v1alpha1.ReasonScopesReduced
+			condition.Message += ", without the scopes " + strings.Join(missing, ", ")
+		}
+	default:
+		condition.Status, condition.Reason = metav1.ConditionFalse, f.trouble.reason
+		condition.Message = f.trouble.message + f.outlook()
+		if slices.Contains(notAsked, f.trouble.reason) {
+			condition.Status = metav1.ConditionUnknown
+		}
+	}
+	return condition
+}
+
+// asWhom is the sentence that people look for.
+func (f *found) asWhom(account *v1alpha1.MarketplaceAccount, ending time.Time) string {
+	text := "Authenticated"
+	if who := account.Status.Account; who != nil {
+		switch {
+		case who.Login != "" && who.ID != "":
+			text += fmt.Sprintf(" as %s (%s)", who.Login, who.ID)
+		default:
+			text += " as " + who.Login + who.ID
+		}
+	}
+	if !ending.IsZero() {
+		text += ", authorization " + inDays(ending, f.now)
+	}
+	return text
+}
+
+// outlook says when the next attempt follows, where one does without anybody's action.
+func (f *found) outlook() string {
+	if f.unresolved || f.suspended() || f.standing() != nil {
+		return ""
+	}
+	wait := f.custody.NotBefore
+	if retry := f.retryAt(); retry.After(wait) {
+		wait = retry
+	}
+	if !wait.After(f.now) {
+		return ""
+	}
+	return "; next attempt at " + clockTime(wait)
+}
+
+// missingScopes are those that were asked for and not granted. An answer that names no scope granted all
+// (RFC 6749 section 5.1).
+func (f *found) missingScopes() []string {
+	if f.unresolved || f.custody.Tokens.Scope == "" {
+		return nil
+	}
+	granted := strings.Fields(f.custody.Tokens.Scope)
+	var missing []string
+	for _, scope := range f.request.platform.Scopes {
+		if !slices.Contains(granted, scope) {
+			missing = append(missing, scope)
+		}
+	}
+	return missing
+}
+
+// personActs are the reasons that nothing but a person's action cures.
+var personActs = []string{
+	v1alpha1.ReasonSignInRequired, v1alpha1.ReasonSignInPending, v1alpha1.ReasonAuthorizationExpired, v1alpha1.ReasonGrantRejected,
+	v1alpha1.ReasonPasswordRejected, v1alpha1.ReasonAccountLocked, v1alpha1.ReasonAccountMismatch,
+	v1alpha1.ReasonRenewalOutcomeUnknown, v1alpha1.ReasonPortalNotConfigured,
+}
+
+func (f *found) reauthRequired(ending time.Time) metav1.Condition {
+	condition := metav1.Condition{Type: v1alpha1.ConditionReauthRequired, Status: metav1.ConditionTrue}
+	switch {
+	case f.trouble != nil && slices.Contains(personActs, f.trouble.reason):
+		condition.Reason, condition.Message = f.trouble.reason, f.trouble.message
+	case !ending.IsZero() && !f.now.Before(ending):
+		condition.Reason = v1alpha1.ReasonAuthorizationExpired
+		condition.Message = fmt.Sprintf("The authorization ended on %s; authorize the account again", date(ending))
+	default:
+		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, v1alpha1.ReasonNotRequired, "Nobody has to sign in"
+	}
+	return condition
+}
+
+func (f *found) expiring(account *v1alpha1.MarketplaceAccount, ending time.Time) metav1.Condition {
+	condition := metav1.Condition{
+		Type: v1alpha1.ConditionAuthorizationExpiring, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonNotRequired,
+		Message: "The authorization does not end by itself",
+	}
+	switch {
+	case ending.IsZero():
+	case !f.now.Before(ending):
+		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpired
+		condition.Message = fmt.Sprintf("The authorization ended on %s; authorize the account again", date(ending))
+	case !f.now.Before(f.warnFrom(account, ending)):
+		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpiring
+		condition.Message = fmt.Sprintf("The authorization %s, on %s; authorize the account again before that", inDays(ending, f.now), date(ending))
+	default:
+		condition.Message = fmt.Sprintf("The authorization ends on %s", date(ending))
+	}
+	return condition
+}
+
+func (f *found) warnFrom(account *v1alpha1.MarketplaceAccount, ending time.Time) time.Time {
+	return ending.Add(-account.Spec.Authorization.WarnBefore.Or(defaultWarnBefore))
+}
+
+// next tells when to look again: at the next renewal or retry, at the turn of a day, when a warning begins.
+func (f *found) next(account *v1alpha1.MarketplaceAccount) reconcile.Result {
+	var look time.Time
+	if f.unresolved {
+		if f.usable() {
+			look = f.custody.Tokens.ExpiresAt
+		}
+	} else {
+		plan := f.plan()
+		look = plan.Look
+		if plan.Due { // something came due while we worked
+			look = f.now.Add(time.Second)
+		}
+	}
+	if authorization := account.Status.Authorization; authorization != nil {
+		end := authorization.ExpirationTime.UTC()
+		look = renewal.Earliest(look, renewal.NextDay(end, f.now), ahead(f.warnFrom(account, end), f.now))
+	}
+	if application := account.Status.Application; application != nil {
+		look = renewal.Earliest(look, renewal.NextDay(application.SecretExpirationTime.UTC(), f.now))
+	}
+	if look.IsZero() {
+		return reconcile.Result{}
+	}
+	return reconcile.Result{RequeueAfter: max(look.Sub(f.now), time.Second)}
+}
+
+// ahead returns t if it is still to come, else zero.
+func ahead(t, now time.Time) time.Time {
+	if t.After(now) {
+		return t
+	}
+	return time.Time{}
+}
+
+// patchStatus writes the status once, and not when it says what it said. It loses against a write that the
+// cache has not shown yet.
+func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.MarketplaceAccount) error {
+	if equality.Semantic.DeepEqual(before.Status, after.Status) {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Status().Patch(ctx, after, patch); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	return nil
+}
+
+func bounded(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	return cut(message, maxMessage-len("…")) + "…"
+}
+
+// cut returns the first bytes of a text, and no half of a character.
+func cut(text string, limit int) string {
+	return strings.ToValidUTF8(text[:min(len(text), limit)], "")
+}
+
+func clockTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+func date(t time.Time) string { return t.UTC().Format("2006-01-02") }
+
+// inDays says when something ends, as a person would.
+func inDays(end, now time.Time) string {
+	switch days := renewal.Days(end, now); {
+	case !now.Before(end):
+		return "has expired"
+	case days == 1:
+		return "expires within a day"
+	default:
+		return fmt.Sprintf("expires in %d days", days)
+	}
+}

@@ -1,0 +1,170 @@
+package controller_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"go.uber.org/zap/zapcore"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+)
+
+var (
+	environment *envtest.Environment
+	scheme      *runtime.Scheme
+	kube        client.Client // reads and writes without a cache, as a user would
+	watched     transcript
+)
+
+func TestMain(m *testing.M) {
+	code, err := runSuite(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func runSuite(m *testing.M) (code int, err error) {
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		return 1, fmt.Errorf("KUBEBUILDER_ASSETS is not set: run \"make test\", which finds or builds a kube-apiserver")
+	}
+	log := zap.New(zap.WriteTo(&watched), zap.Level(controller.LogLevel(zapcore.Level(-10))))
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+	if scheme, err = controller.Scheme(); err != nil {
+		return 1, err
+	}
+	if err := eventsv1.AddToScheme(scheme); err != nil {
+		return 1, err
+	}
+	environment = &envtest.Environment{
+		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "config", "crd", "bases")},
+		ErrorIfCRDPathMissing: true,
+	}
+	config, err := environment.Start()
+	if err != nil {
+		return 1, fmt.Errorf("starting the API server: %w", err)
+	}
+	config.QPS = -1
+	defer func() {
+		if stopErr := environment.Stop(); stopErr != nil && err == nil {
+			err = fmt.Errorf("stopping the API server: %w", stopErr)
+		}
+	}()
+	if kube, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
+		return 1, err
+	}
+	code = m.Run()
+	return code, watched.leaks()
+}
+
+// transcript collects all that the operator says: logs as they come, and at the end every account and event.
+type transcript struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	markets []*demomarket.Server
+	secrets []string
+}
+
+// Write implements io.Writer.
+func (t *transcript) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.text.Write(p)
+}
+
+func (t *transcript) market(server *demomarket.Server) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.markets = append(t.markets, server)
+}
+
+func (t *transcript) secret(values ...string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.secrets = append(t.secrets, values...)
+}
+
+// leaks looks for credentials in everything that was said during the suite.
+func (t *transcript) leaks() error {
+	ctx := context.Background()
+	for _, list := range []client.ObjectList{&v1alpha1.MarketplaceAccountList{}, &eventsv1.EventList{}, &v1alpha1.MarketplaceList{}} {
+		if err := kube.List(ctx, list); err != nil {
+			return fmt.Errorf("listing what was said: %w", err)
+		}
+		text, err := yaml.Marshal(list)
+		if err != nil {
+			return err
+		}
+		_, _ = t.Write(text)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	said := t.text.String()
+	searched := 0
+	for _, secret := range t.all() {
+		for _, part := range telltales(secret) {
+			searched++
+			if at := strings.Index(said, part); at >= 0 {
+				return fmt.Errorf("a credential was said: …%s…", said[max(0, at-200):min(len(said), at+len(part)+50)])
+			}
+		}
+	}
+	if searched < 100 || len(said) < 1000 {
+		return fmt.Errorf("the search for leaked credentials is void: %d needles, %d bytes", searched, len(said))
+	}
+	fmt.Fprintf(os.Stdout, "searched %d bytes of logs, events and objects for %d credentials and parts of them: none found\n", len(said), searched)
+	return nil
+}
+
+func (t *transcript) all() []string {
+	unique := map[string]bool{}
+	for _, market := range t.markets {
+		for _, secret := range market.Secrets() {
+			unique[secret] = true
+		}
+	}
+	for _, secret := range t.secrets {
+		unique[secret] = true
+	}
+	secrets := make([]string, 0, len(unique))
+	for secret := range unique {
+		if len(secret) >= 8 {
+			secrets = append(secrets, secret)
+		}
+	}
+	return secrets
+}
+
+// telltales are the credential, its ends, and its usual disguises. JWTs of one platform begin alike, so for
+// long ones only the end counts.
+func telltales(secret string) []string {
+	sum := sha256.Sum256([]byte(secret))
+	parts := []string{
+		secret, base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString(sum[:])[:16], base64.StdEncoding.EncodeToString(sum[:])[:16],
+	}
+	if len(secret) >= 30 {
+		parts = append(parts, secret[len(secret)-12:])
+	}
+	return parts
+}

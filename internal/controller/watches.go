@@ -1,0 +1,150 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// Indexes of accounts in the cache.
+const (
+	indexMarketplace = "marketplace"
+	indexSecret      = "secret"
+)
+
+func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+	for name, extract := range map[string]func(*v1alpha1.MarketplaceAccount) []string{
+		indexMarketplace: func(a *v1alpha1.MarketplaceAccount) []string { return []string{a.Spec.MarketplaceRef.Name} },
+		indexSecret:      secretsOf,
+	} {
+		if err := indexer.IndexField(ctx, &v1alpha1.MarketplaceAccount{}, name, func(object client.Object) []string {
+			return extract(object.(*v1alpha1.MarketplaceAccount))
+		}); err != nil {
+			return fmt.Errorf("indexing accounts by %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// secretsOf names the Secrets of its namespace that an account looks at, beside its own grant Secret.
+func secretsOf(account *v1alpha1.MarketplaceAccount) []string {
+	names := []string{account.TokenSecretName()}
+	if name := account.Spec.ApplicationSecretRef.Name; name != "" {
+		names = append(names, name)
+	}
+	if password := account.Spec.Grant.Password; password != nil {
+		names = append(names, password.SecretRef.Name)
+	}
+	if imported := account.Spec.Grant.RefreshToken; imported != nil {
+		names = append(names, imported.SecretRef.Name)
+	}
+	return names
+}
+
+// lookup finds the accounts that a changed object concerns.
+type lookup struct{ cache client.Reader }
+
+func (l lookup) accounts(ctx context.Context, options ...client.ListOption) []reconcile.Request {
+	var list v1alpha1.MarketplaceAccountList
+	if err := l.cache.List(ctx, &list, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
+		logf.FromContext(ctx).Error(err, "Listing accounts for a changed object")
+		return nil
+	}
+	requests := make([]reconcile.Request, len(list.Items))
+	for i := range list.Items {
+		requests[i] = reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])}
+	}
+	return requests
+}
+
+func (l lookup) accountsOfMarketplace(ctx context.Context, object client.Object) []reconcile.Request {
+	return l.accounts(ctx, client.MatchingFields{indexMarketplace: object.GetName()})
+}
+
+// accountsOfSecret finds the accounts that refer to a Secret by themselves or through their Marketplace. The
+// operator's own Secrets come to it by another way, unless they lie where an account's token Secret belongs.
+func (l lookup) accountsOfSecret(ctx context.Context, secret *metav1.PartialObjectMetadata) []reconcile.Request {
+	requests := l.accounts(ctx, client.InNamespace(secret.Namespace), client.MatchingFields{indexSecret: secret.Name})
+	var marketplaces v1alpha1.MarketplaceList
+	if err := l.cache.List(ctx, &marketplaces, client.UnsafeDisableDeepCopy); err != nil {
+		logf.FromContext(ctx).Error(err, "Listing Marketplaces for a changed Secret")
+		return requests
+	}
+	for i := range marketplaces.Items {
+		application := marketplaces.Items[i].Spec.Application
+		if application != nil && application.SecretRef.Name == secret.Name && application.SecretRef.Namespace == secret.Namespace {
+			requests = append(requests, l.accountsOfMarketplace(ctx, &marketplaces.Items[i])...)
+		}
+	}
+	return requests
+}
+
+func (l lookup) accountsOfNamespace(ctx context.Context, namespace *metav1.PartialObjectMetadata) []reconcile.Request {
+	return l.accounts(ctx, client.InNamespace(namespace.Name))
+}
+
+// accountOfOwnSecret names the account that one of the operator's own Secrets belongs to.
+func accountOfOwnSecret(_ context.Context, secret client.Object) []reconcile.Request {
+	name := secret.GetLabels()[v1alpha1.LabelAccount]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: secret.GetNamespace(), Name: name}}}
+}
+
+func namespaceMetadata() *metav1.PartialObjectMetadata {
+	metadata := &metav1.PartialObjectMetadata{}
+	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return metadata
+}
+
+// accountChanged lets through what a user did to an account, and not the operator's own status.
+func accountChanged() predicate.Predicate {
+	return predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			before, after := e.ObjectOld, e.ObjectNew
+			if before.GetGeneration() != after.GetGeneration() || before.GetUID() != after.GetUID() || !after.GetDeletionTimestamp().IsZero() {
+				return true
+			}
+			for _, request := range []string{v1alpha1.AnnotationRenew, v1alpha1.AnnotationVerify, v1alpha1.AnnotationSignIn} {
+				if before.GetAnnotations()[request] != after.GetAnnotations()[request] {
+					return true
+				}
+			}
+			return false
+		},
+	}
+}
+
+func generationChanged() predicate.Predicate { return predicate.GenerationChangedPredicate{} }
+
+// versionChanged drops the cache's periodic repetition of what did not change.
+func versionChanged[object client.Object]() predicate.TypedPredicate[object] {
+	return predicate.TypedFuncs[object]{
+		UpdateFunc: func(e event.TypedUpdateEvent[object]) bool {
+			return e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion()
+		},
+	}
+}
+
+// labelsChanged lets through changes of labels alone; the accounts of a new namespace bring themselves to attention.
+func labelsChanged() predicate.TypedPredicate[*metav1.PartialObjectMetadata] {
+	return predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
+		CreateFunc: func(event.TypedCreateEvent[*metav1.PartialObjectMetadata]) bool { return false },
+		DeleteFunc: func(event.TypedDeleteEvent[*metav1.PartialObjectMetadata]) bool { return false },
+		UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
+			return !maps.Equal(e.ObjectOld.Labels, e.ObjectNew.Labels)
+		},
+	}
+}
