@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// hintsText says what to try next, in fewer lines than a terminal has.
+const hintsText = `All accounts are Ready, and their tokens are renewed as you watch. What to try next, in another terminal:
+  export KUBECONFIG={{.Kubeconfig}} DEMO={{.Market}}/_demo
+{{- with .Kubectl}}
+  alias kubectl={{.}}
+{{- end}}
+  kubectl get mpa -A -o wide
+  kubectl explain mpa.spec
+{{- with .Account}}
+  kubectl -n {{.Namespace}} wait --for=condition=Ready mpa/{{.Name}}
+  kubectl -n {{.Namespace}} get secret {{.TokenSecretName}} -o jsonpath='{.data.access_token}' | base64 -d
+  kubectl -n {{.Namespace}} delete secret {{.TokenSecretName}}   # is restored without asking the marketplace
+  kubectl -n {{.Namespace}} annotate mpa {{.Name}} --overwrite tokenkeeper.dev/renew="$(date)"   # or …/verify
+Break something at the demo marketplace, and mend it (with buttons: open $DEMO/):
+  curl -X POST "$DEMO/{{.Spec.MarketplaceRef.Name}}/down?for=60s"   # mends itself
+{{- with .Spec.ApplicationSecretRef.Name}}
+  curl -X POST "$DEMO/{{$.Account.Spec.MarketplaceRef.Name}}/set-client-secret?value=new"
+    kubectl -n {{$.Account.Namespace}} patch secret {{.}} -p '{"stringData":{"client_secret":"new"}}'
+{{- end}}
+{{- with .Spec.Grant.RefreshToken}}
+  curl -X POST "$DEMO/{{$.Account.Spec.MarketplaceRef.Name}}/revoke-grants"
+    curl -X POST "$DEMO/{{$.Account.Spec.MarketplaceRef.Name}}/grant"   # prints a new refresh token, for the next line
+    kubectl -n {{$.Account.Namespace}} patch secret {{.SecretRef.Name}} -p '{"stringData":{"refresh_token":"…"}}'
+{{- end}}
+{{- end}}
+{{- with .Login}}
+  curl -X POST "$DEMO/{{.Spec.MarketplaceRef.Name}}/lock"
+    curl -X POST "$DEMO/{{.Spec.MarketplaceRef.Name}}/set-password?value=new"
+    kubectl -n {{.Namespace}} patch secret {{.Spec.Grant.Password.SecretRef.Name}} -p '{"stringData":{"password":"new"}}'
+{{- end}}
+The operator's log is {{.Log}}, its metrics are at {{.Metrics}}
+Ctrl-C stops everything and removes it.
+`
+
+// hints are the facts behind what to try next.
+type hints struct {
+	Kubeconfig string
+	Kubectl    string // path; empty where PATH has one
+	Market     string // URL
+	Log        string // of the operator
+	Metrics    string // URL
+	// Account is the one to play with, Login one with a password. Nil leaves the lines about it out.
+	Account, Login *v1alpha1.MarketplaceAccount
+}
+
+func (v *view) hints() hints {
+	h := hints{
+		Kubeconfig: v.path("kubeconfig"),
+		Market:     v.market.url,
+		Log:        v.operator.log,
+		Metrics:    v.operator.metricsURL,
+		Account:    firstWith(v1alpha1.GrantRefreshToken, v.board.accounts),
+		Login:      firstWith(v1alpha1.GrantPassword, v.board.accounts),
+	}
+	if _, err := exec.LookPath("kubectl"); err != nil {
+		h.Kubectl = filepath.Join(v.assets, "kubectl")
+	}
+	return h
+}
+
+// firstWith returns the first account with that grant, nil when there is none.
+func firstWith(grant v1alpha1.GrantType, accounts []v1alpha1.MarketplaceAccount) *v1alpha1.MarketplaceAccount {
+	at := slices.IndexFunc(accounts, func(account v1alpha1.MarketplaceAccount) bool { return account.Spec.Grant.Type == grant })
+	if at < 0 {
+		return nil
+	}
+	return &accounts[at]
+}
+
+// text is what the hints say.
+func (h hints) text() (string, error) {
+	said, err := template.New("hints").Parse(hintsText)
+	if err != nil {
+		return "", fmt.Errorf("reading the hints: %w", err)
+	}
+	var text strings.Builder
+	if err := said.Execute(&text, h); err != nil {
+		return "", fmt.Errorf("writing the hints: %w", err)
+	}
+	return text.String(), nil
+}
