@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -38,7 +39,13 @@ func writesTo(request *http.Request, secret string) bool {
 }
 
 func TestGrantThatCannotBeStoredIsKeptAndNotAskedForAgain(t *testing.T) {
-	for name, code := range map[string]int{"server errors": 500, "refused by policy": 403} {
+	for name, no := range map[string]struct {
+		code   int
+		reason metav1.StatusReason
+	}{
+		"while the reconcile waits for it": {http.StatusInternalServerError, metav1.StatusReasonInternalError},
+		"until a later reconcile":          {http.StatusForbidden, metav1.StatusReasonForbidden},
+	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.prepare("oidc", v1alpha1.GrantRefreshToken)
@@ -53,14 +60,17 @@ func TestGrantThatCannotBeStoredIsKeptAndNotAskedForAgain(t *testing.T) {
 					return nil
 				}
 				refused.Add(1)
-				return refusal(code, metav1.StatusReasonInternalError)
+				return refusal(no.code, no.reason)
 			})
 			w.clock.SetTime(w.renewalTime())
-			w.Eventually(refused.Load).Should(BeNumerically(">=", 3))
+			w.Eventually(func() int32 {
+				w.clock.Step(time.Second) // the work queue's own waits
+				return refused.Load()
+			}).Should(BeNumerically(">=", 3))
 			w.Expect(w.token()).To(Equal(token), "nothing is published before it is stored")
 			end()
 			w.Eventually(func() map[string]string {
-				w.clock.Step(time.Second) // the work queue's own waits
+				w.clock.Step(time.Second)
 				return w.token()
 			}).ShouldNot(Equal(token))
 			w.expectAuthenticated()
@@ -215,11 +225,13 @@ func TestShutdownWaitsForTheAnswer(t *testing.T) {
 	w.start()
 	w.expectReady()
 	token, calls := w.token(), w.calls("oidc")
-	reached, release := make(chan struct{}), make(chan struct{})
+	reached, answer := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(answer) })
+	defer release()
 	w.market.Platform("oidc").Inject(demomarket.HookFault(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(rw, r)
 		close(reached)
-		<-release
+		<-answer
 	}).Once())
 	w.clock.SetTime(w.renewalTime())
 	w.Eventually(reached).Should(BeClosed())
@@ -229,7 +241,7 @@ func TestShutdownWaitsForTheAnswer(t *testing.T) {
 		w.stop()
 	}()
 	w.Consistently(stopped, "100ms").ShouldNot(BeClosed())
-	close(release)
+	release()
 	w.Eventually(stopped).Should(BeClosed())
 
 	w.start()
