@@ -188,6 +188,7 @@ func TestUnverifiedIDTokenIsNotPublished(t *testing.T) {
 	// The keys that the issuer publishes are not those that it signs with.
 	market.Inject(demomarket.Answer(demomarket.Response{Status: 200, Body: `{"keys":[]}`}).Times(0).On(demomarket.KeysEndpoint))
 	w.start() // without the keys that the last process had fetched
+	w.pass(time.Minute)
 	w.annotate(v1alpha1.AnnotationRenew, "now")
 	message := w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
 	w.Expect(message).To(ContainSubstring("the ID token cannot be verified"))

@@ -185,7 +185,7 @@ func TestLostAnswer(t *testing.T) {
 	})
 }
 
-func TestLabelledGrantSecretOfNobody(t *testing.T) {
+func TestGrantSecretOfSomebodyElse(t *testing.T) {
 	w := newWorld(t)
 	w.create(&corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: "main-grant", Namespace: w.ns},
@@ -193,10 +193,12 @@ func TestLabelledGrantSecretOfNobody(t *testing.T) {
 	})
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
 	w.start()
-	message := w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretInvalid)
-	w.Expect(message).To(ContainSubstring(`Secret "main-grant" must be of type tokenkeeper.dev/grant`))
+	message := w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretConflict)
+	w.Expect(message).To(ContainSubstring(`Secret "main-grant" exists and does not belong to this account; remove it`))
 	w.Expect(w.calls("oidc")).To(BeZero())
 	w.Expect(w.readSecret("main-grant").Data).To(HaveKey("precious"))
+	w.delete(w.readSecret("main-grant"))
+	w.expectReady()
 }
 
 func TestLostAnswerToAnImportedToken(t *testing.T) {

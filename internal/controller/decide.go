@@ -19,31 +19,53 @@ type view struct {
 	tokenRefused bool
 }
 
-// newImport tells whether the user brought another refresh token than the one that this chain began with.
-func (v view) newImport() bool {
-	return v.request.imported.RefreshToken != "" && v.request.imported.RefreshToken != v.custody.Imported
+// bringing is the refresh token that a new grant begins with; empty while the one in use goes on. One that was
+// refused, or has already become the candidate, is not sent again.
+func (v view) bringing() string {
+	imported := v.request.imported.RefreshToken
+	switch {
+	case imported == v.custody.Imported, v.candidate() != nil, v.importRefused():
+		return ""
+	}
+	return imported
 }
 
-// bringing is the refresh token that a new chain begins with; empty while the chain at hand goes on.
-func (v view) bringing() string {
-	if v.newImport() {
-		return v.request.imported.RefreshToken
+// candidate is the grant that waits to be accepted; nil when there is none, or when the user has withdrawn it.
+func (v view) candidate() *tokensecret.Grant {
+	candidate := v.custody.Candidate
+	if candidate == nil || candidate.Imported != v.request.imported.RefreshToken {
+		return nil
 	}
-	return ""
+	if candidate.Imported == "" && candidate.Tokens.For != v.request.key { // of another login
+		return nil
+	}
+	return candidate
+}
+
+// importRefused tells that the refresh token which the user brought was refused, and nothing that could cure it
+// has changed since.
+func (v view) importRefused() bool {
+	refused := v.custody.Refused
+	if refused == nil || refused.Imported == "" || refused.Imported != v.request.imported.RefreshToken {
+		return false
+	}
+	return refused.Reason != v1alpha1.ReasonGrantRejected || refused.Inputs.Application == v.request.inputs.Application
 }
 
 // refreshToken is the one to send.
 func (v view) refreshToken() string {
-	if v.newImport() {
-		return v.request.imported.RefreshToken
+	if imported := v.bringing(); imported != "" {
+		return imported
 	}
 	return v.custody.RefreshToken
 }
 
-// requested tells whether somebody asked for a renewal that was not handled yet.
+// requested tells whether somebody asked for a renewal that was not handled yet. The custody remembers it together
+// with the tokens, the status for people.
 func (v view) requested() bool {
 	value := requestOf(v.account, v1alpha1.AnnotationRenew)
-	return value != "" && (v.account.Status.Handled == nil || v.account.Status.Handled.Renew != value)
+	handled := v.account.Status.Handled
+	return value != "" && value != v.custody.HandledRenew && (handled == nil || handled.Renew != value)
 }
 
 // requestOf returns the value of a request annotation, cut to what the status can hold of it.
@@ -56,19 +78,48 @@ func (v view) suspended() bool {
 	return v.account.Spec.Renewal.Policy == v1alpha1.RenewalSuspended
 }
 
-// standing returns the trouble that only a change can cure; nil when asking makes sense.
-func (v view) standing() *trouble {
-	if v.request.renewsByRefreshToken() && v.refreshToken() == "" {
-		return &trouble{v1alpha1.ReasonSignInRequired, fmt.Sprintf(
-			"A person must sign in at %s; this version cannot start a sign-in: use grant RefreshToken", v.request.platform.DisplayName)}
+// expectedAccount is the only account whose tokens are accepted: the one that the spec names, else the one seen
+// first; empty when any is.
+func (v view) expectedAccount() string {
+	if v.account.Spec.AccountID != "" {
+		return v.account.Spec.AccountID
 	}
-	if id, want := v.custody.Account.ID, v.account.Spec.AccountID; id != "" && want != "" && id != want && !v.changed() {
-		return mismatch(id, want)
+	return v.custody.Account.ID
+}
+
+// misfit tells that the grant in use belongs to another account than the spec names.
+func (v view) misfit() bool {
+	id, want := v.custody.Account.ID, v.account.Spec.AccountID
+	return id != "" && want != "" && id != want
+}
+
+// standing returns what only a change can cure; nil when nothing is wrong. It may concern a new grant alone, while
+// the one in use goes on: see blocked.
+func (v view) standing() *trouble {
+	if candidate := v.candidate(); candidate != nil && candidate.Account.ID != "" && candidate.Account.ID != v.expectedAccount() {
+		return mismatch(candidate.Account.ID, v.expectedAccount())
+	}
+	if v.misfit() && !v.changed() {
+		return mismatch(v.custody.Account.ID, v.account.Spec.AccountID)
 	}
 	if refused := v.custody.Refused; refused != nil && v.stands(refused) {
 		return &trouble{refused.Reason, refused.Message}
 	}
+	if v.request.renewsByRefreshToken() && v.refreshToken() == "" && v.candidate() == nil {
+		return &trouble{v1alpha1.ReasonSignInRequired, fmt.Sprintf(
+			"A person must sign in at %s; this version cannot start a sign-in: use grant RefreshToken", v.request.platform.DisplayName)}
+	}
 	return nil
+}
+
+// blocked tells that asking for tokens is useless, or does harm, until something changes.
+func (v view) blocked() bool {
+	if v.request.renewsByRefreshToken() && v.bringing() == "" && v.custody.RefreshToken != "" && !v.misfit() {
+		// The grant in use goes on whatever became of a new one.
+		refused := v.custody.Refused
+		return refused != nil && refused.Imported == "" && v.stands(refused)
+	}
+	return v.standing() != nil || v.candidate() != nil
 }
 
 func mismatch(got, want string) *trouble {
@@ -78,34 +129,44 @@ func mismatch(got, want string) *trouble {
 
 // stands tells whether a refusal still holds: nothing that could cure it has changed since.
 func (v view) stands(refused *tokensecret.Refused) bool {
+	if refused.Imported != "" {
+		return v.importRefused()
+	}
 	was, is := refused.Inputs, v.request.inputs
 	switch refused.Reason {
 	case v1alpha1.ReasonPasswordRejected, v1alpha1.ReasonAccountLocked:
-		// Nothing but the Secret counts, not even a request: platforms lock accounts after a few attempts.
-		return was.Credentials == is.Credentials
+		if was.Credentials != "" {
+			// Nothing but the Secret counts, not even a request: platforms lock accounts after a few attempts.
+			return was.Credentials == is.Credentials
+		}
 	case v1alpha1.ReasonGrantRejected:
-		return was.Credentials == is.Credentials && was.Application == is.Application
+		return v.bringing() == "" && was.Application == is.Application && was.Marketplace == is.Marketplace
 	case v1alpha1.ReasonRenewalOutcomeUnknown:
 		return v.spend() != spendFresh // as long as the token to send is the one that was sent
 	case v1alpha1.ReasonAccountMismatch:
-		return was.Credentials == is.Credentials && was.Spec == is.Spec
-	case v1alpha1.ReasonApplicationRejected:
-		return was.Application == is.Application && was.Marketplace == is.Marketplace && !v.requested()
+		was.Application, is.Application = "", ""
+		return was == is
 	}
 	return was == is && !v.requested()
 }
 
-// changed tells whether the tokens at hand were obtained for something else than what is asked for today.
+// changed tells whether something else is asked for today than the tokens at hand were obtained for.
 func (v view) changed() bool {
-	return v.newImport() || v.custody.Tokens != nil && v.custody.Tokens.For != v.request.key
+	return v.bringing() != "" || v.outOfDate()
+}
+
+// outOfDate tells whether the tokens at hand were obtained for another spec.
+func (v view) outOfDate() bool {
+	return v.custody.Tokens != nil && v.custody.Tokens.For != v.request.key
 }
 
 // plan decides whether to ask now.
 func (v view) plan() renewal.Plan {
+	refused := v.custody.Refused
 	held := renewal.Held{
 		// What failed is tried until it succeeds, whether or not the tokens at hand are due by themselves; and a
 		// refusal that does not stand any more calls for an attempt now.
-		Changed: v.changed() || v.failing() || v.custody.Refused != nil || v.tokenRefused,
+		Changed: v.changed() || v.failing() || v.tokenRefused || refused != nil && !v.stands(refused),
 	}
 	if tokens := v.custody.Tokens; tokens != nil {
 		held.ExpiresAt, held.RenewAt = tokens.ExpiresAt, tokens.RenewAt
@@ -113,9 +174,9 @@ func (v view) plan() renewal.Plan {
 	return renewal.Decide(held, renewal.Demand{
 		Requested: v.requested(),
 		Suspended: v.suspended(),
-		Refused:   v.standing() != nil,
+		Refused:   v.blocked(),
 		RetryAt:   v.retryAt(),
-		NotBefore: v.custody.NotBefore,
+		NotBefore: v.notBefore(),
 	}, v.now)
 }
 
@@ -126,13 +187,28 @@ func (v view) retryAt() time.Time {
 		return time.Time{}
 	}
 	failure := v.account.Status.LastFailure
-	return renewal.RetryAt(failure.Time.UTC(), failure.Count, renewal.Spread(string(v.account.UID)))
+	at := failure.Time.UTC()
+	if at.After(v.now) { // the clock was set back
+		at = v.now
+	}
+	return renewal.RetryAt(at, failure.Count, renewal.Spread(string(v.account.UID)))
+}
+
+// notBefore is the end of a wait that the marketplace demanded.
+func (v view) notBefore() time.Time {
+	if v.custody.NotBefore.Sub(v.now) > renewal.LongestRetryAfter { // the clock was set back
+		return time.Time{}
+	}
+	return v.custody.NotBefore
 }
 
 // failing tells that the last attempt failed in a way that passes by itself.
 func (v view) failing() bool {
 	failure := v.account.Status.LastFailure
-	return failure != nil && v.custody.Refused == nil && !v.outdated(failure)
+	if failure == nil || v.outdated(failure) {
+		return false
+	}
+	return failure.Reason == v1alpha1.ReasonMarketplaceUnavailable || failure.Reason == v1alpha1.ReasonRateLimited
 }
 
 // outdated tells that tokens were stored after a failure: the status is older than the custody.
@@ -153,13 +229,15 @@ const (
 // spend reads the journal.
 func (v view) spend() spending {
 	journal := v.custody.Journal
-	grace := v.request.platform.ReuseGrace
-	switch {
-	case journal == nil || journal.Imported != v.bringing():
+	if journal == nil || journal.Imported != v.bringing() {
 		return spendFresh
+	}
+	grace := v.request.platform.ReuseGrace
+	age := v.now.Sub(journal.StartedAt)
+	switch {
 	case grace <= 0:
 		return spendForbidden
-	case v.now.Sub(journal.StartedAt) <= grace:
+	case age >= 0 && age < grace:
 		return spendInGrace
 	case !journal.Retried:
 		return spendLastTime

@@ -51,16 +51,16 @@ func (r *Reconciler) finalize(ctx context.Context, account *v1alpha1.Marketplace
 		r.unstored.Delete(account.UID)
 		return reconcile.Result{}, nil
 	}
-	note, again, err := r.revoke(ctx, account)
+	note, outcome, err := r.revoke(ctx, account)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
 	eventType := corev1.EventTypeNormal
-	if again {
-		if r.now().Sub(account.DeletionTimestamp.Time) < revokeFor {
-			return reconcile.Result{RequeueAfter: revokeRetry}, nil
-		}
-		eventType, note = corev1.EventTypeWarning, "The grant was not revoked in time, revoke it at the marketplace: "+note
+	if outcome == mayStillRevoke && r.now().Sub(account.DeletionTimestamp.Time) < revokeFor {
+		return reconcile.Result{RequeueAfter: revokeRetry}, nil
+	}
+	if outcome != revoked {
+		eventType, note = corev1.EventTypeWarning, "The grant was not revoked: "+note
 	}
 	r.event(account, eventType, v1alpha1.EventGrantRevoked, "Revoke", note)
 	before := account.DeepCopy()
@@ -69,43 +69,55 @@ func (r *Reconciler) finalize(ctx context.Context, account *v1alpha1.Marketplace
 	return reconcile.Result{}, r.patchFinalizers(ctx, before, account)
 }
 
-// revoke ends the grant at the marketplace. again tells that it failed in a way that may pass; note says what happened.
-func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAccount) (note string, again bool, err error) {
+// revocation is what became of a grant that was to be revoked.
+type revocation int
+
+const (
+	revoked        revocation = iota
+	mayStillRevoke            // it failed in a way that may pass
+	cannotRevoke
+)
+
+// revoke ends the grant at the marketplace; note says what happened.
+func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAccount) (note string, outcome revocation, err error) {
 	held, err := readSecret(ctx, r.Live, client.ObjectKey{Namespace: account.Namespace, Name: account.GrantSecretName()})
 	if err != nil {
-		return "", false, err
+		return "", mayStillRevoke, err
 	}
 	custody, err := tokensecret.DecodeCustody(held)
 	if err != nil {
-		return "The grant Secret could not be read, nothing was revoked", false, nil
+		return "the grant Secret cannot be read", cannotRevoke, nil
 	}
 	if custody.RefreshToken == "" {
-		return "There was no refresh token to revoke", false, nil
+		return "there is no refresh token; tokens end by themselves", cannotRevoke, nil
 	}
-	req, trouble, err := r.resolve(ctx, account)
+	req, trouble, err := r.resolve(ctx, view{account: account, custody: custody})
 	if err != nil {
-		return "", false, err
+		return "", mayStillRevoke, err
 	}
 	if trouble != nil {
-		return trouble.message, true, nil
+		return trouble.message, mayStillRevoke, nil
 	}
 	endpoint, err := r.endpoint(ctx, req)
 	if err != nil {
-		return err.Error(), true, nil
+		return err.Error(), mayStillRevoke, nil
 	}
 	address := req.platform.RevocationURL
 	if address == "" && req.platform.Issuer != "" {
 		discovered, err := r.Providers.Discover(ctx, req.platform.Issuer)
 		if err != nil {
-			return err.Error(), true, nil
+			return err.Error(), mayStillRevoke, nil
 		}
 		address = discovered.Revocation
 	}
 	if address == "" {
-		return fmt.Sprintf("%s has no revocation endpoint; remove the application's access there", req.platform.DisplayName), false, nil
+		return fmt.Sprintf("%s has no revocation endpoint; remove the application's access there", req.platform.DisplayName), cannotRevoke, nil
 	}
 	if err := endpoint.Revoke(ctx, address, custody.RefreshToken); err != nil {
-		return err.Error(), grant.AsError(err).Passes(), nil
+		if grant.AsError(err).Passes() {
+			return err.Error(), mayStillRevoke, nil
+		}
+		return err.Error(), cannotRevoke, nil
 	}
-	return "Revoked the grant at " + req.platform.DisplayName, false, nil
+	return "Revoked the grant at " + req.platform.DisplayName, revoked, nil
 }

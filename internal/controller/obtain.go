@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -10,79 +9,30 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-const (
-	defaultCallTimeout = 30 * time.Second
-	// identifyTimeout is short, since the tokens in question are not stored yet.
-	identifyTimeout = 5 * time.Second
-)
+const defaultCallTimeout = 30 * time.Second
 
-// issued is what the marketplace gave. After a failure it may hold a new refresh token and nothing else: one
-// that must be kept although the tokens beside it are not to be used.
+// issued is what the marketplace gave.
 type issued struct {
 	grant.Tokens
-	account tokensecret.Account
+	// accountID is whose tokens these are, as far as answer and claims tell.
+	accountID string
 	// byPreviousSecret tells that client_secret_previous was accepted.
 	byPreviousSecret bool
 }
 
-// mismatchError is the trouble with tokens that belong to somebody else.
-type mismatchError struct{ trouble }
-
-func (e *mismatchError) Error() string { return e.message }
-
-// obtain asks the marketplace for tokens and checks what it gives. It stores nothing.
-func (r *Reconciler) obtain(ctx context.Context, v view) (issued, error) {
-	endpoint, err := r.endpoint(ctx, v.request)
+// obtain asks the marketplace for tokens. It stores nothing, and makes no other call: what it returns may be the
+// only copy.
+func (r *Reconciler) obtain(ctx context.Context, v view, endpoint grant.Endpoint) (issued, error) {
+	tokens, byPrevious, err := r.askWithBothSecrets(ctx, v, endpoint)
 	if err != nil {
 		return issued{}, err
 	}
-	var got issued
-	got.Tokens, got.byPreviousSecret, err = r.askWithBothSecrets(ctx, v, endpoint)
-	if err != nil {
-		return issued{}, err
-	}
-	if got.ExpiresAt.IsZero() {
-		got.ExpiresAt = got.IssuedAt.Add(v.request.platform.TokenLifetime).Truncate(time.Second)
-	}
-	got.account, err = r.identify(ctx, v, got.Tokens)
-	if err != nil {
-		return issued{Tokens: grant.Tokens{RefreshToken: got.RefreshToken}}, err
-	}
-	if want := v.expectedAccount(); want != "" && got.account.ID != "" && got.account.ID != want {
-		kept := issued{}
-		if !v.newImport() { // the chain is ours, whatever the spec expects of it now
-			kept.RefreshToken = got.RefreshToken
-		}
-		return kept, &mismatchError{*mismatch(got.account.ID, want)}
-	}
-	return got, nil
-}
-
-// verifyIDToken checks an ID token against its issuer's keys, where the Marketplace names an issuer. It may have
-// to fetch them, so it comes after the tokens are stored.
-func (r *Reconciler) verifyIDToken(ctx context.Context, req request, idToken string) error {
-	if req.platform.Issuer == "" || idToken == "" {
-		return nil
-	}
-	return r.Providers.Verify(ctx, req.platform.Issuer, req.application.ClientID, idToken)
-}
-
-// expectedAccount is the only account whose tokens are accepted: the one that the spec names, else the one
-// seen first.
-func (v view) expectedAccount() string {
-	if v.account.Spec.AccountID != "" {
-		return v.account.Spec.AccountID
-	}
-	return v.custody.Account.ID
-}
-
-// identify learns whose tokens these are: from the answer, a claim, what is known, or, for a new grant or where
-// an account is prescribed, one call. Its error means that a prescribed account could not be checked.
-func (r *Reconciler) identify(ctx context.Context, v view, tokens grant.Tokens) (tokensecret.Account, error) {
 	platform := v.request.platform
+	if tokens.ExpiresAt.IsZero() {
+		tokens.ExpiresAt = tokens.IssuedAt.Add(platform.TokenLifetime).Truncate(time.Second)
+	}
 	id := tokens.AccountID
 	if id == "" && platform.AccountIDClaim != "" {
 		token := tokens.AccessToken
@@ -91,23 +41,7 @@ func (r *Reconciler) identify(ctx context.Context, v view, tokens grant.Tokens) 
 		}
 		id = grant.Claim(token, platform.AccountIDClaim)
 	}
-	known := v.custody.Account
-	prescribed := v.account.Spec.AccountID != ""
-	switch {
-	case id != "" && id != known.ID:
-		return tokensecret.Account{ID: id}, nil
-	case id != "" || known.ID != "" && !v.changed():
-		return known, nil
-	case !platform.NamesAccount(), v.request.grant == v1alpha1.GrantClientCredentials, !prescribed && !v.changed() && v.custody.Tokens != nil:
-		return known, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, identifyTimeout)
-	defer cancel()
-	identity, err := platform.Identify(ctx, r.client(platform, false), tokens.AccessToken)
-	if err != nil && prescribed {
-		return tokensecret.Account{}, &grant.Error{Kind: grant.Unavailable, Message: err.Error()}
-	}
-	return tokensecret.Account(identity), nil
+	return issued{Tokens: tokens, accountID: id, byPreviousSecret: byPrevious}, nil
 }
 
 // endpoint is where to ask, discovered where the Marketplace leaves it to its issuer.
@@ -130,6 +64,9 @@ func (r *Reconciler) endpoint(ctx context.Context, req request) (grant.Endpoint,
 		}
 		if endpoint.TokenURL = discovered.Token; endpoint.TokenURL == "" {
 			return endpoint, &grant.Error{Kind: grant.InvalidRequest, Message: "the issuer's discovery document names no token endpoint"}
+		}
+		if err := marketplace.CheckURL(endpoint.TokenURL); err != nil {
+			return endpoint, &grant.Error{Kind: grant.InvalidRequest, Message: "the issuer's discovery document: " + err.Error()}
 		}
 	}
 	return endpoint, nil
@@ -211,9 +148,6 @@ func wireGrant(req request) v1alpha1.GrantType {
 
 // troubleOf puts a failure into a condition's reason and words, and tells whether asking again later may help.
 func troubleOf(v view, failure error) (t trouble, passes bool) {
-	if other, ok := errors.AsType[*mismatchError](failure); ok {
-		return other.trouble, false
-	}
 	e := grant.AsError(failure)
 	return trouble{reasonOf(e.Kind), sentence(v, e)}, e.Passes()
 }

@@ -3,6 +3,9 @@ package controller
 import (
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 )
@@ -29,9 +32,9 @@ var outcomes = []struct {
 	{grant.Throttled, v1alpha1.ReasonRateLimited,
 		"%[1]s asks for fewer requests (%[2]s)"},
 	{grant.Unavailable, v1alpha1.ReasonMarketplaceUnavailable,
-		"%[1]s cannot be reached: %[2]s"},
+		"%[1]s is unavailable: %[2]s"},
 	{grant.Malformed, v1alpha1.ReasonMarketplaceUnavailable,
-		"%[1]s gives an answer that is none: %[2]s"},
+		"%[1]s gave an answer that cannot be used: %[2]s"},
 }
 
 func reasonOf(kind grant.Kind) string {
@@ -53,15 +56,32 @@ func kindOf(reason string) grant.Kind {
 	return grant.Unavailable
 }
 
+// inSecret names the Secret that holds an account's credentials, for the end of a sentence.
+func inSecret(account *v1alpha1.MarketplaceAccount) string {
+	switch spec := account.Spec.Grant; {
+	case spec.Password != nil:
+		return fmt.Sprintf(" (Secret %q)", spec.Password.SecretRef.Name)
+	case spec.RefreshToken != nil:
+		return fmt.Sprintf(" (Secret %q)", spec.RefreshToken.SecretRef.Name)
+	}
+	return ""
+}
+
+// unwritable is the trouble with a Secret that the API server does not let the operator write. Its text is not
+// passed on: it may quote what was to be written.
+func unwritable(name string, err error) *trouble {
+	reason := apierrors.ReasonForError(err)
+	switch reason {
+	case metav1.StatusReasonForbidden, metav1.StatusReasonInvalid, metav1.StatusReasonRequestEntityTooLarge, metav1.StatusReasonBadRequest:
+		return &trouble{v1alpha1.ReasonSecretConflict, fmt.Sprintf("Secret %q cannot be written, the API server says %s: look for a quota, "+
+			"a policy or webhook, missing rights, an immutable Secret or a type with keys of its own", name, reason)}
+	}
+	return nil // it passes
+}
+
 // sentence says what happened and who can mend it.
 func sentence(v view, e *grant.Error) string {
-	credentials, application := "", ""
-	switch spec := v.account.Spec.Grant; {
-	case spec.Password != nil:
-		credentials = fmt.Sprintf(" (Secret %q)", spec.Password.SecretRef.Name)
-	case spec.RefreshToken != nil:
-		credentials = fmt.Sprintf(" (Secret %q)", spec.RefreshToken.SecretRef.Name)
-	}
+	credentials, application := inSecret(v.account), ""
 	if name := v.account.Spec.ApplicationSecretRef.Name; name != "" {
 		application = fmt.Sprintf(" in Secret %q", name)
 	}

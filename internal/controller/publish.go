@@ -14,45 +14,75 @@ import (
 )
 
 // publish makes the token Secret say what the custody says: after a renewal, and whenever somebody has edited
-// or deleted it. It asks no marketplace. A token that has expired is not worth restoring.
+// or deleted it. It asks no marketplace for tokens. One that has expired is not worth restoring.
 func (r *Reconciler) publish(ctx context.Context, f *found) error {
-	if f.custody.Tokens == nil {
-		return nil
-	}
-	var keeper *metav1.OwnerReference
-	if f.account.Spec.DeletionPolicy != v1alpha1.DeletionKeep {
-		keeper = new(owner(f.account))
-	}
-	wanted, err := tokensecret.Render(f.account, keeper, *f.custody.Tokens, f.custody.Account.ID)
-	if err != nil {
-		f.trouble = &trouble{v1alpha1.ReasonInvalidSpec, err.Error()}
-		return nil
-	}
-	held, err := readSecret(ctx, r.Client, client.ObjectKeyFromObject(wanted))
+	name := f.account.TokenSecretName()
+	held, err := readSecret(ctx, r.Client, client.ObjectKey{Namespace: f.account.Namespace, Name: name})
 	if err != nil {
 		return err
 	}
-	switch {
-	case held == nil && !f.usable():
-		return nil
-	case held == nil:
-		err = r.Client.Create(ctx, wanted)
-	case !tokensecret.Owned(held, f.account):
-		f.trouble = conflict(f.account)
-		return nil
-	case !tokensecret.Matches(held, wanted):
-		tokensecret.Merge(wanted, held)
-		err = r.Client.Update(ctx, wanted)
+	if held != nil && tokensecret.Owned(held, f.account) {
+		f.servedUntil = tokensecret.ExpiresAt(held)
 	}
-	switch {
-	case apierrors.IsAlreadyExists(err): // and is not among ours, or we would have seen it
-		f.trouble = conflict(f.account)
+	if f.custody.Tokens == nil || held == nil && !f.usable() {
 		return nil
+	}
+	wanted, err := tokensecret.Render(f.account, r.keeper(f.account), *f.custody.Tokens, f.custody.Account.ID)
+	if err != nil {
+		f.blame(&trouble{v1alpha1.ReasonInvalidSpec, err.Error()})
+		return nil
+	}
+	if held != nil && tokensecret.Owned(held, f.account) && tokensecret.Matches(held, wanted) {
+		return r.removeFormer(ctx, f.account)
+	}
+	if !tokensecret.SameIDToken(held, wanted) {
+		if err := r.verifyIDToken(ctx, f.request, f.custody.Tokens.IDToken); err != nil {
+			f.recheck, f.obtained = true, false
+			f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf("New tokens wait to be published: %v", err)})
+			return nil
+		}
+	}
+	published, err := r.writeTokenSecret(ctx, f.account, held, wanted)
+	switch {
 	case err != nil:
+		f.blame(unwritable(name, err))
 		return fmt.Errorf("writing the token Secret: %w", err)
+	case !published:
+		f.blame(conflict(f.account, name))
+		return nil
 	}
-	f.published = true
+	f.servedUntil = f.custody.Tokens.ExpiresAt
+	if f.obtained && !f.planned.IsZero() {
+		r.Metrics.RenewalLateness(r.Clock.Now().Sub(f.planned))
+	}
 	return r.removeFormer(ctx, f.account)
+}
+
+// keeper is the owner of the token Secret; nil where it outlives the account.
+func (r *Reconciler) keeper(account *v1alpha1.MarketplaceAccount) *metav1.OwnerReference {
+	if account.Spec.DeletionPolicy == v1alpha1.DeletionKeep {
+		return nil
+	}
+	return new(owner(account))
+}
+
+// writeTokenSecret writes the token Secret on top of what the cache holds; false when its place is taken.
+func (r *Reconciler) writeTokenSecret(ctx context.Context, account *v1alpha1.MarketplaceAccount, held, wanted *corev1.Secret) (bool, error) {
+	if held == nil {
+		err := r.Client.Create(ctx, wanted)
+		if !apierrors.IsAlreadyExists(err) {
+			return err == nil, err
+		}
+		// It is not among the labelled ones: it is somebody else's, or ours without its labels.
+		if held, err = readSecret(ctx, r.Live, client.ObjectKeyFromObject(wanted)); err != nil || held == nil {
+			return false, err
+		}
+	}
+	if !tokensecret.Owned(held, account) {
+		return false, nil
+	}
+	tokensecret.Merge(wanted, held)
+	return true, r.Client.Update(ctx, wanted)
 }
 
 // removeFormer deletes the token Secret of a name that the spec does not have any more.

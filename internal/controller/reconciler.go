@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -64,11 +65,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 	}
 	before := account.DeepCopy()
 	found, err := r.renew(ctx, account)
-	if err != nil {
+	if found == nil {
 		return reconcile.Result{}, err
 	}
 	found.report(account)
-	if err := r.patchStatus(ctx, before, account); err != nil {
+	if err := errors.Join(err, r.patchStatus(ctx, before, account)); err != nil {
 		return reconcile.Result{}, err
 	}
 	r.announce(before, account, found)

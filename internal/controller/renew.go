@@ -7,63 +7,80 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
+// recheck is when to look again at what can only be waited for: an identity or a key that could not be fetched.
+const recheck = 10 * time.Second
+
+// retest is when to repeat a test of the connection that did not reach the marketplace.
+const retest = time.Minute
+
 // found is what a look at an account brought to light, and what was done about it.
 type found struct {
 	view
-	// trouble is why no new token can be had; nil when nothing is in the way.
+	// trouble is what is wrong; nil when nothing is.
 	trouble *trouble
-	// unresolved tells that the trouble lies in what the account refers to, so that view.request is incomplete.
+	// unresolved tells that the trouble lies in what the account refers to, so that view.request is incomplete and the
+	// marketplace cannot be asked.
 	unresolved bool
-	// failed tells that an attempt was made now and brought no tokens; obtained, that it did.
+	// failed tells that an attempt was made now and brought no tokens that may be used; obtained, that it did.
 	failed, obtained bool
 	// first tells that the tokens obtained are the first of their grant.
 	first bool
-	// published tells that the token Secret holds the tokens of the custody.
-	published bool
+	// planned is when the renewal that was done now should have been done; zero when none was due.
+	planned time.Time
+	// servedUntil is when the token in the token Secret expires; zero when there is none.
+	servedUntil time.Time
 	// handledRenew and handledVerify tell that the request annotations were acted on.
 	handledRenew, handledVerify bool
+	// recheck tells to look again soon.
+	recheck bool
 }
 
-// renew gathers, decides, obtains and stores. Its error is the API server's: everything else is found.
+// blame notes what is wrong, unless something worse is known already.
+func (f *found) blame(t *trouble) {
+	if f.trouble == nil {
+		f.trouble = t
+	}
+}
+
+// renew gathers, decides, obtains and stores. What it found is worth reporting even when it returns an error, which
+// is the API server's.
 func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*found, error) {
+	f := &found{view: view{account: account, now: r.now()}}
 	held, err := r.heldCustody(ctx, account)
 	if err != nil {
 		return nil, err
 	}
-	f := &found{view: view{account: account, now: r.now()}}
 	if f.custody, err = tokensecret.DecodeCustody(held); err != nil {
 		f.trouble, f.unresolved = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}, true
 		return f, nil
 	}
 	if err := r.rescue(ctx, f); err != nil {
-		return nil, err
+		return f, err
 	}
-	f.request, f.trouble, err = r.resolve(ctx, account)
+	f.request, f.trouble, err = r.resolve(ctx, f.view)
 	if err != nil {
 		return nil, err
 	}
-	if f.trouble != nil {
-		f.unresolved = true
-		return f, r.publish(ctx, f)
-	}
-	if err := r.renewAndPublish(ctx, f); err != nil {
-		return nil, err
-	}
-	return f, r.verify(ctx, f)
-}
-
-// renewAndPublish renews what is due and sees to it that the token Secret holds what the custody holds.
-func (r *Reconciler) renewAndPublish(ctx context.Context, f *found) error {
-	if f.plan().Due {
-		if err := r.renewNow(ctx, f); err != nil {
-			return err
+	f.unresolved = f.trouble != nil
+	if !f.unresolved {
+		if err := r.acceptCandidate(ctx, f); err != nil {
+			return f, err
+		}
+		if f.plan().Due {
+			if err := r.renewNow(ctx, f); err != nil {
+				return f, err
+			}
 		}
 	}
-	return r.publish(ctx, f)
+	if err := r.publish(ctx, f); err != nil || f.unresolved {
+		return f, err
+	}
+	return f, r.verify(ctx, f)
 }
 
 // usable tells whether there is a token that has not expired.
@@ -75,64 +92,154 @@ func (f *found) usable() bool {
 // that was spent.
 func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	store, err := r.openStore(ctx, f)
-	if err != nil || store == nil {
+	if err != nil || store == nil || !f.plan().Due {
 		return err
 	}
-	if !f.plan().Due {
-		return nil
-	}
 	f.handledRenew = f.requested()
-	// From here on a shutdown waits: a request that is broken off may have spent a refresh token.
-	ctx = context.WithoutCancel(ctx)
-	planned := time.Time{}
 	if tokens := f.custody.Tokens; tokens != nil && !f.now.Before(tokens.RenewAt) {
-		planned = tokens.RenewAt
+		f.planned = tokens.RenewAt
+	}
+	endpoint, failure := r.endpoint(ctx, f.request)
+	if failure != nil {
+		return store.failure(ctx, failure)
 	}
 	if f.request.rotates() {
 		if forbidden, err := store.journal(ctx); forbidden || err != nil {
 			return err
 		}
 	}
-	issued, failure := r.obtain(ctx, f.view)
-	if failure != nil {
-		return store.failure(ctx, failure, issued)
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("renewing: %w", err)
 	}
-	before, first := f.custody.Tokens, f.custody.Tokens == nil || f.newImport()
-	if err := store.tokens(ctx, issued); err != nil {
+	// From here on a shutdown waits: a request that is broken off may have spent a refresh token.
+	ctx = context.WithoutCancel(ctx)
+	got, failure := r.obtain(ctx, f.view, endpoint)
+	if failure != nil {
+		return store.failure(ctx, failure)
+	}
+	if err := store.tokens(ctx, got); err != nil {
 		return err
 	}
-	if err := r.verifyIDToken(ctx, f.request, issued.IDToken); err != nil {
-		return store.distrust(ctx, before, err)
+	return r.identify(ctx, f, store)
+}
+
+// acceptCandidate puts a new grant into use once it is known to belong to the expected account.
+func (r *Reconciler) acceptCandidate(ctx context.Context, f *found) error {
+	if f.candidate() == nil || f.suspended() {
+		return nil
 	}
-	f.obtained, f.first = true, first
-	if !planned.IsZero() {
-		r.Metrics.RenewalLateness(r.Clock.Now().Sub(planned))
+	if id := f.candidate().Account.ID; id != "" && id != f.expectedAccount() {
+		return nil // until the expectation changes, or the user brings another grant
 	}
-	return nil
+	store, err := r.openStore(ctx, f)
+	if err != nil || store == nil || f.candidate() == nil {
+		return err
+	}
+	return r.identify(ctx, f, store)
+}
+
+// identify learns by one call whose tokens were stored, where nothing else tells: of a candidate, to accept it or not,
+// and of a grant in use, for people.
+func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error {
+	candidate := f.candidate()
+	switch {
+	case candidate != nil && candidate.Account.ID != "":
+		return store.judge(ctx, candidate.Account)
+	case candidate == nil && f.custody.Account.ID != "", !f.canIdentify():
+		return nil
+	}
+	tokens := f.custody.Tokens
+	if candidate != nil {
+		tokens = candidate.Tokens
+	}
+	if !f.now.Before(tokens.ExpiresAt) {
+		return store.giveUp(ctx)
+	}
+	identity, err := f.request.platform.Identify(ctx, r.client(f.request.platform, false), tokens.AccessToken)
+	switch {
+	case candidate == nil && (err != nil || identity.ID == ""):
+		return nil // not knowing the seller is no reason to keep tokens from anybody
+	case candidate == nil:
+		return store.learn(ctx, tokensecret.Account(identity))
+	case err != nil || identity.ID == "":
+		f.recheck = true
+		f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf(
+			"%s does not tell whose the new grant is, and it is not used before: %v", f.request.platform.DisplayName, unnamed(err))})
+		return nil
+	}
+	return store.judge(ctx, tokensecret.Account(identity))
+}
+
+func unnamed(err error) error {
+	if err == nil {
+		return errors.New("the answer names no account")
+	}
+	return err
+}
+
+// canIdentify tells whether a call tells whose tokens these are. An application's own tokens are nobody's.
+func (v view) canIdentify() bool {
+	return v.request.platform.NamesAccount() && v.request.grant != v1alpha1.GrantClientCredentials
 }
 
 // verify tests the connection when somebody asks for it.
 func (r *Reconciler) verify(ctx context.Context, f *found) error {
 	value := requestOf(f.account, v1alpha1.AnnotationVerify)
-	if value == "" || f.account.Status.Handled != nil && f.account.Status.Handled.Verify == value || f.suspended() || !f.usable() {
+	handled := f.account.Status.Handled != nil && f.account.Status.Handled.Verify == value
+	again := f.nextTest()
+	if value == "" || handled && (again.IsZero() || f.now.Before(again)) || f.suspended() || !f.usable() {
 		return nil
 	}
 	f.handledVerify = true
+	verification := tokensecret.Verification{At: f.now}
+	var identity marketplace.Identity
 	if !f.request.platform.CanIdentify() || f.request.grant == v1alpha1.GrantClientCredentials {
-		return nil // there is nobody to identify: a renewal is the only test
-	}
-	identity, err := f.request.platform.Identify(ctx, r.client(f.request.platform, false), f.custody.Tokens.AccessToken)
-	if refused, ok := errors.AsType[*marketplace.IdentityError](err); ok && refused.Refused() {
-		f.tokenRefused = true
-		return r.renewAndPublish(ctx, f)
-	}
-	failure := ""
-	if err != nil {
-		failure = fmt.Sprintf("%s: %v", f.request.platform.DisplayName, err)
+		verification.Failure = "there is no call that tests it; " + v1alpha1.AnnotationRenew + " tests it by a renewal"
+	} else {
+		var err error
+		identity, err = f.request.platform.Identify(ctx, r.client(f.request.platform, false), f.custody.Tokens.AccessToken)
+		if answer, ok := errors.AsType[*marketplace.IdentityError](err); ok {
+			if answer.Refused() {
+				return r.replaceRefused(ctx, f)
+			}
+			verification.Failure = answer.Error()
+			verification.Unreachable = answer.Status == 0 || answer.Status == 429 || answer.Status >= 500
+		}
 	}
 	store, err := r.openStore(ctx, f)
 	if err != nil || store == nil {
 		return err
 	}
-	return store.verified(ctx, identity, failure)
+	return store.verified(ctx, tokensecret.Account(identity), verification)
+}
+
+// nextTest is when to repeat a test that did not reach the marketplace; zero when there is nothing to repeat.
+func (f *found) nextTest() time.Time {
+	if verified := f.custody.Verified; verified != nil && verified.Unreachable {
+		return verified.At.Add(retest)
+	}
+	return time.Time{}
+}
+
+// replaceRefused renews a token that the marketplace does not honour, although its time is not over.
+func (r *Reconciler) replaceRefused(ctx context.Context, f *found) error {
+	f.tokenRefused = true
+	if f.plan().Due {
+		if err := r.renewNow(ctx, f); err != nil {
+			return err
+		}
+	}
+	f.tokenRefused = false
+	return r.publish(ctx, f)
+}
+
+// verifyIDToken checks an ID token against its issuer's keys, where the Marketplace names an issuer.
+func (r *Reconciler) verifyIDToken(ctx context.Context, req request, idToken string) error {
+	if req.platform == nil || req.platform.Issuer == "" || idToken == "" {
+		return nil
+	}
+	if err := r.Providers.Verify(ctx, req.platform.Issuer, req.application.ClientID, idToken); err != nil {
+		return grant.AsError(err)
+	}
+	return nil
 }

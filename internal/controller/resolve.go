@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -45,7 +46,8 @@ func (r request) rotates() bool {
 
 // resolve follows the references of an account. It returns the trouble with the first that does not hold;
 // its error is the API server's.
-func (r *Reconciler) resolve(ctx context.Context, account *v1alpha1.MarketplaceAccount) (request, *trouble, error) {
+func (r *Reconciler) resolve(ctx context.Context, v view) (request, *trouble, error) {
+	account := v.account
 	req := request{grant: account.Spec.Grant.Type}
 	object := &v1alpha1.Marketplace{}
 	name := account.Spec.MarketplaceRef.Name
@@ -66,15 +68,30 @@ func (r *Reconciler) resolve(ctx context.Context, account *v1alpha1.MarketplaceA
 	req.platform = platform
 	req.inputs.Spec = fmt.Sprint(account.Generation)
 	req.inputs.Marketplace = fmt.Sprintf("%s/%d", object.UID, object.Generation)
-	for _, step := range []func(context.Context, *v1alpha1.MarketplaceAccount, *v1alpha1.Marketplace, *request) (*trouble, error){
-		r.resolveApplication, r.resolveCredentials, r.resolveTokenSecret,
+	if trouble := unaccountable(account, platform); trouble != nil {
+		return req, trouble, nil
+	}
+	for _, step := range []func() (*trouble, error){
+		func() (*trouble, error) { return r.resolveApplication(ctx, account, object, &req) },
+		func() (*trouble, error) { return r.resolveCredentials(ctx, v, &req) },
+		func() (*trouble, error) { return r.resolveOwnSecrets(ctx, account) },
 	} {
-		if trouble, err := step(ctx, account, object, &req); trouble != nil || err != nil {
+		if trouble, err := step(); trouble != nil || err != nil {
 			return req, trouble, err
 		}
 	}
 	req.key = keyOf(req)
 	return req, nil, nil
+}
+
+// unaccountable is the trouble with an expectation that nothing can hold the tokens against.
+func unaccountable(account *v1alpha1.MarketplaceAccount, platform *marketplace.Platform) *trouble {
+	grant := account.Spec.Grant.Type
+	if account.Spec.AccountID == "" || platform.TellsAccount() && grant != v1alpha1.GrantClientCredentials {
+		return nil
+	}
+	return &trouble{v1alpha1.ReasonInvalidSpec, fmt.Sprintf("spec.accountID must not be set: "+
+		"%s does not tell whose the tokens of grant %s are", platform.DisplayName, grant)}
 }
 
 func (r *Reconciler) resolveApplication(
@@ -91,6 +108,9 @@ func (r *Reconciler) resolveApplication(
 			return &trouble{v1alpha1.ReasonInvalidSpec, fmt.Sprintf("spec.applicationSecretRef must be set: "+
 				"Marketplace %q has no application that namespace %q may use", object.Name, account.Namespace)}, nil
 		}
+		if trouble := beyondDefault(account, object); trouble != nil {
+			return trouble, nil
+		}
 		ref := object.Spec.Application.SecretRef
 		key = client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}
 		field = fmt.Sprintf("the application of Marketplace %q", object.Name)
@@ -106,6 +126,21 @@ func (r *Reconciler) resolveApplication(
 	}
 	req.inputs.Application = key.String() + "@" + secret.ResourceVersion
 	return nil, nil
+}
+
+// beyondDefault is the trouble with scopes that a tenant may not ask for in the name of an application that is not
+// his: an application's own token can reach all its tenants, and even its secret (Amazon).
+func beyondDefault(account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace) *trouble {
+	if account.Spec.Grant.Type != v1alpha1.GrantClientCredentials {
+		return nil
+	}
+	for _, scope := range account.Spec.Scopes {
+		if !slices.Contains(object.Spec.Scopes.Default, scope) {
+			return &trouble{v1alpha1.ReasonInvalidSpec, fmt.Sprintf("spec.scopes: with the application of Marketplace %q, grant %s may ask for "+
+				"its default scopes only; set spec.applicationSecretRef", object.Name, v1alpha1.GrantClientCredentials)}
+		}
+	}
+	return nil
 }
 
 // mayUseApplication tells whether a namespace's accounts may use the Marketplace's own application.
@@ -125,9 +160,8 @@ func (r *Reconciler) mayUseApplication(ctx context.Context, namespace string, ap
 	return selector.Matches(labels.Set(metadata.Labels)), nil
 }
 
-func (r *Reconciler) resolveCredentials(
-	ctx context.Context, account *v1alpha1.MarketplaceAccount, _ *v1alpha1.Marketplace, req *request,
-) (*trouble, error) {
+func (r *Reconciler) resolveCredentials(ctx context.Context, v view, req *request) (*trouble, error) {
+	account := v.account
 	var field, name string
 	switch spec := account.Spec.Grant; {
 	case spec.Password != nil:
@@ -138,6 +172,11 @@ func (r *Reconciler) resolveCredentials(
 		return nil, nil
 	}
 	secret, trouble, err := r.userSecret(ctx, client.ObjectKey{Namespace: account.Namespace, Name: name}, field)
+	if trouble != nil && account.Spec.Grant.RefreshToken != nil && v.custody.RefreshToken != "" {
+		// What it began with is used up; the grant lives on in the custody.
+		req.imported = tokensecret.Import{RefreshToken: v.custody.Imported, GrantedAt: v.custody.GrantedAt}
+		return nil, nil
+	}
 	if trouble != nil || err != nil {
 		return trouble, err
 	}
@@ -153,26 +192,28 @@ func (r *Reconciler) resolveCredentials(
 	return nil, nil
 }
 
-// resolveTokenSecret looks for a Secret in the token Secret's place before anything is asked for.
-func (r *Reconciler) resolveTokenSecret(
-	ctx context.Context, account *v1alpha1.MarketplaceAccount, _ *v1alpha1.Marketplace, _ *request,
-) (*trouble, error) {
-	metadata := secretMetadata()
-	err := r.Metadata.Get(ctx, client.ObjectKey{Namespace: account.Namespace, Name: account.TokenSecretName()}, metadata)
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case err != nil:
-		return nil, fmt.Errorf("reading the metadata of the token Secret: %w", err)
-	case !tokensecret.Owned(metadata, account):
-		return conflict(account), nil
+// resolveOwnSecrets looks, before anything is asked for, whether the places of grant and token Secret are taken.
+func (r *Reconciler) resolveOwnSecrets(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*trouble, error) {
+	for _, name := range []string{account.GrantSecretName(), account.TokenSecretName()} {
+		metadata := secretMetadata()
+		err := r.Metadata.Get(ctx, client.ObjectKey{Namespace: account.Namespace, Name: name}, metadata)
+		switch {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return nil, fmt.Errorf("reading the metadata of Secret %q: %w", name, err)
+		case !tokensecret.Owned(metadata, account):
+			return conflict(account, name), nil
+		}
 	}
 	return nil, nil
 }
 
-func conflict(account *v1alpha1.MarketplaceAccount) *trouble {
-	return &trouble{v1alpha1.ReasonSecretConflict, fmt.Sprintf(
-		"Secret %q exists and does not belong to this account; remove it or set another spec.tokenSecret.name", account.TokenSecretName())}
+func conflict(account *v1alpha1.MarketplaceAccount, name string) *trouble {
+	cure := "remove it"
+	if name == account.TokenSecretName() {
+		cure += " or set another spec.tokenSecret.name"
+	}
+	return &trouble{v1alpha1.ReasonSecretConflict, fmt.Sprintf("Secret %q exists and does not belong to this account; %s", name, cure)}
 }
 
 func invalidSecret(field string, err error) *trouble {

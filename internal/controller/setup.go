@@ -113,7 +113,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		Metrics:     metrics.NewOperations(options.Registry),
 		CallTimeout: options.CallTimeout,
 	}
-	lookup := lookup{kube}
+	lookup := lookup{mgr.GetCache()}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.MarketplaceAccount{}, builder.WithPredicates(accountChanged())).

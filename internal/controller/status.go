@@ -62,16 +62,18 @@ func (f *found) settle(status *v1alpha1.MarketplaceAccountStatus) {
 	f.trouble = f.standing()
 	switch {
 	case f.trouble != nil:
+	case f.suspended() && (!f.usable() || f.changed()):
+		f.trouble = &trouble{v1alpha1.ReasonSuspended, "There is no valid token for this spec and spec.renewal.policy is Suspended; set it to Automatic"}
 	case status.LastFailure != nil:
 		f.trouble = &trouble{status.LastFailure.Reason, status.LastFailure.Message}
-	case f.custody.Verified != nil && f.custody.Verified.Failure != "":
-		f.trouble = &trouble{v1alpha1.ReasonMarketplaceUnavailable, f.custody.Verified.Failure}
-	case f.suspended() && !f.usable():
-		f.trouble = &trouble{v1alpha1.ReasonSuspended, "There is no valid token and spec.renewal.policy is Suspended; set it to Automatic"}
+	case f.custody.Verified != nil && f.custody.Verified.Unreachable:
+		f.trouble = &trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf("%s: %s", f.request.platform.DisplayName, f.custody.Verified.Failure)}
 	}
 }
 
 func (f *found) reportHandled(account *v1alpha1.MarketplaceAccount) {
+	value := requestOf(account, v1alpha1.AnnotationRenew)
+	f.handledRenew = f.handledRenew || value != "" && value == f.custody.HandledRenew
 	if !f.handledRenew && !f.handledVerify {
 		return
 	}
@@ -79,7 +81,7 @@ func (f *found) reportHandled(account *v1alpha1.MarketplaceAccount) {
 		account.Status.Handled = &v1alpha1.HandledStatus{}
 	}
 	if f.handledRenew {
-		account.Status.Handled.Renew = requestOf(account, v1alpha1.AnnotationRenew)
+		account.Status.Handled.Renew = value
 	}
 	if f.handledVerify {
 		account.Status.Handled.Verify = requestOf(account, v1alpha1.AnnotationVerify)
@@ -89,7 +91,7 @@ func (f *found) reportHandled(account *v1alpha1.MarketplaceAccount) {
 func (f *found) reportTokens(account *v1alpha1.MarketplaceAccount) {
 	status := &account.Status
 	status.AccessToken, status.Account = nil, nil
-	if f.published {
+	if !f.servedUntil.IsZero() {
 		status.TokenSecretName = account.TokenSecretName()
 	}
 	tokens := f.custody.Tokens
@@ -129,17 +131,21 @@ func (f *found) reportAuthorization(status *v1alpha1.MarketplaceAccountStatus) t
 
 func (f *found) authorization() *v1alpha1.AuthorizationStatus {
 	custody := f.custody
-	if custody.RefreshToken == "" || custody.Tokens == nil {
+	if !f.request.renewsByRefreshToken() || custody.RefreshToken == "" || custody.Tokens == nil {
 		return nil
 	}
+	granted := custody.GrantedAt
+	if told := f.request.imported.GrantedAt; !told.IsZero() && custody.Imported == f.request.imported.RefreshToken {
+		granted = told // also when the user adds it later
+	}
 	platform := f.request.platform
-	end := renewal.AuthorizationEnd(custody.AuthorizationExpiresAt, custody.GrantedAt, custody.Tokens.IssuedAt,
+	end := renewal.AuthorizationEnd(custody.AuthorizationExpiresAt, granted, custody.Tokens.IssuedAt,
 		platform.AuthorizationLifetime, platform.AuthorizationSlides)
 	if end.IsZero() {
 		return nil
 	}
 	return &v1alpha1.AuthorizationStatus{
-		GrantedTime:    metav1.NewTime(custody.GrantedAt),
+		GrantedTime:    metav1.NewTime(granted),
 		ExpirationTime: metav1.NewTime(end),
 	}
 }
@@ -171,13 +177,11 @@ func (f *found) reportConditions(account *v1alpha1.MarketplaceAccount, ending ti
 // ready is True while the token Secret holds an unexpired token for this spec, whatever else is wrong.
 func (f *found) ready() metav1.Condition {
 	condition := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
-	tokens := f.custody.Tokens
-	current := f.unresolved || !f.changed()
-	mismatched := f.trouble != nil && f.trouble.reason == v1alpha1.ReasonAccountMismatch
+	current := f.unresolved || !f.outOfDate() && !f.misfit()
 	switch {
-	case f.published && f.usable() && current && !mismatched:
+	case f.now.Before(f.servedUntil) && current:
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonTokenValid
-		condition.Message = fmt.Sprintf("The token is valid until %s", clockTime(tokens.ExpiresAt))
+		condition.Message = fmt.Sprintf("The token is valid until %s", clockTime(f.servedUntil))
 	case f.trouble != nil:
 		condition.Reason, condition.Message = f.trouble.reason, f.trouble.message
 	default:
@@ -189,6 +193,7 @@ func (f *found) ready() metav1.Condition {
 // notAsked are the reasons for which the marketplace's opinion of the grant is not known.
 var notAsked = []string{
 	v1alpha1.ReasonMarketplaceUnavailable, v1alpha1.ReasonRateLimited, v1alpha1.ReasonRenewalOutcomeUnknown, v1alpha1.ReasonSuspended,
+	v1alpha1.ReasonSecretConflict,
 }
 
 func (f *found) authenticated(account *v1alpha1.MarketplaceAccount, ending time.Time) metav1.Condition {
@@ -197,7 +202,7 @@ func (f *found) authenticated(account *v1alpha1.MarketplaceAccount, ending time.
 	switch {
 	case f.trouble == nil && !granted:
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionUnknown, v1alpha1.ReasonRenewing, "A token is being obtained"
-	case f.trouble == nil, f.trouble.reason == v1alpha1.ReasonSecretConflict && granted:
+	case f.trouble == nil:
 		condition.Message = f.asWhom(account, ending)
 		if missing := f.missingScopes(); len(missing) > 0 {
 			condition.Reason = v1alpha1.ReasonScopesReduced
@@ -206,7 +211,7 @@ func (f *found) authenticated(account *v1alpha1.MarketplaceAccount, ending time.
 	default:
 		condition.Status, condition.Reason = metav1.ConditionFalse, f.trouble.reason
 		condition.Message = f.trouble.message + f.outlook()
-		if slices.Contains(notAsked, f.trouble.reason) {
+		if f.unresolved || slices.Contains(notAsked, f.trouble.reason) {
 			condition.Status = metav1.ConditionUnknown
 		}
 	}
@@ -227,15 +232,21 @@ func (f *found) asWhom(account *v1alpha1.MarketplaceAccount, ending time.Time) s
 	if !ending.IsZero() {
 		text += ", authorization " + inDays(ending, f.now)
 	}
+	if verified := f.custody.Verified; verified != nil {
+		text += ", connection tested at " + clockTime(verified.At)
+		if verified.Failure != "" {
+			text += ": " + verified.Failure
+		}
+	}
 	return text
 }
 
 // outlook says when the next attempt follows, where one does without anybody's action.
 func (f *found) outlook() string {
-	if f.unresolved || f.suspended() || f.standing() != nil {
+	if f.unresolved || f.suspended() || f.blocked() {
 		return ""
 	}
-	wait := f.custody.NotBefore
+	wait := f.notBefore()
 	if retry := f.retryAt(); retry.After(wait) {
 		wait = retry
 	}
@@ -318,6 +329,10 @@ func (f *found) next(account *v1alpha1.MarketplaceAccount) reconcile.Result {
 		if plan.Due { // something came due while we worked
 			look = f.now.Add(time.Second)
 		}
+		if f.recheck {
+			look = renewal.Earliest(look, f.now.Add(recheck))
+		}
+		look = renewal.Earliest(look, f.nextTest())
 	}
 	if authorization := account.Status.Authorization; authorization != nil {
 		end := authorization.ExpirationTime.UTC()
@@ -340,14 +355,14 @@ func ahead(t, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// patchStatus writes the status once, and not when it says what it said. It loses against a write that the
-// cache has not shown yet.
+// patchStatus writes the status once, and not when it says what it said.
 func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.MarketplaceAccount) error {
 	if equality.Semantic.DeepEqual(before.Status, after.Status) {
 		return nil
 	}
-	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Status().Patch(ctx, after, patch); client.IgnoreNotFound(err) != nil {
+	// Without a lock: nobody else writes the status, and a count of failures must not be lost because somebody
+	// edited a label meanwhile.
+	if err := r.Client.Status().Patch(ctx, after, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("writing the status: %w", err)
 	}
 	return nil

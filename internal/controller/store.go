@@ -15,14 +15,11 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
-	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-const (
-	storeTimeout = 20 * time.Second
-)
+const storeTimeout = 20 * time.Second
 
 // storeBackoff is how a write is tried again before the reconcile gives up and the custody waits in memory.
 var storeBackoff = wait.Backoff{Steps: 6, Duration: 50 * time.Millisecond, Factor: 3, Jitter: 0.1}
@@ -58,17 +55,11 @@ func (r *Reconciler) openStore(ctx context.Context, f *found) (*store, error) {
 	}
 	custody, err := tokensecret.DecodeCustody(held)
 	if err != nil {
-		f.trouble = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}
+		f.trouble, f.unresolved = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}, true
 		return nil, nil
 	}
 	f.custody = custody
 	return &store{Reconciler: r, found: f, held: held}, nil
-}
-
-// unstored is a custody whose write failed, and the version of the Secret that it was to be written on.
-type unstored struct {
-	custody tokensecret.Custody
-	onto    string
 }
 
 // rescue stores what an earlier reconcile obtained and could not store, before anything else is looked at.
@@ -81,15 +72,13 @@ func (r *Reconciler) rescue(ctx context.Context, f *found) error {
 	if err != nil || s == nil {
 		return err
 	}
-	pair := waiting.(unstored)
-	gained := pair.custody.Serial > f.custody.Serial
-	if !gained && s.version() != pair.onto {
+	pair := waiting.(tokensecret.Custody)
+	if pair.Serial < f.custody.Serial {
 		r.unstored.Delete(f.account.UID) // somebody stored something newer
 		return nil
 	}
-	f.obtained, f.first = gained, pair.custody.Serial == 1
-	f.handledRenew = f.requested()
-	return s.write(ctx, pair.custody)
+	f.obtained, f.first = pair.Serial > f.custody.Serial, pair.Serial == 1
+	return s.write(ctx, pair)
 }
 
 // journal records that the refresh token is about to be spent. That proves the store writable, and makes
@@ -115,36 +104,79 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 // outcomeUnknown gives up a single-use refresh token that was sent and whose answer is lost.
 func (s *store) outcomeUnknown(ctx context.Context) error {
 	return s.refuse(ctx, trouble{v1alpha1.ReasonRenewalOutcomeUnknown, fmt.Sprintf("%s got the refresh token and its answer was lost; "+
-		"sending a single-use token twice would end the grant: supply a new one", s.found.request.platform.DisplayName)}, s.found.custody)
+		"sending a single-use token twice would end the grant: supply a new one%s",
+		s.found.request.platform.DisplayName, inSecret(s.found.account))}, s.found.custody)
 }
 
-// tokens stores what the marketplace gave: the one copy of it that survives us.
+// tokens stores what the marketplace gave: the one copy of it that survives us. A new grant of which it is not known
+// that it belongs to the expected account becomes the candidate, and the grant in use stays.
 func (s *store) tokens(ctx context.Context, got issued) error {
-	v := s.found.view
-	custody := v.custody
-	if v.newImport() || custody.GrantedAt.IsZero() {
-		custody.GrantedAt = v.request.imported.GrantedAt
-		if custody.GrantedAt.IsZero() {
-			custody.GrantedAt = v.now
-		}
-		custody.AuthorizationExpiresAt = time.Time{}
-	}
-	if told := got.AuthorizationExpiresAt; !told.IsZero() || v.request.platform.AuthorizationSlides {
-		custody.AuthorizationExpiresAt = told
-	}
-	if v.request.renewsByRefreshToken() {
-		custody.RefreshToken = got.RefreshToken
-	} else {
-		custody.RefreshToken = "" // a login is renewed by logging in, even where a refresh token came with it
-	}
-	custody.Imported = v.request.imported.RefreshToken
+	f := s.found
+	custody := f.custody
+	begun := f.begins()
+	next := f.grant(got)
+	expected, id := f.expectedAccount(), next.Account.ID
 	custody.Serial++
-	custody.Account = got.account
+	custody.Journal, custody.NotBefore = nil, time.Time{}
+	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
 	custody.PreviousSecretOf = ""
 	if got.byPreviousSecret {
-		custody.PreviousSecretOf = v.request.inputs.Application
+		custody.PreviousSecretOf = f.request.inputs.Application
 	}
-	custody.Tokens = &tokensecret.Tokens{
+	if begun && expected != "" && id != expected && (id != "" || f.canIdentify()) {
+		custody.Candidate = &next
+		if id != "" {
+			f.failed, f.trouble = true, mismatch(id, expected)
+		}
+		return s.keep(ctx, custody)
+	}
+	f.use(&custody, next)
+	if err := s.keep(ctx, custody); err != nil {
+		return err
+	}
+	f.obtained, f.first = true, begun && (f.request.renewsByRefreshToken() || custody.Serial == 1)
+	return nil
+}
+
+// use puts a grant into use.
+func (f *found) use(custody *tokensecret.Custody, next tokensecret.Grant) {
+	custody.Grant = next
+	custody.Candidate, custody.Verified = f.candidate(), nil
+	if custody.Candidate != nil && custody.Candidate.Imported == next.Imported {
+		custody.Candidate = nil
+	}
+	if !f.importRefused() { // what a refusal of a new grant says is not cured by the old one
+		custody.Refused = nil
+	}
+}
+
+// begins tells whether the tokens that are asked for now begin a new grant rather than go on with the one in use.
+func (v view) begins() bool {
+	return v.bringing() != "" || !v.request.renewsByRefreshToken() || v.custody.Tokens == nil
+}
+
+// grant is what the grant becomes with the tokens that were issued.
+func (v view) grant(got issued) tokensecret.Grant {
+	next := v.custody.Grant
+	if imported := v.bringing(); imported != "" || next.GrantedAt.IsZero() {
+		next.GrantedAt = v.request.imported.GrantedAt
+		if next.GrantedAt.IsZero() {
+			next.GrantedAt = v.now
+		}
+		next.AuthorizationExpiresAt = time.Time{}
+		next.Imported = imported
+		next.Account = tokensecret.Account{}
+	}
+	if told := got.AuthorizationExpiresAt; !told.IsZero() || v.request.platform.AuthorizationSlides {
+		next.AuthorizationExpiresAt = told
+	}
+	if v.request.renewsByRefreshToken() { // a login is renewed by logging in; what another grant left stays
+		next.RefreshToken = got.RefreshToken
+	}
+	if got.accountID != next.Account.ID && (got.accountID != "" || v.outOfDate()) {
+		next.Account = tokensecret.Account{ID: got.accountID}
+	}
+	next.Tokens = &tokensecret.Tokens{
 		AccessToken: got.AccessToken,
 		IDToken:     got.IDToken,
 		TokenType:   got.TokenType,
@@ -154,8 +186,48 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 		ExpiresAt:   got.ExpiresAt.UTC(),
 		RenewAt:     v.policy().RenewAt(got.IssuedAt, got.ExpiresAt, renewal.Spread(string(v.account.UID))).UTC(),
 	}
-	custody.Journal, custody.Refused, custody.Verified, custody.NotBefore = nil, nil, nil, time.Time{}
-	return s.keep(ctx, custody)
+	return next
+}
+
+// judge accepts the candidate, whose account is now known, or keeps it waiting for another expectation.
+func (s *store) judge(ctx context.Context, account tokensecret.Account) error {
+	f := s.found
+	custody := f.custody
+	candidate := *f.candidate()
+	candidate.Account = account
+	if expected := f.expectedAccount(); account.ID != expected {
+		custody.Candidate = &candidate
+		f.failed, f.trouble = true, mismatch(account.ID, expected)
+		return s.keep(ctx, custody)
+	}
+	custody.Serial++
+	custody.Grant = candidate
+	custody.Candidate, custody.Verified, custody.Refused = nil, nil, nil
+	if err := s.keep(ctx, custody); err != nil {
+		return err
+	}
+	f.obtained, f.first = true, true
+	return nil
+}
+
+// giveUp drops a candidate whose tokens expired before anybody could say whose they are.
+func (s *store) giveUp(ctx context.Context) error {
+	f := s.found
+	custody := f.custody
+	candidate := f.candidate()
+	custody.Candidate = nil
+	if candidate == nil || !f.request.rotates() {
+		return s.write(ctx, custody) // what it began with can be sent again
+	}
+	return s.refuseImport(ctx, trouble{v1alpha1.ReasonAccountMismatch, fmt.Sprintf("%s did not tell in time whose the new grant is, "+
+		"so it was not used; supply a new one%s", f.request.platform.DisplayName, inSecret(f.account))}, custody, candidate.Imported)
+}
+
+// learn notes whose the grant in use is.
+func (s *store) learn(ctx context.Context, account tokensecret.Account) error {
+	custody := s.found.custody
+	custody.Account = account
+	return s.write(ctx, custody)
 }
 
 // policy is how early this account's tokens are renewed.
@@ -165,22 +237,18 @@ func (v view) policy() renewal.Policy {
 }
 
 // failure records what an attempt that brought no tokens must leave behind: no more than its meaning needs.
-func (s *store) failure(ctx context.Context, failure error, kept issued) error {
+func (s *store) failure(ctx context.Context, failure error) error {
 	f := s.found
 	trouble, passes := troubleOf(f.view, failure)
 	f.failed, f.trouble = true, &trouble
 	custody := f.custody
 	asked := grant.AsError(failure)
 	switch {
-	case !asked.OutcomeUnknown || isMismatch(failure):
+	case custody.Journal == nil:
+	case !asked.OutcomeUnknown:
 		custody.Journal = nil
-	case custody.Journal != nil && f.spend() == spendForbidden:
+	case f.spend() == spendForbidden:
 		return s.outcomeUnknown(ctx)
-	}
-	if kept.RefreshToken != "" {
-		custody.RefreshToken = kept.RefreshToken
-		custody.Imported = f.request.imported.RefreshToken
-		custody.Serial++
 	}
 	custody.NotBefore = time.Time{}
 	if asked.RetryAfter > 0 {
@@ -189,43 +257,36 @@ func (s *store) failure(ctx context.Context, failure error, kept issued) error {
 	switch {
 	case !passes:
 		return s.refuse(ctx, trouble, custody)
-	case kept.RefreshToken != "":
-		return s.keep(ctx, custody)
 	case custody.Journal == f.custody.Journal && custody.NotBefore.Equal(f.custody.NotBefore):
 		return nil // count and time in the status say the rest
 	}
-	return s.write(ctx, custody)
-}
-
-func isMismatch(failure error) bool {
-	_, ok := errors.AsType[*mismatchError](failure)
-	return ok
-}
-
-// distrust takes back tokens that were stored and turned out not to be fit for use. The refresh token that came
-// with them stays: its predecessor is spent.
-func (s *store) distrust(ctx context.Context, before *tokensecret.Tokens, failure error) error {
-	f := s.found
-	trouble, _ := troubleOf(f.view, failure)
-	f.failed, f.obtained, f.trouble = true, false, &trouble
-	custody := f.custody
-	custody.Tokens = before
 	return s.keep(ctx, custody)
 }
 
 // refuse records a refusal that only a change can cure.
 func (s *store) refuse(ctx context.Context, why trouble, custody tokensecret.Custody) error {
-	s.found.failed, s.found.trouble = true, &why
-	custody.Refused = &tokensecret.Refused{Reason: why.reason, Message: why.message, At: s.found.now, Inputs: s.found.request.inputs}
+	imported := ""
+	switch why.reason {
+	case v1alpha1.ReasonGrantRejected, v1alpha1.ReasonRenewalOutcomeUnknown:
+		imported = s.found.bringing()
+	}
+	return s.refuseImport(ctx, why, custody, imported)
+}
+
+func (s *store) refuseImport(ctx context.Context, why trouble, custody tokensecret.Custody, imported string) error {
+	f := s.found
+	f.failed, f.trouble = true, &why
+	custody.Refused = &tokensecret.Refused{Reason: why.reason, Message: why.message, At: f.now, Inputs: f.request.inputs, Imported: imported}
+	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
 	return s.keep(ctx, custody)
 }
 
 // verified records a test of the connection.
-func (s *store) verified(ctx context.Context, identity marketplace.Identity, failure string) error {
+func (s *store) verified(ctx context.Context, account tokensecret.Account, verification tokensecret.Verification) error {
 	custody := s.found.custody
-	custody.Verified = &tokensecret.Verification{At: s.found.now, Failure: failure}
-	if identity.ID != "" && (custody.Account.ID == "" || custody.Account.ID == identity.ID) {
-		custody.Account = tokensecret.Account(identity)
+	custody.Verified = &verification
+	if account.ID != "" && (custody.Account.ID == "" || custody.Account.ID == account.ID) {
+		custody.Account = account
 	}
 	return s.write(ctx, custody)
 }
@@ -233,7 +294,7 @@ func (s *store) verified(ctx context.Context, identity marketplace.Identity, fai
 // keep writes a custody that must not be lost: while the write fails it waits in memory, and the next
 // reconcile stores it before anything else. It outlives the reconcile's context.
 func (s *store) keep(ctx context.Context, custody tokensecret.Custody) error {
-	s.unstored.Store(s.found.account.UID, unstored{custody, s.version()})
+	s.unstored.Store(s.found.account.UID, custody)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	return retry.OnError(storeBackoff, mayPass, func() error { return s.write(ctx, custody) })
@@ -269,6 +330,7 @@ func (s *store) write(ctx context.Context, custody tokensecret.Custody) error {
 		err = s.Client.Update(ctx, secret)
 	}
 	if err != nil {
+		s.found.blame(unwritable(account.GrantSecretName(), err))
 		return fmt.Errorf("storing the grant: %w", err)
 	}
 	s.held, s.found.custody = secret, custody

@@ -278,7 +278,7 @@ func TestTemplateShapesTheTokenSecret(t *testing.T) {
 	w.edit(func(a *v1alpha1.MarketplaceAccount) {
 		a.Spec.TokenSecret.Template.Data["broken"] = "{{ .nonsense"
 	})
-	w.Expect(w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec)).To(
+	w.Expect(w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonInvalidSpec)).To(
 		ContainSubstring("spec.tokenSecret.template.data[broken]: must be a Go template"))
 	w.Expect(w.readSecret("renamed").Data).To(HaveKey("authorization"), "nothing is lost")
 	w.Expect(w.calls("xsale")).To(Equal(calls))

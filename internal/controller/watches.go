@@ -37,9 +37,9 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-// secretsOf names the Secrets of its namespace that an account looks at, beside its own grant Secret.
+// secretsOf names the Secrets of its namespace that an account looks at.
 func secretsOf(account *v1alpha1.MarketplaceAccount) []string {
-	names := []string{account.TokenSecretName()}
+	names := []string{account.GrantSecretName(), account.TokenSecretName()}
 	if name := account.Spec.ApplicationSecretRef.Name; name != "" {
 		names = append(names, name)
 	}

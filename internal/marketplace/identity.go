@@ -109,22 +109,22 @@ func find(path string, answer map[string]any) (string, error) {
 	if err != nil {
 		return "", errors.New("does not fit the answer")
 	}
-	text := ""
+	var text strings.Builder
 	for _, values := range results {
 		for i, value := range values {
 			if i > 0 {
-				text += " "
+				text.WriteByte(' ')
 			}
 			switch part := value.Interface().(type) {
 			case nil:
 			case string, json.Number:
-				text += asText(part)
+				text.WriteString(asText(part))
 			default:
 				return "", errors.New("finds neither text nor a number in the answer")
 			}
 		}
 	}
-	return bounded(strings.TrimSpace(text)), nil
+	return bounded(strings.TrimSpace(text.String())), nil
 }
 
 // bounded keeps what becomes part of a status within what its schema allows.

@@ -41,8 +41,6 @@ type Platform struct {
 	AuthorizationSlides bool
 	// RenewBefore is the Marketplace's default and MaxBefore its bound; zero where it names none.
 	RenewBefore, MaxBefore time.Duration
-	// ApplicationSecretLifetime is how long the platform lets a client secret live; zero for ever.
-	ApplicationSecretLifetime time.Duration
 	// AccountIDClaim names the claim that identifies the account, in the ID token when AccountIDInIDToken, else
 	// in the access token; empty when no claim does.
 	AccountIDClaim     string
@@ -67,21 +65,20 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 		return nil, err
 	}
 	p := &Platform{
-		Name:                      object.Name,
-		DisplayName:               spec.DisplayName,
-		Environment:               account.Spec.Environment,
-		Scopes:                    scopes(spec, account),
-		TokenLifetime:             spec.AccessToken.Lifetime.Or(defaultTokenLifetime),
-		Rotating:                  spec.RefreshToken.Rotation != v1alpha1.RotationStatic,
-		ReuseGrace:                spec.RefreshToken.ReuseGrace.Or(0),
-		AuthorizationSlides:       spec.RefreshToken.Expiry == v1alpha1.ExpirySliding,
-		RenewBefore:               spec.Renewal.Before.Or(0),
-		MaxBefore:                 spec.Renewal.MaxBefore.Or(0),
-		ApplicationSecretLifetime: spec.ApplicationSecret.Lifetime.Or(0),
-		AccountIDClaim:            spec.Identity.AccessTokenClaim,
-		request:                   *spec.TokenRequest.DeepCopy(),
-		response:                  spec.TokenResponse,
-		scopeSep:                  spec.Scopes.Separator,
+		Name:                object.Name,
+		DisplayName:         spec.DisplayName,
+		Environment:         account.Spec.Environment,
+		Scopes:              scopes(spec, account),
+		TokenLifetime:       spec.AccessToken.Lifetime.Or(defaultTokenLifetime),
+		Rotating:            spec.RefreshToken.Rotation != v1alpha1.RotationStatic,
+		ReuseGrace:          spec.RefreshToken.ReuseGrace.Or(0),
+		AuthorizationSlides: spec.RefreshToken.Expiry == v1alpha1.ExpirySliding,
+		RenewBefore:         spec.Renewal.Before.Or(0),
+		MaxBefore:           spec.Renewal.MaxBefore.Or(0),
+		AccountIDClaim:      spec.Identity.AccessTokenClaim,
+		request:             *spec.TokenRequest.DeepCopy(),
+		response:            spec.TokenResponse,
+		scopeSep:            spec.Scopes.Separator,
 	}
 	if spec.RefreshToken.Expiry != v1alpha1.ExpiryNone {
 		p.AuthorizationLifetime = spec.RefreshToken.Lifetime.Or(0)
@@ -269,17 +266,22 @@ func (v values) url(template string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	parsed, err := url.Parse(filled)
+	return filled, CheckURL(filled)
+}
+
+// CheckURL tells whether credentials may be sent to an address: over TLS, or to this machine.
+func CheckURL(address string) error {
+	parsed, err := url.Parse(address)
 	if err != nil || parsed.Hostname() == "" {
-		return "", fmt.Errorf("%q is no absolute URL", filled)
+		return fmt.Errorf("%q is no absolute URL", address)
 	}
 	if parsed.User != nil || parsed.Fragment != "" {
-		return "", fmt.Errorf("%q must not hold user information or a fragment", filled)
+		return fmt.Errorf("%q must not hold user information or a fragment", address)
 	}
 	if parsed.Scheme != "https" && !(parsed.Scheme == "http" && loopback(parsed.Hostname())) {
-		return "", fmt.Errorf("%q must be https", filled)
+		return fmt.Errorf("%q must be https", address)
 	}
-	return filled, nil
+	return nil
 }
 
 func loopback(host string) bool {
@@ -292,6 +294,11 @@ func join[S ~string](names []S) string {
 		texts[i] = string(name)
 	}
 	return strings.Join(texts, ", ")
+}
+
+// TellsAccount tells whether anything says whose a token is: the answer, a claim, or a call.
+func (p *Platform) TellsAccount() bool {
+	return p.AccountIDClaim != "" || p.response.Fields.AccountID != "" || p.NamesAccount()
 }
 
 // TokenParameters returns the extra parameters of token requests, filled in.

@@ -8,7 +8,9 @@ const (
 	longestWait = 10 * time.Minute
 
 	shortestRetryAfter = time.Second
-	longestRetryAfter  = 24 * time.Hour
+
+	// LongestRetryAfter is how long a marketplace is obeyed that wants to be left alone.
+	LongestRetryAfter = 24 * time.Hour
 )
 
 // RetryAt tells when to try again after count failures in a row, the last of them at failed: 10 s, 20 s,
@@ -24,5 +26,5 @@ func RetryAt(failed time.Time, count int32, spread float64) time.Time {
 
 // BoundRetryAfter keeps a wait that a marketplace demands within reason: 1 s to 24 h.
 func BoundRetryAfter(wait time.Duration) time.Duration {
-	return min(max(wait, shortestRetryAfter), longestRetryAfter)
+	return min(max(wait, shortestRetryAfter), LongestRetryAfter)
 }

@@ -58,7 +58,7 @@ func TestBoundRetryAfter(t *testing.T) {
 		"nothing is a second":          {0, time.Second},
 		"a fraction is a second":       {time.Millisecond, time.Second},
 		"the past is a second":         {-time.Hour, time.Second},
-		"a day is obeyed":              {24 * time.Hour, 24 * time.Hour},
+		"a day is obeyed":              {24 * time.Hour, renewal.LongestRetryAfter},
 		"more is a day":                {25 * time.Hour, 24 * time.Hour},
 		"what overflowed is a day too": {math.MaxInt64, 24 * time.Hour},
 	}

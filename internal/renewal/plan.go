@@ -76,7 +76,7 @@ func (h Held) because(requested bool, now time.Time) Because {
 		return Missing
 	case h.Changed:
 		return Changed
-	case !now.Before(h.RenewAt), !now.Before(h.ExpiresAt):
+	case !now.Before(h.RenewAt):
 		return Scheduled
 	}
 	return ""
@@ -84,11 +84,10 @@ func (h Held) because(requested bool, now time.Time) Because {
 
 // next is the next moment at which the token's state changes by itself.
 func (h Held) next(now time.Time) time.Time {
-	end := h.expiry(now)
-	if h.RenewAt.After(now) && !end.IsZero() {
-		return earliest(h.RenewAt, end)
+	if h.RenewAt.After(now) {
+		return earliest(h.RenewAt, h.expiry(now))
 	}
-	return end
+	return h.expiry(now)
 }
 
 // expiry is when the token ends, if that is still ahead.

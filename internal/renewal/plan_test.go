@@ -51,9 +51,9 @@ func TestDecide(t *testing.T) {
 			held: expired,
 			want: renewal.Plan{Due: true, Because: renewal.Scheduled},
 		},
-		"an expired token is due although its moment lies ahead": {
-			held: renewal.Held{ExpiresAt: now, RenewAt: in(time.Hour)},
-			want: renewal.Plan{Due: true, Because: renewal.Scheduled},
+		"an expired token waits for its moment, so that tokens of seconds are no flood": {
+			held: renewal.Held{ExpiresAt: in(-time.Second), RenewAt: in(8 * time.Second)},
+			want: renewal.Plan{Look: in(8 * time.Second)},
 		},
 		"a token that expires before its moment is looked at then": {
 			held: renewal.Held{ExpiresAt: in(time.Minute), RenewAt: in(time.Hour)},
@@ -153,10 +153,10 @@ func TestDecide(t *testing.T) {
 			demand: renewal.Demand{Suspended: true},
 			want:   renewal.Plan{Because: renewal.Scheduled, Look: scheduled.ExpiresAt},
 		},
-		"a suspended account whose token ended before its moment came is not looked at": {
+		"a suspended account whose token ended before its moment is looked at in that moment": {
 			held:   renewal.Held{ExpiresAt: in(-time.Second), RenewAt: in(time.Second)},
 			demand: renewal.Demand{Suspended: true},
-			want:   renewal.Plan{Because: renewal.Scheduled},
+			want:   renewal.Plan{Look: in(time.Second)},
 		},
 		"a suspended account whose token has ended is not looked at": {
 			held:   expired,

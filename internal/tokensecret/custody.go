@@ -16,24 +16,16 @@ import (
 // parts cannot disagree.
 const custodyKey = "grant.json"
 
-// Custody is what the operator keeps of an account: the refresh token, the current tokens, and what it must
-// not forget in a restart. The zero value means that nothing was obtained yet.
+// Custody is what the operator keeps of an account: the grant in use, the current tokens, and what it must not
+// forget in a restart. The zero value means that nothing was obtained yet.
 type Custody struct {
 	// Serial counts the stored sets of tokens.
 	Serial int64 `json:"serial,omitempty"`
-	// RefreshToken is the one to use next; empty where the grant has none.
-	RefreshToken string `json:"refreshToken,omitempty"`
-	// Imported is the refresh token that the user brought and this chain began with. As long as the user's
-	// Secret still holds it, RefreshToken is its successor.
-	Imported string `json:"imported,omitempty"`
-	// GrantedAt is when the person consented, or when the grant was first used.
-	GrantedAt time.Time `json:"grantedAt,omitzero"`
-	// AuthorizationExpiresAt is the end that the marketplace's answer named; zero when it named none.
-	AuthorizationExpiresAt time.Time `json:"authorizationExpiresAt,omitzero"`
-	// Tokens are the current ones; nil when there are none.
-	Tokens *Tokens `json:"tokens,omitempty"`
-	// Account is whose they are, as far as known.
-	Account Account `json:"account,omitzero"`
+	// Grant is the one in use.
+	Grant `json:",inline"`
+	// Candidate is a grant that was begun and is not in use, since whose it is has not been seen, or is not
+	// who is expected; nil when there is none. Its refresh token is not lost, and the grant in use stays.
+	Candidate *Grant `json:"candidate,omitempty"`
 	// Verified is the last test of the connection; nil when there was none since the tokens were issued.
 	Verified *Verification `json:"verified,omitempty"`
 	// PreviousSecretOf is the version of the application Secret whose client_secret was refused while
@@ -45,6 +37,25 @@ type Custody struct {
 	Refused *Refused `json:"refused,omitempty"`
 	// NotBefore is the end of a wait that the marketplace demanded.
 	NotBefore time.Time `json:"notBefore,omitzero"`
+	// HandledRenew is the last request for a renewal that was acted on, stored with its result.
+	HandledRenew string `json:"handledRenew,omitempty"`
+}
+
+// Grant is what a consent, a login or an imported refresh token has become.
+type Grant struct {
+	// RefreshToken is the one to use next; empty where the grant has none.
+	RefreshToken string `json:"refreshToken,omitempty"`
+	// Imported is the refresh token that the user brought and this grant began with. As long as the user's
+	// Secret still holds it, RefreshToken is its successor.
+	Imported string `json:"imported,omitempty"`
+	// GrantedAt is when the person consented, or when the grant was first used.
+	GrantedAt time.Time `json:"grantedAt,omitzero"`
+	// AuthorizationExpiresAt is the end that the marketplace's answer named; zero when it named none.
+	AuthorizationExpiresAt time.Time `json:"authorizationExpiresAt,omitzero"`
+	// Account is whose it is, as far as known.
+	Account Account `json:"account,omitzero"`
+	// Tokens are the current ones; nil when there are none.
+	Tokens *Tokens `json:"tokens,omitempty"`
 }
 
 // Tokens are what the marketplace issued last.
@@ -72,6 +83,8 @@ type Verification struct {
 	At time.Time `json:"at"`
 	// Failure says why it failed; empty when it did not.
 	Failure string `json:"failure,omitempty"`
+	// Unreachable tells that the marketplace could not be asked.
+	Unreachable bool `json:"unreachable,omitempty"`
 }
 
 // Journal records, before a single-use refresh token is spent, that it is about to be.
@@ -94,6 +107,8 @@ type Refused struct {
 	At      time.Time `json:"at"`
 	// Inputs are the versions of what was used; the refusal stands until one that matters changes.
 	Inputs Inputs `json:"inputs"`
+	// Imported is the refresh token that was refused, where it is one that the user brought.
+	Imported string `json:"imported,omitempty"`
 }
 
 // Inputs are the versions of what a token request is made of.
@@ -119,7 +134,7 @@ func DecodeCustody(secret *corev1.Secret) (Custody, error) {
 	}
 	if err := json.Unmarshal(document, &custody); err != nil {
 		return Custody{}, errors.New("Secret \"" + secret.Name + "\" must hold a readable " + custodyKey +
-			"; restore it, or delete it to start anew")
+			"; restore it, or delete it and supply a new grant: what was single-use in it is spent")
 	}
 	return custody, nil
 }

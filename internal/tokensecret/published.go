@@ -83,6 +83,20 @@ func Matches(held, wanted *corev1.Secret) bool {
 		contains(held.Labels, wanted.Labels) && contains(held.Annotations, wanted.Annotations)
 }
 
+// SameIDToken tells whether a token Secret, which may be nil, holds the ID token of another.
+func SameIDToken(held, wanted *corev1.Secret) bool {
+	return held != nil && bytes.Equal(held.Data[v1alpha1.TokenKeyIDToken], wanted.Data[v1alpha1.TokenKeyIDToken])
+}
+
+// ExpiresAt is when the token in a token Secret expires; zero when the Secret does not say.
+func ExpiresAt(secret *corev1.Secret) time.Time {
+	at, err := time.Parse(time.RFC3339, string(secret.Data[v1alpha1.TokenKeyExpiresAt]))
+	if err != nil {
+		return time.Time{}
+	}
+	return at.UTC()
+}
+
 // Merge adds to wanted the labels and annotations of held that it does not name, and takes over its version.
 func Merge(wanted, held *corev1.Secret) {
 	wanted.ResourceVersion = held.ResourceVersion
@@ -93,12 +107,11 @@ func Merge(wanted, held *corev1.Secret) {
 // Owned tells whether a Secret, whole or by its metadata alone, was made by the operator for this account. A
 // Secret that an owner of the same name left behind (deletionPolicy Keep) is taken over.
 func Owned(secret metav1.Object, account *v1alpha1.MarketplaceAccount) bool {
-	labels := secret.GetLabels()
-	if labels[v1alpha1.LabelManagedBy] != v1alpha1.ManagedBy || labels[v1alpha1.LabelAccount] != account.Name {
-		return false
+	if controller := metav1.GetControllerOf(secret); controller != nil {
+		return controller.UID == account.UID
 	}
-	controller := metav1.GetControllerOf(secret)
-	return controller == nil || controller.UID == account.UID
+	labels := secret.GetLabels()
+	return labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy && labels[v1alpha1.LabelAccount] == account.Name
 }
 
 func labels(account *v1alpha1.MarketplaceAccount, shape *v1alpha1.TokenSecretTemplate) map[string]string {
@@ -114,7 +127,7 @@ func labels(account *v1alpha1.MarketplaceAccount, shape *v1alpha1.TokenSecretTem
 func render(key, text string, values map[string]string) ([]byte, error) {
 	parsed, err := template.New(key).Option("missingkey=error").Funcs(functions).Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("must be a Go template: %w", err)
+		return nil, errors.New("must be a Go " + err.Error()) // which begins with "template: " and the key
 	}
 	if len(parsed.Templates()) > 1 || loops(parsed.Root) {
 		// Nested loops would let a template of a few lines run for years.
@@ -138,16 +151,18 @@ var functions = template.FuncMap{
 	"println":  short(fmt.Sprintln),
 	"urlquery": short(template.URLQueryEscaper),
 	"printf": func(format string, values ...any) (string, error) {
-		if wide.MatchString(format) || size(values)*strings.Count(format, "%") > maxArguments {
+		if wide.MatchString(format) || len(format) > maxFormat || size(values)*strings.Count(format, "%") > maxArguments {
 			return "", errTooLarge
 		}
 		return short(func(values ...any) string { return fmt.Sprintf(format, values...) })(values...)
 	},
 }
 
-// wide matches formats that make much text of nothing: with a width or precision of five digits, or one that is
-// an argument.
-var wide = regexp.MustCompile(`%[^A-Za-z%]*([0-9]{5}|\*)`)
+// wide matches formats that make much text of nothing: with a width or precision of three digits, or one that is
+// an argument. Together with maxFormat it bounds what a format can make by itself to some 25 KiB.
+var wide = regexp.MustCompile(`%[^A-Za-z%]*([0-9]{3}|\*)`)
+
+const maxFormat = 1 << 10
 
 // maxArguments bounds what is put together before the result is measured.
 const maxArguments = 8 * maxRendered

@@ -1,0 +1,236 @@
+package controller_test
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+)
+
+// These stories are about a new grant beside the one in use, and about what must not be sent twice.
+
+func TestCorrectedExpectationUsesWhatWasStored(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.AccountID = "a-typo" })
+	w.start()
+	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountMismatch)
+	w.pass(time.Minute)
+	market := w.market.Platform("oidc")
+	w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.AccountID = market.Seller().ID })
+	w.expectReady()
+	w.expectAuthenticated()
+	w.Expect(w.calls("oidc")).To(Equal(1), "the import was spent, its successor waited")
+	due := w.renewalTime()
+	w.passUntil(due)
+	w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+	w.Expect(market.Report().DoubleSpends).To(BeZero())
+}
+
+func TestNewGrantIsNotUsedBeforeItsAccountIsKnown(t *testing.T) {
+	for name, expect := range map[string]func(w *world, a *v1alpha1.MarketplaceAccount){
+		"where the spec names the account": func(w *world, a *v1alpha1.MarketplaceAccount) {
+			a.Spec.AccountID = w.market.Platform("ebay").Seller().ID
+		},
+		"where the first one seen counts": func(*world, *v1alpha1.MarketplaceAccount) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.prepare("ebay", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { expect(w, a) })
+			w.start()
+			w.expectReady()
+			w.Eventually(func() *v1alpha1.AccountStatus { return w.get().Status.Account }).ShouldNot(BeNil())
+			token := w.token()
+			market := w.market.Platform("ebay")
+			market.AddSeller(demomarket.Seller{ID: "777", Login: "another-shop"})
+			market.Inject(demomarket.Maintenance().Times(2).On(demomarket.IdentityEndpoint))
+			w.editSecret("import", map[string]string{"refresh_token": market.Grant("777")})
+			w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
+			w.Expect(w.token()).To(Equal(token))
+			w.pass(11 * time.Second)
+			w.pass(11 * time.Second)
+			message := w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonAccountMismatch)
+			w.Expect(message).To(ContainSubstring("777"))
+			w.Expect(w.token()).To(Equal(token), "another seller's tokens are never published")
+			w.expectReady()
+
+			// The grant in use goes on meanwhile.
+			due := w.renewalTime()
+			w.passUntil(due)
+			w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+			w.expectReady()
+			w.Expect(w.token()).NotTo(Equal(token))
+			w.Expect(w.token()).To(HaveKeyWithValue("account_id", market.Seller().ID))
+		})
+	}
+}
+
+func TestBadImportLeavesTheGrantInUseAlone(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.editSecret("import", map[string]string{"refresh_token": "pasted-from-somewhere-else"})
+	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
+	w.expectReady()
+	calls := w.calls("oidc")
+	due := w.renewalTime()
+	w.passUntil(due)
+	w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+	w.expectReady()
+	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
+	w.Expect(w.calls("oidc")).To(Equal(calls+1), "the refused one is not sent again")
+	w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+}
+
+func TestDeletedImportIsNotMissed(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.delete(w.readSecret("import"))
+	w.settle()
+	due := w.renewalTime()
+	w.passUntil(due)
+	w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+	w.expectAuthenticated()
+}
+
+func TestChangeOfGrantTypeAndBack(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.pass(time.Minute)
+	w.edit(func(a *v1alpha1.MarketplaceAccount) {
+		a.Spec.Grant = v1alpha1.Grant{Type: v1alpha1.GrantClientCredentials}
+	})
+	w.expectReady()
+	w.pass(time.Minute)
+	w.edit(func(a *v1alpha1.MarketplaceAccount) {
+		a.Spec.Grant = v1alpha1.Grant{Type: v1alpha1.GrantRefreshToken, RefreshToken: &v1alpha1.RefreshTokenGrant{SecretRef: v1alpha1.SecretReference{Name: "import"}}}
+	})
+	w.expectReady()
+	w.expectAuthenticated()
+	w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+}
+
+func TestTokenSecretThatCannotBeWritten(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	end := w.traffic.refusing(func(request *http.Request) *http.Response {
+		if !writesTo(request, "main-token") {
+			return nil
+		}
+		return refusal(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid)
+	})
+	calls := w.calls("oidc")
+	w.pass(time.Minute)
+	w.edit(func(a *v1alpha1.MarketplaceAccount) {
+		metav1.SetMetaDataAnnotation(&a.ObjectMeta, v1alpha1.AnnotationRenew, "now")
+	})
+	message := w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonSecretConflict)
+	w.Expect(message).To(ContainSubstring(`Secret "main-token" cannot be written, the API server says Invalid`))
+	w.expectReady() // the token before is still good
+	for range 30 {
+		w.clock.Step(time.Second)
+		w.settle()
+	}
+	w.Expect(w.calls("oidc")).To(Equal(calls+1), "one request, one call")
+	end()
+	token := w.token()
+	w.Eventually(func() map[string]string {
+		w.clock.Step(time.Second)
+		return w.token()
+	}).ShouldNot(Equal(token))
+	w.expectAuthenticated()
+	w.Expect(w.calls("oidc")).To(Equal(calls + 1))
+}
+
+func TestBackoffAfterACuredRefusal(t *testing.T) {
+	w := newWorld(t)
+	w.marketplace("xsale")
+	w.application()
+	w.secret("login", map[string]string{"username": demomarket.DefaultUser, "password": "a-wrong-password"})
+	w.account("xsale", v1alpha1.GrantPassword)
+	w.start()
+	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonPasswordRejected)
+	injected := w.market.Platform("xsale").Inject(demomarket.Maintenance().Times(0))
+	w.editSecret("login", map[string]string{"password": demomarket.DefaultPassword})
+	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonMarketplaceUnavailable)
+	for range 9 {
+		w.pass(time.Second)
+	}
+	w.Expect(injected.Hits()).To(Equal(1))
+	injected.Clear()
+	w.pass(15 * time.Second)
+	w.expectReady()
+}
+
+func TestJournalIsClearedWhateverItTakes(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	market := w.market.Platform("oidc")
+	injected := market.Inject(demomarket.Maintenance().Once())
+	refusals := 0
+	end := w.traffic.refusing(func(request *http.Request) *http.Response {
+		if !writesTo(request, "main-grant") || injected.Hits() == 0 || refusals > 0 {
+			return nil
+		}
+		refusals++
+		return refusal(http.StatusConflict, metav1.StatusReasonConflict)
+	})
+	defer end()
+	w.passUntil(w.renewalTime())
+	w.pass(2 * time.Second)
+	w.pass(15 * time.Second)
+	w.expectAuthenticated()
+	w.Expect(market.Report().DoubleSpends).To(BeZero())
+}
+
+func TestStrippedLabelsAreRestored(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	for _, name := range []string{"main-token", "main-grant"} {
+		secret := w.readSecret(name)
+		secret.Labels = nil
+		w.Expect(kube.Update(t.Context(), secret)).To(Succeed())
+	}
+	w.Eventually(func() map[string]string { return w.readSecret("main-token").Labels }).Should(HaveKey(v1alpha1.LabelManagedBy))
+	due := w.renewalTime()
+	w.passUntil(due)
+	w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+	w.expectAuthenticated()
+	w.Expect(w.readSecret("main-grant").Labels).To(HaveKey(v1alpha1.LabelManagedBy))
+}
+
+func TestLifetimeOfASecondIsNoFlood(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("amazon", v1alpha1.GrantRefreshToken)
+	w.market.Platform("amazon").Inject(demomarket.ExpiresIn("1").Times(0))
+	w.start()
+	w.Eventually(func() int { return w.calls("amazon") }).Should(Equal(1))
+	for range 20 {
+		w.pass(time.Second)
+	}
+	w.Expect(w.calls("amazon")).To(BeNumerically("<=", 3))
+}
+
+func TestExpectationThatNothingCanCheck(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("amazon", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.AccountID = "A1B2C3" })
+	w.start()
+	message := w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec)
+	w.Expect(message).To(ContainSubstring("spec.accountID must not be set"))
+	w.Expect(w.calls("amazon")).To(BeZero())
+}

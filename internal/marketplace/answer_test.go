@@ -1,0 +1,425 @@
+package marketplace_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+)
+
+// translated is what the dialect makes of an answer.
+func translated(t *testing.T, platform *marketplace.Platform, next http.RoundTripper) (*http.Response, map[string]any, error) {
+	t.Helper()
+	request := standard(t, "https://login.example.com/token", url.Values{"grant_type": {"refresh_token"}})
+	response, err := platform.Dialect(next, now).RoundTrip(request)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatalf("reading the answer: %v", err)
+	}
+	if response.ContentLength != int64(len(body)) || response.Header.Get("Content-Length") != "" {
+		t.Errorf("the answer of %d bytes says %d and %q", len(body), response.ContentLength, response.Header.Get("Content-Length"))
+	}
+	if got := response.Header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("the answer's content type is %q", got)
+	}
+	var members map[string]any
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	if err := decoder.Decode(&members); err != nil {
+		t.Fatalf("the answer %q is no JSON: %v", body, err)
+	}
+	return response, members, nil
+}
+
+func TestAnswers(t *testing.T) {
+	fields := func(change func(*v1alpha1.TokenResponseFields)) func(*v1alpha1.MarketplaceSpec) {
+		return func(s *v1alpha1.MarketplaceSpec) { change(&s.TokenResponse.Fields) }
+	}
+	tests := map[string]struct {
+		object func(*v1alpha1.MarketplaceSpec)
+		status int // 200 when it is not set
+		answer string
+		want   map[string]any
+	}{
+		"a standard answer": {
+			answer: `{"access_token":"at","refresh_token":"rt","id_token":"it","token_type":"bearer","scope":"a b","expires_in":3600,
+				"refresh_token_expires_in":7200}`,
+			want: map[string]any{
+				"access_token": "at", "refresh_token": "rt", "id_token": "it", "token_type": "bearer", "scope": "a b",
+				"expires_in": json.Number("3600"), "refresh_token_expires_in": json.Number("7200"),
+			},
+		},
+		"what no standard knows is dropped": {
+			answer: `{"access_token":"at","allegro_api":true,"jti":"x","account_id":"not asked for"}`,
+			want:   map[string]any{"access_token": "at"},
+		},
+		"null is absent": {
+			answer: `{"access_token":"at","refresh_token":null,"expires_in":null,"scope":null,"error":null}`,
+			want:   map[string]any{"access_token": "at"},
+		},
+		"empty is absent": {
+			answer: `{"access_token":"at","refresh_token":"","token_type":"","scope":"","error":"","error_description":""}`,
+			want:   map[string]any{"access_token": "at"},
+		},
+		"a number is text where text is wanted": {
+			answer: `{"access_token":12345678901234567890,"error":36004004}`,
+			want:   map[string]any{"access_token": "12345678901234567890", "error": "36004004"},
+		},
+		"what is neither is absent": {
+			answer: `{"access_token":"at","refresh_token":["rt"],"id_token":{"a":"b"},"token_type":true,"error":{"code":"x"}}`,
+			want:   map[string]any{"access_token": "at"},
+		},
+		"other names": {
+			object: fields(func(f *v1alpha1.TokenResponseFields) {
+				*f = v1alpha1.TokenResponseFields{
+					AccessToken: "accessToken", RefreshToken: "refreshToken", IDToken: "idToken", TokenType: "type", Scope: "granted_scopes",
+					ExpiresIn: "expire_in", RefreshTokenExpiresIn: "refresh_expires_in", AccountID: "open_id", Error: "code", ErrorDescription: "message",
+				}
+			}),
+			answer: `{"accessToken":"at","refreshToken":"rt","idToken":"it","type":"Bearer","granted_scopes":"a","expire_in":14400,
+				"refresh_expires_in":2592000,"open_id":7,"code":"E1","message":"odd"}`,
+			want: map[string]any{
+				"access_token": "at", "refresh_token": "rt", "id_token": "it", "token_type": "Bearer", "scope": "a", "account_id": "7",
+				"expires_in": json.Number("14400"), "refresh_token_expires_in": json.Number("2592000"),
+				"error": "E1", "error_description": "odd",
+			},
+		},
+		"other names take the place of the standard ones": {
+			object: fields(func(f *v1alpha1.TokenResponseFields) { f.AccessToken = "accessToken" }),
+			answer: `{"access_token":"not this","accessToken":"at"}`,
+			want:   map[string]any{"access_token": "at"},
+		},
+		"names with dots go deeper": {
+			object: fields(func(f *v1alpha1.TokenResponseFields) {
+				f.AccessToken, f.Error, f.ErrorDescription = "result.token.value", "error.code", "error.details.text"
+			}),
+			answer: `{"result":{"token":{"value":"at"}},"error":{"code":"E1","details":{"text":"odd"}}}`,
+			want:   map[string]any{"access_token": "at", "error": "E1", "error_description": "odd"},
+		},
+		"a name with a dot in it goes before": {
+			object: fields(func(f *v1alpha1.TokenResponseFields) { f.AccessToken = "a.b" }),
+			answer: `{"a.b":"at","a":{"b":"not this"}}`,
+			want:   map[string]any{"access_token": "at"},
+		},
+		"names that go deeper than the answer": {
+			object: fields(func(f *v1alpha1.TokenResponseFields) { f.RefreshToken, f.IDToken = "access_token.x", "missing.x" }),
+			answer: `{"access_token":"at"}`,
+			want:   map[string]any{"access_token": "at"},
+		},
+		"an envelope": {
+			object: func(s *v1alpha1.MarketplaceSpec) { s.TokenResponse.Envelope = "data" },
+			answer: `{"code":0,"data":{"access_token":"at","expires_in":60}}`,
+			want:   map[string]any{"access_token": "at", "expires_in": json.Number("60")},
+		},
+		"an envelope in an envelope": {
+			object: func(s *v1alpha1.MarketplaceSpec) { s.TokenResponse.Envelope = "response.data" },
+			answer: `{"response":{"data":{"access_token":"at"}}}`,
+			want:   map[string]any{"access_token": "at"},
+		},
+		"an error outside the envelope": {
+			object: func(s *v1alpha1.MarketplaceSpec) {
+				s.TokenResponse.Envelope, s.TokenResponse.Fields.Error, s.TokenResponse.Fields.ErrorDescription = "data", "code", "message"
+			},
+			answer: `{"code":36004004,"message":"refresh token expired","data":{}}`,
+			want:   map[string]any{"error": "36004004", "error_description": "refresh token expired"},
+		},
+		"an error in the envelope goes before": {
+			object: func(s *v1alpha1.MarketplaceSpec) { s.TokenResponse.Envelope = "data" },
+			answer: `{"error":"outside","data":{"error":"inside"}}`,
+			want:   map[string]any{"error": "inside"},
+		},
+		"an answer without its envelope": {
+			object: func(s *v1alpha1.MarketplaceSpec) { s.TokenResponse.Envelope = "data" },
+			answer: `{"access_token":"at"}`,
+			want:   map[string]any{"access_token": "at"},
+		},
+		"an envelope that is a list": {
+			object: func(s *v1alpha1.MarketplaceSpec) { s.TokenResponse.Envelope = "data" },
+			answer: `{"data":[{"access_token":"at"}]}`,
+			want:   map[string]any{},
+		},
+		"a token type of our own": {
+			object: func(s *v1alpha1.MarketplaceSpec) { s.TokenResponse.TokenType = "Bearer" },
+			answer: `{"access_token":"at","token_type":"User Access Token"}`,
+			want:   map[string]any{"access_token": "at", "token_type": "Bearer"},
+		},
+		"a scope as a list": {
+			answer: `{"access_token":"at","scope":["a","b c",null,5]}`,
+			want:   map[string]any{"access_token": "at", "scope": "a b c 5"},
+		},
+		"an empty list of scopes": {
+			answer: `{"access_token":"at","scope":[]}`,
+			want:   map[string]any{"access_token": "at"},
+		},
+		"a scope with commas between": {
+			object: func(s *v1alpha1.MarketplaceSpec) { s.Scopes.Separator = "," },
+			answer: `{"access_token":"at","scope":"read_orders,write_orders, read_products"}`,
+			want:   map[string]any{"access_token": "at", "scope": "read_orders write_orders read_products"},
+		},
+		"a scope with a comma in it": {
+			answer: `{"access_token":"at","scope":"  a,b   c "}`,
+			want:   map[string]any{"access_token": "at", "scope": "a,b c"},
+		},
+		"a refusal": {
+			status: 400,
+			answer: `{"error":"invalid_grant","error_description":"no","error_uri":"https://x","error_index":""}`,
+			want:   map[string]any{"error": "invalid_grant", "error_description": "no"},
+		},
+		"a refusal by a page":              {status: 403, answer: `<html>blocked</html>`, want: map[string]any{}},
+		"a refusal by nothing":             {status: 401, answer: ``, want: map[string]any{}},
+		"a refusal by a list":              {status: 500, answer: `["x"]`, want: map[string]any{}},
+		"a refusal by two MiB":             {status: 500, answer: `{"error":"` + strings.Repeat("x", 2<<20) + `"}`, want: map[string]any{}},
+		"what follows the object is noise": {answer: `{"access_token":"at"} trailing`, want: map[string]any{"access_token": "at"}},
+		"of two members of a name the last": {
+			answer: `{"access_token":"first","access_token":"last"}`, want: map[string]any{"access_token": "last"},
+		},
+		"a byte that is no text": {answer: "{\"access_token\":\"a\xff\"}", want: map[string]any{"access_token": "a\uFFFD"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			object := shop()
+			if test.object != nil {
+				test.object(&object.Spec)
+			}
+			status := test.status
+			if status == 0 {
+				status = http.StatusOK
+			}
+			response, got, err := translated(t, resolved(t, object, account()), answers(status, "text/plain", test.answer))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if response.StatusCode != status {
+				t.Errorf("the status is %d, want %d", response.StatusCode, status)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestExpiries(t *testing.T) {
+	later := start.Add(2 * time.Hour)
+	tests := map[string]struct {
+		unit v1alpha1.ExpiryUnit
+		raw  string
+		want string // seconds; empty for none
+	}{
+		"seconds":                          {"Seconds", `3600`, "3600"},
+		"seconds by default":               {"", `3600`, "3600"},
+		"seconds in a string":              {"Seconds", `"3600"`, "3600"},
+		"seconds in a string with spaces":  {"Seconds", `" 3600\n"`, "3600"},
+		"a fraction of seconds":            {"Seconds", `3600.9`, "3600"},
+		"a fraction in a string":           {"Seconds", `"3600.5"`, "3600"},
+		"a power of ten":                   {"Seconds", `3.6e3`, "3600"},
+		"less than a second":               {"Seconds", `0.9`, ""},
+		"zero":                             {"Seconds", `0`, ""},
+		"zero in a string":                 {"Seconds", `"0"`, ""},
+		"negative":                         {"Seconds", `-3600`, ""},
+		"negative in a string":             {"Seconds", `"-1"`, ""},
+		"a word":                           {"Seconds", `"soon"`, ""},
+		"a number with a unit":             {"Seconds", `"3600s"`, ""},
+		"nothing":                          {"Seconds", `""`, ""},
+		"not a number":                     {"Seconds", `"NaN"`, ""},
+		"infinite":                         {"Seconds", `"Inf"`, ""},
+		"infinite the other way":           {"Seconds", `"-Inf"`, ""},
+		"null":                             {"Seconds", `null`, ""},
+		"true":                             {"Seconds", `true`, ""},
+		"a list":                           {"Seconds", `[3600]`, ""},
+		"an object":                        {"Seconds", `{"seconds":3600}`, ""},
+		"for ever, as some write it":       {"Seconds", `2147483647`, "2147483647"},
+		"a hundred years at most":          {"Seconds", `99999999999`, "3200000000"},
+		"more than a number holds":         {"Seconds", `1e400`, ""},
+		"more than anybody means":          {"Seconds", `9223372036854775807`, ""},
+		"milliseconds":                     {"Milliseconds", `3600000`, "3600"},
+		"milliseconds in a string":         {"Milliseconds", `"3600999"`, "3600"},
+		"milliseconds, too few":            {"Milliseconds", `999`, ""},
+		"milliseconds, a hundred years":    {"Milliseconds", `99999999999999`, "3200000000"},
+		"a moment in seconds":              {"UnixSeconds", fmt.Sprint(later.Unix()), "7200"},
+		"a moment in seconds, as text":     {"UnixSeconds", fmt.Sprintf("%q", fmt.Sprint(later.Unix())), "7200"},
+		"a moment in the past":             {"UnixSeconds", fmt.Sprint(start.Unix() - 1), ""},
+		"this very moment":                 {"UnixSeconds", fmt.Sprint(start.Unix()), ""},
+		"seconds where a moment is meant":  {"UnixSeconds", `3600`, ""},
+		"a moment in milliseconds":         {"UnixMilliseconds", fmt.Sprint(later.UnixMilli()), "7200"},
+		"a moment in milliseconds, past":   {"UnixMilliseconds", fmt.Sprint(start.UnixMilli()), ""},
+		"a moment in seconds for ms":       {"UnixMilliseconds", fmt.Sprint(later.Unix()), ""},
+		"a moment as text":                 {"RFC3339", `"2026-03-01T14:00:00Z"`, "7200"},
+		"a moment as text with a zone":     {"RFC3339", `"2026-03-01T15:00:00.5+01:00"`, "7200"},
+		"a moment as text, in the past":    {"RFC3339", `"2026-03-01T11:59:59Z"`, ""},
+		"a moment as text without a zone":  {"RFC3339", `"2026-03-01T14:00:00"`, ""},
+		"a number where text is meant":     {"RFC3339", `3600`, ""},
+		"nothing where text is meant":      {"RFC3339", `""`, ""},
+		"a unit that a newer API may have": {"Fortnights", `3600`, "3600"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			platform := resolved(t, shop(func(s *v1alpha1.MarketplaceSpec) { s.TokenResponse.ExpiryUnit = test.unit }), account())
+			body := fmt.Sprintf(`{"access_token":"at","expires_in":%s,"refresh_token_expires_in":%s}`, test.raw, test.raw)
+			_, got, err := translated(t, platform, answers(200, "application/json", body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]any{"access_token": "at"}
+			if test.want != "" {
+				want["expires_in"], want["refresh_token_expires_in"] = json.Number(test.want), json.Number(test.want)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// TestExpiriesSurviveTheLibrary makes sure that no lifetime, however told, costs a token.
+func TestExpiriesSurviveTheLibrary(t *testing.T) {
+	for _, raw := range []string{`3600`, `"3600"`, `3600.5`, `0`, `-1`, `"soon"`, `null`, `{}`, `1e400`, `9223372036854775807`, `2147483648`} {
+		platform := resolved(t, shop(), account())
+		transport := answers(200, "application/json", `{"access_token":"at","refresh_token":"next","expires_in":`+raw+`}`)
+		token, err := newOAuth(t, platform.TokenURL, platform.Dialect(transport, now)).refresh(refreshToken)
+		if err != nil || token.AccessToken != "at" || token.RefreshToken != "next" {
+			t.Errorf("expires_in %s costs the tokens: %+v and %v", raw, token, err)
+		}
+	}
+}
+
+func TestMalformedAnswers(t *testing.T) {
+	const secret = "kD93bXw0Vr5nYh2sJf8qLmPz6TcAe1Gu"
+	tests := map[string]struct{ contentType, body, want string }{
+		"a page":       {"text/html; charset=utf-8", "<html>" + secret, `is not a JSON object (content type "text/html")`},
+		"nothing":      {"application/json", "", "is empty"},
+		"white space":  {"application/json", " \r\n\t", "is empty"},
+		"a list":       {"application/json", `[{"access_token":"` + secret + `"}]`, `is not a JSON object (content type "application/json")`},
+		"text":         {"application/json", `"` + secret + `"`, `is not a JSON object (content type "application/json")`},
+		"null":         {"application/json", `null`, `is not a JSON object (content type "application/json")`},
+		"half of one":  {"application/json", `{"access_token":"` + secret, `is not a JSON object (content type "application/json")`},
+		"a form":       {"application/x-www-form-urlencoded", "access_token=" + secret, `is not a JSON object (content type "application/x-www-form-urlencoded")`},
+		"no type":      {"", "x" + secret, `is not a JSON object (content type "")`},
+		"an odd type":  {secret + " " + secret, "x", `is not a JSON object (content type "")`},
+		"too much":     {"application/json", `{"access_token":"` + strings.Repeat("x", 1<<20) + `"}`, "is larger than 1 MiB"},
+		"too much air": {"application/json", strings.Repeat(" ", 1<<20+1), "is larger than 1 MiB"},
+		"too deep":     {"application/json", strings.Repeat(`{"a":`, 20_000) + strings.Repeat("}", 20_000), `is not a JSON object (content type "application/json")`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := translated(t, resolved(t, shop(), account()), answers(200, test.contentType, test.body))
+			var malformed interface{ Malformed() bool }
+			if !errors.As(err, &malformed) || !malformed.Malformed() {
+				t.Fatalf("the error is %v, want one that is Malformed", err)
+			}
+			if want := "the marketplace's answer " + test.want; err.Error() != want {
+				t.Errorf("the error is %q, want %q", err, want)
+			}
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("the error holds what was answered: %q", err)
+			}
+		})
+	}
+}
+
+// TestAnAnswerOfOneMiB is the largest that is read.
+func TestAnAnswerOfOneMiB(t *testing.T) {
+	const frame = len(`{"access_token":""}`)
+	token := strings.Repeat("x", 1<<20-frame)
+	_, got, err := translated(t, resolved(t, shop(), account()), answers(200, "application/json", `{"access_token":"`+token+`"}`))
+	if err != nil || got["access_token"] != token {
+		t.Errorf("%d bytes and error %v, want all of it", len(fmt.Sprint(got["access_token"])), err)
+	}
+}
+
+// TestAnswersThatBreakOff tells a success, of which nothing is known then, from a refusal, whose status says enough.
+func TestAnswersThatBreakOff(t *testing.T) {
+	platform := resolved(t, shop(), account())
+	breaking := func(status int) transport {
+		return func(r *http.Request) (*http.Response, error) {
+			response, err := answers(status, "application/json", "")(r)
+			response.Body = io.NopCloser(broken{bytes.NewBufferString(`{"access_token":"at"`)})
+			return response, err
+		}
+	}
+	_, _, err := translated(t, platform, breaking(200))
+	var malformed interface{ Malformed() bool }
+	if !errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &malformed) {
+		t.Errorf("the error is %v, want that of the connection", err)
+	}
+	response, got, err := translated(t, platform, breaking(429))
+	if err != nil || response.StatusCode != 429 || len(got) != 0 {
+		t.Errorf("a refusal that breaks off is %v, %v with error %v, want 429 without members", response, got, err)
+	}
+}
+
+func TestNoAnswer(t *testing.T) {
+	gone := errors.New("gone")
+	_, _, err := translated(t, resolved(t, shop(), account()), transport(func(*http.Request) (*http.Response, error) { return nil, gone }))
+	if !errors.Is(err, gone) {
+		t.Errorf("the error is %v, want that of the connection", err)
+	}
+}
+
+// FuzzAnswer feeds the dialect whatever a platform may say. It must not panic, and what it makes of an answer must be
+// one that an OAuth library can read: texts that are not empty, and lifetimes of whole seconds above zero.
+func FuzzAnswer(f *testing.F) {
+	units := []v1alpha1.ExpiryUnit{"Seconds", "Milliseconds", "UnixSeconds", "UnixMilliseconds", "RFC3339"}
+	f.Add(uint16(200), uint8(0), "application/json", []byte(`{"access_token":"at","expires_in":3600,"scope":["a",1]}`))
+	f.Add(uint16(200), uint8(1), "text/html", []byte(`<html>`))
+	f.Add(uint16(200), uint8(2), "", []byte(`{"data":{"token":{"value":"at"}},"expires_in":"1772373600"}`))
+	f.Add(uint16(400), uint8(3), "application/json", []byte(`{"error":"invalid_grant: x","error_description":null}`))
+	f.Add(uint16(503), uint8(4), "a/b;c=\"", []byte(`{"expires_in":"2026-03-01T14:00:00Z"}`))
+	f.Add(uint16(200), uint8(0), "application/json", []byte(`{"expires_in":"NaN","refresh_token_expires_in":1e308}`))
+	f.Add(uint16(200), uint8(2), "application/json", []byte(`{"expires_in":1e13,"refresh_token_expires_in":"0x1p40"}`))
+
+	f.Fuzz(func(t *testing.T, status uint16, shape uint8, contentType string, body []byte) {
+		platform := resolved(t, shop(func(s *v1alpha1.MarketplaceSpec) {
+			s.TokenResponse.ExpiryUnit = units[int(shape)%len(units)]
+			if shape >= 128 {
+				s.TokenResponse.Envelope = "data"
+				s.TokenResponse.Fields = v1alpha1.TokenResponseFields{AccessToken: "token.value", AccountID: "id", Error: "code"}
+				s.Scopes.Separator = ","
+			}
+		}), account())
+		response, got, err := translated(t, platform, answers(200+int(status)%400, contentType, string(body)))
+		if err != nil {
+			var malformed interface{ Malformed() bool }
+			if !errors.As(err, &malformed) {
+				t.Fatalf("an answer that arrived is the error %v", err)
+			}
+			if len(err.Error()) > 400 {
+				t.Fatalf("the error has %d bytes", len(err.Error()))
+			}
+			if status := 200 + int(status)%400; status/100 != 2 {
+				t.Fatalf("a refusal with status %d is the error %v", status, err)
+			}
+			return
+		}
+		_ = response.Body.Close()
+		for name, value := range got {
+			switch name {
+			case "access_token", "refresh_token", "id_token", "token_type", "scope", "error", "error_description", "account_id":
+				if text, ok := value.(string); !ok || text == "" {
+					t.Fatalf("%s is %#v", name, value)
+				}
+			case "expires_in", "refresh_token_expires_in":
+				number, _ := value.(json.Number)
+				if seconds, err := number.Int64(); err != nil || seconds <= 0 {
+					t.Fatalf("%s is %#v", name, value)
+				}
+			default:
+				t.Fatalf("%s is no member of a standard answer", name)
+			}
+		}
+	})
+}

@@ -1,0 +1,311 @@
+package metrics_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+)
+
+// cache holds accounts as the manager's does.
+type cache struct {
+	client.Reader
+	mu       sync.Mutex
+	accounts []v1alpha1.MarketplaceAccount
+	err      error
+	copied   bool // a List asked for copies
+}
+
+func (c *cache) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, ok := ctx.Deadline(); !ok {
+		return errors.New("listing without a deadline")
+	}
+	var asked client.ListOptions
+	asked.ApplyOptions(options)
+	c.copied = asked.UnsafeDisableDeepCopy == nil || !*asked.UnsafeDisableDeepCopy
+	list.(*v1alpha1.MarketplaceAccountList).Items = c.accounts
+	return c.err
+}
+
+func (c *cache) set(accounts ...v1alpha1.MarketplaceAccount) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.accounts = accounts
+}
+
+// registered is a registry that scrapes a cache of these accounts.
+func registered(accounts ...v1alpha1.MarketplaceAccount) (*prometheus.Registry, *cache) {
+	held := &cache{accounts: accounts}
+	registry := prometheus.NewPedanticRegistry()
+	metrics.RegisterAccounts(registry, held)
+	return registry, held
+}
+
+// account has a status in which nothing is missing.
+func account(namespace, name string) v1alpha1.MarketplaceAccount {
+	at := func(seconds int64) metav1.Time { return metav1.NewTime(time.Unix(seconds, 0)) }
+	object := v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
+	object.Spec.MarketplaceRef.Name = "allegro"
+	object.Status = v1alpha1.MarketplaceAccountStatus{
+		Conditions: []metav1.Condition{
+			{Type: "Ready", Status: metav1.ConditionTrue},
+			{Type: "Authenticated", Status: metav1.ConditionUnknown},
+			{Type: "ReauthRequired", Status: metav1.ConditionFalse},
+			{Type: "AuthorizationExpiring", Status: metav1.ConditionFalse},
+		},
+		AccessToken:   &v1alpha1.AccessTokenStatus{IssuedTime: at(1), ExpirationTime: at(1772373600), RenewalTime: at(1772370000)},
+		Authorization: &v1alpha1.AuthorizationStatus{ExpirationTime: at(1780142400)},
+		Application:   &v1alpha1.ApplicationStatus{SecretExpirationTime: at(1787918400)},
+	}
+	return object
+}
+
+func TestAccounts(t *testing.T) {
+	const conditions = `
+# HELP tokenkeeper_account_condition 1 for the status that a condition of an account has.
+# TYPE tokenkeeper_account_condition gauge
+`
+	const whole = conditions + `
+tokenkeeper_account_condition{marketplace="allegro",name="main",namespace="shop",status="True",type="Ready"} 1
+tokenkeeper_account_condition{marketplace="allegro",name="main",namespace="shop",status="Unknown",type="Authenticated"} 1
+tokenkeeper_account_condition{marketplace="allegro",name="main",namespace="shop",status="False",type="ReauthRequired"} 1
+tokenkeeper_account_condition{marketplace="allegro",name="main",namespace="shop",status="False",type="AuthorizationExpiring"} 1
+# HELP tokenkeeper_access_token_expiration_timestamp_seconds When the published token of an account expires.
+# TYPE tokenkeeper_access_token_expiration_timestamp_seconds gauge
+tokenkeeper_access_token_expiration_timestamp_seconds{marketplace="allegro",name="main",namespace="shop"} 1.7723736e+09
+# HELP tokenkeeper_access_token_renewal_timestamp_seconds When the published token of an account will be renewed.
+# TYPE tokenkeeper_access_token_renewal_timestamp_seconds gauge
+tokenkeeper_access_token_renewal_timestamp_seconds{marketplace="allegro",name="main",namespace="shop"} 1.77237e+09
+# HELP tokenkeeper_authorization_expiration_timestamp_seconds When the authorization of an account ends; absent where nothing ends.
+# TYPE tokenkeeper_authorization_expiration_timestamp_seconds gauge
+tokenkeeper_authorization_expiration_timestamp_seconds{marketplace="allegro",name="main",namespace="shop"} 1.7801424e+09
+# HELP tokenkeeper_application_secret_expiration_timestamp_seconds When the client secret that an account uses ends; absent where nothing ends.
+# TYPE tokenkeeper_application_secret_expiration_timestamp_seconds gauge
+tokenkeeper_application_secret_expiration_timestamp_seconds{marketplace="allegro",name="main",namespace="shop"} 1.7879184e+09
+`
+	bare := account("shop", "main")
+	bare.Status = v1alpha1.MarketplaceAccountStatus{}
+	empty := account("shop", "main")
+	empty.Status = v1alpha1.MarketplaceAccountStatus{
+		Conditions:  []metav1.Condition{{Type: "Ready", Status: metav1.ConditionFalse}},
+		AccessToken: &v1alpha1.AccessTokenStatus{}, Authorization: &v1alpha1.AuthorizationStatus{}, Application: &v1alpha1.ApplicationStatus{},
+	}
+	tests := map[string]struct {
+		accounts []v1alpha1.MarketplaceAccount
+		want     string
+	}{
+		"no account":                       {},
+		"an account that nobody looked at": {accounts: []v1alpha1.MarketplaceAccount{bare}},
+		"an account in which all is known": {accounts: []v1alpha1.MarketplaceAccount{account("shop", "main")}, want: whole},
+		"an account of which nothing ends": {
+			accounts: []v1alpha1.MarketplaceAccount{empty},
+			want:     conditions + `tokenkeeper_account_condition{marketplace="allegro",name="main",namespace="shop",status="False",type="Ready"} 1` + "\n",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			registry, held := registered(test.accounts...)
+			if err := testutil.GatherAndCompare(registry, strings.NewReader(test.want)); err != nil {
+				t.Error(err)
+			}
+			if held.copied {
+				t.Error("a scrape copies every account")
+			}
+		})
+	}
+}
+
+// TestAccountsDoNotMix is about label values that share memory.
+func TestAccountsDoNotMix(t *testing.T) {
+	accounts := make([]v1alpha1.MarketplaceAccount, 0, 6)
+	for _, namespace := range []string{"a", "b"} {
+		for _, name := range []string{"x", "y", "z"} {
+			accounts = append(accounts, account(namespace, name))
+		}
+	}
+	registry, _ := registered(accounts...)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			labels := map[string]string{}
+			for _, label := range metric.GetLabel() {
+				labels[label.GetName()] = label.GetValue()
+			}
+			got[labels["namespace"]+"/"+labels["name"]]++
+		}
+	}
+	want := map[string]int{"a/x": 8, "a/y": 8, "a/z": 8, "b/x": 8, "b/y": 8, "b/z": 8}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("series of each account (-want +got):\n%s", diff)
+	}
+}
+
+func TestADeletedAccountLeavesNothing(t *testing.T) {
+	registry, held := registered(account("shop", "main"), account("shop", "other"))
+	count := func() int {
+		t.Helper()
+		n, err := testutil.GatherAndCount(registry)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	both := count()
+	held.set(account("shop", "other"))
+	if got := count(); got != both/2 {
+		t.Errorf("%d series are left of %d, want half", got, both)
+	}
+	held.set()
+	if got := count(); got != 0 {
+		t.Errorf("%d series are left, want none", got)
+	}
+}
+
+// TestSeriesOfAnAccount bounds what an account costs whoever scrapes: with thousands of them it adds up.
+func TestSeriesOfAnAccount(t *testing.T) {
+	registry, _ := registered(account("shop", "main"))
+	got, err := testutil.GatherAndCount(registry)
+	if err != nil || got > 15 {
+		t.Errorf("an account has %d series (%v), want at most 15", got, err)
+	}
+}
+
+// TestACacheThatCannotBeRead fails the scrape: without series, every alert about an account would end.
+func TestACacheThatCannotBeRead(t *testing.T) {
+	registry, held := registered(account("shop", "main"))
+	held.err = errors.New("not synced")
+	if _, err := registry.Gather(); err == nil || !strings.Contains(err.Error(), "not synced") {
+		t.Errorf("the error is %v, want that of the cache", err)
+	}
+}
+
+// TestScrapesAtOnce is for the race detector.
+func TestScrapesAtOnce(t *testing.T) {
+	registry, held := registered(account("shop", "main"))
+	var group sync.WaitGroup
+	for i := range 8 {
+		group.Go(func() {
+			held.set(account("shop", fmt.Sprint(i)))
+			if _, err := registry.Gather(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	group.Wait()
+}
+
+func TestOperations(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	operations := metrics.NewOperations(registry)
+	operations.TokenRequest("allegro", "Production", "RefreshToken", metrics.OutcomeSuccess, 300*time.Millisecond)
+	operations.TokenRequest("allegro", "Production", "RefreshToken", metrics.OutcomeSuccess, 3*time.Second)
+	operations.TokenRequest("allegro", "Production", "RefreshToken", "GrantRejected", time.Minute)
+	operations.TokenRequest("xsale", "Sandbox", "Password", "PasswordRejected", time.Millisecond)
+	operations.RenewalLateness(1500 * time.Millisecond)
+	operations.RenewalLateness(2 * time.Hour)
+	operations.RenewalLateness(-time.Minute) // a clock that was set back: not late at all
+
+	const want = `
+# HELP tokenkeeper_renewal_lateness_seconds Time from the planned moment of a renewal until the new token was published.
+# TYPE tokenkeeper_renewal_lateness_seconds histogram
+tokenkeeper_renewal_lateness_seconds_bucket{le="0.1"} 1
+tokenkeeper_renewal_lateness_seconds_bucket{le="0.25"} 1
+tokenkeeper_renewal_lateness_seconds_bucket{le="0.5"} 1
+tokenkeeper_renewal_lateness_seconds_bucket{le="1"} 1
+tokenkeeper_renewal_lateness_seconds_bucket{le="2"} 2
+tokenkeeper_renewal_lateness_seconds_bucket{le="5"} 2
+tokenkeeper_renewal_lateness_seconds_bucket{le="10"} 2
+tokenkeeper_renewal_lateness_seconds_bucket{le="30"} 2
+tokenkeeper_renewal_lateness_seconds_bucket{le="60"} 2
+tokenkeeper_renewal_lateness_seconds_bucket{le="300"} 2
+tokenkeeper_renewal_lateness_seconds_bucket{le="1800"} 2
+tokenkeeper_renewal_lateness_seconds_bucket{le="3600"} 2
+tokenkeeper_renewal_lateness_seconds_bucket{le="+Inf"} 3
+tokenkeeper_renewal_lateness_seconds_sum 7201.5
+tokenkeeper_renewal_lateness_seconds_count 3
+# HELP tokenkeeper_token_request_duration_seconds Time from sending a request to a token endpoint until its answer was read, or until it failed.
+# TYPE tokenkeeper_token_request_duration_seconds histogram
+tokenkeeper_token_request_duration_seconds_bucket{environment="Production",grant="RefreshToken",marketplace="allegro",le="0.05"} 0
+tokenkeeper_token_request_duration_seconds_bucket{environment="Production",grant="RefreshToken",marketplace="allegro",le="0.1"} 0
+tokenkeeper_token_request_duration_seconds_bucket{environment="Production",grant="RefreshToken",marketplace="allegro",le="0.25"} 0
+tokenkeeper_token_request_duration_seconds_bucket{environment="Production",grant="RefreshToken",marketplace="allegro",le="0.5"} 1
+tokenkeeper_token_request_duration_seconds_bucket{environment="Production",grant="RefreshToken",marketplace="allegro",le="1"} 1
+tokenkeeper_token_request_duration_seconds_bucket{environment="Production",grant="RefreshToken",marketplace="allegro",le="2.5"} 1
+tokenkeeper_token_request_duration_seconds_bucket{environment="Production",grant="RefreshToken",marketplace="allegro",le="5"} 2
+tokenkeeper_token_request_duration_seconds_bucket{environment="Production",grant="RefreshToken",marketplace="allegro",le="10"} 2
+tokenkeeper_token_request_duration_seconds_bucket{environment="Production",grant="RefreshToken",marketplace="allegro",le="30"} 2
+tokenkeeper_token_request_duration_seconds_bucket{environment="Production",grant="RefreshToken",marketplace="allegro",le="+Inf"} 3
+tokenkeeper_token_request_duration_seconds_sum{environment="Production",grant="RefreshToken",marketplace="allegro"} 63.3
+tokenkeeper_token_request_duration_seconds_count{environment="Production",grant="RefreshToken",marketplace="allegro"} 3
+tokenkeeper_token_request_duration_seconds_bucket{environment="Sandbox",grant="Password",marketplace="xsale",le="0.05"} 1
+tokenkeeper_token_request_duration_seconds_bucket{environment="Sandbox",grant="Password",marketplace="xsale",le="0.1"} 1
+tokenkeeper_token_request_duration_seconds_bucket{environment="Sandbox",grant="Password",marketplace="xsale",le="0.25"} 1
+tokenkeeper_token_request_duration_seconds_bucket{environment="Sandbox",grant="Password",marketplace="xsale",le="0.5"} 1
+tokenkeeper_token_request_duration_seconds_bucket{environment="Sandbox",grant="Password",marketplace="xsale",le="1"} 1
+tokenkeeper_token_request_duration_seconds_bucket{environment="Sandbox",grant="Password",marketplace="xsale",le="2.5"} 1
+tokenkeeper_token_request_duration_seconds_bucket{environment="Sandbox",grant="Password",marketplace="xsale",le="5"} 1
+tokenkeeper_token_request_duration_seconds_bucket{environment="Sandbox",grant="Password",marketplace="xsale",le="10"} 1
+tokenkeeper_token_request_duration_seconds_bucket{environment="Sandbox",grant="Password",marketplace="xsale",le="30"} 1
+tokenkeeper_token_request_duration_seconds_bucket{environment="Sandbox",grant="Password",marketplace="xsale",le="+Inf"} 1
+tokenkeeper_token_request_duration_seconds_sum{environment="Sandbox",grant="Password",marketplace="xsale"} 0.001
+tokenkeeper_token_request_duration_seconds_count{environment="Sandbox",grant="Password",marketplace="xsale"} 1
+# HELP tokenkeeper_token_requests_total Requests to token endpoints, by outcome: Success or the kind of failure.
+# TYPE tokenkeeper_token_requests_total counter
+tokenkeeper_token_requests_total{environment="Production",grant="RefreshToken",marketplace="allegro",outcome="GrantRejected"} 1
+tokenkeeper_token_requests_total{environment="Production",grant="RefreshToken",marketplace="allegro",outcome="Success"} 2
+tokenkeeper_token_requests_total{environment="Sandbox",grant="Password",marketplace="xsale",outcome="PasswordRejected"} 1
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestNamesFollowTheRules runs promtool's linter over all that the package exports.
+func TestNamesFollowTheRules(t *testing.T) {
+	registry, _ := registered(account("shop", "main"))
+	operations := metrics.NewOperations(registry)
+	operations.TokenRequest("allegro", "Production", "RefreshToken", metrics.OutcomeSuccess, time.Second)
+	problems, err := testutil.GatherAndLint(registry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, problem := range problems {
+		t.Errorf("%s: %s", problem.Metric, problem.Text)
+	}
+}
+
+func TestNothingIsRegisteredTwice(t *testing.T) {
+	registry, held := registered()
+	metrics.NewOperations(registry)
+	for what, again := range map[string]func(){
+		"the accounts":   func() { metrics.RegisterAccounts(registry, held) },
+		"the operations": func() { metrics.NewOperations(registry) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s are registered twice without complaint", what)
+				}
+			}()
+			again()
+		}()
+	}
+}
