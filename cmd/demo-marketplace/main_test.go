@@ -30,6 +30,10 @@ func TestOptions(t *testing.T) {
 		"no port":                     {args: []string{"--address", "127.0.0.1"}, want: "missing port"},
 		"a negative lifetime":         {args: []string{"--access-token-lifetime", "-1s"}, want: "must not be negative"},
 		"no duration":                 {args: []string{"--latency", "slow"}, want: "invalid value"},
+		"a portal":                    {args: []string{"--portal-url", "http://127.0.0.1:8081"}},
+		"a portal without a scheme":   {args: []string{"--portal-url", "127.0.0.1:8081"}, want: "checking --portal-url"},
+		"a portal with a query":       {args: []string{"--portal-url", "http://127.0.0.1:8081/?a=b"}, want: "must be an address"},
+		"a portal elsewhere than web": {args: []string{"--portal-url", "ftp://127.0.0.1"}, want: "must be an address"},
 		"an argument":                 {args: []string{"serve"}, want: "unexpected argument"},
 		"no such flag":                {args: []string{"--port", "1"}, want: "not defined"},
 	}
@@ -53,6 +57,21 @@ func TestHelpIsNoMistake(t *testing.T) {
 	}
 	if !strings.Contains(usage.String(), "-seed-refresh-tokens") {
 		t.Errorf("usage is %s", usage.String())
+	}
+}
+
+func TestThePortalIsRegistered(t *testing.T) {
+	o, err := parseOptions([]string{"--portal-url", "http://127.0.0.1:8081/"}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	market := o.market()
+	for platform, want := range map[string]string{
+		"allegro": "http://127.0.0.1:8081/callback/allegro", "ebay": demomarket.DemoRuName, "xsale": "",
+	} {
+		if got := strings.Join(market.Platform(platform).RedirectURIs(demomarket.DefaultClientID), " "); got != want {
+			t.Errorf("%s sends people back to %q, want %q", platform, got, want)
+		}
 	}
 }
 

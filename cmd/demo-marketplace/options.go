@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -19,6 +20,7 @@ type options struct {
 	refreshTokenLifetime time.Duration
 	latency              time.Duration
 	seedRefreshTokens    bool
+	portalURL            string
 }
 
 // parseOptions reads the flags and checks them.
@@ -35,6 +37,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.DurationVar(&o.latency, "latency", 0, "`time` that every answer takes")
 	flags.BoolVar(&o.seedRefreshTokens, "seed-refresh-tokens", true,
 		"know the refresh tokens demo-refresh-token-allegro, -ebay, -amazon and -oidc")
+	flags.StringVar(&o.portalURL, "portal-url", "",
+		"`address` of tokenkeeper's portal, to whose callbacks people may be sent back; empty registers none")
 	if err := flags.Parse(args); err != nil {
 		return options{}, fmt.Errorf("reading flags: %w", err)
 	}
@@ -51,6 +55,24 @@ func (o options) check() error {
 	}
 	if min(o.accessTokenLifetime, o.refreshTokenLifetime, o.latency) < 0 {
 		return errors.New("checking flags: durations must not be negative")
+	}
+	if err := checkPortal(o.portalURL); err != nil {
+		return fmt.Errorf("checking --portal-url: %w", err)
+	}
+	return nil
+}
+
+// checkPortal refuses what no browser could be sent to.
+func checkPortal(address string) error {
+	if address == "" {
+		return nil
+	}
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return fmt.Errorf("reading the address: %w", err)
+	}
+	if (parsed.Scheme != "http" && parsed.Scheme != "https") || parsed.Host == "" || parsed.RawQuery != "" || parsed.Fragment != "" {
+		return fmt.Errorf("%q must be an address such as http://127.0.0.1:8080", address)
 	}
 	return nil
 }
@@ -81,6 +103,9 @@ func (o options) market() *demomarket.Server {
 	})
 	if o.seedRefreshTokens {
 		market.SeedDemo()
+	}
+	if o.portalURL != "" {
+		market.SeedPortal(o.portalURL)
 	}
 	return market
 }

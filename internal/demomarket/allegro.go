@@ -6,14 +6,21 @@ import (
 )
 
 // Allegro rotates refresh tokens and lets a spent one work 60 seconds more. It authenticates clients by Basic alone and
-// repeats a dead refresh token in the error.
+// repeats a dead refresh token in the error. Its codes live for ten seconds, its device flow sends numbers as strings and
+// has no expired_token, and a browser that is logged in is asked about the account only with prompt=confirm.
 func Allegro() Platform {
 	return Platform{
-		Name:                 "allegro",
-		Paths:                Paths{Token: "/auth/oauth/token", Identity: "/me"},
+		Name: "allegro",
+		Paths: Paths{
+			Authorization:       "/auth/oauth/authorize",
+			DeviceAuthorization: "/auth/oauth/device",
+			Device:              "/skojarz-aplikacje",
+			Token:               "/auth/oauth/token",
+			Identity:            "/me",
+		},
 		IssuerSuffix:         "/",
 		ClientAuthentication: Basic,
-		Grants:               []string{GrantRefreshToken, GrantClientCredentials},
+		Grants:               []string{GrantAuthorizationCode, GrantDeviceCode, GrantRefreshToken, GrantClientCredentials},
 		Scopes: []string{
 			"allegro:api:profile:read", "allegro:api:profile:write",
 			"allegro:api:sale:offers:read", "allegro:api:sale:offers:write",
@@ -40,6 +47,23 @@ func Allegro() Platform {
 			ReuseGrace:      time.Minute,
 			EndsAccessToken: true,
 		},
+		Authorization: Authorization{
+			CodeLifetime:      10 * time.Second,
+			PKCE:              OptionalPKCE,
+			VerifierForSecret: true,
+			Prompts:           []string{"confirm"},
+			Echo:              true,
+		},
+		Device: Device{
+			Lifetime:         3600 * time.Second,
+			Interval:         5 * time.Second,
+			UserCode:         "*********",
+			UserCodeLetters:  "abcdefghijkmnpqrstuvwxyz23456789",
+			CodeParameter:    "code",
+			ClientIDRequired: true,
+			Query:            true,
+			Strings:          true,
+		},
 		Identity: Identity{
 			Scope:  "allegro:api:profile:read",
 			Accept: "application/vnd.allegro.public.v1+json",
@@ -48,11 +72,15 @@ func Allegro() Platform {
 			},
 		},
 		Refusals: map[Outcome]Refusal{
-			InvalidClient: {Status: http.StatusUnauthorized, Code: "Unauthorized", Description: "Unauthorized"},
-			InvalidGrant:  {Description: "Invalid refresh token: {refresh_token}"},
-			QueryRefused:  {Description: "OAuth 2.0 Parameter: grant_type"},
+			InvalidClient:     {Status: http.StatusUnauthorized, Code: "Unauthorized", Description: "Unauthorized"},
+			InvalidGrant:      {Description: "Invalid refresh token: {refresh_token}"},
+			InvalidCode:       {Description: "Invalid authorization code: {code}"},
+			QueryRefused:      {Description: "OAuth 2.0 Parameter: grant_type"},
+			InvalidDeviceCode: {Code: "invalid_request", Description: "Invalid device code"},
+			ExpiredDeviceCode: {Code: "invalid_request", Description: "Invalid device code"},
 		},
-		Seller: Seller{ID: "44130512", Login: "my-shop"},
+		Seller:      Seller{ID: "44130512", Login: "my-shop"},
+		OtherSeller: Seller{ID: "71203344", Login: "other-shop"},
 	}
 }
 

@@ -6,13 +6,19 @@ import (
 )
 
 // Amazon is Login with Amazon for the Selling Partner API: credentials in the body alone, the same refresh token in
-// every answer, no scope beside a refresh token, and a header of its own at the API.
+// every answer, no scope beside a refresh token, and a header of its own at the API. Its authorization requests and
+// callbacks have names of their own, a browser that is logged in is never asked about the account, and the callback is
+// the one place that tells the seller's id.
 func Amazon() Platform {
 	return Platform{
-		Name:                 "amazon",
-		Paths:                Paths{Token: "/auth/o2/token", Identity: "/sellers/v1/marketplaceParticipations"},
+		Name: "amazon",
+		Paths: Paths{
+			Authorization: "/apps/authorize/consent",
+			Token:         "/auth/o2/token",
+			Identity:      "/sellers/v1/marketplaceParticipations",
+		},
 		ClientAuthentication: Body,
-		Grants:               []string{GrantRefreshToken, GrantClientCredentials},
+		Grants:               []string{GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials},
 		Parameters: []ParameterRule{
 			{Grant: GrantRefreshToken, Name: "scope", Forbidden: true},
 			{Grant: GrantClientCredentials, Name: "scope"},
@@ -30,6 +36,15 @@ func Amazon() Platform {
 			Prefix:   "Atzr|",
 			Rotation: Echo,
 		},
+		Authorization: Authorization{
+			CodeLifetime:     5 * time.Minute,
+			ClientParameter:  "application_id",
+			Untyped:          true,
+			RedirectOptional: true,
+			Draft:            ParameterRule{Name: "version", Value: "beta"},
+			CodeParameter:    "spapi_oauth_code",
+			SellerParameter:  "selling_partner_id",
+		},
 		Identity: Identity{
 			TokenHeader: "X-Amz-Access-Token",
 			Answer:      amazonParticipations,
@@ -42,11 +57,24 @@ func Amazon() Platform {
 			InvalidClient: {Status: http.StatusUnauthorized, Description: "Client authentication failed"},
 			InvalidGrant: {
 				Description: "The request has an invalid grant parameter : refresh_token. User may have revoked or didn't grant the permission.",
-				Fields:      map[string]any{"error_index": "", "request_id": "8b5d3a52-0f5c-4f9e-9a59-0d3c5f7c2b11"},
+				Fields:      amazonFields(),
 			},
+			InvalidCode: {
+				Description: "The request has an invalid grant parameter : code",
+				Fields:      amazonFields(),
+			},
+			UnknownClient:   {Description: "Error MD1000: the application is not known."},
+			DraftMismatch:   {Description: "Error MD1000: a draft application needs version=beta, and a published one goes without."},
+			UnknownRedirect: {Description: "Error MD5101: the redirect_uri is not registered."},
 		},
-		Seller: Seller{ID: "A2EUQ1WTGCTBG2X", Login: "my-amazon-shop"},
+		Seller:      Seller{ID: "A2EUQ1WTGCTBG2X", Login: "my-amazon-shop"},
+		OtherSeller: Seller{ID: "A3PFZ9LQ4T7N2K", Login: "other-amazon-shop"},
 	}
+}
+
+// amazonFields are in every error.
+func amazonFields() map[string]any {
+	return map[string]any{"error_index": "", "request_id": "8b5d3a52-0f5c-4f9e-9a59-0d3c5f7c2b11"}
 }
 
 // amazonParticipations lists marketplaces and, like the real one, does not say who the seller is.

@@ -6,25 +6,56 @@ import (
 	"slices"
 )
 
-// The application and the user that every platform starts with.
+// The application and the users that every platform starts with. Both users have the same password.
 const (
 	DefaultClientID     = "demo-client"
 	DefaultClientSecret = "demo-client-secret"
 	DefaultUser         = "seller@example.com"
+	OtherUser           = "other-seller@example.com"
 	DefaultPassword     = "demo-password"
+	// DefaultApplicationID is what Amazon calls the application in authorization requests.
+	DefaultApplicationID = "amzn1.sellerapps.app.demo"
 )
 
-// client is a registered application. It has two secrets while one replaces the other.
+// client is a registered application. It has two secrets while one replaces the other, and an empty one when it is
+// public (RFC 6749 section 2.1).
 type client struct {
-	secrets []string
+	id            string
+	secrets       []string
+	applicationID string // what authorization requests call it
+	draft         bool
+	redirects     []redirect // in the order of registration
 }
 
-// AddClient registers an application, or replaces the one of that id.
+// public tells whether the application has no secret.
+func (c *client) public() bool { return slices.Contains(c.secrets, "") }
+
+// AddClient registers an application, or replaces the one of that id. Without a secret it is a public one.
 func (m *Market) AddClient(id, secret string) {
 	m.server.secrets.note(secret)
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.clients[id] = &client{secrets: []string{secret}}
+	m.clients[id] = &client{id: id, secrets: []string{secret}, applicationID: id}
+}
+
+// SetApplicationID gives an application the id that authorization requests call it by, which on Amazon is not its
+// client id. An unknown application is ignored.
+func (m *Market) SetApplicationID(clientID, applicationID string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known := m.clients[clientID]; known != nil {
+		known.applicationID = applicationID
+	}
+}
+
+// SetDraft makes an application a draft, of whose authorization requests Amazon wants version=beta, or publishes it. An
+// unknown application is ignored.
+func (m *Market) SetDraft(clientID string, draft bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known := m.clients[clientID]; known != nil {
+		known.draft = draft
+	}
 }
 
 // SetClientSecret gives the application [DefaultClientID] a new secret. The one before it goes on working when
@@ -33,24 +64,26 @@ func (m *Market) SetClientSecret(secret string, previousStillValid bool) {
 	m.server.secrets.note(secret)
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	held := m.clients[DefaultClientID]
 	secrets := []string{secret}
-	if held := m.clients[DefaultClientID]; held != nil && previousStillValid {
+	if previousStillValid {
 		secrets = append(secrets, held.secrets[0])
 	}
-	m.clients[DefaultClientID] = &client{secrets: secrets}
+	held.secrets = secrets
 }
 
 // authenticate tells whether the client proved itself in the one place where the platform looks (RFC 6749
 // sections 2.3 and 3.2.1).
 func (m *Market) authenticate(x *exchange) *denial {
 	id, secret := x.parameters["client_id"], x.parameters["client_secret"]
+	verified := x.basic == nil && secret == "" && m.platform.Authorization.takesVerifier(x)
 	switch {
 	case x.basic != nil && secret != "":
 		return deny(InvalidRequest, "two client authentication methods in one request")
 	case x.basic != nil && id != "" && id != x.basic.id:
 		return deny(InvalidRequest, "client_id is not the authenticated client")
 	case x.basic != nil && m.platform.ClientAuthentication == Body,
-		x.basic == nil && m.platform.ClientAuthentication == Basic:
+		x.basic == nil && m.platform.ClientAuthentication == Basic && !verified:
 		return deny(InvalidClient, "client authentication by this method is not accepted")
 	case x.basic != nil:
 		id, secret = x.basic.id, x.basic.secret
@@ -58,7 +91,7 @@ func (m *Market) authenticate(x *exchange) *denial {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known := m.clients[id]
-	if known == nil || !slices.Contains(known.secrets, secret) {
+	if known == nil || (!verified && !slices.Contains(known.secrets, secret)) {
 		return deny(InvalidClient, "client authentication failed")
 	}
 	x.clientID = id

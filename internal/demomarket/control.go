@@ -1,6 +1,7 @@
 package demomarket
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -27,6 +28,10 @@ func actions() map[string]action {
 		"down":              takeDown,
 		"up":                takeUp,
 		"slow":              slowDown,
+		"add-redirect-uri":  addRedirectURI,
+		"approve-device":    approveDevice,
+		"deny-device":       denyDevice,
+		"log-out":           logOut,
 	}
 }
 
@@ -124,6 +129,33 @@ func slowDown(m *Market, query url.Values) (string, error) {
 	}
 	m.Slow(d)
 	return "answers take " + d.String() + " longer", nil
+}
+
+func addRedirectURI(m *Market, query url.Values) (string, error) {
+	address := query.Get("value")
+	if address == "" {
+		return "", errors.New("value is missing: the address to which people may be sent back")
+	}
+	name := cmp.Or(query.Get("name"), address)
+	m.AddRuName(DefaultClientID, name, address, cmp.Or(query.Get("decline"), address))
+	return "the redirect_uri " + name + " is registered", nil
+}
+
+func approveDevice(m *Market, query url.Values) (string, error) {
+	seller := cmp.Or(query.Get("seller"), m.platform.Seller.ID)
+	if err := m.ApproveDevice(query.Get("user_code"), seller); err != nil {
+		return "", err
+	}
+	return "seller " + seller + " has allowed access", nil
+}
+
+func denyDevice(m *Market, query url.Values) (string, error) {
+	return "access is denied", m.DenyDevice(query.Get("user_code"))
+}
+
+func logOut(m *Market, _ url.Values) (string, error) {
+	m.LogOut()
+	return "nobody is logged in any more", nil
 }
 
 // duration reads a parameter such as 30s. It is zero when absent.

@@ -39,6 +39,11 @@ func TestControl(t *testing.T) {
 		"a negative duration":       {press: "ebay/slow?latency=-1s", status: 400, then: 200},
 		"no such action":            {press: "ebay/explode", status: 404, then: 200},
 		"no such platform":          {press: "etsy/down", status: 404, then: 200},
+		"another redirect_uri":      {press: "ebay/add-redirect-uri?value=http://portal.example.com&name=Ru", status: 200, then: 200},
+		"no redirect_uri":           {press: "ebay/add-redirect-uri", status: 400, then: 200},
+		"everybody logged out":      {press: "ebay/log-out", status: 200, then: 200},
+		"no device to approve":      {press: "oidc/approve-device?user_code=x", status: 400, then: 200},
+		"no device to deny":         {press: "oidc/deny-device", status: 400, then: 200},
 		"a new grant harms nothing": {press: "ebay/grant", status: 200, then: 200},
 	}
 	for name, test := range tests {
@@ -61,6 +66,32 @@ func TestControlGrantsAnew(t *testing.T) {
 	d.press("allegro/revoke-grants")
 	words := strings.Fields(d.press("allegro/grant").raw)
 	wantStatus(t, d.refresh("allegro", words[len(words)-1]), http.StatusOK)
+}
+
+func TestControlSignsIn(t *testing.T) {
+	d := serveSites(t, demomarket.Options{Control: true})
+	device := d.device("allegro")
+	wantStatus(t, d.press("allegro/approve-device?seller=71203344&user_code="+device.text("user_code")), http.StatusOK)
+	wantStatus(t, d.poll("allegro", device.text("device_code")), http.StatusOK)
+	device = d.device("oidc")
+	wantStatus(t, d.press("oidc/deny-device?user_code="+device.text("user_code")), http.StatusOK)
+	wantError(t, d.poll("oidc", device.text("device_code")), http.StatusBadRequest, "access_denied")
+
+	d.press("oidc/add-redirect-uri?value=" + escape(portal+"/elsewhere"))
+	b := d.browser()
+	b.signIn(d.link("oidc", map[string]string{"redirect_uri": portal + "/elsewhere"}), demomarket.DefaultUser)
+	d.press("oidc/log-out")
+	b.open(d.link("oidc")).want(t, "login")
+
+	shown := d.get("/_demo/").raw
+	for _, part := range []string{
+		demomarket.OtherUser, "71203344", portal + "/elsewhere", demomarket.DemoRuName, d.url + "/allegro/skojarz-aplikacje",
+		d.url + "/amazon/apps/authorize/consent", "Log out every browser",
+	} {
+		if !strings.Contains(shown, part) {
+			t.Errorf("the page lacks %s", part)
+		}
+	}
 }
 
 func TestControlPages(t *testing.T) {

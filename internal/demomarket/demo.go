@@ -1,6 +1,7 @@
 package demomarket
 
 import (
+	"strings"
 	"time"
 )
 
@@ -10,6 +11,25 @@ const DemoAccessTokenLifetime = 90 * time.Second
 
 // DemoRefreshToken is the refresh token that [Server.SeedDemo] registers at a platform.
 func DemoRefreshToken(platform string) string { return "demo-refresh-token-" + platform }
+
+// DemoRuName is the redirect_uri that [Server.SeedPortal] registers at eBay.
+const DemoRuName = "Demo_Shop-DemoShop-Portal-demo"
+
+// SeedPortal lets people be sent back to a portal at this address, <portal>/callback/<platform>, by the application
+// [DefaultClientID] of every platform. At eBay that is DemoRuName, whose decline URL says error=access_denied, since
+// eBay adds nothing to it.
+func (s *Server) SeedPortal(portalURL string) {
+	for _, name := range s.names {
+		market, callback := s.markets[name], strings.TrimSuffix(portalURL, "/")+"/callback/"+name
+		switch {
+		case market.platform.Paths.Authorization == "":
+		case market.platform.Authorization.RuNames:
+			market.AddRuName(DefaultClientID, DemoRuName, callback, callback+"?error=access_denied")
+		default:
+			market.AddRedirectURI(DefaultClientID, callback)
+		}
+	}
+}
 
 // SeedDemo registers a refresh token that people can type, for the platform's seller, wherever refresh tokens are
 // served.

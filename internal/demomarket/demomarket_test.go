@@ -231,3 +231,7 @@ func setBody(r *http.Request, body string) {
 
 // escape encodes a part of Basic credentials (RFC 6749 section 2.3.1).
 func escape(part string) string { return url.QueryEscape(part) }
+
+// tooLong is a body one byte over the limit, all of which is read: if some were left, the connection would be reset, and
+// with it perhaps the answer.
+var tooLong = strings.Repeat("x", 64<<10+1)

@@ -19,11 +19,19 @@ func (m *Market) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 		"id_token_signing_alg_values_supported": []Signature{cmp.Or(m.platform.IDToken.Signature, RS256)},
 		"token_endpoint_auth_methods_supported": m.platform.ClientAuthentication.methods(),
 	}
+	if m.platform.Authorization.PKCE != NoPKCE {
+		document["code_challenge_methods_supported"] = []string{"S256"}
+	}
+	if m.platform.Authorization.IssuerParameter {
+		document["authorization_response_iss_parameter_supported"] = true
+	}
 	for name, path := range map[string]string{
-		"token_endpoint":      m.platform.Paths.Token,
-		"revocation_endpoint": m.platform.Paths.Revocation,
-		"userinfo_endpoint":   m.platform.Paths.Identity,
-		"jwks_uri":            m.platform.Paths.Keys,
+		"authorization_endpoint":        m.platform.Paths.Authorization,
+		"device_authorization_endpoint": m.platform.Paths.DeviceAuthorization,
+		"token_endpoint":                m.platform.Paths.Token,
+		"revocation_endpoint":           m.platform.Paths.Revocation,
+		"userinfo_endpoint":             m.platform.Paths.Identity,
+		"jwks_uri":                      m.platform.Paths.Keys,
 	} {
 		if path != "" {
 			document[name] = m.address(r) + path

@@ -5,8 +5,14 @@
 // client authenticates, which encoding it wants, how refresh tokens rotate, what an error looks like. A platform is a
 // value ([Platform]); a test that needs another quirk changes a field and hands it to [New].
 //
-// It is also a judge. It counts token requests by grant and outcome, refresh tokens that were spent twice, and pairs
-// whose answer never arrived ([Server.Report]); it remembers the requests ([Market.Requests]) and every secret that
+// People sign in on its pages, which need no script: they log in, consent or deny, and are sent back with an
+// authorization code, or have entered the code of a device. A browser that is logged in already is sent straight back
+// with the account that it has, unless the request asks for more, which is how the wrong account is bound in practice.
+// A test drives the pages by a browser, by [Market.SignIn], or decides about a device by [Market.ApproveDevice] and
+// [Market.DenyDevice].
+//
+// It is also a judge. It counts token requests by grant and outcome, refresh tokens that were spent twice, pairs whose
+// answer never arrived, codes that came twice or too late, and polls that came too early ([Server.Report]); it remembers the requests ([Market.Requests]) and every secret that
 // passed through it ([Server.Secrets]), so that a test can look for them where they must not be. It fails on request
 // ([Market.Inject]).
 //
@@ -20,4 +26,9 @@
 //	allegro.Inject(demomarket.DropAfterCommit().Once())
 //	// … let the program under test renew at server.URL+"/allegro/auth/oauth/token" …
 //	if spent := market.Report().Total.DoubleSpends; spent != 0 { … }
+//
+//	allegro.AddRedirectURI(demomarket.DefaultClientID, portal+"/callback/allegro")
+//	browser := &http.Client{Jar: jar}
+//	callback, err := allegro.SignIn(ctx, browser, link, demomarket.Person{SellerID: allegro.OtherSeller().ID})
+//	// … let the browser go to callback …
 package demomarket

@@ -9,17 +9,20 @@ import (
 const ebayScope = "https://api.ebay.com/oauth/api_scope"
 
 // EBay keeps one refresh token for eighteen months from the consent and never repeats it. Its token_type is no word
-// that RFC 6750 knows, its tokens hold characters that must be escaped, and a scope error is one field.
+// that RFC 6750 knows, its tokens and codes hold characters that must be escaped, and a scope error is one field. Its
+// redirect_uri is a name, and a person who declines is sent to an address of its own. What is sent there is not
+// documented, so nothing is.
 func EBay() Platform {
 	return Platform{
 		Name: "ebay",
 		Paths: Paths{
-			Token:      "/identity/v1/oauth2/token",
-			Revocation: "/identity/v1/oauth2/token/revoke",
-			Identity:   "/commerce/identity/v1/user/",
+			Authorization: "/oauth2/authorize",
+			Token:         "/identity/v1/oauth2/token",
+			Revocation:    "/identity/v1/oauth2/token/revoke",
+			Identity:      "/commerce/identity/v1/user/",
 		},
 		ClientAuthentication: Basic,
-		Grants:               []string{GrantRefreshToken, GrantClientCredentials},
+		Grants:               []string{GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials},
 		Scopes: []string{
 			ebayScope, ebayScope + "/sell.inventory", ebayScope + "/sell.account", ebayScope + "/sell.fulfillment",
 			ebayScope + "/sell.marketing", ebayScope + "/sell.finances", ebayScope + "/sell.analytics.readonly",
@@ -36,6 +39,14 @@ func EBay() Platform {
 			Rotation:    Static,
 			ExpiryField: "refresh_token_expires_in",
 		},
+		Authorization: Authorization{
+			CodeLifetime: 299 * time.Second,
+			CodePrefix:   "v^1.1#i^1#f^0#r^1#p^3#I^3#t^",
+			Prompts:      []string{"login"},
+			CodeExpiry:   true,
+			RuNames:      true,
+			JSONErrors:   true,
+		},
 		Identity: Identity{
 			Scope: ebayScope + "/commerce.identity.readonly",
 			Answer: func(s Seller) any {
@@ -47,11 +58,15 @@ func EBay() Platform {
 			InvalidGrant: {
 				Description: "the provided authorization refresh token is invalid or was issued to another client",
 			},
+			InvalidCode: {
+				Description: "the provided authorization grant code is invalid or was issued to another client",
+			},
 			InvalidScope: {
 				Code: "invalid_scope: The requested scope is invalid, unknown, malformed, or exceeds the scope granted to the client",
 				Bare: true,
 			},
 		},
-		Seller: Seller{ID: "fZkq3zLmTsW", Login: "my-ebay-shop"},
+		Seller:      Seller{ID: "fZkq3zLmTsW", Login: "my-ebay-shop"},
+		OtherSeller: Seller{ID: "qWx8rTyUiOp", Login: "other-ebay-shop"},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -19,6 +20,12 @@ const (
 	IdentityEndpoint   Endpoint = "identity"
 	DiscoveryEndpoint  Endpoint = "discovery"
 	KeysEndpoint       Endpoint = "keys"
+	// AuthorizationEndpoint serves the pages on which a person logs in and consents, and sends him back.
+	AuthorizationEndpoint Endpoint = "authorization"
+	// DeviceAuthorizationEndpoint gives out device codes, and DeviceEndpoint serves the pages where a person enters the
+	// user code.
+	DeviceAuthorizationEndpoint Endpoint = "device_authorization"
+	DeviceEndpoint              Endpoint = "device"
 )
 
 // bodyLimit is more than any honest request needs.
@@ -29,15 +36,16 @@ type exchange struct {
 	endpoint   Endpoint
 	time       time.Time
 	request    *http.Request
-	parameters map[string]string // of the body; those of the query only when there is no body
+	parameters map[string]string // of the body; those of the query only when there is no body, or on pages
 	unreadable *denial           // why the parameters could not be read as the platform wants them
 	basic      *credentials      // nil without an Authorization: Basic header
 	clientID   string            // set once the client is authenticated
 	issuer     string
 
-	injected  *Injected // the fault that struck; nil when none did
-	expiresIn string    // the fault's expires_in; empty leaves the platform's
-	dropped   bool      // the fault meant the answer to be lost
+	injected  *Injected        // the fault that struck; nil when none did
+	expiresIn string           // the fault's expires_in; empty leaves the platform's
+	callback  func(url.Values) // the fault's change to the callback; nil makes none
+	dropped   bool             // the fault meant the answer to be lost
 
 	outcome   Outcome // empty until a handler decided
 	judgement judgement
@@ -69,8 +77,13 @@ func (m *Market) begin(endpoint Endpoint, r *http.Request) (*exchange, *http.Req
 	x := &exchange{endpoint: endpoint, time: m.now(), issuer: m.issuer(r), basic: basicCredentials(r)}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	x.request = r
-	if endpoint == TokenEndpoint || endpoint == RevocationEndpoint {
+	switch endpoint {
+	case TokenEndpoint, RevocationEndpoint:
 		x.read(r, m.encoding(endpoint))
+	case DeviceAuthorizationEndpoint:
+		m.platform.Device.read(x, r)
+	case AuthorizationEndpoint, DeviceEndpoint:
+		x.readPage(r)
 	}
 	m.noteSecrets(x)
 	return x, r
@@ -84,13 +97,13 @@ func (m *Market) encoding(endpoint Endpoint) Encoding {
 	return m.platform.Encoding
 }
 
-// read takes the parameters from the request as strictly as RFC 6749 section 3.2 allows.
+// read takes the parameters from the body as strictly as RFC 6749 section 3.2 allows.
 func (x *exchange) read(r *http.Request, encoding Encoding) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, bodyLimit+1))
-	if err != nil || len(body) > bodyLimit {
-		x.unreadable = deny(InvalidRequest, "the body cannot be read")
+	body := x.readBody(r)
+	if x.unreadable != nil {
 		return
 	}
+	var err error
 	x.parameters, err = decode(body, r.Header.Get("Content-Type"))
 	switch {
 	case r.Method != http.MethodPost:
@@ -105,6 +118,46 @@ func (x *exchange) read(r *http.Request, encoding Encoding) {
 	if len(x.parameters) == 0 {
 		x.parameters, _ = decodeForm([]byte(r.URL.RawQuery)) // for the log alone: a query is refused
 	}
+}
+
+// readAnywhere takes the parameters from a form, from the query, or from both.
+func (x *exchange) readAnywhere(r *http.Request) {
+	body := x.readBody(r)
+	if x.unreadable != nil {
+		return
+	}
+	var err error
+	x.parameters, err = decodeForm([]byte(string(body) + "&" + r.URL.RawQuery))
+	switch {
+	case r.Method != http.MethodPost:
+		x.unreadable = deny(MethodRefused, "the method must be POST")
+	case len(body) > 0 && mediaType(r) != formType:
+		x.unreadable = deny(InvalidRequest, "the content type must be "+formType)
+	case err != nil:
+		x.unreadable = deny(InvalidRequest, err.Error())
+	}
+}
+
+// readPage takes the parameters from the query of a page, or from the form that was filled in on it.
+func (x *exchange) readPage(r *http.Request) {
+	given := []byte(r.URL.RawQuery)
+	if r.Method == http.MethodPost {
+		given = x.readBody(r)
+	}
+	var err error
+	if x.parameters, err = decodeForm(given); err != nil {
+		x.unreadable = deny(InvalidRequest, err.Error())
+	}
+}
+
+// readBody reads the body to its end, within the limit.
+func (x *exchange) readBody(r *http.Request) []byte {
+	body, err := io.ReadAll(io.LimitReader(r.Body, bodyLimit+1))
+	if err != nil || len(body) > bodyLimit {
+		x.unreadable = deny(InvalidRequest, "the body cannot be read")
+		return nil
+	}
+	return body
 }
 
 // mediaType is the request's content type without parameters such as charset.

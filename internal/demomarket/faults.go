@@ -3,6 +3,7 @@ package demomarket
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -98,4 +99,14 @@ func ExpiresIn(raw string) Fault {
 		exchangeOf(r).expiresIn = raw
 		next.ServeHTTP(w, r)
 	})
+}
+
+// Callback lets the platform send the browser back, but with the callback's parameters as change leaves them: another
+// iss, no state, an error in place of the code. It strikes every page of the authorization endpoint on the way there,
+// so Clear ends it better than Once does.
+func Callback(change func(url.Values)) Fault {
+	return newFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
+		exchangeOf(r).callback = change
+		next.ServeHTTP(w, r)
+	}).On(AuthorizationEndpoint)
 }

@@ -20,6 +20,8 @@ type issuance struct {
 	family *family
 	// presented is the refresh token that was sent, which a platform may echo.
 	presented string
+	// gift remembers the tokens for the code that they were made for. It may be nil.
+	gift *gift
 }
 
 // grantHandler decides about a token request whose client has proved itself. It is called with the market's lock held
@@ -32,6 +34,8 @@ func grantHandlers() map[string]grantHandler {
 		GrantPassword:          (*Market).password,
 		GrantClientCredentials: (*Market).clientCredentials,
 		GrantRefreshToken:      (*Market).refreshToken,
+		GrantAuthorizationCode: (*Market).authorizationCode,
+		GrantDeviceCode:        (*Market).deviceCode,
 	}
 }
 

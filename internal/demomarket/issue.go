@@ -130,6 +130,7 @@ func (m *Market) enforce(x *exchange, set *tokenSet, lifetimes Lifetimes) {
 		expires:  set.facts.ExpirationTime,
 	}
 	m.access.add(set.access, access, now)
+	set.gift.hold(set.family, access)
 	if set.family == nil {
 		return
 	}

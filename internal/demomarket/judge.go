@@ -48,6 +48,13 @@ func (j *judge) record(m *Market, x *exchange) {
 	}
 }
 
+// note counts something that is no request, or more than one. The market's lock may be held.
+func (j *judge) note(count func(*Tally)) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	count(&j.tally)
+}
+
 // close ends a request. If a new refresh token is in force of which the client cannot know, that is a lost pair when it
 // was meant to be lost, and an abandoned one when the client went away.
 func (j *judge) close(x *exchange, w *watchedWriter) {

@@ -174,6 +174,45 @@ func TestManyClientsAtOnce(t *testing.T) {
 	wantEqual(t, "live families", report.LiveFamilies, clients)
 }
 
+func TestManySignInsAtOnce(t *testing.T) {
+	const people = 16
+	d := serveSites(t)
+	market := d.Platform("allegro")
+	clients := make([]*http.Client, people)
+	for i := range clients {
+		clients[i] = d.browser().Client
+	}
+	link, confirm := d.link("allegro"), d.link("allegro", map[string]string{"prompt": "confirm"})
+	var all sync.WaitGroup
+	for i, client := range clients {
+		all.Go(func() {
+			person := demomarket.Person{SellerID: market.Seller().ID}
+			if i%2 == 1 {
+				person.SellerID = market.OtherSeller().ID
+			}
+			for _, link := range []string{link, confirm} {
+				callback, err := market.SignIn(t.Context(), client, link, person)
+				if err != nil {
+					t.Errorf("signing in: %v", err)
+					return
+				}
+				got, err := d.do(d.exchangeRequest("allegro", callback.Query().Get("code")))
+				if err != nil || got.status != http.StatusOK {
+					t.Errorf("exchange: %d %v", got.status, err)
+					return
+				}
+				if owner := claims(t, got.text("access_token"))["user_name"]; owner != person.SellerID {
+					t.Errorf("seller %s got the tokens of %v", person.SellerID, owner)
+				}
+			}
+		})
+	}
+	all.Wait()
+	wantEqual(t, "codes", market.Report().Codes, demomarket.CodeTally{Issued: 2 * people, Used: 2 * people})
+	d.ResetReport()
+	wantEqual(t, "codes after a reset", d.Report().Total.Codes, demomarket.CodeTally{})
+}
+
 func TestOfManyThatSpendOneTokenOneWins(t *testing.T) {
 	const clients = 16
 	d := serve(t, demomarket.OIDC())

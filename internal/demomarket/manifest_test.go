@@ -1,12 +1,15 @@
 package demomarket_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -79,6 +82,7 @@ func TestManifestsFitTheDemoMarketplace(t *testing.T) {
 			if endpoints.Issuer != "" {
 				checkIssuer(t, string(endpoints.Issuer))
 			}
+			checkServed(t, http.MethodPost, endpoints.DeviceAuthorization)
 			checkServed(t, http.MethodPost, endpoints.Token)
 			checkServed(t, http.MethodPost, endpoints.Revocation)
 			if request := marketplace.Spec.Identity.Request; request != nil {
@@ -86,6 +90,69 @@ func TestManifestsFitTheDemoMarketplace(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestManifestsLeadToTheLoginPage makes the authorization request that a manifest describes, as the demo application
+// does, and signs in by it.
+func TestManifestsLeadToTheLoginPage(t *testing.T) {
+	d := serveSites(t)
+	for _, marketplace := range shippedMarketplaces(t) {
+		site, signsIn := sites[marketplace.Name]
+		if signsIn != slices.Contains(marketplace.Spec.Grants, v1alpha1.GrantAuthorizationCode) {
+			t.Errorf("grants of %s are %v", marketplace.Name, marketplace.Spec.Grants)
+		}
+		if !signsIn {
+			continue
+		}
+		demomarket.RedirectManifest(&marketplace, d.url)
+		authorize := string(marketplace.Spec.Endpoints.Authorization)
+		if authorize == "" {
+			authorize = d.get("/" + marketplace.Name + "/.well-known/openid-configuration").text("authorization_endpoint")
+		}
+		wantEqual(t, marketplace.Name+"'s endpoint", authorize, d.url+site.path)
+		request := authorizationRequest(marketplace.Spec, site.request["redirect_uri"])
+		market := d.Platform(marketplace.Name)
+		callback, err := market.SignIn(t.Context(), d.browser().Client, authorize+"?"+request.Encode(), demomarket.Person{})
+		if err != nil {
+			t.Errorf("signing in at %s by %v: %v", marketplace.Name, request, err)
+			continue
+		}
+		names := marketplace.Spec.AuthorizationRequest.Callback
+		if code := callback.Query().Get(cmp.Or(names.Code, "code")); code == "" {
+			t.Errorf("%s's callback has no code: %s", marketplace.Name, callback)
+		}
+		if names.AccountID != "" {
+			wantEqual(t, marketplace.Name+"'s account", callback.Query().Get(names.AccountID), market.Seller().ID)
+		}
+	}
+}
+
+// authorizationRequest is what a manifest makes of a standard request.
+func authorizationRequest(spec v1alpha1.MarketplaceSpec, redirectURI string) url.Values {
+	request := url.Values{
+		"response_type": {"code"}, "client_id": {demomarket.DefaultClientID}, "redirect_uri": {redirectURI}, "state": {"s"},
+	}
+	for _, scope := range spec.Scopes.Default {
+		request.Set("scope", strings.TrimSpace(request.Get("scope")+" "+string(scope)))
+	}
+	if spec.AuthorizationRequest.PKCE == v1alpha1.PKCES256 {
+		request.Set("code_challenge", challengeOf("a-verifier"))
+		request.Set("code_challenge_method", "S256")
+	}
+	for _, parameter := range spec.AuthorizationRequest.Parameters {
+		request.Set(parameter.Name, string(parameter.Value))
+	}
+	for _, name := range spec.AuthorizationRequest.Omit {
+		request.Del(name)
+	}
+	for _, rename := range spec.AuthorizationRequest.Rename {
+		request[rename.To] = request[rename.From]
+		request.Del(rename.From)
+		if rename.To == "application_id" {
+			request.Set(rename.To, demomarket.DefaultApplicationID)
+		}
+	}
+	return request
 }
 
 // shippedMarketplaces reads config/marketplaces.

@@ -21,34 +21,56 @@ type Market struct {
 	clients   map[string]*client
 	sellers   map[string]Seller
 	users     map[string]*user
+	sessions  map[string]*session
+	visits    map[string]*visit
+	codes     map[tokenKey]*code
+	devices   deviceCodes
 	refresh   *refreshTokens
 	access    *accessTokens
 	faults    []*Injected
 	outage    outage
 }
 
-// newMarket returns a platform with the client, seller and user that every demo starts with.
+// newMarket returns a platform with the client, sellers and users that every demo starts with.
 func newMarket(s *Server, platform Platform, options Options) *Market {
 	m := &Market{
 		platform: platform,
 		server:   s,
 		judge:    newJudge(options.RequestLog),
 		lifetimes: options.Lifetimes.over(Lifetimes{
-			Access:  platform.AccessToken.Lifetime,
-			ID:      platform.IDToken.Lifetime,
-			Refresh: platform.RefreshToken.Lifetime,
+			Access:     platform.AccessToken.Lifetime,
+			ID:         platform.IDToken.Lifetime,
+			Refresh:    platform.RefreshToken.Lifetime,
+			Code:       platform.Authorization.CodeLifetime,
+			DeviceCode: platform.Device.Lifetime,
 		}),
-		clients: map[string]*client{},
-		sellers: map[string]Seller{},
-		users:   map[string]*user{},
-		refresh: newRefreshTokens(platform.RefreshToken),
-		access:  newAccessTokens(),
+		clients:  map[string]*client{},
+		sellers:  map[string]Seller{},
+		users:    map[string]*user{},
+		sessions: map[string]*session{},
+		visits:   map[string]*visit{},
+		codes:    map[tokenKey]*code{},
+		devices:  newDeviceCodes(),
+		refresh:  newRefreshTokens(platform.RefreshToken),
+		access:   newAccessTokens(),
 	}
-	m.AddClient(DefaultClientID, DefaultClientSecret)
-	m.AddSeller(platform.Seller)
-	m.AddUser(DefaultUser, DefaultPassword, platform.Seller.ID)
+	m.seed()
 	m.routes = m.newRoutes()
 	return m
+}
+
+// seed adds what every demo starts with.
+func (m *Market) seed() {
+	m.AddClient(DefaultClientID, DefaultClientSecret)
+	if m.platform.Authorization.ClientParameter != "" {
+		m.SetApplicationID(DefaultClientID, DefaultApplicationID)
+	}
+	m.AddSeller(m.platform.Seller)
+	m.AddUser(DefaultUser, DefaultPassword, m.platform.Seller.ID)
+	if m.platform.OtherSeller.ID != "" {
+		m.AddSeller(m.platform.OtherSeller)
+		m.AddUser(OtherUser, DefaultPassword, m.platform.OtherSeller.ID)
+	}
 }
 
 // newRoutes mounts the endpoints that the platform has.
@@ -59,11 +81,14 @@ func (m *Market) newRoutes() *http.ServeMux {
 		name  Endpoint
 		serve http.HandlerFunc
 	}{
-		paths.Token:      {TokenEndpoint, m.serveToken},
-		paths.Revocation: {RevocationEndpoint, m.serveRevocation},
-		paths.Identity:   {IdentityEndpoint, m.serveIdentity},
-		paths.Discovery:  {DiscoveryEndpoint, m.serveDiscovery},
-		paths.Keys:       {KeysEndpoint, m.serveKeys},
+		paths.Authorization:       {AuthorizationEndpoint, m.serveAuthorization},
+		paths.DeviceAuthorization: {DeviceAuthorizationEndpoint, m.serveDeviceAuthorization},
+		paths.Device:              {DeviceEndpoint, m.serveDevice},
+		paths.Token:               {TokenEndpoint, m.serveToken},
+		paths.Revocation:          {RevocationEndpoint, m.serveRevocation},
+		paths.Identity:            {IdentityEndpoint, m.serveIdentity},
+		paths.Discovery:           {DiscoveryEndpoint, m.serveDiscovery},
+		paths.Keys:                {KeysEndpoint, m.serveKeys},
 	} {
 		if path != "" {
 			routes.Handle("/"+m.platform.Name+exactly(path), m.observed(endpoint.name, endpoint.serve))
@@ -83,8 +108,11 @@ func exactly(path string) string {
 // Name is the platform's name.
 func (m *Market) Name() string { return m.platform.Name }
 
-// Seller is the seller that exists from the start.
+// Seller is the seller that exists from the start, whose user is [DefaultUser].
 func (m *Market) Seller() Seller { return m.platform.Seller }
+
+// OtherSeller is the second seller that exists from the start, whose user is [OtherUser].
+func (m *Market) OtherSeller() Seller { return m.platform.OtherSeller }
 
 // serves tells whether the platform has a grant type.
 func (m *Market) serves(grant string) bool {

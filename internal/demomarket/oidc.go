@@ -5,18 +5,24 @@ import (
 )
 
 // OIDC is a plain OpenID Connect provider with discovery, and the strictest of all about refresh tokens: each works
-// once, without a grace, and one that is presented twice ends the whole consent.
+// once, without a grace, and one that is presented twice ends the whole consent. It has both flows for people, and names
+// itself in callbacks.
 func OIDC() Platform {
 	return Platform{
 		Name: "oidc",
 		Paths: Paths{
-			Token:      "/token",
-			Revocation: "/revoke",
-			Identity:   "/userinfo",
-			Discovery:  "/.well-known/openid-configuration",
-			Keys:       "/jwks",
+			Authorization:       "/authorize",
+			DeviceAuthorization: "/device_authorization",
+			Device:              "/device",
+			Token:               "/token",
+			Revocation:          "/revoke",
+			Identity:            "/userinfo",
+			Discovery:           "/.well-known/openid-configuration",
+			Keys:                "/jwks",
 		},
-		Grants:      []string{GrantRefreshToken, GrantClientCredentials, GrantPassword},
+		Grants: []string{
+			GrantAuthorizationCode, GrantDeviceCode, GrantRefreshToken, GrantClientCredentials, GrantPassword,
+		},
 		Scopes:      []string{"openid", "profile", "email", "offline_access", "orders"},
 		AccessToken: AccessToken{Lifetime: time.Hour, Claims: oidcClaims},
 		IDToken: IDToken{
@@ -32,8 +38,21 @@ func OIDC() Platform {
 			Rotation:       Rotating,
 			ReuseDetection: true,
 		},
-		Identity: Identity{Scope: "openid", Answer: userinfo},
-		Seller:   Seller{ID: "248289761001", Login: DefaultUser},
+		Authorization: Authorization{
+			CodeLifetime:    time.Minute,
+			PKCE:            OptionalPKCE,
+			Prompts:         []string{"none", "login", "consent", "select_account"},
+			IssuerParameter: true,
+		},
+		Device: Device{
+			Lifetime:        10 * time.Minute,
+			Interval:        5 * time.Second,
+			UserCode:        "****-****",
+			UserCodeLetters: "BCDFGHJKLMNPQRSTVWXZ", // RFC 8628 section 6.1
+		},
+		Identity:    Identity{Scope: "openid", Answer: userinfo},
+		Seller:      Seller{ID: "248289761001", Login: DefaultUser},
+		OtherSeller: Seller{ID: "248289761002", Login: OtherUser},
 	}
 }
 

@@ -1,6 +1,7 @@
 package demomarket
 
 import (
+	"cmp"
 	"crypto/rsa"
 	"io"
 	"time"
@@ -40,6 +41,10 @@ type Lifetimes struct {
 	ID time.Duration
 	// Refresh is the lifetime of refresh tokens.
 	Refresh time.Duration
+	// Code is the lifetime of authorization codes.
+	Code time.Duration
+	// DeviceCode is the lifetime of device codes, and of the user codes that belong to them.
+	DeviceCode time.Duration
 }
 
 // over returns l with what it leaves open taken from the lifetimes before it.
@@ -50,11 +55,9 @@ func (l Lifetimes) over(before Lifetimes) Lifetimes {
 			l.ID = time.Duration(float64(before.ID) * float64(l.Access) / float64(before.Access)).Truncate(time.Second)
 		}
 	}
-	if l.Access == 0 {
-		l.Access = before.Access
-	}
-	if l.Refresh == 0 {
-		l.Refresh = before.Refresh
-	}
+	l.Access = cmp.Or(l.Access, before.Access)
+	l.Refresh = cmp.Or(l.Refresh, before.Refresh)
+	l.Code = cmp.Or(l.Code, before.Code)
+	l.DeviceCode = cmp.Or(l.DeviceCode, before.DeviceCode)
 	return l
 }

@@ -12,25 +12,33 @@ type page struct {
 	Base      string
 	ClientID  string
 	User      string
+	OtherUser string
+	Password  string
 	Platforms []platformView
 }
 
 // platformView is the view of one platform.
 type platformView struct {
-	Name     string
-	TokenURL string
-	Grants   []string
-	Password bool
-	Seller   Seller
-	Down     bool
-	Tally    Tally
-	OK       int
-	Refused  int
+	Name        string
+	TokenURL    string
+	SignInURL   string // empty when people cannot sign in with a browser
+	DeviceURL   string // empty without device flow
+	Redirects   []string
+	Grants      []string
+	Password    bool
+	Seller      Seller
+	OtherSeller Seller
+	Down        bool
+	Tally       Tally
+	OK          int
+	Refused     int
 }
 
 // servePage shows the platforms, what they counted, and what can be tried.
 func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
-	view := page{Base: s.baseURL(r), ClientID: DefaultClientID, User: DefaultUser}
+	view := page{
+		Base: s.baseURL(r), ClientID: DefaultClientID, User: DefaultUser, OtherUser: OtherUser, Password: DefaultPassword,
+	}
 	for _, name := range s.names {
 		view.Platforms = append(view.Platforms, s.markets[name].view(r))
 	}
@@ -45,17 +53,26 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 func (m *Market) view(r *http.Request) platformView {
 	tally := m.Report()
 	ok := tally.Count("", OK)
-	return platformView{
-		Name:     m.platform.Name,
-		TokenURL: m.address(r) + m.platform.Paths.Token,
-		Grants:   m.platform.Grants,
-		Password: slices.Contains(m.platform.Grants, GrantPassword),
-		Seller:   m.platform.Seller,
-		Down:     m.isDown(),
-		Tally:    tally,
-		OK:       ok,
-		Refused:  tally.Count("", "") - ok,
+	view := platformView{
+		Name:        m.platform.Name,
+		TokenURL:    m.address(r) + m.platform.Paths.Token,
+		Redirects:   m.RedirectURIs(DefaultClientID),
+		Grants:      m.platform.Grants,
+		Password:    slices.Contains(m.platform.Grants, GrantPassword),
+		Seller:      m.platform.Seller,
+		OtherSeller: m.platform.OtherSeller,
+		Down:        m.isDown(),
+		Tally:       tally,
+		OK:          ok,
+		Refused:     tally.Count("", "") - ok,
 	}
+	if m.platform.Paths.Authorization != "" {
+		view.SignInURL = m.address(r) + m.platform.Paths.Authorization
+	}
+	if m.platform.Paths.Device != "" {
+		view.DeviceURL = m.address(r) + m.platform.Paths.Device
+	}
+	return view
 }
 
 // pageTemplate is parsed once.
@@ -74,8 +91,9 @@ section { border-top: 1px solid #999; padding: .5rem 0 }
 form { display: inline }
 </style>
 <h1>Demo marketplace</h1>
-<p>Every platform knows the application <code>{{.ClientID}}</code>; those with the password grant know the user
-<code>{{.User}}</code>. The counts are also at <a href="/_demo/report">/_demo/report</a>, as JSON.
+<p>Every platform knows the application <code>{{.ClientID}}</code> and two users, so that the wrong one can sign in:
+<code>{{.User}}</code> and <code>{{.OtherUser}}</code>, both with the password <code>{{.Password}}</code>.
+The counts are also at <a href="/_demo/report">/_demo/report</a>, as JSON.
 Each button is a POST, so a shell can press it too:
 <pre>curl -X POST '{{.Base}}/_demo/{{(index .Platforms 0).Name}}/down?for=30s'</pre>
 <p>This one has no button, since its answer is to be kept: it makes a new refresh token, for example after all were revoked.
@@ -83,7 +101,15 @@ Each button is a POST, so a shell can press it too:
 {{range .Platforms}}
 <section>
 <h2>{{.Name}}{{if .Down}} (down){{end}}</h2>
-<p><code>{{.TokenURL}}</code>, seller {{.Seller.ID}} ({{.Seller.Login}}), grants {{range $i, $grant := .Grants}}{{if $i}}, {{end}}{{$grant}}{{end}}.
+<p><code>{{.TokenURL}}</code>, seller {{.Seller.ID}} ({{.Seller.Login}}){{if .OtherSeller.ID}}, other seller {{.OtherSeller.ID}} ({{.OtherSeller.Login}}){{end}}, grants {{range $i, $grant := .Grants}}{{if $i}}, {{end}}{{$grant}}{{end}}.
+{{if .SignInURL}}
+<p>Sign-in: <code>{{.SignInURL}}</code>, which sends people back to {{range $i, $uri := .Redirects}}{{if $i}}, {{end}}<code>{{$uri}}</code>{{else}}nowhere, since no redirect_uri is registered{{end}}.
+Codes issued: {{.Tally.Codes.Issued}}, used: {{.Tally.Codes.Used}}, used again: {{.Tally.Codes.Reused}}, too late: {{.Tally.Codes.Expired}}.
+{{end}}
+{{if .DeviceURL}}
+<p>Codes of devices are entered at <a href="{{.DeviceURL}}">{{.DeviceURL}}</a>.
+Issued: {{.Tally.DeviceCodes.Issued}}, used: {{.Tally.DeviceCodes.Used}}; asked about {{.Tally.DevicePolls}} times, too early {{.Tally.EarlyPolls}} times.
+{{end}}
 <p>Token requests: {{.OK}} answered with tokens, {{.Refused}} not. Live grants: {{.Tally.LiveFamilies}}.
 Refresh tokens spent twice: {{.Tally.DoubleSpends}}, reused within the grace: {{.Tally.GraceReuses}}.
 Answers lost: {{.Tally.LostPairs}}, abandoned: {{.Tally.AbandonedPairs}}.
@@ -93,6 +119,7 @@ Answers lost: {{.Tally.LostPairs}}, abandoned: {{.Tally.AbandonedPairs}}.
 <form method="post" action="/_demo/{{.Name}}/up"><button>Up and fast</button></form>
 <form method="post" action="/_demo/{{.Name}}/revoke-grants"><button>Revoke all grants</button></form>
 <form method="post" action="/_demo/{{.Name}}/set-client-secret?value=another-client-secret"><button>Change the client secret</button></form>
+{{if .SignInURL}}<form method="post" action="/_demo/{{.Name}}/log-out"><button>Log out every browser</button></form>{{end}}
 {{if .Password}}
 <form method="post" action="/_demo/{{.Name}}/lock"><button>Lock the user</button></form>
 <form method="post" action="/_demo/{{.Name}}/set-password?value=another-password"><button>Change the password</button></form>

@@ -122,19 +122,26 @@ type Platform struct {
 	RefreshToken RefreshToken
 	IDToken      IDToken
 
+	// Authorization says how a person consents in a browser, Device how he does so away from the application.
+	Authorization Authorization
+	Device        Device
+
 	// Identity is the endpoint that tells whose token it is.
 	Identity Identity
 	// Refusals are the errors that the platform words in its own way.
 	Refusals map[Outcome]Refusal
 	// LockAfter is how many wrong passwords lock a user. Zero means that none does.
 	LockAfter int
-	// Seller is the one that exists from the start.
-	Seller Seller
+	// Seller and OtherSeller exist from the start, so that a person can sign in as the wrong one. The second is left out
+	// when he has no id.
+	Seller, OtherSeller Seller
 }
 
-// Paths are the places of a platform's endpoints.
+// Paths are the places of a platform's endpoints. Device is the page where a person enters a user code.
 type Paths struct {
-	Token, Revocation, Identity, Discovery, Keys string
+	Authorization, DeviceAuthorization, Device string
+	Token, Revocation, Identity                string
+	Discovery, Keys                            string
 }
 
 // ParameterRule is a parameter that a token request must or must not have.

@@ -54,13 +54,16 @@ func (m *Market) Grant(sellerID string) string {
 	return value
 }
 
-// RevokeGrants ends every consent: all refresh tokens and all sellers' access tokens are dead at once. Tokens for the
-// application itself live on.
+// RevokeGrants ends every consent: all refresh tokens and all sellers' access tokens are dead at once, and a browser that
+// is logged in has to consent anew. Tokens for the application itself live on.
 func (m *Market) RevokeGrants() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.refresh.endAll()
 	m.access.endSellers()
+	for _, held := range m.sessions {
+		clear(held.consents)
+	}
 }
 
 // RefreshTokenValid tells whether the refresh token would be honoured now, be it spent but within its grace.

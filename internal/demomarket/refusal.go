@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// Outcome is what became of a token request, under one name on all platforms whatever words they use for it.
+// Outcome is what became of a request, under one name on all platforms whatever words they use for it.
 type Outcome string
 
 // The outcomes. All but OK and Faulted are errors of the platform, which [Platform.Refusals] may word.
 const (
-	// OK is an answer with tokens.
+	// OK is an answer with tokens, or with a device code.
 	OK Outcome = "ok"
 	// Faulted is an answer, or none, that an injected fault or an outage gave in the platform's place.
 	Faulted Outcome = "fault"
@@ -30,6 +30,31 @@ const (
 	UnsupportedGrant Outcome = "unsupported_grant_type"
 	// InvalidScope is a scope beyond the consented ones.
 	InvalidScope Outcome = "invalid_scope"
+	// InvalidCode is an authorization code that is unknown, used, expired or somebody else's, or that came with another
+	// redirect_uri or code_verifier than the authorization request meant.
+	InvalidCode Outcome = "invalid_code"
+	// InvalidDeviceCode is a device code that is unknown, used or somebody else's.
+	InvalidDeviceCode Outcome = "invalid_device_code"
+	// ExpiredDeviceCode is a device code whose time is over.
+	ExpiredDeviceCode Outcome = "expired_token"
+	// AuthorizationPending is a device code about which the person has not decided yet.
+	AuthorizationPending Outcome = "authorization_pending"
+	// SlowDown is a device code that was asked about before the interval was over.
+	SlowDown Outcome = "slow_down"
+	// ConsentDenied is a person's no.
+	ConsentDenied Outcome = "consent_denied"
+	// UnknownClient is an authorization request of an application that is not registered.
+	UnknownClient Outcome = "unknown_client"
+	// UnknownRedirect is an authorization request with a redirect_uri that is not registered.
+	UnknownRedirect Outcome = "unknown_redirect"
+	// DraftMismatch is an authorization request that a draft application may not make, or a published one.
+	DraftMismatch Outcome = "draft_mismatch"
+	// UnsupportedResponse is an authorization request for something else than a code.
+	UnsupportedResponse Outcome = "unsupported_response_type"
+	// LoginRequired and ConsentRequired are an authorization request that must not bother anybody, where somebody would
+	// have to log in or to consent (OpenID Connect Core section 3.1.2.6).
+	LoginRequired   Outcome = "login_required"
+	ConsentRequired Outcome = "consent_required"
 	// AccessDenied is a parameter with a value that the platform does not allow, such as another API's audience.
 	AccessDenied Outcome = "access_denied"
 	// WrongPassword is a wrong password or an unknown user.
@@ -69,8 +94,12 @@ func plain(outcome Outcome) Refusal {
 		return Refusal{Status: http.StatusMethodNotAllowed, Code: "invalid_request"}
 	case InvalidClient:
 		return Refusal{Status: http.StatusUnauthorized, Code: "invalid_client"}
-	case WrongPassword, UserLocked, UserBlocked, MFARequired, PasswordLeaked:
+	case WrongPassword, UserLocked, UserBlocked, MFARequired, PasswordLeaked, InvalidCode, InvalidDeviceCode:
 		return Refusal{Status: http.StatusBadRequest, Code: "invalid_grant"}
+	case ConsentDenied:
+		return Refusal{Status: http.StatusBadRequest, Code: "access_denied"}
+	case UnknownClient, UnknownRedirect, DraftMismatch:
+		return Refusal{Status: http.StatusBadRequest, Code: "invalid_request"}
 	case ServerError:
 		return Refusal{Status: http.StatusInternalServerError, Code: "server_error"}
 	}

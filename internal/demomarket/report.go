@@ -24,10 +24,36 @@ type Tally struct {
 	LostPairs int `json:"lostPairs"`
 	// AbandonedPairs are the same where no fault did, but the client went away before it had its answer.
 	AbandonedPairs int `json:"abandonedPairs"`
+	// Codes are the authorization codes, and DeviceCodes the device codes.
+	Codes       CodeTally `json:"codes"`
+	DeviceCodes CodeTally `json:"deviceCodes"`
+	// DevicePolls are the token requests with a device code of the client's, and EarlyPolls those of them that came before
+	// the interval was over.
+	DevicePolls int `json:"devicePolls"`
+	EarlyPolls  int `json:"earlyPolls"`
 	// LiveFamilies are the consents that can still be refreshed.
 	LiveFamilies int `json:"liveFamilies"`
 	// PeakConcurrency is the largest number of token requests that were there at once.
 	PeakConcurrency int `json:"peakConcurrency"`
+}
+
+// CodeTally is what became of codes.
+type CodeTally struct {
+	// Issued are those that were given out.
+	Issued int `json:"issued"`
+	// Used are those that were exchanged for tokens.
+	Used int `json:"used"`
+	// Reused are the requests with a code that had been used, and Expired those with one whose time was over.
+	Reused  int `json:"reused"`
+	Expired int `json:"expired"`
+}
+
+// plus adds other to t.
+func (t *CodeTally) plus(other CodeTally) {
+	t.Issued += other.Issued
+	t.Used += other.Used
+	t.Reused += other.Reused
+	t.Expired += other.Expired
 }
 
 // newTally returns an empty one.
@@ -84,6 +110,10 @@ func (t *Tally) plus(other Tally) {
 	t.GraceReuses += other.GraceReuses
 	t.LostPairs += other.LostPairs
 	t.AbandonedPairs += other.AbandonedPairs
+	t.Codes.plus(other.Codes)
+	t.DeviceCodes.plus(other.DeviceCodes)
+	t.DevicePolls += other.DevicePolls
+	t.EarlyPolls += other.EarlyPolls
 	t.LiveFamilies += other.LiveFamilies
 }
 

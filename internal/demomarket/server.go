@@ -106,11 +106,17 @@ func (s *Server) baseURL(r *http.Request) string {
 // random returns a value of 256 random bits. Its alphabet holds characters that must be escaped in a form, so that a
 // client which forgets to is found out.
 func (s *Server) random() (string, error) {
+	bits, err := s.randomBits()
+	return base64.StdEncoding.EncodeToString(bits[:]), err
+}
+
+// randomBits returns 256 of them.
+func (s *Server) randomBits() ([32]byte, error) {
 	var bits [32]byte
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, err := io.ReadFull(s.rand, bits[:]); err != nil {
-		return "", fmt.Errorf("reading random bits: %w", err)
+		return bits, fmt.Errorf("reading random bits: %w", err)
 	}
-	return base64.StdEncoding.EncodeToString(bits[:]), nil
+	return bits, nil
 }

@@ -83,7 +83,7 @@ func TestTokenRequestsAreJudgedStrictly(t *testing.T) {
 		},
 		"a body without end": {
 			platform: "ebay", status: 400, code: "invalid_request",
-			change: func(r *http.Request) { setBody(r, "grant_type=refresh_token&x="+string(make([]byte, 70<<10))) },
+			change: func(r *http.Request) { setBody(r, tooLong) },
 		},
 		"Amazon takes credentials in the body": {
 			platform: "amazon", status: 200,

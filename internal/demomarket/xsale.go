@@ -28,6 +28,7 @@ func XSale() Platform {
 		Refusals:             auth0Refusals(),
 		LockAfter:            10,
 		Seller:               Seller{ID: "auth0|64f0c1d2e3b4a59687786950", Login: DefaultUser},
+		OtherSeller:          Seller{ID: "auth0|75a1d2e3f4c5b69788897061", Login: OtherUser},
 	}
 }
 

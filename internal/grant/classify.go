@@ -57,9 +57,6 @@ func (a attempt) refused(answer *oauth2.RetrieveError) *Error {
 		Message:    cleanDescription(answer.ErrorDescription, a.secrets),
 		RetryAfter: retryAfter(answer.Response.Header, kind, a.now),
 	}
-	if credentialsOf(a.secrets).in(e.Error()) { // what each holds too little of, both hold together
-		e.Code, e.Message = "", ""
-	}
 	if e.Code == "" && e.Message == "" {
 		e.Message = fmt.Sprintf("the marketplace answered HTTP %d without an OAuth error code", status)
 	}

@@ -76,8 +76,11 @@ func holdsWord(text, word string) bool {
 // "invalid_scope: The requested scope …" (eBay); it is cut off.
 func cleanCode(code string, secrets []string) string {
 	code = codePattern.FindString(code)
+	if vocabulary[code] {
+		return code
+	}
 	token := len(code) > longestWord && strings.ContainsAny(code, "0123456789")
-	if len(code) > maxCode || token || credentialsOf(secrets).in(code) {
+	if len(code) > maxCode || token || credentialsOf(secrets).in(code+": ") { // as Error.Error writes it
 		return ""
 	}
 	return code
@@ -88,23 +91,45 @@ func cleanCode(code string, secrets []string) string {
 func cleanDescription(text string, secrets []string) string {
 	hidden := credentialsOf(secrets)
 	words := strings.Fields(printable(text[:min(len(text), maxRead)]))
+	telling := make([]string, len(words)) // those that could tell something about a credential
 	for i, word := range words {
-		if hidden.in(word) {
-			words[i] = redacted
+		if vocabulary[strings.ToLower(strings.Trim(word, `.,:;!?"'()`))] {
 			continue
 		}
-		words[i] = wordPattern.ReplaceAllStringFunc(word, func(run string) string {
+		if hidden.in(word) {
+			words[i] = redacted
+		}
+		words[i] = wordPattern.ReplaceAllStringFunc(words[i], func(run string) string {
 			if len(run) > longestWord {
 				return redacted
 			}
 			return run
 		})
+		telling[i] = words[i]
 	}
-	text = bounded(strings.Join(words, " "), maxDescription)
-	if hidden.in(text) {
+	if hidden.in(": " + strings.Join(telling, " ") + " (") { // as Error.Error writes it
 		return "" // a credential of several words
 	}
-	return text
+	return bounded(strings.Join(words, " "), maxDescription)
+}
+
+// vocabulary are the codes that every platform knows and the words of which descriptions are made. They stay although
+// a credential may hold them: to hide "password" would tell that the password does.
+var vocabulary = setOf(`
+	access_denied invalid_client invalid_grant invalid_request invalid_scope invalid_target mfa_required server_error
+	slow_down temporarily_unavailable too_many_attempts too_many_requests unauthorized_client unsupported_grant_type
+
+	access access_token account application attempts authentication authorization authorized blocked client client_id
+	client_secret credentials disabled email error expired grant grant_type granted incorrect invalid issued locked
+	login marketplace missing parameter password permission provided refresh refresh_token request requested revoked
+	scope scopes secret seller server session supplied token tokens unauthorized unknown username wrong`)
+
+func setOf(words string) map[string]bool {
+	set := map[string]bool{}
+	for word := range strings.FieldsSeq(words) {
+		set[word] = true
+	}
+	return set
 }
 
 // printable leaves out what cannot be printed.

@@ -89,9 +89,16 @@ func TestNoErrorHoldsACredential(t *testing.T) {
 		"password of words":  "my cat is up on it or so",
 		"password of escape": "100%25%41&amp;\\u0041+x y",
 	}
+	statuses, n := []int{http.StatusOK, http.StatusBadRequest, http.StatusServiceUnavailable}, 0
 	for kind, secret := range secrets {
 		ask := func(e grant.Endpoint) (grant.Tokens, error) { return e.RefreshToken(t.Context(), secret) }
-		if strings.HasPrefix(kind, "password") {
+		switch {
+		case kind == "client secret":
+			ask = func(e grant.Endpoint) (grant.Tokens, error) {
+				e.ClientSecret = secret
+				return e.ClientCredentials(t.Context(), nil)
+			}
+		case strings.HasPrefix(kind, "password"):
 			ask = func(e grant.Endpoint) (grant.Tokens, error) { return e.Password(t.Context(), username, secret, nil) }
 		}
 		for writing, write := range writings {
@@ -100,7 +107,7 @@ func TestNoErrorHoldsACredential(t *testing.T) {
 				for _, body := range []map[string]any{
 					{"error": "invalid_grant", "error_description": "Invalid refresh token: " + echo},
 					{"error": "invalid_grant", "error_description": echo},
-					{"error": "invalid_grant", "error_description": strings.Repeat(echo+" ", 200)},
+					{"error": "invalid_grant", "error_description": strings.Repeat(echo+" ", 20)},
 					{"error": "invalid_grant", "error_uri": "https://login.example.com/?" + echo},
 					{"error": echo},
 					{"error": echo, "error_description": "no"},
@@ -109,25 +116,20 @@ func TestNoErrorHoldsACredential(t *testing.T) {
 					{"error_description": echo},
 					{"message": echo, "errors": []string{echo}},
 				} {
-					for _, status := range []int{http.StatusOK, http.StatusBadRequest, http.StatusServiceUnavailable} {
-						endpoint := endpoint(answers(status, object(t, body)))
-						if kind == "client secret" {
-							endpoint.ClientSecret = secret
-						}
-						_, err := ask(endpoint)
-						got := failure(t, err)
-						if piece := leaked(err.Error()+got.Message+got.Code, secret); piece != "" {
-							t.Fatalf("%s, %s, %s: the error holds %q of it: %v", kind, part, writing, piece, err)
-						}
+					_, err := ask(endpoint(answers(statuses[n%len(statuses)], object(t, body))))
+					got := failure(t, err)
+					if piece := leaked(err.Error()+got.Message+got.Code, secret); piece != "" {
+						t.Fatalf("%s, %s, %s: the error holds %q of it: %v", kind, part, writing, piece, err)
 					}
+					n++
 				}
 			}
 		}
 	}
 }
 
-// TestNoErrorHoldsAShortPassword is about passwords that are no longer than a piece of others.
-func TestNoErrorHoldsAShortPassword(t *testing.T) {
+// TestNoErrorHoldsAPoorPassword is about passwords that are no longer than a piece of others, or are words.
+func TestNoErrorHoldsAPoorPassword(t *testing.T) {
 	tests := map[string]struct{ password, description, want string }{
 		"at the end":         {"a1b2", "Wrong password: a1b2", "Wrong password: [redacted]"},
 		"among marks":        {"a1b2", "password='a1b2'", "[redacted]"},
@@ -137,13 +139,16 @@ func TestNoErrorHoldsAShortPassword(t *testing.T) {
 		"of marks":           {"(*)", "not (*)", "not [redacted]"},
 		"that is no text":    {"\xff\xfe", "Wrong password", "Wrong password"},
 		"that is empty":      {"", "Wrong password", "Wrong password"},
+		"that is a word":     {"password", "Wrong password.", "Wrong password."},
+		"that is a code":     {"invalid_grant", "invalid_grant, I say", "invalid_grant, I say"},
+		"that holds a word":  {"my-Password-1", "Wrong password for my-Password-1", "Wrong password for [redacted]"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			body := object(t, map[string]any{"error": "invalid_grant", "error_description": test.description})
 			_, err := endpoint(answers(http.StatusForbidden, body)).Password(t.Context(), username, test.password, nil)
-			if got := failure(t, err).Message; got != test.want {
-				t.Errorf("the message is %q, want %q", got, test.want)
+			if got := failure(t, err); got.Message != test.want || got.Code != "invalid_grant" {
+				t.Errorf("code and message are %q and %q, want invalid_grant and %q", got.Code, got.Message, test.want)
 			}
 		})
 	}

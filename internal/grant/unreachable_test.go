@@ -265,6 +265,13 @@ func TestAFailureWithASecretInItsText(t *testing.T) {
 	broken := transport(func(*http.Request) (*http.Response, error) { return nil, errors.New(refreshToken) })
 	_, err := endpoint(broken).RefreshToken(t.Context(), refreshToken)
 	check(t, err, false, "the connection to the marketplace failed: [redacted]")
+
+	const words = "my cat is up on it"
+	broken = func(*http.Request) (*http.Response, error) { return nil, errors.New("tried " + words) }
+	_, err = endpoint(broken).Password(t.Context(), username, words, nil)
+	if got := failure(t, err).Message; got != "the connection to the marketplace failed" {
+		t.Errorf("the message is %q, want one without the password", got)
+	}
 }
 
 func TestAnAddressThatIsNone(t *testing.T) {

@@ -1,0 +1,104 @@
+package demomarket
+
+import (
+	"time"
+)
+
+// code is an authorization code. It stays in memory when it is used: that is how a second use is noticed.
+type code struct {
+	request *authorizationRequest
+	seller  Seller
+	expires time.Time
+	used    bool
+	gift    gift
+}
+
+// issueCode makes a code for a request that a person granted. The market's lock is held.
+func (m *Market) issueCode(request *authorizationRequest, seller Seller) (string, error) {
+	bits, err := m.server.random()
+	if err != nil {
+		return "", err
+	}
+	value := m.platform.Authorization.CodePrefix + bits
+	m.server.secrets.noteCode(value)
+	m.codes[keyOf(value)] = &code{request: request, seller: seller, expires: m.now().Add(m.lifetimes.Code)}
+	m.judge.note(func(t *Tally) { t.Codes.Issued++ })
+	return value, nil
+}
+
+// authorizationCode is RFC 6749 section 4.1.3. A code that is presented twice takes back what it gave (section 4.1.2).
+// One that comes with the wrong redirect_uri or code_verifier is not used up.
+func (m *Market) authorizationCode(x *exchange) (issuance, *denial) {
+	presented := x.parameters["code"]
+	if presented == "" {
+		return issuance{}, deny(InvalidRequest, "code is missing")
+	}
+	held := m.codes[keyOf(presented)]
+	switch {
+	case held == nil || held.request.client.id != x.clientID:
+		return issuance{}, deny(InvalidCode, "the code is not known")
+	case held.used:
+		held.gift.takeBack()
+		m.judge.note(func(t *Tally) { t.Codes.Reused++ })
+		return issuance{}, deny(InvalidCode, "the code was used before")
+	case !m.now().Before(held.expires):
+		m.judge.note(func(t *Tally) { t.Codes.Expired++ })
+		return issuance{}, deny(InvalidCode, "the code has expired")
+	}
+	if denied := held.check(m.platform.Authorization, x); denied != nil {
+		return issuance{}, denied
+	}
+	held.used = true
+	m.judge.note(func(t *Tally) { t.Codes.Used++ })
+	return issuance{
+		grant:    GrantAuthorizationCode,
+		clientID: x.clientID,
+		seller:   held.seller,
+		asked:    held.request.asked,
+		granted:  held.request.granted,
+		audience: x.parameters["audience"],
+		nonce:    held.request.nonce,
+		gift:     &held.gift,
+	}, nil
+}
+
+// check tells whether an exchange comes from whoever made the authorization request.
+func (c *code) check(policy Authorization, x *exchange) *denial {
+	sent := x.parameters["redirect_uri"]
+	switch {
+	case sent == "" && c.request.named && !policy.RedirectOptional:
+		return deny(InvalidCode, "redirect_uri is missing")
+	case sent != "" && sent != c.request.redirect.name:
+		return deny(InvalidCode, "redirect_uri is not that of the authorization request")
+	}
+	return policy.PKCE.checkVerifier(x.parameters["code_verifier"], c.request.challenge)
+}
+
+// gift is what a code was exchanged for. The market's lock guards it. Nil remembers nothing.
+type gift struct {
+	family *family
+	access *accessToken
+	taken  bool // back
+}
+
+// hold remembers the tokens. Family is nil when there is no refresh token.
+func (g *gift) hold(f *family, access *accessToken) {
+	if g == nil {
+		return
+	}
+	g.family, g.access = f, access
+	if g.taken {
+		g.takeBack()
+	}
+}
+
+// takeBack ends the tokens, also if they are still being made.
+func (g *gift) takeBack() {
+	g.taken = true
+	if g.family != nil {
+		g.family.dead = true
+	}
+	if g.access != nil {
+		g.access.ended = true
+	}
+}

@@ -1,0 +1,362 @@
+package grant_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"io"
+	"log"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+)
+
+// issuer is an OpenID Connect issuer that counts what is fetched from it.
+type issuer struct {
+	*httptest.Server
+	mu       sync.Mutex
+	keys     map[string]*ecdsa.PrivateKey
+	document map[string]any
+	fetched  map[string]int
+	answer   http.HandlerFunc // in place of its own; nil for none
+}
+
+func newIssuer(t *testing.T) *issuer {
+	t.Helper()
+	i := &issuer{keys: map[string]*ecdsa.PrivateKey{}, fetched: map[string]int{}}
+	i.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.fetched[r.URL.Path]++
+		switch {
+		case i.answer != nil:
+			i.answer(w, r)
+		case r.URL.Path == "/.well-known/openid-configuration":
+			answer(http.StatusOK, object(t, i.document))(w, r)
+		case r.URL.Path == "/keys":
+			set := jose.JSONWebKeySet{}
+			for id, key := range i.keys {
+				set.Keys = append(set.Keys, jose.JSONWebKey{Key: key.Public(), KeyID: id, Algorithm: "ES256", Use: "sig"})
+			}
+			answer(http.StatusOK, object(t, map[string]any{"keys": set.Keys}))(w, r)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	i.Config.ErrorLog = log.New(io.Discard, "", 0)
+	i.Start()
+	t.Cleanup(i.Close)
+	i.document = map[string]any{
+		"issuer": i.URL, "jwks_uri": i.URL + "/keys", "token_endpoint": i.URL + "/token",
+		"authorization_endpoint": i.URL + "/authorize", "device_authorization_endpoint": i.URL + "/device",
+		"revocation_endpoint": i.URL + "/revoke", "id_token_signing_alg_values_supported": []string{"ES256"},
+	}
+	i.addKey(t, "first")
+	return i
+}
+
+// change changes the issuer while nobody is being served.
+func (i *issuer) change(how func()) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	how()
+}
+
+func (i *issuer) addKey(t *testing.T, id string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i.change(func() { i.keys[id] = key })
+}
+
+// sign signs claims with a key of that name, whose it may be.
+func sign(t *testing.T, key any, algorithm jose.SignatureAlgorithm, id string, claims map[string]any) string {
+	t.Helper()
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: algorithm, Key: jose.JSONWebKey{Key: key, KeyID: id}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := jwt.Signed(signer).Claims(claims).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// token is an ID token of the issuer; claims replace its own.
+func (i *issuer) token(t *testing.T, key string, claims map[string]any) string {
+	t.Helper()
+	all := map[string]any{
+		"iss": i.URL, "sub": "248289761001", "aud": clientID, "iat": start.Unix(), "exp": start.Add(time.Hour).Unix(),
+	}
+	maps.Copy(all, claims)
+	return sign(t, i.keys[key], jose.ES256, key, all)
+}
+
+func (i *issuer) providers(now func() time.Time) *grant.Providers {
+	return &grant.Providers{HTTP: i.Client(), Now: now}
+}
+
+const discoveryPath = "/.well-known/openid-configuration"
+
+// fetches is how often a path was asked for.
+func (i *issuer) fetches(path string) int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.fetched[path]
+}
+
+func TestDiscover(t *testing.T) {
+	issuer := newIssuer(t)
+	got, err := issuer.providers(now).Discover(t.Context(), issuer.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := grant.Endpoints{
+		Authorization: issuer.URL + "/authorize", DeviceAuthorization: issuer.URL + "/device",
+		Token: issuer.URL + "/token", Revocation: issuer.URL + "/revoke",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestDiscoverWhatIsNotThere(t *testing.T) {
+	issuer := newIssuer(t)
+	issuer.change(func() {
+		issuer.document = map[string]any{"issuer": issuer.URL, "token_endpoint": issuer.URL + "/token"}
+	})
+	got, err := issuer.providers(now).Discover(t.Context(), issuer.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(grant.Endpoints{Token: issuer.URL + "/token"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestDiscoveryThatFails(t *testing.T) {
+	tests := map[string]struct {
+		answer http.HandlerFunc
+		kind   grant.Kind
+		says   string
+	}{
+		"another issuer": {
+			answer(200, `{"issuer":"https://login.example.com/","token_endpoint":"https://login.example.com/token"}`),
+			grant.Malformed, `calls itself "https://login.example.com/"; the two must be the same letter by letter`,
+		},
+		"an issuer of many letters": {
+			answer(200, `{"issuer":"`+strings.Repeat("x", 5000)+`"}`), grant.Malformed, "…",
+		},
+		"no issuer":     {answer(200, `{}`), grant.Malformed, `calls itself ""`},
+		"nobody there":  {http.NotFound, grant.Unavailable, "discovering the issuer: 404 Not Found"},
+		"maintenance":   {answer(503, `<html>later</html>`), grant.Unavailable, "discovering the issuer: 503 Service Unavailable"},
+		"a page":        {answer(200, `<html>Sign in to our Wi-Fi</html>`), grant.Unavailable, "discovering the issuer: "},
+		"nothing":       {answer(200, ``), grant.Unavailable, "discovering the issuer: "},
+		"a list":        {answer(200, `[]`), grant.Unavailable, "discovering the issuer: "},
+		"two MiB":       {answer(200, `{"issuer":"`+strings.Repeat("x", 2<<20)+`"}`), grant.Unavailable, "discovering the issuer: "},
+		"hung up":       {hangUp, grant.Unavailable, "discovering the issuer: the connection to the marketplace failed: EOF"},
+		"broken off":    {breakOff, grant.Unavailable, "discovering the issuer: the connection to the marketplace failed: unexpected EOF"},
+		"the odd types": {answer(200, `{"issuer":5}`), grant.Unavailable, "discovering the issuer: "},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			issuer := newIssuer(t)
+			issuer.change(func() { issuer.answer = test.answer })
+			providers := issuer.providers(now)
+			for what, err := range map[string]error{
+				"Discover": func() error { _, err := providers.Discover(t.Context(), issuer.URL); return err }(),
+				"Verify":   providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil)),
+			} {
+				got := failure(t, err)
+				if got.Kind != test.kind || !strings.Contains(err.Error(), test.says) || len([]rune(err.Error())) > 400 {
+					t.Errorf("%s: %+v, want %s and %q", what, got, test.kind, test.says)
+				}
+				if !got.Passes() {
+					t.Errorf("%s: the failure is taken for final", what)
+				}
+			}
+		})
+	}
+}
+
+func TestDiscoveryOfWhatCannotBeRead(t *testing.T) {
+	issuer := newIssuer(t)
+	issuer.change(func() { issuer.document["revocation_endpoint"] = 5 })
+	_, err := issuer.providers(now).Discover(t.Context(), issuer.URL)
+	if got := failure(t, err); got.Kind != grant.Malformed || got.Message != "the issuer's discovery document cannot be read" {
+		t.Errorf("the failure is %+v, want Malformed", got)
+	}
+}
+
+func TestDiscoveryOfAnIssuerThatIsDown(t *testing.T) {
+	issuer := newIssuer(t)
+	issuer.Close()
+	_, err := issuer.providers(now).Discover(t.Context(), issuer.URL)
+	if got := failure(t, err); got.Kind != grant.Unavailable || !strings.Contains(err.Error(), "connection refused") {
+		t.Errorf("the failure is %+v, want Unavailable", got)
+	}
+}
+
+// TestDiscoveryIsFetchedOnceADay steps through two days in which the issuer goes away for a while.
+func TestDiscoveryIsFetchedOnceADay(t *testing.T) {
+	issuer := newIssuer(t)
+	clock := start
+	providers := issuer.providers(func() time.Time { return clock })
+	down := func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }
+	for _, step := range []struct {
+		why    string
+		after  time.Duration
+		answer http.HandlerFunc
+		want   int
+	}{
+		{"the first call fetches", 0, nil, 1},
+		{"the second does not", 0, nil, 1},
+		{"nor does one a day later, almost", 24*time.Hour - time.Second, nil, 1},
+		{"a day later it is fetched again", time.Second, nil, 2},
+		{"a day later the issuer is down, and yesterday's serves", 24 * time.Hour, down, 3},
+		{"it is not asked at once again", 0, down, 3},
+		{"it is asked again a little later", 10 * time.Minute, down, 4},
+		{"it is asked again a little later, and is there", 10 * time.Minute, nil, 5},
+		{"and then not for a day", 24*time.Hour - time.Second, nil, 5},
+	} {
+		clock = clock.Add(step.after)
+		issuer.change(func() { issuer.answer = step.answer })
+		if got, err := providers.Discover(t.Context(), issuer.URL); err != nil || got.Token != issuer.URL+"/token" {
+			t.Fatalf("%s: token endpoint %q and error %v", step.why, got.Token, err)
+		}
+		if got := issuer.fetches(discoveryPath); got != step.want {
+			t.Errorf("%s: %d fetches, want %d", step.why, got, step.want)
+		}
+	}
+}
+
+func TestVerify(t *testing.T) {
+	issuer := newIssuer(t)
+	stranger, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := issuer.token(t, "first", nil)
+	claims := map[string]any{"iss": issuer.URL, "sub": "1", "aud": clientID, "exp": start.Add(time.Hour).Unix()}
+	header, rest, _ := strings.Cut(good, ".")
+	payload, signature, _ := strings.Cut(rest, ".")
+	tests := map[string]struct {
+		token string
+		says  string // empty for a token that is good
+	}{
+		"a good one":                  {token: good},
+		"one for several audiences":   {token: issuer.token(t, "first", map[string]any{"aud": []string{"another", clientID}})},
+		"one for another application": {issuer.token(t, "first", map[string]any{"aud": "another"}), "expected audience"},
+		"one for nobody":              {issuer.token(t, "first", map[string]any{"aud": nil}), "expected audience"},
+		"one of another issuer":       {issuer.token(t, "first", map[string]any{"iss": "https://x.org"}), "issued by a different provider"},
+		"one that ends now":           {token: issuer.token(t, "first", map[string]any{"exp": start.Unix()})},
+		"one that has ended":          {issuer.token(t, "first", map[string]any{"exp": start.Unix() - 1}), "token is expired"},
+		"one that ended in 1970":      {issuer.token(t, "first", map[string]any{"exp": 0}), "token is expired"},
+		"one that never ends":         {issuer.token(t, "first", map[string]any{"exp": nil}), "failed to unmarshal claims"},
+		"one for next week":           {issuer.token(t, "first", map[string]any{"nbf": start.Add(24 * time.Hour).Unix()}), "before the nbf"},
+		"one signed by a stranger":    {sign(t, stranger, jose.ES256, "first", claims), "failed to verify"},
+		"one by a key not published":  {sign(t, stranger, jose.ES256, "unknown", claims), "failed to verify"},
+		"one with a public secret":    {sign(t, []byte(strings.Repeat("k", 32)), jose.HS256, "first", claims), "malformed jwt"},
+		"one without a signature":     {jwtOf(t, "none", claims), "malformed jwt"},
+		"one with another payload":    {header + "." + payload[:8] + "AAAA" + payload[12:] + "." + signature, "failed to verify"},
+		"one with another signature":  {header + "." + payload + "." + strings.Repeat("A", len(signature)), "failed to verify"},
+		"one cut short":               {good[:len(good)-8], "failed to verify"},
+		"no JWT":                      {"v^1.1#i^1#p^3", "malformed jwt"},
+		"nothing":                     {"", "malformed jwt"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, test.token)
+			if test.says == "" {
+				if err != nil {
+					t.Errorf("refused: %v", err)
+				}
+				return
+			}
+			got := failure(t, err)
+			if got.Kind != grant.Malformed || !strings.Contains(err.Error(), "the ID token cannot be verified: ") ||
+				!strings.Contains(err.Error(), test.says) {
+				t.Errorf("the failure is %+v, want Malformed and %q", got, test.says)
+			}
+			if piece := leaked(err.Error(), test.token); piece != "" {
+				t.Errorf("the error holds %q of the token: %v", piece, err)
+			}
+		})
+	}
+}
+
+// TestKeysAreFetchedWhenAnUnknownOneAppears counts, since a platform may count too.
+func TestKeysAreFetchedWhenAnUnknownOneAppears(t *testing.T) {
+	issuer := newIssuer(t)
+	providers := issuer.providers(now)
+	verify := func(key string) {
+		t.Helper()
+		if err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, key, nil)); err != nil {
+			t.Fatalf("verifying: %v", err)
+		}
+	}
+	for range 5 {
+		verify("first")
+	}
+	if got := issuer.fetches("/keys"); got != 1 {
+		t.Errorf("%d fetches of the keys for one key, want 1", got)
+	}
+	issuer.addKey(t, "second")
+	verify("second")
+	verify("first")
+	if got := issuer.fetches("/keys"); got != 2 {
+		t.Errorf("%d fetches of the keys for two, want 2", got)
+	}
+	if got := issuer.fetches(discoveryPath); got != 1 {
+		t.Errorf("%d fetches of the document, want 1", got)
+	}
+}
+
+// TestVerifyWhileTheKeysCannotBeFetched must be a failure that passes: the tokens may be good.
+func TestVerifyWhileTheKeysCannotBeFetched(t *testing.T) {
+	issuer := newIssuer(t)
+	providers := issuer.providers(now)
+	if _, err := providers.Discover(t.Context(), issuer.URL); err != nil {
+		t.Fatal(err)
+	}
+	issuer.change(func() { issuer.answer = hangUp })
+	err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil))
+	if !failure(t, err).Passes() {
+		t.Errorf("%v is taken for final", err)
+	}
+	issuer.change(func() { issuer.answer = nil })
+	if err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil)); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// TestProvidersServeManyAtOnce is for the race detector.
+func TestProvidersServeManyAtOnce(t *testing.T) {
+	issuer, other := newIssuer(t), newIssuer(t)
+	providers := issuer.providers(now)
+	tokens := map[string]string{issuer.URL: issuer.token(t, "first", nil), other.URL: other.token(t, "first", nil)}
+	var group sync.WaitGroup
+	for range 8 {
+		for url, token := range tokens {
+			group.Go(func() {
+				if err := providers.Verify(t.Context(), url, clientID, token); err != nil {
+					t.Errorf("verifying: %v", err)
+				}
+			})
+		}
+	}
+	group.Wait()
+}
