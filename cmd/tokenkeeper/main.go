@@ -26,7 +26,7 @@ import (
 
 // shutdownTimeout lets a token request that is under way end, and its answer be stored. It is shorter than the
 // terminationGracePeriodSeconds of the manifests.
-const shutdownTimeout = 55 * time.Second
+const shutdownTimeout = 110 * time.Second
 
 func main() {
 	o, err := parse(flag.CommandLine, os.Args[1:])

@@ -234,3 +234,39 @@ func TestExpectationThatNothingCanCheck(t *testing.T) {
 	w.Expect(message).To(ContainSubstring("spec.accountID must not be set"))
 	w.Expect(w.calls("amazon")).To(BeZero())
 }
+
+func TestAnswersAfterWhichNobodyKnows(t *testing.T) {
+	json := http.Header{"Content-Type": {"application/json"}}
+	for name, story := range map[string]struct {
+		fault demomarket.Fault
+		lost  bool
+	}{
+		"success and nothing":           {demomarket.Empty(), true},
+		"success and no token":          {demomarket.Answer(demomarket.Response{Status: 200, Header: json, Body: `{}`}), true},
+		"a gateway that gave up":        {demomarket.Answer(demomarket.Response{Status: 504}), true},
+		"a page in front of the market": {demomarket.HTMLPage(), false},
+		"maintenance":                   {demomarket.Maintenance(), false},
+		"a connection cut before":       {demomarket.DropBeforeCommit(), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.prepare("oidc", v1alpha1.GrantRefreshToken)
+			w.start()
+			w.expectReady()
+			market := w.market.Platform("oidc")
+			market.Inject(story.fault.Once())
+			calls := w.calls("oidc")
+			w.passUntil(w.renewalTime())
+			w.expectReady()
+			if story.lost {
+				w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+				w.pass(day)
+				w.Expect(w.calls("oidc")).To(Equal(calls+1), "a token that may be spent is not sent again")
+				return
+			}
+			w.pass(13 * time.Second)
+			w.expectAuthenticated()
+			w.Expect(market.Report().DoubleSpends).To(BeZero())
+		})
+	}
+}

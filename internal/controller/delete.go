@@ -12,6 +12,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -109,6 +110,9 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 			return err.Error(), mayStillRevoke, nil
 		}
 		address = discovered.Revocation
+		if address != "" && marketplace.CheckURL(address) != nil {
+			return "the issuer's discovery document names a revocation endpoint without TLS", cannotRevoke, nil
+		}
 	}
 	if address == "" {
 		return fmt.Sprintf("%s has no revocation endpoint; remove the application's access there", req.platform.DisplayName), cannotRevoke, nil

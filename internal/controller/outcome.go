@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,27 +15,27 @@ import (
 var outcomes = []struct {
 	kind   grant.Kind
 	reason string
-	// says is the message; %[1]s is the marketplace, %[2]s the cleaned answer, %[3]s the Secret concerned.
+	// says is the message. {answer} is the cleaned answer; {credentials} and {application} name the Secret to look at.
 	says string
 }{
 	{grant.GrantRejected, v1alpha1.ReasonGrantRejected,
-		"%[1]s refuses the refresh token (%[2]s); it is not tried again until a new one is supplied%[3]s"},
+		"{marketplace} refuses the refresh token ({answer}); it is not tried again until a new one is supplied{credentials}"},
 	{grant.PasswordRejected, v1alpha1.ReasonPasswordRejected,
-		"%[1]s refuses user name or password (%[2]s); they are not tried again until they change%[3]s"},
+		"{marketplace} refuses user name or password ({answer}); they are not tried again until they change{credentials}"},
 	{grant.AccountLocked, v1alpha1.ReasonAccountLocked,
-		"%[1]s does not let this login in (%[2]s); unlock it there, then change or annotate the Secret%[3]s"},
+		"{marketplace} does not let this login in ({answer}); unlock it there, then change or annotate the Secret{credentials}"},
 	{grant.ApplicationRejected, v1alpha1.ReasonApplicationRejected,
-		"%[1]s refuses the application (%[2]s); correct client_id and client_secret%[4]s"},
+		"{marketplace} refuses the application ({answer}); correct client_id and client_secret{application}"},
 	{grant.ScopeRejected, v1alpha1.ReasonScopeRejected,
-		"%[1]s refuses the scopes (%[2]s); correct spec.scopes, or the application at the marketplace"},
+		"{marketplace} refuses the scopes ({answer}); correct spec.scopes, or the application at the marketplace"},
 	{grant.InvalidRequest, v1alpha1.ReasonInvalidSpec,
-		"%[1]s does not accept the request (%[2]s); correct the account's spec or the Marketplace"},
+		"{marketplace} does not accept the request ({answer}); correct the account's spec or the Marketplace"},
 	{grant.Throttled, v1alpha1.ReasonRateLimited,
-		"%[1]s asks for fewer requests (%[2]s)"},
+		"{marketplace} asks for fewer requests ({answer})"},
 	{grant.Unavailable, v1alpha1.ReasonMarketplaceUnavailable,
-		"%[1]s is unavailable: %[2]s"},
+		"{marketplace} is unavailable: {answer}"},
 	{grant.Malformed, v1alpha1.ReasonMarketplaceUnavailable,
-		"%[1]s gave an answer that cannot be used: %[2]s"},
+		"{marketplace} gave an answer that cannot be used: {answer}"},
 }
 
 func reasonOf(kind grant.Kind) string {
@@ -81,14 +82,15 @@ func unwritable(name string, err error) *trouble {
 
 // sentence says what happened and who can mend it.
 func sentence(v view, e *grant.Error) string {
-	credentials, application := inSecret(v.account), ""
+	application := ""
 	if name := v.account.Spec.ApplicationSecretRef.Name; name != "" {
 		application = fmt.Sprintf(" in Secret %q", name)
 	}
+	filler := strings.NewReplacer("{marketplace}", v.request.platform.DisplayName, "{answer}", e.Error(),
+		"{credentials}", inSecret(v.account), "{application}", application)
 	for _, outcome := range outcomes {
 		if outcome.kind == e.Kind {
-			// The trailing verb of zero width lets a message leave out arguments.
-			return fmt.Sprintf(outcome.says+"%[5]s", v.request.platform.DisplayName, e.Error(), credentials, application, "")
+			return filler.Replace(outcome.says)
 		}
 	}
 	return e.Error()

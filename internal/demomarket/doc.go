@@ -16,7 +16,7 @@
 // passed through it ([Server.Secrets]), so that a test can look for them where they must not be. It fails on request
 // ([Market.Inject]).
 //
-// It refuses to know Kubernetes, and keeps everything in memory. Time and randomness come in through [Options]; only
+// It knows of Kubernetes only how a Marketplace is written ([RedirectManifest]), and keeps everything in memory. Time and randomness come in through [Options]; only
 // [Options.Latency] and hanging requests take real time.
 //
 //	market := demomarket.New(demomarket.Options{Now: clock.Now})

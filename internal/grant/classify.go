@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,28 +35,34 @@ func (a attempt) classify(err error) *Error {
 	if answer, ok := errors.AsType[*oauth2.RetrieveError](err); ok && answer.Response != nil {
 		return a.refused(answer)
 	}
-	if bad, ok := errors.AsType[interface {
-		error
-		Malformed() bool
-	}](err); ok && bad.Malformed() {
-		return &Error{Kind: Malformed, Message: bad.Error()}
+	if bad, ok := errors.AsType[malformed](err); ok {
+		return &Error{Kind: Malformed, Message: bad.Error(), OutcomeUnknown: bad.Malformed()}
 	}
 	if noToken := strings.HasPrefix(err.Error(), "oauth2: "); noToken {
-		return &Error{Kind: Malformed, Message: "the marketplace's answer holds no access token"}
+		return &Error{Kind: Malformed, Message: "the marketplace's answer holds no access token", OutcomeUnknown: true}
 	}
 	return a.unreachable(err)
+}
+
+// malformed is an answer that says "success" and makes no sense. Malformed tells whether it may be the platform's, so
+// that the platform may have acted, and not a page that somebody put in front of it.
+type malformed interface {
+	error
+	Malformed() (platforms bool)
 }
 
 // refused classifies an answer that is an error.
 func (a attempt) refused(answer *oauth2.RetrieveError) *Error {
 	status := answer.Response.StatusCode
-	kind := a.kind(answer.ErrorCode, status)
+	kind := a.kind(answer, status)
 	e := &Error{
 		Kind:       kind,
 		Code:       cleanCode(answer.ErrorCode, a.secrets),
 		Status:     status,
 		Message:    cleanDescription(answer.ErrorDescription, a.secrets),
 		RetryAfter: retryAfter(answer.Response.Header, kind, a.now),
+		// A gateway speaks for itself: whether the platform behind it has acted, it does not know.
+		OutcomeUnknown: status == http.StatusBadGateway || status == http.StatusGatewayTimeout,
 	}
 	if e.Code == "" && e.Message == "" {
 		e.Message = fmt.Sprintf("the marketplace answered HTTP %d without an OAuth error code", status)
@@ -65,7 +72,8 @@ func (a attempt) refused(answer *oauth2.RetrieveError) *Error {
 
 // kind finds what an error answer means: the platform's own word first, then the codes of RFC 6749 section
 // 5.2, then the status.
-func (a attempt) kind(told string, status int) Kind {
+func (a attempt) kind(answer *oauth2.RetrieveError, status int) Kind {
+	told := answer.ErrorCode
 	code := codePattern.FindString(told)
 	if a.meaning != nil {
 		for _, name := range []string{told, code} {
@@ -88,7 +96,9 @@ func (a attempt) kind(told string, status int) Kind {
 	case "temporarily_unavailable", "server_error":
 		return Unavailable
 	}
-	return a.kindOfStatus(status)
+	// Without JSON it is not the platform that speaks, but a firewall or a page for maintenance in front of it.
+	foreign := !json.Valid(answer.Body) && answer.Response.Header.Get("Www-Authenticate") == ""
+	return a.kindOfStatus(status, foreign)
 }
 
 // deadGrant tells what invalid_grant speaks of: it covers codes, refresh tokens and passwords alike.
@@ -103,17 +113,21 @@ func (a attempt) deadGrant() Kind {
 }
 
 // kindOfStatus judges an answer without a known code.
-func (a attempt) kindOfStatus(status int) Kind {
+func (a attempt) kindOfStatus(status int, foreign bool) Kind {
 	switch {
 	case status == http.StatusTooManyRequests:
 		return Throttled
 	case status >= 500, status == http.StatusRequestTimeout:
 		return Unavailable
-	case status < 400:
+	case status/100 == 3:
 		return Malformed
+	case foreign:
+		return Unavailable
 	case a.wire == wirePassword:
 		// Every further attempt may count towards a lock of 30 days (Auth0), so doubt speaks for the lock.
 		return AccountLocked
+	case status < 400:
+		return Malformed
 	case status == http.StatusUnauthorized:
 		return ApplicationRejected
 	}

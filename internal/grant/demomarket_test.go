@@ -202,11 +202,11 @@ func TestDemoMarketplaceRefuses(t *testing.T) {
 		},
 		"a page": {
 			arrange: func(_ *testing.T, d *demo) { d.Inject(demomarket.HTMLPage()) },
-			ask:     renew, want: grant.Malformed, outcome: demomarket.Faulted,
+			ask:     renew, want: grant.Malformed, outcome: demomarket.Faulted, unknown: true,
 		},
 		"two MiB": {
 			arrange: func(_ *testing.T, d *demo) { d.Inject(demomarket.Huge()) },
-			ask:     renew, want: grant.Malformed, outcome: demomarket.Faulted,
+			ask:     renew, want: grant.Malformed, outcome: demomarket.Faulted, unknown: true,
 		},
 		"an answer lost": {
 			arrange: func(_ *testing.T, d *demo) { d.Inject(demomarket.DropAfterCommit()) },

@@ -37,7 +37,7 @@ func (e Endpoint) Revoke(ctx context.Context, revocationURL, refreshToken string
 	if response.StatusCode/100 == 2 {
 		return nil
 	}
-	kind := a.kindOfStatus(response.StatusCode)
+	kind := a.kindOfStatus(response.StatusCode, false)
 	return &Error{
 		Kind:       kind,
 		Status:     response.StatusCode,

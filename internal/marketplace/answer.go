@@ -14,12 +14,17 @@ import (
 )
 
 // malformedError is an answer that is none. Its text holds nothing of the answer but its size and type.
-type malformedError struct{ why string }
+type malformedError struct {
+	why string
+	// foreign tells that the answer is not the platform's but a page that somebody put in front of it.
+	foreign bool
+}
 
 func (e *malformedError) Error() string { return "the marketplace's answer " + e.why }
 
-// Malformed tells apart a complete answer that makes no sense from a connection that broke.
-func (e *malformedError) Malformed() bool { return true }
+// Malformed tells apart a complete answer that makes no sense from a connection that broke, and whether it may be
+// the platform's own.
+func (e *malformedError) Malformed() (platforms bool) { return !e.foreign }
 
 // answer turns the platform's answer into a standard one.
 func (d *dialect) answer(response *http.Response) (*http.Response, error) {
@@ -33,9 +38,11 @@ func (d *dialect) answer(response *http.Response) (*http.Response, error) {
 	if err != nil && success {
 		return nil, err
 	}
-	standard, err := json.Marshal(d.translate(members))
-	if err != nil {
-		return nil, err
+	var standard []byte // stays empty where a refusal is not in JSON, which tells who spoke
+	if members != nil {
+		if standard, err = json.Marshal(d.translate(members)); err != nil {
+			return nil, err
+		}
 	}
 	response.Header.Set("Content-Type", "application/json")
 	response.Header.Del("Content-Length")
@@ -48,16 +55,16 @@ func (d *dialect) answer(response *http.Response) (*http.Response, error) {
 func decode(body []byte, contentType string) (map[string]any, error) {
 	switch {
 	case len(body) > maxAnswer:
-		return nil, &malformedError{"is larger than 1 MiB"}
+		return nil, &malformedError{why: "is larger than 1 MiB"}
 	case len(bytes.TrimSpace(body)) == 0:
-		return nil, &malformedError{"is empty"}
+		return nil, &malformedError{why: "is empty"}
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	var members map[string]any
 	if err := decoder.Decode(&members); err != nil || members == nil {
 		media, _, _ := mime.ParseMediaType(contentType)
-		return nil, &malformedError{fmt.Sprintf("is not a JSON object (content type %.60q)", media)}
+		return nil, &malformedError{why: fmt.Sprintf("is not a JSON object (content type %.60q)", media), foreign: media == "text/html"}
 	}
 	return members, nil
 }

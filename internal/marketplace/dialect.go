@@ -14,6 +14,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
+// userAgent tells platforms, and the firewalls in front of them, who asks. A Marketplace's headers may replace it.
+const userAgent = "tokenkeeper (+https://github.com/tokenkeeper/tokenkeeper)"
+
 // maxAnswer bounds what is read of an answer. Tokens of real platforms stay below 20 KiB.
 const maxAnswer = 1 << 20
 
@@ -64,7 +67,7 @@ func readForm(request *http.Request) (url.Values, error) {
 // request writes the platform's request.
 func (d *dialect) request(standard *http.Request, form url.Values, wire string) (*http.Request, error) {
 	spec := &d.platform.request
-	header := http.Header{"Accept": {"application/json"}}
+	header := http.Header{"Accept": {"application/json"}, "User-Agent": {userAgent}}
 	if agent := standard.Header.Get("User-Agent"); agent != "" {
 		header.Set("User-Agent", agent)
 	}

@@ -301,7 +301,7 @@ func TestRequests(t *testing.T) {
 				want.Accept = "application/json"
 			}
 			if want.UserAgent == "" {
-				want.UserAgent = "Go-http-client/1.1"
+				want.UserAgent = "tokenkeeper (+https://github.com/tokenkeeper/tokenkeeper)"
 			}
 			want.ContentType = "application/x-www-form-urlencoded"
 			if want.JSON != nil {
@@ -433,7 +433,7 @@ func TestRevocations(t *testing.T) {
 			}
 			_ = response.Body.Close()
 			want := test.want
-			want.Method, want.Path, want.Accept, want.UserAgent = http.MethodPost, "/revoke", "application/json", "Go-http-client/1.1"
+			want.Method, want.Path, want.Accept, want.UserAgent = http.MethodPost, "/revoke", "application/json", "tokenkeeper (+https://github.com/tokenkeeper/tokenkeeper)"
 			want.ContentType = "application/x-www-form-urlencoded"
 			if diff := cmp.Diff([]arrival{want}, seen()); diff != "" {
 				t.Errorf("requests (-want +got):\n%s", diff)

@@ -66,6 +66,7 @@ func (p *Platform) Identify(ctx context.Context, client *http.Client, accessToke
 
 func (p *Platform) identityHeaders(header http.Header, accessToken string) {
 	header.Set("Accept", "application/json")
+	header.Set("User-Agent", userAgent)
 	bearer := true
 	for _, extra := range p.identity.Headers {
 		value := strings.ReplaceAll(string(extra.Value), "{"+accessTokenName+"}", accessToken)

@@ -420,7 +420,7 @@ func TestFaults(t *testing.T) {
 				d.market.Inject(inject)
 				_, err := d.ask(grant)
 				var none interface{ Malformed() bool }
-				if !errors.As(err, &none) || !none.Malformed() {
+				if !errors.As(err, &none) || none.Malformed() == (fault == "a page") {
 					t.Errorf("the error is %v, want one that is Malformed", err)
 				}
 			})
