@@ -270,3 +270,39 @@ func TestAnswersAfterWhichNobodyKnows(t *testing.T) {
 		})
 	}
 }
+
+func TestBadImportAfterALostAnswer(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	market := w.market.Platform("oidc")
+	market.Inject(demomarket.DropAfterCommit().Once())
+	w.passUntil(w.renewalTime())
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+	calls := w.calls("oidc")
+	w.editSecret("import", map[string]string{"refresh_token": "pasted-from-somewhere-else"})
+	w.Eventually(func() int { return w.calls("oidc") }).Should(Equal(calls + 1))
+	w.pass(day)
+	w.Expect(w.calls("oidc")).To(Equal(calls+1), "neither the lost nor the refused token is sent again")
+	w.Expect(market.Report().DoubleSpends).To(BeZero())
+	w.editSecret("import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
+	w.expectReady()
+	w.expectAuthenticated()
+}
+
+func TestBadImportAfterADeadGrant(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("ebay", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.market.Platform("ebay").RevokeGrants()
+	w.passUntil(w.renewalTime())
+	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
+	calls := w.calls("ebay")
+	w.editSecret("import", map[string]string{"refresh_token": "pasted-from-somewhere-else"})
+	w.Eventually(func() int { return w.calls("ebay") }).Should(Equal(calls + 1))
+	w.pass(day)
+	w.Expect(w.calls("ebay")).To(Equal(calls+1), "the two refusals do not undo each other")
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonGrantRejected)
+}

@@ -45,8 +45,8 @@ func (v view) candidate() *tokensecret.Grant {
 // importRefused tells that the refresh token which the user brought was refused, and nothing that could cure it
 // has changed since.
 func (v view) importRefused() bool {
-	refused := v.custody.Refused
-	if refused == nil || refused.Imported == "" || refused.Imported != v.request.imported.RefreshToken {
+	refused := v.custody.RefusedImport
+	if refused == nil || refused.Imported != v.request.imported.RefreshToken {
 		return false
 	}
 	return refused.Reason != v1alpha1.ReasonGrantRejected || refused.Inputs.Application == v.request.inputs.Application
@@ -105,6 +105,9 @@ func (v view) standing() *trouble {
 	if refused := v.custody.Refused; refused != nil && v.stands(refused) {
 		return &trouble{refused.Reason, refused.Message}
 	}
+	if v.importRefused() {
+		return &trouble{v.custody.RefusedImport.Reason, v.custody.RefusedImport.Message}
+	}
 	if v.request.renewsByRefreshToken() && v.refreshToken() == "" && v.candidate() == nil {
 		return &trouble{v1alpha1.ReasonSignInRequired, fmt.Sprintf(
 			"A person must sign in at %s; this version cannot start a sign-in: use grant RefreshToken", v.request.platform.DisplayName)}
@@ -116,8 +119,7 @@ func (v view) standing() *trouble {
 func (v view) blocked() bool {
 	if v.request.renewsByRefreshToken() && v.bringing() == "" && v.custody.RefreshToken != "" && !v.misfit() {
 		// The grant in use goes on whatever became of a new one.
-		refused := v.custody.Refused
-		return refused != nil && refused.Imported == "" && v.stands(refused)
+		return v.custody.Refused != nil && v.stands(v.custody.Refused)
 	}
 	return v.standing() != nil || v.candidate() != nil
 }
@@ -129,9 +131,6 @@ func mismatch(got, want string) *trouble {
 
 // stands tells whether a refusal still holds: nothing that could cure it has changed since.
 func (v view) stands(refused *tokensecret.Refused) bool {
-	if refused.Imported != "" {
-		return v.importRefused()
-	}
 	was, is := refused.Inputs, v.request.inputs
 	switch refused.Reason {
 	case v1alpha1.ReasonPasswordRejected, v1alpha1.ReasonAccountLocked:
@@ -142,7 +141,7 @@ func (v view) stands(refused *tokensecret.Refused) bool {
 	case v1alpha1.ReasonGrantRejected:
 		return v.bringing() == "" && was.Application == is.Application && was.Marketplace == is.Marketplace
 	case v1alpha1.ReasonRenewalOutcomeUnknown:
-		return v.spend() != spendFresh // as long as the token to send is the one that was sent
+		return v.refreshToken() == "" // it was given up
 	case v1alpha1.ReasonAccountMismatch:
 		was.Application, is.Application = "", ""
 		return was == is

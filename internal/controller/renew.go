@@ -15,6 +15,9 @@ import (
 // recheck is when to look again at what can only be waited for: an identity or a key that could not be fetched.
 const recheck = 10 * time.Second
 
+// identifyTimeout is short, since tokens wait to be published meanwhile.
+const identifyTimeout = 5 * time.Second
+
 // retest is when to repeat a test of the connection that did not reach the marketplace.
 const retest = time.Minute
 
@@ -23,8 +26,8 @@ type found struct {
 	view
 	// trouble is what is wrong; nil when nothing is.
 	trouble *trouble
-	// unresolved tells that the trouble lies in what the account refers to, so that view.request is incomplete and the
-	// marketplace cannot be asked.
+	// unresolved tells that what the account refers to is not known, or not in order, so that view.request is incomplete
+	// and the marketplace cannot be asked.
 	unresolved bool
 	// failed tells that an attempt was made now and brought no tokens that may be used; obtained, that it did.
 	failed, obtained bool
@@ -50,16 +53,16 @@ func (f *found) blame(t *trouble) {
 // renew gathers, decides, obtains and stores. What it found is worth reporting even when it returns an error, which
 // is the API server's.
 func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*found, error) {
-	f := &found{view: view{account: account, now: r.now()}}
+	f := &found{view: view{account: account, now: r.now()}, unresolved: true}
 	held, err := r.heldCustody(ctx, account)
 	if err != nil {
 		return nil, err
 	}
 	if f.custody, err = tokensecret.DecodeCustody(held); err != nil {
-		f.trouble, f.unresolved = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}, true
+		f.trouble = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}
 		return f, nil
 	}
-	if err := r.rescue(ctx, f); err != nil {
+	if err := r.rescue(ctx, f); err != nil || f.trouble != nil {
 		return f, err
 	}
 	f.request, f.trouble, err = r.resolve(ctx, f.view)
@@ -155,7 +158,9 @@ func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error
 	if !f.now.Before(tokens.ExpiresAt) {
 		return store.giveUp(ctx)
 	}
-	identity, err := f.request.platform.Identify(ctx, r.client(f.request.platform, false), tokens.AccessToken)
+	asking, cancel := context.WithTimeout(ctx, identifyTimeout)
+	defer cancel()
+	identity, err := f.request.platform.Identify(asking, r.client(f.request.platform, false), tokens.AccessToken)
 	switch {
 	case candidate == nil && (err != nil || identity.ID == ""):
 		return nil // not knowing the seller is no reason to keep tokens from anybody

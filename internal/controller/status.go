@@ -56,7 +56,7 @@ func (f *found) reportFailure(status *v1alpha1.MarketplaceAccountStatus) {
 
 // settle finds the trouble that stands when this look brought none to light.
 func (f *found) settle(status *v1alpha1.MarketplaceAccountStatus) {
-	if f.trouble != nil {
+	if f.trouble != nil || f.unresolved {
 		return
 	}
 	f.trouble = f.standing()

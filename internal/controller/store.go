@@ -103,9 +103,14 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 
 // outcomeUnknown gives up a single-use refresh token that was sent and whose answer is lost.
 func (s *store) outcomeUnknown(ctx context.Context) error {
+	custody := s.found.custody
+	custody.Journal = nil
+	if s.found.bringing() == "" {
+		custody.RefreshToken = ""
+	}
 	return s.refuse(ctx, trouble{v1alpha1.ReasonRenewalOutcomeUnknown, fmt.Sprintf("%s got the refresh token and its answer was lost; "+
 		"sending a single-use token twice would end the grant: supply a new one%s",
-		s.found.request.platform.DisplayName, inSecret(s.found.account))}, s.found.custody)
+		s.found.request.platform.DisplayName, inSecret(s.found.account))}, custody)
 }
 
 // tokens stores what the marketplace gave: the one copy of it that survives us. A new grant of which it is not known
@@ -145,8 +150,9 @@ func (f *found) use(custody *tokensecret.Custody, next tokensecret.Grant) {
 	if custody.Candidate != nil && custody.Candidate.Imported == next.Imported {
 		custody.Candidate = nil
 	}
-	if !f.importRefused() { // what a refusal of a new grant says is not cured by the old one
-		custody.Refused = nil
+	custody.Refused = nil
+	if !f.importRefused() {
+		custody.RefusedImport = nil
 	}
 }
 
@@ -202,7 +208,7 @@ func (s *store) judge(ctx context.Context, account tokensecret.Account) error {
 	}
 	custody.Serial++
 	custody.Grant = candidate
-	custody.Candidate, custody.Verified, custody.Refused = nil, nil, nil
+	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil
 	if err := s.keep(ctx, custody); err != nil {
 		return err
 	}
@@ -263,21 +269,30 @@ func (s *store) failure(ctx context.Context, failure error) error {
 	return s.keep(ctx, custody)
 }
 
-// refuse records a refusal that only a change can cure.
+// refuse records a refusal that only a change can cure: of a token that the user brought, or of anything else.
 func (s *store) refuse(ctx context.Context, why trouble, custody tokensecret.Custody) error {
-	imported := ""
-	switch why.reason {
-	case v1alpha1.ReasonGrantRejected, v1alpha1.ReasonRenewalOutcomeUnknown:
-		imported = s.found.bringing()
+	imported := s.found.bringing()
+	if imported != "" && (why.reason == v1alpha1.ReasonGrantRejected || why.reason == v1alpha1.ReasonRenewalOutcomeUnknown) {
+		return s.refuseImport(ctx, why, custody, imported)
 	}
-	return s.refuseImport(ctx, why, custody, imported)
+	custody.Refused = s.refusal(why)
+	return s.keepRefusal(ctx, why, custody)
 }
 
+// refuseImport records that a refresh token which the user brought is of no use.
 func (s *store) refuseImport(ctx context.Context, why trouble, custody tokensecret.Custody, imported string) error {
-	f := s.found
-	f.failed, f.trouble = true, &why
-	custody.Refused = &tokensecret.Refused{Reason: why.reason, Message: why.message, At: f.now, Inputs: f.request.inputs, Imported: imported}
-	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
+	custody.RefusedImport = s.refusal(why)
+	custody.RefusedImport.Imported = imported
+	return s.keepRefusal(ctx, why, custody)
+}
+
+func (s *store) refusal(why trouble) *tokensecret.Refused {
+	return &tokensecret.Refused{Reason: why.reason, Message: why.message, At: s.found.now, Inputs: s.found.request.inputs}
+}
+
+func (s *store) keepRefusal(ctx context.Context, why trouble, custody tokensecret.Custody) error {
+	s.found.failed, s.found.trouble = true, &why
+	custody.HandledRenew = requestOf(s.found.account, v1alpha1.AnnotationRenew)
 	return s.keep(ctx, custody)
 }
 

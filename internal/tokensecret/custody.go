@@ -33,8 +33,11 @@ type Custody struct {
 	PreviousSecretOf string `json:"previousSecretOf,omitempty"`
 	// Journal is a renewal under way; nil when none is.
 	Journal *Journal `json:"journal,omitempty"`
-	// Refused is the last refusal that only a change can cure; nil when there is none.
+	// Refused is a refusal of the grant in use, of the login or of the application that only a change can cure; nil
+	// when there is none.
 	Refused *Refused `json:"refused,omitempty"`
+	// RefusedImport is a refusal of a refresh token that the user brought; the grant in use may go on.
+	RefusedImport *Refused `json:"refusedImport,omitempty"`
 	// NotBefore is the end of a wait that the marketplace demanded.
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	// HandledRenew is the last request for a renewal that was acted on, stored with its result.
@@ -107,7 +110,7 @@ type Refused struct {
 	At      time.Time `json:"at"`
 	// Inputs are the versions of what was used; the refusal stands until one that matters changes.
 	Inputs Inputs `json:"inputs"`
-	// Imported is the refresh token that was refused, where it is one that the user brought.
+	// Imported is the refresh token that was refused, of a RefusedImport.
 	Imported string `json:"imported,omitempty"`
 }
 
