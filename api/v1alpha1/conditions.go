@@ -10,15 +10,17 @@ const (
 	// Unknown: Renewing, before the operator has looked at the account for the first time.
 	ConditionReady = "Ready"
 
-	// ConditionAuthenticated is True while the marketplace honours the grant, and False once it has
-	// refused it. A token that is still good stays published either way.
+	// ConditionAuthenticated is True while the marketplace honours the grant, False once it has refused it
+	// or a person has to give it first, and Unknown while the marketplace cannot be asked. A token that is
+	// still good stays published either way.
 	//
 	// True:    TokenValid, ScopesReduced, DuplicateAccount.
 	// False:   GrantRejected, PasswordRejected, AccountLocked, ApplicationRejected, ScopeRejected,
-	//          AccountMismatch, SignInRequired, SignInPending, AuthorizationExpired, and whatever keeps the
-	//          operator from asking until somebody mends it: MarketplaceNotFound, SecretNotFound,
-	//          SecretInvalid, SecretConflict, InvalidSpec, PortalNotConfigured.
-	// Unknown: Renewing, MarketplaceUnavailable, RateLimited, RenewalOutcomeUnknown, Suspended.
+	//          AccountMismatch, SignInRequired, SignInPending, PortalNotConfigured, and InvalidSpec where the
+	//          marketplace does not accept the request.
+	// Unknown: Renewing, MarketplaceUnavailable, RateLimited, RenewalOutcomeUnknown, Suspended,
+	//          MarketplaceNotFound, SecretNotFound, SecretInvalid, SecretConflict, and InvalidSpec where account
+	//          and Marketplace do not fit together.
 	ConditionAuthenticated = "Authenticated"
 
 	// ConditionReauthRequired is True when nothing more happens until a person acts: signs in, or mends
@@ -68,8 +70,8 @@ const (
 	ReasonScopeRejected = "ScopeRejected"
 	// ReasonScopesReduced: the marketplace granted fewer scopes than were asked. A warning for the author of the account.
 	ReasonScopesReduced = "ScopesReduced"
-	// ReasonAccountMismatch: the tokens belong to another marketplace account than the expected one and were
-	// discarded. The shop signs in as the right seller, or the author corrects spec.accountID.
+	// ReasonAccountMismatch: the tokens belong to another marketplace account than the expected one and are not
+	// used. The shop signs in as the right seller, or the author corrects spec.accountID.
 	ReasonAccountMismatch = "AccountMismatch"
 	// ReasonDuplicateAccount: another MarketplaceAccount holds the same seller. A warning for the cluster admin.
 	ReasonDuplicateAccount = "DuplicateAccount"

@@ -28,6 +28,10 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 )
 
+// reconciliationTimeout frees a worker from a read that waits for a cache in vain. A token request that is under way,
+// and the storing of its answer, go on until their own bounds.
+const reconciliationTimeout = 3 * time.Minute
+
 // Name is the controller's name in logs and metrics.
 const Name = "marketplaceaccount"
 
@@ -126,6 +130,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
 			NewQueue:                options.NewQueue,
+			ReconciliationTimeout:   reconciliationTimeout,
 		}).
 		Complete(reconcile.AsReconciler(kube, r))
 }

@@ -36,7 +36,7 @@ func (a attempt) classify(err error) *Error {
 		return a.refused(answer)
 	}
 	if bad, ok := errors.AsType[malformed](err); ok {
-		return &Error{Kind: Malformed, Message: bad.Error(), OutcomeUnknown: bad.Malformed()}
+		return &Error{Kind: Malformed, Message: bad.Error(), OutcomeUnknown: bad.FromPlatform()}
 	}
 	if noToken := strings.HasPrefix(err.Error(), "oauth2: "); noToken {
 		return &Error{Kind: Malformed, Message: "the marketplace's answer holds no access token", OutcomeUnknown: true}
@@ -44,11 +44,11 @@ func (a attempt) classify(err error) *Error {
 	return a.unreachable(err)
 }
 
-// malformed is an answer that says "success" and makes no sense. Malformed tells whether it may be the platform's, so
+// malformed is an answer that says "success" and makes no sense. FromPlatform tells whether it may be the platform's, so
 // that the platform may have acted, and not a page that somebody put in front of it.
 type malformed interface {
 	error
-	Malformed() (platforms bool)
+	FromPlatform() bool
 }
 
 // refused classifies an answer that is an error.
@@ -96,9 +96,18 @@ func (a attempt) kind(answer *oauth2.RetrieveError, status int) Kind {
 	case "temporarily_unavailable", "server_error":
 		return Unavailable
 	}
-	// Without JSON it is not the platform that speaks, but a firewall or a page for maintenance in front of it.
-	foreign := !json.Valid(answer.Body) && answer.Response.Header.Get("Www-Authenticate") == ""
-	return a.kindOfStatus(status, foreign)
+	return a.kindOfStatus(status, a.foreign(answer))
+}
+
+// foreign tells that it is not the platform that speaks, but a firewall or a page for maintenance in front of it: it
+// does so without JSON. About a password only a page is believed, since a platform counts attempts, and some of
+// Auth0's refusals carry no JSON either.
+func (a attempt) foreign(answer *oauth2.RetrieveError) bool {
+	header := answer.Response.Header
+	if a.wire == wirePassword {
+		return strings.HasPrefix(header.Get("Content-Type"), "text/html")
+	}
+	return !json.Valid(answer.Body) && header.Get("Www-Authenticate") == ""
 }
 
 // deadGrant tells what invalid_grant speaks of: it covers codes, refresh tokens and passwords alike.

@@ -3,6 +3,7 @@ package grant_test
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -59,7 +60,7 @@ func TestKinds(t *testing.T) {
 		"a password in doubt is not sent again, 400":   {[]string{"Password"}, 400, refusal("mfa_required"), grant.AccountLocked, "mfa_required"},
 		"a password in doubt is not sent again, 401":   {[]string{"Password"}, 401, refusal("password_leaked"), grant.AccountLocked, "password_leaked"},
 		"a password in doubt is not sent again, 403":   {[]string{"Password"}, 403, `{}`, grant.AccountLocked, ""},
-		"a firewall says nothing about a password":     {[]string{"Password"}, 403, `<html>`, grant.Unavailable, ""},
+		"a password in doubt is not sent again, bare":  {[]string{"Password"}, 403, ``, grant.AccountLocked, ""},
 		"a code that is a number":                      {nil, 500, refusal("36004004"), grant.Unavailable, "36004004"},
 		"a code that is a sentence":                    {nil, 500, refusal("Something went wrong"), grant.Unavailable, "Something"},
 		"a code that is no code":                       {nil, 500, refusal("…"), grant.Unavailable, ""},
@@ -72,7 +73,7 @@ func TestKinds(t *testing.T) {
 		"an empty answer with 429":                     {nil, 429, ``, grant.Throttled, ""},
 		"a page with 502":                              {nil, 502, `<html><body>Bad Gateway</body></html>`, grant.Unavailable, ""},
 		"a page with 403 may pass":                     {[]string{"RefreshToken", "ClientCredentials"}, 403, `<html>blocked</html>`, grant.Unavailable, ""},
-		"an empty answer with 401 may pass":            {nil, 401, ``, grant.Unavailable, ""},
+		"an empty answer with 401 may pass":            {[]string{"RefreshToken", "ClientCredentials"}, 401, ``, grant.Unavailable, ""},
 		"JSON without a code and 401, the application": {[]string{"RefreshToken", "ClientCredentials"}, 401, `{}`, grant.ApplicationRejected, ""},
 		"a form with an error":                         {[]string{"RefreshToken"}, 400, `{"error": "invalid_grant", "error_description": 5}`, grant.Unavailable, ""},
 		"an answer with no token":                      {nil, 200, `{}`, grant.Malformed, ""},
@@ -275,5 +276,19 @@ func TestAsError(t *testing.T) {
 				t.Errorf("AsError(%v) = %+v, want kind %s and no foreign text", test.err, got, test.want)
 			}
 		})
+	}
+}
+
+// TestAPageInFrontOfThePlatform says nothing about a password: the platform has not seen it.
+func TestAPageInFrontOfThePlatform(t *testing.T) {
+	page := transport(func(*http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: http.StatusForbidden, Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}},
+			Body: io.NopCloser(strings.NewReader("")),
+		}, nil
+	})
+	_, err := endpoint(page).Password(t.Context(), "seller", "secret-word", nil)
+	if got := failure(t, err); got.Kind != grant.Unavailable {
+		t.Errorf("the failure is %+v, want Unavailable", got)
 	}
 }

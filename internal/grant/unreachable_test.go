@@ -250,7 +250,7 @@ func TestCancelled(t *testing.T) {
 // malformed is what the transport of a platform says of an answer that is none.
 type malformed struct{ error }
 
-func (malformed) Malformed() bool { return true }
+func (malformed) FromPlatform() bool { return true }
 
 func TestAnAnswerThatTheTransportCannotRead(t *testing.T) {
 	why := malformed{errors.New("the marketplace's answer is empty")}

@@ -22,9 +22,9 @@ type malformedError struct {
 
 func (e *malformedError) Error() string { return "the marketplace's answer " + e.why }
 
-// Malformed tells apart a complete answer that makes no sense from a connection that broke, and whether it may be
-// the platform's own.
-func (e *malformedError) Malformed() (platforms bool) { return !e.foreign }
+// FromPlatform tells whether the answer may be the platform's own. The method also tells a complete answer that makes
+// no sense from a connection that broke.
+func (e *malformedError) FromPlatform() bool { return !e.foreign }
 
 // answer turns the platform's answer into a standard one.
 func (d *dialect) answer(response *http.Response) (*http.Response, error) {
@@ -43,8 +43,8 @@ func (d *dialect) answer(response *http.Response) (*http.Response, error) {
 		if standard, err = json.Marshal(d.translate(members)); err != nil {
 			return nil, err
 		}
+		response.Header.Set("Content-Type", "application/json")
 	}
-	response.Header.Set("Content-Type", "application/json")
 	response.Header.Del("Content-Length")
 	response.Body = io.NopCloser(bytes.NewReader(standard))
 	response.ContentLength = int64(len(standard))

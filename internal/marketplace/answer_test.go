@@ -33,11 +33,11 @@ func translated(t *testing.T, platform *marketplace.Platform, next http.RoundTri
 	if response.ContentLength != int64(len(body)) || response.Header.Get("Content-Length") != "" {
 		t.Errorf("the answer of %d bytes says %d and %q", len(body), response.ContentLength, response.Header.Get("Content-Length"))
 	}
-	if got := response.Header.Get("Content-Type"); got != "application/json" {
-		t.Errorf("the answer's content type is %q", got)
-	}
 	if len(body) == 0 && response.StatusCode/100 != 2 {
 		return response, nil, nil // a refusal that is not in JSON
+	}
+	if got := response.Header.Get("Content-Type"); got != "application/json" {
+		t.Errorf("the answer's content type is %q", got)
 	}
 	var members map[string]any
 	decoder := json.NewDecoder(bytes.NewReader(body))
@@ -320,8 +320,8 @@ func TestMalformedAnswers(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := translated(t, resolved(t, shop(), account()), answers(200, test.contentType, test.body))
-			var malformed interface{ Malformed() bool }
-			if !errors.As(err, &malformed) || malformed.Malformed() == strings.HasPrefix(test.contentType, "text/html") {
+			var malformed interface{ FromPlatform() bool }
+			if !errors.As(err, &malformed) || malformed.FromPlatform() == strings.HasPrefix(test.contentType, "text/html") {
 				t.Fatalf("the error is %v, want one that is Malformed, and the platform's own but for a page", err)
 			}
 			if want := "the marketplace's answer " + test.want; err.Error() != want {
@@ -355,7 +355,7 @@ func TestAnswersThatBreakOff(t *testing.T) {
 		}
 	}
 	_, _, err := translated(t, platform, breaking(200))
-	var malformed interface{ Malformed() bool }
+	var malformed interface{ FromPlatform() bool }
 	if !errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &malformed) {
 		t.Errorf("the error is %v, want that of the connection", err)
 	}
@@ -396,7 +396,7 @@ func FuzzAnswer(f *testing.F) {
 		}), account())
 		response, got, err := translated(t, platform, answers(200+int(status)%400, contentType, string(body)))
 		if err != nil {
-			var malformed interface{ Malformed() bool }
+			var malformed interface{ FromPlatform() bool }
 			if !errors.As(err, &malformed) {
 				t.Fatalf("an answer that arrived is the error %v", err)
 			}

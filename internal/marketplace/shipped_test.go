@@ -419,8 +419,8 @@ func TestFaults(t *testing.T) {
 				d := newDemo(t, name, grant)
 				d.market.Inject(inject)
 				_, err := d.ask(grant)
-				var none interface{ Malformed() bool }
-				if !errors.As(err, &none) || none.Malformed() == (fault == "a page") {
+				var none interface{ FromPlatform() bool }
+				if !errors.As(err, &none) || none.FromPlatform() == (fault == "a page") {
 					t.Errorf("the error is %v, want one that is Malformed", err)
 				}
 			})
@@ -439,7 +439,7 @@ func TestFaults(t *testing.T) {
 			d := newDemo(t, name, grant)
 			d.market.Inject(demomarket.CutAnswer())
 			_, err := d.ask(grant)
-			var none interface{ Malformed() bool }
+			var none interface{ FromPlatform() bool }
 			if err == nil || errors.As(err, &none) {
 				t.Errorf("the error is %v, want that of a connection that broke", err)
 			}

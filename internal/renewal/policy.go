@@ -35,10 +35,10 @@ func (p Policy) RenewAt(issued, expires time.Time, spread float64) time.Time {
 		before = defaultBefore
 	}
 	before = min(before, expires.Sub(issued)/maxShare)
-	early := before + time.Duration(spread*float64(before)/2)
 	if p.MaxBefore > 0 {
-		early = min(early, p.MaxBefore)
+		before = min(before, p.MaxBefore*2/3) // which leaves room for the jitter
 	}
+	early := before + time.Duration(spread*float64(before)/2)
 	at := expires.Add(-early).Truncate(time.Second)
 	if soonest := issued.Add(shortestLife); at.Before(soonest) {
 		return soonest

@@ -69,7 +69,7 @@ func Render(account *v1alpha1.MarketplaceAccount, owner *metav1.OwnerReference, 
 
 // CheckTemplates tells whether the account's templates can be rendered, with values that stand for tokens.
 func CheckTemplates(account *v1alpha1.MarketplaceAccount) error {
-	const sample = "x"
+	const sample = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" // long enough to be sliced
 	_, err := Render(account, nil, Tokens{AccessToken: sample, IDToken: sample, TokenType: sample, Scope: sample}, sample)
 	return err
 }
