@@ -1,0 +1,45 @@
+package main
+
+import (
+	"flag"
+	"io"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		want func(options) bool
+		says string
+	}{
+		"nothing set suits a first try": {
+			want: func(o options) bool {
+				return !o.leaderElect && o.metricsAddress == ":8080" && o.probeAddress == ":8081" && o.maxConcurrentReconciles > 1
+			},
+		},
+		"what the manifests set": {
+			args: []string{"--leader-elect", "--metrics-bind-address=0", "--health-probe-bind-address=:9", "--max-concurrent-reconciles=3"},
+			want: func(o options) bool {
+				return o.leaderElect && o.metricsAddress == "0" && o.probeAddress == ":9" && o.maxConcurrentReconciles == 3
+			},
+		},
+		"a word that is no flag":   {args: []string{"start"}, says: `unexpected argument "start"`},
+		"no workers":               {args: []string{"--max-concurrent-reconciles=0"}, says: "must be at least 1"},
+		"a flag that nobody knows": {args: []string{"--portal"}, says: "portal"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			flags := flag.NewFlagSet("tokenkeeper", flag.ContinueOnError)
+			flags.SetOutput(io.Discard)
+			o, err := parse(flags, test.args)
+			switch {
+			case test.says != "":
+				if err == nil || !strings.Contains(err.Error(), test.says) {
+					t.Errorf("the error is %v, want one that says %q", err, test.says)
+				}
+			case err != nil || !test.want(o):
+				t.Errorf("the options are %+v, error %v", o, err)
+			}
+		})
+	}
+}
