@@ -306,3 +306,91 @@ func TestBadImportAfterADeadGrant(t *testing.T) {
 	w.Expect(w.calls("ebay")).To(Equal(calls+1), "the two refusals do not undo each other")
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonGrantRejected)
 }
+
+func TestRemovedExpectationAcceptsWhatWasStored(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.AccountID = "a-typo" })
+	w.start()
+	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountMismatch)
+	w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.AccountID = "" })
+	w.expectReady()
+	w.expectAuthenticated()
+	w.Expect(w.calls("oidc")).To(Equal(1))
+}
+
+func TestRolledBackImportIsNotSentAgain(t *testing.T) {
+	w := newWorld(t)
+	w.marketplace("oidc")
+	w.application()
+	first := w.imported("oidc")
+	w.account("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	market := w.market.Platform("oidc")
+	second := market.Grant(market.Seller().ID)
+	w.pass(time.Minute)
+	w.editSecret("import", map[string]string{"refresh_token": second})
+	w.Eventually(func() int { return w.calls("oidc") }).Should(Equal(2))
+	w.pass(time.Minute)
+	w.editSecret("import", map[string]string{"refresh_token": first})
+	message := w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
+	w.Expect(message).To(ContainSubstring("used up before"))
+	w.expectReady()
+	due := w.renewalTime()
+	w.passUntil(due)
+	w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+	w.editSecret("import", map[string]string{"refresh_token": second})
+	w.expectAuthenticated()
+	w.Expect(w.calls("oidc")).To(Equal(3))
+	w.Expect(market.Report().DoubleSpends).To(BeZero())
+}
+
+func TestAnotherAccountsLoginWaitsWithoutAskingAgain(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("xsale", v1alpha1.GrantPassword)
+	w.start()
+	w.expectReady()
+	token := w.token()
+	market := w.market.Platform("xsale")
+	w.secret("other", map[string]string{"username": demomarket.OtherUser, "password": demomarket.DefaultPassword})
+	w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.Grant.Password.SecretRef.Name = "other" })
+	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonAccountMismatch)
+	w.Expect(w.token()).To(Equal(token))
+	for range 5 {
+		w.pass(time.Second)
+	}
+	w.Expect(w.calls("xsale")).To(Equal(2))
+	w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.AccountID = market.OtherSeller().ID })
+	w.expectReady()
+	w.Expect(w.token()).To(HaveKeyWithValue("account_id", market.OtherSeller().ID))
+	w.Expect(w.calls("xsale")).To(Equal(2), "the tokens were waiting")
+}
+
+func TestDiscoveryThatFailsForgetsNothing(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	market := w.market.Platform("oidc")
+	// The answer is lost and nothing of it can be recorded, as when the process is killed.
+	calls := w.calls("oidc")
+	market.Inject(demomarket.DropAfterCommit().Once())
+	end := w.traffic.refusing(func(request *http.Request) *http.Response {
+		if !writesTo(request, "main-grant") || w.calls("oidc") == calls {
+			return nil
+		}
+		return refusal(http.StatusForbidden, metav1.StatusReasonForbidden)
+	})
+	w.clock.SetTime(w.renewalTime())
+	w.Eventually(func() int { return w.calls("oidc") }).Should(Equal(calls + 1))
+	w.stop()
+	end()
+	injected := market.Inject(demomarket.Maintenance().Times(0).On(demomarket.DiscoveryEndpoint))
+	w.start()
+	w.pass(time.Minute)
+	injected.Clear()
+	w.pass(20 * time.Minute)
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+	w.Expect(w.calls("oidc")).To(Equal(calls+1))
+	w.Expect(market.Report().DoubleSpends).To(BeZero())
+}

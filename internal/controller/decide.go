@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -24,7 +25,7 @@ type view struct {
 func (v view) bringing() string {
 	imported := v.request.imported.RefreshToken
 	switch {
-	case imported == v.custody.Imported, v.candidate() != nil, v.importRefused():
+	case imported == v.custody.Imported, v.candidate() != nil, v.importRefused(), v.usedBefore():
 		return ""
 	}
 	return imported
@@ -33,13 +34,22 @@ func (v view) bringing() string {
 // candidate is the grant that waits to be accepted; nil when there is none, or when the user has withdrawn it.
 func (v view) candidate() *tokensecret.Grant {
 	candidate := v.custody.Candidate
-	if candidate == nil || candidate.Imported != v.request.imported.RefreshToken {
-		return nil
+	switch {
+	case candidate == nil:
+	case !v.request.renewsByRefreshToken():
+		if candidate.Tokens.For == v.request.key { // of this login
+			return candidate
+		}
+	case candidate.Imported == v.request.imported.RefreshToken && candidate.Imported != v.custody.Imported:
+		return candidate
 	}
-	if candidate.Imported == "" && candidate.Tokens.For != v.request.key { // of another login
-		return nil
-	}
-	return candidate
+	return nil
+}
+
+// usedBefore tells that the user brought back a refresh token that was used up, as a rollback does.
+func (v view) usedBefore() bool {
+	imported := v.request.imported.RefreshToken
+	return imported != "" && imported != v.custody.Imported && v.candidate() == nil && slices.Contains(v.custody.SpentImports, imported)
 }
 
 // importRefused tells that the refresh token which the user brought was refused, and nothing that could cure it
@@ -49,7 +59,13 @@ func (v view) importRefused() bool {
 	if refused == nil || refused.Imported != v.request.imported.RefreshToken {
 		return false
 	}
-	return refused.Reason != v1alpha1.ReasonGrantRejected || refused.Inputs.Application == v.request.inputs.Application
+	switch refused.Reason {
+	case v1alpha1.ReasonGrantRejected:
+		return refused.Inputs.Application == v.request.inputs.Application
+	case v1alpha1.ReasonRenewalOutcomeUnknown, v1alpha1.ReasonAccountMismatch:
+		return true
+	}
+	return refused.Inputs == v.request.inputs && !v.requested()
 }
 
 // refreshToken is the one to send.
@@ -87,6 +103,12 @@ func (v view) expectedAccount() string {
 	return v.custody.Account.ID
 }
 
+// expects tells whether an account is the expected one.
+func (v view) expects(id string) bool {
+	expected := v.expectedAccount()
+	return expected == "" || id == expected
+}
+
 // misfit tells that the grant in use belongs to another account than the spec names.
 func (v view) misfit() bool {
 	id, want := v.custody.Account.ID, v.account.Spec.AccountID
@@ -96,7 +118,7 @@ func (v view) misfit() bool {
 // standing returns what only a change can cure; nil when nothing is wrong. It may concern a new grant alone, while
 // the one in use goes on: see blocked.
 func (v view) standing() *trouble {
-	if candidate := v.candidate(); candidate != nil && candidate.Account.ID != "" && candidate.Account.ID != v.expectedAccount() {
+	if candidate := v.candidate(); candidate != nil && candidate.Account.ID != "" && !v.expects(candidate.Account.ID) {
 		return mismatch(candidate.Account.ID, v.expectedAccount())
 	}
 	if v.misfit() && !v.changed() {
@@ -107,6 +129,14 @@ func (v view) standing() *trouble {
 	}
 	if v.importRefused() {
 		return &trouble{v.custody.RefusedImport.Reason, v.custody.RefusedImport.Message}
+	}
+	if v.usedBefore() {
+		return &trouble{v1alpha1.ReasonGrantRejected, "The refresh token was used up before, and what it became belongs to another state of the " +
+			"account; supply a new one" + inSecret(v.account)}
+	}
+	if candidate := v.candidate(); candidate != nil && candidate.Account.ID == "" && v.expectedAccount() != "" && !v.canIdentify() {
+		return &trouble{v1alpha1.ReasonAccountMismatch, fmt.Sprintf("%s did not say whose the new tokens are, expected is %s; "+
+			"use other credentials, or remove spec.accountID", v.request.platform.DisplayName, v.expectedAccount())}
 	}
 	if v.request.renewsByRefreshToken() && v.refreshToken() == "" && v.candidate() == nil {
 		return &trouble{v1alpha1.ReasonSignInRequired, fmt.Sprintf(
@@ -225,10 +255,31 @@ const (
 	spendForbidden                 // trying would count as theft
 )
 
+// journal is what is on record of the token to send; nil when nothing is.
+func (v view) journal() *tokensecret.Journal {
+	imported := v.bringing()
+	if imported == "" {
+		return v.custody.Journal
+	}
+	if entry := v.custody.ImportJournal; entry != nil && entry.Imported == imported {
+		return entry
+	}
+	return nil
+}
+
+// record puts an entry, or none, on record of the token to send.
+func (v view) record(custody *tokensecret.Custody, entry *tokensecret.Journal) {
+	if v.bringing() == "" {
+		custody.Journal = entry
+		return
+	}
+	custody.ImportJournal = entry
+}
+
 // spend reads the journal.
 func (v view) spend() spending {
-	journal := v.custody.Journal
-	if journal == nil || journal.Imported != v.bringing() {
+	journal := v.journal()
+	if journal == nil {
 		return spendFresh
 	}
 	grace := v.request.platform.ReuseGrace

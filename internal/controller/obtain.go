@@ -41,6 +41,9 @@ func (r *Reconciler) obtain(ctx context.Context, v view, endpoint grant.Endpoint
 		}
 		id = grant.Claim(token, platform.AccountIDClaim)
 	}
+	if v.request.grant == v1alpha1.GrantClientCredentials {
+		id = "" // an application's tokens are nobody's
+	}
 	return issued{Tokens: tokens, accountID: id, byPreviousSecret: byPrevious}, nil
 }
 

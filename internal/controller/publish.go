@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -21,10 +22,7 @@ func (r *Reconciler) publish(ctx context.Context, f *found) error {
 	if err != nil {
 		return err
 	}
-	if held != nil && tokensecret.Owned(held, f.account) {
-		f.servedUntil = tokensecret.ExpiresAt(held)
-	}
-	if f.custody.Tokens == nil || held == nil && !f.usable() {
+	if f.custody.Tokens == nil || held == nil && !f.usable() || f.misfit() {
 		return nil
 	}
 	wanted, err := tokensecret.Render(f.account, r.keeper(f.account), *f.custody.Tokens, f.custody.Account.ID)
@@ -56,6 +54,15 @@ func (r *Reconciler) publish(ctx context.Context, f *found) error {
 		r.Metrics.RenewalLateness(r.Clock.Now().Sub(f.planned))
 	}
 	return r.removeFormer(ctx, f.account)
+}
+
+// served is when the token expires that workloads read now; zero when there is none.
+func (r *Reconciler) served(ctx context.Context, account *v1alpha1.MarketplaceAccount) (time.Time, error) {
+	held, err := readSecret(ctx, r.Client, client.ObjectKey{Namespace: account.Namespace, Name: account.TokenSecretName()})
+	if err != nil || held == nil || !tokensecret.Owned(held, account) {
+		return time.Time{}, err
+	}
+	return tokensecret.ExpiresAt(held), nil
 }
 
 // keeper is the owner of the token Secret; nil where it outlives the account.

@@ -58,6 +58,9 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	if err != nil {
 		return nil, err
 	}
+	if f.servedUntil, err = r.served(ctx, account); err != nil {
+		return nil, err
+	}
 	if f.custody, err = tokensecret.DecodeCustody(held); err != nil {
 		f.trouble = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}
 		return f, nil
@@ -98,27 +101,29 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	if err != nil || store == nil || !f.plan().Due {
 		return err
 	}
-	f.handledRenew = f.requested()
+	requested := f.requested()
 	if tokens := f.custody.Tokens; tokens != nil && !f.now.Before(tokens.RenewAt) {
 		f.planned = tokens.RenewAt
 	}
 	endpoint, failure := r.endpoint(ctx, f.request)
 	if failure != nil {
-		return store.failure(ctx, failure)
-	}
-	if f.request.rotates() {
-		if forbidden, err := store.journal(ctx); forbidden || err != nil {
-			return err
-		}
+		f.handledRenew = requested
+		return store.failure(ctx, failure, false)
 	}
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("renewing: %w", err)
 	}
 	// From here on a shutdown waits: a request that is broken off may have spent a refresh token.
 	ctx = context.WithoutCancel(ctx)
+	if f.request.rotates() {
+		if forbidden, err := store.journal(ctx); forbidden || err != nil {
+			return err
+		}
+	}
+	f.handledRenew = requested
 	got, failure := r.obtain(ctx, f.view, endpoint)
 	if failure != nil {
-		return store.failure(ctx, failure)
+		return store.failure(ctx, failure, true)
 	}
 	if err := store.tokens(ctx, got); err != nil {
 		return err
@@ -131,7 +136,7 @@ func (r *Reconciler) acceptCandidate(ctx context.Context, f *found) error {
 	if f.candidate() == nil || f.suspended() {
 		return nil
 	}
-	if id := f.candidate().Account.ID; id != "" && id != f.expectedAccount() {
+	if id := f.candidate().Account.ID; id != "" && !f.expects(id) {
 		return nil // until the expectation changes, or the user brings another grant
 	}
 	store, err := r.openStore(ctx, f)
@@ -146,7 +151,7 @@ func (r *Reconciler) acceptCandidate(ctx context.Context, f *found) error {
 func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error {
 	candidate := f.candidate()
 	switch {
-	case candidate != nil && candidate.Account.ID != "":
+	case candidate != nil && (candidate.Account.ID != "" || f.expectedAccount() == ""):
 		return store.judge(ctx, candidate.Account)
 	case candidate == nil && f.custody.Account.ID != "", !f.canIdentify():
 		return nil
@@ -220,10 +225,11 @@ func (r *Reconciler) verify(ctx context.Context, f *found) error {
 
 // nextTest is when to repeat a test that did not reach the marketplace; zero when there is nothing to repeat.
 func (f *found) nextTest() time.Time {
-	if verified := f.custody.Verified; verified != nil && verified.Unreachable {
-		return verified.At.Add(retest)
+	verified := f.custody.Verified
+	if verified == nil || !verified.Unreachable || f.suspended() || !f.usable() || f.account.Annotations[v1alpha1.AnnotationVerify] == "" {
+		return time.Time{}
 	}
-	return time.Time{}
+	return verified.At.Add(retest)
 }
 
 // replaceRefused renews a token that the marketplace does not honour, although its time is not over.
@@ -235,7 +241,14 @@ func (r *Reconciler) replaceRefused(ctx context.Context, f *found) error {
 		}
 	}
 	f.tokenRefused = false
-	return r.publish(ctx, f)
+	if f.obtained {
+		return r.publish(ctx, f)
+	}
+	store, err := r.openStore(ctx, f)
+	if err != nil || store == nil {
+		return err
+	}
+	return store.verified(ctx, tokensecret.Account{}, tokensecret.Verification{At: f.now, Failure: "the marketplace refuses the access token"})
 }
 
 // verifyIDToken checks an ID token against its issuer's keys, where the Marketplace names an issuer.

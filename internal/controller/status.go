@@ -64,9 +64,9 @@ func (f *found) settle(status *v1alpha1.MarketplaceAccountStatus) {
 	case f.trouble != nil:
 	case f.suspended() && (!f.usable() || f.changed()):
 		f.trouble = &trouble{v1alpha1.ReasonSuspended, "There is no valid token for this spec and spec.renewal.policy is Suspended; set it to Automatic"}
-	case status.LastFailure != nil:
+	case status.LastFailure != nil && (f.failing() || f.custody.Refused != nil):
 		f.trouble = &trouble{status.LastFailure.Reason, status.LastFailure.Message}
-	case f.custody.Verified != nil && f.custody.Verified.Unreachable:
+	case !f.nextTest().IsZero():
 		f.trouble = &trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf("%s: %s", f.request.platform.DisplayName, f.custody.Verified.Failure)}
 	}
 }

@@ -84,11 +84,12 @@ func (r *Reconciler) rescue(ctx context.Context, f *found) error {
 // journal records that the refresh token is about to be spent. That proves the store writable, and makes
 // every writer with an older view lose. forbidden tells that the token must not be sent again.
 func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
-	custody := s.found.custody
+	before := s.found.custody
+	custody := before
 	entry := tokensecret.Journal{StartedAt: s.found.now, Imported: s.found.bringing()}
 	spend := s.found.spend()
 	if spend != spendFresh {
-		entry = *custody.Journal
+		entry = *s.found.journal()
 	}
 	switch spend {
 	case spendForbidden:
@@ -97,14 +98,23 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 		entry.Retried = true
 	}
 	entry.Attempts++
-	custody.Journal = &entry
-	return false, s.write(ctx, custody)
+	s.found.record(&custody, &entry)
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
+	if err := s.write(ctx, custody); err != nil {
+		if mayPass(err) { // it may be on record all the same, of a token that was not sent
+			s.unstored.Store(s.found.account.UID, before)
+		}
+		return false, err
+	}
+	return false, nil
 }
 
 // outcomeUnknown gives up a single-use refresh token that was sent and whose answer is lost.
 func (s *store) outcomeUnknown(ctx context.Context) error {
 	custody := s.found.custody
-	custody.Journal = nil
+	s.found.record(&custody, nil)
+	custody.Spend(s.found.bringing())
 	if s.found.bringing() == "" {
 		custody.RefreshToken = ""
 	}
@@ -122,13 +132,18 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 	next := f.grant(got)
 	expected, id := f.expectedAccount(), next.Account.ID
 	custody.Serial++
-	custody.Journal, custody.NotBefore = nil, time.Time{}
+	custody.NotBefore = time.Time{}
 	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
+	if f.request.rotates() {
+		f.record(&custody, nil)
+		custody.Spend(f.bringing())
+	}
 	custody.PreviousSecretOf = ""
 	if got.byPreviousSecret {
 		custody.PreviousSecretOf = f.request.inputs.Application
 	}
-	if begun && expected != "" && id != expected && (id != "" || f.canIdentify()) {
+	mustKnow := f.canIdentify() || f.account.Spec.AccountID != ""
+	if begun && !f.expects(id) && (id != "" || mustKnow) {
 		custody.Candidate = &next
 		if id != "" {
 			f.failed, f.trouble = true, mismatch(id, expected)
@@ -145,12 +160,14 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 
 // use puts a grant into use.
 func (f *found) use(custody *tokensecret.Custody, next tokensecret.Grant) {
-	custody.Grant = next
-	custody.Candidate, custody.Verified = f.candidate(), nil
-	if custody.Candidate != nil && custody.Candidate.Imported == next.Imported {
-		custody.Candidate = nil
+	if f.bringing() != "" { // the one before is not in use any more
+		custody.Journal = nil
 	}
-	custody.Refused = nil
+	custody.Grant = next
+	if custody.Candidate != nil && custody.Candidate.Imported == next.Imported {
+		custody.Candidate = nil // and one that the user withdrew is kept: he may bring it back
+	}
+	custody.Refused, custody.Verified = nil, nil
 	if !f.importRefused() {
 		custody.RefusedImport = nil
 	}
@@ -201,13 +218,14 @@ func (s *store) judge(ctx context.Context, account tokensecret.Account) error {
 	custody := f.custody
 	candidate := *f.candidate()
 	candidate.Account = account
-	if expected := f.expectedAccount(); account.ID != expected {
+	if !f.expects(account.ID) {
 		custody.Candidate = &candidate
-		f.failed, f.trouble = true, mismatch(account.ID, expected)
+		f.failed, f.trouble = true, mismatch(account.ID, f.expectedAccount())
 		return s.keep(ctx, custody)
 	}
 	custody.Serial++
 	custody.Grant = candidate
+	custody.Journal, custody.NotBefore = nil, time.Time{} // of the grant before
 	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil
 	if err := s.keep(ctx, custody); err != nil {
 		return err
@@ -242,17 +260,18 @@ func (v view) policy() renewal.Policy {
 	return renewal.Policy{Before: v.account.Spec.Renewal.Before.Or(platform.RenewBefore), MaxBefore: platform.MaxBefore}
 }
 
-// failure records what an attempt that brought no tokens must leave behind: no more than its meaning needs.
-func (s *store) failure(ctx context.Context, failure error) error {
+// failure records what an attempt that brought no tokens must leave behind: no more than its meaning needs. sent tells
+// that the marketplace was asked for tokens.
+func (s *store) failure(ctx context.Context, failure error, sent bool) error {
 	f := s.found
 	trouble, passes := troubleOf(f.view, failure)
 	f.failed, f.trouble = true, &trouble
 	custody := f.custody
 	asked := grant.AsError(failure)
-	switch {
-	case custody.Journal == nil:
-	case !asked.OutcomeUnknown:
-		custody.Journal = nil
+	switch entry := f.journal(); {
+	case entry == nil, !sent: // nothing new is known of a token that was not sent
+	case !asked.OutcomeUnknown && (!asked.Passes() || entry.Attempts == 1):
+		f.record(&custody, nil)
 	case f.spend() == spendForbidden:
 		return s.outcomeUnknown(ctx)
 	}
@@ -263,7 +282,7 @@ func (s *store) failure(ctx context.Context, failure error) error {
 	switch {
 	case !passes:
 		return s.refuse(ctx, trouble, custody)
-	case custody.Journal == f.custody.Journal && custody.NotBefore.Equal(f.custody.NotBefore):
+	case custody.Journal == f.custody.Journal && custody.ImportJournal == f.custody.ImportJournal && custody.NotBefore.Equal(f.custody.NotBefore):
 		return nil // count and time in the status say the rest
 	}
 	return s.keep(ctx, custody)
@@ -272,7 +291,7 @@ func (s *store) failure(ctx context.Context, failure error) error {
 // refuse records a refusal that only a change can cure: of a token that the user brought, or of anything else.
 func (s *store) refuse(ctx context.Context, why trouble, custody tokensecret.Custody) error {
 	imported := s.found.bringing()
-	if imported != "" && (why.reason == v1alpha1.ReasonGrantRejected || why.reason == v1alpha1.ReasonRenewalOutcomeUnknown) {
+	if imported != "" && why.reason != v1alpha1.ReasonApplicationRejected {
 		return s.refuseImport(ctx, why, custody, imported)
 	}
 	custody.Refused = s.refusal(why)

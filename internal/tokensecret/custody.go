@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,8 +32,12 @@ type Custody struct {
 	// PreviousSecretOf is the version of the application Secret whose client_secret was refused while
 	// client_secret_previous was accepted.
 	PreviousSecretOf string `json:"previousSecretOf,omitempty"`
-	// Journal is a renewal under way; nil when none is.
-	Journal *Journal `json:"journal,omitempty"`
+	// Journal is a renewal of the grant in use under way, ImportJournal the first use of a refresh token that the user
+	// brought; nil when none is. Each speaks of its own token, so that sending one does not forget the other.
+	Journal       *Journal `json:"journal,omitempty"`
+	ImportJournal *Journal `json:"importJournal,omitempty"`
+	// SpentImports are refresh tokens that the user brought and that were used up, the latest last.
+	SpentImports []string `json:"spentImports,omitempty"`
 	// Refused is a refusal of the grant in use, of the login or of the application that only a change can cure; nil
 	// when there is none.
 	Refused *Refused `json:"refused,omitempty"`
@@ -42,6 +47,19 @@ type Custody struct {
 	NotBefore time.Time `json:"notBefore,omitzero"`
 	// HandledRenew is the last request for a renewal that was acted on, stored with its result.
 	HandledRenew string `json:"handledRenew,omitempty"`
+}
+
+// maxSpentImports bounds what is remembered of used-up refresh tokens: enough for the history of a Git repository
+// that somebody rolls back.
+const maxSpentImports = 16
+
+// Spend remembers that a refresh token which the user brought was used up.
+func (c *Custody) Spend(imported string) {
+	if imported == "" || slices.Contains(c.SpentImports, imported) {
+		return
+	}
+	spent := append(slices.Clone(c.SpentImports), imported)
+	c.SpentImports = spent[max(0, len(spent)-maxSpentImports):]
 }
 
 // Grant is what a consent, a login or an imported refresh token has become.
