@@ -391,6 +391,6 @@ func TestDiscoveryThatFailsForgetsNothing(t *testing.T) {
 	injected.Clear()
 	w.pass(20 * time.Minute)
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
-	w.Expect(w.calls("oidc")).To(Equal(calls+1))
+	w.Expect(w.calls("oidc")).To(Equal(calls + 1))
 	w.Expect(market.Report().DoubleSpends).To(BeZero())
 }
