@@ -89,7 +89,11 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 	if err != nil {
 		return "the grant Secret cannot be read", cannotRevoke, nil
 	}
-	if custody.RefreshToken == "" {
+	if waiting, ok := r.unstored.Load(account.UID); ok {
+		custody = waiting.(tokensecret.Custody) // newer than what could be stored
+	}
+	tokens := refreshTokens(custody)
+	if len(tokens) == 0 {
 		return "there is no refresh token; tokens end by themselves", cannotRevoke, nil
 	}
 	req, trouble, err := r.resolve(ctx, view{account: account, custody: custody})
@@ -117,11 +121,25 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 	if address == "" {
 		return fmt.Sprintf("%s has no revocation endpoint; remove the application's access there", req.platform.DisplayName), cannotRevoke, nil
 	}
-	if err := endpoint.Revoke(ctx, address, custody.RefreshToken); err != nil {
-		if grant.AsError(err).Passes() {
-			return err.Error(), mayStillRevoke, nil
+	for _, token := range tokens {
+		if err := endpoint.Revoke(ctx, address, token); err != nil {
+			if grant.AsError(err).Passes() {
+				return err.Error(), mayStillRevoke, nil
+			}
+			return err.Error(), cannotRevoke, nil
 		}
-		return err.Error(), cannotRevoke, nil
 	}
 	return "Revoked the grant at " + req.platform.DisplayName, revoked, nil
+}
+
+// refreshTokens are those of the grant in use and of one that waits to be accepted.
+func refreshTokens(custody tokensecret.Custody) []string {
+	var tokens []string
+	if custody.RefreshToken != "" {
+		tokens = append(tokens, custody.RefreshToken)
+	}
+	if candidate := custody.Candidate; candidate != nil && candidate.RefreshToken != "" {
+		tokens = append(tokens, candidate.RefreshToken)
+	}
+	return tokens
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -130,7 +131,8 @@ func (t *transcript) leaks() error {
 			}
 		}
 	}
-	if searched < 100 || len(said) < 1000 {
+	whole := flag.Lookup("test.run").Value.String() == ""
+	if whole && (searched < 1000 || len(said) < 100_000) {
 		return fmt.Errorf("the search for leaked credentials is void: %d needles, %d bytes", searched, len(said))
 	}
 	fmt.Fprintf(os.Stdout, "searched %d bytes of logs, events and objects for %d credentials and parts of them: none found\n", len(said), searched)
