@@ -79,7 +79,8 @@ func runSuite(m *testing.M) (code int, err error) {
 	return code, watched.leaks()
 }
 
-// transcript collects all that the operator says: logs as they come, and at the end every account and event.
+// transcript collects all that the operator says: logs as they come, the metrics of each of its lives, and at the end
+// every account and event.
 type transcript struct {
 	mu      sync.Mutex
 	text    bytes.Buffer
@@ -135,7 +136,7 @@ func (t *transcript) leaks() error {
 	if whole && (searched < 1000 || len(said) < 100_000) {
 		return fmt.Errorf("the search for leaked credentials is void: %d needles, %d bytes", searched, len(said))
 	}
-	fmt.Fprintf(os.Stdout, "searched %d bytes of logs, events and objects for %d credentials and parts of them: none found\n", len(said), searched)
+	fmt.Fprintf(os.Stdout, "searched %d bytes of logs, metrics, events and objects for %d credentials and parts of them: none found\n", len(said), searched)
 	return nil
 }
 

@@ -99,7 +99,15 @@ func (w *world) start() {
 	})).To(Succeed())
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
+	registry := w.registry
 	w.stop = sync.OnceFunc(func() {
+		families, err := registry.Gather()
+		if err != nil {
+			w.t.Errorf("gathering the metrics: %v", err)
+		}
+		for _, family := range families {
+			fmt.Fprintln(&watched, family)
+		}
 		cancel()
 		if err := <-done; err != nil {
 			w.t.Errorf("the operator ended with: %v", err)
