@@ -25,9 +25,7 @@ func TestCorrectedExpectationUsesWhatWasStored(t *testing.T) {
 	w.expectReady()
 	w.expectAuthenticated()
 	w.Expect(w.calls("oidc")).To(Equal(1), "the import was spent, its successor waited")
-	due := w.renewalTime()
-	w.passUntil(due)
-	w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+	w.passRenewal()
 	w.Expect(market.Report().DoubleSpends).To(BeZero())
 }
 
@@ -59,9 +57,7 @@ func TestNewGrantIsNotUsedBeforeItsAccountIsKnown(t *testing.T) {
 			w.expectReady()
 
 			// The grant in use goes on meanwhile.
-			due := w.renewalTime()
-			w.passUntil(due)
-			w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+			w.passRenewal()
 			w.expectReady()
 			w.Expect(w.token()).NotTo(Equal(token))
 			w.Expect(w.token()).To(HaveKeyWithValue("account_id", market.Seller().ID))
@@ -78,9 +74,7 @@ func TestBadImportLeavesTheGrantInUseAlone(t *testing.T) {
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
 	w.expectReady()
 	calls := w.calls("oidc")
-	due := w.renewalTime()
-	w.passUntil(due)
-	w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+	w.passRenewal()
 	w.expectReady()
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
 	w.Expect(w.calls("oidc")).To(Equal(calls+1), "the refused one is not sent again")
@@ -94,9 +88,7 @@ func TestDeletedImportIsNotMissed(t *testing.T) {
 	w.expectReady()
 	w.delete(w.readSecret("import"))
 	w.settle()
-	due := w.renewalTime()
-	w.passUntil(due)
-	w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+	w.passRenewal()
 	w.expectAuthenticated()
 }
 
@@ -207,9 +199,7 @@ func TestStrippedLabelsAreRestored(t *testing.T) {
 		w.Expect(kube.Update(t.Context(), secret)).To(Succeed())
 	}
 	w.Eventually(func() map[string]string { return w.readSecret("main-token").Labels }).Should(HaveKey(v1alpha1.LabelManagedBy))
-	due := w.renewalTime()
-	w.passUntil(due)
-	w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+	w.passRenewal()
 	w.expectAuthenticated()
 	w.Expect(w.readSecret("main-grant").Labels).To(HaveKey(v1alpha1.LabelManagedBy))
 }
@@ -336,9 +326,7 @@ func TestRolledBackImportIsNotSentAgain(t *testing.T) {
 	message := w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
 	w.Expect(message).To(ContainSubstring("used up before"))
 	w.expectReady()
-	due := w.renewalTime()
-	w.passUntil(due)
-	w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+	w.passRenewal()
 	w.editSecret("import", map[string]string{"refresh_token": second})
 	w.expectAuthenticated()
 	w.Expect(w.calls("oidc")).To(Equal(3))

@@ -145,6 +145,14 @@ func (w *world) passUntil(at time.Time) {
 	w.pass(at.Sub(w.clock.Now()))
 }
 
+// passRenewal lets time pass until the next renewal, and waits until it is done.
+func (w *world) passRenewal() {
+	w.t.Helper()
+	due := w.renewalTime()
+	w.passUntil(due)
+	w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+}
+
 func (w *world) newQueue(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 	queue := &countingQueue{TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
 		workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: w.clock})}
