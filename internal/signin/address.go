@@ -1,0 +1,67 @@
+package signin
+
+import (
+	"net/url"
+	"strings"
+	"time"
+)
+
+// How long things live.
+const (
+	// TicketLife is how long a link can be used: over a long weekend.
+	TicketLife = 96 * time.Hour
+	// VisitLife is how long a person may take at the marketplace.
+	VisitLife = 10 * time.Minute
+)
+
+// Paths of the portal.
+const (
+	// LinkPrefix begins the path of a link; namespace and name of the account follow.
+	LinkPrefix = "/sign-in/"
+	// CallbackPrefix begins the path to which marketplaces send browsers back; the name of the Marketplace follows, so
+	// that each has an address of its own (RFC 9700 section 4.4.2.2).
+	CallbackPrefix = "/callback/"
+	// ticketParameter holds the ticket in a link.
+	ticketParameter = "ticket"
+)
+
+// Address is the portal's public address without a slash at the end, such as https://tokens.example.com. The zero
+// value means that there is no portal.
+type Address string
+
+// Link is what a person clicks.
+func (a Address) Link(namespace, name, ticket string) string {
+	return string(a) + LinkPath(namespace, name, ticket)
+}
+
+// Callback is the redirect_uri of a Marketplace.
+func (a Address) Callback(marketplace string) string {
+	return string(a) + CallbackPrefix + url.PathEscape(marketplace)
+}
+
+// LinkPath is the path of a link, with the ticket in its query.
+func LinkPath(namespace, name, ticket string) string {
+	return LinkPrefix + url.PathEscape(namespace) + "/" + url.PathEscape(name) + "?" + url.Values{ticketParameter: {ticket}}.Encode()
+}
+
+// TicketOf returns the ticket of a link or of its query; empty when it has none.
+func TicketOf(link string) string {
+	_, query, found := strings.Cut(link, "?")
+	if !found {
+		query = link
+	}
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		return ""
+	}
+	return values.Get(ticketParameter)
+}
+
+// cookiePrefix makes browsers refuse the cookie unless it is secure, of this host alone, and for all its paths.
+const cookiePrefix = "__Host-tokenkeeper-visit-"
+
+// CookieName is the name of the cookie that binds a state to a browser. Each visit has its own, so that a browser can have
+// several under way.
+func CookieName(state string) string {
+	return cookiePrefix + Hash(state)[:16]
+}

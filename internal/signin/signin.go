@@ -1,0 +1,110 @@
+package signin
+
+import (
+	"fmt"
+	"time"
+)
+
+// Account is the MarketplaceAccount that a sign-in is for, in words for the person who signs in. Everything but the
+// names comes from people or platforms and must be escaped where it is shown.
+type Account struct {
+	// Namespace and Name are the object's.
+	Namespace, Name string
+	// Login is the name under which people know the account; empty when nobody said.
+	Login string
+	// Marketplace is what people call the platform, Environment which of its worlds is meant.
+	Marketplace, Environment string
+	// ExpectedID is the only account whose tokens are accepted; empty when any is.
+	ExpectedID string
+}
+
+// Offer is what a link is for.
+type Offer struct {
+	Account
+	// ExpiresAt is when the link ends.
+	ExpiresAt time.Time
+}
+
+// Visit is a sign-in that has begun.
+type Visit struct {
+	// URL is where to send the browser.
+	URL string
+	// CookieName and CookieValue bind the visit to the browser until ExpiresAt.
+	CookieName, CookieValue string
+	ExpiresAt               time.Time
+}
+
+// Outcome is a sign-in that succeeded.
+type Outcome struct {
+	Account
+	// ID and SeenLogin are whose account was signed in, as far as the marketplace tells.
+	ID, SeenLogin string
+	// MissingScopes were asked for and not granted.
+	MissingScopes []string
+	// Unconfirmed tells that the tokens are stored, and are used once the marketplace has told whose they are.
+	Unconfirmed bool
+}
+
+// Problem is why a sign-in did not succeed: what happened, and so what to do.
+type Problem string
+
+// Problems of links.
+const (
+	// LinkInvalid: there is no such link, or no more.
+	LinkInvalid Problem = "LinkInvalid"
+	// LinkUsed: the link was used.
+	LinkUsed Problem = "LinkUsed"
+	// LinkExpired: the link's time is over.
+	LinkExpired Problem = "LinkExpired"
+)
+
+// Problems of visits, when the browser comes back.
+const (
+	// VisitUnknown: the state is not one that this browser was given, or was used before: the callback was forged, replayed, or
+	// brought by another browser or from another marketplace.
+	VisitUnknown Problem = "VisitUnknown"
+	// VisitExpired: the person took longer than VisitLife.
+	VisitExpired Problem = "VisitExpired"
+	// IssuerMismatch: another issuer than the one that was asked has answered (RFC 9207).
+	IssuerMismatch Problem = "IssuerMismatch"
+	// ConsentDenied: the person, or the marketplace in his name, said no.
+	ConsentDenied Problem = "ConsentDenied"
+	// CodeRefused: the marketplace does not take the code, which may have been too old.
+	CodeRefused Problem = "CodeRefused"
+	// WrongAccount: the tokens belong to another account than the expected one, and were discarded.
+	WrongAccount Problem = "WrongAccount"
+)
+
+// Problems that somebody else has to solve.
+const (
+	// ApplicationRefused: the marketplace refuses the application, its scopes or the request; an admin acts.
+	ApplicationRefused Problem = "ApplicationRefused"
+	// AccountUnready: the account's spec or Secrets are not in order; an admin acts.
+	AccountUnready Problem = "AccountUnready"
+	// MarketplaceDown: the marketplace cannot be reached or asks for fewer requests; try again later.
+	MarketplaceDown Problem = "MarketplaceDown"
+	// ClusterDown: the API server cannot be reached; try again later.
+	ClusterDown Problem = "ClusterDown"
+	// NotStored: the person has signed in, and the result could not be stored yet; it is tried on.
+	NotStored Problem = "NotStored"
+)
+
+// Error is a sign-in that did not succeed. Its text is safe to log.
+type Error struct {
+	Problem Problem
+	// Account is whose sign-in it was; the zero value where that is nobody's business.
+	Account Account
+	// Detail is what the marketplace or the API server said, without credentials; may be empty.
+	Detail string
+	// GotID is the account that was signed in instead of Account.ExpectedID, with WrongAccount.
+	GotID string
+	// Ticket lets the same person try again at once; empty where that is no use, or not allowed.
+	Ticket string
+}
+
+func (e *Error) Error() string {
+	if e.Detail == "" {
+		return fmt.Sprintf("sign-in: %s", e.Problem)
+	}
+	return fmt.Sprintf("sign-in: %s: %s", e.Problem, e.Detail)
+}
