@@ -38,7 +38,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.BoolVar(&o.seedRefreshTokens, "seed-refresh-tokens", true,
 		"know the refresh tokens demo-refresh-token-allegro, -ebay, -amazon and -oidc")
 	flags.StringVar(&o.portalURL, "portal-url", "",
-		"`address` of tokenkeeper's portal, to whose callbacks people may be sent back; empty registers none")
+		"`address` of tokenkeeper's portal, to whose callbacks, and from Amazon's store, people are sent; empty registers none")
 	if err := flags.Parse(args); err != nil {
 		return options{}, fmt.Errorf("reading flags: %w", err)
 	}

@@ -8,12 +8,14 @@ import (
 // Amazon is Login with Amazon for the Selling Partner API: credentials in the body alone, the same refresh token in
 // every answer, no scope beside a refresh token, and a header of its own at the API. Its authorization requests and
 // callbacks have names of their own, a browser that is logged in is never asked about the account, and the callback is
-// the one place that tells the seller's id.
+// the one place that tells the seller's id. A sign-in may begin in its store, too.
 func Amazon() Platform {
 	return Platform{
 		Name: "amazon",
 		Paths: Paths{
 			Authorization: "/apps/authorize/consent",
+			Store:         "/apps/store",
+			Confirmation:  "/apps/authorize/confirm",
 			Token:         "/auth/o2/token",
 			Identity:      "/sellers/v1/marketplaceParticipations",
 		},
@@ -45,6 +47,7 @@ func Amazon() Platform {
 			CodeParameter:    "spapi_oauth_code",
 			SellerParameter:  "selling_partner_id",
 		},
+		Store: Store{CallbackParameter: "amazon_callback_uri", StateParameter: "amazon_state"},
 		Identity: Identity{
 			TokenHeader: "X-Amz-Access-Token",
 			Answer:      amazonParticipations,

@@ -25,6 +25,7 @@ type client struct {
 	applicationID string // what authorization requests call it
 	draft         bool
 	redirects     []redirect // in the order of registration
+	loginURI      string     // where the platform's store sends people; empty when it is not there
 }
 
 // public tells whether the application has no secret.
@@ -55,6 +56,16 @@ func (m *Market) SetDraft(clientID string, draft bool) {
 	defer m.mu.Unlock()
 	if known := m.clients[clientID]; known != nil {
 		known.draft = draft
+	}
+}
+
+// SetLoginURI puts an application into the platform's store, and says where that sends people who want to use it. An
+// unknown application is ignored.
+func (m *Market) SetLoginURI(clientID, uri string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known := m.clients[clientID]; known != nil {
+		known.loginURI = uri
 	}
 }
 

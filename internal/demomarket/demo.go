@@ -17,10 +17,14 @@ const DemoRuName = "Demo_Shop-DemoShop-Portal-demo"
 
 // SeedPortal lets people be sent back to a portal at this address, <portal>/callback/<platform>, by the application
 // [DefaultClientID] of every platform. At eBay that is DemoRuName, whose decline URL says error=access_denied, since
-// eBay adds nothing to it.
+// eBay adds nothing to it. Who begins in Amazon's store is sent to <portal>/sign-in/amazon.
 func (s *Server) SeedPortal(portalURL string) {
 	for _, name := range s.names {
-		market, callback := s.markets[name], strings.TrimSuffix(portalURL, "/")+"/callback/"+name
+		market, portal := s.markets[name], strings.TrimSuffix(portalURL, "/")
+		callback := portal + "/callback/" + name
+		if market.platform.Paths.Store != "" {
+			market.SetLoginURI(DefaultClientID, portal+"/sign-in/"+name)
+		}
 		switch {
 		case market.platform.Paths.Authorization == "":
 		case market.platform.Authorization.RuNames:

@@ -8,16 +8,17 @@
 // People sign in on its pages, which need no script: they log in, consent or deny, and are sent back with an
 // authorization code, or have entered the code of a device. A browser that is logged in already is sent straight back
 // with the account that it has, unless the request asks for more, which is how the wrong account is bound in practice.
-// A test drives the pages by a browser, by [Market.SignIn], or decides about a device by [Market.ApproveDevice] and
-// [Market.DenyDevice].
+// At Amazon they may begin in its store, too, which sends them to the application first ([Store]). A test drives the pages
+// by a browser or by [Market.SignIn], or decides about a device by [Market.ApproveDevice] and [Market.DenyDevice]; a
+// program that knows no more than the address of a demo marketplace does both as a [Person].
 //
 // It is also a judge. It counts token requests by grant and outcome, refresh tokens that were spent twice, pairs whose
-// answer never arrived, codes that came twice or too late, and polls that came too early ([Server.Report]); it remembers the requests ([Market.Requests]) and every secret that
-// passed through it ([Server.Secrets]), so that a test can look for them where they must not be. It fails on request
-// ([Market.Inject]).
+// answer never arrived, codes that came twice or too late, and polls that came too early ([Server.Report]); it remembers
+// the requests ([Market.Requests]) and every secret that passed through it ([Server.Secrets]), so that a test can look for
+// them where they must not be. It fails on request ([Market.Inject]).
 //
-// It knows of Kubernetes only how a Marketplace is written ([RedirectManifest]), and keeps everything in memory. Time and randomness come in through [Options]; only
-// [Options.Latency] and hanging requests take real time.
+// It knows of Kubernetes only how a Marketplace is written ([RedirectManifest]), and keeps everything in memory. Time and
+// randomness come in through [Options]; only [Options.Latency] and hanging requests take real time.
 //
 //	market := demomarket.New(demomarket.Options{Now: clock.Now})
 //	server := httptest.NewServer(market)

@@ -22,6 +22,10 @@ const (
 	KeysEndpoint       Endpoint = "keys"
 	// AuthorizationEndpoint serves the pages on which a person logs in and consents, and sends him back.
 	AuthorizationEndpoint Endpoint = "authorization"
+	// StoreEndpoint serves the pages on which a person finds an application, and ConfirmationEndpoint is where that sends
+	// him back.
+	StoreEndpoint        Endpoint = "store"
+	ConfirmationEndpoint Endpoint = "confirmation"
 	// DeviceAuthorizationEndpoint gives out device codes, and DeviceEndpoint serves the pages where a person enters the
 	// user code.
 	DeviceAuthorizationEndpoint Endpoint = "device_authorization"
@@ -82,7 +86,7 @@ func (m *Market) begin(endpoint Endpoint, r *http.Request) (*exchange, *http.Req
 		x.read(r, m.encoding(endpoint))
 	case DeviceAuthorizationEndpoint:
 		m.platform.Device.read(x, r)
-	case AuthorizationEndpoint, DeviceEndpoint:
+	case AuthorizationEndpoint, StoreEndpoint, ConfirmationEndpoint, DeviceEndpoint:
 		x.readPage(r)
 	}
 	m.noteSecrets(x)

@@ -23,6 +23,7 @@ type Market struct {
 	users     map[string]*user
 	sessions  map[string]*session
 	visits    map[string]*visit
+	starts    map[tokenKey]*start
 	codes     map[tokenKey]*code
 	devices   deviceCodes
 	refresh   *refreshTokens
@@ -49,6 +50,7 @@ func newMarket(s *Server, platform Platform, options Options) *Market {
 		users:    map[string]*user{},
 		sessions: map[string]*session{},
 		visits:   map[string]*visit{},
+		starts:   map[tokenKey]*start{},
 		codes:    map[tokenKey]*code{},
 		devices:  newDeviceCodes(),
 		refresh:  newRefreshTokens(platform.RefreshToken),
@@ -82,6 +84,8 @@ func (m *Market) newRoutes() *http.ServeMux {
 		serve http.HandlerFunc
 	}{
 		paths.Authorization:       {AuthorizationEndpoint, m.serveAuthorization},
+		paths.Store:               {StoreEndpoint, m.serveStore},
+		paths.confirmations():     {ConfirmationEndpoint, m.serveConfirmation},
 		paths.DeviceAuthorization: {DeviceAuthorizationEndpoint, m.serveDeviceAuthorization},
 		paths.Device:              {DeviceEndpoint, m.serveDevice},
 		paths.Token:               {TokenEndpoint, m.serveToken},

@@ -3,6 +3,7 @@ package demomarket
 import (
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"sync"
 )
@@ -22,6 +23,7 @@ type platformView struct {
 	Name        string
 	TokenURL    string
 	SignInURL   string // empty when people cannot sign in with a browser
+	StoreURL    string // of the application's page; empty without a store
 	DeviceURL   string // empty without device flow
 	Redirects   []string
 	Grants      []string
@@ -69,6 +71,10 @@ func (m *Market) view(r *http.Request) platformView {
 	if m.platform.Paths.Authorization != "" {
 		view.SignInURL = m.address(r) + m.platform.Paths.Authorization
 	}
+	if m.platform.Paths.Store != "" {
+		view.StoreURL = m.address(r) + m.platform.Paths.Store + "?" +
+			url.Values{m.platform.Authorization.ClientParameter: {DefaultApplicationID}}.Encode()
+	}
 	if m.platform.Paths.Device != "" {
 		view.DeviceURL = m.address(r) + m.platform.Paths.Device
 	}
@@ -89,6 +95,8 @@ const pageText = `<!doctype html>
 body { font: 1rem/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
 section { border-top: 1px solid #999; padding: .5rem 0 }
 form { display: inline }
+code, a { overflow-wrap: anywhere }
+pre { overflow-x: auto }
 </style>
 <h1>Demo marketplace</h1>
 <p>Every platform knows the application <code>{{.ClientID}}</code> and two users, so that the wrong one can sign in:
@@ -105,6 +113,10 @@ Each button is a POST, so a shell can press it too:
 {{if .SignInURL}}
 <p>Sign-in: <code>{{.SignInURL}}</code>, which sends people back to {{range $i, $uri := .Redirects}}{{if $i}}, {{end}}<code>{{$uri}}</code>{{else}}nowhere, since no redirect_uri is registered{{end}}.
 Codes issued: {{.Tally.Codes.Issued}}, used: {{.Tally.Codes.Used}}, used again: {{.Tally.Codes.Reused}}, too late: {{.Tally.Codes.Expired}}.
+{{end}}
+{{if .StoreURL}}
+<p>A sign-in may begin in the store, at <a href="{{.StoreURL}}">{{.StoreURL}}</a>.
+Begun there: {{.Tally.Starts.Issued}}, ended: {{.Tally.Starts.Used}}.
 {{end}}
 {{if .DeviceURL}}
 <p>Codes of devices are entered at <a href="{{.DeviceURL}}">{{.DeviceURL}}</a>.

@@ -122,8 +122,10 @@ type Platform struct {
 	RefreshToken RefreshToken
 	IDToken      IDToken
 
-	// Authorization says how a person consents in a browser, Device how he does so away from the application.
+	// Authorization says how a person consents in a browser, Store how he begins at the platform, and Device how he
+	// consents away from the application.
 	Authorization Authorization
+	Store         Store
 	Device        Device
 
 	// Identity is the endpoint that tells whose token it is.
@@ -137,9 +139,11 @@ type Platform struct {
 	Seller, OtherSeller Seller
 }
 
-// Paths are the places of a platform's endpoints. Device is the page where a person enters a user code.
+// Paths are the places of a platform's endpoints. Device is the page where a person enters a user code, Store the one where
+// he finds an application, and Confirmation, below which applications have a path each, where those send him back.
 type Paths struct {
 	Authorization, DeviceAuthorization, Device string
+	Store, Confirmation                        string
 	Token, Revocation, Identity                string
 	Discovery, Keys                            string
 }

@@ -49,6 +49,9 @@ const (
 	UnknownRedirect Outcome = "unknown_redirect"
 	// DraftMismatch is an authorization request that a draft application may not make, or a published one.
 	DraftMismatch Outcome = "draft_mismatch"
+	// InvalidStart is the end of a sign-in that did not begin in the platform's store, or not in this browser, or ended
+	// before.
+	InvalidStart Outcome = "invalid_start"
 	// UnsupportedResponse is an authorization request for something else than a code.
 	UnsupportedResponse Outcome = "unsupported_response_type"
 	// LoginRequired and ConsentRequired are an authorization request that must not bother anybody, where somebody would
@@ -98,7 +101,7 @@ func plain(outcome Outcome) Refusal {
 		return Refusal{Status: http.StatusBadRequest, Code: "invalid_grant"}
 	case ConsentDenied:
 		return Refusal{Status: http.StatusBadRequest, Code: "access_denied"}
-	case UnknownClient, UnknownRedirect, DraftMismatch:
+	case UnknownClient, UnknownRedirect, DraftMismatch, InvalidStart:
 		return Refusal{Status: http.StatusBadRequest, Code: "invalid_request"}
 	case ServerError:
 		return Refusal{Status: http.StatusInternalServerError, Code: "server_error"}

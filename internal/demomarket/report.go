@@ -24,9 +24,11 @@ type Tally struct {
 	LostPairs int `json:"lostPairs"`
 	// AbandonedPairs are the same where no fault did, but the client went away before it had its answer.
 	AbandonedPairs int `json:"abandonedPairs"`
-	// Codes are the authorization codes, and DeviceCodes the device codes.
+	// Codes are the authorization codes, DeviceCodes the device codes, and Starts the states of sign-ins that began in the
+	// platform's store.
 	Codes       CodeTally `json:"codes"`
 	DeviceCodes CodeTally `json:"deviceCodes"`
+	Starts      CodeTally `json:"starts"`
 	// DevicePolls are the token requests with a device code of the client's, and EarlyPolls those of them that came before
 	// the interval was over.
 	DevicePolls int `json:"devicePolls"`
@@ -37,11 +39,11 @@ type Tally struct {
 	PeakConcurrency int `json:"peakConcurrency"`
 }
 
-// CodeTally is what became of codes.
+// CodeTally is what became of codes, or of states.
 type CodeTally struct {
 	// Issued are those that were given out.
 	Issued int `json:"issued"`
-	// Used are those that were exchanged for tokens.
+	// Used are those that were exchanged for tokens, or for a code.
 	Used int `json:"used"`
 	// Reused are the requests with a code that had been used, and Expired those with one whose time was over.
 	Reused  int `json:"reused"`
@@ -112,6 +114,7 @@ func (t *Tally) plus(other Tally) {
 	t.AbandonedPairs += other.AbandonedPairs
 	t.Codes.plus(other.Codes)
 	t.DeviceCodes.plus(other.DeviceCodes)
+	t.Starts.plus(other.Starts)
 	t.DevicePolls += other.DevicePolls
 	t.EarlyPolls += other.EarlyPolls
 	t.LiveFamilies += other.LiveFamilies

@@ -10,7 +10,7 @@ import (
 
 // screen is what a person sees of a platform. Which of its fields a page shows is told by screenText.
 type screen struct {
-	Page     string // login, account, consent, code or message
+	Page     string // login, account, consent, store, code or message
 	Platform string
 	Title    string
 	Message  string
@@ -49,6 +49,9 @@ func (m *Market) screen(x *exchange, v *visit, held *session, message string) re
 		shown.Title, shown.Account = "Go on with this account?", held.seller
 	default:
 		shown.Title, shown.Account = "Allow access?", held.seller
+		if v.endpoint == StoreEndpoint {
+			shown.Page, shown.Title = storePage, "Use this application?"
+		}
 	}
 	if m.server.control != nil {
 		shown.Help = &help{Users: [2]string{DefaultUser, OtherUser}, Password: DefaultPassword}
@@ -151,6 +154,15 @@ small, ul { color: #595959; overflow-wrap: anywhere }
 <input type="hidden" name="account" value="{{.Account.ID}}">
 <button class="first" name="action" value="allow">Allow</button>
 <button name="action" value="deny">Deny</button>
+<button name="action" value="switch">Use another account</button>
+</form>
+{{template "foot"}}{{end}}
+
+{{define "store"}}{{template "head" .}}<p>The application <strong>{{.Application}}</strong> wants to use the account <strong>{{.Account.Login}}</strong> <small>({{.Account.ID}})</small>. When you have authorized it, you go on at its own website.</p>
+<form method="post" action="{{.Action}}">
+<input type="hidden" name="visit" value="{{.Visit}}">
+<input type="hidden" name="account" value="{{.Account.ID}}">
+<button class="first" name="action" value="allow">Authorize</button>
 <button name="action" value="switch">Use another account</button>
 </form>
 {{template "foot"}}{{end}}

@@ -62,7 +62,8 @@ func (s *Server) Secrets() []string {
 // secretParameters are the parameters of a request that nobody else may see. On a page, code can be a user code, which
 // is made to be shown.
 func (e Endpoint) secretParameters() []string {
-	if e == AuthorizationEndpoint || e == DeviceEndpoint {
+	switch e {
+	case AuthorizationEndpoint, StoreEndpoint, ConfirmationEndpoint, DeviceEndpoint:
 		return []string{"password"}
 	}
 	return []string{

@@ -1,6 +1,8 @@
 package demomarket_test
 
 import (
+	"html"
+	"io"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -86,13 +88,85 @@ func TestSignInAtEveryPlatform(t *testing.T) {
 	}
 }
 
+// TestAPersonElsewhere knows nothing of the market but its address.
+func TestAPersonElsewhere(t *testing.T) {
+	anna := demomarket.Person{User: demomarket.OtherUser, Password: demomarket.DefaultPassword}
+	for platform := range sites {
+		t.Run(platform, func(t *testing.T) {
+			d := serveSites(t)
+			client := d.browser().Client
+			callback, err := anna.SignIn(t.Context(), client, d.url+"/", d.link(platform))
+			must(t, err)
+			wantEqual(t, "callback", callback.Scheme+"://"+callback.Host+callback.Path, portal+"/callback/"+platform)
+			wantStatus(t, d.exchange(platform, page{location: callback, answer: answer{status: 303}}.code(t)), http.StatusOK)
+
+			again, err := anna.SignIn(t.Context(), client, d.url, d.link(platform)) // straight back
+			must(t, err)
+			wantEqual(t, "path", again.Path, "/callback/"+platform)
+			no := anna
+			no.Deny = true
+			denied, err := no.SignIn(t.Context(), d.browser().Client, d.url, d.link(platform))
+			must(t, err)
+			wantEqual(t, "error", denied.Query().Get("error"), "access_denied")
+		})
+	}
+	d := serveSites(t)
+	for name, who := range map[string]demomarket.Person{
+		"wrong user name or password": {User: demomarket.OtherUser, Password: "wrong"},
+		"no end":                      {User: demomarket.OtherUser, Password: demomarket.DefaultPassword, SellerID: "another"},
+	} {
+		if _, err := who.SignIn(t.Context(), d.browser().Client, d.url, d.link("oidc")); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("err = %v, want one that says %q", err, name)
+		}
+	}
+}
+
+func TestAPersonDecidesAboutADevice(t *testing.T) {
+	d := serveSites(t)
+	anna := demomarket.Person{User: demomarket.OtherUser, Password: demomarket.DefaultPassword}
+	for _, platform := range []string{"allegro", "oidc"} {
+		device := d.device(platform)
+		must(t, anna.DecideDevice(t.Context(), http.DefaultClient, device.text("verification_uri_complete")))
+		wantStatus(t, d.poll(platform, device.text("device_code")), http.StatusOK)
+		if err := anna.DecideDevice(t.Context(), http.DefaultClient, device.text("verification_uri_complete")); err == nil {
+			t.Error("a code can be used twice")
+		}
+
+		device = d.device(platform)
+		no := demomarket.Person{User: anna.User, Password: anna.Password, Deny: true}
+		must(t, no.DecideDevice(t.Context(), http.DefaultClient, device.text("verification_uri_complete")))
+		wantEqual(t, "error", d.poll(platform, device.text("device_code")).text("error"), "access_denied")
+	}
+	for what, link := range map[string]string{
+		"a page without a code": d.url + "/oidc/device",
+		"a sign-in":             d.link("oidc"),
+		"not even a link":       "::",
+	} {
+		if err := anna.DecideDevice(t.Context(), http.DefaultClient, link); err == nil {
+			t.Errorf("%s is one for devices", what)
+		}
+	}
+}
+
 // TestSignInByALinkOfThePortal goes through a page of the application first.
 func TestSignInByALinkOfThePortal(t *testing.T) {
 	d := serveSites(t)
-	start := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	pages := http.NewServeMux()
+	pages.HandleFunc("GET /sign-in/shop/main", func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.RawQuery, "ask") {
+			io.WriteString(w, `<header><form method="post" action="/log-out"><button>Log out</button></form></header>
+				<main><form class="search" method="get"></form><form action="go" method="post">
+				<input name="ticket" type="hidden" value="a &amp; b"><button>Go on</button></form></main>`)
+			return
+		}
 		http.SetCookie(w, &http.Cookie{Name: "portal", Value: "1"})
 		http.Redirect(w, r, d.link("oidc"), http.StatusFound)
-	}))
+	})
+	pages.HandleFunc("POST /sign-in/shop/go", func(w http.ResponseWriter, r *http.Request) {
+		wantEqual(t, "ticket", r.PostFormValue("ticket"), "a & b")
+		io.WriteString(w, `<meta http-equiv="refresh" content="0; url=`+html.EscapeString(d.link("oidc"))+`"><p>One moment</p>`)
+	})
+	start := httptest.NewServer(pages)
 	t.Cleanup(start.Close)
 	jar, err := cookiejar.New(nil)
 	must(t, err)
@@ -100,6 +174,11 @@ func TestSignInByALinkOfThePortal(t *testing.T) {
 	must(t, err)
 	wantEqual(t, "path", callback.Path, "/callback/oidc")
 	wantEqual(t, "cookies of both", len(jar.Cookies(newRequest(t, http.MethodGet, start.URL+"/sign-in/shop/main", "").URL)), 1)
+
+	anna := demomarket.Person{User: demomarket.OtherUser, Password: demomarket.DefaultPassword}
+	callback, err = anna.SignIn(t.Context(), d.browser().Client, d.url, start.URL+"/sign-in/shop/main?ask")
+	must(t, err)
+	wantEqual(t, "path", callback.Path, "/callback/oidc")
 }
 
 func TestSignInsThatFail(t *testing.T) {

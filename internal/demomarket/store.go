@@ -1,0 +1,134 @@
+package demomarket
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// storePage is the last page of a visit to the store.
+const storePage = "store"
+
+// Store says how a sign-in begins in a platform's own store, as in Amazon's: the platform sends the seller to the
+// application's Login URI, which sends him back to where the platform says, and the callback follows as always.
+type Store struct {
+	// CallbackParameter names the address to which the application sends the seller back, StateParameter the value that it
+	// sends along. It comes back once, in the browser that it was given to.
+	CallbackParameter, StateParameter string
+}
+
+// start is a sign-in that began in the store. It stays in memory when it is used: that is how a second use is noticed.
+type start struct {
+	client  *client
+	session *session
+	expires time.Time
+	used    bool
+}
+
+// offer is an application in the store, the errand of a seller who looks at it.
+type offer struct{ client *client }
+
+// confirmations is the pattern of the paths to which applications send sellers back.
+func (p Paths) confirmations() string {
+	if p.Confirmation == "" {
+		return ""
+	}
+	return p.Confirmation + "/{application}"
+}
+
+// serveStore is the page of an application in the platform's store.
+func (m *Market) serveStore(w http.ResponseWriter, r *http.Request) { m.servePages(w, r, m.beginStart) }
+
+// beginStart answers a visitor of the store. He is always asked, since he did not come from the application.
+func (m *Market) beginStart(x *exchange) reply {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if x.unreadable != nil {
+		return m.undeliverable(x, x.unreadable)
+	}
+	offered := m.application(x)
+	if offered == nil || offered.loginURI == "" {
+		x.outcome = UnknownClient
+		return stopped(http.StatusNotFound, "Nothing found", "There is no such application in the store.")
+	}
+	v := &visit{
+		errand: offer{offered}, clientID: offered.id, scopes: m.platform.Scopes, prompts: []string{"consent"},
+	}
+	return m.goOn(x, v, m.session(x))
+}
+
+// allowed sends the seller to the application's Login URI.
+func (o offer) allowed(m *Market, x *exchange, seller Seller) reply {
+	value, err := m.server.random()
+	if err != nil {
+		return broken(err)
+	}
+	m.starts[keyOf(value)] = &start{client: o.client, session: m.session(x), expires: m.now().Add(visitLifetime)}
+	m.judge.note(func(t *Tally) { t.Starts.Issued++ })
+	policy := m.platform
+	parameters := url.Values{
+		policy.Store.CallbackParameter: {
+			m.address(x.request) + policy.Paths.Confirmation + "/" + url.PathEscape(o.client.applicationID),
+		},
+		policy.Store.StateParameter:          {value},
+		policy.Authorization.SellerParameter: {seller.ID},
+	}
+	if draft := policy.Authorization.Draft; o.client.draft {
+		parameters.Set(draft.Name, draft.Value)
+	}
+	return reply{location: o.client.loginURI, parameters: parameters}
+}
+
+// denied is the answer to a no that the page does not offer.
+func (o offer) denied(*Market, *exchange) reply {
+	return stopped(http.StatusOK, "Nothing is authorized", "The application gets no access.")
+}
+
+// serveConfirmation is where an application sends a seller back who began in the store.
+func (m *Market) serveConfirmation(w http.ResponseWriter, r *http.Request) {
+	m.servePages(w, r, m.endStart)
+}
+
+// endStart sends a seller on to the application's callback, if it is he who began in the store. The application is the one
+// in the path.
+func (m *Market) endStart(x *exchange) reply {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	x.parameters[m.platform.Authorization.ClientParameter] = x.request.PathValue("application")
+	request, denied := m.addressed(x)
+	if denied == nil && x.parameters["state"] == "" {
+		denied = deny(InvalidRequest, "The parameter state is missing.")
+	}
+	if denied != nil {
+		return m.undeliverable(x, denied)
+	}
+	if denied := request.read(m, x); denied != nil {
+		return request.refused(m, x, denied)
+	}
+	begun, denied := m.useStart(x, request.client)
+	if denied != nil {
+		return m.undeliverable(x, denied)
+	}
+	return request.allowed(m, x, begun.session.seller)
+}
+
+// useStart uses up the start that a request belongs to. One that comes from another browser is not used up.
+func (m *Market) useStart(x *exchange, by *client) (*start, *denial) {
+	name := m.platform.Store.StateParameter
+	begun := m.starts[keyOf(x.parameters[name])]
+	switch {
+	case begun == nil || begun.client != by:
+		return nil, deny(InvalidStart, "The "+name+" is not known.")
+	case begun.used:
+		m.judge.note(func(t *Tally) { t.Starts.Reused++ })
+		return nil, deny(InvalidStart, "The "+name+" was used before.")
+	case !m.now().Before(begun.expires):
+		m.judge.note(func(t *Tally) { t.Starts.Expired++ })
+		return nil, deny(InvalidStart, "The time of the "+name+" is over.")
+	case begun.session != m.session(x):
+		return nil, deny(InvalidStart, "The "+name+" was given to another browser, or to somebody who is no longer logged in.")
+	}
+	begun.used = true
+	m.judge.note(func(t *Tally) { t.Starts.Used++ })
+	return begun, nil
+}
