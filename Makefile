@@ -1,5 +1,5 @@
-# Development of tokenkeeper. It needs Go and make; everything else comes through the Go module proxy, pinned in
-# hack/tools, one module for each tool.
+# Development of tokenkeeper. It needs Go and make, and Chromium for the tests; everything else comes through the Go
+# module proxy, pinned in hack/tools, one module for each tool.
 
 GO ?= go
 
@@ -13,6 +13,8 @@ KUBE_API_LINTER = $(call tool,kube-api-linter,golangci-lint-kube-api-linter)
 TEST_FLAGS ?=
 # Flags of the quickstart, such as QUICKSTART_ARGS=--once.
 QUICKSTART_ARGS ?=
+# Flags of the benchmarks, such as BENCH_ARGS="-only signin -runs 1 -json bench.json".
+BENCH_ARGS ?=
 
 .DEFAULT_GOAL := help
 
@@ -36,7 +38,7 @@ quickstart: ## Try it out, with an API server, a demo marketplace and sample acc
 define generate
 $(CONTROLLER_GEN) object paths=./api/... output:object:dir=$(1)/api/v1alpha1
 $(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=$(1)/config/crd/bases
-$(CONTROLLER_GEN) rbac:roleName=tokenkeeper paths=./internal/controller/... output:rbac:dir=$(1)/config/rbac
+$(CONTROLLER_GEN) rbac:roleName=tokenkeeper paths="./internal/controller/...;./internal/portal/..." output:rbac:dir=$(1)/config/rbac
 endef
 
 .PHONY: generate
@@ -89,8 +91,12 @@ verify-fmt:
 ##@ Test
 
 .PHONY: test
-test: ## Run every test. The first run may have to build etcd and kube-apiserver, which takes minutes.
+test: ## Run every test, which needs Chromium. The first run may have to build etcd and kube-apiserver, which takes minutes.
 	@assets=$$($(GO) run ./hack/assets) && KUBEBUILDER_ASSETS=$$assets $(GO) test -timeout 20m $(TEST_FLAGS) ./...
+
+.PHONY: bench
+bench: ## Measure on this machine: a table, and the figures as JSON (BENCH_ARGS="-only signin -json bench.json").
+	@assets=$$($(GO) run ./hack/assets) && KUBEBUILDER_ASSETS=$$assets $(GO) run ./test/bench $(BENCH_ARGS)
 
 ##@ Build
 

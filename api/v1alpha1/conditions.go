@@ -14,7 +14,8 @@ const (
 	// or a person has to give it first, and Unknown while the marketplace cannot be asked. A token that is
 	// still good stays published either way.
 	//
-	// True:    TokenValid, ScopesReduced, DuplicateAccount.
+	// True:    TokenValid, ScopesReduced, DuplicateAccount, and AccountMismatch where the last sign-in was of another
+	//          account and the grant in use goes on.
 	// False:   GrantRejected, PasswordRejected, AccountLocked, ApplicationRejected, ScopeRejected,
 	//          AccountMismatch, SignInRequired, SignInPending, PortalNotConfigured, and InvalidSpec where the
 	//          marketplace does not accept the request.
@@ -24,7 +25,8 @@ const (
 	ConditionAuthenticated = "Authenticated"
 
 	// ConditionReauthRequired is True when nothing more happens until a person acts: signs in, or mends
-	// the password.
+	// the password. Its message holds the sign-in link, where there is one. It is True as well, with SignInRequired,
+	// where scopes are asked for that nobody has consented to; the former consent goes on then.
 	//
 	// True:  SignInRequired, SignInPending, AuthorizationExpired, GrantRejected, PasswordRejected,
 	//        AccountLocked, AccountMismatch, RenewalOutcomeUnknown, PortalNotConfigured.
@@ -45,9 +47,11 @@ const (
 	ReasonTokenValid = "TokenValid"
 	// ReasonRenewing: the operator is about to obtain a token. Nobody acts.
 	ReasonRenewing = "Renewing"
-	// ReasonSignInRequired: a person must sign in at the marketplace. The shop acts, with the link in status.signIn.
+	// ReasonSignInRequired: a person must sign in at the marketplace, since there is no grant, it is of another application,
+	// or scopes are asked for that nobody has consented to. The shop acts, with the link in status.signIn, or supplies
+	// another refresh token.
 	ReasonSignInRequired = "SignInRequired"
-	// ReasonSignInPending: a sign-in was started and waits for the person. The shop finishes it.
+	// ReasonSignInPending: somebody went to the marketplace with a link and has not come back yet. The shop finishes it.
 	ReasonSignInPending = "SignInPending"
 	// ReasonAuthorizationExpired: the authorization's time is over. The shop signs in again.
 	ReasonAuthorizationExpired = "AuthorizationExpired"
@@ -70,10 +74,10 @@ const (
 	ReasonScopeRejected = "ScopeRejected"
 	// ReasonScopesReduced: the marketplace granted fewer scopes than were asked. A warning for the author of the account.
 	ReasonScopesReduced = "ScopesReduced"
-	// ReasonAccountMismatch: the tokens belong to another marketplace account than the expected one and are not
-	// used. The shop signs in as the right seller, or the author corrects spec.accountID.
+	// ReasonAccountMismatch: new tokens belong to another marketplace account than the expected one and are not
+	// used; those of a sign-in were discarded. The shop signs in as the right seller, or the author corrects spec.accountID.
 	ReasonAccountMismatch = "AccountMismatch"
-	// ReasonDuplicateAccount: another MarketplaceAccount holds the same seller. A warning for the cluster admin.
+	// ReasonDuplicateAccount: an older MarketplaceAccount holds tokens of the same seller. A warning for the cluster admin.
 	ReasonDuplicateAccount = "DuplicateAccount"
 	// ReasonRenewalOutcomeUnknown: the operator was interrupted after it had spent a single-use refresh token and
 	// before it could store the successor. The shop signs in again where trying again would do harm.
@@ -92,7 +96,8 @@ const (
 	// ReasonSecretConflict: a Secret of the token Secret's name exists and is not this account's. It is left alone; the
 	// author of the account chooses another tokenSecret.name, or removes the other Secret.
 	ReasonSecretConflict = "SecretConflict"
-	// ReasonPortalNotConfigured: the grant needs the portal and the operator runs without --portal-url. The cluster admin acts.
+	// ReasonPortalNotConfigured: a person must sign in with grant AuthorizationCode, and the operator runs without --portal-url.
+	// The cluster admin acts.
 	ReasonPortalNotConfigured = "PortalNotConfigured"
 	// ReasonInvalidSpec: the account and its Marketplace do not fit together, or a template does not parse. The
 	// message says which of the two authors acts.
@@ -111,13 +116,13 @@ const (
 	EventTokenRenewed = "TokenRenewed"
 	// EventRenewalFailed: a token could not be obtained; the note says why and what happens next.
 	EventRenewalFailed = "RenewalFailed"
-	// EventSignInRequired: a person must sign in.
+	// EventSignInRequired: a person must sign in. The note does not hold the link.
 	EventSignInRequired = "SignInRequired"
-	// EventSignInCompleted: a person has signed in.
+	// EventSignInCompleted: a person has signed in, and what that brought is stored and in use.
 	EventSignInCompleted = "SignInCompleted"
 	// EventAuthorizationExpiring: the authorization ends within spec.authorization.warnBefore.
 	EventAuthorizationExpiring = "AuthorizationExpiring"
-	// EventAccountMismatch: tokens of another marketplace account were discarded.
+	// EventAccountMismatch: tokens of another marketplace account were not used.
 	EventAccountMismatch = "AccountMismatch"
 	// EventGrantRevoked: the grant was revoked at the marketplace, or could not be in the time allowed.
 	EventGrantRevoked = "GrantRevoked"

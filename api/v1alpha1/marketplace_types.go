@@ -301,6 +301,40 @@ type CallbackParameters struct {
 	AccountID string `json:"accountID,omitempty"`
 }
 
+// StoreStart is how the platform's own store begins a sign-in: it opens the portal with the address at which it goes on.
+//
+// +kubebuilder:validation:XValidation:rule="self.callbackURI != self.state",message="callbackURI and state must not be the same parameter"
+type StoreStart struct {
+	// callbackURI is the parameter that holds the address to which the browser is sent next, such as amazon_callback_uri.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_.-]+$`
+	CallbackURI string `json:"callbackURI,omitempty"`
+
+	// state is the parameter that holds the platform's own state, which that address gets back, such as amazon_state.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_.-]+$`
+	// +kubebuilder:validation:XValidation:rule="!(self in ['state', 'nonce', 'code_challenge', 'code_challenge_method', 'redirect_uri'])",message="must not be state, nonce, code_challenge, code_challenge_method or redirect_uri, which the operator sends as well"
+	State string `json:"state,omitempty"`
+
+	// hosts are the platform's, letter by letter. A browser is sent to no other: the address comes from whoever opens the
+	// portal.
+	//
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$`
+	Hosts []string `json:"hosts,omitempty"`
+}
+
 // AuthorizationRequest is how a browser is sent to sign in (RFC 6749 section 4.1.1).
 type AuthorizationRequest struct {
 	// pkce is S256, or Disabled for platforms that do not know it.
@@ -318,13 +352,15 @@ type AuthorizationRequest struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(p, !(p.name in ['state', 'nonce', 'code_challenge', 'code_challenge_method', 'redirect_uri', 'client_secret']))",message="must not set state, nonce, code_challenge, code_challenge_method, redirect_uri or client_secret"
 	Parameters []NameValue `json:"parameters,omitempty"`
 
-	// rename gives standard parameters the platform's names.
+	// rename gives standard parameters the platform's names. The value of a client_id that is renamed is key application_id
+	// of the application Secret.
 	//
 	// +optional
 	// +listType=map
 	// +listMapKey=from
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:XValidation:rule="self.all(r, self.exists_one(other, other.to == r.to))",message="must not give two parameters the same name"
+	// +kubebuilder:validation:XValidation:rule="self.all(r, r.from != 'state' && r.to != 'state')",message="must not rename state, nor give its name to another parameter"
 	Rename []Rename `json:"rename,omitempty"`
 
 	// omit leaves standard parameters out, such as response_type.
@@ -343,6 +379,11 @@ type AuthorizationRequest struct {
 	// +optional
 	// +kubebuilder:default={}
 	Callback CallbackParameters `json:"callback,omitzero"`
+
+	// storeStart is for platforms whose own store begins sign-ins.
+	//
+	// +optional
+	StoreStart StoreStart `json:"storeStart,omitzero"`
 }
 
 // TokenParameter is an extra parameter of token requests.

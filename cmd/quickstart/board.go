@@ -48,6 +48,14 @@ func (b *board) observe(accounts []v1alpha1.MarketplaceAccount) {
 // ready tells whether every expected account is Ready.
 func (b *board) ready() bool { return len(b.unready()) == 0 }
 
+// settled tells whether every expected account is Ready that needs no person for it.
+func (b *board) settled() bool {
+	return !slices.ContainsFunc(b.expected, func(name types.NamespacedName) bool {
+		account := b.find(name)
+		return account == nil || !isReady(account) && !signsIn(account)
+	})
+}
+
 // done tells whether everything was seen that --once waits for.
 func (b *board) done() bool { return b.ready() && b.renewed() > 0 }
 
@@ -77,7 +85,7 @@ func (b *board) unready() []string {
 		switch {
 		case account == nil:
 			lines = append(lines, fmt.Sprintf("%s does not exist", name))
-		case !meta.IsStatusConditionTrue(account.Status.Conditions, v1alpha1.ConditionReady):
+		case !isReady(account):
 			lines = append(lines, fmt.Sprintf("%s is not Ready", name))
 			for _, condition := range account.Status.Conditions {
 				lines = append(lines, fmt.Sprintf("  %s is %s (%s): %s", condition.Type, condition.Status, condition.Reason, condition.Message))
@@ -85,6 +93,16 @@ func (b *board) unready() []string {
 		}
 	}
 	return lines
+}
+
+func isReady(account *v1alpha1.MarketplaceAccount) bool {
+	return meta.IsStatusConditionTrue(account.Status.Conditions, v1alpha1.ConditionReady)
+}
+
+// signsIn tells whether an account gets its tokens from a person who signs in.
+func signsIn(account *v1alpha1.MarketplaceAccount) bool {
+	grant := account.Spec.Grant.Type
+	return grant == v1alpha1.GrantDeviceCode || grant == v1alpha1.GrantAuthorizationCode
 }
 
 // find returns the account of that name, nil when there is none.

@@ -78,6 +78,39 @@ func TestBoardCountsRenewals(t *testing.T) {
 	}
 }
 
+// grant makes it an account with that grant.
+func grant(kind v1alpha1.GrantType) func(*v1alpha1.MarketplaceAccount) {
+	return func(account *v1alpha1.MarketplaceAccount) { account.Spec.Grant.Type = kind }
+}
+
+func TestBoardIsSettledWhenOnlyPeopleAreMissing(t *testing.T) {
+	type accounts = []v1alpha1.MarketplaceAccount
+	password := grant(v1alpha1.GrantPassword)
+	tests := map[string]struct {
+		seen accounts
+		want bool
+	}{
+		"nothing at all":                      {nil, false},
+		"one that is not there":               {accounts{account("a", ready)}, false},
+		"one that needs no person":            {accounts{account("a", ready), account("b", password)}, false},
+		"one that waits for a code's person":  {accounts{account("a", password, ready), account("b", grant(v1alpha1.GrantDeviceCode))}, true},
+		"one that waits for a link's person":  {accounts{account("a", password, ready), account("b", grant(v1alpha1.GrantAuthorizationCode))}, true},
+		"all are Ready":                       {accounts{account("a", password, ready), account("b", ready)}, true},
+		"one beside that nobody asked for":    {accounts{account("a", ready), account("b", ready), account("c", password)}, true},
+		"only people, and nobody has come":    {accounts{account("a", grant(v1alpha1.GrantDeviceCode)), account("b", grant(v1alpha1.GrantDeviceCode))}, true},
+		"a person has come, and one is there": {accounts{account("a", grant(v1alpha1.GrantDeviceCode), ready), account("b", password)}, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			b := board{expected: []types.NamespacedName{{Namespace: "shop", Name: "a"}, {Namespace: "shop", Name: "b"}}}
+			b.observe(test.seen)
+			if got := b.settled(); got != test.want {
+				t.Errorf("settled is %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
 func TestBoardSaysWhatIsMissing(t *testing.T) {
 	expected := []types.NamespacedName{{Namespace: "shop", Name: "a"}, {Namespace: "shop", Name: "b"}}
 	unready := condition(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound, `Secret "b-app" does not exist`)

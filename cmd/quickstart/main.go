@@ -1,7 +1,8 @@
 // Command quickstart shows tokenkeeper at work on one machine and without a cluster: it starts etcd, kube-apiserver,
 // the demo marketplace and the operator on loopback, applies the samples, and prints the table of accounts as they
-// become authenticated and their tokens are renewed. It runs from the root of the repository, as "make quickstart"
-// does, ends on SIGINT or SIGTERM, and leaves nothing behind.
+// become authenticated and their tokens are renewed. Below it are the links with which people sign in; with --once it
+// follows them as a person would. It runs from the root of the repository, as "make quickstart" does, ends on SIGINT or
+// SIGTERM, and leaves nothing behind.
 package main
 
 import (

@@ -17,13 +17,13 @@ type market struct {
 	url string // without a trailing slash
 }
 
-// startMarket starts the demo marketplace on a free port. What it returns with an error must be stopped, too.
-func startMarket(ctx context.Context, path, log string) (*market, error) {
+// startMarket starts the demo marketplace on a free port. Its applications may send people back to the portal. What it returns with an error must be stopped, too.
+func startMarket(ctx context.Context, path, log string, portal portal) (*market, error) {
 	output, input, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("making a pipe: %w", err)
 	}
-	child, err := startChild(ctx, "the demo marketplace", log, input, path)
+	child, err := startChild(ctx, "the demo marketplace", log, input, path, "--portal-url", portal.url)
 	_ = input.Close() // the child has its own
 	if err != nil {
 		return nil, errors.Join(err, output.Close())

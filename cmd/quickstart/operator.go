@@ -20,7 +20,7 @@ type operator struct {
 
 // startOperator starts the operator and waits until it serves its metrics. What it returns with an error must be
 // stopped, too.
-func startOperator(ctx context.Context, path, kubeconfig, log string) (*operator, error) {
+func startOperator(ctx context.Context, path, kubeconfig, log string, portal portal) (*operator, error) {
 	metrics, err := freeAddress(ctx)
 	if err != nil {
 		return nil, err
@@ -29,6 +29,8 @@ func startOperator(ctx context.Context, path, kubeconfig, log string) (*operator
 		"--kubeconfig", kubeconfig,
 		"--metrics-bind-address", metrics,
 		"--health-probe-bind-address", "0",
+		"--portal-bind-address", portal.address,
+		"--portal-url", portal.url,
 		"--leader-elect=false",
 	)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -45,11 +46,12 @@ func (s *screen) print(text string) {
 	s.write(text)
 }
 
-// draw writes a block of lines in the place of the one before, where that is possible, else below it.
-func (s *screen) draw(block string) {
-	width, height, fits := s.fit(block)
-	if !fits {
-		s.print("\n" + block)
+// draw writes a table and what is below it in the place of those before, where that is possible, else below them. A
+// terminal cuts the lines of the table, and wraps those below it, from which people copy.
+func (s *screen) draw(table, below string) {
+	block, rows, height := s.fit(table, below)
+	if rows >= height {
+		s.print("\n" + table + below)
 		return
 	}
 	if above := s.drawn; above > 0 && above < height {
@@ -57,21 +59,35 @@ func (s *screen) draw(block string) {
 	} else {
 		s.write("\n")
 	}
-	block = clipped(block, width)
 	s.write(block)
-	s.drawn = strings.Count(block, "\n")
+	s.drawn = rows
 }
 
-// fit returns the size of the terminal, and whether there is one that can show the block.
-func (s *screen) fit(block string) (width, height int, fits bool) {
+// fit returns what a terminal shows of both, the rows that this takes, and the rows that there are: none without a
+// terminal.
+func (s *screen) fit(table, below string) (block string, rows, height int) {
 	if s.size == nil {
-		return 0, 0, false
+		return "", 0, 0
 	}
 	width, height, err := s.size()
-	return width, height, err == nil && width > 0 && strings.Count(block, "\n") < height
+	if err != nil || width <= 0 {
+		return "", 0, 0
+	}
+	block = clipped(table, width) + below
+	return block, rowsOf(block, width), height
 }
 
 func (s *screen) write(text string) { _, _ = io.WriteString(s.out, text) }
+
+// rowsOf is how many rows of a terminal the lines take.
+func rowsOf(block string, width int) int {
+	rows := 0
+	for line := range strings.Lines(block) {
+		characters := utf8.RuneCountInString(strings.TrimSuffix(line, "\n"))
+		rows += max(1, (characters+width-1)/width)
+	}
+	return rows
+}
 
 // clipped cuts lines that a terminal would wrap.
 func clipped(block string, width int) string {

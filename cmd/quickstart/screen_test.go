@@ -17,32 +17,42 @@ func TestScreenDraws(t *testing.T) {
 		want string
 	}{
 		"plain blocks": {
-			show: func(s *screen) { s.draw("a\nb\n"); s.draw("c\nd\n") },
+			show: func(s *screen) { s.draw("a\nb\n", ""); s.draw("c\nd\n", "") },
 			want: "\na\nb\n\nc\nd\n",
 		},
 		"in place": {
 			size: terminal(80, 24),
-			show: func(s *screen) { s.draw("a\nb\n"); s.draw("c\nd\ne\n"); s.draw("f\n") },
+			show: func(s *screen) { s.draw("a\nb\n", ""); s.draw("c\nd\ne\n", ""); s.draw("f\n", "") },
 			want: "\na\nb\n\x1b[2A\x1b[Jc\nd\ne\n\x1b[3A\x1b[Jf\n",
 		},
 		"below what was said in between": {
 			size: terminal(80, 24),
-			show: func(s *screen) { s.draw("a\n"); s.print("said\n"); s.draw("b\n"); s.draw("c\n") },
+			show: func(s *screen) { s.draw("a\n", ""); s.print("said\n"); s.draw("b\n", ""); s.draw("c\n", "") },
 			want: "\na\nsaid\n\nb\n\x1b[1A\x1b[Jc\n",
 		},
 		"no line is wrapped": {
 			size: terminal(3, 24),
-			show: func(s *screen) { s.draw("abcd\nżółć\nxyz\n") },
+			show: func(s *screen) { s.draw("abcd\nżółć\nxyz\n", "") },
 			want: "\nabc\nżół\nxyz\n",
+		},
+		"what is below the table is wrapped, since people copy from it": {
+			size: terminal(3, 24),
+			show: func(s *screen) { s.draw("abcd\n", "\nxyz\nżółćżół\n"); s.draw("x\n", "") },
+			want: "\nabc\n\nxyz\nżółćżół\n\x1b[6A\x1b[Jx\n",
+		},
+		"plain where what is below makes it too high": {
+			size: terminal(3, 4),
+			show: func(s *screen) { s.draw("abcd\n", "abcdefg\n") },
+			want: "\nabcd\nabcdefg\n",
 		},
 		"plain where the block is too high": {
 			size: terminal(80, 3),
-			show: func(s *screen) { s.draw("a\nb\nc\n"); s.draw("d\ne\nf\n") },
+			show: func(s *screen) { s.draw("a\nb\nc\n", ""); s.draw("d\ne\nf\n", "") },
 			want: "\na\nb\nc\n\nd\ne\nf\n",
 		},
 		"plain where the size is not known": {
 			size: func() (int, int, error) { return 0, 0, errors.New("no terminal") },
-			show: func(s *screen) { s.draw("a\n"); s.draw("b\n") },
+			show: func(s *screen) { s.draw("a\n", ""); s.draw("b\n", "") },
 			want: "\na\n\nb\n",
 		},
 	}

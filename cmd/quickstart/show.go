@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"k8s.io/klog/v2"
@@ -20,6 +21,7 @@ import (
 const (
 	crdDirectory         = "config/crd/bases"
 	roleFile             = "config/rbac/role.yaml"
+	clerkRoleFile        = "config/rbac/marketplaceaccount_editor_role.yaml"
 	marketplaceDirectory = "config/marketplaces"
 	sampleDirectory      = "config/samples"
 )
@@ -33,6 +35,7 @@ type show struct {
 
 	cluster  *cluster
 	kube     client.Client // as cluster admin
+	portal   portal
 	market   *market
 	operator *operator
 	samples  []manifest
@@ -52,7 +55,7 @@ func (s *show) begin(ctx context.Context) error {
 		{"Starting the demo marketplace", s.startMarket},
 		{"Applying " + marketplaceDirectory + ", with the demo marketplace in place of the real ones", s.applyMarketplaces},
 		{"Starting the operator, with no more rights than " + roleFile + " gives", s.startOperator},
-		{"Applying " + sampleDirectory, s.applySamples},
+		{"Applying " + sampleDirectory + ", and " + clerkRoleFile + " to which it binds", s.applySamples},
 	} {
 		if err := s.screen.step(step.what, func() error { return step.do(ctx) }); err != nil {
 			return err
@@ -111,8 +114,12 @@ func (s *show) startCluster(ctx context.Context) (err error) {
 	return os.WriteFile(s.path("kubeconfig"), s.cluster.kubeconfig, 0o600)
 }
 
+// startMarket starts the demo marketplace, which must know where the portal is going to be.
 func (s *show) startMarket(ctx context.Context) (err error) {
-	s.market, err = startMarket(ctx, s.path("bin", "demo-marketplace"), s.path("demo-marketplace.log"))
+	if s.portal, err = newPortal(ctx); err != nil {
+		return err
+	}
+	s.market, err = startMarket(ctx, s.path("bin", "demo-marketplace"), s.path("demo-marketplace.log"), s.portal)
 	return err
 }
 
@@ -145,7 +152,7 @@ func (s *show) startOperator(ctx context.Context) error {
 	if err := os.WriteFile(path, kubeconfig, 0o600); err != nil {
 		return fmt.Errorf("writing the operator's kubeconfig: %w", err)
 	}
-	s.operator, err = startOperator(ctx, s.path("bin", "tokenkeeper"), path, s.path("operator.log"))
+	s.operator, err = startOperator(ctx, s.path("bin", "tokenkeeper"), path, s.path("operator.log"), s.portal)
 	return err
 }
 
@@ -153,7 +160,11 @@ func (s *show) applySamples(ctx context.Context) (err error) {
 	if s.samples, err = loadManifests(os.DirFS("."), sampleDirectory); err != nil {
 		return err
 	}
-	return apply(ctx, s.kube, s.samples)
+	roles, err := loadManifests(os.DirFS("."), clerkRoleFile)
+	if err != nil {
+		return err
+	}
+	return apply(ctx, s.kube, slices.Concat(roles, s.samples))
 }
 
 // path is a place in the temporary directory.

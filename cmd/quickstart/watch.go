@@ -33,10 +33,13 @@ func (s *show) watch(ctx context.Context) error {
 	}
 	ticks := time.NewTicker(drawInterval)
 	defer ticks.Stop()
-	view := &view{show: s, board: board{expected: accountsIn(s.samples)}}
+	view := &view{show: s, board: board{expected: accountsIn(s.samples)}, visits: visits{}}
 	for {
 		if err := view.update(ctx, accounts); err != nil {
 			return err
+		}
+		if s.once {
+			view.signIn(ctx)
 		}
 		if s.once && view.board.done() {
 			s.screen.print("\nEvery sample account is Ready, and a token was renewed.\n")
@@ -89,9 +92,10 @@ func newAccounts(ctx context.Context, cluster *cluster) (cache.Cache, error) {
 // view is what has been shown of the board.
 type view struct {
 	*show
-	board board
-	table string // as it was drawn last
-	told  bool   // what to try next
+	board  board
+	drawn  string // last
+	told   bool   // what to try next
+	visits visits // of the person whom --once plays
 }
 
 // update looks at the accounts and shows what is new.
@@ -104,11 +108,8 @@ func (v *view) update(ctx context.Context, accounts cache.Cache) error {
 		return fmt.Errorf("listing the accounts: %w", err)
 	}
 	v.board.observe(list.Items)
-	if table := v.board.table(time.Local); table != v.table {
-		v.table = table
-		v.screen.draw(table)
-	}
-	if !v.once && !v.told && v.board.ready() {
+	v.draw()
+	if !v.once && !v.told && v.board.settled() {
 		text, err := v.hints().text()
 		if err != nil {
 			return err
@@ -119,8 +120,33 @@ func (v *view) update(ctx context.Context, accounts cache.Cache) error {
 	return nil
 }
 
+// draw shows the table, and the links to people who are there, when something of it is new.
+func (v *view) draw() {
+	table, below := v.board.table(time.Local), ""
+	if !v.once {
+		below = v.board.waiting()
+	}
+	if table+below != v.drawn {
+		v.drawn = table + below
+		v.screen.draw(table, below)
+	}
+}
+
+// signIn does for the accounts that wait for a person what he would do.
+func (v *view) signIn(ctx context.Context) {
+	for _, i := range v.board.invitations() {
+		if v.visits.over(i) {
+			continue
+		}
+		_ = v.screen.step(fmt.Sprintf("Signing in as a person would, for %s at %s", i.account, i.url), func() error {
+			return v.visits.note(i, i.accept(ctx, v.market.url))
+		}) // it is noted
+	}
+}
+
 // undone is the error when the time of --once is over.
 func (v *view) undone() error {
-	err := fmt.Errorf("not everything came about within %s:\n  %s", v.timeout, strings.Join(v.board.missing(), "\n  "))
+	missing := append(v.board.missing(), v.visits.failed(v.board.invitations())...)
+	err := fmt.Errorf("not everything came about within %s:\n  %s", v.timeout, strings.Join(missing, "\n  "))
 	return withLog(err, v.operator.name, v.operator.log)
 }

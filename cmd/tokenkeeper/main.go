@@ -1,8 +1,10 @@
-// Command tokenkeeper is the operator: it keeps the token Secrets of MarketplaceAccounts valid.
+// Command tokenkeeper is the operator: it keeps the token Secrets of MarketplaceAccounts valid, and serves the pages where
+// people sign in.
 package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"flag"
@@ -15,13 +17,17 @@ import (
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
 // shutdownTimeout lets a token request that is under way end, and its answer be stored. It is shorter than the
@@ -72,16 +78,50 @@ func run(ctx context.Context, o options) error {
 			return fmt.Errorf("adding a health check: %w", err)
 		}
 	}
-	if err := controller.Add(ctx, mgr, controller.Options{
+	signIns, err := controller.Add(ctx, mgr, controller.Options{
 		Clock:                   clock.RealClock{},
 		Transport:               transport(),
 		Registry:                metrics.Registry,
 		MaxConcurrentReconciles: o.maxConcurrentReconciles,
-	}); err != nil {
+		Portal:                  signin.Address(o.portalURL),
+	})
+	if err != nil {
+		return err
+	}
+	if err := addPortal(mgr, o, signIns); err != nil {
 		return err
 	}
 	log.Info("Starting tokenkeeper")
 	return mgr.Start(ctx)
+}
+
+// addPortal serves the pages where people sign in, unless they are turned off.
+func addPortal(mgr manager.Manager, o options, signIns portal.SignIns) error {
+	if o.portalBindAddress == "0" {
+		return nil
+	}
+	// A client of its own: the manager's waits after each write for its cache, which has no TokenReviews.
+	kube, err := client.New(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
+	if err != nil {
+		return fmt.Errorf("preparing the portal: %w", err)
+	}
+	pages, err := portal.New(portal.Options{
+		Address:     signin.Address(o.portalURL),
+		BindAddress: o.portalBindAddress,
+		SignIns:     signIns,
+		Reader:      mgr.GetClient(),
+		Writer:      client.WithFieldOwner(kube, v1alpha1.ManagedBy),
+		Clock:       clock.RealClock{},
+		Random:      rand.Reader,
+		Log:         ctrl.Log.WithName("portal"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(pages); err != nil {
+		return fmt.Errorf("adding the portal: %w", err)
+	}
+	return nil
 }
 
 // transport carries requests to marketplaces. Connections are not kept: net/http cannot tell whether a request

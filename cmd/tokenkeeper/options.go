@@ -1,11 +1,16 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
+	"net/url"
+	"strings"
 
 	_ "sigs.k8s.io/controller-runtime/pkg/client/config" // registers --kubeconfig
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 )
 
 // options are the flags of the operator.
@@ -13,6 +18,8 @@ type options struct {
 	leaderElect             bool
 	metricsAddress          string
 	probeAddress            string
+	portalBindAddress       string
+	portalURL               string
 	maxConcurrentReconciles int
 	log                     zap.Options
 }
@@ -23,6 +30,10 @@ func parse(flags *flag.FlagSet, args []string) (options, error) {
 		"Work only while holding a lease, so that several replicas may run. The manifests set it.")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", `Address of /metrics; "0" turns it off.`)
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", `Address of /healthz and /readyz; "0" turns them off.`)
+	flags.StringVar(&o.portalBindAddress, "portal-bind-address", ":8082",
+		`Address of the pages where people sign in, in plain HTTP for an ingress to add TLS; "0" turns them off.`)
+	flags.StringVar(&o.portalURL, "portal-url", "",
+		"Public address of these pages, such as https://tokens.example.com. Without it nobody can sign in with grant AuthorizationCode.")
 	flags.IntVar(&o.maxConcurrentReconciles, "max-concurrent-reconciles", 16, "How many accounts are worked on at once.")
 	o.log.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {
@@ -34,5 +45,23 @@ func parse(flags *flag.FlagSet, args []string) (options, error) {
 	if o.maxConcurrentReconciles < 1 {
 		return o, fmt.Errorf("--max-concurrent-reconciles must be at least 1, is %d", o.maxConcurrentReconciles)
 	}
-	return o, nil
+	return o, o.checkPortal()
+}
+
+// checkPortal makes the portal's address one that paths can follow.
+func (o *options) checkPortal() error {
+	o.portalURL = strings.TrimSuffix(o.portalURL, "/")
+	switch {
+	case o.portalURL == "":
+		return nil
+	case o.portalBindAddress == "0":
+		return errors.New("--portal-url needs the portal: do not turn it off by --portal-bind-address=0")
+	}
+	if err := marketplace.CheckURL(o.portalURL); err != nil {
+		return fmt.Errorf("--portal-url: %w", err)
+	}
+	if address, err := url.Parse(o.portalURL); err != nil || address.Path != "" || address.RawQuery != "" {
+		return fmt.Errorf("--portal-url must be scheme and host alone, such as https://tokens.example.com, is %q", o.portalURL)
+	}
+	return nil
 }

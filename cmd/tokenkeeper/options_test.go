@@ -24,9 +24,20 @@ func TestParse(t *testing.T) {
 				return o.leaderElect && o.metricsAddress == "0" && o.probeAddress == ":9" && o.maxConcurrentReconciles == 3
 			},
 		},
-		"a word that is no flag":   {args: []string{"start"}, says: `unexpected argument "start"`},
-		"no workers":               {args: []string{"--max-concurrent-reconciles=0"}, says: "must be at least 1"},
-		"a flag that nobody knows": {args: []string{"--portal"}, says: "portal"},
+		"a portal": {
+			args: []string{"--portal-url=https://tokens.example.com/", "--portal-bind-address=:9"},
+			want: func(o options) bool {
+				return o.portalURL == "https://tokens.example.com" && o.portalBindAddress == ":9"
+			},
+		},
+		"a portal on this machine":    {args: []string{"--portal-url=http://localhost:9"}, want: func(o options) bool { return o.portalURL != "" }},
+		"no portal":                   {args: []string{"--portal-bind-address=0"}, want: func(o options) bool { return o.portalURL == "" }},
+		"a portal without TLS":        {args: []string{"--portal-url=http://tokens.example.com"}, says: "--portal-url: \"http://tokens.example.com\" must be https"},
+		"a portal with a path":        {args: []string{"--portal-url=https://example.com/tokens"}, says: "--portal-url must be scheme and host alone"},
+		"a portal that is turned off": {args: []string{"--portal-url=https://tokens.example.com", "--portal-bind-address=0"}, says: "--portal-url needs the portal"},
+		"a word that is no flag":      {args: []string{"start"}, says: `unexpected argument "start"`},
+		"no workers":                  {args: []string{"--max-concurrent-reconciles=0"}, says: "must be at least 1"},
+		"a flag that nobody knows":    {args: []string{"--portal"}, says: "portal"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			flags := flag.NewFlagSet("tokenkeeper", flag.ContinueOnError)

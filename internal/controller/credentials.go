@@ -24,7 +24,7 @@ type credentials struct {
 // keysOfUsers are the only keys kept of a Secret that users wrote.
 var keysOfUsers = []string{
 	v1alpha1.ApplicationKeyClientID, v1alpha1.ApplicationKeyClientSecret, v1alpha1.ApplicationKeyClientSecretPrevious,
-	v1alpha1.ApplicationKeyClientSecretExpiresAt,
+	v1alpha1.ApplicationKeyClientSecretExpiresAt, v1alpha1.ApplicationKeyRedirectURI, v1alpha1.ApplicationKeyApplicationID,
 	v1alpha1.PasswordKeyUsername, v1alpha1.PasswordKeyPassword,
 	v1alpha1.RefreshTokenKeyRefreshToken, v1alpha1.RefreshTokenKeyGrantedAt,
 }
@@ -73,8 +73,11 @@ func (c *credentials) get(key client.ObjectKey, version string) *corev1.Secret {
 
 func (c *credentials) put(key client.ObjectKey, secret *corev1.Secret) *corev1.Secret {
 	kept := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: secret.Name, Namespace: secret.Namespace, ResourceVersion: secret.ResourceVersion},
-		Data:       map[string][]byte{},
+		ObjectMeta: metav1.ObjectMeta{
+			Name: secret.Name, Namespace: secret.Namespace, ResourceVersion: secret.ResourceVersion,
+			CreationTimestamp: secret.CreationTimestamp, ManagedFields: secret.ManagedFields, // tell how old the client secret is
+		},
+		Data: map[string][]byte{},
 	}
 	for _, name := range keysOfUsers {
 		if value, ok := secret.Data[name]; ok {

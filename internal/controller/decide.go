@@ -36,6 +36,10 @@ func (v view) candidate() *tokensecret.Grant {
 	candidate := v.custody.Candidate
 	switch {
 	case candidate == nil:
+	case candidate.Consent > 0:
+		if v.signsIn() && candidate.Consent > v.custody.Consent && candidate.ClientID == v.request.application.ClientID {
+			return candidate
+		}
 	case !v.request.renewsByRefreshToken():
 		if candidate.Tokens.For == v.request.key { // of this login
 			return candidate
@@ -119,10 +123,13 @@ func (v view) misfit() bool {
 // the one in use goes on: see blocked.
 func (v view) standing() *trouble {
 	if candidate := v.candidate(); candidate != nil && candidate.Account.ID != "" && !v.expects(candidate.Account.ID) {
-		return mismatch(candidate.Account.ID, v.expectedAccount())
+		return v.mismatch(candidate.Account.ID, v.expectedAccount())
+	}
+	if refused := v.signInRefused(); refused != nil && v.needsNewGrant() {
+		return &trouble{refused.Reason, refused.Message}
 	}
 	if v.misfit() && !v.changed() {
-		return mismatch(v.custody.Account.ID, v.account.Spec.AccountID)
+		return v.mismatch(v.custody.Account.ID, v.account.Spec.AccountID)
 	}
 	if refused := v.custody.Refused; refused != nil && v.stands(refused) {
 		return &trouble{refused.Reason, refused.Message}
@@ -138,25 +145,52 @@ func (v view) standing() *trouble {
 		return &trouble{v1alpha1.ReasonAccountMismatch, fmt.Sprintf("%s did not say whose the new tokens are, expected is %s; "+
 			"use other credentials, or remove spec.accountID", v.request.platform.DisplayName, v.expectedAccount())}
 	}
-	if v.request.renewsByRefreshToken() && v.refreshToken() == "" && v.candidate() == nil {
-		return &trouble{v1alpha1.ReasonSignInRequired, fmt.Sprintf(
-			"A person must sign in at %s; this version cannot start a sign-in: use grant RefreshToken", v.request.platform.DisplayName)}
+	return v.grantless()
+}
+
+// grantless returns the trouble with having no grant to renew by; nil when there is one, or when the grant needs none.
+func (v view) grantless() *trouble {
+	if !v.request.renewsByRefreshToken() || v.bringing() != "" || v.candidate() != nil {
+		return nil
+	}
+	cure := "a person must sign in at " + v.request.platform.DisplayName
+	if !v.signsIn() {
+		cure = "supply one" + inSecret(v.account)
+	}
+	switch {
+	case v.custody.RefreshToken == "" && v.custody.Consent > 0 && v.custody.Tokens != nil:
+		return &trouble{v1alpha1.ReasonSignInRequired, fmt.Sprintf("%s gave no refresh token with the last sign-in, so %s again when the token expires; "+
+			"it may want a scope for it, such as offline_access, in spec.scopes", v.request.platform.DisplayName, cure)}
+	case v.custody.RefreshToken == "":
+		return &trouble{v1alpha1.ReasonSignInRequired, "There is no refresh token: " + cure}
+	case v.foreign():
+		return &trouble{v1alpha1.ReasonSignInRequired, "The refresh token belongs to the application that was used before, " +
+			"and only that one can renew it: " + cure}
 	}
 	return nil
 }
 
+// foreign tells that the grant in use was given to another application (client_id) than today's, which cannot renew it.
+func (v view) foreign() bool {
+	return v.custody.ClientID != "" && v.custody.ClientID != v.request.application.ClientID
+}
+
 // blocked tells that asking for tokens is useless, or does harm, until something changes.
 func (v view) blocked() bool {
-	if v.request.renewsByRefreshToken() && v.bringing() == "" && v.custody.RefreshToken != "" && !v.misfit() {
+	if v.request.renewsByRefreshToken() && v.bringing() == "" && v.custody.RefreshToken != "" && !v.misfit() && !v.foreign() {
 		// The grant in use goes on whatever became of a new one.
 		return v.custody.Refused != nil && v.stands(v.custody.Refused)
 	}
 	return v.standing() != nil || v.candidate() != nil
 }
 
-func mismatch(got, want string) *trouble {
+func (v view) mismatch(got, want string) *trouble {
+	cure := "use the credentials of"
+	if v.signsIn() {
+		cure = "sign in as"
+	}
 	return &trouble{v1alpha1.ReasonAccountMismatch, fmt.Sprintf("The tokens belong to account %s, expected is %s; "+
-		"use the credentials of the expected account, or correct spec.accountID", got, want)}
+		"%s the expected account, or correct spec.accountID", got, want, cure)}
 }
 
 // stands tells whether a refusal still holds: nothing that could cure it has changed since.

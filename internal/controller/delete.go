@@ -49,7 +49,7 @@ func (r *Reconciler) patchFinalizers(ctx context.Context, before, after *v1alpha
 // with their owner.
 func (r *Reconciler) finalize(ctx context.Context, account *v1alpha1.MarketplaceAccount) (reconcile.Result, error) {
 	if !controllerutil.ContainsFinalizer(account, v1alpha1.FinalizerRevoke) {
-		r.unstored.Delete(account.UID)
+		r.forget(account)
 		return reconcile.Result{}, nil
 	}
 	note, outcome, err := r.revoke(ctx, account)
@@ -66,8 +66,14 @@ func (r *Reconciler) finalize(ctx context.Context, account *v1alpha1.Marketplace
 	r.event(account, eventType, v1alpha1.EventGrantRevoked, "Revoke", note)
 	before := account.DeepCopy()
 	controllerutil.RemoveFinalizer(account, v1alpha1.FinalizerRevoke)
-	r.unstored.Delete(account.UID)
+	r.forget(account)
 	return reconcile.Result{}, r.patchFinalizers(ctx, before, account)
+}
+
+// forget drops what is in memory of an account that is being deleted.
+func (r *Reconciler) forget(account *v1alpha1.MarketplaceAccount) {
+	r.unstored.Delete(account.UID)
+	r.polls.Delete(account.UID)
 }
 
 // revocation is what became of a grant that was to be revoked.
@@ -103,23 +109,13 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 	if trouble != nil {
 		return trouble.message, mayStillRevoke, nil
 	}
-	endpoint, err := r.endpoint(ctx, req)
+	endpoint, err := r.endpoint(ctx, req, v1alpha1.GrantRefreshToken)
 	if err != nil {
 		return err.Error(), mayStillRevoke, nil
 	}
-	address := req.platform.RevocationURL
-	if address == "" && req.platform.Issuer != "" {
-		discovered, err := r.Providers.Discover(ctx, req.platform.Issuer)
-		if err != nil {
-			return err.Error(), mayStillRevoke, nil
-		}
-		address = discovered.Revocation
-		if address != "" && marketplace.CheckURL(address) != nil {
-			return "the issuer's discovery document names a revocation endpoint without TLS", cannotRevoke, nil
-		}
-	}
+	address, why, outcome := r.revocationAddress(ctx, req)
 	if address == "" {
-		return fmt.Sprintf("%s has no revocation endpoint; remove the application's access there", req.platform.DisplayName), cannotRevoke, nil
+		return why, outcome, nil
 	}
 	for _, token := range tokens {
 		if err := endpoint.Revoke(ctx, address, token); err != nil {
@@ -130,6 +126,25 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 		}
 	}
 	return "Revoked the grant at " + req.platform.DisplayName, revoked, nil
+}
+
+// revocationAddress is where grants are revoked; empty when there is no such place, and then why.
+func (r *Reconciler) revocationAddress(ctx context.Context, req request) (address, why string, outcome revocation) {
+	address = req.platform.RevocationURL
+	if address == "" && req.platform.Issuer != "" {
+		discovered, err := r.Providers.Discover(ctx, req.platform.Issuer)
+		if err != nil {
+			return "", err.Error(), mayStillRevoke
+		}
+		address = discovered.Revocation
+		if address != "" && marketplace.CheckURL(address) != nil {
+			return "", "the issuer's discovery document names a revocation endpoint without TLS", cannotRevoke
+		}
+	}
+	if address == "" {
+		return "", req.platform.DisplayName + " has no revocation endpoint; remove the application's access there", cannotRevoke
+	}
+	return address, "", revoked
 }
 
 // refreshTokens are those of the grant in use and of one that waits to be accepted.

@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"fmt"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -21,10 +23,16 @@ func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *fou
 		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenRenewed, "Renew", "Stored a new token in Secret "+after.TokenSecretName())
 	}
 	if turned(before, after, v1alpha1.ConditionReauthRequired, v1alpha1.ReasonSignInRequired) {
-		r.event(after, corev1.EventTypeWarning, v1alpha1.EventSignInRequired, "SignIn", message(after, v1alpha1.ConditionReauthRequired))
+		note := "A person must sign in; status.signIn says where"
+		if f.trouble != nil { // without the link, which is good for one use by whoever has it
+			note = f.trouble.message
+		}
+		r.event(after, corev1.EventTypeWarning, v1alpha1.EventSignInRequired, "SignIn", note)
 	}
 	if turned(before, after, v1alpha1.ConditionAuthorizationExpiring, v1alpha1.ReasonAuthorizationExpiring) {
-		r.event(after, corev1.EventTypeWarning, v1alpha1.EventAuthorizationExpiring, "Renew", message(after, v1alpha1.ConditionAuthorizationExpiring))
+		end := after.Status.Authorization.ExpirationTime.UTC()
+		r.event(after, corev1.EventTypeWarning, v1alpha1.EventAuthorizationExpiring, "Renew",
+			fmt.Sprintf("The authorization %s, on %s", inDays(end, f.now), date(end)))
 	}
 	if f.failed && newFailure(before.Status.LastFailure, after.Status.LastFailure) {
 		reason := v1alpha1.EventRenewalFailed
@@ -45,10 +53,6 @@ func turned(before, after *v1alpha1.MarketplaceAccount, conditionType, reason st
 	was := meta.FindStatusCondition(before.Status.Conditions, conditionType)
 	is := meta.FindStatusCondition(after.Status.Conditions, conditionType)
 	return is != nil && is.Reason == reason && (was == nil || was.Reason != reason)
-}
-
-func message(account *v1alpha1.MarketplaceAccount, conditionType string) string {
-	return meta.FindStatusCondition(account.Status.Conditions, conditionType).Message
 }
 
 func (r *Reconciler) event(account *v1alpha1.MarketplaceAccount, eventType, reason, action, note string) {

@@ -25,7 +25,33 @@ type issued struct {
 // obtain asks the marketplace for tokens. It stores nothing, and makes no other call: what it returns may be the
 // only copy.
 func (r *Reconciler) obtain(ctx context.Context, v view, endpoint grant.Endpoint) (issued, error) {
-	tokens, byPrevious, err := r.askWithBothSecrets(ctx, v, endpoint)
+	return r.exchange(ctx, v, endpoint, func(endpoint grant.Endpoint) (grant.Tokens, error) {
+		switch v.request.grant {
+		case v1alpha1.GrantPassword:
+			return endpoint.Password(ctx, v.request.login.Username, v.request.login.Password, v.request.platform.Scopes)
+		case v1alpha1.GrantClientCredentials:
+			return endpoint.ClientCredentials(ctx, v.request.platform.Scopes)
+		}
+		return endpoint.RefreshToken(ctx, v.refreshToken())
+	})
+}
+
+// exchange makes one kind of token request, counts it, and reads the answer.
+func (r *Reconciler) exchange(
+	_ context.Context, v view, endpoint grant.Endpoint, ask func(grant.Endpoint) (grant.Tokens, error),
+) (issued, error) {
+	var tokens grant.Tokens
+	byPrevious, err := r.withBothSecrets(v, endpoint, func(endpoint grant.Endpoint) (err error) {
+		started := r.Clock.Now()
+		tokens, err = ask(endpoint)
+		outcome := metrics.OutcomeSuccess
+		if err != nil {
+			outcome = string(grant.AsError(err).Kind)
+		}
+		r.Metrics.TokenRequest(v.request.platform.Name, v.request.platform.Environment, string(v.request.grant), outcome,
+			r.Clock.Now().Sub(started))
+		return err
+	})
 	if err != nil {
 		return issued{}, err
 	}
@@ -47,8 +73,9 @@ func (r *Reconciler) obtain(ctx context.Context, v view, endpoint grant.Endpoint
 	return issued{Tokens: tokens, accountID: id, byPreviousSecret: byPrevious}, nil
 }
 
-// endpoint is where to ask, discovered where the Marketplace leaves it to its issuer.
-func (r *Reconciler) endpoint(ctx context.Context, req request) (grant.Endpoint, error) {
+// endpoint is where to ask, discovered where the Marketplace leaves it to its issuer. speaking is the grant of the request,
+// for which the platform's error codes have a meaning.
+func (r *Reconciler) endpoint(ctx context.Context, req request, speaking v1alpha1.GrantType) (grant.Endpoint, error) {
 	endpoint := grant.Endpoint{
 		TokenURL:     req.platform.TokenURL,
 		ClientID:     req.application.ClientID,
@@ -56,7 +83,7 @@ func (r *Reconciler) endpoint(ctx context.Context, req request) (grant.Endpoint,
 		HTTP:         r.client(req.platform, true),
 		Now:          r.Clock.Now,
 		Meaning: func(code string, status int) (grant.Kind, bool) {
-			reason, ok := req.platform.Means(code, status, wireGrant(req))
+			reason, ok := req.platform.Means(code, status, speaking)
 			return kindOf(reason), ok
 		},
 	}
@@ -75,9 +102,9 @@ func (r *Reconciler) endpoint(ctx context.Context, req request) (grant.Endpoint,
 	return endpoint, nil
 }
 
-// askWithBothSecrets asks with the current client secret and, when that is refused, with the previous one.
-// The one that worked last goes first, until the application Secret changes.
-func (r *Reconciler) askWithBothSecrets(ctx context.Context, v view, endpoint grant.Endpoint) (grant.Tokens, bool, error) {
+// withBothSecrets asks with the current client secret and, when that is refused, with the previous one, and tells
+// whether it was that one. The one that worked last goes first, until the application Secret changes.
+func (r *Reconciler) withBothSecrets(v view, endpoint grant.Endpoint, ask func(grant.Endpoint) error) (byPrevious bool, err error) {
 	application := v.request.application
 	secrets := []string{application.ClientSecret}
 	if application.PreviousSecret != "" {
@@ -86,41 +113,13 @@ func (r *Reconciler) askWithBothSecrets(ctx context.Context, v view, endpoint gr
 			secrets[0], secrets[1] = secrets[1], secrets[0]
 		}
 	}
-	var tokens grant.Tokens
-	var err error
 	for _, secret := range secrets {
 		endpoint.ClientSecret = secret
-		tokens, err = r.ask(ctx, v, endpoint)
-		if err == nil {
-			return tokens, secret != application.ClientSecret, nil
-		}
-		if grant.AsError(err).Kind != grant.ApplicationRejected {
-			break
+		if err = ask(endpoint); err == nil || grant.AsError(err).Kind != grant.ApplicationRejected {
+			return secret != application.ClientSecret, err
 		}
 	}
-	return grant.Tokens{}, false, err
-}
-
-// ask makes one token request and counts it.
-func (r *Reconciler) ask(ctx context.Context, v view, endpoint grant.Endpoint) (grant.Tokens, error) {
-	var tokens grant.Tokens
-	var err error
-	started := r.Clock.Now()
-	switch v.request.grant {
-	case v1alpha1.GrantPassword:
-		tokens, err = endpoint.Password(ctx, v.request.login.Username, v.request.login.Password, v.request.platform.Scopes)
-	case v1alpha1.GrantClientCredentials:
-		tokens, err = endpoint.ClientCredentials(ctx, v.request.platform.Scopes)
-	default:
-		tokens, err = endpoint.RefreshToken(ctx, v.refreshToken())
-	}
-	outcome := metrics.OutcomeSuccess
-	if err != nil {
-		outcome = string(grant.AsError(err).Kind)
-	}
-	r.Metrics.TokenRequest(v.request.platform.Name, v.request.platform.Environment, string(v.request.grant), outcome,
-		r.Clock.Now().Sub(started))
-	return tokens, err
+	return false, err
 }
 
 // client makes requests to a platform, in its dialect where they are OAuth requests. It follows no

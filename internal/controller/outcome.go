@@ -15,11 +15,12 @@ import (
 var outcomes = []struct {
 	kind   grant.Kind
 	reason string
-	// says is the message. {answer} is the cleaned answer; {credentials} and {application} name the Secret to look at.
+	// says is the message. {answer} is the cleaned answer; {credentials} and {application} name the Secret to look at, and
+	// {until} says what brings a new grant.
 	says string
 }{
 	{grant.GrantRejected, v1alpha1.ReasonGrantRejected,
-		"{marketplace} refuses the refresh token ({answer}); it is not tried again until a new one is supplied{credentials}"},
+		"{marketplace} refuses the refresh token ({answer}); it is not tried again {until}"},
 	{grant.PasswordRejected, v1alpha1.ReasonPasswordRejected,
 		"{marketplace} refuses user name or password ({answer}); they are not tried again until they change{credentials}"},
 	{grant.AccountLocked, v1alpha1.ReasonAccountLocked,
@@ -30,6 +31,10 @@ var outcomes = []struct {
 		"{marketplace} refuses the scopes ({answer}); correct spec.scopes, or the application at the marketplace"},
 	{grant.InvalidRequest, v1alpha1.ReasonInvalidSpec,
 		"{marketplace} does not accept the request ({answer}); correct the account's spec or the Marketplace"},
+	{grant.CodeExpired, v1alpha1.ReasonSignInRequired,
+		"{marketplace} does not know the code any more ({answer})"},
+	{grant.ConsentDenied, v1alpha1.ReasonSignInRequired,
+		"The last sign-in at {marketplace} was declined there ({answer})"},
 	{grant.Throttled, v1alpha1.ReasonRateLimited,
 		"{marketplace} asks for fewer requests ({answer})"},
 	{grant.Unavailable, v1alpha1.ReasonMarketplaceUnavailable,
@@ -68,6 +73,14 @@ func inSecret(account *v1alpha1.MarketplaceAccount) string {
 	return ""
 }
 
+// newGrant says what brings a new grant.
+func (v view) newGrant() string {
+	if v.signsIn() {
+		return "a person signs in again"
+	}
+	return "a new one is supplied" + inSecret(v.account)
+}
+
 // unwritable is the trouble with a Secret that the API server does not let the operator write. Its text is not
 // passed on: it may quote what was to be written.
 func unwritable(name string, err error) *trouble {
@@ -87,7 +100,7 @@ func sentence(v view, e *grant.Error) string {
 		application = fmt.Sprintf(" in Secret %q", name)
 	}
 	filler := strings.NewReplacer("{marketplace}", v.request.platform.DisplayName, "{answer}", e.Error(),
-		"{credentials}", inSecret(v.account), "{application}", application)
+		"{credentials}", inSecret(v.account), "{application}", application, "{until}", "until "+v.newGrant())
 	for _, outcome := range outcomes {
 		if outcome.kind == e.Kind {
 			return filler.Replace(outcome.says)

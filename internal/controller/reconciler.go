@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -16,9 +17,10 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-// Reconciler keeps the token Secrets of MarketplaceAccounts valid. All fields but CallTimeout are required.
+// Reconciler keeps the token Secrets of MarketplaceAccounts valid. All fields but CallTimeout and Portal are required.
 type Reconciler struct {
 	// Client reads from the cache, which holds accounts, Marketplaces and the operator's own Secrets, and writes.
 	Client client.Client
@@ -38,11 +40,19 @@ type Reconciler struct {
 	Metrics *metrics.Operations
 	// CallTimeout bounds one request to a marketplace; zero means 30 s.
 	CallTimeout time.Duration
+	// Random is where tickets and states come from.
+	Random io.Reader
+	// Portal is where people sign in; empty when there is no such place.
+	Portal signin.Address
 
 	credentials credentials
 	// unstored holds, by UID, a custody whose write failed after the marketplace had answered: it is the
 	// only copy of what a single-use refresh token was spent for.
 	unstored sync.Map
+	// polls holds, by UID, when to ask about a device code again.
+	polls sync.Map
+	// visits holds the hashes of states whose browser is being answered.
+	visits sync.Map
 }
 
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts,verbs=get;list;watch;patch
@@ -73,7 +83,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 		return reconcile.Result{}, err
 	}
 	r.announce(before, account, found)
-	return found.next(account), nil
+	return found.next(account, r.nextInvitation(found)), nil
 }
 
 // now is the current time as the API stores it: in UTC and whole seconds.

@@ -37,8 +37,18 @@ type found struct {
 	planned time.Time
 	// servedUntil is when the token in the token Secret expires; zero when there is none.
 	servedUntil time.Time
-	// handledRenew and handledVerify tell that the request annotations were acted on.
-	handledRenew, handledVerify bool
+	// handledRenew, handledVerify and handledSignIn tell that the request annotations were acted on.
+	handledRenew, handledVerify, handledSignIn bool
+	// invitation is what a person needs for signing in; nil while nobody has to.
+	invitation *v1alpha1.SignInStatus
+	// noPortal tells that somebody should sign in and there is no place for it.
+	noPortal bool
+	// discarded tells that a sign-in brought tokens which are not the expected account's, wrongAccount whose they are as far as
+	// known; retryTicket is for whoever was at the browser.
+	discarded                 bool
+	wrongAccount, retryTicket string
+	// duplicateOf names an older account of the same seller; empty when there is none.
+	duplicateOf string
 	// recheck tells to look again soon.
 	recheck bool
 }
@@ -82,8 +92,14 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 				return f, err
 			}
 		}
+		if err := r.invite(ctx, f); err != nil {
+			return f, err
+		}
 	}
 	if err := r.publish(ctx, f); err != nil || f.unresolved {
+		return f, err
+	}
+	if err := r.findDuplicate(ctx, f); err != nil {
 		return f, err
 	}
 	return f, r.verify(ctx, f)
@@ -105,7 +121,7 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	if tokens := f.custody.Tokens; tokens != nil && !f.now.Before(tokens.RenewAt) {
 		f.planned = tokens.RenewAt
 	}
-	endpoint, failure := r.endpoint(ctx, f.request)
+	endpoint, failure := r.endpoint(ctx, f.request, wireGrant(f.request))
 	if failure != nil {
 		f.handledRenew = requested
 		return store.failure(ctx, failure, false)
@@ -138,6 +154,10 @@ func (r *Reconciler) acceptCandidate(ctx context.Context, f *found) error {
 	}
 	if id := f.candidate().Account.ID; id != "" && !f.expects(id) {
 		return nil // until the expectation changes, or the user brings another grant
+	}
+	if f.candidate().Consent > 0 && f.now.Before(f.candidate().Tokens.IssuedAt.Add(identifyTimeout*2)) {
+		f.recheck = true
+		return nil // whoever took the sign-in asks first, since a person waits for it
 	}
 	store, err := r.openStore(ctx, f)
 	if err != nil || store == nil || f.candidate() == nil {
@@ -256,7 +276,7 @@ func (r *Reconciler) verifyIDToken(ctx context.Context, req request, idToken str
 	if req.platform == nil || req.platform.Issuer == "" || idToken == "" {
 		return nil
 	}
-	if err := r.Providers.Verify(ctx, req.platform.Issuer, req.application.ClientID, idToken); err != nil {
+	if err := r.Providers.Verify(ctx, req.platform.Issuer, req.application.ClientID, idToken, ""); err != nil {
 		return grant.AsError(err)
 	}
 	return nil

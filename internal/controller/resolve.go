@@ -87,7 +87,9 @@ func (r *Reconciler) resolve(ctx context.Context, v view) (request, *trouble, er
 // unaccountable is the trouble with an expectation that nothing can hold the tokens against.
 func unaccountable(account *v1alpha1.MarketplaceAccount, platform *marketplace.Platform) *trouble {
 	grant := account.Spec.Grant.Type
-	if account.Spec.AccountID == "" || platform.TellsAccount() && grant != v1alpha1.GrantClientCredentials {
+	tells := platform.TellsAccount() && grant != v1alpha1.GrantClientCredentials ||
+		platform.CallbackTellsAccount() && grant == v1alpha1.GrantAuthorizationCode
+	if account.Spec.AccountID == "" || tells {
 		return nil
 	}
 	return &trouble{v1alpha1.ReasonInvalidSpec, fmt.Sprintf("spec.accountID must not be set: "+

@@ -2,11 +2,15 @@ package controller
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -26,6 +30,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
 // reconciliationTimeout frees a worker from a read that waits for a cache in vain. A token request that is under way,
@@ -47,6 +52,10 @@ type Options struct {
 	MaxConcurrentReconciles int
 	// CallTimeout bounds one request to a marketplace; zero means 30 s.
 	CallTimeout time.Duration
+	// Portal is the public address of the pages where people sign in; empty when there are none.
+	Portal signin.Address
+	// Random is where tickets and states come from; nil means crypto/rand.
+	Random io.Reader
 	// Namespaces are those that ManagerOptions was given.
 	Namespaces []string
 	// NewQueue replaces the work queue; nil keeps controller-runtime's. Tests bring one with a clock of theirs.
@@ -56,7 +65,9 @@ type Options struct {
 // Scheme returns the kinds that the operator works with.
 func Scheme() (*runtime.Scheme, error) {
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{
+		corev1.AddToScheme, authenticationv1.AddToScheme, authorizationv1.AddToScheme, v1alpha1.AddToScheme,
+	} {
 		if err := add(scheme); err != nil {
 			return nil, fmt.Errorf("building the scheme: %w", err)
 		}
@@ -95,14 +106,15 @@ func cacheNamespaces(namespaces []string) map[string]cache.Config {
 	return configs
 }
 
-// Add adds the controller to a manager that was made with ManagerOptions.
-func Add(ctx context.Context, mgr manager.Manager, options Options) error {
+// Add adds the controller to a manager that was made with ManagerOptions, and returns what completes sign-ins. The
+// controller works where the manager leads, the other everywhere.
+func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, error) {
 	metadata, err := newMetadataCache(mgr, options.Namespaces)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
-		return err
+		return nil, err
 	}
 	metrics.RegisterAccounts(options.Registry, mgr.GetCache())
 	kube := client.WithFieldOwner(mgr.GetClient(), v1alpha1.ManagedBy)
@@ -116,12 +128,22 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) error {
 		Providers:   &grant.Providers{HTTP: &http.Client{Transport: options.Transport, Timeout: defaultCallTimeout}, Now: options.Clock.Now},
 		Metrics:     metrics.NewOperations(options.Registry),
 		CallTimeout: options.CallTimeout,
+		Portal:      options.Portal,
+		Random:      options.Random,
+	}
+	if r.Random == nil {
+		r.Random = rand.Reader
+	}
+	visits := newVisits(r, options.Namespaces)
+	if err := mgr.Add(visits); err != nil {
+		return nil, fmt.Errorf("adding the sign-ins: %w", err)
 	}
 	lookup := lookup{mgr.GetCache()}
-	return ctrl.NewControllerManagedBy(mgr).
+	return visits, ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.MarketplaceAccount{}, builder.WithPredicates(accountChanged())).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(accountOfOwnSecret), builder.WithPredicates(versionChanged[client.Object]())).
+		Watches(&v1alpha1.MarketplaceAccount{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfSameSeller), builder.WithPredicates(sellerChanged())).
 		Watches(&v1alpha1.Marketplace{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfMarketplace), builder.WithPredicates(generationChanged())).
 		WatchesRawSource(source.Kind(metadata.Cache, secretMetadata(),
 			handler.TypedEnqueueRequestsFromMapFunc(lookup.accountsOfSecret), versionChanged[*metav1.PartialObjectMetadata]())).

@@ -35,6 +35,7 @@ func (f *found) report(account *v1alpha1.MarketplaceAccount) {
 	f.settle(status)
 	ending := f.reportAuthorization(status)
 	f.reportApplication(status)
+	f.reportSignIn(status)
 	f.reportConditions(account, ending)
 }
 
@@ -61,6 +62,9 @@ func (f *found) settle(status *v1alpha1.MarketplaceAccountStatus) {
 	}
 	f.trouble = f.standing()
 	switch {
+	case f.trouble != nil && f.trouble.reason == v1alpha1.ReasonSignInRequired && !f.visiting().IsZero():
+		f.trouble = &trouble{v1alpha1.ReasonSignInPending, fmt.Sprintf("A person is signing in at %s, until %s at the latest",
+			f.request.platform.DisplayName, clockTime(f.visiting()))}
 	case f.trouble != nil:
 	case f.suspended() && (!f.usable() || f.changed()):
 		f.trouble = &trouble{v1alpha1.ReasonSuspended, "There is no valid token for this spec and spec.renewal.policy is Suspended; set it to Automatic"}
@@ -74,7 +78,9 @@ func (f *found) settle(status *v1alpha1.MarketplaceAccountStatus) {
 func (f *found) reportHandled(account *v1alpha1.MarketplaceAccount) {
 	value := requestOf(account, v1alpha1.AnnotationRenew)
 	f.handledRenew = f.handledRenew || value != "" && value == f.custody.HandledRenew
-	if !f.handledRenew && !f.handledVerify {
+	signIn := requestOf(account, v1alpha1.AnnotationSignIn)
+	f.handledSignIn = f.handledSignIn || signIn != "" && signIn == f.custody.HandledSignIn
+	if !f.handledRenew && !f.handledVerify && !f.handledSignIn {
 		return
 	}
 	if account.Status.Handled == nil {
@@ -85,6 +91,9 @@ func (f *found) reportHandled(account *v1alpha1.MarketplaceAccount) {
 	}
 	if f.handledVerify {
 		account.Status.Handled.Verify = requestOf(account, v1alpha1.AnnotationVerify)
+	}
+	if f.handledSignIn {
+		account.Status.Handled.SignIn = signIn
 	}
 }
 
@@ -130,17 +139,7 @@ func (f *found) reportAuthorization(status *v1alpha1.MarketplaceAccountStatus) t
 }
 
 func (f *found) authorization() *v1alpha1.AuthorizationStatus {
-	custody := f.custody
-	if !f.request.renewsByRefreshToken() || custody.RefreshToken == "" || custody.Tokens == nil {
-		return nil
-	}
-	granted := custody.GrantedAt
-	if told := f.request.imported.GrantedAt; !told.IsZero() && custody.Imported == f.request.imported.RefreshToken {
-		granted = told // also when the user adds it later
-	}
-	platform := f.request.platform
-	end := renewal.AuthorizationEnd(custody.AuthorizationExpiresAt, granted, custody.Tokens.IssuedAt,
-		platform.AuthorizationLifetime, platform.AuthorizationSlides)
+	granted, end := f.authorizationTimes()
 	if end.IsZero() {
 		return nil
 	}
@@ -150,16 +149,31 @@ func (f *found) authorization() *v1alpha1.AuthorizationStatus {
 	}
 }
 
+// reportApplication counts down the life of the client secret: to the end that its Secret names, else by the platform's
+// rule from when it was put there.
 func (f *found) reportApplication(status *v1alpha1.MarketplaceAccountStatus) {
 	if f.unresolved {
 		return
 	}
 	status.Application = nil
-	if end := f.request.application.SecretExpiresAt; !end.IsZero() {
-		status.Application = &v1alpha1.ApplicationStatus{
-			SecretExpirationTime: metav1.NewTime(end),
-			DaysRemaining:        new(renewal.Days(end, f.now)),
-		}
+	application := f.request.application
+	end := application.SecretExpiresAt
+	if lifetime := f.request.platform.ApplicationSecretLifetime; end.IsZero() && lifetime > 0 && !application.SecretNeverExpires {
+		end = application.SecretSince.Add(lifetime)
+	}
+	if end.IsZero() {
+		return
+	}
+	status.Application = &v1alpha1.ApplicationStatus{
+		SecretExpirationTime: metav1.NewTime(end),
+		DaysRemaining:        new(renewal.Days(end, f.now)),
+	}
+}
+
+// reportSignIn says where to sign in, while somebody has to.
+func (f *found) reportSignIn(status *v1alpha1.MarketplaceAccountStatus) {
+	if !f.unresolved {
+		status.SignIn = f.invitation
 	}
 }
 
@@ -204,10 +218,7 @@ func (f *found) authenticated(account *v1alpha1.MarketplaceAccount, ending time.
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionUnknown, v1alpha1.ReasonRenewing, "A token is being obtained"
 	case f.trouble == nil:
 		condition.Message = f.asWhom(account, ending)
-		if missing := f.missingScopes(); len(missing) > 0 {
-			condition.Reason = v1alpha1.ReasonScopesReduced
-			condition.Message += ", without the scopes " + strings.Join(missing, ", ")
-		}
+		f.warn(&condition)
 	default:
 		condition.Status, condition.Reason = metav1.ConditionFalse, f.trouble.reason
 		condition.Message = f.trouble.message + f.outlook()
@@ -216,6 +227,24 @@ func (f *found) authenticated(account *v1alpha1.MarketplaceAccount, ending time.
 		}
 	}
 	return condition
+}
+
+// warn adds what is not as it should be to a grant that works.
+func (f *found) warn(condition *metav1.Condition) {
+	if missing := f.missingScopes(); len(missing) > 0 {
+		condition.Reason = v1alpha1.ReasonScopesReduced
+		condition.Message += ", without the scopes " + strings.Join(missing, ", ")
+	}
+	if f.duplicateOf != "" {
+		condition.Reason = v1alpha1.ReasonDuplicateAccount
+		condition.Message += "; " + f.duplicateOf + " holds tokens of the same account"
+	}
+	if refused := f.custody.SignIn.Refused; !f.unresolved && refused != nil {
+		if refused.Reason == v1alpha1.ReasonAccountMismatch {
+			condition.Reason = refused.Reason
+		}
+		condition.Message += "; the last sign-in was not used: " + refused.Message
+	}
 }
 
 // asWhom is the sentence that people look for.
@@ -283,10 +312,12 @@ func (f *found) reauthRequired(ending time.Time) metav1.Condition {
 	condition := metav1.Condition{Type: v1alpha1.ConditionReauthRequired, Status: metav1.ConditionTrue}
 	switch {
 	case f.trouble != nil && slices.Contains(personActs, f.trouble.reason):
-		condition.Reason, condition.Message = f.trouble.reason, f.trouble.message
+		condition.Reason, condition.Message = f.trouble.reason, f.trouble.message+f.howToSignIn()
 	case !ending.IsZero() && !f.now.Before(ending):
 		condition.Reason = v1alpha1.ReasonAuthorizationExpired
-		condition.Message = fmt.Sprintf("The authorization ended on %s; authorize the account again", date(ending))
+		condition.Message = fmt.Sprintf("The authorization ended on %s; authorize the account again%s", date(ending), f.howToSignIn())
+	case !f.unresolved && len(f.unconsented()) > 0:
+		condition.Reason, condition.Message = v1alpha1.ReasonSignInRequired, f.moreScopes()+f.howToSignIn()
 	default:
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, v1alpha1.ReasonNotRequired, "Nobody has to sign in"
 	}
@@ -302,22 +333,24 @@ func (f *found) expiring(account *v1alpha1.MarketplaceAccount, ending time.Time)
 	case ending.IsZero():
 	case !f.now.Before(ending):
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpired
-		condition.Message = fmt.Sprintf("The authorization ended on %s; authorize the account again", date(ending))
-	case !f.now.Before(f.warnFrom(account, ending)):
+		condition.Message = fmt.Sprintf("The authorization ended on %s; authorize the account again", date(ending)) + f.howToSignIn()
+	case !f.now.Before(warnFrom(account, ending)):
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpiring
-		condition.Message = fmt.Sprintf("The authorization %s, on %s; authorize the account again before that", inDays(ending, f.now), date(ending))
+		condition.Message = fmt.Sprintf("The authorization %s, on %s; authorize the account again before that%s",
+			inDays(ending, f.now), date(ending), f.howToSignIn())
 	default:
 		condition.Message = fmt.Sprintf("The authorization ends on %s", date(ending))
 	}
 	return condition
 }
 
-func (f *found) warnFrom(account *v1alpha1.MarketplaceAccount, ending time.Time) time.Time {
+func warnFrom(account *v1alpha1.MarketplaceAccount, ending time.Time) time.Time {
 	return ending.Add(-account.Spec.Authorization.WarnBefore.Or(defaultWarnBefore))
 }
 
 // next tells when to look again: at the next renewal or retry, at the turn of a day, when a warning begins.
-func (f *found) next(account *v1alpha1.MarketplaceAccount) reconcile.Result {
+// invited is when to look after what waits for a person; zero for never.
+func (f *found) next(account *v1alpha1.MarketplaceAccount, invited time.Time) reconcile.Result {
 	var look time.Time
 	if f.unresolved {
 		if f.usable() {
@@ -332,11 +365,11 @@ func (f *found) next(account *v1alpha1.MarketplaceAccount) reconcile.Result {
 		if f.recheck {
 			look = renewal.Earliest(look, f.now.Add(recheck))
 		}
-		look = renewal.Earliest(look, f.nextTest())
+		look = renewal.Earliest(look, f.nextTest(), invited)
 	}
 	if authorization := account.Status.Authorization; authorization != nil {
 		end := authorization.ExpirationTime.UTC()
-		look = renewal.Earliest(look, renewal.NextDay(end, f.now), ahead(f.warnFrom(account, end), f.now))
+		look = renewal.Earliest(look, renewal.NextDay(end, f.now), ahead(warnFrom(account, end), f.now))
 	}
 	if application := account.Status.Application; application != nil {
 		look = renewal.Earliest(look, renewal.NextDay(application.SecretExpirationTime.UTC(), f.now))

@@ -45,6 +45,8 @@ type store struct {
 	*Reconciler
 	found *found
 	held  *corev1.Secret // nil while there is none
+	// visiting tells that a browser waits, and that whoever serves it tries a write again.
+	visiting bool
 }
 
 // openStore reads the custody live. It returns nil when the grant Secret cannot be used; found says why.
@@ -73,9 +75,12 @@ func (r *Reconciler) rescue(ctx context.Context, f *found) error {
 		return err
 	}
 	pair := waiting.(tokensecret.Custody)
-	if pair.Serial < f.custody.Serial {
+	if pair.Serial < f.custody.Serial || pair.Consent < f.custody.Consent {
 		r.unstored.Delete(f.account.UID) // somebody stored something newer
 		return nil
+	}
+	if pair.Consents < f.custody.Consents { // a person has signed in meanwhile
+		pair.Consents, pair.Candidate, pair.SignIn = f.custody.Consents, f.custody.Candidate, f.custody.SignIn
 	}
 	f.obtained, f.first = pair.Serial > f.custody.Serial, pair.Serial == 1
 	return s.write(ctx, pair)
@@ -119,8 +124,8 @@ func (s *store) outcomeUnknown(ctx context.Context) error {
 		custody.RefreshToken = ""
 	}
 	return s.refuse(ctx, trouble{v1alpha1.ReasonRenewalOutcomeUnknown, fmt.Sprintf("%s got the refresh token and its answer was lost; "+
-		"sending a single-use token twice would end the grant: supply a new one%s",
-		s.found.request.platform.DisplayName, inSecret(s.found.account))}, custody)
+		"sending a single-use token twice would end the grant: nothing more is tried until %s",
+		s.found.request.platform.DisplayName, s.found.newGrant())}, custody)
 }
 
 // tokens stores what the marketplace gave: the one copy of it that survives us. A new grant of which it is not known
@@ -146,7 +151,7 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 	if begun && !f.expects(id) && (id != "" || mustKnow) {
 		custody.Candidate = &next
 		if id != "" {
-			f.failed, f.trouble = true, mismatch(id, expected)
+			f.failed, f.trouble = true, f.mismatch(id, expected)
 		}
 		return s.keep(ctx, custody)
 	}
@@ -171,6 +176,9 @@ func (f *found) use(custody *tokensecret.Custody, next tokensecret.Grant) {
 	if !f.importRefused() {
 		custody.RefusedImport = nil
 	}
+	if !f.needsSignIn() { // the account is in order without what a person tried
+		custody.SignIn.Refused = nil
+	}
 }
 
 // begins tells whether the tokens that are asked for now begin a new grant rather than go on with the one in use.
@@ -189,17 +197,25 @@ func (v view) grant(got issued) tokensecret.Grant {
 		next.AuthorizationExpiresAt = time.Time{}
 		next.Imported = imported
 		next.Account = tokensecret.Account{}
+		next.Consent, next.Asked = 0, nil
 	}
 	if told := got.AuthorizationExpiresAt; !told.IsZero() || v.request.platform.AuthorizationSlides {
 		next.AuthorizationExpiresAt = told
 	}
 	if v.request.renewsByRefreshToken() { // a login is renewed by logging in; what another grant left stays
 		next.RefreshToken = got.RefreshToken
+		next.ClientID = v.request.application.ClientID
 	}
 	if got.accountID != next.Account.ID && (got.accountID != "" || v.outOfDate()) {
 		next.Account = tokensecret.Account{ID: got.accountID}
 	}
-	next.Tokens = &tokensecret.Tokens{
+	next.Tokens = v.tokensOf(got)
+	return next
+}
+
+// tokensOf is what is kept of tokens that were issued.
+func (v view) tokensOf(got issued) *tokensecret.Tokens {
+	return &tokensecret.Tokens{
 		AccessToken: got.AccessToken,
 		IDToken:     got.IDToken,
 		TokenType:   got.TokenType,
@@ -209,7 +225,6 @@ func (v view) grant(got issued) tokensecret.Grant {
 		ExpiresAt:   got.ExpiresAt.UTC(),
 		RenewAt:     v.policy().RenewAt(got.IssuedAt, got.ExpiresAt, renewal.Spread(string(v.account.UID))).UTC(),
 	}
-	return next
 }
 
 // judge accepts the candidate, whose account is now known, or keeps it waiting for another expectation.
@@ -218,9 +233,16 @@ func (s *store) judge(ctx context.Context, account tokensecret.Account) error {
 	custody := f.custody
 	candidate := *f.candidate()
 	candidate.Account = account
+	if candidate.Consent > 0 {
+		custody.SignIn = custody.SignIn.Clone()
+		if !f.expects(account.ID) {
+			return s.discard(ctx, custody, candidate)
+		}
+		return s.accept(ctx, custody, candidate)
+	}
 	if !f.expects(account.ID) {
 		custody.Candidate = &candidate
-		f.failed, f.trouble = true, mismatch(account.ID, f.expectedAccount())
+		f.failed, f.trouble = true, f.mismatch(account.ID, f.expectedAccount())
 		return s.keep(ctx, custody)
 	}
 	custody.Serial++
@@ -240,11 +262,17 @@ func (s *store) giveUp(ctx context.Context) error {
 	custody := f.custody
 	candidate := f.candidate()
 	custody.Candidate = nil
-	if candidate == nil || !f.request.rotates() {
+	why := trouble{v1alpha1.ReasonAccountMismatch, fmt.Sprintf("%s did not tell in time whose the new grant is, so it was not used; supply a new one%s",
+		f.request.platform.DisplayName, inSecret(f.account))}
+	switch {
+	case candidate != nil && candidate.Consent > 0:
+		why.message = fmt.Sprintf("%s did not tell in time who had signed in, so the sign-in was not used; sign in again", f.request.platform.DisplayName)
+		custody.SignIn.Refused = s.refusal(why)
+		return s.save(ctx, custody)
+	case candidate == nil, !f.request.rotates():
 		return s.write(ctx, custody) // what it began with can be sent again
 	}
-	return s.refuseImport(ctx, trouble{v1alpha1.ReasonAccountMismatch, fmt.Sprintf("%s did not tell in time whose the new grant is, "+
-		"so it was not used; supply a new one%s", f.request.platform.DisplayName, inSecret(f.account))}, custody, candidate.Imported)
+	return s.refuseImport(ctx, why, custody, candidate.Imported)
 }
 
 // learn notes whose the grant in use is.
@@ -325,6 +353,14 @@ func (s *store) verified(ctx context.Context, account tokensecret.Account, verif
 	return s.write(ctx, custody)
 }
 
+// save writes a custody that must not be lost, in the way of whoever waits for it.
+func (s *store) save(ctx context.Context, custody tokensecret.Custody) error {
+	if s.visiting {
+		return s.write(ctx, custody)
+	}
+	return s.keep(ctx, custody)
+}
+
 // keep writes a custody that must not be lost: while the write fails it waits in memory, and the next
 // reconcile stores it before anything else. It outlives the reconcile's context.
 func (s *store) keep(ctx context.Context, custody tokensecret.Custody) error {
@@ -368,6 +404,8 @@ func (s *store) write(ctx context.Context, custody tokensecret.Custody) error {
 		return fmt.Errorf("storing the grant: %w", err)
 	}
 	s.held, s.found.custody = secret, custody
-	s.unstored.Delete(account.UID)
+	if !s.visiting {
+		s.unstored.Delete(account.UID)
+	}
 	return nil
 }

@@ -366,15 +366,6 @@ func TestReferencesThatDoNotHold(t *testing.T) {
 	}
 }
 
-func TestSignInIsNotOfferedYet(t *testing.T) {
-	w := newWorld(t)
-	w.prepare("allegro", v1alpha1.GrantDeviceCode)
-	w.start()
-	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSignInRequired)
-	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInRequired)
-	w.Eventually(w.events).Should(Equal([]string{"Warning SignInRequired"}))
-}
-
 func TestWrongAccount(t *testing.T) {
 	w := newWorld(t)
 	w.prepare("allegro", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.AccountID = "1" })

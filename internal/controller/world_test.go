@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,6 +33,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
 const patience = 20 * time.Second
@@ -44,6 +46,10 @@ type world struct {
 	clock   *testingclock.FakeClock
 	market  *demomarket.Server
 	address string
+
+	// portal is where people sign in, visits what the pages ask.
+	portal signin.Address
+	visits *controller.Visits
 
 	registry *prometheus.Registry
 	traffic  *traffic
@@ -62,6 +68,7 @@ func newWorld(t *testing.T) *world {
 	server := httptest.NewServer(w.market)
 	t.Cleanup(server.Close)
 	w.address = server.URL
+	w.portal = "https://tokens.example.com"
 
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "story-"}}
 	w.create(namespace)
@@ -88,7 +95,7 @@ func (w *world) start() {
 	mgr, err := manager.New(cfg, options)
 	w.Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
-	w.Expect(controller.Add(ctx, mgr, controller.Options{
+	w.visits, err = controller.Add(ctx, mgr, controller.Options{
 		Clock:                   w.clock,
 		Transport:               &http.Transport{DisableKeepAlives: true},
 		Registry:                w.registry,
@@ -96,7 +103,9 @@ func (w *world) start() {
 		CallTimeout:             500 * time.Millisecond,
 		Namespaces:              []string{w.ns},
 		NewQueue:                w.newQueue,
-	})).To(Succeed())
+		Portal:                  w.portal,
+	})
+	w.Expect(err).NotTo(HaveOccurred())
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
 	registry := w.registry
@@ -291,13 +300,22 @@ func (w *world) delete(object client.Object) {
 func (w *world) secret(name string, values map[string]string) *corev1.Secret {
 	w.t.Helper()
 	for key, value := range values {
-		if key != "client_id" && key != "username" && !strings.HasSuffix(key, "_at") {
+		if isCredential(key) {
 			watched.secret(value)
 		}
 	}
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.ns}, StringData: values}
+	secret := secretOf(w.ns, name, values)
 	w.create(secret)
 	return secret
+}
+
+// isCredential tells which keys of a Secret hold what must not be shown.
+func isCredential(key string) bool {
+	return !slices.Contains([]string{"client_id", "username", "redirect_uri", "application_id"}, key) && !strings.HasSuffix(key, "_at")
+}
+
+func secretOf(namespace, name string, values map[string]string) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, StringData: values}
 }
 
 // editSecret replaces values of a Secret.
@@ -305,7 +323,9 @@ func (w *world) editSecret(name string, values map[string]string) {
 	w.t.Helper()
 	secret := w.readSecret(name)
 	for key, value := range values {
-		watched.secret(value)
+		if isCredential(key) {
+			watched.secret(value)
+		}
 		secret.Data[key] = []byte(value)
 	}
 	w.Expect(kube.Update(w.t.Context(), secret)).To(Succeed())

@@ -19,6 +19,10 @@ const (
 	wirePassword          wire = "password"
 	wireClientCredentials wire = "client_credentials"
 	wireRefreshToken      wire = "refresh_token"
+	wireAuthorizationCode wire = "authorization_code"
+	wireDeviceCode        wire = "urn:ietf:params:oauth:grant-type:device_code"
+	// wireDeviceAuthorization is no grant_type: it is the request that begins DeviceCode.
+	wireDeviceAuthorization wire = "device_authorization"
 )
 
 // attempt is what classifying a failure needs to know of the request.
@@ -38,8 +42,11 @@ func (a attempt) classify(err error) *Error {
 	if bad, ok := errors.AsType[malformed](err); ok {
 		return &Error{Kind: Malformed, Message: bad.Error(), OutcomeUnknown: bad.FromPlatform()}
 	}
-	if noToken := strings.HasPrefix(err.Error(), "oauth2: "); noToken {
+	if strings.HasPrefix(err.Error(), "oauth2: ") {
 		return &Error{Kind: Malformed, Message: "the marketplace's answer holds no access token", OutcomeUnknown: true}
+	}
+	if strings.HasPrefix(err.Error(), "unmarshal ") { // as x/oauth2 says it of a device code alone
+		return &Error{Kind: Malformed, Message: noDeviceCode}
 	}
 	return a.unreachable(err)
 }
@@ -82,6 +89,9 @@ func (a attempt) kind(answer *oauth2.RetrieveError, status int) Kind {
 			}
 		}
 	}
+	if kind, ok := a.polled(code, status, a.foreign(answer)); ok {
+		return kind
+	}
 	switch code {
 	case "invalid_grant":
 		return a.deadGrant()
@@ -115,8 +125,10 @@ func (a attempt) deadGrant() Kind {
 	switch a.wire {
 	case wirePassword:
 		return PasswordRejected
-	case wireClientCredentials:
+	case wireClientCredentials, wireDeviceAuthorization:
 		return ApplicationRejected
+	case wireDeviceCode:
+		return CodeExpired
 	}
 	return GrantRejected
 }

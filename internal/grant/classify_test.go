@@ -19,7 +19,7 @@ import (
 func refusal(code string) string { return fmt.Sprintf(`{"error":%q}`, code) }
 
 func TestKinds(t *testing.T) {
-	every := []string{"Password", "ClientCredentials", "RefreshToken"}
+	every := []string{"Password", "ClientCredentials", "RefreshToken", "AuthorizationCode"} // TestPolls is about Device
 	tests := map[string]struct {
 		grants []string // nil means every grant
 		status int
@@ -32,10 +32,14 @@ func TestKinds(t *testing.T) {
 		"invalid_grant is a wrong password":                        {[]string{"Password"}, 400, refusal("invalid_grant"), grant.PasswordRejected, "invalid_grant"},
 		"invalid_grant with Auth0's status is a wrong password":    {[]string{"Password"}, 403, refusal("invalid_grant"), grant.PasswordRejected, "invalid_grant"},
 		"invalid_grant without person or token is the application": {[]string{"ClientCredentials"}, 400, refusal("invalid_grant"), grant.ApplicationRejected, "invalid_grant"},
-		"invalid_client is the application":                        {nil, 401, refusal("invalid_client"), grant.ApplicationRejected, "invalid_client"},
-		"invalid_client with 400 is the application":               {nil, 400, refusal("invalid_client"), grant.ApplicationRejected, "invalid_client"},
-		"unauthorized_client is the application":                   {nil, 400, refusal("unauthorized_client"), grant.ApplicationRejected, "unauthorized_client"},
-		"invalid_scope":                                            {nil, 400, refusal("invalid_scope"), grant.ScopeRejected, "invalid_scope"},
+		"invalid_grant is a dead code":                             {[]string{"AuthorizationCode"}, 400, refusal("invalid_grant"), grant.GrantRejected, "invalid_grant"},
+		"access_denied is a word about device codes": {
+			[]string{"AuthorizationCode", "RefreshToken"}, 400, refusal("access_denied"), grant.Unavailable, "access_denied",
+		},
+		"invalid_client is the application":          {nil, 401, refusal("invalid_client"), grant.ApplicationRejected, "invalid_client"},
+		"invalid_client with 400 is the application": {nil, 400, refusal("invalid_client"), grant.ApplicationRejected, "invalid_client"},
+		"unauthorized_client is the application":     {nil, 400, refusal("unauthorized_client"), grant.ApplicationRejected, "unauthorized_client"},
+		"invalid_scope":                              {nil, 400, refusal("invalid_scope"), grant.ScopeRejected, "invalid_scope"},
 		"eBay's scope error, all in one member": {
 			nil, 400, refusal("invalid_scope: The requested scope is invalid, unknown, malformed"), grant.ScopeRejected, "invalid_scope",
 		},
@@ -124,8 +128,8 @@ func TestKinds(t *testing.T) {
 func TestPasses(t *testing.T) {
 	for kind, want := range map[grant.Kind]bool{
 		grant.GrantRejected: false, grant.PasswordRejected: false, grant.AccountLocked: false, grant.ApplicationRejected: false,
-		grant.ScopeRejected: false, grant.InvalidRequest: false,
-		grant.Throttled: true, grant.Unavailable: true, grant.Malformed: true,
+		grant.ScopeRejected: false, grant.InvalidRequest: false, grant.ConsentDenied: false, grant.CodeExpired: false,
+		grant.Throttled: true, grant.Unavailable: true, grant.Malformed: true, grant.Pending: true, grant.SlowDown: true,
 		"": false,
 	} {
 		if got := (&grant.Error{Kind: kind}).Passes(); got != want {

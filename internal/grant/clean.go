@@ -116,12 +116,14 @@ func cleanDescription(text string, secrets []string) string {
 // vocabulary are the codes that every platform knows and the words of which descriptions are made. They stay although
 // a credential may hold them: to hide "password" would tell that the password does.
 var vocabulary = setOf(`
-	access access_denied access_token account application attempts authentication authorization authorized blocked
-	client client_id client_secret credentials disabled email error expired grant grant_type granted incorrect invalid
+	access access_denied access_token account application attempts authentication authorization
+	authorization_pending authorized blocked client client_id client_secret code credentials denied device
+	device_code disabled email error expired expired_token grant grant_type granted incorrect invalid
 	invalid_client invalid_grant invalid_request invalid_scope invalid_target issued locked login marketplace
-	mfa_required missing parameter password permission provided refresh refresh_token request requested revoked scope
-	scopes secret seller server server_error session slow_down supplied temporarily_unavailable token tokens
-	too_many_attempts too_many_requests unauthorized unauthorized_client unknown unsupported_grant_type username wrong`)
+	mfa_required missing parameter password pending permission provided refresh refresh_token request requested
+	revoked scope scopes secret seller server server_error session slow_down supplied temporarily_unavailable token
+	tokens too_many_attempts too_many_requests unauthorized unauthorized_client unknown unsupported_grant_type user
+	username wrong`)
 
 func setOf(words string) map[string]bool {
 	set := map[string]bool{}

@@ -81,6 +81,9 @@ func TestNoErrorHoldsACredential(t *testing.T) {
 	secrets := map[string]string{
 		"refresh token":      refreshToken,
 		"client secret":      clientSecret,
+		"authorization code": code,
+		"code verifier":      verifier,
+		"device code":        deviceCode,
 		"password":           password,
 		"Amazon's token":     "Atzr|IwEBIKz3f+9Q/xmV7_pRt2~sLd=8Gh",
 		"eBay's token":       "v^1.1#i^1#p^3#r^1#I^3#f^0#t^H4sIAAAAAAAA/+1Xa2wUVRTe",
@@ -98,6 +101,16 @@ func TestNoErrorHoldsACredential(t *testing.T) {
 				e.ClientSecret = secret
 				return e.ClientCredentials(t.Context(), nil)
 			}
+		case kind == "authorization code":
+			ask = func(e grant.Endpoint) (grant.Tokens, error) {
+				return e.AuthorizationCode(t.Context(), secret, callbackURI, "")
+			}
+		case kind == "code verifier":
+			ask = func(e grant.Endpoint) (grant.Tokens, error) {
+				return e.AuthorizationCode(t.Context(), "xyz", callbackURI, secret)
+			}
+		case kind == "device code":
+			ask = func(e grant.Endpoint) (grant.Tokens, error) { return e.Device(t.Context(), secret) }
 		case strings.HasPrefix(kind, "password"):
 			ask = func(e grant.Endpoint) (grant.Tokens, error) { return e.Password(t.Context(), username, secret, nil) }
 		}
@@ -163,6 +176,7 @@ func TestUsefulTextSurvives(t *testing.T) {
 		"OAuth 2.0 Parameter: grant_type",
 		"Service not found: api.example.com",
 		"AADSTS70008: code 54005, user's token expired on 2026-03-01",
+		"authorization_pending",
 	} {
 		body := object(t, map[string]any{"error": "invalid_grant", "error_description": description})
 		_, err := endpoint(answers(http.StatusBadRequest, body)).RefreshToken(t.Context(), refreshToken)

@@ -22,6 +22,12 @@ type demo struct {
 
 func newDemo(t *testing.T, change func(*demomarket.Platform)) *demo {
 	t.Helper()
+	return newDemoAt(t, now, change)
+}
+
+// newDemoAt is one that lives by a clock.
+func newDemoAt(t *testing.T, now func() time.Time, change func(*demomarket.Platform)) *demo {
+	t.Helper()
 	platform := demomarket.OIDC()
 	platform.ClientAuthentication = demomarket.Body // that of this package, without a dialect in between
 	platform.ScopeAnswer = demomarket.ScopeNever
@@ -32,6 +38,7 @@ func newDemo(t *testing.T, change func(*demomarket.Platform)) *demo {
 	server := httptest.NewServer(market)
 	t.Cleanup(server.Close)
 	endpoint := at(server.URL+"/oidc/token", server.Client().Transport)
+	endpoint.Now = now
 	endpoint.ClientID, endpoint.ClientSecret = demomarket.DefaultClientID, demomarket.DefaultClientSecret
 	return &demo{Market: market.Platform("oidc"), issuer: server.URL + "/oidc", endpoint: endpoint, settle: server.Close}
 }
@@ -120,7 +127,7 @@ func TestDemoMarketplace(t *testing.T) {
 			}
 			if got.IDToken != "" {
 				providers := &grant.Providers{HTTP: demo.endpoint.HTTP, Now: now}
-				if err := providers.Verify(t.Context(), demo.issuer, demomarket.DefaultClientID, got.IDToken); err != nil {
+				if err := providers.Verify(t.Context(), demo.issuer, demomarket.DefaultClientID, got.IDToken, ""); err != nil {
 					t.Errorf("the ID token is not good: %v", err)
 				}
 				if sub := grant.Claim(got.IDToken, "sub"); sub != demo.Seller().ID {

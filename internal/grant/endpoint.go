@@ -29,10 +29,22 @@ type Endpoint struct {
 	Meaning func(code string, status int) (Kind, bool)
 }
 
-// ask makes one token request and reads the answer. The request repeats under no circumstances.
+// ask makes one token request and reads the answer.
 func (e Endpoint) ask(
 	ctx context.Context, kind wire, secrets []string, request func(context.Context, *oauth2.Config) (*oauth2.Token, error),
 ) (Tokens, error) {
+	token, issued, err := exchange(ctx, e, kind, secrets, request)
+	if err != nil {
+		return Tokens{}, err
+	}
+	return tokensOf(token, issued), nil
+}
+
+// exchange makes one request and returns what x/oauth2 read in the answer, and when the request was sent. The request
+// repeats under no circumstances.
+func exchange[Answer any](
+	ctx context.Context, e Endpoint, kind wire, secrets []string, request func(context.Context, *oauth2.Config) (Answer, error),
+) (answer Answer, issued time.Time, err error) {
 	config := &oauth2.Config{
 		ClientID:     e.ClientID,
 		ClientSecret: e.ClientSecret,
@@ -40,13 +52,14 @@ func (e Endpoint) ask(
 		Endpoint: oauth2.Endpoint{TokenURL: e.TokenURL, AuthStyle: oauth2.AuthStyleInParams},
 	}
 	var sent atomic.Bool
-	ctx = context.WithValue(ctx, oauth2.HTTPClient, e.client())
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	client := e.client()
+	client.Transport = within{ctx, client.Transport}
 
-	issued := e.Now()
-	token, err := request(ctx, config)
+	issued = e.Now()
+	answer, err = request(context.WithValue(ctx, oauth2.HTTPClient, client), config)
 	if err != nil {
-		return Tokens{}, attempt{
+		err = attempt{
 			wire:    kind,
 			secrets: append(secrets, e.ClientSecret),
 			now:     e.Now(),
@@ -54,7 +67,27 @@ func (e Endpoint) ask(
 			meaning: e.Meaning,
 		}.classify(err)
 	}
-	return tokensOf(token, issued), nil
+	return answer, issued, err
+}
+
+// within gives requests a context that have none: those for device codes, which x/oauth2 makes without.
+type within struct {
+	ctx  context.Context
+	next http.RoundTripper // returns answers that it has read to their end
+}
+
+// RoundTrip implements http.RoundTripper.
+func (w within) RoundTrip(request *http.Request) (*http.Response, error) {
+	if request.Context().Value(oauth2.HTTPClient) != nil {
+		return w.next.RoundTrip(request)
+	}
+	deadline, bounded := request.Context().Deadline() // the timeout of the http.Client
+	if !bounded {
+		return w.next.RoundTrip(request.WithContext(w.ctx))
+	}
+	ctx, cancel := context.WithDeadline(w.ctx, deadline)
+	defer cancel()
+	return w.next.RoundTrip(request.WithContext(ctx))
 }
 
 // client is HTTP with a rule on top: credentials go to one address and no further.
@@ -86,8 +119,9 @@ func (w whole) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	arriving := response.Body
+	defer func() { _ = arriving.Close() }()
+	body, err := io.ReadAll(io.LimitReader(arriving, maxAnswer))
 	if err != nil && response.StatusCode/100 == 2 { // the status of any other answer says enough
 		return nil, err
 	}

@@ -23,6 +23,10 @@ const (
 	ScopeRejected Kind = "ScopeRejected"
 	// InvalidRequest: the platform does not understand the request; its description is wrong.
 	InvalidRequest Kind = "InvalidRequest"
+	// ConsentDenied: the person said no. A new sign-in asks him again.
+	ConsentDenied Kind = "ConsentDenied"
+	// CodeExpired: the device code has expired, was used, or is not known. A new sign-in brings another.
+	CodeExpired Kind = "CodeExpired"
 )
 
 // Kinds that pass: the same request may succeed later.
@@ -33,6 +37,10 @@ const (
 	Unavailable Kind = "Unavailable"
 	// Malformed: an answer that is none.
 	Malformed Kind = "Malformed"
+	// Pending: the person has not decided yet. This is how most polls with a device code end.
+	Pending Kind = "Pending"
+	// SlowDown: as Pending, and every further poll has to wait 5 seconds longer (RFC 8628 section 3.5).
+	SlowDown Kind = "SlowDown"
 )
 
 // Error is the one error type of this package. Its text is safe to show: it holds an error code and a
@@ -66,7 +74,7 @@ func (e *Error) Error() string {
 // Passes tells whether the same request may succeed later without anybody's action.
 func (e *Error) Passes() bool {
 	switch e.Kind {
-	case Throttled, Unavailable, Malformed:
+	case Throttled, Unavailable, Malformed, Pending, SlowDown:
 		return true
 	}
 	return false

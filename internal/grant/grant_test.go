@@ -24,6 +24,10 @@ const (
 	username     = "seller@example.com"
 	password     = "hG7_pL3;wQ9+eR4 uN6"
 	refreshToken = "kD93bXw0Vr5nYh2sJf8qLmPz6TcAe1Gu"
+	code         = "v^1.1#i^1#p^3#I^3#f^0#Wq7+xN2"
+	verifier     = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk" // of RFC 7636 appendix B
+	callbackURI  = "https://tokens.example.com/callback/shop"
+	deviceCode   = "GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS"
 )
 
 // transport answers requests in the place of a network.
@@ -74,6 +78,10 @@ var asked = map[string]func(*testing.T, grant.Endpoint) (grant.Tokens, error){
 	"RefreshToken": func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
 		return e.RefreshToken(t.Context(), refreshToken)
 	},
+	"AuthorizationCode": func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+		return e.AuthorizationCode(t.Context(), code, callbackURI, verifier)
+	},
+	"Device": func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) { return e.Device(t.Context(), deviceCode) },
 }
 
 // renewed is the outcome of asking with the refresh token.

@@ -2,6 +2,7 @@ package grant
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,6 +44,8 @@ type Endpoints struct {
 	DeviceAuthorization string `json:"device_authorization_endpoint"`
 	Token               string `json:"token_endpoint"`
 	Revocation          string `json:"revocation_endpoint"`
+	// IssuerParameter tells that every callback names the issuer, so that one without it is forged (RFC 9207 section 2.4).
+	IssuerParameter bool `json:"authorization_response_iss_parameter_supported"`
 }
 
 // Discover returns the endpoints that an issuer's document names. Its error is an *Error.
@@ -58,17 +61,21 @@ func (p *Providers) Discover(ctx context.Context, issuer string) (Endpoints, err
 	return endpoints, nil
 }
 
-// Verify checks an ID token: signature, issuer, audience and expiry (OIDC Core section 3.1.3.7). Its error is
-// an *Error.
-func (p *Providers) Verify(ctx context.Context, issuer, clientID, idToken string) error {
+// Verify checks an ID token: signature, issuer, audience and expiry, and that it was made for the sign-in with this nonce,
+// unless that is empty (OIDC Core section 3.1.3.7). Its error is an *Error.
+func (p *Providers) Verify(ctx context.Context, issuer, clientID, idToken, nonce string) error {
 	provider, err := p.provider(ctx, issuer)
 	if err != nil {
 		return err
 	}
 	// Verifier, and not VerifierContext, keeps the keys from one call to the next.
 	verifier := provider.Verifier(&oidc.Config{ClientID: clientID, Now: p.Now})
-	if _, err := verifier.Verify(ctx, idToken); err != nil {
+	token, err := verifier.Verify(ctx, idToken)
+	if err != nil {
 		return &Error{Kind: Malformed, Message: "the ID token cannot be verified: " + cleanDescription(err.Error(), []string{idToken})}
+	}
+	if nonce != "" && subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(nonce)) != 1 {
+		return &Error{Kind: Malformed, Message: "the ID token was made for another sign-in"}
 	}
 	return nil
 }

@@ -61,6 +61,7 @@ func newIssuer(t *testing.T) *issuer {
 		"issuer": i.URL, "jwks_uri": i.URL + "/keys", "token_endpoint": i.URL + "/token",
 		"authorization_endpoint": i.URL + "/authorize", "device_authorization_endpoint": i.URL + "/device",
 		"revocation_endpoint": i.URL + "/revoke", "id_token_signing_alg_values_supported": []string{"ES256"},
+		"authorization_response_iss_parameter_supported": true,
 	}
 	i.addKey(t, "first")
 	return i
@@ -127,7 +128,7 @@ func TestDiscover(t *testing.T) {
 	}
 	want := grant.Endpoints{
 		Authorization: issuer.URL + "/authorize", DeviceAuthorization: issuer.URL + "/device",
-		Token: issuer.URL + "/token", Revocation: issuer.URL + "/revoke",
+		Token: issuer.URL + "/token", Revocation: issuer.URL + "/revoke", IssuerParameter: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -179,7 +180,7 @@ func TestDiscoveryThatFails(t *testing.T) {
 			providers := issuer.providers(now)
 			for what, err := range map[string]error{
 				"Discover": func() error { _, err := providers.Discover(t.Context(), issuer.URL); return err }(),
-				"Verify":   providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil)),
+				"Verify":   providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), ""),
 			} {
 				got := failure(t, err)
 				if got.Kind != test.kind || !strings.Contains(err.Error(), test.says) || len([]rune(err.Error())) > 400 {
@@ -280,7 +281,7 @@ func TestVerify(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, test.token)
+			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, test.token, "")
 			if test.says == "" {
 				if err != nil {
 					t.Errorf("refused: %v", err)
@@ -299,13 +300,50 @@ func TestVerify(t *testing.T) {
 	}
 }
 
+// TestVerifyNonce binds an ID token to the sign-in that asked for it.
+func TestVerifyNonce(t *testing.T) {
+	issuer := newIssuer(t)
+	with := issuer.token(t, "first", map[string]any{"nonce": "the-nonce-of-this-sign-in"})
+	without := issuer.token(t, "first", nil)
+	tests := map[string]struct {
+		token, nonce string
+		good         bool
+	}{
+		"the one that was sent":         {with, "the-nonce-of-this-sign-in", true},
+		"another":                       {with, "the-nonce-of-another-one", false},
+		"a part of it":                  {with, "the-nonce", false},
+		"none where one was sent":       {without, "the-nonce-of-this-sign-in", false},
+		"none where none was sent":      {without, "", true},
+		"one where nobody asked for it": {with, "", true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, test.token, test.nonce)
+			if test.good {
+				if err != nil {
+					t.Errorf("refused: %v", err)
+				}
+				return
+			}
+			if got := failure(t, err); got.Kind != grant.Malformed || got.Message != "the ID token was made for another sign-in" {
+				t.Errorf("the failure is %+v, want Malformed", got)
+			}
+		})
+	}
+	forged := sign(t, []byte(strings.Repeat("k", 32)), jose.HS256, "first", map[string]any{"iss": issuer.URL, "nonce": "n"})
+	err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, forged, "n")
+	if !strings.Contains(failure(t, err).Message, "cannot be verified") {
+		t.Errorf("a nonce stands in for a signature: %v", err)
+	}
+}
+
 // TestKeysAreFetchedWhenAnUnknownOneAppears counts, since a platform may count too.
 func TestKeysAreFetchedWhenAnUnknownOneAppears(t *testing.T) {
 	issuer := newIssuer(t)
 	providers := issuer.providers(now)
 	verify := func(key string) {
 		t.Helper()
-		if err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, key, nil)); err != nil {
+		if err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, key, nil), ""); err != nil {
 			t.Fatalf("verifying: %v", err)
 		}
 	}
@@ -334,7 +372,7 @@ func TestVerifyWhileTheKeysCannotBeFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	issuer.change(func() { issuer.answer = hangUp })
-	err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil))
+	err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "")
 	if !failure(t, err).Passes() {
 		t.Errorf("%v is taken for final", err)
 	}
@@ -342,7 +380,7 @@ func TestVerifyWhileTheKeysCannotBeFetched(t *testing.T) {
 	// go-oidc hands the failure to whoever asks until the goroutine that fetched has ended.
 	token := issuer.token(t, "first", nil)
 	for range 1000 {
-		if err = providers.Verify(t.Context(), issuer.URL, clientID, token); err == nil {
+		if err = providers.Verify(t.Context(), issuer.URL, clientID, token, ""); err == nil {
 			return
 		}
 		runtime.Gosched()
@@ -359,7 +397,7 @@ func TestProvidersServeManyAtOnce(t *testing.T) {
 	for range 8 {
 		for url, token := range tokens {
 			group.Go(func() {
-				if err := providers.Verify(t.Context(), url, clientID, token); err != nil {
+				if err := providers.Verify(t.Context(), url, clientID, token, ""); err != nil {
 					t.Errorf("verifying: %v", err)
 				}
 			})

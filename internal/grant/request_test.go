@@ -116,6 +116,47 @@ func TestRequests(t *testing.T) {
 				"client_id": {clientID}, "client_secret": {clientSecret},
 			},
 		},
+		"AuthorizationCode sends the code, and what it was asked for with": {
+			ask: asked["AuthorizationCode"],
+			want: url.Values{
+				"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callbackURI}, "code_verifier": {verifier},
+				"client_id": {clientID}, "client_secret": {clientSecret},
+			},
+		},
+		"AuthorizationCode without PKCE, and with eBay's name for an address": {
+			ask: func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+				return e.AuthorizationCode(t.Context(), code, "My_RuName-My_App-x", "")
+			},
+			want: url.Values{
+				"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {"My_RuName-My_App-x"},
+				"client_id": {clientID}, "client_secret": {clientSecret},
+			},
+		},
+		"AuthorizationCode that was asked for without redirect_uri": {
+			ask: func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+				return e.AuthorizationCode(t.Context(), code, "", "")
+			},
+			want: url.Values{
+				"grant_type": {"authorization_code"}, "code": {code}, "client_id": {clientID}, "client_secret": {clientSecret},
+			},
+		},
+		"AuthorizationCode of a public client": {
+			ask: func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+				e.ClientSecret = ""
+				return e.AuthorizationCode(t.Context(), code, callbackURI, verifier)
+			},
+			want: url.Values{
+				"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {callbackURI}, "code_verifier": {verifier},
+				"client_id": {clientID},
+			},
+		},
+		"Device sends the code and never a scope": {
+			ask: asked["Device"],
+			want: url.Values{
+				"grant_type": {"urn:ietf:params:oauth:grant-type:device_code"}, "device_code": {deviceCode},
+				"client_id": {clientID}, "client_secret": {clientSecret},
+			},
+		},
 		"an application without a secret sends none": {
 			ask: func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
 				e.ClientSecret = ""
@@ -229,14 +270,38 @@ func TestCredentialsGoToOneAddress(t *testing.T) {
 	}
 }
 
-func TestNoRequestWithoutARefreshToken(t *testing.T) {
-	platform := listen(t, answer(http.StatusOK, granted))
-	_, err := platform.endpoint().RefreshToken(t.Context(), "")
-	if got := failure(t, err); got.Kind != grant.GrantRejected || got.OutcomeUnknown {
-		t.Errorf("the failure is %+v, want GrantRejected with a known outcome", got)
+func TestNoRequestWithoutACredential(t *testing.T) {
+	tests := map[string]struct {
+		ask  func(grant.Endpoint) error
+		want grant.Kind
+	}{
+		"a refresh token": {
+			func(e grant.Endpoint) error { _, err := e.RefreshToken(t.Context(), ""); return err }, grant.GrantRejected,
+		},
+		"an authorization code": {
+			func(e grant.Endpoint) error {
+				_, err := e.AuthorizationCode(t.Context(), "", callbackURI, verifier)
+				return err
+			}, grant.GrantRejected,
+		},
+		"a device code": {
+			func(e grant.Endpoint) error { _, err := e.Device(t.Context(), ""); return err }, grant.CodeExpired,
+		},
+		"a place to ask for a device code": {
+			func(e grant.Endpoint) error { _, err := e.StartDevice(t.Context(), "", nil); return err }, grant.InvalidRequest,
+		},
 	}
-	if got := platform.seen(); len(got) != 0 {
-		t.Errorf("%+v arrived, want nothing", got)
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			platform := listen(t, answer(http.StatusOK, granted))
+			err := test.ask(platform.endpoint())
+			if got := failure(t, err); got.Kind != test.want || got.OutcomeUnknown {
+				t.Errorf("the failure is %+v, want %s with a known outcome", got, test.want)
+			}
+			if got := platform.seen(); len(got) != 0 {
+				t.Errorf("%+v arrived, want nothing", got)
+			}
+		})
 	}
 }
 

@@ -44,7 +44,7 @@ func check(t *testing.T, err error, outcomeUnknown bool, message string) {
 	if strings.Contains(err.Error(), "/oauth/token") || strings.Contains(err.Error(), "http://") {
 		t.Errorf("the error holds an address: %q", err)
 	}
-	for _, secret := range []string{refreshToken, clientSecret, password} {
+	for _, secret := range []string{refreshToken, clientSecret, password, code, verifier, deviceCode} {
 		if piece := leaked(err.Error(), secret); piece != "" {
 			t.Errorf("the error holds %q of a secret: %q", piece, err)
 		}

@@ -1,7 +1,6 @@
 package grant_test
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
@@ -15,32 +14,49 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 	"golang.org/x/oauth2"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 )
 
 // zitadel is an OpenID Connect provider that somebody else wrote, with its example storage, which rotates refresh
 // tokens. It lives on the wall clock.
 type zitadel struct {
 	*httptest.Server
-	storage  *storage.Storage
-	endpoint grant.Endpoint
+	storage    *storage.Storage
+	discovered grant.Endpoints
+	// endpoint is the web client's, device that of a client which must authenticate by Basic.
+	endpoint, device grant.Endpoint
 }
 
 const (
 	zitadelClient, zitadelSecret   = "web", "s3cr3t of the web client"
+	zitadelDevice, zitadelPassword = "device", "s3cr3t of the d&vice"
 	zitadelService, zitadelKeyword = "sid1", "verysecret" // of the example storage
 	zitadelCallback                = "http://localhost:9999/auth/callback"
+	zitadelUser, zitadelLogin      = "test-user@127.0.0.1", "verysecure" // of the example storage
 )
 
 func newZitadel(t *testing.T) *zitadel {
 	t.Helper()
+	return newZitadelWith(t, time.Hour, func(held *storage.Storage) op.Storage { return held })
+}
+
+// newZitadelWith is one whose device codes live for a while, with a storage around the example's.
+func newZitadelWith(t *testing.T, deviceLife time.Duration, around func(*storage.Storage) op.Storage) *zitadel {
+	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	issuer := "http://" + server.Listener.Addr().String()
-	held := storage.NewStorageWithClients(storage.NewUserStore(issuer),
-		map[string]*storage.Client{zitadelClient: storage.WebClient(zitadelClient, zitadelSecret, zitadelCallback)})
+	held := storage.NewStorageWithClients(storage.NewUserStore(issuer), map[string]*storage.Client{
+		zitadelClient: storage.WebClient(zitadelClient, zitadelSecret, zitadelCallback),
+		zitadelDevice: storage.DeviceClient(zitadelDevice, zitadelPassword),
+	})
 	provider, err := op.NewProvider(&op.Config{
 		CryptoKey: [32]byte{1}, AuthMethodPost: true, GrantTypeRefreshToken: true, CodeMethodS256: true,
-	}, held, op.StaticIssuer(issuer), op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
+		DeviceAuthorization: op.DeviceAuthorizationConfig{
+			Lifetime: deviceLife, PollInterval: 7 * time.Second, UserFormPath: "/device", UserCode: op.UserCodeBase20,
+		},
+	}, around(held), op.StaticIssuer(issuer), op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatalf("starting the provider: %v", err)
 	}
@@ -48,29 +64,49 @@ func newZitadel(t *testing.T) *zitadel {
 	server.Start()
 	t.Cleanup(server.Close)
 	z := &zitadel{Server: server, storage: held}
-	discovered, err := z.providers().Discover(t.Context(), issuer)
+	z.discovered, err = z.providers().Discover(t.Context(), issuer)
 	if err != nil {
 		t.Fatalf("discovering the provider: %v", err)
 	}
 	z.endpoint = grant.Endpoint{
-		TokenURL: discovered.Token, ClientID: zitadelClient, ClientSecret: zitadelSecret, HTTP: server.Client(), Now: time.Now,
+		TokenURL: z.discovered.Token, ClientID: zitadelClient, ClientSecret: zitadelSecret, HTTP: server.Client(), Now: time.Now,
 	}
+	z.device = z.endpoint
+	z.device.ClientID, z.device.ClientSecret = zitadelDevice, zitadelPassword
+	z.device.HTTP = &http.Client{Transport: plainDialect(t, server.Client().Transport)}
 	return z
+}
+
+// plainDialect is that of a Marketplace that says nothing beyond what OAuth says: Basic.
+func plainDialect(t *testing.T, next http.RoundTripper) http.RoundTripper {
+	t.Helper()
+	return dialect(t, v1alpha1.MarketplaceSpec{}, next)
+}
+
+// dialect is that of a Marketplace.
+func dialect(t *testing.T, spec v1alpha1.MarketplaceSpec, next http.RoundTripper) http.RoundTripper {
+	t.Helper()
+	spec.Environments = []v1alpha1.Environment{{Name: "Production"}}
+	spec.Grants = []v1alpha1.GrantType{v1alpha1.GrantDeviceCode}
+	account := &v1alpha1.MarketplaceAccount{}
+	account.Spec.Environment, account.Spec.Grant.Type = "Production", v1alpha1.GrantDeviceCode
+	platform, err := marketplace.Resolve(&v1alpha1.Marketplace{Spec: spec}, account)
+	if err != nil {
+		t.Fatalf("resolving: %v", err)
+	}
+	return platform.Dialect(next, time.Now)
 }
 
 func (z *zitadel) providers() *grant.Providers {
 	return &grant.Providers{HTTP: z.Client(), Now: time.Now}
 }
 
-// consent signs a person in with a browser of few virtues and returns the first refresh token.
-func (z *zitadel) consent(t *testing.T) string {
+// code signs a person in with a browser of few virtues and returns the authorization code.
+func (z *zitadel) code(t *testing.T, options ...oauth2.AuthCodeOption) string {
 	t.Helper()
 	config := &oauth2.Config{
-		ClientID: zitadelClient, ClientSecret: zitadelSecret, RedirectURL: zitadelCallback,
-		Scopes: []string{"openid", "profile", "email", "offline_access"},
-		Endpoint: oauth2.Endpoint{
-			AuthURL: z.URL + "/authorize", TokenURL: z.endpoint.TokenURL, AuthStyle: oauth2.AuthStyleInHeader,
-		},
+		ClientID: zitadelClient, RedirectURL: zitadelCallback, Scopes: []string{"openid", "profile", "email", "offline_access"},
+		Endpoint: oauth2.Endpoint{AuthURL: z.discovered.Authorization},
 	}
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -92,16 +128,21 @@ func (z *zitadel) consent(t *testing.T) string {
 		}
 		return next
 	}
-	request := visit(config.AuthCodeURL("the-state")).Query().Get("authRequestID")
-	if err := z.storage.CheckUsernamePassword("test-user@127.0.0.1", "verysecure", request); err != nil {
+	request := visit(config.AuthCodeURL("the-state", options...)).Query().Get("authRequestID")
+	if err := z.storage.CheckUsernamePassword(zitadelUser, zitadelLogin, request); err != nil {
 		t.Fatalf("signing in: %v", err)
 	}
-	code := visit(z.URL + "/authorize/callback?id=" + request).Query().Get("code")
-	token, err := config.Exchange(context.WithValue(t.Context(), oauth2.HTTPClient, z.Client()), code)
+	return visit(z.URL + "/authorize/callback?id=" + request).Query().Get("code")
+}
+
+// consent signs a person in and returns the first refresh token.
+func (z *zitadel) consent(t *testing.T) string {
+	t.Helper()
+	tokens, err := z.endpoint.AuthorizationCode(t.Context(), z.code(t), zitadelCallback, "")
 	if err != nil {
 		t.Fatalf("exchanging the code: %v", err)
 	}
-	return token.RefreshToken
+	return tokens.RefreshToken
 }
 
 func TestZitadelClientCredentials(t *testing.T) {
@@ -142,7 +183,7 @@ func TestZitadelRefreshToken(t *testing.T) {
 			t.Fatalf("renewal %d leaves the refresh token %q", renewal, tokens.RefreshToken)
 		}
 		held = append(held, tokens.RefreshToken)
-		if err := providers.Verify(t.Context(), z.URL, zitadelClient, tokens.IDToken); err != nil {
+		if err := providers.Verify(t.Context(), z.URL, zitadelClient, tokens.IDToken, ""); err != nil {
 			t.Errorf("renewal %d: the ID token: %v", renewal, err)
 		}
 		if subject := grant.Claim(tokens.IDToken, "sub"); subject != "id1" {
@@ -176,7 +217,7 @@ func verifiesNothingElse(t *testing.T, z *zitadel, providers *grant.Providers, g
 		"another signature": {zitadelClient, parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2]))},
 		"no signature":      {zitadelClient, parts[0] + "." + parts[1] + "."},
 	} {
-		err := providers.Verify(t.Context(), z.URL, attempt.client, attempt.token)
+		err := providers.Verify(t.Context(), z.URL, attempt.client, attempt.token, "")
 		if err == nil {
 			t.Errorf("an ID token with %s is accepted", why)
 			continue
@@ -222,18 +263,14 @@ func TestZitadelRefuses(t *testing.T) {
 func TestZitadelRevokes(t *testing.T) {
 	z := newZitadel(t)
 	living := z.consent(t)
-	discovered, err := z.providers().Discover(t.Context(), z.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := z.endpoint.Revoke(t.Context(), discovered.Revocation, living); err != nil {
+	if err := z.endpoint.Revoke(t.Context(), z.discovered.Revocation, living); err != nil {
 		t.Fatalf("revoking: %v", err)
 	}
-	_, err = z.endpoint.RefreshToken(t.Context(), living)
+	_, err := z.endpoint.RefreshToken(t.Context(), living)
 	if got := failure(t, err); got.Kind != grant.GrantRejected {
 		t.Errorf("a revoked refresh token is %+v, want GrantRejected", got)
 	}
-	if err := z.endpoint.Revoke(t.Context(), discovered.Revocation, living); err != nil {
+	if err := z.endpoint.Revoke(t.Context(), z.discovered.Revocation, living); err != nil {
 		t.Errorf("revoking it again: %v", err)
 	}
 }

@@ -2,11 +2,14 @@ package marketplace
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,10 +30,11 @@ func (e *malformedError) Error() string { return "the marketplace's answer " + e
 func (e *malformedError) FromPlatform() bool { return !e.foreign }
 
 // answer turns the platform's answer into a standard one.
-func (d *dialect) answer(response *http.Response) (*http.Response, error) {
-	defer func() { _ = response.Body.Close() }()
+func (d *dialect) answer(response *http.Response, translate func(map[string]any) map[string]any) (*http.Response, error) {
+	arriving := response.Body
+	defer func() { _ = arriving.Close() }()
 	success := response.StatusCode/100 == 2
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(arriving, maxAnswer+1))
 	if err != nil && success { // the status of any other answer says enough
 		return nil, err // the answer broke off: what it held is not known
 	}
@@ -40,7 +44,7 @@ func (d *dialect) answer(response *http.Response) (*http.Response, error) {
 	}
 	var standard []byte // stays empty where a refusal is not in JSON, which tells who spoke
 	if members != nil {
-		if standard, err = json.Marshal(d.translate(members)); err != nil {
+		if standard, err = json.Marshal(translate(members)); err != nil {
 			return nil, err
 		}
 		response.Header.Set("Content-Type", "application/json")
@@ -69,51 +73,78 @@ func decode(body []byte, contentType string) (map[string]any, error) {
 	return members, nil
 }
 
-// translate gives the members their standard names and units, and drops the others.
+// translate gives the members of a token answer their standard names and units, and drops the others.
 func (d *dialect) translate(members map[string]any) map[string]any {
 	spec := &d.platform.response
-	inner := members
-	if spec.Envelope != "" {
-		if object, ok := lookup(members, string(spec.Envelope)).(map[string]any); ok {
-			inner = object
-		}
-	}
-	// Errors often stand outside the envelope.
-	member := func(field v1alpha1.AnswerField, standard string) any {
-		name := string(field)
-		if name == "" {
-			name = standard
-		}
-		if value := lookup(inner, name); value != nil {
-			return value
-		}
-		return lookup(members, name)
-	}
-	answer := map[string]any{}
-	text := func(field v1alpha1.AnswerField, standard string) {
-		if value := asText(member(field, standard)); value != "" {
-			answer[standard] = value
-		}
-	}
+	a := d.unwrap(members)
 	fields := &spec.Fields
-	text(fields.AccessToken, "access_token")
-	text(fields.RefreshToken, "refresh_token")
-	text(fields.IDToken, "id_token")
-	text(fields.TokenType, "token_type")
-	text(fields.Error, "error")
-	text(fields.ErrorDescription, "error_description")
+	a.text(fields.AccessToken, "access_token")
+	a.text(fields.RefreshToken, "refresh_token")
+	a.text(fields.IDToken, "id_token")
+	a.text(fields.TokenType, "token_type")
+	a.text(fields.Error, "error")
+	a.text(fields.ErrorDescription, "error_description")
 	if fields.AccountID != "" {
-		text(fields.AccountID, "account_id")
+		a.text(fields.AccountID, "account_id")
 	}
-	if scope := scopeText(member(fields.Scope, "scope"), d.platform.scopeSep); scope != "" {
-		answer["scope"] = scope
+	if scope := scopeText(a.member(fields.Scope, "scope"), d.platform.scopeSep); scope != "" {
+		a.standard["scope"] = scope
 	}
 	if spec.TokenType != "" {
-		answer["token_type"] = spec.TokenType
+		a.standard["token_type"] = spec.TokenType
 	}
-	d.expiry(answer, "expires_in", member(fields.ExpiresIn, "expires_in"))
-	d.expiry(answer, "refresh_token_expires_in", member(fields.RefreshTokenExpiresIn, "refresh_token_expires_in"))
-	return answer
+	d.expiry(a.standard, "expires_in", a.member(fields.ExpiresIn, "expires_in"))
+	d.expiry(a.standard, "refresh_token_expires_in", a.member(fields.RefreshTokenExpiresIn, "refresh_token_expires_in"))
+	return a.standard
+}
+
+// translateDevice does so with the answer to a device authorization request, whose names no platform changes.
+func (d *dialect) translateDevice(members map[string]any) map[string]any {
+	a := d.unwrap(members)
+	for _, name := range []string{"device_code", "user_code", "verification_uri", "verification_url", "verification_uri_complete"} {
+		a.text("", name)
+	}
+	a.text(d.platform.response.Fields.Error, "error")
+	a.text(d.platform.response.Fields.ErrorDescription, "error_description")
+	d.expiry(a.standard, "expires_in", a.member("", "expires_in"))
+	interval, err := strconv.ParseFloat(asText(a.member("", "interval")), 64) // Allegro's documents have it as a string
+	if err == nil && interval >= 1 && interval <= maxSeconds {
+		a.standard["interval"] = int64(math.Ceil(interval))
+	}
+	return a.standard
+}
+
+// unwrapped is an answer that is being translated.
+type unwrapped struct {
+	inner, outer map[string]any // of the envelope, and around it
+	standard     map[string]any
+}
+
+func (d *dialect) unwrap(members map[string]any) unwrapped {
+	a := unwrapped{inner: members, outer: members, standard: map[string]any{}}
+	if envelope := string(d.platform.response.Envelope); envelope != "" {
+		if object, ok := lookup(members, envelope).(map[string]any); ok {
+			a.inner = object
+		}
+	}
+	return a
+}
+
+// member finds a member by the platform's name for it, by default the standard one. Errors often stand outside the
+// envelope.
+func (a unwrapped) member(field v1alpha1.AnswerField, standard string) any {
+	name := cmp.Or(string(field), standard)
+	if value := lookup(a.inner, name); value != nil {
+		return value
+	}
+	return lookup(a.outer, name)
+}
+
+// text translates a member that is text, or a number that may be read as text.
+func (a unwrapped) text(field v1alpha1.AnswerField, standard string) {
+	if value := asText(a.member(field, standard)); value != "" {
+		a.standard[standard] = value
+	}
 }
 
 // expiry writes an expiry as a whole number of seconds from now. One that is absent, zero, negative or no

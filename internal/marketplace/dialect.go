@@ -20,10 +20,10 @@ const userAgent = "tokenkeeper (+https://github.com/tokenkeeper/tokenkeeper)"
 // maxAnswer bounds what is read of an answer. Tokens of real platforms stay below 20 KiB.
 const maxAnswer = 1 << 20
 
-// Dialect returns a transport that takes standard form requests to the token and revocation endpoints, with
-// client_id and client_secret among the parameters, sends them by next the way the platform wants them, and
-// returns answers as RFC 6749 section 5 has them. Answers that are none come back as an error with a method
-// Malformed. It never repeats a request.
+// Dialect returns a transport that takes standard form requests to the token, revocation and device authorization
+// endpoints, with client_id and client_secret among the parameters, sends them by next the way the platform wants them,
+// and returns answers as RFC 6749 section 5 and RFC 8628 section 3.2 have them. Answers that are none come back as an
+// error with a method FromPlatform. It never repeats a request.
 func (p *Platform) Dialect(next http.RoundTripper, now func() time.Time) http.RoundTripper {
 	return &dialect{platform: p, next: next, now: now}
 }
@@ -40,16 +40,39 @@ func (d *dialect) RoundTrip(standard *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	wire := form.Get("grant_type")
-	request, err := d.request(standard, form, wire)
+	asked := purposeOf(form)
+	request, err := d.request(standard, form, asked)
 	if err != nil {
 		return nil, err
 	}
 	response, err := d.next.RoundTrip(request)
-	if err != nil || wire == "" { // a revocation is answered by its status alone
+	switch {
+	case err != nil || asked == toRevoke: // a revocation is answered by its status alone
 		return response, err
+	case asked == toBeginDevice:
+		return d.answer(response, d.translateDevice)
 	}
-	return d.answer(response)
+	return d.answer(response, d.translate)
+}
+
+// purpose is what a standard request is for.
+type purpose int
+
+const (
+	forTokens     purpose = iota // RFC 6749 section 3.2
+	toRevoke                     // RFC 7009 section 2.1
+	toBeginDevice                // RFC 8628 section 3.1
+)
+
+// purposeOf tells it from what only one of the three has. The address would not do, since two endpoints may share one.
+func purposeOf(form url.Values) purpose {
+	switch {
+	case form.Has("grant_type"):
+		return forTokens
+	case form.Has("token"):
+		return toRevoke
+	}
+	return toBeginDevice
 }
 
 func readForm(request *http.Request) (url.Values, error) {
@@ -65,28 +88,28 @@ func readForm(request *http.Request) (url.Values, error) {
 }
 
 // request writes the platform's request.
-func (d *dialect) request(standard *http.Request, form url.Values, wire string) (*http.Request, error) {
+func (d *dialect) request(standard *http.Request, form url.Values, asked purpose) (*http.Request, error) {
 	spec := &d.platform.request
 	header := http.Header{"Accept": {"application/json"}, "User-Agent": {userAgent}}
 	if agent := standard.Header.Get("User-Agent"); agent != "" {
 		header.Set("User-Agent", agent)
 	}
+	clientID := form.Get("client_id")
 	authenticate(spec.ClientAuthentication, form, header)
+	if asked == toBeginDevice {
+		form.Set("client_id", clientID) // also with Basic: Allegro demands it there
+	}
 	if scope := form.Get("scope"); scope != "" && d.platform.scopeSep != "" {
 		form.Set("scope", strings.ReplaceAll(scope, " ", d.platform.scopeSep))
 	}
-	for _, parameter := range spec.Parameters {
-		if wire != "" && (len(parameter.Grants) == 0 || slices.Contains(parameter.Grants, grantOf(wire))) {
-			form.Set(parameter.Name, string(parameter.Value))
-		}
-	}
+	d.addParameters(form, asked)
 	form = renamed(form, spec.Rename)
 	for _, extra := range spec.Headers {
 		header.Set(extra.Name, string(extra.Value))
 	}
 	encoding := spec.Encoding
-	if wire == "" {
-		encoding = v1alpha1.EncodingForm // RFC 7009 section 2.1
+	if asked != forTokens {
+		encoding = v1alpha1.EncodingForm // RFC 7009 section 2.1, RFC 8628 section 3.1
 	}
 	body, err := encode(encoding, form, header)
 	if err != nil {
@@ -98,6 +121,21 @@ func (d *dialect) request(standard *http.Request, form url.Values, wire string) 
 	}
 	request.Header = header
 	return request, nil
+}
+
+// addParameters adds the platform's own to a request for tokens, or for the device code that they begin with.
+func (d *dialect) addParameters(form url.Values, asked purpose) {
+	grant := grantOf(form.Get("grant_type"))
+	if asked == toBeginDevice {
+		grant = v1alpha1.GrantDeviceCode
+	}
+	for _, parameter := range d.platform.request.Parameters {
+		switch {
+		case asked == toRevoke, asked == toBeginDevice && parameter.Name == "grant_type":
+		case len(parameter.Grants) == 0, slices.Contains(parameter.Grants, grant):
+			form.Set(parameter.Name, string(parameter.Value))
+		}
+	}
 }
 
 // renamed gives parameters the platform's names, all at once: two may change places.

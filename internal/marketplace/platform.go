@@ -25,8 +25,11 @@ type Platform struct {
 	Environment string
 	// Issuer is the OpenID Connect issuer; empty when ID tokens are not verified.
 	Issuer string
-	// TokenURL and RevocationURL are empty when the issuer's discovery document has to name them.
-	TokenURL, RevocationURL string
+	// TokenURL and RevocationURL are empty when the issuer's discovery document has to name them. So are AuthorizationURL and
+	// DeviceAuthorizationURL, and also where they hold a {name} that the account, whose grant does not need them, does not set.
+	TokenURL, RevocationURL, AuthorizationURL, DeviceAuthorizationURL string
+	// PKCE tells that authorization requests carry a code challenge, by method S256.
+	PKCE bool
 	// Scopes is what is asked; empty leaves it to the platform.
 	Scopes []string
 	// TokenLifetime is assumed of an access token when the answer names none.
@@ -39,6 +42,8 @@ type Platform struct {
 	AuthorizationLifetime time.Duration
 	// AuthorizationSlides tells that the lifetime counts from the last renewal and not from the consent.
 	AuthorizationSlides bool
+	// ApplicationSecretLifetime is how long a client secret lives; zero means that it does not end, or that nobody knows.
+	ApplicationSecretLifetime time.Duration
 	// RenewBefore is the Marketplace's default and MaxBefore its bound; zero where it names none.
 	RenewBefore, MaxBefore time.Duration
 	// AccountIDClaim names the claim that identifies the account, in the ID token when AccountIDInIDToken, else
@@ -46,10 +51,11 @@ type Platform struct {
 	AccountIDClaim     string
 	AccountIDInIDToken bool
 
-	identity *v1alpha1.IdentityRequest
-	request  v1alpha1.TokenRequest
-	response v1alpha1.TokenResponse
-	scopeSep string
+	authorization v1alpha1.AuthorizationRequest
+	identity      *v1alpha1.IdentityRequest
+	request       v1alpha1.TokenRequest
+	response      v1alpha1.TokenResponse
+	scopeSep      string
 }
 
 // Resolve fills in a Marketplace for one account. Its error says what does not fit, and whether the account or
@@ -76,9 +82,14 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 		RenewBefore:         spec.Renewal.Before.Or(0),
 		MaxBefore:           spec.Renewal.MaxBefore.Or(0),
 		AccountIDClaim:      spec.Identity.AccessTokenClaim,
-		request:             *spec.TokenRequest.DeepCopy(),
-		response:            spec.TokenResponse,
-		scopeSep:            spec.Scopes.Separator,
+		PKCE:                spec.AuthorizationRequest.PKCE != v1alpha1.PKCEDisabled,
+
+		ApplicationSecretLifetime: spec.ApplicationSecret.Lifetime.Or(0),
+
+		authorization: *spec.AuthorizationRequest.DeepCopy(),
+		request:       *spec.TokenRequest.DeepCopy(),
+		response:      spec.TokenResponse,
+		scopeSep:      spec.Scopes.Separator,
 	}
 	if spec.RefreshToken.Expiry != v1alpha1.ExpiryNone {
 		p.AuthorizationLifetime = spec.RefreshToken.Lifetime.Or(0)
@@ -86,34 +97,44 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 	if spec.Identity.IDTokenClaim != "" {
 		p.AccountIDClaim, p.AccountIDInIDToken = spec.Identity.IDTokenClaim, true
 	}
-	return p, p.fill(spec, values)
+	if err := p.fillEndpoints(spec, values, account.Spec.Grant.Type); err != nil {
+		return p, err
+	}
+	return p, p.fill(spec, values, account.Spec.Grant.Type)
 }
 
-// fill replaces the {name}s in everything that is sent.
-func (p *Platform) fill(spec *v1alpha1.MarketplaceSpec, values values) error {
-	urls := []struct {
+// fillEndpoints replaces the {name}s in the endpoints. Those of a sign-in need not be complete for an account without one.
+func (p *Platform) fillEndpoints(spec *v1alpha1.MarketplaceSpec, values values, grant v1alpha1.GrantType) error {
+	for _, endpoint := range []struct {
 		field    string
 		template v1alpha1.URLTemplate
 		into     *string
+		of       v1alpha1.GrantType // empty means all
 	}{
-		{"endpoints.issuer", spec.Endpoints.Issuer, &p.Issuer},
-		{"endpoints.token", spec.Endpoints.Token, &p.TokenURL},
-		{"endpoints.revocation", spec.Endpoints.Revocation, &p.RevocationURL},
-	}
-	if request := spec.Identity.Request; request != nil {
-		p.identity = request.DeepCopy()
-		urls = append(urls, struct {
-			field    string
-			template v1alpha1.URLTemplate
-			into     *string
-		}{"identity.request.url", request.URL, (*string)(&p.identity.URL)})
-	}
-	for _, u := range urls {
-		filled, err := values.url(string(u.template))
-		if err != nil {
-			return fmt.Errorf("Marketplace %q: spec.%s: %w", p.Name, u.field, err)
+		{"issuer", spec.Endpoints.Issuer, &p.Issuer, ""},
+		{"token", spec.Endpoints.Token, &p.TokenURL, ""},
+		{"revocation", spec.Endpoints.Revocation, &p.RevocationURL, ""},
+		{"authorization", spec.Endpoints.Authorization, &p.AuthorizationURL, v1alpha1.GrantAuthorizationCode},
+		{"deviceAuthorization", spec.Endpoints.DeviceAuthorization, &p.DeviceAuthorizationURL, v1alpha1.GrantDeviceCode},
+	} {
+		filled, err := values.url(string(endpoint.template))
+		switch {
+		case err == nil:
+			*endpoint.into = filled
+		case endpoint.of == "" || endpoint.of == grant:
+			return fmt.Errorf("Marketplace %q: spec.endpoints.%s: %w", p.Name, endpoint.field, err)
 		}
-		*u.into = filled
+	}
+	return nil
+}
+
+// fill replaces the {name}s in everything else that is sent.
+func (p *Platform) fill(spec *v1alpha1.MarketplaceSpec, values values, grant v1alpha1.GrantType) error {
+	for i := range p.authorization.Parameters {
+		err := values.text(&p.authorization.Parameters[i].Value)
+		if err != nil && grant == v1alpha1.GrantAuthorizationCode {
+			return fmt.Errorf("Marketplace %q: spec.authorizationRequest.parameters: %w", p.Name, err)
+		}
 	}
 	for i := range p.request.Headers {
 		if err := values.text(&p.request.Headers[i].Value); err != nil {
@@ -125,9 +146,15 @@ func (p *Platform) fill(spec *v1alpha1.MarketplaceSpec, values values) error {
 			return fmt.Errorf("Marketplace %q: spec.tokenRequest.parameters: %w", p.Name, err)
 		}
 	}
-	if p.identity == nil {
+	if spec.Identity.Request == nil {
 		return nil
 	}
+	p.identity = spec.Identity.Request.DeepCopy()
+	address, err := values.url(string(p.identity.URL))
+	if err != nil {
+		return fmt.Errorf("Marketplace %q: spec.identity.request.url: %w", p.Name, err)
+	}
+	p.identity.URL = v1alpha1.URLTemplate(address)
 	values[accessTokenName] = "{" + accessTokenName + "}" // filled in when the call is made
 	for i := range p.identity.Headers {
 		if err := values.text(&p.identity.Headers[i].Value); err != nil {

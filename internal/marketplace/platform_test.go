@@ -15,7 +15,7 @@ func TestResolve(t *testing.T) {
 	const hour, day = time.Hour, 24 * time.Hour
 	plain := marketplace.Platform{
 		Name: "shop", DisplayName: "The Shop", Environment: "Production", TokenURL: "https://login.example.com/token",
-		Scopes: []string{}, TokenLifetime: hour, Rotating: true,
+		Scopes: []string{}, TokenLifetime: hour, Rotating: true, PKCE: true,
 	}
 	with := func(change func(*marketplace.Platform)) marketplace.Platform {
 		platform := plain
@@ -36,11 +36,22 @@ func TestResolve(t *testing.T) {
 		},
 		"every endpoint is filled in": {
 			object: func(s *v1alpha1.MarketplaceSpec) {
-				s.Endpoints = v1alpha1.Endpoints{Issuer: "https://{host}/", Token: "https://{host}/token", Revocation: "https://{host}/revoke"}
+				s.Endpoints = v1alpha1.Endpoints{
+					Issuer: "https://{host}/", Token: "https://{host}/token", Revocation: "https://{host}/revoke",
+					Authorization: "https://{host}/authorize", DeviceAuthorization: "https://{host}/device",
+				}
 			},
 			want: with(func(p *marketplace.Platform) {
 				p.Issuer, p.RevocationURL = "https://login.example.com/", "https://login.example.com/revoke"
+				p.AuthorizationURL, p.DeviceAuthorizationURL = "https://login.example.com/authorize", "https://login.example.com/device"
 			}),
+		},
+		"endpoints and parameters of a sign-in may be incomplete for an account that needs none": {
+			object: func(s *v1alpha1.MarketplaceSpec) {
+				s.Endpoints.Authorization, s.Endpoints.DeviceAuthorization = "https://{seller}/authorize", "https://{seller}/device"
+				s.AuthorizationRequest.Parameters = []v1alpha1.NameValue{{Name: "seller", Value: "{seller}"}}
+			},
+			want: plain,
 		},
 		"endpoints may be left to the issuer": {
 			object: func(s *v1alpha1.MarketplaceSpec) { s.Endpoints = v1alpha1.Endpoints{Issuer: "https://{host}"} },
@@ -77,6 +88,18 @@ func TestResolve(t *testing.T) {
 				s.RefreshToken = v1alpha1.RefreshToken{Expiry: "None", Lifetime: "8760h"}
 			},
 			want: plain,
+		},
+		"platforms that do not know PKCE": {
+			object: func(s *v1alpha1.MarketplaceSpec) { s.AuthorizationRequest.PKCE = v1alpha1.PKCEDisabled },
+			want:   with(func(p *marketplace.Platform) { p.PKCE = false }),
+		},
+		"PKCE, said aloud": {
+			object: func(s *v1alpha1.MarketplaceSpec) { s.AuthorizationRequest.PKCE = v1alpha1.PKCES256 },
+			want:   plain,
+		},
+		"client secrets that end": {
+			object: func(s *v1alpha1.MarketplaceSpec) { s.ApplicationSecret.Lifetime = "4320h" },
+			want:   with(func(p *marketplace.Platform) { p.ApplicationSecretLifetime = 180 * day }),
 		},
 		"a claim of the access token": {
 			object: func(s *v1alpha1.MarketplaceSpec) { s.Identity.AccessTokenClaim = "user_name" },
@@ -289,6 +312,23 @@ func TestResolveRefuses(t *testing.T) {
 		"an unknown placeholder in the revocation endpoint": {
 			object: func(s *v1alpha1.MarketplaceSpec) { s.Endpoints.Revocation = "https://{tenant}" },
 			want:   `Marketplace "shop": spec.endpoints.revocation: {tenant} is neither a variable of the environment nor a parameter that is set`,
+		},
+		"an unknown placeholder in the authorization endpoint": {
+			object:  func(s *v1alpha1.MarketplaceSpec) { s.Endpoints.Authorization = "https://{tenant}" },
+			account: withGrant(v1alpha1.GrantAuthorizationCode),
+			want:    `Marketplace "shop": spec.endpoints.authorization: {tenant} is neither a variable of the environment nor a parameter that is set`,
+		},
+		"an unknown placeholder in the device authorization endpoint": {
+			object:  func(s *v1alpha1.MarketplaceSpec) { s.Endpoints.DeviceAuthorization = "https://{tenant}" },
+			account: withGrant(v1alpha1.GrantDeviceCode),
+			want:    `Marketplace "shop": spec.endpoints.deviceAuthorization: {tenant} is neither a variable of the environment nor a parameter that is set`,
+		},
+		"an unknown placeholder in a parameter of the authorization request": {
+			object: func(s *v1alpha1.MarketplaceSpec) {
+				s.AuthorizationRequest.Parameters = []v1alpha1.NameValue{{Name: "audience", Value: "{tenant}"}}
+			},
+			account: withGrant(v1alpha1.GrantAuthorizationCode),
+			want:    `Marketplace "shop": spec.authorizationRequest.parameters: {tenant} is neither a variable of the environment nor a parameter that is set`,
 		},
 		"an unknown placeholder in the identity request": {
 			object: func(s *v1alpha1.MarketplaceSpec) {

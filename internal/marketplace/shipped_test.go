@@ -75,36 +75,26 @@ func TestShippedMarketplacesResolve(t *testing.T) {
 	}
 }
 
-// TestShippedMarketplacesNameOnlyWhatIsThere fills in what Resolve does not use yet.
-func TestShippedMarketplacesNameOnlyWhatIsThere(t *testing.T) {
-	for name, object := range shipped(t) {
-		for _, template := range []v1alpha1.URLTemplate{object.Spec.Endpoints.Authorization, object.Spec.Endpoints.DeviceAuthorization} {
-			if template == "" {
-				continue
-			}
-			object.Spec.Endpoints.Token = template
-			for _, environment := range object.Spec.Environments {
-				if _, err := marketplace.Resolve(object, accountOf(object, environment.Name, object.Spec.Grants[0])); err != nil {
-					t.Errorf("%s, %s: %s: %v", name, environment.Name, template, err)
-				}
-			}
-		}
-	}
-}
-
 // addresses are the real ones, from each platform's documentation.
 func TestShippedAddresses(t *testing.T) {
-	type addresses struct{ Issuer, Token, Revocation string }
+	type addresses struct{ Issuer, Token, Revocation, Authorization, Device string }
+	const allegro, sandbox, ebay = "https://allegro.pl", "https://allegro.pl.allegrosandbox.pl", ".ebay.com/identity/v1/oauth2/token"
 	want := map[string]addresses{
-		"allegro Production": {Token: "https://allegro.pl/auth/oauth/token"},
-		"allegro Sandbox":    {Token: "https://allegro.pl.allegrosandbox.pl/auth/oauth/token"},
-		"amazon Production":  {Token: "https://api.amazon.com/auth/o2/token"},
+		"allegro Production": {
+			Token: allegro + "/auth/oauth/token", Authorization: allegro + "/auth/oauth/authorize", Device: allegro + "/auth/oauth/device",
+		},
+		"allegro Sandbox": {
+			Token: sandbox + "/auth/oauth/token", Authorization: sandbox + "/auth/oauth/authorize", Device: sandbox + "/auth/oauth/device",
+		},
+		"amazon Production": {
+			Token: "https://api.amazon.com/auth/o2/token", Authorization: "https://sellercentral-europe.amazon.com/apps/authorize/consent",
+		},
 		"ebay Production": {
-			Token: "https://api.ebay.com/identity/v1/oauth2/token", Revocation: "https://api.ebay.com/identity/v1/oauth2/token/revoke",
+			Token: "https://api" + ebay, Revocation: "https://api" + ebay + "/revoke", Authorization: "https://auth.ebay.com/oauth2/authorize",
 		},
 		"ebay Sandbox": {
-			Token:      "https://api.sandbox.ebay.com/identity/v1/oauth2/token",
-			Revocation: "https://api.sandbox.ebay.com/identity/v1/oauth2/token/revoke",
+			Token: "https://api.sandbox" + ebay, Revocation: "https://api.sandbox" + ebay + "/revoke",
+			Authorization: "https://auth.sandbox.ebay.com/oauth2/authorize",
 		},
 		"oidc Production":  {Issuer: "https://login.example.com"},
 		"xsale Production": {Token: "https://login.futuriti.pl/oauth/token"},
@@ -113,7 +103,9 @@ func TestShippedAddresses(t *testing.T) {
 	for name, object := range shipped(t) {
 		for _, environment := range object.Spec.Environments {
 			platform := resolved(t, object, accountOf(object, environment.Name, object.Spec.Grants[0]))
-			got[name+" "+environment.Name] = addresses{platform.Issuer, platform.TokenURL, platform.RevocationURL}
+			got[name+" "+environment.Name] = addresses{
+				platform.Issuer, platform.TokenURL, platform.RevocationURL, platform.AuthorizationURL, platform.DeviceAuthorizationURL,
+			}
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -45,8 +45,14 @@ type Custody struct {
 	RefusedImport *Refused `json:"refusedImport,omitempty"`
 	// NotBefore is the end of a wait that the marketplace demanded.
 	NotBefore time.Time `json:"notBefore,omitzero"`
-	// HandledRenew is the last request for a renewal that was acted on, stored with its result.
-	HandledRenew string `json:"handledRenew,omitempty"`
+	// HandledRenew is the last request for a renewal that was acted on, stored with its result; HandledSignIn the last one
+	// for a sign-in.
+	HandledRenew  string `json:"handledRenew,omitempty"`
+	HandledSignIn string `json:"handledSignIn,omitempty"`
+	// Consents counts the sign-ins that brought tokens, whatever became of those.
+	Consents int64 `json:"consents,omitempty"`
+	// SignIn is what waits for a person, and what became of the last one who tried.
+	SignIn SignIn `json:"signIn,omitzero"`
 }
 
 // maxSpentImports bounds what is remembered of used-up refresh tokens: enough for the history of a Git repository
@@ -69,6 +75,12 @@ type Grant struct {
 	// Imported is the refresh token that the user brought and this grant began with. As long as the user's
 	// Secret still holds it, RefreshToken is its successor.
 	Imported string `json:"imported,omitempty"`
+	// Consent is the number of the sign-in that it began with; zero for any other beginning.
+	Consent int64 `json:"consent,omitempty"`
+	// ClientID is the application that it was given to, and the only one that can renew it.
+	ClientID string `json:"clientID,omitempty"`
+	// Asked are the scopes that the person was asked for; nil when none were named, or nobody was asked.
+	Asked []string `json:"asked,omitempty"`
 	// GrantedAt is when the person consented, or when the grant was first used.
 	GrantedAt time.Time `json:"grantedAt,omitzero"`
 	// AuthorizationExpiresAt is the end that the marketplace's answer named; zero when it named none.

@@ -17,6 +17,14 @@ type Application struct {
 	PreviousSecret string
 	// SecretExpiresAt is when the client secret ends; zero when the Secret does not say.
 	SecretExpiresAt time.Time
+	// SecretNeverExpires tells that the Secret says so.
+	SecretNeverExpires bool
+	// SecretSince is when the client secret was put into the Secret, as far as the Secret tells.
+	SecretSince time.Time
+	// RedirectURI is what the application is registered with in place of the portal's callback; usually empty.
+	RedirectURI string
+	// ApplicationID is what Amazon wants in place of the client identifier at sign-in; usually empty.
+	ApplicationID string
 }
 
 // Login is a user name and its password.
@@ -36,6 +44,11 @@ func DecodeApplication(secret *corev1.Secret, public bool) (Application, error) 
 		ClientID:        reader.required(v1alpha1.ApplicationKeyClientID),
 		PreviousSecret:  reader.optional(v1alpha1.ApplicationKeyClientSecretPrevious),
 		SecretExpiresAt: reader.time(v1alpha1.ApplicationKeyClientSecretExpiresAt),
+		// 0 means "never" (RFC 7591 section 3.2.1).
+		SecretNeverExpires: reader.optional(v1alpha1.ApplicationKeyClientSecretExpiresAt) == "0",
+		SecretSince:        since(secret, v1alpha1.ApplicationKeyClientSecret),
+		RedirectURI:        reader.optional(v1alpha1.ApplicationKeyRedirectURI),
+		ApplicationID:      reader.optional(v1alpha1.ApplicationKeyApplicationID),
 	}
 	if public {
 		application.ClientSecret = reader.optional(v1alpha1.ApplicationKeyClientSecret)
@@ -94,12 +107,27 @@ func (r *reader) required(key string) string {
 
 func (r *reader) time(key string) time.Time {
 	value := r.optional(key)
-	if value == "" || value == "0" { // 0 means "never" (RFC 7591 section 3.2.1)
+	if value == "" || value == "0" {
 		return time.Time{}
 	}
 	at, err := time.Parse(time.RFC3339, value)
 	if err != nil {
 		r.fail("must have a time such as 2026-01-31T12:00:00Z in key %q", key)
+	}
+	return at.UTC()
+}
+
+// since is when a key of a Secret was last changed: when the last of those who wrote it changed something of theirs,
+// which the API server records, or else when the Secret was made.
+func since(secret *corev1.Secret, key string) time.Time {
+	at := secret.CreationTimestamp.Time
+	for _, entry := range secret.ManagedFields {
+		if entry.Time == nil || entry.FieldsV1 == nil || !strings.Contains(entry.FieldsV1.GetRawString(), `"f:`+key+`"`) {
+			continue
+		}
+		if entry.Time.After(at) {
+			at = entry.Time.Time
+		}
 	}
 	return at.UTC()
 }

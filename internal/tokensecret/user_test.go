@@ -60,7 +60,8 @@ func TestDecodeApplication(t *testing.T) {
 				"client_id": "my-client", "client_secret": "s3cr3t", "client_secret_previous": "0ld", "client_secret_expires_at": "2026-12-31T23:00:00Z",
 				"redirect_uri": "My_RuName", "application_id": "amzn1", "note": "x",
 			},
-			want: tokensecret.Application{ClientID: "my-client", ClientSecret: "s3cr3t", PreviousSecret: "0ld", SecretExpiresAt: end},
+			want: tokensecret.Application{ClientID: "my-client", ClientSecret: "s3cr3t", PreviousSecret: "0ld", SecretExpiresAt: end,
+				RedirectURI: "My_RuName", ApplicationID: "amzn1"},
 		},
 		"white space around values, as files have it": {
 			data: map[string]string{
@@ -78,7 +79,7 @@ func TestDecodeApplication(t *testing.T) {
 		},
 		"a secret that never ends (RFC 7591)": {
 			data: map[string]string{"client_id": "my-client", "client_secret": "s3cr3t", "client_secret_expires_at": "0"},
-			want: tokensecret.Application{ClientID: "my-client", ClientSecret: "s3cr3t"},
+			want: tokensecret.Application{ClientID: "my-client", ClientSecret: "s3cr3t", SecretNeverExpires: true},
 		},
 		"a public client needs no secret": {
 			data: map[string]string{"client_id": "my-client"}, public: true,

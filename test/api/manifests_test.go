@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"os"
@@ -9,10 +10,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 	yamlutil "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -117,4 +121,77 @@ func checkManifest(t *testing.T, path string) {
 			t.Errorf("%s %s: %v", manifest.GetKind(), manifest.GetName(), err)
 		}
 	}
+}
+
+// kubectl applies what the kustomization names, and quickstart what the folder holds.
+func TestKustomizationsNameEveryManifest(t *testing.T) {
+	for _, folder := range []string{"marketplaces", "samples"} {
+		t.Run(folder, func(t *testing.T) {
+			kustomization := documents(t, filepath.Join("../../config", folder, "kustomization.yaml"))[0]
+			named, _, err := unstructured.NestedStringSlice(kustomization.Object, "resources")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var held []string
+			for _, path := range manifestPaths(t, folder) {
+				held = append(held, filepath.Base(path))
+			}
+			slices.Sort(named)
+			if !slices.Equal(named, held) {
+				t.Errorf("it names %v, and there are %v", named, held)
+			}
+		})
+	}
+}
+
+// The sample for people who use the portal allows what the portal asks for, in that namespace alone.
+func TestClerkOfTheSamples(t *testing.T) {
+	for _, path := range []string{"rbac/marketplaceaccount_editor_role.yaml", "samples/shop-clerk.yaml"} {
+		for _, manifest := range documents(t, filepath.Join("../../config", path)) {
+			if err := kube.Create(t.Context(), manifest); err != nil {
+				t.Fatalf("creating %s %s: %v", manifest.GetKind(), manifest.GetName(), err)
+			}
+			t.Cleanup(func() {
+				if err := kube.Delete(context.Background(), manifest); err != nil {
+					t.Errorf("deleting %s %s: %v", manifest.GetKind(), manifest.GetName(), err)
+				}
+			})
+		}
+	}
+	// The API server learns of new roles a moment later.
+	list := authorizationv1.ResourceAttributes{Group: "tokenkeeper.dev", Resource: "marketplaceaccounts", Verb: "list", Namespace: namespace}
+	if err := wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, 30*time.Second, true,
+		func(context.Context) (bool, error) { return clerkMay(t, list), nil },
+	); err != nil {
+		t.Fatalf("the clerk may not list accounts: %v", err)
+	}
+	tests := map[string]struct {
+		group, resource, verb, namespace string
+		want                             bool
+	}{
+		"he asks for sign-ins and renewals": {"tokenkeeper.dev", "marketplaceaccounts", "patch", namespace, true},
+		"he reads no Secret":                {"", "secrets", "get", namespace, false},
+		"other namespaces are others'":      {"tokenkeeper.dev", "marketplaceaccounts", "list", "default", false},
+		"he writes no Marketplace":          {"tokenkeeper.dev", "marketplaces", "patch", "", false},
+	}
+	for sentence, test := range tests {
+		t.Run(sentence, func(t *testing.T) {
+			asked := authorizationv1.ResourceAttributes{Group: test.group, Resource: test.resource, Verb: test.verb, Namespace: test.namespace}
+			if got := clerkMay(t, asked); got != test.want {
+				t.Errorf("allowed is %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+// clerkMay asks the API server as the portal does.
+func clerkMay(t *testing.T, what authorizationv1.ResourceAttributes) bool {
+	t.Helper()
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User: "system:serviceaccount:" + namespace + ":shop-clerk", ResourceAttributes: &what,
+	}}
+	if err := kube.Create(t.Context(), review); err != nil {
+		t.Fatal(err)
+	}
+	return review.Status.Allowed
 }

@@ -227,6 +227,8 @@ func TestMarketplaceAuthorizationRequest(t *testing.T) {
 			return map[string]any{"from": strings.Repeat("a", i+1), "to": strings.Repeat("b", i+1)}
 		})}, wants: "must have at most 16 items"},
 		"two parameters must not get one name":     {set: fields{"spec.authorizationRequest.rename": named(2, "from", map[string]any{"to": "b"})}, wants: "must not give two parameters the same name"},
+		"state must keep its name":                 {set: rename("state", "s"), wants: "must not rename state, nor give its name to another parameter"},
+		"state must not be another parameter":      {set: rename("scope", "state"), wants: "must not rename state, nor give its name to another parameter"},
 		"a parameter must not be renamed twice":    {set: fields{"spec.authorizationRequest.rename": append(rename("a", "b")["spec.authorizationRequest.rename"].([]any), rename("a", "c")["spec.authorizationRequest.rename"].([]any)...)}, wants: "Duplicate value"},
 		"parameters may be omitted":                {set: fields{"spec.authorizationRequest.omit": []any{"response_type", "scope"}}},
 		"state must not be omitted":                {set: fields{"spec.authorizationRequest.omit": []any{"state"}}, wants: "must not omit state"},
@@ -245,6 +247,59 @@ func TestMarketplaceAuthorizationRequest(t *testing.T) {
 	}
 	for _, name := range []string{"state", "nonce", "code_challenge", "code_challenge_method", "redirect_uri", "client_secret"} {
 		rules["the operator alone must set "+name] = rule{set: parameters(name, "a"), wants: reserved}
+	}
+	checkRules(t, marketplace(t), rules)
+}
+
+func TestMarketplaceStoreStart(t *testing.T) {
+	start := map[string]any{
+		"callbackURI": "amazon_callback_uri", "state": "amazon_state", "hosts": []any{"amazon.com", "sellercentral-europe.amazon.com"},
+	}
+	with := func(field string, value any) fields {
+		changed := maps.Clone(start)
+		changed[field] = value
+		if value == nil {
+			delete(changed, field)
+		}
+		return fields{"spec.authorizationRequest.storeStart": changed}
+	}
+	hosts := func(hosts ...any) fields { return with("hosts", hosts) }
+	const (
+		taken = "must not be state, nonce, code_challenge, code_challenge_method or redirect_uri, which the operator sends as well"
+		match = "storeStart.hosts[0] in body should match"
+	)
+	rules := map[string]rule{
+		"a store may begin sign-ins":              {set: with("state", "amazon_state")},
+		"a store must send an address":            {set: with("callbackURI", nil), wants: "storeStart.callbackURI: Required value"},
+		"the address must have a name":            {set: with("callbackURI", ""), wants: "should be at least 1 chars long"},
+		"the address' name must be possible":      {set: with("callbackURI", "a&b"), wants: "storeStart.callbackURI in body should match"},
+		"the address' name must be bounded":       {set: with("callbackURI", strings.Repeat("a", 64)), wants: "may not be more than 63"},
+		"a store must send a state":               {set: with("state", nil), wants: "storeStart.state: Required value"},
+		"the state must have a name":              {set: with("state", ""), wants: "should be at least 1 chars long"},
+		"the state's name must be possible":       {set: with("state", "a b"), wants: "storeStart.state in body should match"},
+		"the state's name must be bounded":        {set: with("state", strings.Repeat("a", 64)), wants: "may not be more than 63"},
+		"address and state must not be one":       {set: with("state", "amazon_callback_uri"), wants: "callbackURI and state must not be the same parameter"},
+		"a store must have hosts":                 {set: with("hosts", nil), wants: "storeStart.hosts: Required value"},
+		"a store must have a host":                {set: with("hosts", []any{}), wants: "should have at least 1 items"},
+		"a store must not have a host twice":      {set: hosts("amazon.com", "amazon.com"), wants: "Duplicate value"},
+		"hosts must be bounded in number":         {set: with("hosts", list(129, func(i int) any { return strings.Repeat("a", i+1) + ".com" })), wants: "must have at most 128 items"},
+		"a host must not be empty":                {set: hosts(""), wants: "should be at least 1 chars long"},
+		"a host must be bounded":                  {set: hosts(strings.Repeat("a", 250) + ".com"), wants: "may not be more than 253"},
+		"a host may be an international one":      {set: hosts("xn--bcher-kva.example")},
+		"a host must be written in small letters": {set: hosts("Amazon.com"), wants: match},
+		"a host must not be an address":           {set: hosts("https://amazon.com"), wants: match},
+		"a host must not have a port":             {set: hosts("amazon.com:443"), wants: match},
+		"a host must not have a path":             {set: hosts("amazon.com/"), wants: match},
+		"a host must not have a user":             {set: hosts("me@amazon.com"), wants: match},
+		"a host must not be a pattern":            {set: hosts("*.amazon.com"), wants: match},
+		"a host must not begin with a dot":        {set: hosts(".amazon.com"), wants: match},
+		"a host must not end with a dot":          {set: hosts("amazon.com."), wants: match},
+		"a host must not be a whole domain":       {set: hosts("com"), wants: match},
+		"a host must not be a variable":           {set: hosts("{host}"), wants: match},
+		"a host must not begin with a dash":       {set: hosts("-amazon.com"), wants: match},
+	}
+	for _, name := range []string{"state", "nonce", "code_challenge", "code_challenge_method", "redirect_uri"} {
+		rules["the state must not be called "+name] = rule{set: with("state", name), wants: taken}
 	}
 	checkRules(t, marketplace(t), rules)
 }

@@ -1,0 +1,134 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// discardFor bounds how long revoking the tokens of a wrong account may take.
+const discardFor = 5 * time.Second
+
+// consented stores what a person's sign-in has brought. The grant in use stays until the new one is known to belong to
+// the expected account.
+func (s *store) consented(ctx context.Context, got issued, asked []string) error {
+	f := s.found
+	custody := f.custody
+	custody.Consents++
+	custody.SignIn = custody.SignIn.Clone()
+	next := f.consentOf(got, asked)
+	next.Consent = custody.Consents
+	expected, id := f.expectedAccount(), next.Account.ID
+	switch {
+	case id != "" && !f.expects(id), id == "" && expected != "" && !f.canIdentify():
+		return s.discard(ctx, custody, next)
+	case id == "" && expected != "":
+		custody.Candidate = &next
+		custody.SignIn.End()
+		return s.save(ctx, custody)
+	}
+	return s.accept(ctx, custody, next)
+}
+
+// consentOf is the grant that a sign-in has brought.
+func (v view) consentOf(got issued, asked []string) tokensecret.Grant {
+	asked = slices.Clone(asked)
+	if asked == nil {
+		asked = []string{} // what was asked for is known: nothing by name
+	}
+	return tokensecret.Grant{
+		RefreshToken:           got.RefreshToken,
+		ClientID:               v.request.application.ClientID,
+		Asked:                  asked,
+		GrantedAt:              got.IssuedAt.UTC().Truncate(time.Second),
+		AuthorizationExpiresAt: got.AuthorizationExpiresAt,
+		Account:                tokensecret.Account{ID: got.accountID},
+		Tokens:                 v.tokensOf(got),
+	}
+}
+
+// accept puts a grant that a person gave into use, in place of the one before.
+func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next tokensecret.Grant) error {
+	f := s.found
+	custody.Serial++
+	custody.Grant = next
+	custody.Journal, custody.NotBefore = nil, time.Time{} // of the grant before
+	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil
+	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
+	custody.SignIn.End()
+	if err := s.save(ctx, custody); err != nil {
+		return err
+	}
+	f.obtained, f.first, f.failed, f.trouble = true, true, false, nil
+	note := "A person signed in at " + f.request.platform.DisplayName
+	if id := custody.Account.ID; id != "" {
+		note += " as " + id
+	}
+	s.event(f.account, corev1.EventTypeNormal, v1alpha1.EventSignInCompleted, "SignIn", note)
+	return nil
+}
+
+// discard drops the tokens of another account than the expected one, and revokes them where that can be done without harm.
+func (s *store) discard(ctx context.Context, custody tokensecret.Custody, wrong tokensecret.Grant) error {
+	f := s.found
+	why := f.mismatch(wrong.Account.ID, f.expectedAccount())
+	if wrong.Account.ID == "" {
+		why.message = fmt.Sprintf("%s did not say who signed in, expected is %s; sign in again, or remove spec.accountID",
+			f.request.platform.DisplayName, f.expectedAccount())
+	}
+	custody.Candidate = nil
+	custody.SignIn.Device, custody.SignIn.Unattended = nil, 0
+	custody.SignIn.Refused = s.refusal(*why)
+	if s.visiting {
+		var err error
+		if f.retryTicket, err = s.again(&custody); err != nil {
+			return err
+		}
+	}
+	if err := s.save(ctx, custody); err != nil {
+		return err
+	}
+	f.discarded, f.wrongAccount = true, wrong.Account.ID
+	if f.needsNewGrant() && !s.visiting {
+		f.failed, f.trouble = true, why
+	} else {
+		s.event(f.account, corev1.EventTypeWarning, v1alpha1.EventAccountMismatch, "SignIn", why.message)
+	}
+	s.revokeWrong(ctx, f, wrong)
+	return nil
+}
+
+// revokeWrong ends the grant of a wrong account, unless another MarketplaceAccount may live on it: some platforms end all
+// grants of a seller and application with one.
+func (r *Reconciler) revokeWrong(ctx context.Context, f *found, wrong tokensecret.Grant) {
+	if wrong.RefreshToken == "" {
+		return
+	}
+	log := logf.FromContext(ctx)
+	if others, err := r.accountsOfSeller(ctx, f.account, wrong.Account.ID); err != nil || len(others) > 0 {
+		return
+	}
+	endpoint, err := r.endpoint(ctx, f.request, v1alpha1.GrantRefreshToken)
+	if err != nil {
+		log.Info("Leaving the grant of another account unrevoked", "reason", err.Error())
+		return
+	}
+	address, why, _ := r.revocationAddress(ctx, f.request)
+	if address == "" {
+		log.Info("Leaving the grant of another account unrevoked", "reason", why)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardFor)
+	defer cancel()
+	if err := endpoint.Revoke(ctx, address, wrong.RefreshToken); err != nil {
+		log.Info("Revoking the grant of another account", "reason", grant.AsError(err).Error())
+	}
+}

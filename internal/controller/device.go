@@ -1,0 +1,330 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+const (
+	// maxUnattended is how many codes in a row are made that nobody uses: enough for a night, where a platform's codes
+	// live an hour. After the last one a person has to ask for another.
+	maxUnattended = 12
+	// slowDown is what an answer of that name adds to the interval (RFC 8628 section 3.5).
+	slowDown = 5 * time.Second
+	// slowestPoll bounds the wait after polls that got no answer.
+	slowestPoll = time.Minute
+)
+
+// poll is when to ask about a device code again, or for one. It lives in memory: after a restart a code is polled when its
+// interval is over, since nobody knows when it was polled last.
+type poll struct {
+	code     string // empty while there is none
+	next     time.Time
+	interval time.Duration
+	failures int32
+}
+
+// inviteByCode keeps a device code waiting, and asks the platform now and then whether the person has signed in. No worker
+// waits for that.
+func (r *Reconciler) inviteByCode(ctx context.Context, f *found) error {
+	pending := f.custody.SignIn.Device
+	if pending != nil && f.now.Before(pending.ExpiresAt) && pending.ClientID == f.request.application.ClientID && !f.signInRequested() {
+		if err := r.pollDevice(ctx, f); err != nil {
+			return err
+		}
+	} else if f.mayStartDevice() && (pending != nil || !f.now.Before(r.pollState(f).next)) {
+		if err := r.startDevice(ctx, f); err != nil {
+			return err
+		}
+	}
+	if pending = f.custody.SignIn.Device; pending != nil && f.needsSignIn() {
+		f.invitation = &v1alpha1.SignInStatus{URL: pending.URL, UserCode: pending.UserCode}
+		f.invitation.ExpirationTime.Time = pending.ExpiresAt
+	}
+	return nil
+}
+
+// mayStartDevice tells whether to ask for a device code now: not when nobody used the last ones, when a person declined, or
+// when only a change can help, unless somebody asks for it.
+func (v view) mayStartDevice() bool {
+	if v.signInRequested() {
+		return true
+	}
+	if v.unattended() || v.now.Before(v.notBefore()) {
+		return false
+	}
+	refused := v.signInRefused()
+	if refused == nil {
+		return true
+	}
+	switch refused.Reason {
+	case v1alpha1.ReasonAccountMismatch, v1alpha1.ReasonMarketplaceUnavailable, v1alpha1.ReasonRateLimited:
+		return true
+	}
+	return false
+}
+
+// unattended tells that as many codes were made as should be while nobody uses them.
+func (v view) unattended() bool {
+	return v.custody.SignIn.Unattended >= maxUnattended && v.custody.SignIn.Device == nil
+}
+
+// startDevice asks the platform for a device code and stores it.
+func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
+	store, err := r.openStore(ctx, f)
+	if err != nil || store == nil {
+		return err
+	}
+	requested := f.signInRequested()
+	custody := f.custody
+	custody.SignIn = custody.SignIn.Clone()
+	signIn := &custody.SignIn
+	switch {
+	case requested:
+		custody.HandledSignIn = requestOf(f.account, v1alpha1.AnnotationSignIn)
+		signIn.Requested, signIn.Unattended = custody.HandledSignIn, 0
+	case signIn.Device != nil:
+		if signIn.Unattended++; signIn.Unattended >= maxUnattended {
+			signIn.Device, signIn.Requested = nil, ""
+			return store.write(ctx, custody)
+		}
+	}
+	f.handledSignIn = requested
+	signIn.Device = nil
+	code, failure := r.askForCode(ctx, f.view)
+	if failure != nil {
+		return r.noCode(ctx, f, store, custody, failure)
+	}
+	signIn.Device = &tokensecret.Device{
+		Code:            code.Code,
+		UserCode:        code.UserCode,
+		URL:             code.URL,
+		ExpiresAt:       code.ExpiresAt.UTC().Truncate(time.Second),
+		IntervalSeconds: int64(code.Interval / time.Second),
+		ClientID:        f.request.application.ClientID,
+		Asked:           slices.Clone(f.request.platform.Scopes),
+	}
+	if code.CompleteURL != "" {
+		signIn.Device.URL = code.CompleteURL
+	}
+	if refused := signIn.Refused; refused != nil && refused.Reason != v1alpha1.ReasonAccountMismatch {
+		signIn.Refused = nil
+	}
+	return store.write(ctx, custody)
+}
+
+// noCode records why there is no device code: once, since each attempt would be a write.
+func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, custody tokensecret.Custody, failure error) error {
+	why, _ := troubleOf(f.view, failure)
+	e := grant.AsError(failure)
+	state := r.pollState(f)
+	state.failures++
+	state.next = renewal.RetryAt(f.now, state.failures, renewal.Spread(string(f.account.UID)))
+	if wait := f.now.Add(renewal.BoundRetryAfter(e.RetryAfter)); wait.After(state.next) {
+		state.next = wait
+	}
+	state.code = ""
+	r.polls.Store(f.account.UID, state)
+	if f.needsNewGrant() {
+		f.failed, f.trouble = true, &why
+	}
+	refused := store.refusal(why)
+	if was := custody.SignIn.Refused; was != nil && was.Reason == refused.Reason && was.Message == refused.Message && was.Inputs == refused.Inputs {
+		refused = was
+	}
+	custody.SignIn.Refused = refused
+	if refused == f.custody.SignIn.Refused && f.custody.SignIn.Device == nil && !f.handledSignIn {
+		return nil
+	}
+	return store.write(ctx, custody)
+}
+
+func (r *Reconciler) askForCode(ctx context.Context, v view) (grant.DeviceCode, error) {
+	endpoint, err := r.endpoint(ctx, v.request, v1alpha1.GrantDeviceCode)
+	if err != nil {
+		return grant.DeviceCode{}, err
+	}
+	address := v.request.platform.DeviceAuthorizationURL
+	if address == "" && v.request.platform.Issuer != "" {
+		discovered, err := r.Providers.Discover(ctx, v.request.platform.Issuer)
+		if err != nil {
+			return grant.DeviceCode{}, err
+		}
+		address = discovered.DeviceAuthorization
+	}
+	if address == "" {
+		return grant.DeviceCode{}, &grant.Error{Kind: grant.InvalidRequest, Message: "neither the Marketplace nor its issuer names a device authorization endpoint"}
+	}
+	if err := marketplace.CheckURL(address); err != nil {
+		return grant.DeviceCode{}, &grant.Error{Kind: grant.InvalidRequest, Message: "the device authorization endpoint: " + err.Error()}
+	}
+	var code grant.DeviceCode
+	_, err = r.withBothSecrets(v, endpoint, func(endpoint grant.Endpoint) (err error) {
+		code, err = endpoint.StartDevice(ctx, address, v.request.platform.Scopes)
+		return err
+	})
+	if err != nil {
+		return grant.DeviceCode{}, err
+	}
+	for _, link := range []string{code.URL, code.CompleteURL} {
+		if err := marketplace.CheckURL(link); link != "" && err != nil {
+			return grant.DeviceCode{}, &grant.Error{Kind: grant.Malformed, Message: "the marketplace's page for device codes is not one to send people to"}
+		}
+	}
+	return code, nil
+}
+
+// pollDevice asks, when it is time to, whether the person has signed in.
+func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
+	state := r.pollState(f)
+	if f.now.Before(state.next) {
+		return nil
+	}
+	endpoint, failure := r.endpoint(ctx, f.request, v1alpha1.GrantDeviceCode)
+	if failure == nil {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("polling: %w", err)
+		}
+		// From here on a shutdown waits: the code is used up by an answer that brings tokens.
+		ctx = context.WithoutCancel(ctx)
+		pending := f.custody.SignIn.Device
+		var got issued
+		got, failure = r.exchange(ctx, f.view, endpoint, func(endpoint grant.Endpoint) (grant.Tokens, error) {
+			return endpoint.Device(ctx, pending.Code)
+		})
+		if failure == nil {
+			return r.approved(ctx, f, got)
+		}
+	}
+	return r.notYet(ctx, f, state, grant.AsError(failure))
+}
+
+// notYet does what an answer without tokens asks for.
+func (r *Reconciler) notYet(ctx context.Context, f *found, state poll, e *grant.Error) error {
+	wait := state.interval
+	switch e.Kind {
+	case grant.Pending:
+		state.failures = 0
+	case grant.SlowDown:
+		state.failures = 0
+		state.interval += slowDown
+		wait = state.interval
+	case grant.ConsentDenied, grant.CodeExpired, grant.ApplicationRejected, grant.ScopeRejected, grant.InvalidRequest, grant.GrantRejected:
+		return r.endDevice(ctx, f, e)
+	default: // RFC 8628 section 3.5 wants fewer polls after a failure
+		state.failures++
+		wait = max(min(state.interval<<min(state.failures, 6), slowestPoll), renewal.BoundRetryAfter(e.RetryAfter))
+	}
+	state.next = f.now.Add(wait)
+	r.polls.Store(f.account.UID, state)
+	return nil
+}
+
+// endDevice forgets a device code that will not become tokens. One that expired before its time makes room for another; a
+// refusal waits for somebody.
+func (r *Reconciler) endDevice(ctx context.Context, f *found, e *grant.Error) error {
+	store, err := r.openStore(ctx, f)
+	if err != nil || store == nil || f.custody.SignIn.Device == nil {
+		return err
+	}
+	custody := f.custody
+	custody.SignIn = custody.SignIn.Clone()
+	switch e.Kind {
+	case grant.CodeExpired:
+		ended := *custody.SignIn.Device
+		ended.ExpiresAt = f.now // the next look makes another, and counts this one as unattended
+		custody.SignIn.Device = &ended
+		f.recheck = true
+		return store.write(ctx, custody)
+	case grant.ConsentDenied:
+		why := declined(f.view)
+		custody.SignIn.Refused = store.refusal(why)
+		f.blameNewGrant(&why)
+	default:
+		why, _ := troubleOf(f.view, e)
+		custody.SignIn.Refused = store.refusal(why)
+		f.blameNewGrant(&why)
+	}
+	custody.SignIn.Device, custody.SignIn.Requested = nil, ""
+	return store.write(ctx, custody)
+}
+
+// blameNewGrant makes the trouble with a sign-in the account's, where it has no other grant.
+func (f *found) blameNewGrant(t *trouble) {
+	if f.needsNewGrant() {
+		f.trouble = t
+	}
+}
+
+func declined(v view) trouble {
+	again := "use the link again"
+	if v.request.grant == v1alpha1.GrantDeviceCode {
+		again = "annotate the account with " + v1alpha1.AnnotationSignIn + "=<anything new> for another code"
+	}
+	return trouble{v1alpha1.ReasonSignInRequired, fmt.Sprintf("The last sign-in at %s was declined there; %s", v.request.platform.DisplayName, again)}
+}
+
+// approved stores what a device code has become: it is used up, so this is the only copy.
+func (r *Reconciler) approved(ctx context.Context, f *found, got issued) error {
+	asked := f.custody.SignIn.Device.Asked
+	store, err := r.openStore(ctx, f)
+	if err != nil || store == nil {
+		return err
+	}
+	r.polls.Delete(f.account.UID)
+	f.trouble, f.failed = nil, false
+	if err := store.consented(ctx, got, asked); err != nil {
+		return err
+	}
+	return r.identify(ctx, f, store)
+}
+
+// pollState is what is known of the polling for the code at hand.
+func (r *Reconciler) pollState(f *found) poll {
+	pending := f.custody.SignIn.Device
+	code := ""
+	if pending != nil {
+		code = pending.Code
+	}
+	if held, ok := r.polls.Load(f.account.UID); ok {
+		if state := held.(poll); state.code == code {
+			return state
+		}
+	}
+	state := poll{code: code, interval: slowDown}
+	if pending != nil {
+		if pending.IntervalSeconds > 0 {
+			state.interval = time.Duration(pending.IntervalSeconds) * time.Second
+		}
+		state.next = f.now.Add(state.interval)
+	}
+	r.polls.Store(f.account.UID, state)
+	return state
+}
+
+// nextInvitation is when the invitation needs attention again; zero when it does not.
+func (r *Reconciler) nextInvitation(f *found) time.Time {
+	if f.unresolved || !f.needsSignIn() {
+		return time.Time{}
+	}
+	look := f.visiting()
+	if f.invitation != nil {
+		look = renewal.Earliest(look, f.invitation.ExpirationTime.Time)
+	}
+	if f.request.grant == v1alpha1.GrantDeviceCode && (f.custody.SignIn.Device != nil || f.mayStartDevice()) {
+		next := r.pollState(f).next
+		if next.IsZero() {
+			next = f.now
+		}
+		look = renewal.Earliest(look, next)
+	}
+	return look
+}

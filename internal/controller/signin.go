@@ -1,0 +1,209 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// signsIn tells whether the account's grant begins with a person.
+func (v view) signsIn() bool {
+	return v.request.grant == v1alpha1.GrantDeviceCode || v.request.grant == v1alpha1.GrantAuthorizationCode
+}
+
+// signInRequested tells whether somebody asked for a new sign-in that was not handled yet.
+func (v view) signInRequested() bool {
+	value := requestOf(v.account, v1alpha1.AnnotationSignIn)
+	handled := v.account.Status.Handled
+	return value != "" && value != v.custody.HandledSignIn && (handled == nil || handled.SignIn != value)
+}
+
+// needsNewGrant tells that the account gets no tokens any more before a person has signed in.
+func (v view) needsNewGrant() bool {
+	if !v.signsIn() {
+		return false
+	}
+	if v.misfit() || v.grantless() != nil {
+		return true
+	}
+	refused := v.custody.Refused
+	return refused != nil && v.stands(refused) &&
+		(refused.Reason == v1alpha1.ReasonGrantRejected || refused.Reason == v1alpha1.ReasonRenewalOutcomeUnknown)
+}
+
+// signInRefused is why the last sign-in brought nothing, while that counts: what somebody has to mend in the cluster counts
+// until something is changed there.
+func (v view) signInRefused() *tokensecret.Refused {
+	refused := v.custody.SignIn.Refused
+	switch {
+	case refused == nil:
+	case refused.Reason == v1alpha1.ReasonAccountMismatch, refused.Reason == v1alpha1.ReasonSignInRequired, refused.Inputs == v.request.inputs:
+		return refused
+	}
+	return nil
+}
+
+// needsSignIn tells whether a link or a code should be waiting for a person: since the account gets no tokens without, or
+// will not before long, or since somebody asked.
+func (v view) needsSignIn() bool {
+	switch {
+	case !v.signsIn(), v.suspended():
+		return false
+	case v.signInRequested(), v.custody.SignIn.Requested != "" && requestOf(v.account, v1alpha1.AnnotationSignIn) != "":
+		return true
+	case v.candidate() != nil: // a person has signed in, and the marketplace has to tell who
+		return false
+	}
+	return v.needsNewGrant() || len(v.unconsented()) > 0 || v.ending()
+}
+
+// unconsented are the scopes that the spec asks for and the person who consented was not asked for.
+func (v view) unconsented() []string {
+	if !v.signsIn() || v.custody.Asked == nil || v.custody.RefreshToken == "" {
+		return nil
+	}
+	var more []string
+	for _, scope := range v.request.platform.Scopes {
+		if !slices.Contains(v.custody.Asked, scope) {
+			more = append(more, scope)
+		}
+	}
+	return more
+}
+
+// ending tells that the authorization ends within spec.authorization.warnBefore.
+func (v view) ending() bool {
+	_, end := v.authorizationTimes()
+	return !end.IsZero() && !v.now.Before(warnFrom(v.account, end))
+}
+
+// authorizationTimes are when the person consented, and when that ends; the zero time where nothing ends.
+func (v view) authorizationTimes() (granted, end time.Time) {
+	custody := v.custody
+	if !v.request.renewsByRefreshToken() || custody.RefreshToken == "" || custody.Tokens == nil {
+		return time.Time{}, time.Time{}
+	}
+	granted = custody.GrantedAt
+	if told := v.request.imported.GrantedAt; !told.IsZero() && custody.Imported == v.request.imported.RefreshToken {
+		granted = told // also when the user adds it later
+	}
+	platform := v.request.platform
+	return granted, renewal.AuthorizationEnd(custody.AuthorizationExpiresAt, granted, custody.Tokens.IssuedAt,
+		platform.AuthorizationLifetime, platform.AuthorizationSlides)
+}
+
+// invite keeps a link or a code waiting for as long as the account needs a person.
+func (r *Reconciler) invite(ctx context.Context, f *found) error {
+	switch {
+	case !f.needsSignIn():
+		r.polls.Delete(f.account.UID)
+		return nil
+	case f.request.grant == v1alpha1.GrantDeviceCode:
+		return r.inviteByCode(ctx, f)
+	}
+	return r.inviteByLink(ctx, f)
+}
+
+// inviteByLink keeps a ticket in force whose link the status shows. The marketplace is not asked for anything before
+// somebody clicks.
+func (r *Reconciler) inviteByLink(ctx context.Context, f *found) error {
+	if r.Portal == "" {
+		f.noPortal = true
+		if standing := f.standing(); f.trouble == nil && standing != nil && standing.reason == v1alpha1.ReasonSignInRequired {
+			f.trouble = &trouble{v1alpha1.ReasonPortalNotConfigured, standing.message}
+		}
+		return nil
+	}
+	if held := f.openTicket(r.shownTicket(f.account)); held != nil && !f.signInRequested() {
+		f.invitation = &v1alpha1.SignInStatus{URL: f.account.Status.SignIn.URL}
+		f.invitation.ExpirationTime.Time = held.ExpiresAt
+		return nil
+	}
+	store, err := r.openStore(ctx, f)
+	if err != nil || store == nil {
+		return err
+	}
+	requested := f.signInRequested()
+	ticket, end, err := store.invite(ctx, f.signInRequested())
+	if err != nil {
+		return err
+	}
+	f.handledSignIn = requested
+	f.invitation = &v1alpha1.SignInStatus{URL: r.Portal.Link(f.account.Namespace, f.account.Name, ticket)}
+	f.invitation.ExpirationTime.Time = end
+	return nil
+}
+
+// shownTicket is the ticket of the link in the status, which is the only place where it is written; empty when the link
+// leads elsewhere than to the portal.
+func (r *Reconciler) shownTicket(account *v1alpha1.MarketplaceAccount) string {
+	if shown := account.Status.SignIn; shown != nil && strings.HasPrefix(shown.URL, string(r.Portal)+signin.LinkPrefix) {
+		return signin.TicketOf(shown.URL)
+	}
+	return ""
+}
+
+// openTicket returns the entry of a ticket that can be used; nil when there is none.
+func (v view) openTicket(ticket string) *tokensecret.Ticket {
+	for i, held := range v.custody.SignIn.Tickets {
+		if !held.Used && v.now.Before(held.ExpiresAt) && signin.Matches(held.Hash, ticket) {
+			return &v.custody.SignIn.Tickets[i]
+		}
+	}
+	return nil
+}
+
+// invite draws a ticket and stores it, with the request that it answers.
+func (s *store) invite(ctx context.Context, requested bool) (ticket string, end time.Time, err error) {
+	if ticket, err = signin.NewSecret(s.Random); err != nil {
+		return "", time.Time{}, err
+	}
+	custody := s.found.custody
+	custody.SignIn = custody.SignIn.Clone()
+	end = s.found.now.Add(signin.TicketLife)
+	custody.SignIn.AddTicket(tokensecret.Ticket{Hash: signin.Hash(ticket), ExpiresAt: end}, s.found.now)
+	if requested {
+		custody.HandledSignIn = requestOf(s.found.account, v1alpha1.AnnotationSignIn)
+		custody.SignIn.Requested = custody.HandledSignIn
+	}
+	return ticket, end, s.write(ctx, custody)
+}
+
+// visiting returns when the last person who went to the marketplace must be back; zero when nobody is there.
+func (v view) visiting() time.Time {
+	var last time.Time
+	for _, visit := range v.custody.SignIn.Visits {
+		if !visit.Used && v.now.Before(visit.ExpiresAt) && visit.ExpiresAt.After(last) {
+			last = visit.ExpiresAt
+		}
+	}
+	return last
+}
+
+// howToSignIn ends a sentence about a sign-in that is needed.
+func (f *found) howToSignIn() string {
+	switch invitation := f.invitation; {
+	case invitation == nil && f.signsIn() && f.unattended():
+		return fmt.Sprintf("; nobody used the last %d codes: annotate the account with %s=<anything new> for another", maxUnattended, v1alpha1.AnnotationSignIn)
+	case invitation == nil && f.noPortal:
+		return "; there is no page to start from: run the operator with --portal-url"
+	case invitation == nil:
+		return ""
+	case invitation.UserCode != "":
+		return fmt.Sprintf("; sign in at %s with the code %s before %s", invitation.URL, invitation.UserCode, clockTime(invitation.ExpirationTime.Time))
+	default:
+		return fmt.Sprintf("; sign in at %s before %s", invitation.URL, clockTime(invitation.ExpirationTime.Time))
+	}
+}
+
+// moreScopes says that the spec asks for more than a person has consented to.
+func (f *found) moreScopes() string {
+	return "Nobody has consented to the scopes " + strings.Join(f.unconsented(), ", ") + " yet: the token is without them until a person signs in again"
+}

@@ -1,0 +1,403 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+const (
+	// codePatience is how long a callback waits for an API server that is away: about as long as the shortest-lived code is
+	// good for (Allegro: 10 s).
+	codePatience = 8 * time.Second
+	// pagePatience is how long a browser waits for the result to be stored, and storePatience how long that is tried.
+	pagePatience  = 15 * time.Second
+	storePatience = 100 * time.Second
+	// lookups bounds how often a second the API server is asked about tickets that the cache does not know: another replica
+	// may have made them just now, or somebody guesses.
+	lookups = 5
+)
+
+// conflictBackoff is how a small write is tried again on top of somebody else's.
+var conflictBackoff = wait.Backoff{Steps: 8, Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.5}
+
+// Visits begins and completes the sign-ins of people at a browser. Every replica does: what it has to know of a visit is in
+// the grant Secret, and what it writes there is under the same optimistic lock as a renewal. Its errors are
+// *signin.Error where a person can be told what to do.
+type Visits struct {
+	r *Reconciler
+	// namespaces are those whose accounts are looked at; none means all.
+	namespaces []string
+	lookups    *rate.Limiter
+	// storing counts the results that are still being stored.
+	storing sync.WaitGroup
+}
+
+func newVisits(r *Reconciler, namespaces []string) *Visits {
+	return &Visits{r: r, namespaces: namespaces, lookups: rate.NewLimiter(lookups, lookups)}
+}
+
+// Start implements manager.Runnable: it ends when every result has been stored.
+func (v *Visits) Start(ctx context.Context) error {
+	<-ctx.Done()
+	v.storing.Wait()
+	return nil
+}
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (v *Visits) NeedLeaderElection() bool { return false }
+
+// Invite makes a ticket for somebody who may sign the account in.
+func (v *Visits) Invite(ctx context.Context, key types.NamespacedName) (ticket string, err error) {
+	f, err := v.look(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	err = v.write(ctx, f, func(s *store) error {
+		ticket, _, err = s.invite(ctx, false)
+		return err
+	})
+	return ticket, err
+}
+
+// Offer tells what a ticket is for.
+func (v *Visits) Offer(ctx context.Context, key types.NamespacedName, ticket string) (signin.Offer, error) {
+	f, held, err := v.ticket(ctx, key, ticket)
+	if err != nil {
+		return signin.Offer{}, err
+	}
+	return signin.Offer{Account: f.signInAccount(), ExpiresAt: held.ExpiresAt}, nil
+}
+
+// Begin uses a ticket up and makes a visit. store is the query with which a marketplace's app store sent the person here.
+func (v *Visits) Begin(ctx context.Context, key types.NamespacedName, ticket string, storeQuery url.Values) (signin.Visit, error) {
+	f, _, err := v.ticket(ctx, key, ticket)
+	if err != nil {
+		return signin.Visit{}, err
+	}
+	visit, entry, err := v.draw(ctx, f, storeQuery)
+	if err != nil {
+		return signin.Visit{}, err
+	}
+	err = v.write(ctx, f, func(s *store) error {
+		custody := s.found.custody
+		custody.SignIn = custody.SignIn.Clone()
+		at := ticketIn(custody, ticket)
+		if at < 0 {
+			return &signin.Error{Problem: signin.LinkInvalid}
+		}
+		if problem := linkProblem(custody.SignIn.Tickets[at], f.now); problem != "" {
+			return &signin.Error{Problem: problem, Account: f.signInAccount()}
+		}
+		custody.SignIn.Tickets[at].Used = true
+		custody.SignIn.AddVisit(entry, f.now)
+		return s.write(ctx, custody)
+	})
+	return visit, err
+}
+
+// draw makes the secrets of a visit, and the address to send the browser to.
+func (v *Visits) draw(ctx context.Context, f *found, storeQuery url.Values) (signin.Visit, tokensecret.Visit, error) {
+	var state, cookie, verifier, nonce string
+	for _, secret := range []*string{&state, &cookie, &verifier, &nonce} {
+		var err error
+		if *secret, err = signin.NewSecret(v.r.Random); err != nil {
+			return signin.Visit{}, tokensecret.Visit{}, err
+		}
+	}
+	req := f.request
+	entry := tokensecret.Visit{
+		State:       signin.Hash(state),
+		Cookie:      signin.Hash(cookie),
+		Account:     f.account.UID,
+		Marketplace: req.platform.Name,
+		ExpiresAt:   f.now.Add(signin.VisitLife),
+		RedirectURI: req.application.RedirectURI,
+		ClientID:    req.application.ClientID,
+		Asked:       slices.Clone(req.platform.Scopes),
+	}
+	if entry.RedirectURI == "" {
+		entry.RedirectURI = v.r.Portal.Callback(req.platform.Name)
+	}
+	parameters := marketplace.AuthorizationParameters{
+		ClientID:      req.application.ClientID,
+		ApplicationID: req.application.ApplicationID,
+		RedirectURI:   entry.RedirectURI,
+		State:         state,
+	}
+	if req.platform.PKCE {
+		entry.Verifier, parameters.Challenge = verifier, signin.Hash(verifier)
+	}
+	if slices.Contains(req.platform.Scopes, "openid") {
+		entry.Nonce, parameters.Nonce = nonce, nonce
+	}
+	address, err := v.authorizationURL(ctx, req, parameters, storeQuery)
+	if err != nil {
+		return signin.Visit{}, tokensecret.Visit{}, f.problem(err)
+	}
+	return signin.Visit{
+		URL:         address,
+		CookieName:  signin.CookieName(state),
+		CookieValue: f.account.Namespace + "/" + f.account.Name + "/" + cookie,
+		ExpiresAt:   entry.ExpiresAt,
+	}, entry, nil
+}
+
+// authorizationURL is where to send the browser.
+func (v *Visits) authorizationURL(
+	ctx context.Context, req request, parameters marketplace.AuthorizationParameters, storeQuery url.Values,
+) (string, error) {
+	start, err := req.platform.StoreStart(storeQuery)
+	if err != nil {
+		return "", &grant.Error{Kind: grant.InvalidRequest, Message: err.Error()}
+	}
+	if start != nil {
+		return unfit(start.Request(req.platform, parameters))
+	}
+	address := req.platform.AuthorizationURL
+	if address == "" && req.platform.Issuer != "" {
+		discovered, err := v.r.Providers.Discover(ctx, req.platform.Issuer)
+		if err != nil {
+			return "", err
+		}
+		address = discovered.Authorization
+	}
+	if address == "" {
+		return "", &grant.Error{Kind: grant.InvalidRequest, Message: "neither the Marketplace nor its issuer names an authorization endpoint"}
+	}
+	if err := marketplace.CheckURL(address); err != nil {
+		return "", &grant.Error{Kind: grant.InvalidRequest, Message: "the authorization endpoint: " + err.Error()}
+	}
+	return unfit(req.platform.AuthorizationRequest(address, parameters))
+}
+
+// unfit makes an error of what an application or a Marketplace lacks for an authorization request.
+func unfit(address string, err error) (string, error) {
+	if err != nil {
+		return "", &grant.Error{Kind: grant.InvalidRequest, Message: err.Error()}
+	}
+	return address, nil
+}
+
+// ---- looking at accounts
+
+// account reads an account from the cache; nil when there is none.
+func (v *Visits) account(ctx context.Context, key types.NamespacedName) (*v1alpha1.MarketplaceAccount, error) {
+	if len(v.namespaces) > 0 && !slices.Contains(v.namespaces, key.Namespace) {
+		return nil, nil
+	}
+	account := &v1alpha1.MarketplaceAccount{}
+	if err := v.r.Client.Get(ctx, key, account); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		return nil, clusterDown(err)
+	}
+	return account, nil
+}
+
+// look resolves an account of grant AuthorizationCode that can be signed in.
+func (v *Visits) look(ctx context.Context, key types.NamespacedName) (*found, error) {
+	account, err := v.account(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	if account == nil {
+		return nil, &signin.Error{Problem: signin.LinkInvalid}
+	}
+	f := &found{view: view{account: account, now: v.r.now()}}
+	held, err := v.r.heldCustody(ctx, account)
+	if err != nil {
+		return nil, clusterDown(err)
+	}
+	if f.custody, err = tokensecret.DecodeCustody(held); err != nil {
+		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: err.Error()}
+	}
+	var trouble *trouble
+	if f.request, trouble, err = v.r.resolve(ctx, f.view); err != nil {
+		return nil, clusterDown(err)
+	}
+	switch {
+	case account.Spec.Grant.Type != v1alpha1.GrantAuthorizationCode || !account.DeletionTimestamp.IsZero():
+		return nil, &signin.Error{Problem: signin.LinkInvalid}
+	case trouble != nil:
+		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: trouble.message}
+	case f.suspended():
+		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(),
+			Detail: "spec.renewal.policy is Suspended: the marketplace is not asked for anything"}
+	case v.r.Portal == "":
+		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: "the operator runs without --portal-url"}
+	}
+	return f, nil
+}
+
+// signInAccount is the account in words for the person who signs in.
+func (v view) signInAccount() signin.Account {
+	account := signin.Account{
+		Namespace:   v.account.Namespace,
+		Name:        v.account.Name,
+		Login:       v.account.Spec.Login,
+		Marketplace: v.account.Spec.MarketplaceRef.Name,
+		Environment: v.account.Spec.Environment,
+		ExpectedID:  v.expectedAccount(),
+	}
+	if account.Login == "" {
+		account.Login = v.custody.Account.Login
+	}
+	if v.request.platform != nil {
+		account.Marketplace = v.request.platform.DisplayName
+	}
+	return account
+}
+
+// ticket finds the account and the entry of a ticket. Guesses cost the API server nothing: the cache answers, and what it
+// does not know is looked up a few times a second.
+func (v *Visits) ticket(ctx context.Context, key types.NamespacedName, ticket string) (*found, *tokensecret.Ticket, error) {
+	account, err := v.account(ctx, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	if account == nil {
+		return nil, nil, &signin.Error{Problem: signin.LinkInvalid}
+	}
+	custody, err := v.cached(ctx, account)
+	if err != nil {
+		return nil, nil, clusterDown(err)
+	}
+	at := ticketIn(custody, ticket)
+	if at < 0 && v.lookups.AllowN(v.r.Clock.Now(), 1) {
+		if custody, err = v.live(ctx, account); err != nil {
+			return nil, nil, clusterDown(err)
+		}
+		at = ticketIn(custody, ticket)
+	}
+	if at < 0 {
+		return nil, nil, &signin.Error{Problem: signin.LinkInvalid}
+	}
+	held := custody.SignIn.Tickets[at]
+	f, err := v.look(ctx, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	if problem := linkProblem(held, f.now); problem != "" {
+		return nil, nil, &signin.Error{Problem: problem, Account: f.signInAccount()}
+	}
+	return f, &held, nil
+}
+
+func ticketIn(custody tokensecret.Custody, ticket string) int {
+	return slices.IndexFunc(custody.SignIn.Tickets, func(t tokensecret.Ticket) bool { return signin.Matches(t.Hash, ticket) })
+}
+
+func linkProblem(ticket tokensecret.Ticket, now time.Time) signin.Problem {
+	switch {
+	case ticket.Used:
+		return signin.LinkUsed
+	case !now.Before(ticket.ExpiresAt):
+		return signin.LinkExpired
+	}
+	return ""
+}
+
+// cached and live read the custody of an account, and nothing that belongs to a former one of its name.
+func (v *Visits) cached(ctx context.Context, account *v1alpha1.MarketplaceAccount) (tokensecret.Custody, error) {
+	held, err := v.r.heldCustody(ctx, account)
+	if err != nil || held == nil || !tokensecret.Owned(held, account) {
+		return tokensecret.Custody{}, err
+	}
+	return tokensecret.DecodeCustody(held)
+}
+
+func (v *Visits) live(ctx context.Context, account *v1alpha1.MarketplaceAccount) (tokensecret.Custody, error) {
+	held, err := readSecret(ctx, v.r.Live, types.NamespacedName{Namespace: account.Namespace, Name: account.GrantSecretName()})
+	if err != nil || held == nil || !tokensecret.Owned(held, account) {
+		return tokensecret.Custody{}, err
+	}
+	return tokensecret.DecodeCustody(held)
+}
+
+// write changes the custody on top of what is there now, and again when somebody else was quicker.
+func (v *Visits) write(ctx context.Context, f *found, change func(*store) error) error {
+	err := retry.OnError(conflictBackoff, mayWriteAgain, func() error {
+		s, err := v.open(ctx, f)
+		if err != nil {
+			return err
+		}
+		return change(s)
+	})
+	if problem, ok := errors.AsType[*signin.Error](err); ok {
+		return problem
+	}
+	if err != nil {
+		return clusterDown(err)
+	}
+	return nil
+}
+
+// open reads the custody live, to write on top of it.
+func (v *Visits) open(ctx context.Context, f *found) (*store, error) {
+	f.trouble, f.unresolved = nil, false
+	s, err := v.r.openStore(ctx, f)
+	switch {
+	case err != nil:
+		return nil, err
+	case s == nil:
+		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: f.trouble.message}
+	case s.held != nil && !tokensecret.Owned(s.held, f.account):
+		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: conflict(f.account, s.held.Name).message}
+	}
+	s.visiting = true
+	return s, nil
+}
+
+func mayWriteAgain(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || mayPass(err)
+}
+
+// clusterDown tells a person that the API server does not answer. What it said is for the log.
+func clusterDown(err error) error {
+	return fmt.Errorf("%w: %w", &signin.Error{Problem: signin.ClusterDown}, err)
+}
+
+// problem is what a person is told of a failure of the marketplace.
+func (f *found) problem(failure error) *signin.Error {
+	e := grant.AsError(failure)
+	problem := &signin.Error{Account: f.signInAccount(), Detail: e.Error()}
+	switch e.Kind {
+	case grant.ConsentDenied:
+		problem.Problem = signin.ConsentDenied
+	case grant.GrantRejected, grant.CodeExpired:
+		problem.Problem = signin.CodeRefused
+	case grant.ApplicationRejected, grant.ScopeRejected, grant.InvalidRequest:
+		problem.Problem = signin.ApplicationRefused
+	default:
+		problem.Problem = signin.MarketplaceDown
+	}
+	return problem
+}
+
+// splitCookie reads the cookie of a visit: namespace, name and secret.
+func splitCookie(value string) (key types.NamespacedName, secret string, ok bool) {
+	parts := strings.Split(value, "/")
+	if len(parts) != 3 || slices.Contains(parts, "") {
+		return types.NamespacedName{}, "", false
+	}
+	return types.NamespacedName{Namespace: parts[0], Name: parts[1]}, parts[2], true
+}

@@ -1,0 +1,20 @@
+package grant
+
+// CallbackError is what the authorization endpoint says in a callback without a code (RFC 6749 section 4.1.2.1). secrets are
+// what must not be shown.
+func CallbackError(code, description string, secrets ...string) *Error {
+	e := &Error{Code: cleanCode(code, secrets), Message: cleanDescription(description, secrets)}
+	switch codePattern.FindString(code) {
+	case "invalid_scope":
+		e.Kind = ScopeRejected
+	case "unauthorized_client", "invalid_client":
+		e.Kind = ApplicationRejected
+	case "invalid_request", "unsupported_response_type", "request_not_supported", "invalid_request_uri", "invalid_request_object", "invalid_target":
+		e.Kind = InvalidRequest
+	case "server_error", "temporarily_unavailable":
+		e.Kind = Unavailable
+	default: // access_denied, and the words that platforms have of their own for it
+		e.Kind = ConsentDenied
+	}
+	return e
+}

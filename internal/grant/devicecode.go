@@ -1,0 +1,155 @@
+package grant
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+)
+
+const (
+	// defaultInterval is how long to wait between two polls where the platform does not say (RFC 8628 section 3.2), and
+	// longestInterval the most that is believed.
+	defaultInterval = 5 * time.Second
+	longestInterval = 5 * time.Minute
+	// defaultDeviceLife is assumed of a device code where the platform, which must say, says nothing or nonsense, and
+	// longestDeviceLife the most that is believed. Allegro's live for an hour, and those of others are shorter.
+	defaultDeviceLife = 10 * time.Minute
+	longestDeviceLife = 24 * time.Hour
+	// maxUserCode and maxLink bound what people are shown.
+	maxUserCode = 64
+	maxLink     = 2048
+
+	noDeviceCode = "the marketplace's answer holds no device code"
+)
+
+// DeviceCode is a sign-in that waits for a person (RFC 8628 section 3.2).
+type DeviceCode struct {
+	// Code is what to poll with: a credential.
+	Code string
+	// UserCode is what the person types at URL.
+	UserCode, URL string
+	// CompleteURL holds the user code already; empty where the platform has no such link.
+	CompleteURL string
+	// ExpiresAt is when the codes end.
+	ExpiresAt time.Time
+	// Interval is how long to wait between two polls.
+	Interval time.Duration
+}
+
+// StartDevice asks for a device code (RFC 8628 section 3.1). Its error is an *Error.
+func (e Endpoint) StartDevice(ctx context.Context, deviceURL string, scopes []string) (DeviceCode, error) {
+	if deviceURL == "" {
+		return DeviceCode{}, &Error{Kind: InvalidRequest, Message: "the marketplace names no device authorization endpoint"}
+	}
+	began := time.Now() //nolint:forbidigo // x/oauth2 counts from this clock; what it adds to it is what the platform said.
+	answer, issued, err := exchange(ctx, e, wireDeviceAuthorization, nil,
+		func(ctx context.Context, config *oauth2.Config) (*oauth2.DeviceAuthResponse, error) {
+			config.Endpoint.DeviceAuthURL = deviceURL
+			config.Scopes = slices.Clone(scopes)
+			var options []oauth2.AuthCodeOption
+			if config.ClientSecret != "" { // the client proves itself as at the token endpoint
+				options = append(options, oauth2.SetAuthURLParam("client_secret", config.ClientSecret))
+			}
+			return config.DeviceAuth(ctx, options...)
+		})
+	if err != nil {
+		return DeviceCode{}, err
+	}
+	life := answer.Expiry.Sub(began).Round(time.Second)
+	if !(life > 0 && life <= longestDeviceLife) {
+		life = defaultDeviceLife
+	}
+	return DeviceCode{
+		Code:        answer.DeviceCode,
+		UserCode:    answer.UserCode,
+		URL:         answer.VerificationURI,
+		CompleteURL: answer.VerificationURIComplete,
+		ExpiresAt:   issued.Add(life).Truncate(time.Second),
+		Interval:    intervalOf(answer.Interval),
+	}.fit()
+}
+
+func intervalOf(seconds int64) time.Duration {
+	if seconds <= 0 {
+		return defaultInterval
+	}
+	return time.Duration(min(seconds, int64(longestInterval/time.Second))) * time.Second
+}
+
+// fit refuses an answer that nobody can sign in with, or that must not be shown to people.
+func (d DeviceCode) fit() (DeviceCode, error) {
+	switch {
+	case d.Code == "":
+		return DeviceCode{}, &Error{Kind: Malformed, Message: noDeviceCode}
+	case d.UserCode == "", len(d.UserCode) > maxUserCode, printable(d.UserCode) != d.UserCode:
+		return DeviceCode{}, &Error{Kind: Malformed, Message: "the marketplace's answer holds no user code that can be shown"}
+	case !isLink(d.URL):
+		return DeviceCode{}, &Error{Kind: Malformed, Message: "the marketplace's answer holds no https address to enter the user code at"}
+	case !isLink(d.CompleteURL):
+		d.CompleteURL = "" // it is a convenience
+	}
+	return d, nil
+}
+
+// isLink tells whether people may be sent to an address: over TLS, or on this machine.
+func isLink(address string) bool {
+	parsed, err := url.Parse(address)
+	if err != nil || parsed.Hostname() == "" || parsed.User != nil || strings.ContainsAny(address, `#\`) ||
+		len(address) > maxLink || printable(address) != address {
+		return false
+	}
+	local := slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, parsed.Hostname())
+	return parsed.Scheme == "https" || parsed.Scheme == "http" && local
+}
+
+// Device asks once whether the person has signed in (RFC 8628 section 3.4). As long as nobody has, the error is of kind
+// Pending or SlowDown.
+func (e Endpoint) Device(ctx context.Context, deviceCode string) (Tokens, error) {
+	if deviceCode == "" {
+		return Tokens{}, &Error{Kind: CodeExpired, Message: "there is no device code"}
+	}
+	return e.ask(ctx, wireDeviceCode, []string{deviceCode}, func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
+		// x/oauth2's own polling holds its caller until somebody has signed in. This is one request, of another grant type
+		// than the name says.
+		return (&clientcredentials.Config{
+			ClientID:       config.ClientID,
+			ClientSecret:   config.ClientSecret,
+			TokenURL:       config.Endpoint.TokenURL,
+			AuthStyle:      config.Endpoint.AuthStyle,
+			EndpointParams: url.Values{"grant_type": {string(wireDeviceCode)}, "device_code": {deviceCode}},
+		}).Token(ctx)
+	})
+}
+
+// polled tells what an error answer to a poll means, where that differs from other token requests (RFC 8628 section 3.5).
+func (a attempt) polled(code string, status int, foreign bool) (Kind, bool) {
+	if a.wire != wireDeviceCode {
+		return "", false
+	}
+	switch code {
+	case "authorization_pending":
+		return Pending, true
+	case "slow_down":
+		return SlowDown, true
+	case "access_denied":
+		return ConsentDenied, true
+	case "expired_token":
+		return CodeExpired, true
+	case "invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type", "invalid_target",
+		"temporarily_unavailable", "server_error":
+		return "", false
+	}
+	// What else is refused is the device code, the only thing in the request that was not there before: Allegro says
+	// invalid_request of one that is wrong, used or too old.
+	switch status {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return "", false
+	}
+	return CodeExpired, status/100 == 4 && !foreign && (code != "" || status == http.StatusBadRequest)
+}

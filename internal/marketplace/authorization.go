@@ -1,0 +1,184 @@
+package marketplace
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// AuthorizationParameters are what an authorization request says of one sign-in. An empty one is not sent.
+type AuthorizationParameters struct {
+	// ClientID is the application's; ApplicationID takes its place where the platform has another name for client_id.
+	ClientID, ApplicationID string
+	// RedirectURI is where the browser comes back to, or what the platform has in its place (eBay's RuName).
+	RedirectURI string
+	// State binds the callback to the visit (RFC 6749 section 10.12). It must be set.
+	State string
+	// Challenge is the S256 code challenge (RFC 7636 section 4.2), Nonce binds the ID token (OIDC Core section 3.1.2.1).
+	Challenge, Nonce string
+}
+
+// AuthorizationRequest returns the address to which a browser is sent to sign in (RFC 6749 section 4.1.1). The endpoint is
+// AuthorizationURL, or what discovery named in its place.
+func (p *Platform) AuthorizationRequest(endpoint string, a AuthorizationParameters) (string, error) {
+	if err := CheckURL(endpoint); err != nil {
+		return "", fmt.Errorf("the authorization endpoint: %w", err)
+	}
+	standard, err := p.visit(a)
+	if err != nil {
+		return "", err
+	}
+	clientID := a.ClientID
+	renamed := slices.ContainsFunc(p.authorization.Rename, func(r v1alpha1.Rename) bool { return r.From == "client_id" })
+	if renamed {
+		if a.ApplicationID == "" {
+			return "", errors.New(`the application Secret must have key "application_id", which the marketplace wants in place of client_id`)
+		}
+		clientID = a.ApplicationID
+	}
+	standard.Set("response_type", "code")
+	standard.Set("client_id", clientID)
+	if len(p.Scopes) > 0 {
+		standard.Set("scope", strings.Join(p.Scopes, cmp.Or(p.scopeSep, " ")))
+	}
+	return withParameters(endpoint, p.browserParameters(standard))
+}
+
+// visit are the standard parameters that belong to one sign-in, whoever it began with.
+func (p *Platform) visit(a AuthorizationParameters) (url.Values, error) {
+	if a.State == "" {
+		return nil, errors.New("an authorization request must have a state")
+	}
+	standard := url.Values{"state": {a.State}}
+	if a.RedirectURI != "" {
+		standard.Set("redirect_uri", a.RedirectURI)
+	}
+	if a.Challenge != "" {
+		standard.Set("code_challenge", a.Challenge)
+		standard.Set("code_challenge_method", "S256")
+	}
+	if a.Nonce != "" {
+		standard.Set("nonce", a.Nonce)
+	}
+	return standard, nil
+}
+
+// browserParameters makes the platform's parameters of standard ones.
+func (p *Platform) browserParameters(standard url.Values) url.Values {
+	for _, name := range p.authorization.Omit {
+		standard.Del(name)
+	}
+	for _, parameter := range p.authorization.Parameters {
+		standard.Set(parameter.Name, string(parameter.Value))
+	}
+	return renamed(standard, p.authorization.Rename)
+}
+
+// withParameters adds parameters to the query that an address has. Where both name one, the parameter counts, so that
+// none is there twice (RFC 6749 section 3.1).
+func withParameters(address string, parameters url.Values) (string, error) {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return "", errors.New("the address is no URL")
+	}
+	query, err := url.ParseQuery(parsed.RawQuery)
+	if err != nil {
+		return "", errors.New("the address has a query that cannot be read")
+	}
+	maps.Copy(query, parameters)
+	// A space as %20 is understood by all, as + by most.
+	parsed.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+	return parsed.String(), nil
+}
+
+const (
+	// maxParameter bounds a parameter that a browser brings. Codes of real platforms stay below 2 KiB.
+	maxParameter = 4096
+	// maxAddress bounds an address that it brings, as the API bounds those of Marketplaces.
+	maxAddress = 2048
+	// maxWords bounds what is shown of an error.
+	maxWords = 200
+)
+
+// Callback is what a browser brings back (RFC 6749 section 4.1.2). A forged one looks the same: nothing of it is true
+// before State is known to be the browser's, and AccountID, for which only the browser vouches, not even then.
+type Callback struct {
+	// Code is a credential; empty when Error is set.
+	Code string
+	// AccountID is whose consent it is, where the platform says so.
+	AccountID string
+	State     string
+	// Issuer is who answers (RFC 9207 section 2); empty when the callback does not say.
+	Issuer string
+	// Error and ErrorDescription tell why there is no code (RFC 6749 section 4.1.2.1).
+	Error, ErrorDescription string
+}
+
+// Callback reads the query of a callback by the platform's names. It may hold neither code nor error. The text of its
+// error holds nothing that the browser brought.
+func (p *Platform) Callback(query url.Values) (Callback, error) {
+	var callback Callback
+	for _, parameter := range []struct {
+		name  string
+		limit int
+		into  *string
+	}{
+		{cmp.Or(p.authorization.Callback.Code, "code"), maxParameter, &callback.Code},
+		{p.authorization.Callback.AccountID, maxParameter, &callback.AccountID},
+		{"state", maxParameter, &callback.State},
+		{"iss", maxAddress, &callback.Issuer},
+		{"error", maxParameter, &callback.Error},
+		{"error_description", maxParameter, &callback.ErrorDescription},
+	} {
+		value, err := only(query, parameter.name, parameter.limit)
+		if err != nil {
+			return Callback{}, fmt.Errorf("the callback: %w", err)
+		}
+		*parameter.into = value
+	}
+	callback.AccountID = bounded(callback.AccountID)
+	callback.Error, callback.ErrorDescription = words(callback.Error), words(callback.ErrorDescription)
+	if callback.Error != "" {
+		callback.Code = ""
+	}
+	return callback, nil
+}
+
+// CallbackTellsAccount tells whether callbacks say whose consent it is.
+func (p *Platform) CallbackTellsAccount() bool { return p.authorization.Callback.AccountID != "" }
+
+// only returns the one value of a parameter, empty when there is none.
+func only(query url.Values, name string, limit int) (string, error) {
+	values := query[name]
+	switch {
+	case name == "" || len(values) == 0:
+		return "", nil
+	case len(values) > 1:
+		return "", fmt.Errorf("parameter %q is there %d times", name, len(values))
+	case len(values[0]) > limit:
+		return "", fmt.Errorf("parameter %q is longer than %d bytes", name, limit)
+	}
+	return values[0], nil
+}
+
+// words makes a text that a browser brought one short line that can be printed.
+func words(text string) string {
+	text = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r) || r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, text)), " ")
+	runes := []rune(text)
+	return string(runes[:min(len(runes), maxWords)])
+}

@@ -1,0 +1,129 @@
+package portal
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+)
+
+// +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaces,verbs=get;list;watch
+
+// Actions of the list; the last part of a path.
+const (
+	actionSignIn = "sign-in"
+	actionRenew  = "renew"
+	actionVerify = "verify"
+)
+
+// noticeField tells in the list what was just asked for.
+const noticeField = "notice"
+
+// requests are the annotations with which an action is asked for.
+var requests = map[string]string{
+	actionSignIn: v1alpha1.AnnotationSignIn,
+	actionRenew:  v1alpha1.AnnotationRenew,
+	actionVerify: v1alpha1.AnnotationVerify,
+}
+
+func actionPath(account types.NamespacedName, action string) string {
+	return "/accounts/" + account.Namespace + "/" + account.Name + "/" + action
+}
+
+// accountOf is the account that a path names; a problem when it cannot be a name.
+func accountOf(r *http.Request) (types.NamespacedName, error) {
+	account := types.NamespacedName{Namespace: r.PathValue("namespace"), Name: r.PathValue("name")}
+	if len(validation.IsDNS1123Label(account.Namespace)) > 0 || !validName(account.Name) {
+		return account, &signin.Error{Problem: problemNotFound}
+	}
+	return account, nil
+}
+
+// validName tells whether this can be the name of an object.
+func validName(name string) bool { return len(validation.IsDNS1123Subdomain(name)) == 0 }
+
+// act does what a button of the list says.
+func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
+	action := r.PathValue("action")
+	annotation, known := requests[action]
+	if !known {
+		return &signin.Error{Problem: problemNotFound}
+	}
+	account, err := p.patchable(r)
+	if err != nil {
+		return err
+	}
+	log := p.log.WithValues("namespace", account.Namespace, "name", account.Name)
+	if action == actionSignIn && account.Spec.Grant.Type == v1alpha1.GrantAuthorizationCode {
+		ticket, err := p.signIns.Invite(r.Context(), nameOf(account))
+		if err != nil {
+			return err
+		}
+		log.Info("Sign-in offered")
+		http.Redirect(w, r, signin.LinkPath(account.Namespace, account.Name, ticket), http.StatusSeeOther)
+		return nil
+	}
+	if err := p.annotate(r.Context(), account, annotation); err != nil {
+		return err
+	}
+	log.Info("Request annotated", "annotation", annotation)
+	http.Redirect(w, r, listPath+"?"+url.Values{noticeField: {action}}.Encode(), http.StatusSeeOther)
+	return nil
+}
+
+// patchable is the account that a form is about, if the visitor may change it. Whether it exists is told to nobody else.
+func (p *Portal) patchable(r *http.Request) (*v1alpha1.MarketplaceAccount, error) {
+	who, err := p.visitorOfForm(r)
+	if err != nil {
+		return nil, err
+	}
+	name, err := accountOf(r)
+	if err != nil {
+		return nil, err
+	}
+	return p.accountFor(r.Context(), who, name)
+}
+
+// accountFor reads an account that the visitor may change.
+func (p *Portal) accountFor(ctx context.Context, who *visitor, name types.NamespacedName) (*v1alpha1.MarketplaceAccount, error) {
+	allowed, err := p.access.may(ctx, who, verbPatch, name.Namespace, name.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !allowed {
+		return nil, &signin.Error{Problem: problemForbidden}
+	}
+	var account v1alpha1.MarketplaceAccount
+	switch err := p.reader.Get(ctx, name, &account); {
+	case apierrors.IsNotFound(err):
+		return nil, &signin.Error{Problem: problemNotFound}
+	case err != nil:
+		return nil, &clusterError{"reading an account", err}
+	}
+	return &account, nil
+}
+
+// annotate asks the operator for something. It changes this one annotation, whatever else has changed meanwhile.
+func (p *Portal) annotate(ctx context.Context, account *v1alpha1.MarketplaceAccount, annotation string) error {
+	before := account.DeepCopy()
+	if account.Annotations == nil {
+		account.Annotations = map[string]string{}
+	}
+	account.Annotations[annotation] = p.clock.Now().UTC().Format(time.RFC3339Nano)
+	switch err := p.writer.Patch(ctx, account, client.MergeFrom(before), client.FieldOwner(v1alpha1.ManagedBy)); {
+	case apierrors.IsNotFound(err):
+		return &signin.Error{Problem: problemNotFound}
+	case err != nil:
+		return &clusterError{"annotating an account", err}
+	}
+	return nil
+}

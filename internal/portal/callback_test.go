@@ -1,0 +1,163 @@
+package portal_test
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+)
+
+const callback = "/callback/ebay?code=secret-code&state=a-state"
+
+func TestTheBrowserLeavesTheAddressWithTheCode(t *testing.T) {
+	w := newWorld(t)
+	w.signIns.offering(offered)
+	w.signIns.cookie = w.signIns.visit.CookieName
+	w.signIns.outcome = signin.Outcome{Account: offered.Account, ID: "44130512", SeenLogin: "my-shop-at-ebay"}
+	visitor := w.browser()
+	visitor.press(visitor.get(link("")), "/sign-in/shop/main").expect(t, http.StatusOK)
+
+	back := visitor.get(callback, "Sec-Fetch-Site", "cross-site")
+	if back.status != http.StatusSeeOther || !strings.HasPrefix(back.location, "/done/") || strings.Contains(back.location, "?") {
+		t.Fatalf("it leads to %d %q", back.status, back.location)
+	}
+	if w.signIns.seen != "visit-secret" {
+		t.Errorf("the cookie of the visit is %q", w.signIns.seen)
+	}
+	if diff := cmp.Diff(url.Values{"code": {"secret-code"}, "state": {"a-state"}}, w.signIns.query); diff != "" {
+		t.Error(diff)
+	}
+	if visit := back.cookie(w.signIns.visit.CookieName); visit == nil || visit.MaxAge >= 0 || visit.Value != "" || !visit.Secure || visit.Path != "/" {
+		t.Errorf("the cookie of the visit stays: %v", visit)
+	}
+	result := back.cookie("__Host-tokenkeeper-result-")
+	if result == nil || !result.Secure || !result.HttpOnly || result.SameSite != http.SameSiteLaxMode || result.Path != "/" || result.Domain != "" || result.MaxAge != 120 {
+		t.Errorf("the cookie of the result is %v", result)
+	}
+
+	shown := visitor.follow(back).expect(t, http.StatusOK, "Signed in at eBay", "my-shop-at-ebay", "44130512", "shop/main", "Sandbox").
+		without(t, "secret-code", "a-state", "were not granted", "has not said yet")
+	if gone := shown.cookie(result.Name); gone == nil || gone.MaxAge >= 0 {
+		t.Errorf("the cookie of the result stays: %v", gone)
+	}
+	visitor.follow(back).expect(t, http.StatusNotFound, "Nothing to show")
+}
+
+func TestResults(t *testing.T) {
+	w := newWorld(t)
+	visitor := w.browser()
+	w.signIns.outcome = signin.Outcome{Account: offered.Account, MissingScopes: []string{"sell.orders", "sell.stores"}}
+	visitor.follow(visitor.get(callback)).expect(t, http.StatusOK, "These permissions were not granted:", "sell.orders", "sell.stores")
+	w.signIns.outcome = signin.Outcome{Account: offered.Account, Unconfirmed: true}
+	visitor.follow(visitor.get(callback)).expect(t, http.StatusOK, "eBay has not said yet whose account this is").without(t, "This account is connected")
+	visitor.Language = "de"
+	visitor.follow(visitor.get(callback)).expect(t, http.StatusOK, "eBay hat noch nicht mitgeteilt")
+	visitor.Language = "pl"
+	visitor.follow(visitor.get(callback)).expect(t, http.StatusOK, "Serwis eBay nie podał jeszcze")
+}
+
+func TestTwoResultsAreNotMixedUp(t *testing.T) {
+	w := newWorld(t)
+	visitor := w.browser()
+	w.signIns.outcome = signin.Outcome{Account: signin.Account{Namespace: "shop", Name: "one", Marketplace: "eBay"}}
+	one := visitor.get(callback)
+	w.signIns.outcome = signin.Outcome{Account: signin.Account{Namespace: "shop", Name: "two", Marketplace: "eBay"}}
+	two := visitor.get(callback)
+	visitor.follow(one).expect(t, http.StatusOK, "shop/one").without(t, "shop/two")
+	visitor.follow(two).expect(t, http.StatusOK, "shop/two").without(t, "shop/one")
+}
+
+func TestProblemsOfVisits(t *testing.T) {
+	for problem, want := range map[signin.Problem]struct {
+		status int
+		says   []string
+	}{
+		signin.VisitUnknown:       {403, []string{"did not begin in this browser"}},
+		signin.VisitExpired:       {410, []string{"took too long"}},
+		signin.IssuerMismatch:     {403, []string{"came from the wrong place"}},
+		signin.ConsentDenied:      {403, []string{"Access was not granted"}},
+		signin.CodeRefused:        {502, []string{"could not be completed"}},
+		signin.WrongAccount:       {409, []string{"Expected is seller 44130512; signed in was 99."}},
+		signin.ApplicationRefused: {502, []string{"eBay refuses the application"}},
+		signin.AccountUnready:     {409, []string{"not ready"}},
+		signin.MarketplaceDown:    {503, []string{"eBay cannot be reached"}},
+		signin.ClusterDown:        {503, []string{"does not work right now"}},
+		signin.NotStored:          {503, []string{"Signed in, not stored yet"}},
+	} {
+		t.Run(string(problem), func(t *testing.T) {
+			w := newWorld(t)
+			w.signIns.err = &signin.Error{
+				Problem: problem, Account: offered.Account, Detail: "the detail of it", GotID: "99", Ticket: "another-ticket-0123456789",
+			}
+			visitor := w.browser()
+			visitor.follow(visitor.get(callback)).expect(t, want.status, append(want.says,
+				"the detail of it", `href="/sign-in/shop/main?ticket=another-ticket-0123456789"`)...).without(t, "secret-code")
+			w.signIns.err = &signin.Error{Problem: problem, Account: offered.Account}
+			visitor.follow(visitor.get(callback)).expect(t, want.status).without(t, "Try again</a>", "<details")
+		})
+	}
+	w := newWorld(t)
+	w.signIns.err = errors.New("no secret may be quoted: code=1")
+	visitor := w.browser()
+	visitor.follow(visitor.get(callback)).expect(t, http.StatusInternalServerError, "Something went wrong").without(t, "quoted")
+}
+
+func TestForgedCallbacksAreLimited(t *testing.T) {
+	w := newWorld(t)
+	w.signIns.err = &signin.Error{Problem: signin.VisitUnknown}
+	visitor := w.browser()
+	for range 20 {
+		visitor.get(callback).expect(t, http.StatusSeeOther)
+	}
+	visitor.get(callback).expect(t, http.StatusTooManyRequests)
+	w.signIns.err, w.signIns.outcome = nil, signin.Outcome{Account: offered.Account}
+	visitor.follow(visitor.get(callback)).expect(t, http.StatusOK, "Signed in at eBay")
+}
+
+func TestMadeUpResults(t *testing.T) {
+	w := newWorld(t)
+	for sentence, value := range map[string]string{
+		"nothing":           "",
+		"no base64":         "***",
+		"no result":         base64.RawURLEncoding.EncodeToString([]byte("{}")),
+		"a strange problem": base64.RawURLEncoding.EncodeToString(marshal(t, map[string]any{"Error": signin.Error{Problem: "Strange"}})),
+		"a link elsewhere": base64.RawURLEncoding.EncodeToString(marshal(t, map[string]any{"Error": signin.Error{
+			Problem: signin.LinkUsed, Account: signin.Account{Namespace: "/evil.example", Name: "x"}, Ticket: "t",
+		}})),
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			w.browser().get("/done/0123456789abcdef", "Cookie", "__Host-tokenkeeper-result-0123456789abcdef="+value).
+				expect(t, http.StatusNotFound, "Nothing to show").without(t, "evil.example")
+		})
+	}
+}
+
+func TestABrowserThatGoesAwayDoesNotStopTheExchange(t *testing.T) {
+	w := newWorld(t)
+	var during error
+	var deadline time.Time
+	ctx, cancel := context.WithCancel(t.Context())
+	w.signIns.complete = func(exchange context.Context) error {
+		cancel()
+		during = exchange.Err()
+		deadline, _ = exchange.Deadline()
+		return nil
+	}
+	w.signIns.outcome = signin.Outcome{Account: offered.Account}
+	w.server.Config.Handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, callback, nil))
+	if during != nil || ctx.Err() == nil {
+		t.Errorf("the exchange was stopped: %v", during)
+	}
+	if left := time.Until(deadline); left < 30*time.Second || left > 2*time.Minute {
+		t.Errorf("the exchange may take %s", left)
+	}
+}

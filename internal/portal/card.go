@@ -1,0 +1,164 @@
+package portal
+
+import (
+	"cmp"
+	"net/url"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// card is an account in the list.
+type card struct {
+	Namespace, Name, Marketplace, Environment, Login, ID string
+	// Kind is how urgent it looks: act, soon, trouble, wait or fine.
+	Kind string
+	// Says is the status in words, Todo what to do, Notes what else there is to know.
+	Says        string
+	Todo, Notes []string
+	Details     []string
+	// Code and CodeURL are the code that somebody has to enter, and where; CodeEnds says until when.
+	Code, CodeURL, CodeEnds string
+	Buttons                 []button
+}
+
+// button is a form with one button.
+type button struct {
+	Path, Form, Says string
+	// Main is the button to press.
+	Main bool
+}
+
+// cardOf says how it is with an account.
+func cardOf(t *texts, e entry, marketplace string, now time.Time) card {
+	account := e.account
+	c := card{
+		Namespace: account.Namespace, Name: account.Name, Marketplace: marketplace,
+		Login:   account.Spec.Login,
+		ID:      account.Spec.AccountID,
+		Kind:    e.kind(),
+		Says:    t.says(e.standing, marketplace),
+		Todo:    t.todo(e.standing, marketplace, signsIn(account)),
+		Details: details(account.Status.Conditions),
+	}
+	if account.Spec.Environment != production {
+		c.Environment = account.Spec.Environment
+	}
+	if seen := account.Status.Account; seen != nil {
+		c.Login, c.ID = cmp.Or(seen.Login, c.Login), cmp.Or(seen.ID, c.ID)
+	}
+	if warning := t.application(account.Status.Application, now); warning != "" {
+		c.Todo = append(c.Todo, warning)
+	}
+	for _, note := range []string{t.stillWorks(e.standing, now), t.suspended(e), t.pending(account)} {
+		if note != "" {
+			c.Notes = append(c.Notes, note)
+		}
+	}
+	return c
+}
+
+// kind is how a standing looks.
+func (s standing) kind() string {
+	switch s.urgency {
+	case needsPerson:
+		return "act"
+	case expiring:
+		return "soon"
+	case failing:
+		if s.reason == v1alpha1.ReasonRenewing || s.reason == v1alpha1.ReasonSuspended {
+			return "wait"
+		}
+		return "trouble"
+	case settled:
+	}
+	return "fine"
+}
+
+// signsIn tells that a person signs this account in.
+func signsIn(account *v1alpha1.MarketplaceAccount) bool {
+	grant := account.Spec.Grant.Type
+	return grant == v1alpha1.GrantAuthorizationCode || grant == v1alpha1.GrantDeviceCode
+}
+
+// suspended says that nothing is renewed, where the status does not.
+func (t *texts) suspended(e entry) string {
+	if e.account.Spec.Renewal.Policy != v1alpha1.RenewalSuspended || e.reason == v1alpha1.ReasonSuspended {
+		return ""
+	}
+	return t.reason(v1alpha1.ReasonSuspended).Says + "."
+}
+
+// pending says what was asked for and is not done yet.
+func (t *texts) pending(account *v1alpha1.MarketplaceAccount) string {
+	handled := account.Status.Handled
+	if handled == nil {
+		handled = &v1alpha1.HandledStatus{}
+	}
+	for _, request := range []struct{ annotation, handled, says string }{
+		{v1alpha1.AnnotationSignIn, handled.SignIn, t.SignInAsked},
+		{v1alpha1.AnnotationRenew, handled.Renew, t.RenewAsked},
+		{v1alpha1.AnnotationVerify, handled.Verify, t.TestAsked},
+	} {
+		if asked := account.Annotations[request.annotation]; asked != "" && asked != request.handled {
+			return request.says
+		}
+	}
+	return ""
+}
+
+// offerActions puts the buttons on a card.
+func (p *Portal) offerActions(c *card, t *texts, who *visitor, e entry, now time.Time) {
+	account := e.account
+	if account.Spec.Renewal.Policy == v1alpha1.RenewalSuspended { // the marketplace is asked for nothing
+		return
+	}
+	add := func(action, says string, primary bool) {
+		path := actionPath(nameOf(account), action)
+		c.Buttons = append(c.Buttons, button{Path: path, Form: p.formToken(who, path), Says: says, Main: primary})
+	}
+	signIn := t.SignIn
+	if account.Status.AccessToken != nil {
+		signIn = t.SignInAgain
+	}
+	urgent := e.urgency <= expiring
+	switch account.Spec.Grant.Type {
+	case v1alpha1.GrantAuthorizationCode:
+		if p.address == "" {
+			c.Notes = append(c.Notes, t.NoAddress)
+		} else {
+			add(actionSignIn, signIn, urgent)
+		}
+	case v1alpha1.GrantDeviceCode:
+		if !c.showCode(t, account.Status.SignIn, now) {
+			add(actionSignIn, signIn, urgent)
+		}
+	case v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword, v1alpha1.GrantClientCredentials:
+	}
+	add(actionRenew, t.RenewNow, false)
+	add(actionVerify, t.TestConnection, false)
+}
+
+// showCode puts the code of a device on a card; false when there is none that works.
+func (c *card) showCode(t *texts, code *v1alpha1.SignInStatus, now time.Time) bool {
+	if code == nil || code.UserCode == "" {
+		return false
+	}
+	if end := code.ExpirationTime; !end.IsZero() {
+		if !now.Before(end.Time) {
+			return false
+		}
+		c.CodeEnds = t.count(t.CodeEnds, max(1, int(end.Sub(now)/time.Minute)))
+	}
+	c.Code = code.UserCode
+	if isWeb(code.URL) {
+		c.CodeURL = code.URL
+	}
+	return true
+}
+
+// isWeb tells whether a browser may be sent to an address.
+func isWeb(address string) bool {
+	parsed, err := url.Parse(address)
+	return err == nil && parsed.Host != "" && parsed.User == nil && (parsed.Scheme == "https" || parsed.Scheme == "http")
+}

@@ -1,0 +1,97 @@
+package portal
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+)
+
+const (
+	listPath  = "/"
+	enterPath = "/session"
+	leavePath = "/logout"
+
+	tokenField = "token"
+	nextField  = "next"
+)
+
+// enterPage asks for a token.
+type enterPage struct {
+	frame
+	// Refusal says why the last one is not accepted; empty when none was entered.
+	Refusal string
+	// Path takes the form, Next is where to go then.
+	Path, Next string
+	// Audience is the portal's, for the command that makes a token.
+	Audience string
+}
+
+// askForToken shows the form in which a session begins.
+func (p *Portal) askForToken(w http.ResponseWriter, r *http.Request, why sessionError, next string) error {
+	t := p.speech.to(r)
+	page := enterPage{frame: p.frame(r, t.EnterTitle), Refusal: t.Sessions[why], Path: enterPath, Audience: audience}
+	page.Home = true
+	if next = afterEntering(next); next != listPath {
+		page.Next = next
+	}
+	status := http.StatusOK
+	if why != sessionNone || r.Method == http.MethodPost {
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", `Bearer realm="tokenkeeper"`)
+	}
+	if why == sessionEnded {
+		p.dropCookie(w, sessionCookie)
+	}
+	p.render(w, status, "enter", page)
+	return nil
+}
+
+// enter begins a session.
+func (p *Portal) enter(w http.ResponseWriter, r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return unreadable(err)
+	}
+	next := r.PostForm.Get(nextField)
+	token := strings.TrimSpace(r.PostForm.Get(tokenField))
+	token = strings.TrimSpace(strings.TrimPrefix(token, "Bearer "))
+	who, err := p.recognise(r, token)
+	if refusal, isSession := errors.AsType[sessionError](err); isSession {
+		return p.askForToken(w, r, refusal, next)
+	}
+	if err != nil {
+		return err
+	}
+	p.setCookie(w, sessionCookie, who.token, 0)
+	http.Redirect(w, r, afterEntering(next), http.StatusSeeOther) //nolint:gosec // it is a path of the portal
+	return nil
+}
+
+// leave ends a session. The token itself lives on until it expires or is revoked.
+func (p *Portal) leave(w http.ResponseWriter, r *http.Request) error {
+	if _, err := p.visitorOfForm(r); err != nil {
+		return err
+	}
+	p.dropCookie(w, sessionCookie)
+	http.Redirect(w, r, listPath, http.StatusSeeOther)
+	return nil
+}
+
+// afterEntering is where to go with a new session: to the app store's page if that is where the visitor came from,
+// else to the list. It is built anew from its parts, so it leads nowhere else.
+func afterEntering(next string) string {
+	if len(next) > maxQuery {
+		return listPath
+	}
+	wanted, err := url.Parse(next)
+	if err != nil {
+		return listPath
+	}
+	marketplace, isStore := strings.CutPrefix(wanted.Path, signin.LinkPrefix)
+	if !isStore || !validName(marketplace) {
+		return listPath
+	}
+	return storePath(marketplace, wanted.Query())
+}

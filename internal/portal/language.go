@@ -1,0 +1,167 @@
+package portal
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/language"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+)
+
+// maxAcceptLanguage bounds what is read of a header that lists languages.
+const maxAcceptLanguage = 256
+
+// languages are those that the portal speaks. The first is for everybody else.
+func languages() []*texts { return []*texts{english(), german(), polish()} }
+
+// texts are all the words of one language. In a text {name} stands for what is filled in.
+type texts struct {
+	Tag language.Tag
+	// Months are the names of the months in a date; Date and Moment put it together.
+	Months       [12]string
+	Date, Moment string
+	// Somewhere stands for the marketplace where its name is not known.
+	Somewhere string
+
+	// Frame of every page.
+	ToAccounts, Leave, SignedInAs string
+
+	// The page that asks for a token.
+	EnterTitle, EnterSays, EnterLabel, EnterButton, EnterLink, EnterHelp, EnterAudience string
+	Sessions                                                                            map[sessionError]string
+
+	// The list.
+	ListTitle, ListEmpty, ListEmptyDo, ListReload, ListInOrder string
+	NeedPerson                                                 plural
+	Account, Seller, SellerID, Environment                     string
+	Details                                                    string
+	SignIn, SignInAgain, RenewNow, TestConnection              string
+	RenewAsked, TestAsked, SignInAsked                         string
+	CodeSays, CodeOpen                                         string
+	CodeEnds                                                   plural
+	NoAddress                                                  string
+	Notices                                                    map[string]string
+
+	// The status in words.
+	Authenticated                                string
+	ExpiresInDays                                plural // from two days on; One is "within a day"
+	WorksForMinutes, WorksForHours, WorksForDays plural
+	ApplicationInDays                            plural
+	ApplicationEnded                             string
+	Reasons                                      map[string]reason
+
+	// The page of a link.
+	OfferTitle, OfferSays, OfferExpected, OfferAnybody, OfferHow string
+	OfferGo, OfferLogIn, OfferLogInAs, OfferSwitch, OfferAgree   string
+	OfferEnds, OfferButton                                       string
+	LeavingTitle, LeavingSays                                    string
+
+	// The page of an app store.
+	StoreTitle, StoreSays, StoreNone, StoreSame string
+
+	// The result.
+	DoneTitle, DoneSays, DoneClose        string
+	DoneUnconfirmedTitle, DoneUnconfirmed string
+	DoneScopes, DoneScopesDo              string
+
+	// What went wrong.
+	TryAgain string
+	Problems map[signin.Problem]explanation
+}
+
+// reason is what a condition's reason means to people in a shop.
+type reason struct {
+	// Says is what holds.
+	Says string
+	// Do is what to do about it; empty when nothing is.
+	Do string
+	// Otherwise is what to do where no button signs the account in; empty when it is the same.
+	Otherwise string
+}
+
+// explanation is what happened, and so what to do.
+type explanation struct{ Title, Says, Do string }
+
+// plural is a sentence with a number {n}. Few is of Polish alone.
+type plural struct{ One, Few, Many string }
+
+// count says a sentence with a number.
+func (t *texts) count(sentence plural, n int) string {
+	form := sentence.Many
+	switch {
+	case n == 1:
+		form = sentence.One
+	case sentence.Few != "" && n%10 >= 2 && n%10 <= 4 && (n%100 < 12 || n%100 > 14):
+		form = sentence.Few
+	}
+	return fill(form, "n", strconv.Itoa(n))
+}
+
+// at names a marketplace in a sentence.
+func (t *texts) at(marketplace, sentence string) string {
+	if marketplace == "" {
+		return capitalised(fill(sentence, "marketplace", t.Somewhere))
+	}
+	return fill(sentence, "marketplace", marketplace) // eBay stays eBay
+}
+
+// date says a day.
+func (t *texts) date(at time.Time) string {
+	at = at.UTC()
+	return fill(t.Date, "day", strconv.Itoa(at.Day()), "month", t.Months[at.Month()-1], "year", strconv.Itoa(at.Year()))
+}
+
+// moment says a time of a day. Nobody tells the server where the visitor is, so it is in UTC and says so.
+func (t *texts) moment(at time.Time) string {
+	at = at.UTC()
+	return fill(t.Moment, "date", t.date(at), "time", fmt.Sprintf("%d:%02d", at.Hour(), at.Minute()))
+}
+
+// fill replaces each {name} by the value that follows the name.
+func fill(text string, pairs ...string) string {
+	replacements := make([]string, 0, len(pairs))
+	for i := 0; i+1 < len(pairs); i += 2 {
+		replacements = append(replacements, "{"+pairs[i]+"}", pairs[i+1])
+	}
+	return strings.NewReplacer(replacements...).Replace(text)
+}
+
+func capitalised(sentence string) string {
+	first, size := utf8.DecodeRuneInString(sentence)
+	if first == utf8.RuneError {
+		return sentence
+	}
+	return string(unicode.ToUpper(first)) + sentence[size:]
+}
+
+// speech chooses the language of an answer.
+type speech struct {
+	matcher language.Matcher
+	spoken  []*texts
+}
+
+func newSpeech() *speech {
+	s := &speech{spoken: languages()}
+	tags := make([]language.Tag, 0, len(s.spoken))
+	for _, texts := range s.spoken {
+		tags = append(tags, texts.Tag)
+	}
+	s.matcher = language.NewMatcher(tags)
+	return s
+}
+
+// to returns the language of whoever sent a request.
+func (s *speech) to(r *http.Request) *texts {
+	accepted := r.Header.Get("Accept-Language")
+	if len(accepted) > maxAcceptLanguage {
+		accepted = accepted[:max(0, strings.LastIndex(accepted[:maxAcceptLanguage], ","))]
+	}
+	_, index := language.MatchStrings(s.matcher, accepted)
+	return s.spoken[index]
+}

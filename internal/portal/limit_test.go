@@ -1,0 +1,119 @@
+package portal
+
+import (
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
+)
+
+func TestLimiter(t *testing.T) {
+	clock := clocktesting.NewFakePassiveClock(noon)
+	limiter := newLimiter(clock, 3)
+	guesser, other := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
+	attempt := func(address netip.Prefix, failed bool) time.Duration {
+		done, wait := limiter.admit(address)
+		if wait == 0 {
+			done(failed)
+		}
+		return wait
+	}
+
+	for range 100 {
+		if wait := attempt(guesser, false); wait != 0 {
+			t.Fatalf("who makes no mistake waits for %s", wait)
+		}
+	}
+	for range 3 {
+		if wait := attempt(guesser, true); wait != 0 {
+			t.Fatalf("one of the first mistakes waits for %s", wait)
+		}
+	}
+	if wait := attempt(guesser, true); wait != 5*time.Second {
+		t.Errorf("the fourth waits for %s", wait)
+	}
+	if wait := attempt(other, true); wait != 0 {
+		t.Errorf("another address waits for %s", wait)
+	}
+	clock.SetTime(noon.Add(3 * time.Second))
+	if wait := attempt(guesser, true); wait != 2*time.Second {
+		t.Errorf("after 3 s it waits for %s", wait)
+	}
+	clock.SetTime(noon.Add(5 * time.Second))
+	if wait := attempt(guesser, true); wait != 0 {
+		t.Errorf("after 5 s it waits for %s", wait)
+	}
+	if wait := limiter.fail(guesser); wait != 5*time.Second {
+		t.Errorf("a failure that was not asked for waits for %s", wait)
+	}
+	clock.SetTime(noon.Add(time.Hour))
+	for range 3 {
+		if wait := limiter.fail(guesser); wait != 0 {
+			t.Errorf("after an hour it waits for %s", wait)
+		}
+	}
+	if wait := limiter.fail(guesser); wait == 0 {
+		t.Error("an hour of patience buys more than at the beginning")
+	}
+}
+
+func TestGuessesAtOnceAreCounted(t *testing.T) {
+	limiter := newLimiter(clocktesting.NewFakePassiveClock(noon), 3)
+	address := netip.MustParsePrefix("192.0.2.1/32")
+	var done []func(bool)
+	for range 3 {
+		admitted, wait := limiter.admit(address)
+		if wait != 0 {
+			t.Fatalf("it waits for %s", wait)
+		}
+		done = append(done, admitted)
+	}
+	if _, wait := limiter.admit(address); wait <= 0 {
+		t.Error("four attempts are under way, and three may fail")
+	}
+	done[0](false)
+	if _, wait := limiter.admit(address); wait != 0 {
+		t.Errorf("one was right, and the next waits for %s", wait)
+	}
+}
+
+func TestAddressOfARequest(t *testing.T) {
+	for remote, want := range map[string]string{
+		"192.0.2.1:1234":               "192.0.2.1/32",
+		"[::ffff:192.0.2.1]:1234":      "192.0.2.1/32",
+		"[2001:db8:1:2:3:4:5:6]:1234":  "2001:db8:1:2::/64",
+		"[fe80::1%eth0]:1234":          "fe80::/64",
+		"something that is no address": "invalid Prefix",
+	} {
+		request := httptest.NewRequest("GET", "/", nil)
+		request.RemoteAddr = remote
+		request.Header.Set("X-Forwarded-For", "198.51.100.7")
+		request.Header.Set("Forwarded", "for=198.51.100.7")
+		if got := addressOf(request).String(); got != want {
+			t.Errorf("%s is %s, want %s", remote, got, want)
+		}
+	}
+}
+
+func TestRecentForgetsWhatWasNotUsed(t *testing.T) {
+	memory := newRecent[string, int](2)
+	memory.put("a", 1)
+	memory.put("b", 2)
+	memory.put("a", 3)
+	memory.put("c", 4)
+	if _, found := memory.get("b"); found {
+		t.Error("what was not used for longest is not forgotten")
+	}
+	if value, found := memory.get("a"); !found || value != 3 {
+		t.Errorf("what was changed is %d", value)
+	}
+	memory.put("d", 5)
+	if _, found := memory.get("c"); found {
+		t.Error("reading is no use")
+	}
+	if len(memory.entries) != 2 || memory.order.Len() != 2 {
+		t.Errorf("it remembers %d and %d", len(memory.entries), memory.order.Len())
+	}
+}

@@ -1,0 +1,169 @@
+package portal_test
+
+import (
+	"errors"
+	"fmt"
+	"html"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+)
+
+var cardPattern = regexp.MustCompile(`(?s)<article class="([a-z]+)" aria-label="([^"]*)">(.*?)</article>`)
+
+// cards are the accounts of a list by what they are called, in order.
+func cards(page string) (names []string, texts map[string]string) {
+	texts = map[string]string{}
+	for _, card := range cardPattern.FindAllStringSubmatch(page, -1) {
+		name := html.UnescapeString(card[2])
+		names = append(names, name)
+		texts[name] = html.UnescapeString(card[0])
+	}
+	return names, texts
+}
+
+func TestTheListBeginsWithWhatNeedsAPerson(t *testing.T) {
+	w := newWorld(t, marketplace("allegro", "Allegro"), marketplace("ebay", "eBay"),
+		account("fine"),
+		account("soon", ending(6*24*time.Hour), func(a *v1alpha1.MarketplaceAccount) {
+			a.Spec.MarketplaceRef.Name = "ebay"
+			a.Status.Account = &v1alpha1.AccountStatus{ID: "44130512", Login: "my-shop"}
+		}),
+		account("stuck", stuck(v1alpha1.ReasonGrantRejected), says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)),
+		account("down", says(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)),
+		account("sandbox", ending(90*24*time.Hour), func(a *v1alpha1.MarketplaceAccount) {
+			a.Spec.MarketplaceRef.Name, a.Spec.Environment, a.Spec.Login, a.Spec.AccountID = "gone", "Sandbox", "tester", "77"
+		}),
+	)
+	clerk := w.enter(clerkToken)
+	page := clerk.get("/").expect(t, http.StatusOK, "2 accounts need you.")
+	got, texts := cards(page.text)
+	want := []string{"Allegro, shop/stuck", "eBay, shop/soon", "Allegro, shop/down", "gone, shop/sandbox", "Allegro, shop/fine"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for card, parts := range map[string][]string{
+		"Allegro, shop/stuck": {`class="act"`, "does not accept the sign-in any more", "still works for 8 hours", "Authenticated=False, GrantRejected: Message of Authenticated"},
+		"eBay, shop/soon":     {`class="soon"`, "Authenticated, expires in 6 days", "my-shop", "44130512"},
+		"Allegro, shop/down":  {`class="trouble"`, "Allegro cannot be reached"},
+		"gone, shop/sandbox":  {`class="fine"`, "Authenticated, expires in 90 days", "Sandbox", "tester", "77"},
+		"Allegro, shop/fine":  {`class="fine"`, ">Authenticated<"},
+	} {
+		for _, part := range parts {
+			if !strings.Contains(texts[card], part) {
+				t.Errorf("%s does not say %q:\n%s", card, part, texts[card])
+			}
+		}
+	}
+	if strings.Contains(texts["Allegro, shop/fine"], "Production") {
+		t.Error("the usual environment is mentioned")
+	}
+
+	clerk.Language = "de-DE"
+	clerk.get("/").expect(t, http.StatusOK, "Authentifiziert, läuft in 6 Tagen ab", "Bei 2 Konten müssen Sie etwas tun.")
+	clerk.Language = "pl"
+	clerk.get("/").expect(t, http.StatusOK, "Uwierzytelnione, wygasa za 6 dni", "2 konta wymagają działania.")
+	w.clock.SetTime(noon.Add(5*24*time.Hour + time.Hour))
+	clerk.get("/").expect(t, http.StatusOK, "Uwierzytelnione, wygasa w ciągu doby")
+}
+
+func TestAListInOrder(t *testing.T) {
+	w := newWorld(t, account("main"))
+	w.enter(clerkToken).get("/").expect(t, http.StatusOK, "Everything is in order.")
+}
+
+func TestVisitorsSeeWhatTheyMay(t *testing.T) {
+	w := newWorld(t, account("main"), account("second"), account("main", in("other")), account("main", in("third")))
+	w.cluster.users["single-token-0123456789"] = "single"
+	w.cluster.rights["single"] = []string{"get other/main", "patch other/main", "list third/"}
+	for token, want := range map[string]map[string]bool{ // account: whether it has buttons
+		adminToken:                {"shop/main": true, "shop/second": true, "other/main": true, "third/main": true},
+		clerkToken:                {"shop/main": true, "shop/second": true},
+		portalToken:               {"shop/main": true, "shop/second": true},
+		viewerToken:               {"shop/main": false, "shop/second": false},
+		nobodyToken:               {},
+		"single-token-0123456789": {"other/main": true, "third/main": false},
+	} {
+		page := w.enter(token).get("/").expect(t, http.StatusOK)
+		got := map[string]bool{}
+		names, texts := cards(page.text)
+		for _, name := range names {
+			_, object, _ := strings.Cut(name, ", ")
+			got[object] = strings.Contains(texts[name], "<form")
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", token, diff)
+		}
+		if len(want) == 0 {
+			page.expect(t, http.StatusOK, "There is no account that you may see.")
+		}
+	}
+}
+
+func TestFewQuestionsAreAsked(t *testing.T) {
+	var objects []*v1alpha1.MarketplaceAccount
+	for i := range 50 {
+		objects = append(objects, account(fmt.Sprintf("account-%d", i)), account(fmt.Sprintf("account-%d", i), in("other")))
+	}
+	w := newWorld(t, objectsOf(objects)...)
+	ask := func(token string) int {
+		before := len(w.cluster.asked)
+		w.enter(token).get("/").expect(t, http.StatusOK)
+		return len(w.cluster.asked) - before
+	}
+	if n := ask(adminToken); n != 2 {
+		t.Errorf("of somebody who may do all, %d questions are asked", n)
+	}
+	if n := ask(clerkToken); n != 1+2+50+1+1 { // may list one namespace, is asked about each account of the other, may patch in the one
+		t.Errorf("of somebody who may do all in one namespace, %d questions are asked", n)
+	}
+	if n := ask(clerkToken); n != 0 {
+		t.Errorf("a moment later, %d questions are asked", n)
+	}
+	w.clock.SetTime(noon.Add(5 * time.Second))
+	if n := ask(clerkToken); n != 55 {
+		t.Errorf("five seconds later, %d questions are asked", n)
+	}
+}
+
+func TestRightsThatCannotBeAskedShowNothing(t *testing.T) {
+	w := newWorld(t, account("main"))
+	clerk := w.enter(clerkToken)
+	w.cluster.down = errors.New("no secret may be quoted")
+	clerk.get("/").expect(t, http.StatusServiceUnavailable).without(t, "shop/main", "quoted")
+}
+
+func TestNothingOfAnAccountIsMarkup(t *testing.T) {
+	const evil = `"><script>alert(1)</script><img src=x onerror=alert(1)>'`
+	w := newWorld(t, marketplace("allegro", evil), account("main", stuck(evil), func(a *v1alpha1.MarketplaceAccount) {
+		a.Spec.Login, a.Spec.AccountID, a.Spec.Environment = evil, evil, evil
+		a.Spec.Grant.Type = v1alpha1.GrantDeviceCode
+		a.Status.Account = &v1alpha1.AccountStatus{ID: evil, Login: evil}
+		a.Status.SignIn = &v1alpha1.SignInStatus{URL: "javascript:alert(1)//https://a.example", UserCode: evil}
+		for i := range a.Status.Conditions {
+			a.Status.Conditions[i].Message = evil
+		}
+	}))
+	w.cluster.users[clerkToken] = evil
+	w.cluster.rights[evil] = []string{"list /", "patch /"}
+	w.enter(clerkToken).get("/").expect(t, http.StatusOK, evil).without(t, "<script", "<img", "javascript:", "ZgotmplZ")
+
+	shown := signin.Account{Namespace: "shop", Name: "main", Login: evil, Marketplace: evil, Environment: evil, ExpectedID: evil}
+	w.signIns.offering(signin.Offer{Account: shown})
+	visitor := w.browser()
+	visitor.get("/sign-in/shop/main?ticket="+goodTicket+"&a=%22%3E%3Cscript%3E").expect(t, http.StatusOK, evil).without(t, "<script", "<img")
+	w.signIns.outcome = signin.Outcome{Account: shown, ID: evil, SeenLogin: evil, MissingScopes: []string{evil}}
+	visitor.follow(visitor.get("/callback/allegro?code=1")).expect(t, http.StatusOK, evil).without(t, "<script", "<img")
+	w.signIns.err = &signin.Error{Problem: signin.WrongAccount, Account: shown, Detail: evil, GotID: evil, Ticket: evil}
+	visitor.follow(visitor.get("/callback/allegro?code=1")).expect(t, http.StatusConflict, evil).without(t, "<script", "<img")
+	visitor.get("/sign-in/shop/main?ticket="+goodTicket).expect(t, http.StatusConflict, evil).without(t, "<script", "<img")
+	w.enter(clerkToken).get("/?notice=%3Cscript%3E").expect(t, http.StatusOK).without(t, "<script")
+}

@@ -1,0 +1,114 @@
+package portal
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+)
+
+//go:embed templates/*.html style.css
+var files embed.FS
+
+// pageNames are those of the templates beside layout.html.
+var pageNames = []string{"enter", "list", "offer", "leaving", "store", "done", "problem"}
+
+// parsePages reads the templates, each within the layout, and the style.
+func parsePages() (pages map[string]*template.Template, style string, err error) {
+	css, err := files.ReadFile("style.css")
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the style: %w", err)
+	}
+	layout, err := template.New("layout.html").Funcs(template.FuncMap{"fill": fill}).ParseFS(files, "templates/layout.html")
+	if err != nil {
+		return nil, "", fmt.Errorf("reading the layout: %w", err)
+	}
+	pages = make(map[string]*template.Template, len(pageNames))
+	for _, name := range pageNames {
+		page, err := layout.Clone()
+		if err == nil {
+			_, err = page.ParseFS(files, "templates/"+name+".html")
+		}
+		if err != nil {
+			return nil, "", fmt.Errorf("reading page %s: %w", name, err)
+		}
+		pages[name] = page
+	}
+	return pages, string(css), nil
+}
+
+// frame is what every page has.
+type frame struct {
+	T     *texts
+	Title string
+	Style template.CSS
+	// Visitor is who is logged in, and LeaveForm the token of the form that logs him out; empty where nobody is, or
+	// where it does not matter.
+	Visitor, LeaveForm string
+	// Onward is where the page goes by itself; empty where it stays.
+	Onward string
+	// Home tells that the page is the list, to which it needs no link.
+	Home bool
+}
+
+func (p *Portal) frame(r *http.Request, title string) frame {
+	return frame{T: p.speech.to(r), Title: title, Style: template.CSS(p.style)} //nolint:gosec // it is embedded, and nobody writes to it
+}
+
+// frameOf is the frame of a page for a visitor.
+func (p *Portal) frameOf(r *http.Request, who *visitor, title string) frame {
+	f := p.frame(r, title)
+	f.Visitor = strings.TrimPrefix(who.user.Username, "system:serviceaccount:")
+	f.LeaveForm = p.formToken(who, leavePath)
+	return f
+}
+
+// render answers with a page, as a whole or not at all.
+func (p *Portal) render(w http.ResponseWriter, status int, name string, page any) {
+	var body bytes.Buffer
+	if err := p.pages[name].Execute(&body, page); err != nil {
+		p.log.Error(errors.New(string(problemInternal)), "A page cannot be shown", "page", name)
+		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes()) // the browser may be gone
+}
+
+// fact is a line about an account.
+type fact struct{ Label, Value string }
+
+// accountFacts tells which account is meant.
+func accountFacts(t *texts, account signin.Account) []fact {
+	facts := []fact{{t.Account, account.Namespace + "/" + account.Name}}
+	if account.Login != "" {
+		facts = append(facts, fact{t.Seller, account.Login})
+	}
+	if account.Environment != "" && account.Environment != production {
+		facts = append(facts, fact{t.Environment, account.Environment})
+	}
+	return facts
+}
+
+// production is the environment that needs no mention.
+const production = "Production"
+
+// marketplaceNames are what people call the marketplaces.
+type marketplaceNames map[string]*v1alpha1.Marketplace
+
+// of returns the name of a marketplace for people; that of the object where nobody gave it one.
+func (m marketplaceNames) of(name string) string {
+	if marketplace := m[name]; marketplace != nil && marketplace.Spec.DisplayName != "" {
+		return marketplace.Spec.DisplayName
+	}
+	return name
+}

@@ -1,0 +1,104 @@
+package portal
+
+import (
+	"cmp"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// urgency is what an account needs of people. The most urgent is the least.
+type urgency int
+
+const (
+	needsPerson urgency = iota // nothing more happens until a person acts
+	expiring                   // a person has to act soon
+	failing                    // something is wrong that no sign-in cures
+	settled                    // nothing is to be done
+)
+
+// standing is how it is with an account, before it is put in words.
+type standing struct {
+	urgency urgency
+	// reason is the condition's that says why; one of an account that is settled is a warning.
+	reason string
+	// troubled tells that the account does not work as it should, so that it cannot be called authenticated.
+	troubled bool
+	// ends tells that the authorization ends, days how many days it still has, a begun day counted as one.
+	ends bool
+	days int
+	// usableUntil is when the published token expires, while there is one.
+	usableUntil time.Time
+}
+
+// standingOf reads the conditions of an account.
+func standingOf(account *v1alpha1.MarketplaceAccount, now time.Time) standing {
+	status := &account.Status
+	s := standing{urgency: settled}
+	if authorization := status.Authorization; authorization != nil && !authorization.ExpirationTime.IsZero() {
+		s.ends, s.days = true, daysUntil(authorization.ExpirationTime.Time, now)
+	}
+	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
+	authenticated := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionAuthenticated)
+	if token := status.AccessToken; token != nil && isTrue(ready) && now.Before(token.ExpirationTime.Time) {
+		s.usableUntil = token.ExpirationTime.Time
+	}
+	switch {
+	case !isTrue(authenticated):
+		s.troubled, s.reason = true, reasonOf(authenticated)
+	case !isTrue(ready):
+		s.troubled, s.reason = true, reasonOf(ready)
+	default:
+		s.reason = authenticated.Reason
+	}
+	switch reauth := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReauthRequired); {
+	case isTrue(reauth):
+		s.urgency, s.reason = needsPerson, reauth.Reason
+	case s.ends && s.days == 0:
+		s.urgency, s.reason = needsPerson, v1alpha1.ReasonAuthorizationExpired
+	case meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionAuthorizationExpiring):
+		s.urgency = expiring
+	case s.troubled:
+		s.urgency = failing
+	}
+	return s
+}
+
+// reasonOf is that of a condition; an absent one means that the operator has not looked yet.
+func reasonOf(condition *metav1.Condition) string {
+	if condition == nil {
+		return v1alpha1.ReasonRenewing
+	}
+	return condition.Reason
+}
+
+func isTrue(condition *metav1.Condition) bool {
+	return condition != nil && condition.Status == metav1.ConditionTrue
+}
+
+// compare orders accounts by what needs a person first.
+func (s standing) compare(other standing) int {
+	if c := cmp.Compare(s.urgency, other.urgency); c != 0 {
+		return c
+	}
+	if s.urgency == needsPerson {
+		return 0
+	}
+	if s.ends != other.ends {
+		if s.ends {
+			return -1
+		}
+		return 1
+	}
+	return cmp.Compare(s.days, other.days)
+}
+
+const day = 24 * time.Hour
+
+// daysUntil counts the days until end as the status does: a begun day is one, and none is left after it.
+func daysUntil(end, now time.Time) int {
+	return int((max(end.Sub(now), 0) + day - 1) / day)
+}

@@ -1,0 +1,145 @@
+package portal
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+var noon = time.Date(2026, time.December, 1, 12, 0, 0, 0, time.UTC)
+
+type conditions map[string]string // "True", or "False Reason"
+
+// found is an account with these conditions; Ready and Authenticated are True unless they are among them.
+func found(said conditions, changes ...func(*v1alpha1.MarketplaceAccountStatus)) *v1alpha1.MarketplaceAccount {
+	account := &v1alpha1.MarketplaceAccount{}
+	all := conditions{v1alpha1.ConditionReady: "True TokenValid", v1alpha1.ConditionAuthenticated: "True TokenValid"}
+	maps.Copy(all, said)
+	for name, condition := range all {
+		var made metav1.Condition
+		made.Type = name
+		for i := range condition {
+			if condition[i] == ' ' {
+				made.Status, made.Reason = metav1.ConditionStatus(condition[:i]), condition[i+1:]
+			}
+		}
+		if made.Status != "" {
+			account.Status.Conditions = append(account.Status.Conditions, made)
+		}
+	}
+	for _, change := range changes {
+		change(&account.Status)
+	}
+	return account
+}
+
+func ends(after time.Duration) func(*v1alpha1.MarketplaceAccountStatus) {
+	return func(status *v1alpha1.MarketplaceAccountStatus) {
+		status.Authorization = &v1alpha1.AuthorizationStatus{ExpirationTime: metav1.NewTime(noon.Add(after))}
+	}
+}
+
+func usable(after time.Duration) func(*v1alpha1.MarketplaceAccountStatus) {
+	return func(status *v1alpha1.MarketplaceAccountStatus) {
+		status.AccessToken = &v1alpha1.AccessTokenStatus{ExpirationTime: metav1.NewTime(noon.Add(after))}
+	}
+}
+
+func TestStanding(t *testing.T) {
+	for sentence, test := range map[string]struct {
+		account *v1alpha1.MarketplaceAccount
+		want    standing
+	}{
+		"an account that works": {
+			found(nil),
+			standing{urgency: settled, reason: "TokenValid"},
+		},
+		"a warning does not make it urgent": {
+			found(conditions{"Authenticated": "True ScopesReduced"}),
+			standing{urgency: settled, reason: "ScopesReduced"},
+		},
+		"a begun day counts as one": {
+			found(nil, ends(5*day+time.Second)),
+			standing{urgency: settled, reason: "TokenValid", ends: true, days: 6},
+		},
+		"an authorization that ends soon": {
+			found(conditions{"AuthorizationExpiring": "True AuthorizationExpiring"}, ends(6*day)),
+			standing{urgency: expiring, reason: "TokenValid", ends: true, days: 6},
+		},
+		"one that ends soon and does not work": {
+			found(conditions{"AuthorizationExpiring": "True AuthorizationExpiring", "Authenticated": "Unknown MarketplaceUnavailable"}, ends(6*day)),
+			standing{urgency: expiring, reason: "MarketplaceUnavailable", troubled: true, ends: true, days: 6},
+		},
+		"one that has ended, though the operator has not looked since": {
+			found(nil, ends(0)),
+			standing{urgency: needsPerson, reason: "AuthorizationExpired", ends: true},
+		},
+		"a person must sign in, and the token at hand still works": {
+			found(conditions{"ReauthRequired": "True GrantRejected", "Authenticated": "False GrantRejected"}, usable(time.Hour)),
+			standing{urgency: needsPerson, reason: "GrantRejected", troubled: true, usableUntil: noon.Add(time.Hour)},
+		},
+		"a token that has expired does not work, whatever Ready says": {
+			found(conditions{"ReauthRequired": "True GrantRejected", "Authenticated": "False GrantRejected"}, usable(0)),
+			standing{urgency: needsPerson, reason: "GrantRejected", troubled: true},
+		},
+		"something that no sign-in cures": {
+			found(conditions{"Authenticated": "False ApplicationRejected", "Ready": "False ApplicationRejected"}),
+			standing{urgency: failing, reason: "ApplicationRejected", troubled: true},
+		},
+		"authenticated without a token": {
+			found(conditions{"Ready": "False SecretConflict"}),
+			standing{urgency: failing, reason: "SecretConflict", troubled: true},
+		},
+		"nobody has looked yet": {
+			found(conditions{"Ready": "", "Authenticated": ""}),
+			standing{urgency: failing, reason: "Renewing", troubled: true},
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			if diff := cmp.Diff(test.want, standingOf(test.account, noon), cmp.AllowUnexported(standing{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestWhatNeedsAPersonComesFirst(t *testing.T) {
+	named := func(name string, account *v1alpha1.MarketplaceAccount) v1alpha1.MarketplaceAccount {
+		account.Name = name
+		return *account
+	}
+	soon := conditions{"AuthorizationExpiring": "True AuthorizationExpiring"}
+	want := []string{
+		"stuck-a", "stuck-b", // by name, however long ago
+		"in-2-days", "in-6-days",
+		"failing",
+		"in-90-days", "in-300-days", "endless-a", "endless-b",
+	}
+	accounts := []v1alpha1.MarketplaceAccount{
+		named("endless-b", found(nil)),
+		named("in-300-days", found(nil, ends(300*day))),
+		named("failing", found(conditions{"Authenticated": "Unknown MarketplaceUnavailable"})),
+		named("in-6-days", found(soon, ends(6*day))),
+		named("stuck-b", found(conditions{"ReauthRequired": "True SignInRequired"}, ends(9*day))),
+		named("endless-a", found(nil)),
+		named("in-2-days", found(soon, ends(2*day))),
+		named("stuck-a", found(conditions{"ReauthRequired": "True PasswordRejected"})),
+		named("in-90-days", found(nil, ends(90*day))),
+	}
+	for range 3 {
+		var got []string
+		for _, e := range byUrgency(accounts, noon) {
+			got = append(got, e.account.Name)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		slices.Reverse(accounts)
+	}
+}

@@ -1,0 +1,148 @@
+package portal
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+func TestStatusInWords(t *testing.T) {
+	soon := conditions{"AuthorizationExpiring": "True AuthorizationExpiring"}
+	for sentence, test := range map[string]struct {
+		account    *v1alpha1.MarketplaceAccount
+		en, de, pl string
+	}{
+		"nothing ends": {found(nil), "Authenticated", "Authentifiziert", "Uwierzytelnione"},
+		"in six days": {
+			found(soon, ends(6*day)),
+			"Authenticated, expires in 6 days", "Authentifiziert, läuft in 6 Tagen ab", "Uwierzytelnione, wygasa za 6 dni",
+		},
+		"in two days": {
+			found(soon, ends(2*day)),
+			"Authenticated, expires in 2 days", "Authentifiziert, läuft in 2 Tagen ab", "Uwierzytelnione, wygasa za 2 dni",
+		},
+		"in some hours": {
+			found(soon, ends(3*time.Hour)),
+			"Authenticated, expires within a day", "Authentifiziert, läuft innerhalb eines Tages ab", "Uwierzytelnione, wygasa w ciągu doby",
+		},
+		"it has expired": {
+			found(nil, ends(-time.Hour)),
+			"Authentication has expired", "Die Authentifizierung ist abgelaufen", "Uwierzytelnienie wygasło",
+		},
+		"soon, and nobody says when": {
+			found(soon), "Authentication expires soon", "Die Authentifizierung läuft bald ab", "Uwierzytelnienie wkrótce wygaśnie",
+		},
+		"a person must sign in": {
+			found(conditions{"ReauthRequired": "True SignInRequired", "Authenticated": "False SignInRequired"}),
+			"Sign-in needed", "Anmeldung erforderlich", "Wymagane logowanie",
+		},
+		"the marketplace does not answer": {
+			found(conditions{"Authenticated": "Unknown MarketplaceUnavailable"}, ends(90*day)),
+			"Allegro cannot be reached", "Allegro ist nicht erreichbar", "Allegro nie odpowiada",
+		},
+		"a reason of tomorrow": {
+			found(conditions{"Authenticated": "False Tomorrow"}), "Not authenticated", "Nicht authentifiziert", "Nieuwierzytelnione",
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			s := standingOf(test.account, noon)
+			got := []string{english().says(s, "Allegro"), german().says(s, "Allegro"), polish().says(s, "Allegro")}
+			if diff := cmp.Diff([]string{test.en, test.de, test.pl}, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestWhatToDo(t *testing.T) {
+	for sentence, test := range map[string]struct {
+		said   conditions
+		button bool
+		want   []string
+	}{
+		"nothing": {nil, true, nil},
+		"sign in": {conditions{"ReauthRequired": "True GrantRejected"}, true, []string{"Sign in at Allegro again."}},
+		"bring a refresh token": {
+			conditions{"ReauthRequired": "True GrantRejected"}, false, []string{"Whoever set up this account has to supply a new refresh token."},
+		},
+		"a warning": {
+			conditions{"Authenticated": "True ScopesReduced"}, true,
+			[]string{"Some permissions were not granted.", "Sign in again and grant all of them, or tell your administrator."},
+		},
+		"sign in soon": {
+			conditions{"AuthorizationExpiring": "True AuthorizationExpiring"}, true, []string{"Sign in again before that. Until then everything goes on."},
+		},
+		"sign in soon, and something is wrong besides": {
+			conditions{"AuthorizationExpiring": "True AuthorizationExpiring", "Authenticated": "Unknown MarketplaceUnavailable"}, true,
+			[]string{
+				"Nothing to do: it is tried again and again.", "Authentication expires soon.",
+				"Sign in again before that. Until then everything goes on.",
+			},
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			got := english().todo(standingOf(found(test.said), noon), "Allegro", test.button)
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+func TestHowLongItStillWorks(t *testing.T) {
+	stuck := conditions{"ReauthRequired": "True GrantRejected"}
+	for after, want := range map[time.Duration]string{
+		10 * time.Second:             "The access at hand still works for one minute.",
+		59 * time.Minute:             "The access at hand still works for 59 minutes.",
+		90 * time.Minute:             "The access at hand still works for one hour.",
+		8*time.Hour + 30*time.Minute: "The access at hand still works for 8 hours.",
+		50 * time.Hour:               "The access at hand still works for 2 days.",
+		-time.Minute:                 "",
+	} {
+		if got := english().stillWorks(standingOf(found(stuck, usable(after)), noon), noon); got != want {
+			t.Errorf("after %s: %q, want %q", after, got, want)
+		}
+	}
+	if got := english().stillWorks(standingOf(found(nil, usable(time.Hour)), noon), noon); got != "" {
+		t.Errorf("an account that works says %q", got)
+	}
+	if got, want := polish().stillWorks(standingOf(found(stuck, usable(3*time.Hour)), noon), noon),
+		"Obecny dostęp działa jeszcze przez 3 godziny."; got != want {
+		t.Errorf("in Polish %q, want %q", got, want)
+	}
+}
+
+func TestSecretOfTheApplication(t *testing.T) {
+	for after, want := range map[time.Duration]string{
+		31 * day:  "",
+		30 * day:  "in 30 days",
+		time.Hour: "within a day",
+		0:         "has ended",
+	} {
+		status := &v1alpha1.ApplicationStatus{SecretExpirationTime: metav1.NewTime(noon.Add(after))}
+		if got := english().application(status, noon); !strings.Contains(got, want) || want == "" && got != "" {
+			t.Errorf("after %s: %q, want %q", after, got, want)
+		}
+	}
+	if got := english().application(nil, noon); got != "" {
+		t.Errorf("without an end: %q", got)
+	}
+}
+
+func TestDetailsHoldNoTicket(t *testing.T) {
+	said := details([]metav1.Condition{
+		{Type: "AuthorizationExpiring", Status: "True", Reason: "AuthorizationExpiring", Message: "sign in at https://tokens.example.com/sign-in/shop/a?ticket=abc before that"},
+		{Type: "ReauthRequired", Status: "False", Reason: "NotRequired", Message: "Nobody has to sign in"},
+		{Type: "Ready", Status: "True", Reason: "TokenValid", Message: "The token is valid"},
+		{Type: "Unheard", Status: "True", Reason: "Of", Message: "Never mind"},
+	})
+	want := []string{"Ready=True, TokenValid: The token is valid", "AuthorizationExpiring=True, AuthorizationExpiring: sign in at … before that"}
+	if diff := cmp.Diff(want, said); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -1,0 +1,109 @@
+package tokensecret
+
+import (
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// SignIn is what waits for a person.
+type SignIn struct {
+	// Requested is the annotation's value that asked for it; empty when the account needs it by itself, or nobody does.
+	Requested string `json:"requested,omitempty"`
+	// Device is the device code that waits; nil when none does.
+	Device *Device `json:"device,omitempty"`
+	// Unattended counts the device codes in a row that nobody used.
+	Unattended int `json:"unattended,omitempty"`
+	// Tickets are the links that were given out, the latest last.
+	Tickets []Ticket `json:"tickets,omitempty"`
+	// Visits are the people at the marketplace, the latest last.
+	Visits []Visit `json:"visits,omitempty"`
+	// Refused is why the last sign-in brought nothing; nil when it did, or there was none.
+	Refused *Refused `json:"refused,omitempty"`
+}
+
+// Device is a device code (RFC 8628 section 3.2).
+type Device struct {
+	// Code is what is polled with: a credential.
+	Code string `json:"code"`
+	// UserCode is what the person types at URL.
+	UserCode  string    `json:"userCode"`
+	URL       string    `json:"url"`
+	ExpiresAt time.Time `json:"expiresAt"`
+	// IntervalSeconds is how long to wait between two polls.
+	IntervalSeconds int64 `json:"intervalSeconds"`
+	// ClientID and Asked are what the person is asked to consent to.
+	ClientID string   `json:"clientID"`
+	Asked    []string `json:"asked,omitempty"`
+}
+
+// Ticket is a link that was given out.
+type Ticket struct {
+	// Hash is all that is kept of the ticket.
+	Hash      string    `json:"hash"`
+	ExpiresAt time.Time `json:"expiresAt"`
+	// Used tells that somebody went on with it.
+	Used bool `json:"used,omitempty"`
+}
+
+// Visit is a person at the marketplace, whose browser will come back with the state.
+type Visit struct {
+	// State and Cookie are hashes of what the browser was given.
+	State  string `json:"state"`
+	Cookie string `json:"cookie"`
+	// Account and Marketplace are what it is good for.
+	Account     types.UID `json:"account"`
+	Marketplace string    `json:"marketplace"`
+	ExpiresAt   time.Time `json:"expiresAt"`
+	// Verifier is the code verifier (RFC 7636), Nonce what the ID token must repeat; empty where they are not used.
+	Verifier string `json:"verifier,omitempty"`
+	Nonce    string `json:"nonce,omitempty"`
+	// RedirectURI, ClientID and Asked are what the authorization request held.
+	RedirectURI string   `json:"redirectURI"`
+	ClientID    string   `json:"clientID"`
+	Asked       []string `json:"asked,omitempty"`
+	// Used tells that the browser has come back.
+	Used bool `json:"used,omitempty"`
+}
+
+// maxWaiting bounds the tickets and visits that are kept: more people than work on one account.
+const maxWaiting = 16
+
+// Clone returns a copy that shares nothing with s that its methods change.
+func (s SignIn) Clone() SignIn {
+	s.Tickets, s.Visits = slices.Clone(s.Tickets), slices.Clone(s.Visits)
+	return s
+}
+
+// AddTicket keeps a ticket, and forgets those whose time is over.
+func (s *SignIn) AddTicket(ticket Ticket, now time.Time) {
+	s.prune(now)
+	s.Tickets = append(s.Tickets, ticket)
+	s.Tickets = s.Tickets[max(0, len(s.Tickets)-maxWaiting):]
+}
+
+// AddVisit keeps a visit, and forgets those whose time is over.
+func (s *SignIn) AddVisit(visit Visit, now time.Time) {
+	s.prune(now)
+	s.Visits = append(s.Visits, visit)
+	s.Visits = s.Visits[max(0, len(s.Visits)-maxWaiting):]
+}
+
+// remembered is how long what has ended is still recognized, so that people are told why it does not work any more.
+const remembered = 24 * time.Hour
+
+func (s *SignIn) prune(now time.Time) {
+	s.Tickets = slices.DeleteFunc(slices.Clone(s.Tickets), func(t Ticket) bool { return now.Sub(t.ExpiresAt) > remembered })
+	s.Visits = slices.DeleteFunc(slices.Clone(s.Visits), func(v Visit) bool { return now.Sub(v.ExpiresAt) > remembered })
+}
+
+// End forgets what waits for a person after one has signed in: the links do not work any more. Whoever is at the
+// marketplace may still come back.
+func (s *SignIn) End() {
+	s.Requested, s.Device, s.Unattended, s.Refused = "", nil, 0, nil
+	s.Tickets = slices.Clone(s.Tickets)
+	for i := range s.Tickets {
+		s.Tickets[i].Used = true
+	}
+}
