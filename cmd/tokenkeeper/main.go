@@ -88,6 +88,9 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
+	if err := mgr.AddReadyzCheck("caches", signIns.Ready); err != nil {
+		return fmt.Errorf("adding a health check: %w", err)
+	}
 	if err := addPortal(mgr, o, signIns); err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"net/url"
@@ -28,6 +27,10 @@ type returned struct {
 	cookie   string
 	visit    tokensecret.Visit
 	callback marketplace.Callback
+	// claim is what the visit says once it is taken care of here.
+	claim string
+	// unverified tells that the issuer's keys could not be had.
+	unverified bool
 }
 
 // Complete takes what a marketplace sent a browser back with: it exchanges the code at once, stores what that brings, and
@@ -47,17 +50,54 @@ func (v *Visits) Complete(ctx context.Context, marketplaceName string, query url
 	if _, twice := v.r.visits.LoadOrStore(signin.Hash(b.state), true); twice {
 		return signin.Outcome{}, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	defer v.r.visits.Delete(signin.Hash(b.state))
+	done := func() { v.r.visits.Delete(signin.Hash(b.state)) }
 	if err := v.find(ctx, b, marketplaceName); err != nil {
+		done()
 		return signin.Outcome{}, err
 	}
 	// From here on the person's closing of the page, or a shutdown, does not end it: the code is good for one use.
 	ctx = context.WithoutCancel(ctx)
+	if err := v.claim(ctx, b); err != nil {
+		done()
+		return signin.Outcome{}, err
+	}
 	got, failure := v.exchange(ctx, b, query)
 	if failure != nil {
+		defer done()
 		return signin.Outcome{}, v.refuse(ctx, b, failure)
 	}
-	return v.keep(ctx, b, got)
+	return v.keep(ctx, b, got, done)
+}
+
+// claim makes the visit ours before the code is sent anywhere, so that a reload, or an ingress that asks another replica
+// as well, does not send it twice. An API server that is away does not hold up the code for long: then the claim is made
+// when the result is stored.
+func (v *Visits) claim(ctx context.Context, b *returned) error {
+	var err error
+	if b.claim, err = signin.NewSecret(v.r.Random); err != nil {
+		return err
+	}
+	waiting, cancel := context.WithTimeout(ctx, claimPatience)
+	defer cancel()
+	var problem *signin.Error
+	_ = callbackBackoff.DelayFunc().Until(waiting, true, false, func(ctx context.Context) (bool, error) { // problem says more
+		s, err := v.open(ctx, &found{view: b.view})
+		if err == nil {
+			custody := s.found.custody
+			if !b.use(&custody) {
+				problem = &signin.Error{Problem: signin.VisitUnknown}
+				return true, nil
+			}
+			err = s.write(ctx, custody)
+		}
+		final, _ := errors.AsType[*signin.Error](err)
+		problem = final
+		return err == nil || final != nil, nil
+	})
+	if problem != nil {
+		return problem
+	}
+	return nil
 }
 
 // find finds the visit that a state and a cookie belong to. It waits for an API server that is away about as long as a code
@@ -83,7 +123,7 @@ func (v *Visits) findNow(ctx context.Context, b *returned, marketplaceName strin
 	}
 	// The visit may have begun at another replica just now, so what the cache does not know is looked up.
 	visit, err := v.visit(ctx, b, account, marketplaceName, v.cached)
-	if visit == nil && err == nil {
+	if visit == nil && err == nil && account.Spec.Grant.Type == v1alpha1.GrantAuthorizationCode && v.returns.AllowN(v.r.Clock.Now(), 1) {
 		visit, err = v.visit(ctx, b, account, marketplaceName, v.live)
 	}
 	switch {
@@ -149,7 +189,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (i
 	if err != nil {
 		return issued{}, err
 	}
-	if err := v.checkNonce(ctx, b, got); err != nil {
+	if b.unverified, err = v.r.vet(ctx, b.request, got, b.visit.Nonce); err != nil {
 		return issued{}, err
 	}
 	told := b.callback.AccountID
@@ -177,33 +217,17 @@ func (v *Visits) checkIssuer(ctx context.Context, b *returned) error {
 	return &signin.Error{Problem: signin.IssuerMismatch, Account: b.signInAccount()}
 }
 
-// checkNonce refuses an ID token that was made for another sign-in (OpenID Connect Core section 3.1.3.7).
-func (v *Visits) checkNonce(ctx context.Context, b *returned, got issued) error {
-	if b.visit.Nonce == "" || got.IDToken == "" {
-		return nil
-	}
-	if issuer := b.request.platform.Issuer; issuer != "" {
-		err := v.r.Providers.Verify(ctx, issuer, b.request.application.ClientID, got.IDToken, b.visit.Nonce)
-		if err != nil && grant.AsError(err).Kind != grant.Unavailable {
-			return &signin.Error{Problem: signin.CodeRefused, Account: b.signInAccount(), Detail: grant.AsError(err).Error()}
-		}
-		return err
-	}
-	if subtle.ConstantTimeCompare([]byte(grant.Claim(got.IDToken, "nonce")), []byte(b.visit.Nonce)) != 1 {
-		return &signin.Error{Problem: signin.CodeRefused, Account: b.signInAccount(), Detail: "the ID token was made for another sign-in"}
-	}
-	return nil
-}
-
-// use marks the visit as used, so that its state is good for nothing any more; false when it was already.
+// use marks the visit as used by us, so that its state is good for nothing any more; false when somebody else was quicker.
 func (b *returned) use(custody *tokensecret.Custody) bool {
 	custody.SignIn = custody.SignIn.Clone()
-	at := slices.IndexFunc(custody.SignIn.Visits, func(visit tokensecret.Visit) bool { return visit.State == b.visit.State && !visit.Used })
+	at := slices.IndexFunc(custody.SignIn.Visits, func(visit tokensecret.Visit) bool {
+		return visit.State == b.visit.State && (!visit.Used || visit.Claim == b.claim)
+	})
 	if at < 0 {
 		return false
 	}
-	custody.SignIn.Visits[at].Used = true
-	custody.SignIn.Visits[at].Verifier = ""
+	visit := &custody.SignIn.Visits[at]
+	visit.Used, visit.Claim, visit.Verifier, visit.Nonce = true, b.claim, "", ""
 	return true
 }
 
@@ -260,13 +284,14 @@ func (s *store) again(custody *tokensecret.Custody) (string, error) {
 
 // keep stores what a sign-in has brought. The person is told when it is stored, or that it takes longer; it is tried on
 // then.
-func (v *Visits) keep(ctx context.Context, b *returned, got issued) (signin.Outcome, error) {
+func (v *Visits) keep(ctx context.Context, b *returned, got issued, stored func()) (signin.Outcome, error) {
 	type result struct {
 		outcome signin.Outcome
 		err     error
 	}
 	done := make(chan result, 1)
 	v.storing.Go(func() {
+		defer stored()
 		ctx, cancel := context.WithTimeout(ctx, storePatience)
 		defer cancel()
 		outcome, err := v.store(ctx, b, got)
@@ -298,7 +323,7 @@ func (v *Visits) store(ctx context.Context, b *returned, got issued) (signin.Out
 		return signin.Outcome{}, &signin.Error{Problem: signin.NotStored, Account: b.signInAccount()}
 	}
 	f := s.found
-	if !f.discarded {
+	if !f.discarded && !b.unverified {
 		if err := v.r.identify(ctx, f, s); err != nil { // the leader's controller learns it too
 			logf.FromContext(ctx).Info("Learning whose the new grant is", "reason", err.Error())
 		}
@@ -323,13 +348,26 @@ func (v *Visits) storeNow(ctx context.Context, b *returned, got issued) (*store,
 	if err != nil {
 		return nil, err
 	}
+	if holds(f.custody, got) { // a write was done whose answer got lost
+		return s, nil
+	}
 	if !b.use(&f.custody) {
 		return nil, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	return s, s.consented(ctx, got, b.visit.Asked)
+	return s, s.consented(ctx, got, b.visit.Asked, b.unverified)
 }
 
-// callbackBackoff is how reading and writing is tried again while a browser waits.
+// holds tells whether tokens are in use already, or wait to be.
+func holds(custody tokensecret.Custody, got issued) bool {
+	for _, grant := range []*tokensecret.Grant{&custody.Grant, custody.Candidate} {
+		if grant != nil && grant.Tokens != nil && grant.Tokens.AccessToken == got.AccessToken {
+			return true
+		}
+	}
+	return false
+}
+
+// callbackBackoff is how reading and writing is tried again while a browser waits, and after that.
 var callbackBackoff = wait.Backoff{Steps: 20, Duration: 20 * time.Millisecond, Factor: 2, Jitter: 0.2, Cap: time.Second}
 
 // isDown tells that the API server did not answer.

@@ -18,22 +18,24 @@ import (
 const discardFor = 5 * time.Second
 
 // consented stores what a person's sign-in has brought. The grant in use stays until the new one is known to belong to
-// the expected account.
-func (s *store) consented(ctx context.Context, got issued, asked []string) error {
+// the expected account. unverified tells that the issuer's keys could not be had. Whoever calls it tries again when it
+// fails.
+func (s *store) consented(ctx context.Context, got issued, asked []string, unverified bool) error {
+	s.retried = true
 	f := s.found
 	custody := f.custody
 	custody.Consents++
 	custody.SignIn = custody.SignIn.Clone()
 	next := f.consentOf(got, asked)
-	next.Consent = custody.Consents
+	next.Consent, next.Unverified = custody.Consents, unverified
 	expected, id := f.expectedAccount(), next.Account.ID
 	switch {
-	case id != "" && !f.expects(id), id == "" && expected != "" && !f.canIdentify():
-		return s.discard(ctx, custody, next)
-	case id == "" && expected != "":
+	case unverified, id == "" && expected != "" && f.canIdentify():
 		custody.Candidate = &next
-		custody.SignIn.End()
+		custody.SignIn.Device, custody.SignIn.Unattended = nil, 0
 		return s.save(ctx, custody)
+	case !f.expects(id):
+		return s.discard(ctx, custody, next)
 	}
 	return s.accept(ctx, custody, next)
 }
@@ -58,9 +60,17 @@ func (v view) consentOf(got issued, asked []string) tokensecret.Grant {
 // accept puts a grant that a person gave into use, in place of the one before.
 func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next tokensecret.Grant) error {
 	f := s.found
+	if next.RefreshToken == "" && f.mayKeep(next) {
+		// As in a renewal, an answer without one leaves the old one in force; platforms do so when somebody consents again.
+		next.RefreshToken, next.GrantedAt, next.AuthorizationExpiresAt = custody.RefreshToken, custody.GrantedAt, custody.AuthorizationExpiresAt
+	} else {
+		custody.Journal = nil // of the grant before
+	}
+	next.Unverified = false
 	custody.Serial++
+	custody.Accepted = next.Consent
 	custody.Grant = next
-	custody.Journal, custody.NotBefore = nil, time.Time{} // of the grant before
+	custody.NotBefore = time.Time{}
 	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil
 	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
 	custody.SignIn.End()
@@ -68,6 +78,9 @@ func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next to
 		return err
 	}
 	f.obtained, f.first, f.failed, f.trouble = true, true, false, nil
+	if s.visiting { // nobody reports what was found here
+		s.event(f.account, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(f.account))
+	}
 	note := "A person signed in at " + f.request.platform.DisplayName
 	if id := custody.Account.ID; id != "" {
 		note += " as " + id
@@ -76,17 +89,25 @@ func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next to
 	return nil
 }
 
+// mayKeep tells whether the refresh token in use still serves after a consent that brought none.
+func (v view) mayKeep(next tokensecret.Grant) bool {
+	return v.custody.RefreshToken != "" && v.deadGrant() == nil && next.Account.ID != "" && next.Account.ID == v.custody.Account.ID
+}
+
 // discard drops the tokens of another account than the expected one, and revokes them where that can be done without harm.
 func (s *store) discard(ctx context.Context, custody tokensecret.Custody, wrong tokensecret.Grant) error {
 	f := s.found
 	why := f.mismatch(wrong.Account.ID, f.expectedAccount())
 	if wrong.Account.ID == "" {
-		why.message = fmt.Sprintf("%s did not say who signed in, expected is %s; sign in again, or remove spec.accountID",
-			f.request.platform.DisplayName, f.expectedAccount())
+		why.message = fmt.Sprintf("%s did not say who signed in, expected is %s; ask for what makes it say so, such as a scope, "+
+			"or create another MarketplaceAccount", f.request.platform.DisplayName, f.expectedAccount())
 	}
-	custody.Candidate = nil
+	if custody.Candidate != nil && custody.Candidate.Consent == wrong.Consent {
+		custody.Candidate = nil
+	}
 	custody.SignIn.Device, custody.SignIn.Unattended = nil, 0
 	custody.SignIn.Refused = s.refusal(*why)
+	custody.SignIn.Refused.AccountID = wrong.Account.ID
 	if s.visiting {
 		var err error
 		if f.retryTicket, err = s.again(&custody); err != nil {
@@ -109,7 +130,7 @@ func (s *store) discard(ctx context.Context, custody tokensecret.Custody, wrong 
 // revokeWrong ends the grant of a wrong account, unless another MarketplaceAccount may live on it: some platforms end all
 // grants of a seller and application with one.
 func (r *Reconciler) revokeWrong(ctx context.Context, f *found, wrong tokensecret.Grant) {
-	if wrong.RefreshToken == "" {
+	if wrong.RefreshToken == "" || wrong.Account.ID == "" || wrong.Account.ID == f.custody.Account.ID {
 		return
 	}
 	log := logf.FromContext(ctx)

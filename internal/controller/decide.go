@@ -37,7 +37,7 @@ func (v view) candidate() *tokensecret.Grant {
 	switch {
 	case candidate == nil:
 	case candidate.Consent > 0:
-		if v.signsIn() && candidate.Consent > v.custody.Consent && candidate.ClientID == v.request.application.ClientID {
+		if v.signsIn() && candidate.Consent > v.custody.Accepted && candidate.ClientID == v.request.application.ClientID {
 			return candidate
 		}
 	case !v.request.renewsByRefreshToken():

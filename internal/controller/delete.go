@@ -74,6 +74,7 @@ func (r *Reconciler) finalize(ctx context.Context, account *v1alpha1.Marketplace
 func (r *Reconciler) forget(account *v1alpha1.MarketplaceAccount) {
 	r.unstored.Delete(account.UID)
 	r.polls.Delete(account.UID)
+	r.approvals.Delete(account.UID)
 }
 
 // revocation is what became of a grant that was to be revoked.

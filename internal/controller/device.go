@@ -28,28 +28,56 @@ const (
 type poll struct {
 	code     string // empty while there is none
 	next     time.Time
+	wait     time.Duration // until next, when that was set
 	interval time.Duration
 	failures int32
+	last     bool // the poll at the code's end was made
+}
+
+// after sets the next poll.
+func (p *poll) after(wait time.Duration, now time.Time) {
+	p.wait, p.next = wait, now.Add(wait)
+}
+
+// approval is what a device code has become, until it is stored: the only copy.
+type approval struct {
+	got   issued
+	asked []string
 }
 
 // inviteByCode keeps a device code waiting, and asks the platform now and then whether the person has signed in. No worker
 // waits for that.
 func (r *Reconciler) inviteByCode(ctx context.Context, f *found) error {
-	pending := f.custody.SignIn.Device
-	if pending != nil && f.now.Before(pending.ExpiresAt) && pending.ClientID == f.request.application.ClientID && !f.signInRequested() {
+	if f.fits(f.custody.SignIn.Device) && !f.signInRequested() && (f.codeLives() || !r.pollState(f).last) {
 		if err := r.pollDevice(ctx, f); err != nil {
 			return err
 		}
-	} else if f.mayStartDevice() && (pending != nil || !f.now.Before(r.pollState(f).next)) {
+	}
+	if !f.needsSignIn() {
+		return nil
+	}
+	if (!f.codeLives() || f.signInRequested()) && f.mayStartDevice() && (f.custody.SignIn.Device != nil || !f.now.Before(r.pollState(f).next)) {
 		if err := r.startDevice(ctx, f); err != nil {
 			return err
 		}
 	}
-	if pending = f.custody.SignIn.Device; pending != nil && f.needsSignIn() {
+	if f.codeLives() {
+		pending := f.custody.SignIn.Device
 		f.invitation = &v1alpha1.SignInStatus{URL: pending.URL, UserCode: pending.UserCode}
 		f.invitation.ExpirationTime.Time = pending.ExpiresAt
 	}
 	return nil
+}
+
+// codeLives tells whether there is a device code that a person can use.
+func (v view) codeLives() bool {
+	pending := v.custody.SignIn.Device
+	return v.fits(pending) && v.now.Before(pending.ExpiresAt)
+}
+
+// fits tells whether a device code asks for what the spec says.
+func (v view) fits(pending *tokensecret.Device) bool {
+	return pending != nil && pending.ClientID == v.request.application.ClientID && slices.Equal(pending.Asked, v.request.platform.Scopes)
 }
 
 // mayStartDevice tells whether to ask for a device code now: not when nobody used the last ones, when a person declined, or
@@ -97,11 +125,10 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 			return store.write(ctx, custody)
 		}
 	}
-	f.handledSignIn = requested
 	signIn.Device = nil
 	code, failure := r.askForCode(ctx, f.view)
 	if failure != nil {
-		return r.noCode(ctx, f, store, custody, failure)
+		return r.noCode(ctx, f, store, custody, failure, requested)
 	}
 	signIn.Device = &tokensecret.Device{
 		Code:            code.Code,
@@ -118,20 +145,22 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 	if refused := signIn.Refused; refused != nil && refused.Reason != v1alpha1.ReasonAccountMismatch {
 		signIn.Refused = nil
 	}
-	return store.write(ctx, custody)
+	if err := store.write(ctx, custody); err != nil {
+		return err
+	}
+	f.handledSignIn = requested
+	return nil
 }
 
 // noCode records why there is no device code: once, since each attempt would be a write.
-func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, custody tokensecret.Custody, failure error) error {
+func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, custody tokensecret.Custody, failure error, requested bool) error {
 	why, _ := troubleOf(f.view, failure)
 	e := grant.AsError(failure)
 	state := r.pollState(f)
 	state.failures++
-	state.next = renewal.RetryAt(f.now, state.failures, renewal.Spread(string(f.account.UID)))
-	if wait := f.now.Add(renewal.BoundRetryAfter(e.RetryAfter)); wait.After(state.next) {
-		state.next = wait
-	}
-	state.code = ""
+	retry := renewal.RetryAt(f.now, state.failures, renewal.Spread(string(f.account.UID)))
+	state.after(max(retry.Sub(f.now), renewal.BoundRetryAfter(e.RetryAfter)), f.now)
+	state.code, state.last = "", false
 	r.polls.Store(f.account.UID, state)
 	if f.needsNewGrant() {
 		f.failed, f.trouble = true, &why
@@ -141,10 +170,14 @@ func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, custody
 		refused = was
 	}
 	custody.SignIn.Refused = refused
-	if refused == f.custody.SignIn.Refused && f.custody.SignIn.Device == nil && !f.handledSignIn {
+	if refused == f.custody.SignIn.Refused && f.custody.SignIn.Device == nil && !requested {
 		return nil
 	}
-	return store.write(ctx, custody)
+	if err := store.write(ctx, custody); err != nil {
+		return err
+	}
+	f.handledSignIn = requested
+	return nil
 }
 
 func (r *Reconciler) askForCode(ctx context.Context, v view) (grant.DeviceCode, error) {
@@ -185,7 +218,8 @@ func (r *Reconciler) askForCode(ctx context.Context, v view) (grant.DeviceCode, 
 // pollDevice asks, when it is time to, whether the person has signed in.
 func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
 	state := r.pollState(f)
-	if f.now.Before(state.next) {
+	state.last = !f.now.Before(f.custody.SignIn.Device.ExpiresAt)
+	if f.now.Before(state.next) && !state.last {
 		return nil
 	}
 	endpoint, failure := r.endpoint(ctx, f.request, v1alpha1.GrantDeviceCode)
@@ -201,7 +235,8 @@ func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
 			return endpoint.Device(ctx, pending.Code)
 		})
 		if failure == nil {
-			return r.approved(ctx, f, got)
+			r.approvals.Store(f.account.UID, approval{got: got, asked: pending.Asked})
+			return r.storeApproval(ctx, f)
 		}
 	}
 	return r.notYet(ctx, f, state, grant.AsError(failure))
@@ -223,7 +258,7 @@ func (r *Reconciler) notYet(ctx context.Context, f *found, state poll, e *grant.
 		state.failures++
 		wait = max(min(state.interval<<min(state.failures, 6), slowestPoll), renewal.BoundRetryAfter(e.RetryAfter))
 	}
-	state.next = f.now.Add(wait)
+	state.after(wait, f.now)
 	r.polls.Store(f.account.UID, state)
 	return nil
 }
@@ -240,9 +275,8 @@ func (r *Reconciler) endDevice(ctx context.Context, f *found, e *grant.Error) er
 	switch e.Kind {
 	case grant.CodeExpired:
 		ended := *custody.SignIn.Device
-		ended.ExpiresAt = f.now // the next look makes another, and counts this one as unattended
+		ended.ExpiresAt = f.now // which makes room for another, and counts this one as unattended
 		custody.SignIn.Device = &ended
-		f.recheck = true
 		return store.write(ctx, custody)
 	case grant.ConsentDenied:
 		why := declined(f.view)
@@ -272,17 +306,31 @@ func declined(v view) trouble {
 	return trouble{v1alpha1.ReasonSignInRequired, fmt.Sprintf("The last sign-in at %s was declined there; %s", v.request.platform.DisplayName, again)}
 }
 
-// approved stores what a device code has become: it is used up, so this is the only copy.
-func (r *Reconciler) approved(ctx context.Context, f *found, got issued) error {
-	asked := f.custody.SignIn.Device.Asked
+// storeApproval stores what a device code has become, and learns whose it is. While it cannot be stored it waits in memory.
+func (r *Reconciler) storeApproval(ctx context.Context, f *found) error {
+	waiting, ok := r.approvals.Load(f.account.UID)
+	if !ok {
+		return nil
+	}
+	approved := waiting.(approval)
+	ctx = context.WithoutCancel(ctx)
 	store, err := r.openStore(ctx, f)
 	if err != nil || store == nil {
 		return err
 	}
-	r.polls.Delete(f.account.UID)
 	f.trouble, f.failed = nil, false
-	if err := store.consented(ctx, got, asked); err != nil {
+	unverified, failure := r.vet(ctx, f.request, approved.got, "")
+	if failure != nil {
+		r.approvals.Delete(f.account.UID)
+		return r.endDevice(ctx, f, grant.AsError(failure))
+	}
+	if err := store.consented(ctx, approved.got, approved.asked, unverified); err != nil {
 		return err
+	}
+	r.approvals.Delete(f.account.UID)
+	r.polls.Delete(f.account.UID)
+	if f.discarded {
+		return nil
 	}
 	return r.identify(ctx, f, store)
 }
@@ -296,6 +344,9 @@ func (r *Reconciler) pollState(f *found) poll {
 	}
 	if held, ok := r.polls.Load(f.account.UID); ok {
 		if state := held.(poll); state.code == code {
+			if state.next.Sub(f.now) > state.wait { // the clock was set back
+				state.after(state.wait, f.now)
+			}
 			return state
 		}
 	}
@@ -304,7 +355,7 @@ func (r *Reconciler) pollState(f *found) poll {
 		if pending.IntervalSeconds > 0 {
 			state.interval = time.Duration(pending.IntervalSeconds) * time.Second
 		}
-		state.next = f.now.Add(state.interval)
+		state.after(state.interval, f.now)
 	}
 	r.polls.Store(f.account.UID, state)
 	return state
@@ -319,12 +370,15 @@ func (r *Reconciler) nextInvitation(f *found) time.Time {
 	if f.invitation != nil {
 		look = renewal.Earliest(look, f.invitation.ExpirationTime.Time)
 	}
-	if f.request.grant == v1alpha1.GrantDeviceCode && (f.custody.SignIn.Device != nil || f.mayStartDevice()) {
-		next := r.pollState(f).next
-		if next.IsZero() {
-			next = f.now
+	if f.request.grant == v1alpha1.GrantDeviceCode {
+		look = renewal.Earliest(look, ahead(f.notBefore(), f.now))
+		if f.custody.SignIn.Device != nil || f.mayStartDevice() {
+			next := r.pollState(f).next
+			if next.IsZero() {
+				next = f.now
+			}
+			look = renewal.Earliest(look, next)
 		}
-		look = renewal.Earliest(look, next)
 	}
 	return look
 }

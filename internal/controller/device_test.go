@@ -146,7 +146,7 @@ func TestDevicePlatformAway(t *testing.T) {
 	away := market.Inject(demomarket.Maintenance().On(demomarket.DeviceAuthorizationEndpoint))
 	w.start()
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
-	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
+	w.Expect(w.expectSignInRequired()).To(ContainSubstring("Allegro is unavailable"))
 	w.pass(time.Hour)
 	w.Expect(away.Hits()).To(BeNumerically("<", 60))
 	away.Clear()

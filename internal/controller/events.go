@@ -2,6 +2,7 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -18,11 +19,11 @@ func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *fou
 	recovered := before.Status.LastFailure != nil && after.Status.LastFailure == nil
 	switch {
 	case f.obtained && f.first:
-		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", "Stored the first token in Secret "+after.TokenSecretName())
+		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(after))
 	case f.obtained && (f.custody.Serial == 2 || f.handledRenew || recovered):
 		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenRenewed, "Renew", "Stored a new token in Secret "+after.TokenSecretName())
 	}
-	if turned(before, after, v1alpha1.ConditionReauthRequired, v1alpha1.ReasonSignInRequired) {
+	if turned(before, after, v1alpha1.ConditionReauthRequired, v1alpha1.ReasonSignInRequired, v1alpha1.ReasonSignInPending) {
 		note := "A person must sign in; status.signIn says where"
 		if f.trouble != nil { // without the link, which is good for one use by whoever has it
 			note = f.trouble.message
@@ -43,16 +44,20 @@ func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *fou
 	}
 }
 
+func firstToken(account *v1alpha1.MarketplaceAccount) string {
+	return "Stored the first token in Secret " + account.TokenSecretName()
+}
+
 // newFailure tells a new trouble from another failure of the same kind.
 func newFailure(before, after *v1alpha1.FailureStatus) bool {
 	return before == nil || before.Reason != after.Reason
 }
 
-// turned tells whether a condition took this reason just now.
-func turned(before, after *v1alpha1.MarketplaceAccount, conditionType, reason string) bool {
+// turned tells whether a condition took this reason just now, and not from one of the others, which are no news.
+func turned(before, after *v1alpha1.MarketplaceAccount, conditionType, reason string, others ...string) bool {
 	was := meta.FindStatusCondition(before.Status.Conditions, conditionType)
 	is := meta.FindStatusCondition(after.Status.Conditions, conditionType)
-	return is != nil && is.Reason == reason && (was == nil || was.Reason != reason)
+	return is != nil && is.Reason == reason && (was == nil || was.Reason != reason && !slices.Contains(others, was.Reason))
 }
 
 func (r *Reconciler) event(account *v1alpha1.MarketplaceAccount, eventType, reason, action, note string) {

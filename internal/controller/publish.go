@@ -34,8 +34,8 @@ func (r *Reconciler) publish(ctx context.Context, f *found) error {
 		return r.removeFormer(ctx, f.account)
 	}
 	if !tokensecret.SameIDToken(held, wanted) {
-		if err := r.verifyIDToken(ctx, f.request, f.custody.Tokens.IDToken); err != nil {
-			f.recheck, f.obtained = true, false
+		if err := r.verifyIDToken(ctx, f.request, f.custody.Tokens.IDToken, ""); err != nil {
+			f.recheck, f.obtained = recheck, false
 			f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf("New tokens wait to be published: %v", err)})
 			return nil
 		}

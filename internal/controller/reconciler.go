@@ -49,8 +49,9 @@ type Reconciler struct {
 	// unstored holds, by UID, a custody whose write failed after the marketplace had answered: it is the
 	// only copy of what a single-use refresh token was spent for.
 	unstored sync.Map
-	// polls holds, by UID, when to ask about a device code again.
-	polls sync.Map
+	// polls holds, by UID, when to ask about a device code again, and approvals what one has become and could not be stored
+	// yet.
+	polls, approvals sync.Map
 	// visits holds the hashes of states whose browser is being answered.
 	visits sync.Map
 }

@@ -2,8 +2,10 @@ package controller
 
 import (
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -12,8 +14,12 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// recheck is when to look again at what can only be waited for: an identity or a key that could not be fetched.
-const recheck = 10 * time.Second
+// recheck is when to look again at what can only be waited for: an identity or a key that could not be fetched. After a
+// while it is longer.
+const (
+	recheck        = 10 * time.Second
+	longestRecheck = 5 * time.Minute
+)
 
 // identifyTimeout is short, since tokens wait to be published meanwhile.
 const identifyTimeout = 5 * time.Second
@@ -41,6 +47,8 @@ type found struct {
 	handledRenew, handledVerify, handledSignIn bool
 	// invitation is what a person needs for signing in; nil while nobody has to.
 	invitation *v1alpha1.SignInStatus
+	// invited tells that it was looked after.
+	invited bool
 	// noPortal tells that somebody should sign in and there is no place for it.
 	noPortal bool
 	// discarded tells that a sign-in brought tokens which are not the expected account's, wrongAccount whose they are as far as
@@ -49,8 +57,8 @@ type found struct {
 	wrongAccount, retryTicket string
 	// duplicateOf names an older account of the same seller; empty when there is none.
 	duplicateOf string
-	// recheck tells to look again soon.
-	recheck bool
+	// recheck is when to look again at what can only be waited for; zero when there is nothing.
+	recheck time.Duration
 }
 
 // blame notes what is wrong, unless something worse is known already.
@@ -84,6 +92,9 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	}
 	f.unresolved = f.trouble != nil
 	if !f.unresolved {
+		if err := r.storeApproval(ctx, f); err != nil {
+			return f, err
+		}
 		if err := r.acceptCandidate(ctx, f); err != nil {
 			return f, err
 		}
@@ -155,15 +166,45 @@ func (r *Reconciler) acceptCandidate(ctx context.Context, f *found) error {
 	if id := f.candidate().Account.ID; id != "" && !f.expects(id) {
 		return nil // until the expectation changes, or the user brings another grant
 	}
-	if f.candidate().Consent > 0 && f.now.Before(f.candidate().Tokens.IssuedAt.Add(identifyTimeout*2)) {
-		f.recheck = true
+	age := f.now.Sub(f.candidate().Tokens.IssuedAt)
+	if f.candidate().Consent > 0 && age >= 0 && age < 2*identifyTimeout {
+		f.recheck = recheck
 		return nil // whoever took the sign-in asks first, since a person waits for it
 	}
 	store, err := r.openStore(ctx, f)
 	if err != nil || store == nil || f.candidate() == nil {
 		return err
 	}
+	if f.candidate().Unverified {
+		if verified, err := r.vetCandidate(ctx, f, store); !verified || err != nil {
+			return err
+		}
+	}
 	return r.identify(ctx, f, store)
+}
+
+// vetCandidate verifies the ID token of a sign-in that was stored while the issuer's keys could not be had.
+func (r *Reconciler) vetCandidate(ctx context.Context, f *found, store *store) (verified bool, err error) {
+	candidate := f.candidate()
+	err = r.verifyIDToken(ctx, f.request, candidate.Tokens.IDToken, "") // its nonce was looked at when it came
+	switch {
+	case err == nil:
+		return true, nil
+	case !f.now.Before(candidate.Tokens.ExpiresAt):
+		return false, store.giveUp(ctx)
+	case grant.AsError(err).Kind == grant.Unavailable:
+		f.waitFor(candidate)
+		f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf("A new sign-in waits to be used: %v", err)})
+		return false, nil
+	}
+	why, _ := troubleOf(f.view, err)
+	why.reason = v1alpha1.ReasonSignInRequired
+	return false, store.drop(ctx, why)
+}
+
+// waitFor sets when to ask again about a grant that waits: the longer it has waited, the later.
+func (f *found) waitFor(candidate *tokensecret.Grant) {
+	f.recheck = min(max(recheck, f.now.Sub(candidate.Tokens.IssuedAt)/4), longestRecheck)
 }
 
 // identify learns by one call whose tokens were stored, where nothing else tells: of a candidate, to accept it or not,
@@ -180,6 +221,9 @@ func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error
 	if candidate != nil {
 		tokens = candidate.Tokens
 	}
+	if tokens == nil {
+		return nil
+	}
 	if !f.now.Before(tokens.ExpiresAt) {
 		return store.giveUp(ctx)
 	}
@@ -191,13 +235,22 @@ func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error
 		return nil // not knowing the seller is no reason to keep tokens from anybody
 	case candidate == nil:
 		return store.learn(ctx, tokensecret.Account(identity))
+	case candidate.Consent > 0 && forbidden(err):
+		return store.drop(ctx, trouble{v1alpha1.ReasonScopeRejected, fmt.Sprintf("%s does not tell the bearer of the new tokens whose they are (%v), "+
+			"and expected is %s; ask for the scope that the identity request of the Marketplace needs", f.request.platform.DisplayName, err, f.expectedAccount())})
 	case err != nil || identity.ID == "":
-		f.recheck = true
+		f.waitFor(candidate)
 		f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf(
 			"%s does not tell whose the new grant is, and it is not used before: %v", f.request.platform.DisplayName, unnamed(err))})
 		return nil
 	}
 	return store.judge(ctx, tokensecret.Account(identity))
+}
+
+// forbidden tells that the identity request will not be answered, however often it is asked.
+func forbidden(err error) bool {
+	answer, ok := errors.AsType[*marketplace.IdentityError](err)
+	return ok && (answer.Status == http.StatusForbidden || answer.Status == http.StatusNotFound)
 }
 
 func unnamed(err error) error {
@@ -271,12 +324,30 @@ func (r *Reconciler) replaceRefused(ctx context.Context, f *found) error {
 	return store.verified(ctx, tokensecret.Account{}, tokensecret.Verification{At: f.now, Failure: "the marketplace refuses the access token"})
 }
 
-// verifyIDToken checks an ID token against its issuer's keys, where the Marketplace names an issuer.
-func (r *Reconciler) verifyIDToken(ctx context.Context, req request, idToken string) error {
+// vet checks the ID token that a sign-in brought, if it brought one: that it was made for this sign-in, where a nonce was
+// sent, and that it is its issuer's. unverified tells that the issuer's keys could not be had.
+func (r *Reconciler) vet(ctx context.Context, req request, got issued, nonce string) (unverified bool, err error) {
+	if got.IDToken == "" {
+		return false, nil
+	}
+	// It came from the token endpoint itself, over TLS (OpenID Connect Core section 3.1.3.7).
+	if nonce != "" && subtle.ConstantTimeCompare([]byte(grant.Claim(got.IDToken, "nonce")), []byte(nonce)) != 1 {
+		return false, &grant.Error{Kind: grant.GrantRejected, Message: "the ID token was made for another sign-in"}
+	}
+	err = r.verifyIDToken(ctx, req, got.IDToken, nonce)
+	if err != nil && grant.AsError(err).Kind == grant.Unavailable {
+		return true, nil
+	}
+	return false, err
+}
+
+// verifyIDToken checks an ID token against its issuer's keys, where the Marketplace names an issuer. An empty nonce is not
+// looked at.
+func (r *Reconciler) verifyIDToken(ctx context.Context, req request, idToken, nonce string) error {
 	if req.platform == nil || req.platform.Issuer == "" || idToken == "" {
 		return nil
 	}
-	if err := r.Providers.Verify(ctx, req.platform.Issuer, req.application.ClientID, idToken, ""); err != nil {
+	if err := r.Providers.Verify(ctx, req.platform.Issuer, req.application.ClientID, idToken, nonce); err != nil {
 		return grant.AsError(err)
 	}
 	return nil

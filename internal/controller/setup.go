@@ -138,10 +138,22 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 	if err := mgr.Add(visits); err != nil {
 		return nil, fmt.Errorf("adding the sign-ins: %w", err)
 	}
+	// A replica that does not lead answers people from the same caches, which nobody else fills there.
+	for _, object := range []client.Object{&corev1.Secret{}, &v1alpha1.Marketplace{}} {
+		if _, err := mgr.GetCache().GetInformer(ctx, object); err != nil {
+			return nil, fmt.Errorf("preparing the cache: %w", err)
+		}
+	}
+	for _, object := range []client.Object{secretMetadata(), namespaceMetadata()} {
+		if _, err := metadata.GetInformer(ctx, object); err != nil {
+			return nil, fmt.Errorf("preparing the metadata cache: %w", err)
+		}
+	}
 	lookup := lookup{mgr.GetCache()}
 	return visits, ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.MarketplaceAccount{}, builder.WithPredicates(accountChanged())).
+		Watches(&v1alpha1.MarketplaceAccount{}, forgets(r)).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(accountOfOwnSecret), builder.WithPredicates(versionChanged[client.Object]())).
 		Watches(&v1alpha1.MarketplaceAccount{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfSameSeller), builder.WithPredicates(sellerChanged())).
 		Watches(&v1alpha1.Marketplace{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfMarketplace), builder.WithPredicates(generationChanged())).

@@ -26,16 +26,22 @@ func (v view) signInRequested() bool {
 }
 
 // needsNewGrant tells that the account gets no tokens any more before a person has signed in.
-func (v view) needsNewGrant() bool {
+func (v view) needsNewGrant() bool { return v.deadGrant() != nil }
+
+// deadGrant is why the account gets no tokens any more before a person has signed in; nil when it does.
+func (v view) deadGrant() *trouble {
 	if !v.signsIn() {
-		return false
+		return nil
 	}
-	if v.misfit() || v.grantless() != nil {
-		return true
+	if v.misfit() {
+		return v.mismatch(v.custody.Account.ID, v.account.Spec.AccountID)
 	}
 	refused := v.custody.Refused
-	return refused != nil && v.stands(refused) &&
-		(refused.Reason == v1alpha1.ReasonGrantRejected || refused.Reason == v1alpha1.ReasonRenewalOutcomeUnknown)
+	if refused != nil && v.stands(refused) &&
+		(refused.Reason == v1alpha1.ReasonGrantRejected || refused.Reason == v1alpha1.ReasonRenewalOutcomeUnknown) {
+		return &trouble{refused.Reason, refused.Message}
+	}
+	return v.grantless()
 }
 
 // signInRefused is why the last sign-in brought nothing, while that counts: what somebody has to mend in the cluster counts
@@ -44,7 +50,17 @@ func (v view) signInRefused() *tokensecret.Refused {
 	refused := v.custody.SignIn.Refused
 	switch {
 	case refused == nil:
-	case refused.Reason == v1alpha1.ReasonAccountMismatch, refused.Reason == v1alpha1.ReasonSignInRequired, refused.Inputs == v.request.inputs:
+	case refused.Reason == v1alpha1.ReasonAccountMismatch && refused.AccountID != "":
+		if !v.expects(refused.AccountID) {
+			same := *refused
+			same.Message = v.mismatch(refused.AccountID, v.expectedAccount()).message
+			return &same
+		}
+	case refused.Reason == v1alpha1.ReasonAccountMismatch, refused.Reason == v1alpha1.ReasonSignInRequired:
+		if refused.Inputs.Spec == v.request.inputs.Spec {
+			return refused
+		}
+	case refused.Inputs == v.request.inputs:
 		return refused
 	}
 	return nil
@@ -56,10 +72,12 @@ func (v view) needsSignIn() bool {
 	switch {
 	case !v.signsIn(), v.suspended():
 		return false
-	case v.signInRequested(), v.custody.SignIn.Requested != "" && requestOf(v.account, v1alpha1.AnnotationSignIn) != "":
+	case v.signInRequested():
 		return true
 	case v.candidate() != nil: // a person has signed in, and the marketplace has to tell who
 		return false
+	case v.custody.SignIn.Requested != "" && requestOf(v.account, v1alpha1.AnnotationSignIn) != "":
+		return true
 	}
 	return v.needsNewGrant() || len(v.unconsented()) > 0 || v.ending()
 }
@@ -81,7 +99,13 @@ func (v view) unconsented() []string {
 // ending tells that the authorization ends within spec.authorization.warnBefore.
 func (v view) ending() bool {
 	_, end := v.authorizationTimes()
-	return !end.IsZero() && !v.now.Before(warnFrom(v.account, end))
+	return !end.IsZero() && !v.now.Before(warnFrom(v.account, end)) && !v.prolonged()
+}
+
+// prolonged tells that the next renewal, which is not due yet, moves the end of the authorization.
+func (v view) prolonged() bool {
+	tokens := v.custody.Tokens
+	return v.request.platform.AuthorizationSlides && v.request.renewsByRefreshToken() && tokens != nil && v.now.Before(tokens.RenewAt)
 }
 
 // authorizationTimes are when the person consented, and when that ends; the zero time where nothing ends.
@@ -101,6 +125,7 @@ func (v view) authorizationTimes() (granted, end time.Time) {
 
 // invite keeps a link or a code waiting for as long as the account needs a person.
 func (r *Reconciler) invite(ctx context.Context, f *found) error {
+	f.invited = true
 	switch {
 	case !f.needsSignIn():
 		r.polls.Delete(f.account.UID)

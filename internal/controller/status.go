@@ -62,6 +62,8 @@ func (f *found) settle(status *v1alpha1.MarketplaceAccountStatus) {
 	}
 	f.trouble = f.standing()
 	switch {
+	case f.suspended() && f.needsNewGrant():
+		f.trouble = &trouble{v1alpha1.ReasonSuspended, "A person must sign in, and spec.renewal.policy is Suspended; set it to Automatic for a link"}
 	case f.trouble != nil && f.trouble.reason == v1alpha1.ReasonSignInRequired && !f.visiting().IsZero():
 		f.trouble = &trouble{v1alpha1.ReasonSignInPending, fmt.Sprintf("A person is signing in at %s, until %s at the latest",
 			f.request.platform.DisplayName, clockTime(f.visiting()))}
@@ -172,7 +174,7 @@ func (f *found) reportApplication(status *v1alpha1.MarketplaceAccountStatus) {
 
 // reportSignIn says where to sign in, while somebody has to.
 func (f *found) reportSignIn(status *v1alpha1.MarketplaceAccountStatus) {
-	if !f.unresolved {
+	if f.invited {
 		status.SignIn = f.invitation
 	}
 }
@@ -239,7 +241,10 @@ func (f *found) warn(condition *metav1.Condition) {
 		condition.Reason = v1alpha1.ReasonDuplicateAccount
 		condition.Message += "; " + f.duplicateOf + " holds tokens of the same account"
 	}
-	if refused := f.custody.SignIn.Refused; !f.unresolved && refused != nil {
+	if f.unresolved {
+		return
+	}
+	if refused := f.signInRefused(); refused != nil {
 		if refused.Reason == v1alpha1.ReasonAccountMismatch {
 			condition.Reason = refused.Reason
 		}
@@ -313,6 +318,12 @@ func (f *found) reauthRequired(ending time.Time) metav1.Condition {
 	switch {
 	case f.trouble != nil && slices.Contains(personActs, f.trouble.reason):
 		condition.Reason, condition.Message = f.trouble.reason, f.trouble.message+f.howToSignIn()
+	case !f.unresolved && !f.suspended() && f.needsNewGrant(): // something else is in the way of a sign-in, too
+		dead := f.deadGrant()
+		condition.Reason, condition.Message = dead.reason, dead.message+f.howToSignIn()
+		if f.trouble != nil {
+			condition.Message += "; " + f.trouble.message
+		}
 	case !ending.IsZero() && !f.now.Before(ending):
 		condition.Reason = v1alpha1.ReasonAuthorizationExpired
 		condition.Message = fmt.Sprintf("The authorization ended on %s; authorize the account again%s", date(ending), f.howToSignIn())
@@ -334,6 +345,8 @@ func (f *found) expiring(account *v1alpha1.MarketplaceAccount, ending time.Time)
 	case !f.now.Before(ending):
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpired
 		condition.Message = fmt.Sprintf("The authorization ended on %s; authorize the account again", date(ending)) + f.howToSignIn()
+	case !f.unresolved && f.prolonged():
+		condition.Message = fmt.Sprintf("The authorization ends on %s, and each renewal prolongs it", date(ending))
 	case !f.now.Before(warnFrom(account, ending)):
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpiring
 		condition.Message = fmt.Sprintf("The authorization %s, on %s; authorize the account again before that%s",
@@ -362,8 +375,8 @@ func (f *found) next(account *v1alpha1.MarketplaceAccount, invited time.Time) re
 		if plan.Due { // something came due while we worked
 			look = f.now.Add(time.Second)
 		}
-		if f.recheck {
-			look = renewal.Earliest(look, f.now.Add(recheck))
+		if f.recheck > 0 {
+			look = renewal.Earliest(look, f.now.Add(f.recheck))
 		}
 		look = renewal.Earliest(look, f.nextTest(), invited)
 	}

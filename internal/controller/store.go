@@ -45,8 +45,8 @@ type store struct {
 	*Reconciler
 	found *found
 	held  *corev1.Secret // nil while there is none
-	// visiting tells that a browser waits, and that whoever serves it tries a write again.
-	visiting bool
+	// visiting tells that a browser waits, retried that whoever writes tries again when it fails.
+	visiting, retried bool
 }
 
 // openStore reads the custody live. It returns nil when the grant Secret cannot be used; found says why.
@@ -75,12 +75,14 @@ func (r *Reconciler) rescue(ctx context.Context, f *found) error {
 		return err
 	}
 	pair := waiting.(tokensecret.Custody)
-	if pair.Serial < f.custody.Serial || pair.Consent < f.custody.Consent {
+	if pair.Serial < f.custody.Serial || pair.Accepted < f.custody.Accepted {
 		r.unstored.Delete(f.account.UID) // somebody stored something newer
 		return nil
 	}
-	if pair.Consents < f.custody.Consents { // a person has signed in meanwhile
-		pair.Consents, pair.Candidate, pair.SignIn = f.custody.Consents, f.custody.Candidate, f.custody.SignIn
+	// What people do to sign in goes on meanwhile, and is stored by whoever serves them.
+	pair.Consents, pair.SignIn, pair.HandledSignIn = f.custody.Consents, f.custody.SignIn, f.custody.HandledSignIn
+	if waits := f.custody.Candidate; waits != nil && waits.Consent > 0 || pair.Candidate != nil && pair.Candidate.Consent > 0 {
+		pair.Candidate = waits
 	}
 	f.obtained, f.first = pair.Serial > f.custody.Serial, pair.Serial == 1
 	return s.write(ctx, pair)
@@ -169,7 +171,7 @@ func (f *found) use(custody *tokensecret.Custody, next tokensecret.Grant) {
 		custody.Journal = nil
 	}
 	custody.Grant = next
-	if custody.Candidate != nil && custody.Candidate.Imported == next.Imported {
+	if custody.Candidate != nil && custody.Candidate.Consent == 0 && custody.Candidate.Imported == next.Imported {
 		custody.Candidate = nil // and one that the user withdrew is kept: he may bring it back
 	}
 	custody.Refused, custody.Verified = nil, nil
@@ -205,8 +207,10 @@ func (v view) grant(got issued) tokensecret.Grant {
 	if v.request.renewsByRefreshToken() { // a login is renewed by logging in; what another grant left stays
 		next.RefreshToken = got.RefreshToken
 		next.ClientID = v.request.application.ClientID
+	} else {
+		next.Consent, next.Asked = 0, nil
 	}
-	if got.accountID != next.Account.ID && (got.accountID != "" || v.outOfDate()) {
+	if got.accountID != next.Account.ID && (got.accountID != "" || v.outOfDate() && !v.request.renewsByRefreshToken()) {
 		next.Account = tokensecret.Account{ID: got.accountID}
 	}
 	next.Tokens = v.tokensOf(got)
@@ -234,6 +238,7 @@ func (s *store) judge(ctx context.Context, account tokensecret.Account) error {
 	candidate := *f.candidate()
 	candidate.Account = account
 	if candidate.Consent > 0 {
+		s.retried = true // it is stored already
 		custody.SignIn = custody.SignIn.Clone()
 		if !f.expects(account.ID) {
 			return s.discard(ctx, custody, candidate)
@@ -266,13 +271,23 @@ func (s *store) giveUp(ctx context.Context) error {
 		f.request.platform.DisplayName, inSecret(f.account))}
 	switch {
 	case candidate != nil && candidate.Consent > 0:
-		why.message = fmt.Sprintf("%s did not tell in time who had signed in, so the sign-in was not used; sign in again", f.request.platform.DisplayName)
-		custody.SignIn.Refused = s.refusal(why)
-		return s.save(ctx, custody)
+		why = trouble{v1alpha1.ReasonSignInRequired, fmt.Sprintf("%s did not tell in time who had signed in, so the last sign-in was not used; "+
+			"a person must sign in again", f.request.platform.DisplayName)}
+		return s.drop(ctx, why)
 	case candidate == nil, !f.request.rotates():
 		return s.write(ctx, custody) // what it began with can be sent again
 	}
 	return s.refuseImport(ctx, why, custody, candidate.Imported)
+}
+
+// drop forgets a sign-in that waited, and records why.
+func (s *store) drop(ctx context.Context, why trouble) error {
+	custody := s.found.custody
+	custody.Candidate = nil
+	custody.SignIn = custody.SignIn.Clone()
+	custody.SignIn.Refused = s.refusal(why)
+	s.found.blameNewGrant(&why)
+	return s.write(ctx, custody)
 }
 
 // learn notes whose the grant in use is.
@@ -355,7 +370,7 @@ func (s *store) verified(ctx context.Context, account tokensecret.Account, verif
 
 // save writes a custody that must not be lost, in the way of whoever waits for it.
 func (s *store) save(ctx context.Context, custody tokensecret.Custody) error {
-	if s.visiting {
+	if s.retried {
 		return s.write(ctx, custody)
 	}
 	return s.keep(ctx, custody)
@@ -404,7 +419,7 @@ func (s *store) write(ctx context.Context, custody tokensecret.Custody) error {
 		return fmt.Errorf("storing the grant: %w", err)
 	}
 	s.held, s.found.custody = secret, custody
-	if !s.visiting {
+	if !s.visiting { // what the controller waits to store is its own business
 		s.unstored.Delete(account.UID)
 	}
 	return nil

@@ -123,6 +123,9 @@ func (t *transcript) leaks() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	said := t.text.String()
+	if at := strings.Index(said, "Observed a panic"); at >= 0 {
+		return fmt.Errorf("the operator panicked: %s", said[at:min(len(said), at+3000)])
+	}
 	searched := 0
 	for _, secret := range t.all() {
 		for _, part := range telltales(secret) {

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -27,12 +29,17 @@ const (
 	// codePatience is how long a callback waits for an API server that is away: about as long as the shortest-lived code is
 	// good for (Allegro: 10 s).
 	codePatience = 8 * time.Second
+	// claimPatience is how long it may delay the exchange of a code, which must be in time.
+	claimPatience = 3 * time.Second
 	// pagePatience is how long a browser waits for the result to be stored, and storePatience how long that is tried.
+	// A shutdown bounds it as well, by the pod's grace period.
 	pagePatience  = 15 * time.Second
-	storePatience = 100 * time.Second
+	storePatience = 24 * time.Hour
 	// lookups bounds how often a second the API server is asked about tickets that the cache does not know: another replica
 	// may have made them just now, or somebody guesses.
 	lookups = 5
+	// returns is the same for browsers that come back.
+	returns = 50
 )
 
 // conflictBackoff is how a small write is tried again on top of somebody else's.
@@ -46,18 +53,29 @@ type Visits struct {
 	// namespaces are those whose accounts are looked at; none means all.
 	namespaces []string
 	lookups    *rate.Limiter
+	returns    *rate.Limiter
 	// storing counts the results that are still being stored.
 	storing sync.WaitGroup
+	ready   atomic.Bool
 }
 
 func newVisits(r *Reconciler, namespaces []string) *Visits {
-	return &Visits{r: r, namespaces: namespaces, lookups: rate.NewLimiter(lookups, lookups)}
+	return &Visits{r: r, namespaces: namespaces, lookups: rate.NewLimiter(lookups, lookups), returns: rate.NewLimiter(returns, returns)}
 }
 
 // Start implements manager.Runnable: it ends when every result has been stored.
 func (v *Visits) Start(ctx context.Context) error {
+	v.ready.Store(true) // the manager has filled its caches before
 	<-ctx.Done()
 	v.storing.Wait()
+	return nil
+}
+
+// Ready is a health check: it fails until the caches are filled from which people are answered.
+func (v *Visits) Ready(*http.Request) error {
+	if !v.ready.Load() {
+		return errors.New("the caches are being filled")
+	}
 	return nil
 }
 
@@ -99,6 +117,9 @@ func (v *Visits) Begin(ctx context.Context, key types.NamespacedName, ticket str
 	err = v.write(ctx, f, func(s *store) error {
 		custody := s.found.custody
 		custody.SignIn = custody.SignIn.Clone()
+		if slices.ContainsFunc(custody.SignIn.Visits, func(v tokensecret.Visit) bool { return v.State == entry.State }) {
+			return nil // a write was done whose answer got lost
+		}
 		at := ticketIn(custody, ticket)
 		if at < 0 {
 			return &signin.Error{Problem: signin.LinkInvalid}
@@ -363,7 +384,7 @@ func (v *Visits) open(ctx context.Context, f *found) (*store, error) {
 	case s.held != nil && !tokensecret.Owned(s.held, f.account):
 		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: conflict(f.account, s.held.Name).message}
 	}
-	s.visiting = true
+	s.visiting, s.retried = true, true
 	return s, nil
 }
 

@@ -3,6 +3,7 @@ package grant
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -64,6 +65,9 @@ type Error struct {
 func (e *Error) Error() string {
 	if e.Code == "" {
 		return e.Message
+	}
+	if e.Status == 0 { // of a callback, which is no answer
+		return strings.TrimSuffix(e.Code+": "+e.Message, ": ")
 	}
 	if e.Message == "" {
 		return fmt.Sprintf("%s (HTTP %d)", e.Code, e.Status)

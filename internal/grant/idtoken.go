@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -71,7 +72,11 @@ func (p *Providers) Verify(ctx context.Context, issuer, clientID, idToken, nonce
 	// Verifier, and not VerifierContext, keeps the keys from one call to the next.
 	verifier := provider.Verifier(&oidc.Config{ClientID: clientID, Now: p.Now})
 	token, err := verifier.Verify(ctx, idToken)
-	if err != nil {
+	switch {
+	case err == nil:
+	case strings.Contains(err.Error(), "fetching keys"): // go-oidc wraps it in text; what follows may be somebody's page
+		return &Error{Kind: Unavailable, Message: "the ID token cannot be verified: the issuer's keys cannot be fetched"}
+	default:
 		return &Error{Kind: Malformed, Message: "the ID token cannot be verified: " + cleanDescription(err.Error(), []string{idToken})}
 	}
 	if nonce != "" && subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(nonce)) != 1 {

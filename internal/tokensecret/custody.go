@@ -49,8 +49,10 @@ type Custody struct {
 	// for a sign-in.
 	HandledRenew  string `json:"handledRenew,omitempty"`
 	HandledSignIn string `json:"handledSignIn,omitempty"`
-	// Consents counts the sign-ins that brought tokens, whatever became of those.
+	// Consents counts the sign-ins that brought tokens, whatever became of those, and Accepted is the number of the last one
+	// whose grant was put into use. It stays when another kind of grant takes over.
 	Consents int64 `json:"consents,omitempty"`
+	Accepted int64 `json:"accepted,omitempty"`
 	// SignIn is what waits for a person, and what became of the last one who tried.
 	SignIn SignIn `json:"signIn,omitzero"`
 }
@@ -80,7 +82,9 @@ type Grant struct {
 	// ClientID is the application that it was given to, and the only one that can renew it.
 	ClientID string `json:"clientID,omitempty"`
 	// Asked are the scopes that the person was asked for; nil when none were named, or nobody was asked.
-	Asked []string `json:"asked,omitempty"`
+	Asked []string `json:"asked,omitzero"`
+	// Unverified tells that its ID token could not be verified yet, of a Candidate.
+	Unverified bool `json:"unverified,omitempty"`
 	// GrantedAt is when the person consented, or when the grant was first used.
 	GrantedAt time.Time `json:"grantedAt,omitzero"`
 	// AuthorizationExpiresAt is the end that the marketplace's answer named; zero when it named none.
@@ -142,6 +146,8 @@ type Refused struct {
 	Inputs Inputs `json:"inputs"`
 	// Imported is the refresh token that was refused, of a RefusedImport.
 	Imported string `json:"imported,omitempty"`
+	// AccountID is who signed in, where another was expected; empty when nobody said who.
+	AccountID string `json:"accountID,omitempty"`
 }
 
 // Inputs are the versions of what a token request is made of.

@@ -35,7 +35,7 @@ type Device struct {
 	IntervalSeconds int64 `json:"intervalSeconds"`
 	// ClientID and Asked are what the person is asked to consent to.
 	ClientID string   `json:"clientID"`
-	Asked    []string `json:"asked,omitempty"`
+	Asked    []string `json:"asked,omitzero"`
 }
 
 // Ticket is a link that was given out.
@@ -62,9 +62,10 @@ type Visit struct {
 	// RedirectURI, ClientID and Asked are what the authorization request held.
 	RedirectURI string   `json:"redirectURI"`
 	ClientID    string   `json:"clientID"`
-	Asked       []string `json:"asked,omitempty"`
-	// Used tells that the browser has come back.
-	Used bool `json:"used,omitempty"`
+	Asked       []string `json:"asked,omitzero"`
+	// Used tells that the browser has come back, and Claim who takes care of it.
+	Used  bool   `json:"used,omitempty"`
+	Claim string `json:"claim,omitempty"`
 }
 
 // maxWaiting bounds the tickets and visits that are kept: more people than work on one account.
