@@ -103,17 +103,12 @@ func addPortal(mgr manager.Manager, o options, signIns portal.SignIns) error {
 	if o.portalBindAddress == "0" {
 		return nil
 	}
-	// A client of its own: the manager's waits after each write for its cache, which has no TokenReviews.
-	kube, err := client.New(mgr.GetConfig(), client.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
-	if err != nil {
-		return fmt.Errorf("preparing the portal: %w", err)
-	}
 	pages, err := portal.New(portal.Options{
 		Address:     signin.Address(o.portalURL),
 		BindAddress: o.portalBindAddress,
 		SignIns:     signIns,
 		Reader:      mgr.GetClient(),
-		Writer:      client.WithFieldOwner(kube, v1alpha1.ManagedBy),
+		Writer:      client.WithFieldOwner(mgr.GetClient(), v1alpha1.ManagedBy),
 		Clock:       clock.RealClock{},
 		Random:      rand.Reader,
 		Log:         ctrl.Log.WithName("portal"),

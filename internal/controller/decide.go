@@ -66,7 +66,9 @@ func (v view) importRefused() bool {
 	switch refused.Reason {
 	case v1alpha1.ReasonGrantRejected:
 		return refused.Inputs.Application == v.request.inputs.Application
-	case v1alpha1.ReasonRenewalOutcomeUnknown, v1alpha1.ReasonAccountMismatch:
+	case v1alpha1.ReasonRenewalOutcomeUnknown:
+		return !refused.Restored || !v.requested()
+	case v1alpha1.ReasonAccountMismatch:
 		return true
 	}
 	return refused.Inputs == v.request.inputs && !v.requested()
@@ -205,7 +207,7 @@ func (v view) stands(refused *tokensecret.Refused) bool {
 	case v1alpha1.ReasonGrantRejected:
 		return v.bringing() == "" && was.Application == is.Application && was.Marketplace == is.Marketplace
 	case v1alpha1.ReasonRenewalOutcomeUnknown:
-		return v.refreshToken() == "" // it was given up
+		return v.refreshToken() == "" || refused.Restored && !v.requested() // it was given up, or may be spent
 	case v1alpha1.ReasonAccountMismatch:
 		was.Application, is.Application = "", ""
 		return was == is
@@ -277,6 +279,22 @@ func (v view) failing() bool {
 // outdated tells that tokens were stored after a failure: the status is older than the custody.
 func (v view) outdated(failure *v1alpha1.FailureStatus) bool {
 	return v.custody.Tokens != nil && v.custody.Tokens.IssuedAt.After(failure.Time.Time)
+}
+
+// restored tells that the custody is older than what the status tells of, as after the restore of a backup or the loss of the
+// grant Secret: the status is written after the custody. A single-use refresh token in it was spent since then.
+func (v view) restored() bool {
+	seen := v.account.Status.AccessToken
+	if seen == nil || !v.request.rotates() {
+		return false
+	}
+	return v.custody.Tokens == nil || seen.IssuedTime.After(v.custody.Tokens.IssuedAt)
+}
+
+// broughtSince tells that the user brought the refresh token after the loss was noticed.
+func (v view) broughtSince() bool {
+	refused := v.custody.RefusedImport
+	return v.bringing() != "" && refused != nil && refused.Restored && refused.Imported != v.bringing()
 }
 
 // spending tells how to go about a single-use refresh token that the journal says was sent before.

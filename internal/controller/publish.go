@@ -22,7 +22,7 @@ func (r *Reconciler) publish(ctx context.Context, f *found) error {
 	if err != nil {
 		return err
 	}
-	if f.custody.Tokens == nil || held == nil && !f.usable() || f.misfit() {
+	if f.custody.Tokens == nil || held == nil && !f.usable() || f.misfit() || !f.unresolved && f.restored() {
 		return nil
 	}
 	wanted, err := tokensecret.Render(f.account, r.keeper(f.account), *f.custody.Tokens, f.custody.Account.ID)

@@ -102,6 +102,8 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 			if err := r.renewNow(ctx, f); err != nil {
 				return f, err
 			}
+		} else if f.requested() && f.needsNewGrant() {
+			f.handledRenew = true // there is nothing to renew, and the conditions say what is needed
 		}
 		if err := r.invite(ctx, f); err != nil {
 			return f, err
@@ -270,6 +272,10 @@ func (r *Reconciler) verify(ctx context.Context, f *found) error {
 	value := requestOf(f.account, v1alpha1.AnnotationVerify)
 	handled := f.account.Status.Handled != nil && f.account.Status.Handled.Verify == value
 	again := f.nextTest()
+	if value != "" && !f.usable() && f.needsNewGrant() {
+		f.handledVerify = true // there is nothing to test
+		return nil
+	}
 	if value == "" || handled && (again.IsZero() || f.now.Before(again)) || f.suspended() || !f.usable() {
 		return nil
 	}

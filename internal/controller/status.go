@@ -101,7 +101,7 @@ func (f *found) reportHandled(account *v1alpha1.MarketplaceAccount) {
 
 func (f *found) reportTokens(account *v1alpha1.MarketplaceAccount) {
 	status := &account.Status
-	status.AccessToken, status.Account = nil, nil
+	status.Account = nil
 	if !f.servedUntil.IsZero() {
 		status.TokenSecretName = account.TokenSecretName()
 	}
@@ -109,10 +109,12 @@ func (f *found) reportTokens(account *v1alpha1.MarketplaceAccount) {
 	if tokens == nil {
 		return
 	}
-	status.AccessToken = &v1alpha1.AccessTokenStatus{
-		IssuedTime:     metav1.NewTime(tokens.IssuedAt),
-		ExpirationTime: metav1.NewTime(tokens.ExpiresAt),
-		RenewalTime:    metav1.NewTime(tokens.RenewAt),
+	if f.unresolved || !f.restored() { // else the status alone knows that there was a newer one
+		status.AccessToken = &v1alpha1.AccessTokenStatus{
+			IssuedTime:     metav1.NewTime(tokens.IssuedAt),
+			ExpirationTime: metav1.NewTime(tokens.ExpiresAt),
+			RenewalTime:    metav1.NewTime(tokens.RenewAt),
+		}
 	}
 	login := f.custody.Account.Login
 	if login == "" {

@@ -91,6 +91,9 @@ func (r *Reconciler) rescue(ctx context.Context, f *found) error {
 // journal records that the refresh token is about to be spent. That proves the store writable, and makes
 // every writer with an older view lose. forbidden tells that the token must not be sent again.
 func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
+	if s.found.restored() && !s.found.requested() && !s.found.broughtSince() {
+		return true, s.restored(ctx)
+	}
 	before := s.found.custody
 	custody := before
 	entry := tokensecret.Journal{StartedAt: s.found.now, Imported: s.found.bringing()}
@@ -115,6 +118,24 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 		return false, err
 	}
 	return false, nil
+}
+
+// restored does not spend a refresh token that may be spent already.
+func (s *store) restored(ctx context.Context) error {
+	why := trouble{v1alpha1.ReasonRenewalOutcomeUnknown, fmt.Sprintf("Secret %q is older than the token of %s that this account had, as after the restore "+
+		"of a backup: its single-use refresh token may be spent, and sending it again could end the grant. Nothing more is tried until %s; "+
+		"to try all the same, annotate the account with %s=<anything new>", s.found.account.GrantSecretName(),
+		clockTime(s.found.account.Status.AccessToken.IssuedTime.Time), s.found.newGrant(), v1alpha1.AnnotationRenew)}
+	custody := s.found.custody
+	refused := s.refusal(why)
+	refused.Restored = true
+	if imported := s.found.bringing(); imported != "" {
+		refused.Imported = imported
+		custody.RefusedImport = refused
+	} else {
+		custody.Refused = refused
+	}
+	return s.keepRefusal(ctx, why, custody)
 }
 
 // outcomeUnknown gives up a single-use refresh token that was sent and whose answer is lost.

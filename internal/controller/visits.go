@@ -170,6 +170,10 @@ func (v *Visits) draw(ctx context.Context, f *found, storeQuery url.Values) (sig
 		entry.Nonce, parameters.Nonce = nonce, nonce
 	}
 	address, err := v.authorizationURL(ctx, req, parameters, storeQuery)
+	if refused, ok := errors.AsType[*signin.Error](err); ok {
+		refused.Account = f.signInAccount()
+		return signin.Visit{}, tokensecret.Visit{}, refused
+	}
 	if err != nil {
 		return signin.Visit{}, tokensecret.Visit{}, f.problem(err)
 	}
@@ -187,7 +191,7 @@ func (v *Visits) authorizationURL(
 ) (string, error) {
 	start, err := req.platform.StoreStart(storeQuery)
 	if err != nil {
-		return "", &grant.Error{Kind: grant.InvalidRequest, Message: err.Error()}
+		return "", &signin.Error{Problem: signin.StartRefused, Detail: err.Error()}
 	}
 	if start != nil {
 		return unfit(start.Request(req.platform, parameters))

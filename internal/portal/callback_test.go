@@ -81,12 +81,12 @@ func TestProblemsOfVisits(t *testing.T) {
 		status int
 		says   []string
 	}{
-		signin.VisitUnknown:       {403, []string{"did not begin in this browser"}},
+		signin.VisitUnknown:       {403, []string{"cannot be completed here"}},
 		signin.VisitExpired:       {410, []string{"took too long"}},
 		signin.IssuerMismatch:     {403, []string{"came from the wrong place"}},
 		signin.ConsentDenied:      {403, []string{"Access was not granted"}},
 		signin.CodeRefused:        {502, []string{"could not be completed"}},
-		signin.WrongAccount:       {409, []string{"Expected is seller 44130512; signed in was 99."}},
+		signin.WrongAccount:       {409, []string{"belongs to seller 44130512; you signed in as 99."}},
 		signin.ApplicationRefused: {502, []string{"eBay refuses the application"}},
 		signin.AccountUnready:     {409, []string{"not ready"}},
 		signin.MarketplaceDown:    {503, []string{"eBay cannot be reached"}},

@@ -44,6 +44,7 @@ var statuses = map[signin.Problem]int{
 	signin.LinkInvalid:        http.StatusNotFound,
 	signin.LinkUsed:           http.StatusGone,
 	signin.LinkExpired:        http.StatusGone,
+	signin.StartRefused:       http.StatusBadRequest,
 	signin.VisitUnknown:       http.StatusForbidden,
 	signin.VisitExpired:       http.StatusGone,
 	signin.IssuerMismatch:     http.StatusForbidden,

@@ -182,6 +182,7 @@ func TestProblemsOfLinks(t *testing.T) {
 		signin.LinkInvalid:        {404, "This link does not work"},
 		signin.LinkUsed:           {410, "This link was already used"},
 		signin.LinkExpired:        {410, "This link is too old"},
+		signin.StartRefused:       {400, "not the way from eBay"},
 		signin.ApplicationRefused: {502, "eBay refuses the application"},
 		signin.AccountUnready:     {409, "not ready for a sign-in"},
 		signin.MarketplaceDown:    {503, "eBay cannot be reached"},

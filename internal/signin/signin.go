@@ -56,6 +56,9 @@ const (
 	LinkUsed Problem = "LinkUsed"
 	// LinkExpired: the link's time is over.
 	LinkExpired Problem = "LinkExpired"
+	// StartRefused: what the marketplace's app store is said to have sent is not believed, such as an address that is none of
+	// the marketplace's. Nobody was asked for anything.
+	StartRefused Problem = "StartRefused"
 )
 
 // Problems of visits, when the browser comes back.

@@ -146,6 +146,9 @@ type Refused struct {
 	Inputs Inputs `json:"inputs"`
 	// Imported is the refresh token that was refused, of a RefusedImport.
 	Imported string `json:"imported,omitempty"`
+	// Restored tells that the grant Secret was found to be older than what the account's status tells of, so that its refresh
+	// token may be spent; of RenewalOutcomeUnknown. A request makes the operator try all the same.
+	Restored bool `json:"restored,omitempty"`
 	// AccountID is who signed in, where another was expected; empty when nobody said who.
 	AccountID string `json:"accountID,omitempty"`
 }

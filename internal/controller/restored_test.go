@@ -1,0 +1,75 @@
+package controller_test
+
+import (
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+)
+
+func TestARestoredBackupIsNotSpent(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("allegro", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.settle()
+	backup := w.readSecret("main-grant").Data
+	w.passRenewal()
+	served := w.token()["access_token"]
+	calls := w.calls("allegro")
+
+	w.stop()
+	secret := w.readSecret("main-grant")
+	secret.Data = backup
+	w.Expect(kube.Update(t.Context(), secret)).To(Succeed())
+	w.start()
+	w.settle()
+	w.pass(12 * time.Hour)
+	message := w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+	w.Expect(message).To(And(ContainSubstring("restore of a backup"), ContainSubstring(v1alpha1.AnnotationRenew)))
+	w.Expect(w.calls("allegro")).To(Equal(calls), "a refresh token from a backup was sent")
+	w.Expect(w.token()["access_token"]).To(Equal(served), "an older token was published")
+
+	// Somebody who knows better may try; here the token was spent indeed.
+	w.annotate(v1alpha1.AnnotationRenew, "try")
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonGrantRejected)
+	w.Expect(w.calls("allegro")).To(Equal(calls + 1))
+}
+
+func TestALostGrantSecretIsNotReplacedByASpentImport(t *testing.T) {
+	w := newWorld(t)
+	market := w.market.Platform("allegro")
+	w.prepare("allegro", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.settle()
+	w.delete(w.readSecret("main-grant"))
+	w.settle()
+	w.pass(time.Hour)
+	message := w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+	w.Expect(message).To(ContainSubstring(`Secret "main-grant" is older`))
+	w.Expect(w.calls("allegro")).To(Equal(1))
+
+	// A new grant cures it.
+	w.editSecret("import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
+	w.expectReady()
+	w.expectAuthenticated()
+	w.Expect(market.Report().DoubleSpends).To(BeZero())
+}
+
+func TestAStaticPlatformDoesNotMindABackup(t *testing.T) {
+	w := newWorld(t)
+	market := w.market.Platform("ebay")
+	w.prepare("ebay", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.settle()
+	w.delete(w.readSecret("main-grant"))
+	w.settle()
+	w.expectReady()
+	w.Expect(market.Report().Count(demomarket.GrantRefreshToken, demomarket.OK)).To(Equal(2))
+}

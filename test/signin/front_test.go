@@ -1,0 +1,160 @@
+package signin_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/test/browser"
+)
+
+// front is the public address of the portal, as an ingress is. The story says which replicas answer, in turns. All that goes
+// through is held against what must hold of every answer, and what must not be said elsewhere is remembered.
+type front struct {
+	t   *testing.T
+	url string
+
+	mu       sync.Mutex // guards what follows
+	replicas []*url.URL
+	turn     int
+	before   map[string]func(http.ResponseWriter, *http.Request) (answered bool) // by the beginning of a path
+	last     *http.Request
+}
+
+func newFront(t *testing.T) *front {
+	t.Helper()
+	f := &front{t: t, before: map[string]func(http.ResponseWriter, *http.Request) bool{}}
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(f.replica())
+			r.Out.Host = r.In.Host
+		},
+		ModifyResponse: f.inspect,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if do := f.waiting(r); do == nil || !do(w, r) {
+			proxy.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	f.url = browser.Localhost(server.URL)
+	return f
+}
+
+// answers makes these replicas answer, each in its turn.
+func (f *front) answers(replicas ...*replica) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.replicas = nil
+	for _, replica := range replicas {
+		f.replicas = append(f.replicas, &url.URL{Scheme: "http", Host: replica.address})
+	}
+}
+
+// replica is the one whose turn it is.
+func (f *front) replica() *url.URL {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.turn++
+	return f.replicas[f.turn%len(f.replicas)]
+}
+
+// once does something before the next request whose path begins like this is passed on.
+func (f *front) once(path string, do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.before[path] = func(http.ResponseWriter, *http.Request) bool { do(); return false }
+}
+
+// lose answers the next request whose path begins like this by an error, and passes nothing on but the address to the story.
+func (f *front) lose(path string) <-chan string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	lost := make(chan string, 1)
+	f.before[path] = func(w http.ResponseWriter, r *http.Request) bool {
+		f.remember(r, 0)
+		lost <- f.url + r.URL.RequestURI()
+		http.Error(w, "the ingress has no backend", http.StatusBadGateway)
+		return true
+	}
+	return lost
+}
+
+// waiting is what is to be done with a request.
+func (f *front) waiting(r *http.Request) func(http.ResponseWriter, *http.Request) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last = r
+	for prefix, do := range f.before {
+		if strings.HasPrefix(r.URL.Path, prefix) {
+			delete(f.before, prefix)
+			return do
+		}
+	}
+	return nil
+}
+
+// brought tells whether the last request came with a cookie.
+func (f *front) brought(name string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, err := f.last.Cookie(name)
+	return err == nil
+}
+
+// inspect holds an answer against what must hold of all.
+func (f *front) inspect(response *http.Response) error {
+	request := response.Request
+	page := request.Method + " " + request.URL.Path
+	for name, want := range map[string]string{
+		"Cache-Control":              "no-store",
+		"Referrer-Policy":            "no-referrer",
+		"X-Content-Type-Options":     "nosniff",
+		"X-Frame-Options":            "DENY",
+		"Cross-Origin-Opener-Policy": "same-origin",
+	} {
+		if got := response.Header.Get(name); got != want {
+			f.t.Errorf("%s: %s is %q, want %q", page, name, got, want)
+		}
+	}
+	policy := response.Header.Get("Content-Security-Policy")
+	for _, directive := range []string{"default-src 'none'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"} {
+		if !strings.Contains(policy, directive) {
+			f.t.Errorf("%s: the policy %q lacks %s", page, policy, directive)
+		}
+	}
+	if strings.Contains(policy, "unsafe") || strings.Contains(policy, "script-src") {
+		f.t.Errorf("%s: the policy is %q", page, policy)
+	}
+	if location := response.Header.Get("Location"); location != "" && (!strings.HasPrefix(location, "/") || strings.HasPrefix(location, "//") ||
+		strings.Contains(location, `\`)) {
+		f.t.Errorf("%s sends the browser to %s", page, location)
+	}
+	for _, cookie := range response.Cookies() {
+		if !strings.HasPrefix(cookie.Name, "__Host-") || !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode {
+			f.t.Errorf("%s sets the cookie %s", page, cookie.Raw)
+		}
+		said.secret(cookie.Value, cookie.Value[strings.LastIndexByte(cookie.Value, '/')+1:])
+	}
+	f.remember(request, response.StatusCode)
+	return nil
+}
+
+// remember takes note of what a browser brings along that must not be said elsewhere.
+func (f *front) remember(request *http.Request, status int) {
+	query := request.URL.Query()
+	switch {
+	case strings.HasPrefix(request.URL.Path, signin.CallbackPrefix):
+		for _, name := range []string{"code", "spapi_oauth_code", "state"} {
+			said.secret(query[name]...)
+		}
+	case strings.HasPrefix(request.URL.Path, signin.LinkPrefix) && status == http.StatusOK:
+		said.ticket(query["ticket"]...)
+		said.secret(query["amazon_state"]...)
+	}
+}

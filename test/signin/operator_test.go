@@ -1,0 +1,118 @@
+package signin_test
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+)
+
+// replica is the operator, or one of several.
+type replica struct {
+	address string // of the portal
+	leads   <-chan struct{}
+	stop    func()
+}
+
+// replica starts the operator, as cmd/tokenkeeper does. The first one leads.
+func (w *world) replica() *replica {
+	w.t.Helper()
+	cfg := rest.CopyConfig(operator)
+	cfg.Host = "https://" + w.line.address
+	cfg.QPS = -1
+	options, err := controller.ManagerOptions(manager.Options{
+		Metrics:                       metricsserver.Options{BindAddress: "0"},
+		LeaderElection:                true,
+		LeaderElectionID:              "tokenkeeper",
+		LeaderElectionNamespace:       operatorNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		Controller:                    config.Controller{SkipNameValidation: new(true)},
+	})
+	w.Expect(err).NotTo(HaveOccurred())
+	mgr, err := manager.New(cfg, options)
+	w.Expect(err).NotTo(HaveOccurred())
+	ctx, cancel := context.WithCancel(context.Background())
+	registry := prometheus.NewRegistry()
+	address := signin.Address(w.front.url)
+	visits, err := controller.Add(ctx, mgr, controller.Options{
+		Clock:                   w.clock,
+		Transport:               &http.Transport{DisableKeepAlives: true},
+		Registry:                registry,
+		MaxConcurrentReconciles: 16,
+		Portal:                  address,
+		NewQueue:                w.newQueue,
+	})
+	w.Expect(err).NotTo(HaveOccurred())
+	r := &replica{address: w.freeAddress(), leads: mgr.Elected()}
+	pages, err := portal.New(portal.Options{
+		Address: address, BindAddress: r.address, SignIns: visits, Reader: mgr.GetClient(), Writer: mgr.GetClient(),
+		Clock: w.clock, Random: rand.Reader, Log: ctrl.Log.WithName("portal"),
+	})
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(mgr.Add(pages)).To(Succeed())
+	done := make(chan error, 1)
+	go func() { done <- mgr.Start(ctx) }()
+	r.stop = sync.OnceFunc(func() {
+		said.metrics(w.t, registry)
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("the operator ended with: %v", err)
+		}
+	})
+	w.t.Cleanup(r.stop)
+	w.Eventually(func() error {
+		select {
+		case err := <-done:
+			done <- err
+			return StopTrying("the operator ended").Wrap(err)
+		default:
+		}
+		response, err := http.Get("http://" + r.address + "/readyz")
+		if err == nil {
+			response.Body.Close()
+		}
+		return err
+	}).Should(Succeed())
+	return r
+}
+
+func (w *world) newQueue(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
+	return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: w.clock})
+}
+
+// freeAddress is an address on loopback that nobody listens on.
+func (w *world) freeAddress() string {
+	w.t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	w.Expect(err).NotTo(HaveOccurred())
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// metrics writes down what a replica has counted.
+func (t *transcript) metrics(test *testing.T, registry *prometheus.Registry) {
+	families, err := registry.Gather()
+	if err != nil {
+		test.Errorf("gathering the metrics: %v", err)
+	}
+	for _, family := range families {
+		fmt.Fprintln(&t.logs, family)
+	}
+}
