@@ -446,6 +446,40 @@ type FailureStatus struct {
 	Count int32 `json:"count,omitempty"`
 }
 
+// ConnectionTestResult is how a test of the connection went.
+//
+// +kubebuilder:validation:Enum=Passed;Failed;Unsupported
+type ConnectionTestResult string
+
+const (
+	// ConnectionTestPassed: the marketplace honours the token, for the expected account.
+	ConnectionTestPassed ConnectionTestResult = "Passed"
+	// ConnectionTestFailed: the marketplace does not answer as it should, or could not be asked.
+	ConnectionTestFailed ConnectionTestResult = "Failed"
+	// ConnectionTestUnsupported: the Marketplace names no call that tests a token.
+	ConnectionTestUnsupported ConnectionTestResult = "Unsupported"
+)
+
+// ConnectionTestStatus is the last test of the connection that somebody asked for.
+type ConnectionTestStatus struct {
+	// time is when it was made.
+	//
+	// +optional
+	Time metav1.Time `json:"time,omitzero"`
+
+	// result is how it went.
+	//
+	// +optional
+	Result ConnectionTestResult `json:"result,omitempty"`
+
+	// message says why it did not pass.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+}
+
 // HandledStatus holds the last value seen of each request annotation.
 type HandledStatus struct {
 	// renew is the last value of tokenkeeper.dev/renew that was acted on.
@@ -522,6 +556,11 @@ type MarketplaceAccountStatus struct {
 	//
 	// +optional
 	LastFailure *FailureStatus `json:"lastFailure,omitempty"`
+
+	// connectionTest is the last test of the connection that somebody asked for, of the tokens at hand.
+	//
+	// +optional
+	ConnectionTest *ConnectionTestStatus `json:"connectionTest,omitempty"`
 
 	// handled holds the last value seen of each request annotation.
 	//

@@ -128,12 +128,12 @@ func TestAttacksOnACallback(t *testing.T) {
 				w.Expect(err).NotTo(HaveOccurred())
 				w.expectReady()
 				_, err = honest.comeBack(back)
-				w.Expect(problemOf(err)).To(Equal(signin.VisitUnknown), "a callback was taken twice")
+				w.Expect(problemOf(err)).To(Equal(signin.VisitUsed), "a callback was taken twice")
 				w.Expect(w.calls("allegro")).To(Equal(1))
 				return
 			}
 			_, err = honest.comeBack(back)
-			w.Expect(problemOf(err)).To(Equal(signin.VisitUnknown), "a state was taken twice")
+			w.Expect(problemOf(err)).To(Equal(signin.VisitUsed), "a state was taken twice")
 			w.signedIn("allegro")
 		})
 	}

@@ -47,10 +47,11 @@ func (v *Visits) Complete(ctx context.Context, marketplaceName string, query url
 	if b.key, b.cookie, ok = splitCookie(cookie(signin.CookieName(b.state))); !ok || b.state == "" {
 		return signin.Outcome{}, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	if _, twice := v.r.visits.LoadOrStore(signin.Hash(b.state), true); twice {
-		return signin.Outcome{}, &signin.Error{Problem: signin.VisitUnknown}
+	// The hash of the cookie as well, so that only the browser of the visit is told that it is being taken care of.
+	if _, twice := v.r.visits.LoadOrStore(signin.Hash(b.state+b.cookie), true); twice {
+		return signin.Outcome{}, &signin.Error{Problem: signin.VisitUsed}
 	}
-	done := func() { v.r.visits.Delete(signin.Hash(b.state)) }
+	done := func() { v.r.visits.Delete(signin.Hash(b.state + b.cookie)) }
 	if err := v.find(ctx, b, marketplaceName); err != nil {
 		done()
 		return signin.Outcome{}, err
@@ -85,7 +86,7 @@ func (v *Visits) claim(ctx context.Context, b *returned) error {
 		if err == nil {
 			custody := s.found.custody
 			if !b.use(&custody) {
-				problem = &signin.Error{Problem: signin.VisitUnknown}
+				problem = &signin.Error{Problem: signin.VisitUsed}
 				return true, nil
 			}
 			err = s.write(ctx, custody)
@@ -156,7 +157,11 @@ func (v *Visits) visit(
 	}
 	for _, visit := range custody.SignIn.Visits {
 		state, cookie := signin.Matches(visit.State, b.state), signin.Matches(visit.Cookie, b.cookie)
-		if state && cookie && !visit.Used && visit.Account == account.UID && visit.Marketplace == marketplaceName {
+		switch {
+		case !state || !cookie || visit.Account != account.UID || visit.Marketplace != marketplaceName:
+		case visit.Used:
+			return nil, &signin.Error{Problem: signin.VisitUsed}
+		default:
 			return &visit, nil
 		}
 	}
@@ -329,6 +334,9 @@ func (v *Visits) store(ctx context.Context, b *returned, got issued) (signin.Out
 		}
 	}
 	account := f.signInAccount()
+	if f.discarded && f.wrongAccount == "" {
+		return signin.Outcome{}, &signin.Error{Problem: signin.AccountUnnamed, Account: account}
+	}
 	if f.discarded {
 		return signin.Outcome{}, &signin.Error{Problem: signin.WrongAccount, Account: account, GotID: f.wrongAccount, Ticket: f.retryTicket}
 	}
@@ -352,7 +360,7 @@ func (v *Visits) storeNow(ctx context.Context, b *returned, got issued) (*store,
 		return s, nil
 	}
 	if !b.use(&f.custody) {
-		return nil, &signin.Error{Problem: signin.VisitUnknown}
+		return nil, &signin.Error{Problem: signin.VisitUsed}
 	}
 	return s, s.consented(ctx, got, b.visit.Asked, b.unverified)
 }

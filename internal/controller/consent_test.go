@@ -403,7 +403,7 @@ func TestAPlatformThatDoesNotSayWhoSignedIn(t *testing.T) {
 	query.Del("selling_partner_id")
 	back.RawQuery = query.Encode()
 	_, err = b.comeBack(back)
-	w.Expect(problemOf(err)).To(Equal(signin.WrongAccount))
+	w.Expect(problemOf(err)).To(Equal(signin.AccountUnnamed))
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonAccountMismatch)
 	w.Expect(w.token()["access_token"]).To(Equal(old))
 }

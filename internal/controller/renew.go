@@ -102,8 +102,8 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 			if err := r.renewNow(ctx, f); err != nil {
 				return f, err
 			}
-		} else if f.requested() && f.needsNewGrant() {
-			f.handledRenew = true // there is nothing to renew, and the conditions say what is needed
+		} else if f.requested() && f.blocked() {
+			f.handledRenew = true // there is nothing to ask with, and the conditions say what is needed
 		}
 		if err := r.invite(ctx, f); err != nil {
 			return f, err
@@ -272,8 +272,8 @@ func (r *Reconciler) verify(ctx context.Context, f *found) error {
 	value := requestOf(f.account, v1alpha1.AnnotationVerify)
 	handled := f.account.Status.Handled != nil && f.account.Status.Handled.Verify == value
 	again := f.nextTest()
-	if value != "" && !f.usable() && f.needsNewGrant() {
-		f.handledVerify = true // there is nothing to test
+	if value != "" && !f.usable() && f.blocked() {
+		f.handledVerify = true // there is nothing to test, and the conditions say what is needed
 		return nil
 	}
 	if value == "" || handled && (again.IsZero() || f.now.Before(again)) || f.suspended() || !f.usable() {
@@ -283,6 +283,7 @@ func (r *Reconciler) verify(ctx context.Context, f *found) error {
 	verification := tokensecret.Verification{At: f.now}
 	var identity marketplace.Identity
 	if !f.request.platform.CanIdentify() || f.request.grant == v1alpha1.GrantClientCredentials {
+		verification.Unsupported = true
 		verification.Failure = "there is no call that tests it; " + v1alpha1.AnnotationRenew + " tests it by a renewal"
 	} else {
 		var err error

@@ -156,7 +156,7 @@ func (r *Reconciler) inviteByLink(ctx context.Context, f *found) error {
 		return err
 	}
 	requested := f.signInRequested()
-	ticket, end, err := store.invite(ctx, f.signInRequested())
+	ticket, end, err := store.invite(ctx, signin.TicketLife, requested)
 	if err != nil {
 		return err
 	}
@@ -186,13 +186,13 @@ func (v view) openTicket(ticket string) *tokensecret.Ticket {
 }
 
 // invite draws a ticket and stores it, with the request that it answers.
-func (s *store) invite(ctx context.Context, requested bool) (ticket string, end time.Time, err error) {
+func (s *store) invite(ctx context.Context, life time.Duration, requested bool) (ticket string, end time.Time, err error) {
 	if ticket, err = signin.NewSecret(s.Random); err != nil {
 		return "", time.Time{}, err
 	}
 	custody := s.found.custody
 	custody.SignIn = custody.SignIn.Clone()
-	end = s.found.now.Add(signin.TicketLife)
+	end = s.found.now.Add(life)
 	custody.SignIn.AddTicket(tokensecret.Ticket{Hash: signin.Hash(ticket), ExpiresAt: end}, s.found.now)
 	if requested {
 		custody.HandledSignIn = requestOf(s.found.account, v1alpha1.AnnotationSignIn)

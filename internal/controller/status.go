@@ -32,6 +32,7 @@ func (f *found) report(account *v1alpha1.MarketplaceAccount) {
 	status.ObservedGeneration = account.Generation
 	f.reportHandled(account)
 	f.reportTokens(account)
+	f.reportTest(status)
 	f.settle(status)
 	ending := f.reportAuthorization(status)
 	f.reportApplication(status)
@@ -123,6 +124,23 @@ func (f *found) reportTokens(account *v1alpha1.MarketplaceAccount) {
 	if f.custody.Account.ID != "" || login != "" {
 		status.Account = &v1alpha1.AccountStatus{ID: cut(f.custody.Account.ID, maxName), Login: cut(login, maxName)}
 	}
+}
+
+// reportTest tells how the last test of the connection went.
+func (f *found) reportTest(status *v1alpha1.MarketplaceAccountStatus) {
+	status.ConnectionTest = nil
+	verified := f.custody.Verified
+	if verified == nil {
+		return
+	}
+	test := &v1alpha1.ConnectionTestStatus{Time: metav1.NewTime(verified.At), Result: v1alpha1.ConnectionTestPassed, Message: bounded(verified.Failure)}
+	switch {
+	case verified.Unsupported:
+		test.Result = v1alpha1.ConnectionTestUnsupported
+	case verified.Failure != "":
+		test.Result = v1alpha1.ConnectionTestFailed
+	}
+	status.ConnectionTest = test
 }
 
 // reportAuthorization counts down what a person must renew, and returns its end; zero where nothing ends.

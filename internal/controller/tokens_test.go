@@ -220,10 +220,13 @@ func TestVerify(t *testing.T) {
 	w.Expect(asked()).To(Equal(before + 1))
 	w.Expect(w.get().Status.Account.Login).To(Equal(market.Seller().Login), "the call tells the login, which the claim does not")
 	w.expectAuthenticated()
+	w.Expect(w.get().Status.ConnectionTest.Result).To(Equal(v1alpha1.ConnectionTestPassed))
 
 	market.Inject(demomarket.Maintenance().Once().On(demomarket.IdentityEndpoint))
 	w.annotate(v1alpha1.AnnotationVerify, "2")
 	w.Expect(w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)).To(ContainSubstring("HTTP 503"))
+	w.Expect(w.get().Status.ConnectionTest.Result).To(Equal(v1alpha1.ConnectionTestFailed))
+	w.Expect(w.get().Status.ConnectionTest.Message).To(ContainSubstring("HTTP 503"))
 	w.expectReady()
 
 	calls := w.calls("allegro")
@@ -231,6 +234,26 @@ func TestVerify(t *testing.T) {
 	w.annotate(v1alpha1.AnnotationVerify, "3")
 	w.expectAuthenticated()
 	w.Expect(w.calls("allegro")).To(Equal(calls+1), "a token that the platform refuses is renewed")
+}
+
+func TestVerifyWhereNothingCanBeTested(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("xsale", v1alpha1.GrantPassword)
+	w.start()
+	w.expectReady()
+	w.annotate(v1alpha1.AnnotationVerify, "1")
+	w.Eventually(func() *v1alpha1.ConnectionTestStatus { return w.get().Status.ConnectionTest }).Should(HaveField("Result", v1alpha1.ConnectionTestUnsupported))
+}
+
+func TestRequestsThatNothingCanBeDoneAbout(t *testing.T) {
+	w := newWorld(t)
+	w.prepareSignIn("allegro", v1alpha1.GrantAuthorizationCode)
+	w.start()
+	w.expectSignInRequired()
+	w.annotate(v1alpha1.AnnotationVerify, "1")
+	w.annotate(v1alpha1.AnnotationRenew, "2")
+	w.Eventually(func() *v1alpha1.HandledStatus { return w.get().Status.Handled }).Should(And(HaveField("Verify", "1"), HaveField("Renew", "2")))
+	w.Expect(w.calls("allegro")).To(BeZero())
 }
 
 func TestSuspended(t *testing.T) {

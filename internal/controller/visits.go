@@ -82,14 +82,14 @@ func (v *Visits) Ready(*http.Request) error {
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (v *Visits) NeedLeaderElection() bool { return false }
 
-// Invite makes a ticket for somebody who may sign the account in.
+// Invite makes a ticket for somebody who may sign the account in, and does so now.
 func (v *Visits) Invite(ctx context.Context, key types.NamespacedName) (ticket string, err error) {
 	f, err := v.look(ctx, key)
 	if err != nil {
 		return "", err
 	}
 	err = v.write(ctx, f, func(s *store) error {
-		ticket, _, err = s.invite(ctx, false)
+		ticket, _, err = s.invite(ctx, signin.VisitLife, false) // it is used at once
 		return err
 	})
 	return ticket, err

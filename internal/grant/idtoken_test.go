@@ -388,6 +388,30 @@ func TestVerifyWhileTheKeysCannotBeFetched(t *testing.T) {
 	t.Errorf("afterwards: %v", err)
 }
 
+// TestKeysThatCannotBeFetched must not be told from a bad token by their page, which is not for others to read.
+func TestKeysThatCannotBeFetched(t *testing.T) {
+	for name, keys := range map[string]http.HandlerFunc{
+		"maintenance": answer(http.StatusServiceUnavailable, "<html>back at noon, says admin@login.example.com</html>"),
+		"a page":      answer(http.StatusOK, "<html>Sign in to our Wi-Fi</html>"),
+		"nothing":     answer(http.StatusOK, ""),
+		"hung up":     hangUp,
+	} {
+		t.Run(name, func(t *testing.T) {
+			issuer := newIssuer(t)
+			providers := issuer.providers(now)
+			if _, err := providers.Discover(t.Context(), issuer.URL); err != nil {
+				t.Fatal(err)
+			}
+			issuer.change(func() { issuer.answer = keys })
+			err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "")
+			want := "the ID token cannot be verified: the issuer's keys cannot be fetched"
+			if got := failure(t, err); got.Kind != grant.Unavailable || err.Error() != want {
+				t.Errorf("the failure is %+v, want Unavailable and %q", got, want)
+			}
+		})
+	}
+}
+
 // TestProvidersServeManyAtOnce is for the race detector.
 func TestProvidersServeManyAtOnce(t *testing.T) {
 	issuer, other := newIssuer(t), newIssuer(t)

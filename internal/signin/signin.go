@@ -10,7 +10,7 @@ import (
 type Account struct {
 	// Namespace and Name are the object's.
 	Namespace, Name string
-	// Login is the name under which people know the account; empty when nobody said.
+	// Login is the name under which people know the account, which nobody has verified; empty when nobody said.
 	Login string
 	// Marketplace is what people call the platform, Environment which of its worlds is meant.
 	Marketplace, Environment string
@@ -37,7 +37,7 @@ type Visit struct {
 // Outcome is a sign-in that succeeded.
 type Outcome struct {
 	Account
-	// ID and SeenLogin are whose account was signed in, as far as the marketplace tells.
+	// ID and SeenLogin are whose account was signed in, as far as the marketplace tells: either may be empty.
 	ID, SeenLogin string
 	// MissingScopes were asked for and not granted.
 	MissingScopes []string
@@ -66,6 +66,8 @@ const (
 	// VisitUnknown: the state is not one that this browser was given, or was used before: the callback was forged, replayed, or
 	// brought by another browser or from another marketplace.
 	VisitUnknown Problem = "VisitUnknown"
+	// VisitUsed: this very browser has come back with this state before, and the first time counts.
+	VisitUsed Problem = "VisitUsed"
 	// VisitExpired: the person took longer than VisitLife.
 	VisitExpired Problem = "VisitExpired"
 	// IssuerMismatch: another issuer than the one that was asked has answered (RFC 9207).
@@ -74,6 +76,8 @@ const (
 	ConsentDenied Problem = "ConsentDenied"
 	// CodeRefused: the marketplace does not take the code, which may have been too old.
 	CodeRefused Problem = "CodeRefused"
+	// AccountUnnamed: the marketplace did not say who signed in, while only one account is accepted; the tokens were discarded.
+	AccountUnnamed Problem = "AccountUnnamed"
 	// WrongAccount: the tokens belong to another account than the expected one, and were discarded.
 	WrongAccount Problem = "WrongAccount"
 )

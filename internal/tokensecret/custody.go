@@ -120,8 +120,9 @@ type Verification struct {
 	At time.Time `json:"at"`
 	// Failure says why it failed; empty when it did not.
 	Failure string `json:"failure,omitempty"`
-	// Unreachable tells that the marketplace could not be asked.
+	// Unreachable tells that the marketplace could not be asked, Unsupported that it has no call for it.
 	Unreachable bool `json:"unreachable,omitempty"`
+	Unsupported bool `json:"unsupported,omitempty"`
 }
 
 // Journal records, before a single-use refresh token is spent, that it is about to be.

@@ -81,7 +81,20 @@ func (s SignIn) Clone() SignIn {
 func (s *SignIn) AddTicket(ticket Ticket, now time.Time) {
 	s.prune(now)
 	s.Tickets = append(s.Tickets, ticket)
-	s.Tickets = s.Tickets[max(0, len(s.Tickets)-maxWaiting):]
+	if len(s.Tickets) > maxWaiting {
+		s.Tickets = slices.Delete(s.Tickets, s.leastTicket(), s.leastTicket()+1)
+	}
+}
+
+// leastTicket is the one to be missed least: one that is used, else the one that ends first.
+func (s *SignIn) leastTicket() int {
+	least := 0
+	for i, t := range s.Tickets[:len(s.Tickets)-1] {
+		if known := s.Tickets[least]; t.Used && !known.Used || t.Used == known.Used && t.ExpiresAt.Before(known.ExpiresAt) {
+			least = i
+		}
+	}
+	return least
 }
 
 // AddVisit keeps a visit, and forgets those whose time is over.
