@@ -334,6 +334,9 @@ func (v *Visits) store(ctx context.Context, b *returned, got issued) (signin.Out
 		}
 	}
 	account := f.signInAccount()
+	if f.dropped != nil {
+		return signin.Outcome{}, &signin.Error{Problem: signin.ApplicationRefused, Account: account, Detail: f.dropped.message}
+	}
 	if f.discarded && f.wrongAccount == "" {
 		return signin.Outcome{}, &signin.Error{Problem: signin.AccountUnnamed, Account: account}
 	}
@@ -356,23 +359,29 @@ func (v *Visits) storeNow(ctx context.Context, b *returned, got issued) (*store,
 	if err != nil {
 		return nil, err
 	}
-	if holds(f.custody, got) { // a write was done whose answer got lost
+	if b.stored(f.custody) { // a write was done whose answer got lost
 		return s, nil
 	}
 	if !b.use(&f.custody) {
 		return nil, &signin.Error{Problem: signin.VisitUsed}
 	}
+	f.custody.SignIn.Visits[b.at(f.custody)].Consent = f.custody.Consents + 1
 	return s, s.consented(ctx, got, b.visit.Asked, b.unverified)
 }
 
-// holds tells whether tokens are in use already, or wait to be.
-func holds(custody tokensecret.Custody, got issued) bool {
-	for _, grant := range []*tokensecret.Grant{&custody.Grant, custody.Candidate} {
-		if grant != nil && grant.Tokens != nil && grant.Tokens.AccessToken == got.AccessToken {
-			return true
-		}
+// at finds the visit that is taken care of here.
+func (b *returned) at(custody tokensecret.Custody) int {
+	return slices.IndexFunc(custody.SignIn.Visits, func(visit tokensecret.Visit) bool { return visit.State == b.visit.State && visit.Claim == b.claim })
+}
+
+// stored tells whether what this visit brought is in use, or waits to be, or was already followed by another.
+func (b *returned) stored(custody tokensecret.Custody) bool {
+	at := b.at(custody)
+	if at < 0 {
+		return false
 	}
-	return false
+	consent, waits := custody.SignIn.Visits[at].Consent, custody.Candidate
+	return consent > 0 && (custody.Accepted >= consent || waits != nil && waits.Consent == consent)
 }
 
 // callbackBackoff is how reading and writing is tried again while a browser waits, and after that.

@@ -31,7 +31,6 @@ type poll struct {
 	wait     time.Duration // until next, when that was set
 	interval time.Duration
 	failures int32
-	last     bool // the poll at the code's end was made
 }
 
 // after sets the next poll.
@@ -48,7 +47,7 @@ type approval struct {
 // inviteByCode keeps a device code waiting, and asks the platform now and then whether the person has signed in. No worker
 // waits for that.
 func (r *Reconciler) inviteByCode(ctx context.Context, f *found) error {
-	if f.fits(f.custody.SignIn.Device) && !f.signInRequested() && (f.codeLives() || !r.pollState(f).last) {
+	if f.codeLives() && !f.signInRequested() {
 		if err := r.pollDevice(ctx, f); err != nil {
 			return err
 		}
@@ -160,7 +159,7 @@ func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, custody
 	state.failures++
 	retry := renewal.RetryAt(f.now, state.failures, renewal.Spread(string(f.account.UID)))
 	state.after(max(retry.Sub(f.now), renewal.BoundRetryAfter(e.RetryAfter)), f.now)
-	state.code, state.last = "", false
+	state.code = ""
 	r.polls.Store(f.account.UID, state)
 	if f.needsNewGrant() {
 		f.failed, f.trouble = true, &why
@@ -218,8 +217,7 @@ func (r *Reconciler) askForCode(ctx context.Context, v view) (grant.DeviceCode, 
 // pollDevice asks, when it is time to, whether the person has signed in.
 func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
 	state := r.pollState(f)
-	state.last = !f.now.Before(f.custody.SignIn.Device.ExpiresAt)
-	if f.now.Before(state.next) && !state.last {
+	if f.now.Before(state.next) {
 		return nil
 	}
 	endpoint, failure := r.endpoint(ctx, f.request, v1alpha1.GrantDeviceCode)
@@ -257,6 +255,11 @@ func (r *Reconciler) notYet(ctx context.Context, f *found, state poll, e *grant.
 	default: // RFC 8628 section 3.5 wants fewer polls after a failure
 		state.failures++
 		wait = max(min(state.interval<<min(state.failures, 6), slowestPoll), renewal.BoundRetryAfter(e.RetryAfter))
+	}
+	// The last poll comes just before the code ends: later there would be no time for another.
+	left := f.custody.SignIn.Device.ExpiresAt.Add(-time.Second).Sub(f.now)
+	if wait < left && left < wait+state.interval {
+		wait = left
 	}
 	state.after(wait, f.now)
 	r.polls.Store(f.account.UID, state)
@@ -346,6 +349,7 @@ func (r *Reconciler) pollState(f *found) poll {
 		if state := held.(poll); state.code == code {
 			if state.next.Sub(f.now) > state.wait { // the clock was set back
 				state.after(state.wait, f.now)
+				r.polls.Store(f.account.UID, state)
 			}
 			return state
 		}

@@ -55,6 +55,8 @@ type found struct {
 	// known; retryTicket is for whoever was at the browser.
 	discarded                 bool
 	wrongAccount, retryTicket string
+	// dropped is why a sign-in that waited was forgotten; nil when none was.
+	dropped *trouble
 	// duplicateOf names an older account of the same seller; empty when there is none.
 	duplicateOf string
 	// recheck is when to look again at what can only be waited for; zero when there is nothing.

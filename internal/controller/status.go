@@ -313,7 +313,7 @@ func (f *found) outlook() string {
 // missingScopes are those that were asked for and not granted. An answer that names no scope granted all
 // (RFC 6749 section 5.1).
 func (f *found) missingScopes() []string {
-	if f.unresolved || f.custody.Tokens.Scope == "" {
+	if f.unresolved || f.custody.Tokens == nil || f.custody.Tokens.Scope == "" {
 		return nil
 	}
 	granted := strings.Fields(f.custody.Tokens.Scope)

@@ -308,7 +308,11 @@ func (s *store) drop(ctx context.Context, why trouble) error {
 	custody.SignIn = custody.SignIn.Clone()
 	custody.SignIn.Refused = s.refusal(why)
 	s.found.blameNewGrant(&why)
-	return s.write(ctx, custody)
+	if err := s.write(ctx, custody); err != nil {
+		return err
+	}
+	s.found.dropped = &why
+	return nil
 }
 
 // learn notes whose the grant in use is.

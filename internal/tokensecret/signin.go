@@ -66,6 +66,8 @@ type Visit struct {
 	// Used tells that the browser has come back, and Claim who takes care of it.
 	Used  bool   `json:"used,omitempty"`
 	Claim string `json:"claim,omitempty"`
+	// Consent is the number of the sign-in that it became; zero before it was stored.
+	Consent int64 `json:"consent,omitempty"`
 }
 
 // maxWaiting bounds the tickets and visits that are kept: more people than work on one account.
