@@ -2,9 +2,13 @@ package portal
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/singleflight"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
@@ -21,8 +25,12 @@ const (
 	answerLife = 5 * time.Second
 	// maxAnswers bounds the memory of answers.
 	maxAnswers = 50_000
-	// maxQuestions is how many questions the API server is asked at once, for all visitors together.
-	maxQuestions = 16
+	// maxQuestions is how many questions the API server is asked at once, for the lists of all visitors together.
+	maxQuestions = 12
+	// maxActing is the same for buttons, which do not wait for lists.
+	maxActing = 4
+	// maxSingle is about how many accounts by name a page asks at most. Of further ones only rights to whole namespaces count.
+	maxSingle = 200
 
 	accountsResource = "marketplaceaccounts"
 )
@@ -38,7 +46,10 @@ const (
 type access struct {
 	kube  client.Writer
 	clock clock.PassiveClock
-	slots chan struct{}
+	// showing and acting are the questions under way.
+	showing, acting chan struct{}
+	// asking merges what several pages of a visitor ask at once.
+	asking singleflight.Group
 
 	mu      sync.Mutex // guards answers
 	answers *recent[question, answer]
@@ -58,14 +69,22 @@ type answer struct {
 }
 
 func newAccess(kube client.Writer, clock clock.PassiveClock) *access {
-	return &access{kube: kube, clock: clock, slots: make(chan struct{}, maxQuestions), answers: newRecent[question, answer](maxAnswers)}
+	return &access{
+		kube: kube, clock: clock, showing: make(chan struct{}, maxQuestions), acting: make(chan struct{}, maxActing),
+		answers: newRecent[question, answer](maxAnswers),
+	}
 }
 
-// may asks the API server.
+// may asks the API server whether something may be done now.
 func (a *access) may(ctx context.Context, who *visitor, verb, namespace, name string) (bool, error) {
+	return a.ask(ctx, a.acting, who, verb, namespace, name)
+}
+
+// ask asks the API server once one of the slots is free.
+func (a *access) ask(ctx context.Context, slots chan struct{}, who *visitor, verb, namespace, name string) (bool, error) {
 	select {
-	case a.slots <- struct{}{}:
-		defer func() { <-a.slots }()
+	case slots <- struct{}{}:
+		defer func() { <-slots }()
 	case <-ctx.Done():
 		return false, &clusterError{"waiting to ask what a visitor may do", ctx.Err()}
 	}
@@ -100,14 +119,26 @@ func (a *access) mightBefore(ctx context.Context, who *visitor, verb, namespace,
 	if age := a.clock.Now().Sub(known.at); found && age >= 0 && age < answerLife {
 		return known.allowed, nil
 	}
-	return a.may(ctx, who, verb, namespace, name)
+	asked := a.asking.DoChan(strings.Join([]string{string(who.key[:]), verb, namespace, name}, "/"), func() (any, error) {
+		// The answer is for everybody who waits for it, so it does not end with the page that asked first.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+		defer cancel()
+		return a.ask(ctx, a.showing, who, verb, namespace, name)
+	})
+	select {
+	case result := <-asked:
+		allowed, _ := result.Val.(bool)
+		return allowed, result.Err
+	case <-ctx.Done():
+		return false, &clusterError{"asking what a visitor may do", ctx.Err()}
+	}
 }
 
 // permitted are accounts of which somebody may do something.
 type permitted map[types.NamespacedName]bool
 
 // which tells of which accounts somebody may do something. It asks about all accounts at once, then by namespace, and about
-// each only where that was denied: many is the verb for all of them, one that for a single one.
+// each only where that was denied, up to maxSingle: many is the verb for all of them, one that for a single one.
 func (a *access) which(ctx context.Context, who *visitor, many, one string, accounts []types.NamespacedName) (permitted, error) {
 	byNamespace := map[string][]types.NamespacedName{}
 	for _, account := range accounts {
@@ -143,6 +174,10 @@ func (a *access) which(ctx context.Context, who *visitor, many, one string, acco
 			single = append(single, account)
 		}
 	}
+	if len(single) > maxSingle { // always the same ones
+		slices.SortFunc(single, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
+		single = single[:maxSingle]
+	}
 	some, err := a.each(ctx, who, one, single)
 	for account := range some {
 		all[account] = true
@@ -152,36 +187,31 @@ func (a *access) which(ctx context.Context, who *visitor, many, one string, acco
 
 // each asks about every one, several at a time. It stops at the first error.
 func (a *access) each(ctx context.Context, who *visitor, verb string, things []types.NamespacedName) (permitted, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
 	var (
 		mu    sync.Mutex
 		found = permitted{}
-		group sync.WaitGroup
-		next  = make(chan types.NamespacedName)
 	)
-	for range min(maxQuestions, len(things)) {
-		group.Go(func() {
-			for thing := range next {
-				allowed, err := a.mightBefore(ctx, who, verb, thing.Namespace, thing.Name)
-				if err != nil {
-					cancel(err) // the rest is answered at once, by this error
-				}
-				if allowed {
-					mu.Lock()
-					found[thing] = true
-					mu.Unlock()
-				}
+	group, asking := errgroup.WithContext(ctx)
+	group.SetLimit(maxQuestions)
+	for _, thing := range things {
+		if asking.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			allowed, err := a.mightBefore(asking, who, verb, thing.Namespace, thing.Name)
+			if allowed {
+				mu.Lock()
+				defer mu.Unlock()
+				found[thing] = true
 			}
+			return err
 		})
 	}
-	for _, thing := range things {
-		next <- thing
-	}
-	close(next)
-	group.Wait()
-	if err := context.Cause(ctx); err != nil {
+	if err := group.Wait(); err != nil {
 		return nil, err
+	}
+	if err := ctx.Err(); err != nil { // before the first question
+		return nil, &clusterError{"asking what a visitor may do", err}
 	}
 	return found, nil
 }

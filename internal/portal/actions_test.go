@@ -120,6 +120,12 @@ func TestAnAccountThatIsGone(t *testing.T) {
 	clerk.press(page, "/accounts/shop/main/renew").expect(t, http.StatusNotFound)
 }
 
+func testedAs(result v1alpha1.ConnectionTestResult) change {
+	return func(a *v1alpha1.MarketplaceAccount) {
+		a.Status.ConnectionTest = &v1alpha1.ConnectionTestStatus{Time: metav1.NewTime(noon), Result: result}
+	}
+}
+
 func TestButtonsFitTheGrant(t *testing.T) {
 	code := func(a *v1alpha1.MarketplaceAccount) {
 		a.Status.SignIn = &v1alpha1.SignInStatus{
@@ -137,7 +143,19 @@ func TestButtonsFitTheGrant(t *testing.T) {
 		},
 		"nobody has signed in yet": {
 			account("main", stuck(v1alpha1.ReasonSignInRequired), func(a *v1alpha1.MarketplaceAccount) { a.Status.AccessToken = nil }),
-			[]string{`<button class="main">Sign in</button>`}, []string{"Sign in again"}, nil,
+			[]string{`<button class="main">Sign in</button>`}, []string{"Sign in again"}, []string{"renew", "verify"},
+		},
+		"a person signs in, and the token at hand still works": {
+			account("main", stuck(v1alpha1.ReasonGrantRejected), says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)),
+			[]string{"Sign in again", "Renew now", "Test connection"}, nil, nil,
+		},
+		"a marketplace at which nothing can be tested": {
+			account("main", testedAs(v1alpha1.ConnectionTestUnsupported)),
+			[]string{"Renew now", "The connection cannot be tested at allegro."}, nil, []string{"verify"},
+		},
+		"a test that failed": {
+			account("main", testedAs(v1alpha1.ConnectionTestFailed)),
+			[]string{`class="warn"`, "Test connection", "Tested at 12:00 UTC: failed."}, []string{"Everything is in order."}, nil,
 		},
 		"a device, without a code": {
 			account("main", withGrant(v1alpha1.GrantDeviceCode)), []string{"Sign in again", "Renew now"}, []string{"Enter this code"}, nil,
@@ -157,7 +175,7 @@ func TestButtonsFitTheGrant(t *testing.T) {
 		"no person":         {account("main", withGrant(v1alpha1.GrantClientCredentials)), []string{"Renew now", "Test connection"}, nil, []string{"sign-in"}},
 		"renewal is suspended": {
 			account("main", func(a *v1alpha1.MarketplaceAccount) { a.Spec.Renewal.Policy = v1alpha1.RenewalSuspended }),
-			[]string{"Renewal is switched off."}, nil, []string{"sign-in", "renew", "verify"},
+			[]string{"Renewal is switched off: ask your administrator."}, nil, []string{"sign-in", "renew", "verify"},
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
@@ -191,8 +209,8 @@ func TestSigningInFromTheList(t *testing.T) {
 }
 
 func TestWithoutAnAddressTheListWorks(t *testing.T) {
-	w := newWorldAt(t, func(string) signin.Address { return "" }, account("main", stuck(v1alpha1.ReasonPortalNotConfigured)))
+	w := newWorldAt(t, func(string) signin.Address { return "" }, account("main", stuck(v1alpha1.ReasonPortalNotConfigured)), account("works"))
 	clerk := w.enter(clerkToken)
 	page := clerk.get("/").expect(t, http.StatusOK, "--portal-url", "shop/main").without(t, "/accounts/shop/main/sign-in")
-	clerk.press(page, "/accounts/shop/main/renew").expect(t, http.StatusSeeOther)
+	clerk.press(page, "/accounts/shop/works/renew").expect(t, http.StatusSeeOther)
 }

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -40,18 +43,37 @@ func (p *Portal) callback(w http.ResponseWriter, r *http.Request) error {
 		asked = append(asked, name)
 		return cookie.Value
 	})
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(asked))) {
-		p.dropCookie(w, name) // the visit is over
+	if !goesOn(err) {
+		for _, name := range slices.Compact(slices.Sorted(slices.Values(asked))) {
+			p.dropCookie(w, name) // the visit is over
+		}
 	}
 	if err != nil {
-		err = p.unlessGuessed(r, err)
-		if isLimited(err) {
-			return err
+		e := p.diagnose(r, err)
+		if e.Account == (signin.Account{}) {
+			told := *e
+			told.Account.Marketplace = p.calledMarketplace(ctx, marketplace)
+			e = &told
 		}
-		return p.leaveResult(w, r, result{Error: p.diagnose(err)})
+		return p.leaveResult(w, r, result{Error: e})
 	}
 	p.log.Info("Sign-in completed", "namespace", outcome.Namespace, "name", outcome.Name)
 	return p.leaveResult(w, r, result{Outcome: &outcome})
+}
+
+// goesOn tells that the same browser may bring the same answer once more, for which it needs its cookie.
+func goesOn(err error) bool {
+	e, isSignIn := errors.AsType[*signin.Error](err)
+	return isSignIn && (e.Problem == signin.ClusterDown || e.Problem == signin.NotStored)
+}
+
+// calledMarketplace is what people call a Marketplace; empty when there is none of that name.
+func (p *Portal) calledMarketplace(ctx context.Context, name string) string {
+	var marketplace v1alpha1.Marketplace
+	if err := p.reader.Get(ctx, types.NamespacedName{Name: name}, &marketplace); err != nil {
+		return "" // the page says "the marketplace"
+	}
+	return marketplaceNames{name: &marketplace}.of(name)
 }
 
 // leaveResult sends the browser to the page that shows a result.
@@ -75,9 +97,11 @@ type donePage struct {
 	frame
 	Outcome signin.Outcome
 	Facts   []fact
+	// Nobody tells that the marketplace does not say who signed in.
+	Nobody bool
 }
 
-// done shows the result that the browser brings along, once.
+// done shows the result that the browser brings along, as long as it does.
 func (p *Portal) done(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
 	if !validResultID(id) {
@@ -87,7 +111,6 @@ func (p *Portal) done(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return &signin.Error{Problem: problemShown}
 	}
-	p.dropCookie(w, resultCookie+id)
 	shown, err := decodeResult(cookie.Value)
 	if err != nil {
 		return &signin.Error{Problem: problemShown}
@@ -103,13 +126,14 @@ func (p *Portal) done(w http.ResponseWriter, r *http.Request) error {
 		title = t.DoneUnconfirmedTitle
 	}
 	page := donePage{frame: p.frame(r, t.at(outcome.Marketplace, title)), Outcome: outcome}
-	if outcome.SeenLogin != "" {
-		outcome.Login = outcome.SeenLogin
-	}
 	page.Facts = accountFacts(t, outcome.Account)
+	if outcome.SeenLogin != "" {
+		page.Facts = append(page.Facts, fact{t.Seller, outcome.SeenLogin})
+	}
 	if outcome.ID != "" {
 		page.Facts = append(page.Facts, fact{t.SellerID, outcome.ID})
 	}
+	page.Nobody = outcome.SeenLogin == "" && outcome.ID == "" && !outcome.Unconfirmed
 	p.render(w, http.StatusOK, "done", page)
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
@@ -44,12 +47,10 @@ func TestTheBrowserLeavesTheAddressWithTheCode(t *testing.T) {
 		t.Errorf("the cookie of the result is %v", result)
 	}
 
-	shown := visitor.follow(back).expect(t, http.StatusOK, "Signed in at eBay", "my-shop-at-ebay", "44130512", "shop/main", "Sandbox").
+	visitor.follow(back).expect(t, http.StatusOK, "Signed in at eBay", "my-shop-at-ebay", "44130512", "shop/main", "Sandbox").
 		without(t, "secret-code", "a-state", "were not granted", "has not said yet")
-	if gone := shown.cookie(result.Name); gone == nil || gone.MaxAge >= 0 {
-		t.Errorf("the cookie of the result stays: %v", gone)
-	}
-	visitor.follow(back).expect(t, http.StatusNotFound, "Nothing to show")
+	visitor.follow(back).expect(t, http.StatusOK, "Signed in at eBay") // a reload
+	w.browser().follow(back).expect(t, http.StatusNotFound, "Nothing to show")
 }
 
 func TestResults(t *testing.T) {
@@ -82,6 +83,8 @@ func TestProblemsOfVisits(t *testing.T) {
 		says   []string
 	}{
 		signin.VisitUnknown:       {403, []string{"cannot be completed here"}},
+		signin.VisitUsed:          {409, []string{"already taken", "The list of accounts shows how it went."}},
+		signin.AccountUnnamed:     {409, []string{"eBay does not say who signed in", "Only seller 44130512"}},
 		signin.VisitExpired:       {410, []string{"took too long"}},
 		signin.IssuerMismatch:     {403, []string{"came from the wrong place"}},
 		signin.ConsentDenied:      {403, []string{"Access was not granted"}},
@@ -111,14 +114,14 @@ func TestProblemsOfVisits(t *testing.T) {
 	visitor.follow(visitor.get(callback)).expect(t, http.StatusInternalServerError, "Something went wrong").without(t, "quoted")
 }
 
-func TestForgedCallbacksAreLimited(t *testing.T) {
+func TestForgedCallbacksKeepNobodyOut(t *testing.T) {
 	w := newWorld(t)
 	w.signIns.err = &signin.Error{Problem: signin.VisitUnknown}
 	visitor := w.browser()
-	for range 20 {
+	for range 50 {
 		visitor.get(callback).expect(t, http.StatusSeeOther)
 	}
-	visitor.get(callback).expect(t, http.StatusTooManyRequests)
+	visitor.follow(visitor.get(callback)).expect(t, http.StatusForbidden, "cannot be completed here")
 	w.signIns.err, w.signIns.outcome = nil, signin.Outcome{Account: offered.Account}
 	visitor.follow(visitor.get(callback)).expect(t, http.StatusOK, "Signed in at eBay")
 }
@@ -159,5 +162,77 @@ func TestABrowserThatGoesAwayDoesNotStopTheExchange(t *testing.T) {
 	}
 	if left := time.Until(deadline); left < 30*time.Second || left > 2*time.Minute {
 		t.Errorf("the exchange may take %s", left)
+	}
+}
+
+func TestWhoSignedIn(t *testing.T) {
+	named := signin.Account{Namespace: "shop", Name: "main", Marketplace: "eBay", Login: "the-name-given"}
+	for sentence, test := range map[string]struct {
+		outcome       signin.Outcome
+		facts, hasNot []string
+	}{
+		"both":    {signin.Outcome{Account: named, ID: "44130512", SeenLogin: "seen"}, []string{"<dt>Seller</dt><dd>seen</dd>", "<dt>Seller ID</dt><dd>44130512</dd>"}, []string{"does not say"}},
+		"the ID":  {signin.Outcome{Account: named, ID: "44130512"}, []string{"<dt>Seller ID</dt><dd>44130512</dd>"}, []string{"<dt>Seller</dt>", "does not say"}},
+		"nobody":  {signin.Outcome{Account: named}, []string{"eBay does not say who signed in."}, []string{"<dt>Seller</dt>"}},
+		"not yet": {signin.Outcome{Account: named, Unconfirmed: true}, []string{"eBay has not said yet"}, []string{"<dt>Seller</dt>", "does not say"}},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			w := newWorld(t)
+			w.signIns.outcome = test.outcome
+			visitor := w.browser()
+			visitor.follow(visitor.get(callback)).
+				expect(t, http.StatusOK, append(test.facts, "<dt>Name given to this account</dt><dd>the-name-given</dd>")...).without(t, test.hasNot...)
+		})
+	}
+}
+
+func TestARefusalOfNobodysAccount(t *testing.T) {
+	w := newWorld(t, marketplace("ebay", "eBay Deutschland"))
+	w.signIns.err = &signin.Error{Problem: signin.ConsentDenied}
+	visitor := w.browser()
+	for path, says := range map[string]map[string]string{
+		callback: {
+			"en": "You, or eBay Deutschland for you, said no.",
+			"de": "Abgelehnt haben Sie selbst, oder eBay Deutschland hat es für Sie getan.",
+		},
+		"/callback/no-such-marketplace?error=access_denied": {
+			"en": "You, or the marketplace for you, said no.",
+			"de": "Abgelehnt haben Sie selbst, oder der Marktplatz hat es für Sie getan.",
+		},
+	} {
+		for visitor.Language = range says {
+			visitor.follow(visitor.get(path)).expect(t, http.StatusForbidden, says[visitor.Language])
+		}
+	}
+	visitor.Language = "en"
+	visitor.follow(visitor.get(callback)).expect(t, http.StatusForbidden, "use the link again, or choose “Sign in” in the list").without(t, "<dl>")
+}
+
+func TestAnAnswerThatMayComeAgainKeepsItsCookie(t *testing.T) {
+	for problem, keeps := range map[signin.Problem]bool{signin.ClusterDown: true, signin.NotStored: true, signin.MarketplaceDown: false} {
+		w := newWorld(t)
+		w.signIns.cookie = w.signIns.visit.CookieName
+		w.signIns.err = &signin.Error{Problem: problem, Account: offered.Account}
+		back := w.browser().get(callback, "Cookie", w.signIns.cookie+"=visit-secret")
+		if dropped := back.cookie(w.signIns.cookie) != nil; dropped == keeps {
+			t.Errorf("%s: the cookie is dropped: %t", problem, dropped)
+		}
+	}
+}
+
+func TestAnAPIServerThatFailsASignInIsLogged(t *testing.T) {
+	for problem, account := range map[signin.Problem]signin.Account{signin.ClusterDown: {}, signin.NotStored: offered.Account} {
+		w := newWorld(t)
+		forbidden := apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "quoted", errors.New("https://quoted"))
+		w.signIns.err = fmt.Errorf("%w: %w", &signin.Error{Problem: problem, Account: account}, forbidden)
+		w.browser().get(link("")).expect(t, http.StatusServiceUnavailable)
+		for _, said := range []string{`"answer"="Forbidden"`, `"error"="` + string(problem) + `"`, `"namespace"="shop"`, `"name"="main"`} {
+			if !strings.Contains(w.log.text(), said) {
+				t.Errorf("%s: the log does not say %s:\n%s", problem, said, w.log.text())
+			}
+		}
+		if strings.Contains(w.log.text(), "quoted") {
+			t.Errorf("the log quotes:\n%s", w.log.text())
+		}
 	}
 }

@@ -16,6 +16,9 @@ const (
 
 	tokenField = "token"
 	nextField  = "next"
+
+	// noticeEntered is in the address to which the form leads, where the session must be there.
+	noticeEntered = "entered"
 )
 
 // enterPage asks for a token.
@@ -65,14 +68,26 @@ func (p *Portal) enter(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.setCookie(w, sessionCookie, who.token, 0)
-	http.Redirect(w, r, afterEntering(next), http.StatusSeeOther) //nolint:gosec // it is a path of the portal
+	next = afterEntering(next)
+	if next == listPath {
+		next += "?" + url.Values{noticeField: {noticeEntered}}.Encode()
+	}
+	http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // it is a path of the portal
 	return nil
 }
 
-// leave ends a session. The token itself lives on until it expires or is revoked.
+// leave ends a session. The token itself lives on until it expires or is revoked. Nobody is asked about it: who leaves a
+// computer to others must not have to wait for an API server.
 func (p *Portal) leave(w http.ResponseWriter, r *http.Request) error {
-	if _, err := p.visitorOfForm(r); err != nil {
-		return err
+	if err := r.ParseForm(); err != nil {
+		return unreadable(err)
+	}
+	cookie, err := r.Cookie(sessionCookie)
+	if err != nil || cookie.Value == "" {
+		return sessionNone
+	}
+	if !p.ownForm(r, &visitor{token: cookie.Value}) {
+		return &signin.Error{Problem: problemForm}
 	}
 	p.dropCookie(w, sessionCookie)
 	http.Redirect(w, r, listPath, http.StatusSeeOther)

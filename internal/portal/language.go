@@ -2,7 +2,9 @@ package portal
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -11,6 +13,7 @@ import (
 
 	"golang.org/x/text/language"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -23,11 +26,11 @@ func languages() []*texts { return []*texts{english(), german(), polish()} }
 // texts are all the words of one language. In a text {name} stands for what is filled in.
 type texts struct {
 	Tag language.Tag
-	// Months are the names of the months in a date; Date and Moment put it together.
-	Months       [12]string
-	Date, Moment string
-	// Somewhere stands for the marketplace where its name is not known.
-	Somewhere string
+	// Months are the names of the months in a date; Date and Moment put it together. Clock is a time of today.
+	Months              [12]string
+	Date, Moment, Clock string
+	// Unnamed is what a sentence says instead of the marketplace where its name is not known; some languages inflect it.
+	Unnamed map[string]string
 
 	// Frame of every page.
 	ToAccounts, Leave, SignedInAs string
@@ -38,23 +41,27 @@ type texts struct {
 
 	// The list.
 	ListTitle, ListEmpty, ListEmptyDo, ListReload, ListInOrder string
-	NeedPerson                                                 plural
-	Account, Seller, SellerID, Environment                     string
+	NeedPerson, DoNotWork                                      plural
+	Account, Seller, SellerID, GivenName, Environment          string
 	Details                                                    string
 	SignIn, SignInAgain, RenewNow, TestConnection              string
-	RenewAsked, TestAsked, SignInAsked                         string
+	RenewAsked, TestAsked, SignInAsked, LinkAsked              string
 	CodeSays, CodeOpen                                         string
 	CodeEnds                                                   plural
 	NoAddress                                                  string
 	Notices                                                    map[string]string
 
 	// The status in words.
-	Authenticated                                string
+	Authenticated, MoreScopes                    string
 	ExpiresInDays                                plural // from two days on; One is "within a day"
 	WorksForMinutes, WorksForHours, WorksForDays plural
 	ApplicationInDays                            plural
 	ApplicationEnded                             string
 	Reasons                                      map[string]reason
+	// Tests are how a test of the connection went. Where nothing but a sign-in helps: OthersSignIn is for whoever may
+	// not begin it, SuspendedAsk for an account for which nobody may.
+	Tests                      map[v1alpha1.ConnectionTestResult]string
+	OthersSignIn, SuspendedAsk string
 
 	// The page of a link.
 	OfferTitle, OfferSays, OfferExpected, OfferAnybody, OfferHow string
@@ -67,12 +74,15 @@ type texts struct {
 
 	// The result.
 	DoneTitle, DoneSays, DoneClose        string
+	DoneNobody                            string // the marketplace does not say who signed in
 	DoneUnconfirmedTitle, DoneUnconfirmed string
 	DoneScopes, DoneScopesDo              string
 
 	// What went wrong.
 	TryAgain string
-	Problems map[signin.Problem]explanation
+	// DenyAgain is what to do about a refusal where no button begins again.
+	DenyAgain string
+	Problems  map[signin.Problem]explanation
 }
 
 // reason is what a condition's reason means to people in a shop.
@@ -106,7 +116,10 @@ func (t *texts) count(sentence plural, n int) string {
 // at names a marketplace in a sentence.
 func (t *texts) at(marketplace, sentence string) string {
 	if marketplace == "" {
-		return capitalised(fill(sentence, "marketplace", t.Somewhere))
+		for _, inflected := range slices.Sorted(maps.Keys(t.Unnamed)) { // "bei {marketplace}" comes before "{marketplace}"
+			sentence = strings.ReplaceAll(sentence, inflected, t.Unnamed[inflected])
+		}
+		return capitalised(sentence)
 	}
 	return fill(sentence, "marketplace", marketplace) // eBay stays eBay
 }
@@ -120,8 +133,19 @@ func (t *texts) date(at time.Time) string {
 // moment says a time of a day. Nobody tells the server where the visitor is, so it is in UTC and says so.
 func (t *texts) moment(at time.Time) string {
 	at = at.UTC()
-	return fill(t.Moment, "date", t.date(at), "time", fmt.Sprintf("%d:%02d", at.Hour(), at.Minute()))
+	return fill(t.Moment, "date", t.date(at), "time", clockTime(at))
 }
+
+// when says a time: without the day where it is today.
+func (t *texts) when(at, now time.Time) string {
+	at, now = at.UTC(), now.UTC()
+	if at.Format(time.DateOnly) != now.Format(time.DateOnly) {
+		return t.moment(at)
+	}
+	return fill(t.Clock, "time", clockTime(at))
+}
+
+func clockTime(at time.Time) string { return fmt.Sprintf("%d:%02d", at.Hour(), at.Minute()) }
 
 // fill replaces each {name} by the value that follows the name.
 func fill(text string, pairs ...string) string {

@@ -211,6 +211,17 @@ func TestMarketplacesKeepTheirSpelling(t *testing.T) {
 			t.Error(got)
 		}
 	})
+	t.Run("of one that nobody names in German", func(t *testing.T) {
+		for sentence, want := range map[string]string{
+			"Abgelehnt hat {marketplace}, bei {marketplace}": "Abgelehnt hat der Marktplatz, beim Marktplatz",
+			"{marketplace} lehnt ab":                         "Der Marktplatz lehnt ab",
+			"Zurück von {marketplace}, zu {marketplace}":     "Zurück vom Marktplatz, zum Marktplatz",
+		} {
+			if got := german().at("", sentence); got != want {
+				t.Errorf("%q, want %q", got, want)
+			}
+		}
+	})
 	t.Run("of one that looks like something to fill in", func(t *testing.T) {
 		if got := fill("{marketplace} {login}", "marketplace", "{login}", "login", "me"); got != "{login} me" {
 			t.Error(got)

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"context"
 	"math"
 	"net/http"
 	"net/netip"
@@ -24,7 +25,7 @@ const (
 )
 
 // limiter limits failures by the address that they come from: that of the connection, since anybody can write
-// a header. Behind a proxy everybody has one address, so nothing that is right may wait for the failures of others
+// a header. Behind a proxy everybody has one address, so nothing that is right may be refused for the failures of others
 // where that can be helped.
 type limiter struct {
 	clock    clock.PassiveClock
@@ -63,24 +64,26 @@ func (l *limiter) wait(a *allowance) time.Duration {
 	return time.Duration(math.Ceil(missing * float64(anotherFailure)))
 }
 
-// admit asks for an attempt, and whoever gets one calls done with its result. It makes room for as many attempts
-// at once as may still fail, and no more: a burst of guesses is one of those few. A positive wait means no.
-func (l *limiter) admit(address netip.Prefix) (done func(failed bool), wait time.Duration) {
+// admit begins an attempt, and whoever made it calls done with its result. It is within the limit if there is room for
+// it beside those that are under way, all of which may fail: a burst of guesses is not looked at all at once. Those beyond
+// the limit take no room from others.
+func (l *limiter) admit(address netip.Prefix) (done func(failed bool), within bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	a := l.of(address)
-	if wait := l.wait(a); wait > 0 {
-		return nil, wait
+	if within = l.wait(a) == 0; within {
+		a.underWay++
 	}
-	a.underWay++
 	return func(failed bool) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		a.underWay--
+		if within {
+			a.underWay--
+		}
 		if failed {
 			a.left.AllowN(l.clock.Now(), 1)
 		}
-	}, 0
+	}, within
 }
 
 // fail counts a failure. A positive wait means that there were too many.
@@ -92,6 +95,75 @@ func (l *limiter) fail(address netip.Prefix) (wait time.Duration) {
 		return 0
 	}
 	return l.wait(a)
+}
+
+const (
+	// doubtfulRate is how many tokens a second are looked at from addresses with too many wrong ones, all together.
+	doubtfulRate = 5
+	// doubtfulWait is how long such a token waits for its turn.
+	doubtfulWait = 5 * time.Second
+)
+
+// slowLane lets attempts pass one after the other.
+type slowLane struct {
+	clock clock.PassiveClock
+	turns *rate.Limiter
+	sleep func(ctx context.Context, wait time.Duration) error
+}
+
+func newSlowLane(clock clock.PassiveClock) *slowLane {
+	return &slowLane{clock: clock, turns: rate.NewLimiter(doubtfulRate, doubtfulRate), sleep: sleep}
+}
+
+// wait waits for a turn, unless too many others do.
+func (s *slowLane) wait(ctx context.Context) error {
+	now := s.clock.Now()
+	turn := s.turns.ReserveN(now, 1)
+	wait := turn.DelayFrom(now)
+	if wait > doubtfulWait {
+		turn.CancelAt(now)
+		return &limitedError{wait}
+	}
+	return s.sleep(ctx, wait)
+}
+
+func sleep(ctx context.Context, wait time.Duration) error {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return &clusterError{"waiting to review a token", ctx.Err()}
+	}
+}
+
+const (
+	// maxLists is how many lists are made at once: each reads every account.
+	maxLists = 8
+	// listWait is how long another waits for one of them to be done.
+	listWait = 5 * time.Second
+)
+
+// room bounds how much is done at once.
+type room struct {
+	places   chan struct{}
+	patience time.Duration
+}
+
+// enter waits for a place. Who gets one leaves it, as often as he likes.
+func (m *room) enter(ctx context.Context) (leave func(), err error) {
+	patient, cancel := context.WithTimeout(ctx, m.patience)
+	defer cancel()
+	select {
+	case m.places <- struct{}{}:
+		return sync.OnceFunc(func() { <-m.places }), nil
+	case <-patient.Done():
+		if err := ctx.Err(); err != nil {
+			return nil, &clusterError{"waiting to make a list", err}
+		}
+		return nil, &busyError{m.patience}
+	}
 }
 
 // addressOf is where a request comes from. An IPv6 visitor has 2^64 addresses, so what counts is his network.

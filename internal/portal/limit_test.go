@@ -1,8 +1,11 @@
 package portal
 
 import (
+	"context"
+	"errors"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,9 +17,10 @@ func TestLimiter(t *testing.T) {
 	limiter := newLimiter(clock, 3)
 	guesser, other := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
 	attempt := func(address netip.Prefix, failed bool) time.Duration {
-		done, wait := limiter.admit(address)
-		if wait == 0 {
-			done(failed)
+		wait := limiter.wait(limiter.of(address))
+		done, within := limiter.admit(address)
+		if done(failed); within != (wait == 0) {
+			t.Errorf("it is within the limit: %t, and there is room after %s", within, wait)
 		}
 		return wait
 	}
@@ -64,18 +68,73 @@ func TestGuessesAtOnceAreCounted(t *testing.T) {
 	address := netip.MustParsePrefix("192.0.2.1/32")
 	var done []func(bool)
 	for range 3 {
-		admitted, wait := limiter.admit(address)
-		if wait != 0 {
-			t.Fatalf("it waits for %s", wait)
+		admitted, within := limiter.admit(address)
+		if !within {
+			t.Fatal("it is beyond the limit")
 		}
 		done = append(done, admitted)
 	}
-	if _, wait := limiter.admit(address); wait <= 0 {
+	admitted, within := limiter.admit(address)
+	if within {
 		t.Error("four attempts are under way, and three may fail")
 	}
+	for range 100 { // who are refused after that take no room either
+		_, _ = limiter.admit(address)
+	}
+	admitted(false)
 	done[0](false)
-	if _, wait := limiter.admit(address); wait != 0 {
-		t.Errorf("one was right, and the next waits for %s", wait)
+	if _, within := limiter.admit(address); !within {
+		t.Error("one was right, and the next is beyond the limit")
+	}
+}
+
+func TestTheSlowLane(t *testing.T) {
+	clock := clocktesting.NewFakePassiveClock(noon)
+	lane := newSlowLane(clock)
+	var waits []time.Duration
+	lane.sleep = func(_ context.Context, wait time.Duration) error {
+		waits = append(waits, wait)
+		return nil
+	}
+	passed := 0
+	for range 1000 {
+		if err := lane.wait(t.Context()); err == nil {
+			passed++
+		} else if !isLimited(err) {
+			t.Fatal(err)
+		}
+	}
+	if longest := slices.Max(waits); passed != 30 || longest != 5*time.Second {
+		t.Errorf("%d pass, after %s at most", passed, longest)
+	}
+	clock.SetTime(noon.Add(time.Second))
+	for range 5 {
+		if err := lane.wait(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := lane.wait(t.Context()); err == nil {
+		t.Error("more than five pass in a second")
+	}
+}
+
+func TestARoomIsNoLargerThanItIs(t *testing.T) {
+	places := &room{places: make(chan struct{}, 1), patience: time.Millisecond}
+	leave, err := places.enter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := places.enter(t.Context()); !isBusy(err) {
+		t.Errorf("the second gets %v", err)
+	}
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := places.enter(gone); !errors.Is(err, context.Canceled) {
+		t.Errorf("who has left gets %v", err)
+	}
+	leave()
+	if _, err := places.enter(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 

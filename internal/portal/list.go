@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
@@ -17,8 +18,8 @@ type listPage struct {
 	frame
 	// Notice says what was just asked for; empty when nothing was.
 	Notice string
-	// Summary says how many accounts need somebody.
-	Summary string
+	// Summary says how many accounts need somebody, and how many do not work.
+	Summary []string
 	// Urgent tells that some do.
 	Urgent bool
 	Cards  []card
@@ -30,6 +31,11 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	leave, err := p.lists.enter(r.Context())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	accounts, marketplaces, err := p.seen(r.Context(), who)
 	if err != nil {
 		return err
@@ -42,60 +48,71 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 	page := listPage{frame: p.frameOf(r, who, t.ListTitle), Notice: t.Notices[r.URL.Query().Get(noticeField)]}
 	page.Home = true
 	now := p.clock.Now()
-	urgent, inOrder := 0, len(accounts) > 0
+	counts := map[urgency]int{}
 	for _, e := range byUrgency(accounts, now) {
-		if e.urgency <= expiring {
-			urgent++
-		}
-		inOrder = inOrder && e.urgency == settled
-		card := cardOf(t, e, marketplaces.of(e.account.Spec.MarketplaceRef.Name), now)
-		if mayPatch[nameOf(e.account)] {
+		counts[e.urgency]++
+		may := mayPatch[nameOf(e.account)]
+		card := cardOf(t, e, marketplaces.of(e.account.Spec.MarketplaceRef.Name), may, now)
+		if may {
 			p.offerActions(&card, t, who, e, now)
 		}
 		page.Cards = append(page.Cards, card)
 	}
-	page.Urgent = urgent > 0
-	switch {
-	case urgent > 0:
-		page.Summary = t.count(t.NeedPerson, urgent)
-	case inOrder:
-		page.Summary = t.ListInOrder
+	if n := counts[needsPerson] + counts[expiring]; n > 0 {
+		page.Summary = append(page.Summary, t.count(t.NeedPerson, n))
 	}
+	if n := counts[broken]; n > 0 {
+		page.Summary = append(page.Summary, t.count(t.DoNotWork, n))
+	}
+	page.Urgent = len(page.Summary) > 0
+	if len(accounts) > 0 && counts[settled] == len(accounts) {
+		page.Summary = []string{t.ListInOrder}
+	}
+	leave() // a browser may read slowly
 	p.render(w, http.StatusOK, "list", page)
 	return nil
 }
 
-// seen reads the accounts that the visitor may see, and what their marketplaces are called.
-func (p *Portal) seen(ctx context.Context, who *visitor) ([]v1alpha1.MarketplaceAccount, marketplaceNames, error) {
+// seen reads the accounts that the visitor may see, and what their marketplaces are called. Neither is changed by anybody:
+// they are the cache's own, since copying every account of a cluster for whoever has a token would cost more than the page.
+func (p *Portal) seen(ctx context.Context, who *visitor) ([]*v1alpha1.MarketplaceAccount, marketplaceNames, error) {
 	var accounts v1alpha1.MarketplaceAccountList
-	if err := p.reader.List(ctx, &accounts); err != nil {
+	if err := p.reader.List(ctx, &accounts, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, nil, &clusterError{"listing accounts", err}
 	}
 	var marketplaces v1alpha1.MarketplaceList
-	if err := p.reader.List(ctx, &marketplaces); err != nil {
+	if err := p.reader.List(ctx, &marketplaces, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, nil, &clusterError{"listing Marketplaces", err}
 	}
 	called := make(marketplaceNames, len(marketplaces.Items))
 	for i := range marketplaces.Items {
 		called[marketplaces.Items[i].Name] = &marketplaces.Items[i]
 	}
-	visible, err := p.access.which(ctx, who, verbList, verbGet, names(accounts.Items))
+	all := make([]types.NamespacedName, 0, len(accounts.Items))
+	for i := range accounts.Items {
+		all = append(all, nameOf(&accounts.Items[i]))
+	}
+	visible, err := p.access.which(ctx, who, verbList, verbGet, all)
 	if err != nil {
 		return nil, nil, err
 	}
-	return slices.DeleteFunc(accounts.Items, func(account v1alpha1.MarketplaceAccount) bool {
-		return !visible[nameOf(&account)]
-	}), called, nil
+	shown := make([]*v1alpha1.MarketplaceAccount, 0, len(visible))
+	for i := range accounts.Items {
+		if account := &accounts.Items[i]; visible[nameOf(account)] {
+			shown = append(shown, account.DeepCopy())
+		}
+	}
+	return shown, called, nil
 }
 
 func nameOf(account *v1alpha1.MarketplaceAccount) types.NamespacedName {
 	return types.NamespacedName{Namespace: account.Namespace, Name: account.Name}
 }
 
-func names(accounts []v1alpha1.MarketplaceAccount) []types.NamespacedName {
+func names(accounts []*v1alpha1.MarketplaceAccount) []types.NamespacedName {
 	named := make([]types.NamespacedName, 0, len(accounts))
-	for i := range accounts {
-		named = append(named, nameOf(&accounts[i]))
+	for _, account := range accounts {
+		named = append(named, nameOf(account))
 	}
 	return named
 }
@@ -107,10 +124,10 @@ type entry struct {
 }
 
 // byUrgency puts what needs a person first.
-func byUrgency(accounts []v1alpha1.MarketplaceAccount, now time.Time) []entry {
+func byUrgency(accounts []*v1alpha1.MarketplaceAccount, now time.Time) []entry {
 	entries := make([]entry, 0, len(accounts))
-	for i := range accounts {
-		entries = append(entries, entry{standingOf(&accounts[i], now), &accounts[i]})
+	for _, account := range accounts {
+		entries = append(entries, entry{standingOf(account, now), account})
 	}
 	slices.SortFunc(entries, func(a, b entry) int {
 		return cmp.Or(a.compare(b.standing), cmp.Compare(a.account.Name, b.account.Name), cmp.Compare(a.account.Namespace, b.account.Namespace))

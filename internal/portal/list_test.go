@@ -1,10 +1,13 @@
 package portal_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"html"
 	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -14,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -166,4 +170,134 @@ func TestNothingOfAnAccountIsMarkup(t *testing.T) {
 	visitor.follow(visitor.get("/callback/allegro?code=1")).expect(t, http.StatusConflict, evil).without(t, "<script", "<img")
 	visitor.get("/sign-in/shop/main?ticket="+goodTicket).expect(t, http.StatusConflict, evil).without(t, "<script", "<img")
 	w.enter(clerkToken).get("/?notice=%3Cscript%3E").expect(t, http.StatusOK).without(t, "<script")
+}
+
+func TestTooManyLists(t *testing.T) {
+	w := newWorld(t, account("main"))
+	clerk := w.enter(clerkToken)
+	clerk.get("/").expect(t, http.StatusOK, "shop/main")
+	portal.FillLists(w.server.Config.Handler.(*portal.Portal), time.Millisecond)
+	for _, path := range []string{"/", "/sign-in/allegro"} {
+		busy := clerk.get(path).expect(t, http.StatusServiceUnavailable, "Too much is going on").without(t, "shop/main")
+		if busy.header.Get("Retry-After") != "1" {
+			t.Errorf("Retry-After is %q", busy.header.Get("Retry-After"))
+		}
+	}
+	clerk.post("/accounts/shop/main/renew", url.Values{"form": {w.formToken(clerkToken, "/accounts/shop/main/renew")}}).expect(t, http.StatusSeeOther)
+}
+
+func TestAVisitorWhoLeavesIsNoFailure(t *testing.T) {
+	w := newWorld(t, account("main"))
+	w.enter(clerkToken)
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+	request.AddCookie(&http.Cookie{Name: "__Host-tokenkeeper-session", Value: clerkToken})
+	portal.FillLists(w.server.Config.Handler.(*portal.Portal), time.Minute) // so that he waits
+	w.server.Config.Handler.ServeHTTP(httptest.NewRecorder(), request)
+	if strings.Contains(w.log.text(), `"error"=`) || !strings.Contains(w.log.text(), "The visitor has left") {
+		t.Errorf("the log says:\n%s", w.log.text())
+	}
+}
+
+func TestWhatDoesNotWorkIsCounted(t *testing.T) {
+	rejected := func(a *v1alpha1.MarketplaceAccount) {
+		says(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplicationRejected)(a)
+		says(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonApplicationRejected)(a)
+	}
+	w := newWorld(t, account("rejected", rejected), account("soon", ending(6*24*time.Hour)))
+	page := w.enter(clerkToken).get("/").expect(t, http.StatusOK, "One account needs you.", "One account does not work.")
+	got, _ := cards(page.text)
+	if diff := cmp.Diff([]string{"allegro, shop/rejected", "allegro, shop/soon"}, got); diff != "" {
+		t.Error(diff)
+	}
+	w = newWorld(t, account("rejected", rejected), account("fine"))
+	w.enter(clerkToken).get("/").expect(t, http.StatusOK, "One account does not work.").without(t, "in order", "needs you")
+}
+
+func TestWarningsAreNotInOrder(t *testing.T) {
+	for sentence, warned := range map[string]change{
+		"connected twice":    says(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonDuplicateAccount),
+		"fewer scopes":       says(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonScopesReduced),
+		"somebody else":      says(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonAccountMismatch),
+		"a failed test":      testedAs(v1alpha1.ConnectionTestFailed),
+		"renewal is stopped": func(a *v1alpha1.MarketplaceAccount) { a.Spec.Renewal.Policy = v1alpha1.RenewalSuspended },
+		"an application": func(a *v1alpha1.MarketplaceAccount) {
+			a.Status.Application = &v1alpha1.ApplicationStatus{SecretExpirationTime: metav1.NewTime(noon.Add(time.Hour))}
+		},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			w := newWorld(t, account("main", warned))
+			w.enter(clerkToken).get("/").expect(t, http.StatusOK, `<article class="warn"`).without(t, "Everything is in order.")
+		})
+	}
+}
+
+func TestNamesOfSellers(t *testing.T) {
+	named := func(given, seen string) change {
+		return func(a *v1alpha1.MarketplaceAccount) {
+			a.Spec.Login = given
+			a.Status.Account = &v1alpha1.AccountStatus{ID: "1", Login: seen}
+		}
+	}
+	w := newWorld(t, account("given", named("me", "")), account("seen", named("me", "my-shop")), account("repeated", named("me", "me")))
+	_, texts := cards(w.enter(clerkToken).get("/").text)
+	for name, want := range map[string]string{
+		"given":    "<span>Name given to this account: <strong>me</strong></span>",
+		"seen":     "<span><strong>my-shop</strong></span>",
+		"repeated": "<span>Name given to this account: <strong>me</strong></span>",
+	} {
+		if text := texts["allegro, shop/"+name]; !strings.Contains(text, want) {
+			t.Errorf("%s does not say %q:\n%s", name, want, text)
+		}
+	}
+}
+
+func TestWhoMayNotSignInIsToldWhoMay(t *testing.T) {
+	code := func(a *v1alpha1.MarketplaceAccount) {
+		a.Status.SignIn = &v1alpha1.SignInStatus{URL: "https://market.example/device?code=AB-CD", UserCode: "AB-CD"}
+		a.Status.Conditions[0].Message = "sign in at https://market.example/device?code=AB-CD with the code AB-CD"
+	}
+	stuckDevice := []change{withGrant(v1alpha1.GrantDeviceCode), stuck(v1alpha1.ReasonSignInRequired), code}
+	suspended := append(stuckDevice, func(a *v1alpha1.MarketplaceAccount) { a.Spec.Renewal.Policy = v1alpha1.RenewalSuspended })
+	w := newWorld(t, account("main", stuckDevice...), account("suspended", suspended...))
+	_, viewed := cards(w.enter(viewerToken).get("/").text)
+	_, own := cards(w.enter(clerkToken).get("/").text)
+	for sentence, test := range map[string]struct{ text, says string }{
+		"a viewer":              {viewed["allegro, shop/main"], "Somebody with the right to change this account has to sign in."},
+		"a viewer, suspended":   {viewed["allegro, shop/suspended"], "Renewal is switched off: ask your administrator."},
+		"suspended for a clerk": {own["allegro, shop/suspended"], "Renewal is switched off: ask your administrator."},
+	} {
+		if !strings.Contains(test.text, test.says) || strings.Contains(test.text, "AB-CD") || strings.Contains(test.text, "Sign in at") {
+			t.Errorf("%s: %s", sentence, test.text)
+		}
+	}
+	if text := own["allegro, shop/main"]; !strings.Contains(text, "<code>AB-CD</code>") || !strings.Contains(text, "Sign in at allegro.") {
+		t.Error(text)
+	}
+}
+
+// slowReader looks at how many lists are under way while it reads one.
+type slowReader struct {
+	*httptest.ResponseRecorder
+	portal *portal.Portal
+	lists  int
+}
+
+func (s *slowReader) Write(text []byte) (int, error) {
+	s.lists = portal.Lists(s.portal)
+	return s.ResponseRecorder.Write(text)
+}
+
+func TestSlowReadersKeepNobodyFromLists(t *testing.T) {
+	w := newWorld(t, account("main"))
+	for _, path := range []string{"/", "/sign-in/allegro"} {
+		reader := &slowReader{ResponseRecorder: httptest.NewRecorder(), portal: w.server.Config.Handler.(*portal.Portal), lists: -1}
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		request.AddCookie(&http.Cookie{Name: "__Host-tokenkeeper-session", Value: clerkToken})
+		reader.portal.ServeHTTP(reader, request)
+		if reader.Code != http.StatusOK || reader.lists != 0 {
+			t.Errorf("%s gives %d, and meanwhile %d lists are under way", path, reader.Code, reader.lists)
+		}
+	}
 }

@@ -91,7 +91,7 @@ type fact struct{ Label, Value string }
 func accountFacts(t *texts, account signin.Account) []fact {
 	facts := []fact{{t.Account, account.Namespace + "/" + account.Name}}
 	if account.Login != "" {
-		facts = append(facts, fact{t.Seller, account.Login})
+		facts = append(facts, fact{t.GivenName, account.Login}) // nobody has verified it
 	}
 	if account.Environment != "" && account.Environment != production {
 		facts = append(facts, fact{t.Environment, account.Environment})

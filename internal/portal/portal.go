@@ -69,8 +69,10 @@ type Portal struct {
 	style  string
 	speech *speech
 	access *access
-	// tokens and links limit wrong ones.
+	// tokens and links limit wrong ones; doubtful is for tokens beyond that.
 	tokens, links *limiter
+	doubtful      *slowLane
+	lists         *room
 	reviews       reviews
 	routes        http.Handler
 }
@@ -93,6 +95,8 @@ func New(options Options) (*Portal, error) {
 		access:      newAccess(options.Writer, options.Clock),
 		tokens:      newLimiter(options.Clock, tokenFailures),
 		links:       newLimiter(options.Clock, linkFailures),
+		doubtful:    newSlowLane(options.Clock),
+		lists:       &room{places: make(chan struct{}, maxLists), patience: listWait},
 		reviews:     reviews{good: newRecent[tokenKey, *review](maxReviews)},
 	}
 	if err := checkAddress(options.Address); err != nil {

@@ -31,6 +31,8 @@ const (
 	problemRequest signin.Problem = "Request"
 	// problemTooMany: there were too many failures from one address.
 	problemTooMany signin.Problem = "TooMany"
+	// problemBusy: too many others are looking at lists.
+	problemBusy signin.Problem = "Busy"
 	// problemTooLarge: the request is too large.
 	problemTooLarge signin.Problem = "TooLarge"
 	// problemMethod: the page is not there for this method.
@@ -46,10 +48,12 @@ var statuses = map[signin.Problem]int{
 	signin.LinkExpired:        http.StatusGone,
 	signin.StartRefused:       http.StatusBadRequest,
 	signin.VisitUnknown:       http.StatusForbidden,
+	signin.VisitUsed:          http.StatusConflict,
 	signin.VisitExpired:       http.StatusGone,
 	signin.IssuerMismatch:     http.StatusForbidden,
 	signin.ConsentDenied:      http.StatusForbidden,
 	signin.CodeRefused:        http.StatusBadGateway,
+	signin.AccountUnnamed:     http.StatusConflict,
 	signin.WrongAccount:       http.StatusConflict,
 	signin.ApplicationRefused: http.StatusBadGateway,
 	signin.AccountUnready:     http.StatusConflict,
@@ -63,6 +67,7 @@ var statuses = map[signin.Problem]int{
 	problemForeign:            http.StatusForbidden,
 	problemRequest:            http.StatusBadRequest,
 	problemTooMany:            http.StatusTooManyRequests,
+	problemBusy:               http.StatusServiceUnavailable,
 	problemTooLarge:           http.StatusRequestEntityTooLarge,
 	problemMethod:             http.StatusMethodNotAllowed,
 	problemInternal:           http.StatusInternalServerError,
@@ -72,6 +77,11 @@ var statuses = map[signin.Problem]int{
 type limitedError struct{ wait time.Duration }
 
 func (e *limitedError) Error() string { return "too many failures from one address" }
+
+// busyError is too many lists at once.
+type busyError struct{ wait time.Duration }
+
+func (e *busyError) Error() string { return "too many lists at once" }
 
 // clusterError is an API server that does not do what it is asked.
 type clusterError struct {
@@ -84,19 +94,30 @@ func (e *clusterError) Error() string { return e.doing + ": " + e.kind() }
 func (e *clusterError) Unwrap() error { return e.err }
 
 // kind is what may be said of the error: its text may quote what was sent.
-func (e *clusterError) kind() string {
-	switch reason := apierrors.ReasonForError(e.err); {
+func (e *clusterError) kind() string { return kindOf(e.err) }
+
+// kindOf is what may be said of an error of the API server.
+func kindOf(err error) string {
+	switch reason := apierrors.ReasonForError(err); {
 	case reason != metav1.StatusReasonUnknown:
 		return string(reason)
-	case errors.Is(e.err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded):
 		return "no answer in time"
 	}
 	return "no answer"
 }
 
-// seconds are whole ones, for Retry-After.
-func (e *limitedError) seconds() string {
-	return strconv.Itoa(int(math.Ceil(e.wait.Seconds())))
+// retryAfter are the whole seconds after which to try again; empty where nobody knows.
+func retryAfter(err error) string {
+	var wait time.Duration
+	if limited, isLimited := errors.AsType[*limitedError](err); isLimited {
+		wait = limited.wait
+	} else if busy, isBusy := errors.AsType[*busyError](err); isBusy {
+		wait = busy.wait
+	} else {
+		return ""
+	}
+	return strconv.Itoa(int(math.Ceil(wait.Seconds())))
 }
 
 // problemPage is what is shown of a problem.
@@ -119,12 +140,15 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 			return
 		}
 	}
-	seconds := ""
-	if limited, isLimited := errors.AsType[*limitedError](err); isLimited {
-		seconds = limited.seconds()
+	if errors.Is(err, context.Canceled) && errors.Is(r.Context().Err(), context.Canceled) {
+		p.log.V(1).Info("The visitor has left")
+		return // nobody reads an answer
+	}
+	seconds := retryAfter(err)
+	if seconds != "" {
 		w.Header().Set("Retry-After", seconds)
 	}
-	p.showProblem(w, r, p.diagnose(err), seconds)
+	p.showProblem(w, r, p.diagnose(r, err), seconds)
 }
 
 // showProblem says what happened, and so what to do.
@@ -137,6 +161,9 @@ func (p *Portal) showProblem(w http.ResponseWriter, r *http.Request, e *signin.E
 	page := problemPage{
 		frame: p.frame(r, filled(words.Title)), Says: filled(words.Says), Do: filled(words.Do), Detail: e.Detail,
 	}
+	if e.Problem == signin.ConsentDenied && e.Ticket == "" {
+		page.Do = t.DenyAgain
+	}
 	if e.Account.Name != "" {
 		page.Facts = accountFacts(t, e.Account)
 		if e.Ticket != "" {
@@ -148,9 +175,20 @@ func (p *Portal) showProblem(w http.ResponseWriter, r *http.Request, e *signin.E
 
 // diagnose turns any error into a problem, and logs it. Of an error that nobody foresaw the log takes no more than its
 // kind, since its text may quote a URL or a credential.
-func (p *Portal) diagnose(err error) *signin.Error {
+func (p *Portal) diagnose(r *http.Request, err error) *signin.Error {
+	log := p.log
+	if account, err := accountOf(r); err == nil { // the path is of one
+		log = log.WithValues("namespace", account.Namespace, "name", account.Name)
+	}
 	if e, isSignIn := errors.AsType[*signin.Error](err); isSignIn && statuses[e.Problem] != 0 {
-		p.logProblem(e)
+		if e.Problem != signin.ClusterDown && e.Problem != signin.NotStored {
+			p.logProblem(e)
+			return e
+		}
+		if e.Account.Name != "" {
+			log = p.log.WithValues("namespace", e.Account.Namespace, "name", e.Account.Name)
+		}
+		log.Error(errors.New(string(e.Problem)), "The API server did not do as it was asked", "answer", kindOf(err))
 		return e
 	}
 	switch tooLarge, isTooLarge := errors.AsType[*http.MaxBytesError](err); {
@@ -158,9 +196,12 @@ func (p *Portal) diagnose(err error) *signin.Error {
 		return &signin.Error{Problem: problemTooLarge, Detail: fmt.Sprintf("more than %d bytes", tooLarge.Limit)}
 	case isLimited(err):
 		return &signin.Error{Problem: problemTooMany}
+	case isBusy(err):
+		log.Error(errors.New(string(problemBusy)), "Too many lists are asked for at once")
+		return &signin.Error{Problem: problemBusy}
 	}
 	if cluster, isCluster := errors.AsType[*clusterError](err); isCluster {
-		p.log.Error(errors.New(string(signin.ClusterDown)), "The API server did not do as it was asked", "request", cluster.doing, "answer", cluster.kind())
+		log.Error(errors.New(string(signin.ClusterDown)), "The API server did not do as it was asked", "request", cluster.doing, "answer", cluster.kind())
 		return &signin.Error{Problem: signin.ClusterDown, Detail: cluster.kind()}
 	}
 	p.log.Error(errors.New(string(problemInternal)), "A page failed", "kind", fmt.Sprintf("%T", innermost(err)))
@@ -179,6 +220,11 @@ func (p *Portal) logProblem(e *signin.Error) {
 func isLimited(err error) bool {
 	_, limited := errors.AsType[*limitedError](err)
 	return limited
+}
+
+func isBusy(err error) bool {
+	_, busy := errors.AsType[*busyError](err)
+	return busy
 }
 
 func innermost(err error) error {

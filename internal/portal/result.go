@@ -84,7 +84,7 @@ func decodeResult(value string) (result, error) {
 	case (read.Outcome == nil) == (read.Error == nil),
 		read.Outcome != nil && !validAccount(read.Outcome.Account),
 		read.Error != nil && statuses[read.Error.Problem] == 0,
-		read.Error != nil && read.Error.Account != (signin.Account{}) && !validAccount(read.Error.Account),
+		read.Error != nil && read.Error.Account.Namespace+read.Error.Account.Name != "" && !validAccount(read.Error.Account),
 		read.Error != nil && len(read.Error.Ticket) > maxTicket:
 		return read, errResult
 	}

@@ -86,6 +86,7 @@ const (
 	tokenRefused   sessionError = "the token is refused"
 	tokenMissing   sessionError = "no token was entered"
 	tokenMalformed sessionError = "this cannot be a token"
+	cookieRefused  sessionError = "the browser does not keep the session"
 	tokenTooLong   sessionError = "the token does not fit into a cookie"
 )
 
@@ -95,6 +96,9 @@ func (e sessionError) Error() string { return string(e) }
 func (p *Portal) visitor(r *http.Request) (*visitor, error) {
 	cookie, err := r.Cookie(sessionCookie)
 	if err != nil || cookie.Value == "" {
+		if r.URL.Path == listPath && r.URL.Query().Get(noticeField) == noticeEntered {
+			return nil, cookieRefused
+		}
 		return nil, sessionNone
 	}
 	who, err := p.recognise(r, cookie.Value)
@@ -123,10 +127,13 @@ func (p *Portal) recognise(r *http.Request, token string) (*visitor, error) {
 	}
 	done := func(bool) {}
 	if known == nil {
-		// A token that was good before is no guess, so it does not wait for those who guess.
-		admitted, wait := p.tokens.admit(addressOf(r))
-		if wait > 0 {
-			return nil, &limitedError{wait}
+		// A token that was good before is no guess, so it does not wait for those who guess. Any other may be right too, for
+		// behind a proxy everybody has one address: where too many were wrong, it is looked at more slowly.
+		admitted, within := p.tokens.admit(addressOf(r))
+		if !within {
+			if err := p.doubtful.wait(r.Context()); err != nil {
+				return nil, err
+			}
 		}
 		done = admitted
 	}
@@ -172,10 +179,15 @@ func (p *Portal) visitorOfForm(r *http.Request) (*visitor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !hmac.Equal([]byte(r.PostForm.Get(formField)), []byte(p.formToken(who, r.URL.Path))) {
+	if !p.ownForm(r, who) {
 		return nil, &signin.Error{Problem: problemForm}
 	}
 	return who, nil
+}
+
+// ownForm tells whether a form is one that this session was given.
+func (p *Portal) ownForm(r *http.Request, who *visitor) bool {
+	return hmac.Equal([]byte(r.PostForm.Get(formField)), []byte(p.formToken(who, r.URL.Path)))
 }
 
 // formToken goes with each form of a session. Only who holds the session's token can make it, and it is good for

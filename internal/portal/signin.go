@@ -134,12 +134,12 @@ func storeOf(encoded string) (url.Values, error) {
 	return store, nil
 }
 
-// unlessGuessed counts a link or an answer that cannot have been given to anybody, and turns away whoever tries too
-// many. What is right is never turned away, not even while others guess from the same address, such as behind a proxy:
-// it was looked at first. That is safe because tickets and states have 256 random bits: however many are tried, none is hit.
+// unlessGuessed counts a link that cannot have been given to anybody, and turns away whoever tries too many. A link that
+// is right, used or too old is never turned away, not even while others guess from the same address, such as behind a proxy:
+// it was looked at first. That is safe because tickets have 256 random bits: however many are tried, none is hit.
 func (p *Portal) unlessGuessed(r *http.Request, err error) error {
 	e, isSignIn := errors.AsType[*signin.Error](err)
-	if !isSignIn || e.Problem != signin.LinkInvalid && e.Problem != signin.VisitUnknown {
+	if !isSignIn || e.Problem != signin.LinkInvalid {
 		return err
 	}
 	if wait := p.links.fail(addressOf(r)); wait > 0 {

@@ -15,23 +15,45 @@ type urgency int
 
 const (
 	needsPerson urgency = iota // nothing more happens until a person acts
+	broken                     // it does not work until somebody changes something
 	expiring                   // a person has to act soon
 	failing                    // something is wrong that no sign-in cures
+	warned                     // it works, and somebody should look after something
 	settled                    // nothing is to be done
 )
 
 // standing is how it is with an account, before it is put in words.
 type standing struct {
 	urgency urgency
-	// reason is the condition's that says why; one of an account that is settled is a warning.
+	// reason is the condition's that says why; one of an account that works may be a warning.
 	reason string
 	// troubled tells that the account does not work as it should, so that it cannot be called authenticated.
 	troubled bool
 	// ends tells that the authorization ends, days how many days it still has, a begun day counted as one.
 	ends bool
 	days int
+	// soon tells that the authorization is to be renewed before it ends.
+	soon bool
 	// usableUntil is when the published token expires, while there is one.
 	usableUntil time.Time
+}
+
+// onlyAChangeCures are the reasons for which an account does not work until somebody changes an object.
+var onlyAChangeCures = map[string]bool{
+	v1alpha1.ReasonApplicationRejected: true,
+	v1alpha1.ReasonScopeRejected:       true,
+	v1alpha1.ReasonMarketplaceNotFound: true,
+	v1alpha1.ReasonSecretNotFound:      true,
+	v1alpha1.ReasonSecretInvalid:       true,
+	v1alpha1.ReasonSecretConflict:      true,
+	v1alpha1.ReasonInvalidSpec:         true,
+}
+
+// warnings are the reasons of an account that is authenticated, and about which somebody should know something.
+var warnings = map[string]bool{
+	v1alpha1.ReasonScopesReduced:    true,
+	v1alpha1.ReasonDuplicateAccount: true,
+	v1alpha1.ReasonAccountMismatch:  true,
 }
 
 // standingOf reads the conditions of an account.
@@ -54,17 +76,37 @@ func standingOf(account *v1alpha1.MarketplaceAccount, now time.Time) standing {
 	default:
 		s.reason = authenticated.Reason
 	}
+	expires := meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionAuthorizationExpiring)
+	unready := ""
+	if !isTrue(ready) {
+		unready = reasonOf(ready)
+	}
 	switch reauth := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReauthRequired); {
 	case isTrue(reauth):
 		s.urgency, s.reason = needsPerson, reauth.Reason
 	case s.ends && s.days == 0:
 		s.urgency, s.reason = needsPerson, v1alpha1.ReasonAuthorizationExpired
-	case meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionAuthorizationExpiring):
-		s.urgency = expiring
+	case unready != "" && (onlyAChangeCures[unready] || onlyAChangeCures[s.reason]):
+		s.urgency = broken
+		s.soon = expires
+		if onlyAChangeCures[unready] {
+			s.reason = unready
+		}
+	case expires:
+		s.urgency, s.soon = expiring, true
 	case s.troubled:
 		s.urgency = failing
+	case warnings[s.reason], isSuspended(account), applicationEnds(status.Application, now),
+		status.ConnectionTest != nil && status.ConnectionTest.Result == v1alpha1.ConnectionTestFailed:
+		s.urgency = warned
 	}
 	return s
+}
+
+// applicationEnds tells that the client secret has ended, or does so soon.
+func applicationEnds(status *v1alpha1.ApplicationStatus, now time.Time) bool {
+	return status != nil && !status.SecretExpirationTime.IsZero() &&
+		daysUntil(status.SecretExpirationTime.Time, now) <= applicationWarning
 }
 
 // reasonOf is that of a condition; an absent one means that the operator has not looked yet.
@@ -79,13 +121,15 @@ func isTrue(condition *metav1.Condition) bool {
 	return condition != nil && condition.Status == metav1.ConditionTrue
 }
 
-// compare orders accounts by what needs a person first.
+// compare orders accounts by what needs a person first, and of those by whose access is over, or ends first.
 func (s standing) compare(other standing) int {
 	if c := cmp.Compare(s.urgency, other.urgency); c != 0 {
 		return c
 	}
 	if s.urgency == needsPerson {
-		return 0
+		if c := s.usableUntil.Compare(other.usableUntil); c != 0 { // the zero time is before any other
+			return c
+		}
 	}
 	if s.ends != other.ends {
 		if s.ends {

@@ -51,6 +51,23 @@ func usable(after time.Duration) func(*v1alpha1.MarketplaceAccountStatus) {
 	}
 }
 
+func secretEnds(after time.Duration) func(*v1alpha1.MarketplaceAccountStatus) {
+	return func(status *v1alpha1.MarketplaceAccountStatus) {
+		status.Application = &v1alpha1.ApplicationStatus{SecretExpirationTime: metav1.NewTime(noon.Add(after))}
+	}
+}
+
+func tested(result v1alpha1.ConnectionTestResult) func(*v1alpha1.MarketplaceAccountStatus) {
+	return func(status *v1alpha1.MarketplaceAccountStatus) {
+		status.ConnectionTest = &v1alpha1.ConnectionTestStatus{Time: metav1.NewTime(noon), Result: result}
+	}
+}
+
+func suspend(account *v1alpha1.MarketplaceAccount) *v1alpha1.MarketplaceAccount {
+	account.Spec.Renewal.Policy = v1alpha1.RenewalSuspended
+	return account
+}
+
 func TestStanding(t *testing.T) {
 	for sentence, test := range map[string]struct {
 		account *v1alpha1.MarketplaceAccount
@@ -60,9 +77,41 @@ func TestStanding(t *testing.T) {
 			found(nil),
 			standing{urgency: settled, reason: "TokenValid"},
 		},
-		"a warning does not make it urgent": {
+		"a warning is not in order": {
 			found(conditions{"Authenticated": "True ScopesReduced"}),
-			standing{urgency: settled, reason: "ScopesReduced"},
+			standing{urgency: warned, reason: "ScopesReduced"},
+		},
+		"a seller who is connected twice": {
+			found(conditions{"Authenticated": "True DuplicateAccount"}),
+			standing{urgency: warned, reason: "DuplicateAccount"},
+		},
+		"somebody else has signed in, and the former grant goes on": {
+			found(conditions{"Authenticated": "True AccountMismatch"}),
+			standing{urgency: warned, reason: "AccountMismatch"},
+		},
+		"an application whose secret has ended": {
+			found(nil, secretEnds(-time.Hour)),
+			standing{urgency: warned, reason: "TokenValid"},
+		},
+		"an application whose secret ends soon": {
+			found(nil, secretEnds(30*day)),
+			standing{urgency: warned, reason: "TokenValid"},
+		},
+		"an application whose secret ends some day": {
+			found(nil, secretEnds(31*day)),
+			standing{urgency: settled, reason: "TokenValid"},
+		},
+		"a test that failed": {
+			found(nil, tested(v1alpha1.ConnectionTestFailed)),
+			standing{urgency: warned, reason: "TokenValid"},
+		},
+		"a test that passed": {
+			found(nil, tested(v1alpha1.ConnectionTestPassed)),
+			standing{urgency: settled, reason: "TokenValid"},
+		},
+		"renewal is suspended": {
+			suspend(found(nil)),
+			standing{urgency: warned, reason: "TokenValid"},
 		},
 		"a begun day counts as one": {
 			found(nil, ends(5*day+time.Second)),
@@ -70,11 +119,11 @@ func TestStanding(t *testing.T) {
 		},
 		"an authorization that ends soon": {
 			found(conditions{"AuthorizationExpiring": "True AuthorizationExpiring"}, ends(6*day)),
-			standing{urgency: expiring, reason: "TokenValid", ends: true, days: 6},
+			standing{urgency: expiring, reason: "TokenValid", ends: true, days: 6, soon: true},
 		},
 		"one that ends soon and does not work": {
 			found(conditions{"AuthorizationExpiring": "True AuthorizationExpiring", "Authenticated": "Unknown MarketplaceUnavailable"}, ends(6*day)),
-			standing{urgency: expiring, reason: "MarketplaceUnavailable", troubled: true, ends: true, days: 6},
+			standing{urgency: expiring, reason: "MarketplaceUnavailable", troubled: true, ends: true, days: 6, soon: true},
 		},
 		"one that has ended, though the operator has not looked since": {
 			found(nil, ends(0)),
@@ -90,11 +139,21 @@ func TestStanding(t *testing.T) {
 		},
 		"something that no sign-in cures": {
 			found(conditions{"Authenticated": "False ApplicationRejected", "Ready": "False ApplicationRejected"}),
-			standing{urgency: failing, reason: "ApplicationRejected", troubled: true},
+			standing{urgency: broken, reason: "ApplicationRejected", troubled: true},
+		},
+		"the same, and the token at hand still works": {
+			found(conditions{"Authenticated": "False ApplicationRejected"}, usable(time.Hour)),
+			standing{urgency: failing, reason: "ApplicationRejected", troubled: true, usableUntil: noon.Add(time.Hour)},
+		},
+		"one that does not work and ends soon": {
+			found(conditions{
+				"Authenticated": "Unknown MarketplaceUnavailable", "Ready": "False InvalidSpec", "AuthorizationExpiring": "True AuthorizationExpiring",
+			}),
+			standing{urgency: broken, reason: "InvalidSpec", troubled: true, soon: true},
 		},
 		"authenticated without a token": {
 			found(conditions{"Ready": "False SecretConflict"}),
-			standing{urgency: failing, reason: "SecretConflict", troubled: true},
+			standing{urgency: broken, reason: "SecretConflict", troubled: true},
 		},
 		"nobody has looked yet": {
 			found(conditions{"Ready": "", "Authenticated": ""}),
@@ -110,23 +169,31 @@ func TestStanding(t *testing.T) {
 }
 
 func TestWhatNeedsAPersonComesFirst(t *testing.T) {
-	named := func(name string, account *v1alpha1.MarketplaceAccount) v1alpha1.MarketplaceAccount {
+	named := func(name string, account *v1alpha1.MarketplaceAccount) *v1alpha1.MarketplaceAccount {
 		account.Name = name
-		return *account
+		return account
 	}
 	soon := conditions{"AuthorizationExpiring": "True AuthorizationExpiring"}
 	want := []string{
-		"stuck-a", "stuck-b", // by name, however long ago
+		"stuck-c", "stuck-a", "stuck-b", // what works no more, then what ends first
+		"works-for-an-hour", "works-for-a-day",
+		"broken",
 		"in-2-days", "in-6-days",
 		"failing",
+		"warned",
 		"in-90-days", "in-300-days", "endless-a", "endless-b",
 	}
-	accounts := []v1alpha1.MarketplaceAccount{
+	accounts := []*v1alpha1.MarketplaceAccount{
+		named("works-for-a-day", found(conditions{"ReauthRequired": "True GrantRejected"}, usable(day))),
+		named("works-for-an-hour", found(conditions{"ReauthRequired": "True GrantRejected"}, usable(time.Hour))),
+		named("broken", found(conditions{"Authenticated": "False ApplicationRejected", "Ready": "False ApplicationRejected"})),
+		named("warned", found(conditions{"Authenticated": "True DuplicateAccount"})),
 		named("endless-b", found(nil)),
 		named("in-300-days", found(nil, ends(300*day))),
 		named("failing", found(conditions{"Authenticated": "Unknown MarketplaceUnavailable"})),
 		named("in-6-days", found(soon, ends(6*day))),
-		named("stuck-b", found(conditions{"ReauthRequired": "True SignInRequired"}, ends(9*day))),
+		named("stuck-b", found(conditions{"ReauthRequired": "True SignInRequired"})),
+		named("stuck-c", found(conditions{"ReauthRequired": "True SignInRequired"}, ends(9*day))),
 		named("endless-a", found(nil)),
 		named("in-2-days", found(soon, ends(2*day))),
 		named("stuck-a", found(conditions{"ReauthRequired": "True PasswordRejected"})),

@@ -57,11 +57,16 @@ func (p *Portal) store(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	leave, err := p.lists.enter(r.Context())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	accounts, marketplaces, err := p.seen(r.Context(), who)
 	if err != nil {
 		return err
 	}
-	accounts = slices.DeleteFunc(accounts, func(account v1alpha1.MarketplaceAccount) bool { return !connects(&account, marketplace) })
+	accounts = slices.DeleteFunc(accounts, func(account *v1alpha1.MarketplaceAccount) bool { return !connects(account, marketplace) })
 	mayPatch, err := p.access.which(r.Context(), who, verbPatch, verbPatch, names(accounts))
 	if err != nil {
 		return err
@@ -73,7 +78,7 @@ func (p *Portal) store(w http.ResponseWriter, r *http.Request) error {
 		frame: p.frameOf(r, who, t.at(name, t.StoreTitle)), Marketplace: name,
 		Path: path, Form: p.formToken(who, path), Store: query.Encode(),
 	}
-	sent := sellerOf(marketplaces[marketplace], query)
+	sent := sentSeller(marketplaces[marketplace], query)
 	for _, e := range byUrgency(accounts, p.clock.Now()) {
 		if mayPatch[nameOf(e.account)] {
 			page.Choices = append(page.Choices, choiceOf(t, e.account, sent))
@@ -88,6 +93,7 @@ func (p *Portal) store(w http.ResponseWriter, r *http.Request) error {
 		}
 		return 1
 	})
+	leave() // a browser may read slowly
 	p.render(w, http.StatusOK, "store", page)
 	return nil
 }
@@ -145,8 +151,8 @@ func connects(account *v1alpha1.MarketplaceAccount, marketplace string) bool {
 	return account.Spec.MarketplaceRef.Name == marketplace && account.Spec.Grant.Type == v1alpha1.GrantAuthorizationCode
 }
 
-// sellerOf is whom the store's query names, under the name that the callback has for it; empty when it names nobody.
-func sellerOf(marketplace *v1alpha1.Marketplace, query url.Values) string {
+// sentSeller is whom the store's query names, under the name that the callback has for it; empty when it names nobody.
+func sentSeller(marketplace *v1alpha1.Marketplace, query url.Values) string {
 	if marketplace == nil || marketplace.Spec.AuthorizationRequest.Callback.AccountID == "" {
 		return ""
 	}
@@ -154,19 +160,21 @@ func sellerOf(marketplace *v1alpha1.Marketplace, query url.Values) string {
 }
 
 func choiceOf(t *texts, account *v1alpha1.MarketplaceAccount, sent string) choice {
-	shown := signin.Account{Namespace: account.Namespace, Name: account.Name, Login: account.Spec.Login, Environment: account.Spec.Environment}
+	shown := signin.Account{Namespace: account.Namespace, Name: account.Name, Environment: account.Spec.Environment}
+	login, given := sellerOf(account)
+	if given {
+		shown.Login = login
+	}
 	id := account.Spec.AccountID
-	if seen := account.Status.Account; seen != nil {
-		if seen.Login != "" {
-			shown.Login = seen.Login
-		}
-		if seen.ID != "" {
-			id = seen.ID
-		}
+	if seen := account.Status.Account; seen != nil && seen.ID != "" {
+		id = seen.ID
 	}
 	c := choice{
 		Account: account.Namespace + "/" + account.Name, Facts: accountFacts(t, shown),
 		Same: sent != "" && (sent == id || sent == account.Spec.AccountID),
+	}
+	if login != "" && !given {
+		c.Facts = append(c.Facts, fact{t.Seller, login})
 	}
 	if id != "" {
 		c.Facts = append(c.Facts, fact{t.SellerID, id})

@@ -1,10 +1,10 @@
 package portal
 
 import (
+	"cmp"
 	"regexp"
+	"strings"
 	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -16,6 +16,8 @@ const applicationWarning = 30
 // says puts the standing of an account into words.
 func (t *texts) says(s standing, marketplace string) string {
 	switch {
+	case s.urgency == needsPerson && !s.troubled && s.reason == v1alpha1.ReasonSignInRequired:
+		return t.MoreScopes // the consent at hand goes on
 	case s.urgency == needsPerson, s.troubled:
 		return t.at(marketplace, t.reason(s.reason).Says)
 	case s.ends:
@@ -26,8 +28,18 @@ func (t *texts) says(s standing, marketplace string) string {
 	return t.Authenticated
 }
 
+// means is how an account is signed in by whoever looks at it.
+type means int
+
+const (
+	ownSignIn       means = iota // with a button, or a code that is shown
+	noSignIn                     // by nobody: the grant is not one for a browser
+	othersSignIn                 // by those who may change the account
+	suspendedSignIn              // by nobody until renewal is switched on, which a note says
+)
+
 // todo says what to do, a sentence or two at a time. Where no button signs the account in, somebody else has to act.
-func (t *texts) todo(s standing, marketplace string, button bool) []string {
+func (t *texts) todo(s standing, marketplace string, how means) []string {
 	var said []string
 	say := func(sentences ...string) {
 		for _, sentence := range sentences {
@@ -39,30 +51,40 @@ func (t *texts) todo(s standing, marketplace string, button bool) []string {
 	words := t.reason(s.reason)
 	switch {
 	case s.urgency == needsPerson, s.troubled:
-		say(words.do(button))
-	case words.Do != "": // a warning
-		say(words.Says, words.do(button))
+		say(t.do(s.reason, how))
+	case warnings[s.reason]:
+		say(words.Says, t.do(s.reason, how))
 	}
-	if soon := t.reason(v1alpha1.ReasonAuthorizationExpiring); s.urgency == expiring {
+	if soon := t.reason(v1alpha1.ReasonAuthorizationExpiring); s.soon {
 		if s.troubled {
 			say(soon.Says + ".")
 		}
-		say(soon.do(button))
+		say(t.do(v1alpha1.ReasonAuthorizationExpiring, how))
 	}
 	return said
 }
 
-// do says what to do.
-func (r reason) do(button bool) string {
-	if !button && r.Otherwise != "" {
-		return r.Otherwise
+// do says what to do. What has other words for accounts that no button signs in is a sign-in.
+func (t *texts) do(name string, how means) string {
+	words := t.reason(name)
+	if words.Otherwise == "" && name != v1alpha1.ReasonSignInPending {
+		return words.Do
 	}
-	return r.Do
+	switch how {
+	case noSignIn:
+		return cmp.Or(words.Otherwise, words.Do)
+	case othersSignIn:
+		return t.OthersSignIn
+	case suspendedSignIn:
+		return ""
+	case ownSignIn:
+	}
+	return words.Do
 }
 
 // stillWorks says for how long the published token goes on where the account does not.
 func (t *texts) stillWorks(s standing, now time.Time) string {
-	if s.usableUntil.IsZero() || s.urgency != needsPerson && !s.troubled {
+	if s.usableUntil.IsZero() || !s.troubled {
 		return ""
 	}
 	switch left := s.usableUntil.Sub(now); {
@@ -77,16 +99,13 @@ func (t *texts) stillWorks(s standing, now time.Time) string {
 
 // application warns of a client secret that ends.
 func (t *texts) application(status *v1alpha1.ApplicationStatus, now time.Time) string {
-	if status == nil || status.SecretExpirationTime.IsZero() {
+	if !applicationEnds(status, now) {
 		return ""
 	}
-	switch days := daysUntil(status.SecretExpirationTime.Time, now); {
-	case days == 0:
-		return t.ApplicationEnded
-	case days <= applicationWarning:
+	if days := daysUntil(status.SecretExpirationTime.Time, now); days > 0 {
 		return t.count(t.ApplicationInDays, days)
 	}
-	return ""
+	return t.ApplicationEnded
 }
 
 func (t *texts) reason(name string) reason {
@@ -96,19 +115,36 @@ func (t *texts) reason(name string) reason {
 	return t.Reasons[""]
 }
 
-// details are the conditions' own messages, which are in English and for whoever set the account up.
-func details(conditions []metav1.Condition) []string {
+// details are the status's own messages, which are in English and for whoever set the account up.
+func details(status *v1alpha1.MarketplaceAccountStatus) []string {
 	var said []string
+	message := func(text string) string { return withoutCode(withoutTickets(text), status.SignIn) }
 	for _, name := range []string{
 		v1alpha1.ConditionReady, v1alpha1.ConditionAuthenticated, v1alpha1.ConditionReauthRequired, v1alpha1.ConditionAuthorizationExpiring,
 	} {
-		for _, condition := range conditions {
+		for _, condition := range status.Conditions {
 			if condition.Type == name && condition.Reason != v1alpha1.ReasonNotRequired {
-				said = append(said, name+"="+string(condition.Status)+", "+condition.Reason+": "+withoutTickets(condition.Message))
+				said = append(said, name+"="+string(condition.Status)+", "+condition.Reason+": "+message(condition.Message))
 			}
 		}
 	}
+	if test := status.ConnectionTest; test != nil && test.Message != "" {
+		said = append(said, "Connection test "+string(test.Result)+": "+message(test.Message))
+	}
 	return said
+}
+
+// withoutCode takes the code of a device out of a message, as tickets: who may use it has it beside the button.
+func withoutCode(message string, code *v1alpha1.SignInStatus) string {
+	if code == nil {
+		return message
+	}
+	for _, secret := range []string{code.URL, code.UserCode} {
+		if secret != "" {
+			message = strings.ReplaceAll(message, secret, "…")
+		}
+	}
+	return message
 }
 
 // signInLink is a link with a ticket.

@@ -45,6 +45,10 @@ func TestStatusInWords(t *testing.T) {
 			found(conditions{"Authenticated": "Unknown MarketplaceUnavailable"}, ends(90*day)),
 			"Allegro cannot be reached", "Allegro ist nicht erreichbar", "Allegro nie odpowiada",
 		},
+		"more scopes are asked for": {
+			found(conditions{"ReauthRequired": "True SignInRequired"}),
+			"More permissions are asked for", "Es werden mehr Berechtigungen gebraucht", "Potrzebne są dodatkowe uprawnienia",
+		},
 		"a reason of tomorrow": {
 			found(conditions{"Authenticated": "False Tomorrow"}), "Not authenticated", "Nicht authentifiziert", "Nieuwierzytelnione",
 		},
@@ -61,24 +65,35 @@ func TestStatusInWords(t *testing.T) {
 
 func TestWhatToDo(t *testing.T) {
 	for sentence, test := range map[string]struct {
-		said   conditions
-		button bool
-		want   []string
+		said conditions
+		how  means
+		want []string
 	}{
-		"nothing": {nil, true, nil},
-		"sign in": {conditions{"ReauthRequired": "True GrantRejected"}, true, []string{"Sign in at Allegro again."}},
+		"nothing": {nil, ownSignIn, nil},
+		"sign in": {conditions{"ReauthRequired": "True GrantRejected"}, ownSignIn, []string{"Sign in at Allegro again."}},
 		"bring a refresh token": {
-			conditions{"ReauthRequired": "True GrantRejected"}, false, []string{"Whoever set up this account has to supply a new refresh token."},
+			conditions{"ReauthRequired": "True GrantRejected"}, noSignIn, []string{"Whoever set up this account has to supply a new refresh token."},
 		},
 		"a warning": {
-			conditions{"Authenticated": "True ScopesReduced"}, true,
+			conditions{"Authenticated": "True ScopesReduced"}, ownSignIn,
 			[]string{"Some permissions were not granted.", "Sign in again and grant all of them, or tell your administrator."},
 		},
+		"only others may sign in": {
+			conditions{"ReauthRequired": "True GrantRejected"}, othersSignIn, []string{"Somebody with the right to change this account has to sign in."},
+		},
+		"only others may finish a sign-in": {
+			conditions{"ReauthRequired": "True SignInPending"}, othersSignIn, []string{"Somebody with the right to change this account has to sign in."},
+		},
+		"nobody may sign in": {conditions{"ReauthRequired": "True GrantRejected"}, suspendedSignIn, nil},
+		"somebody corrects the password, whoever looks": {
+			conditions{"ReauthRequired": "True AccountLocked"}, othersSignIn,
+			[]string{"Unlock the login at Allegro. After that, whoever stored the password has to confirm or change it."},
+		},
 		"sign in soon": {
-			conditions{"AuthorizationExpiring": "True AuthorizationExpiring"}, true, []string{"Sign in again before that. Until then everything goes on."},
+			conditions{"AuthorizationExpiring": "True AuthorizationExpiring"}, ownSignIn, []string{"Sign in again before that. Until then everything goes on."},
 		},
 		"sign in soon, and something is wrong besides": {
-			conditions{"AuthorizationExpiring": "True AuthorizationExpiring", "Authenticated": "Unknown MarketplaceUnavailable"}, true,
+			conditions{"AuthorizationExpiring": "True AuthorizationExpiring", "Authenticated": "Unknown MarketplaceUnavailable"}, ownSignIn,
 			[]string{
 				"Nothing to do: it is tried again and again.", "Authentication expires soon.",
 				"Sign in again before that. Until then everything goes on.",
@@ -86,7 +101,7 @@ func TestWhatToDo(t *testing.T) {
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			got := english().todo(standingOf(found(test.said), noon), "Allegro", test.button)
+			got := english().todo(standingOf(found(test.said), noon), "Allegro", test.how)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -95,7 +110,11 @@ func TestWhatToDo(t *testing.T) {
 }
 
 func TestHowLongItStillWorks(t *testing.T) {
-	stuck := conditions{"ReauthRequired": "True GrantRejected"}
+	stuck := conditions{"ReauthRequired": "True GrantRejected", "Authenticated": "False GrantRejected"}
+	scopes := found(conditions{"ReauthRequired": "True SignInRequired"}, usable(time.Hour))
+	if got := english().stillWorks(standingOf(scopes, noon), noon); got != "" {
+		t.Errorf("an account for which more scopes are asked says %q", got)
+	}
 	for after, want := range map[time.Duration]string{
 		10 * time.Second:             "The access at hand still works for one minute.",
 		59 * time.Minute:             "The access at hand still works for 59 minutes.",
@@ -135,14 +154,69 @@ func TestSecretOfTheApplication(t *testing.T) {
 }
 
 func TestDetailsHoldNoTicket(t *testing.T) {
-	said := details([]metav1.Condition{
+	said := details(&v1alpha1.MarketplaceAccountStatus{Conditions: []metav1.Condition{
 		{Type: "AuthorizationExpiring", Status: "True", Reason: "AuthorizationExpiring", Message: "sign in at https://tokens.example.com/sign-in/shop/a?ticket=abc before that"},
 		{Type: "ReauthRequired", Status: "False", Reason: "NotRequired", Message: "Nobody has to sign in"},
 		{Type: "Ready", Status: "True", Reason: "TokenValid", Message: "The token is valid"},
 		{Type: "Unheard", Status: "True", Reason: "Of", Message: "Never mind"},
-	})
-	want := []string{"Ready=True, TokenValid: The token is valid", "AuthorizationExpiring=True, AuthorizationExpiring: sign in at … before that"}
+	}, ConnectionTest: &v1alpha1.ConnectionTestStatus{Result: "Failed", Message: "HTTP 500 at https://tokens.example.com/sign-in/shop/a?ticket=abc"}})
+	want := []string{
+		"Ready=True, TokenValid: The token is valid", "AuthorizationExpiring=True, AuthorizationExpiring: sign in at … before that",
+		"Connection test Failed: HTTP 500 at …",
+	}
 	if diff := cmp.Diff(want, said); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestDetailsHoldNoCode(t *testing.T) {
+	said := details(&v1alpha1.MarketplaceAccountStatus{
+		SignIn: &v1alpha1.SignInStatus{URL: "https://market.example/device?code=AB-CD", UserCode: "AB-CD"},
+		Conditions: []metav1.Condition{{
+			Type: "Ready", Status: "False", Reason: "SignInRequired", Message: "sign in at https://market.example/device?code=AB-CD with the code AB-CD",
+		}},
+	})
+	if diff := cmp.Diff([]string{"Ready=False, SignInRequired: sign in at … with the code …"}, said); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTheLastTestInWords(t *testing.T) {
+	for sentence, test := range map[string]struct {
+		result     v1alpha1.ConnectionTestResult
+		ago        time.Duration
+		en, de, pl string
+	}{
+		"today":       {v1alpha1.ConnectionTestPassed, time.Hour, "Tested at 11:00 UTC: works.", "Verbindungstest, 11:00 Uhr (UTC): funktioniert.", "Test połączenia, 11:00 (UTC): działa."},
+		"before":      {v1alpha1.ConnectionTestFailed, 24 * time.Hour, "Tested at 30 November 2026, 12:00 UTC: failed.", "Verbindungstest, 30. November 2026, 12:00 Uhr (UTC): fehlgeschlagen.", "Test połączenia, 30 listopada 2026, 12:00 (UTC): nie powiódł się."},
+		"unsupported": {v1alpha1.ConnectionTestUnsupported, 0, "The connection cannot be tested at Allegro.", "Die Verbindung lässt sich bei Allegro nicht testen.", "W serwisie Allegro nie można przetestować połączenia."},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			status := &v1alpha1.ConnectionTestStatus{Time: metav1.NewTime(noon.Add(-test.ago)), Result: test.result}
+			got := []string{
+				english().tested(status, "Allegro", noon), german().tested(status, "Allegro", noon), polish().tested(status, "Allegro", noon),
+			}
+			if diff := cmp.Diff([]string{test.en, test.de, test.pl}, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	if got := english().tested(nil, "Allegro", noon); got != "" {
+		t.Errorf("without a test: %q", got)
+	}
+}
+
+func TestWhatWasAskedForFitsTheGrant(t *testing.T) {
+	for grant, want := range map[v1alpha1.GrantType]string{
+		v1alpha1.GrantAuthorizationCode: "A new link for signing in was asked for and is not here yet.",
+		v1alpha1.GrantDeviceCode:        "A code for signing in was asked for and is not here yet.",
+		v1alpha1.GrantPassword:          "",
+	} {
+		account := found(nil)
+		account.Spec.Grant.Type = grant
+		account.Annotations = map[string]string{v1alpha1.AnnotationSignIn: "now"}
+		if got := english().pending(account); got != want {
+			t.Errorf("%s: %q, want %q", grant, got, want)
+		}
 	}
 }

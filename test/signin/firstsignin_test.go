@@ -46,8 +46,8 @@ func TestFirstSignIn(t *testing.T) {
 			w.Eventually(w.events).Should(ContainElements("Warning SignInRequired", "Normal SignInCompleted"))
 			w.Expect(strings.Join(w.events(), " ")).NotTo(ContainSubstring("RenewalFailed"))
 
-			anna.Open(anna.URL().String()) // the result is shown once
-			anna.WantText("Nothing to show")
+			anna.Open(anna.URL().String()) // a reload
+			anna.WantText("Signed in at " + name)
 		})
 	}
 }

@@ -32,7 +32,7 @@ func TestFormsOfOtherSites(t *testing.T) {
 	w.enter(victim, w.clerk("clerk", w.ns))
 	thief, theirToken := w.window(), w.clerk("thieves", w.ns)
 	w.enter(thief, theirToken)
-	field := fmt.Sprintf("form[action='/accounts/%s/main/renew'] input[name=form]", w.ns)
+	field := fmt.Sprintf("form[action='/accounts/%s/main/sign-in'] input[name=form]", w.ns)
 	form := thief.Evaluate(fmt.Sprintf("document.querySelector(%q).value", field))
 	w.Expect(form).NotTo(BeEmpty())
 	theirLink, err := url.Parse(w.linkOf("theirs", ""))
@@ -43,9 +43,9 @@ func TestFormsOfOtherSites(t *testing.T) {
 		action string
 		fields url.Values
 	}{
-		{"/accounts/" + w.ns + "/main/renew", url.Values{"form": {form}}},
+		{"/accounts/" + w.ns + "/main/renew", nil},
 		{"/accounts/" + w.ns + "/main/verify", nil},
-		{"/accounts/" + w.ns + "/main/sign-in", nil},
+		{"/accounts/" + w.ns + "/main/sign-in", url.Values{"form": {form}}},
 		{"/sign-in/amazon", url.Values{"account": {w.ns + "/main"}}},
 		{theirLink.Path, theirLink.Query()},             // binds the victim's consent to the thieves' account
 		{"/session", url.Values{"token": {theirToken}}}, // makes the victim work in the thieves' name
@@ -88,7 +88,7 @@ func TestFormsOfOtherSites(t *testing.T) {
 
 	t.Log("and neither does a form of the portal's own for somebody else")
 	change(victim, field, "value", form)
-	victim.Press("Renew now")
+	victim.Press("Sign in")
 	victim.WantText("This page is out of date")
 	w.Expect(w.get("main").Annotations).To(BeEmpty())
 }
