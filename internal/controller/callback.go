@@ -260,7 +260,7 @@ func (v *Visits) refuse(ctx context.Context, b *returned, failure error) error {
 	err := v.write(ctx, b.found, func(s *store) error {
 		custody := s.found.custody
 		if !b.use(&custody) {
-			return &signin.Error{Problem: signin.VisitUnknown}
+			return &signin.Error{Problem: signin.VisitUsed}
 		}
 		custody.SignIn.Refused = s.refusal(why)
 		var err error

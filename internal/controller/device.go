@@ -8,7 +8,6 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
-	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -184,34 +183,18 @@ func (r *Reconciler) askForCode(ctx context.Context, v view) (grant.DeviceCode, 
 	if err != nil {
 		return grant.DeviceCode{}, err
 	}
-	address := v.request.platform.DeviceAuthorizationURL
-	if address == "" && v.request.platform.Issuer != "" {
-		discovered, err := r.Providers.Discover(ctx, v.request.platform.Issuer)
-		if err != nil {
-			return grant.DeviceCode{}, err
-		}
-		address = discovered.DeviceAuthorization
-	}
-	if address == "" {
-		return grant.DeviceCode{}, &grant.Error{Kind: grant.InvalidRequest, Message: "neither the Marketplace nor its issuer names a device authorization endpoint"}
-	}
-	if err := marketplace.CheckURL(address); err != nil {
-		return grant.DeviceCode{}, &grant.Error{Kind: grant.InvalidRequest, Message: "the device authorization endpoint: " + err.Error()}
-	}
-	var code grant.DeviceCode
-	_, err = r.withBothSecrets(v, endpoint, func(endpoint grant.Endpoint) (err error) {
-		code, err = endpoint.StartDevice(ctx, address, v.request.platform.Scopes)
-		return err
-	})
+	platform := v.request.platform
+	address, err := r.signInEndpoint(ctx, platform, "device authorization endpoint", platform.DeviceAuthorizationURL,
+		func(e grant.Endpoints) string { return e.DeviceAuthorization })
 	if err != nil {
 		return grant.DeviceCode{}, err
 	}
-	for _, link := range []string{code.URL, code.CompleteURL} {
-		if err := marketplace.CheckURL(link); link != "" && err != nil {
-			return grant.DeviceCode{}, &grant.Error{Kind: grant.Malformed, Message: "the marketplace's page for device codes is not one to send people to"}
-		}
-	}
-	return code, nil
+	var code grant.DeviceCode
+	_, err = r.withBothSecrets(v, endpoint, func(endpoint grant.Endpoint) (err error) {
+		code, err = endpoint.StartDevice(ctx, address, platform.Scopes)
+		return err
+	})
+	return code, err
 }
 
 // pollDevice asks, when it is time to, whether the person has signed in.

@@ -102,6 +102,27 @@ func (r *Reconciler) endpoint(ctx context.Context, req request, speaking v1alpha
 	return endpoint, nil
 }
 
+// signInEndpoint is where a sign-in begins: the address that the Marketplace gives, or the one that its issuer names.
+func (r *Reconciler) signInEndpoint(
+	ctx context.Context, platform *marketplace.Platform, what, given string, named func(grant.Endpoints) string,
+) (string, error) {
+	address := given
+	if address == "" && platform.Issuer != "" {
+		discovered, err := r.Providers.Discover(ctx, platform.Issuer)
+		if err != nil {
+			return "", err
+		}
+		address = named(discovered)
+	}
+	if address == "" {
+		return "", &grant.Error{Kind: grant.InvalidRequest, Message: "neither the Marketplace nor its issuer names the " + what}
+	}
+	if err := marketplace.CheckURL(address); err != nil {
+		return "", &grant.Error{Kind: grant.InvalidRequest, Message: "the " + what + ": " + err.Error()}
+	}
+	return address, nil
+}
+
 // withBothSecrets asks with the current client secret and, when that is refused, with the previous one, and tells
 // whether it was that one. The one that worked last goes first, until the application Secret changes.
 func (r *Reconciler) withBothSecrets(v view, endpoint grant.Endpoint, ask func(grant.Endpoint) error) (byPrevious bool, err error) {

@@ -196,19 +196,10 @@ func (v *Visits) authorizationURL(
 	if start != nil {
 		return unfit(start.Request(req.platform, parameters))
 	}
-	address := req.platform.AuthorizationURL
-	if address == "" && req.platform.Issuer != "" {
-		discovered, err := v.r.Providers.Discover(ctx, req.platform.Issuer)
-		if err != nil {
-			return "", err
-		}
-		address = discovered.Authorization
-	}
-	if address == "" {
-		return "", &grant.Error{Kind: grant.InvalidRequest, Message: "neither the Marketplace nor its issuer names an authorization endpoint"}
-	}
-	if err := marketplace.CheckURL(address); err != nil {
-		return "", &grant.Error{Kind: grant.InvalidRequest, Message: "the authorization endpoint: " + err.Error()}
+	address, err := v.r.signInEndpoint(ctx, req.platform, "authorization endpoint", req.platform.AuthorizationURL,
+		func(e grant.Endpoints) string { return e.Authorization })
+	if err != nil {
+		return "", err
 	}
 	return unfit(req.platform.AuthorizationRequest(address, parameters))
 }
