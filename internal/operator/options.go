@@ -1,4 +1,4 @@
-package main
+package operator
 
 import (
 	"errors"
@@ -7,14 +7,18 @@ import (
 	"net/url"
 	"strings"
 
+	"k8s.io/utils/clock"
 	_ "sigs.k8s.io/controller-runtime/pkg/client/config" // registers --kubeconfig
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 )
 
-// options are the flags of the operator.
-type options struct {
+// Options are the flags of the operator, and what else it takes from outside.
+type Options struct {
+	// Clock tells the time.
+	Clock clock.PassiveClock
+
 	leaderElect             bool
 	metricsAddress          string
 	probeAddress            string
@@ -24,8 +28,9 @@ type options struct {
 	log                     zap.Options
 }
 
-func parse(flags *flag.FlagSet, args []string) (options, error) {
-	var o options
+// Parse reads the flags of the operator from its arguments. Its error says which one to mend.
+func Parse(flags *flag.FlagSet, args []string) (Options, error) {
+	o := Options{Clock: clock.RealClock{}}
 	flags.BoolVar(&o.leaderElect, "leader-elect", false,
 		"Work only while holding a lease, so that several replicas may run. The manifests set it.")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", `Address of /metrics; "0" turns it off.`)
@@ -49,7 +54,7 @@ func parse(flags *flag.FlagSet, args []string) (options, error) {
 }
 
 // checkPortal makes the portal's address one that paths can follow.
-func (o *options) checkPortal() error {
+func (o *Options) checkPortal() error {
 	o.portalURL = strings.TrimSuffix(o.portalURL, "/")
 	switch {
 	case o.portalURL == "":

@@ -1,4 +1,4 @@
-package main
+package operator
 
 import (
 	"flag"
@@ -10,28 +10,28 @@ import (
 func TestParse(t *testing.T) {
 	for name, test := range map[string]struct {
 		args []string
-		want func(options) bool
+		want func(Options) bool
 		says string
 	}{
 		"nothing set suits a first try": {
-			want: func(o options) bool {
+			want: func(o Options) bool {
 				return !o.leaderElect && o.metricsAddress == ":8080" && o.probeAddress == ":8081" && o.maxConcurrentReconciles > 1
 			},
 		},
 		"what the manifests set": {
 			args: []string{"--leader-elect", "--metrics-bind-address=0", "--health-probe-bind-address=:9", "--max-concurrent-reconciles=3"},
-			want: func(o options) bool {
+			want: func(o Options) bool {
 				return o.leaderElect && o.metricsAddress == "0" && o.probeAddress == ":9" && o.maxConcurrentReconciles == 3
 			},
 		},
 		"a portal": {
 			args: []string{"--portal-url=https://tokens.example.com/", "--portal-bind-address=:9"},
-			want: func(o options) bool {
+			want: func(o Options) bool {
 				return o.portalURL == "https://tokens.example.com" && o.portalBindAddress == ":9"
 			},
 		},
-		"a portal on this machine":    {args: []string{"--portal-url=http://localhost:9"}, want: func(o options) bool { return o.portalURL != "" }},
-		"no portal":                   {args: []string{"--portal-bind-address=0"}, want: func(o options) bool { return o.portalURL == "" }},
+		"a portal on this machine":    {args: []string{"--portal-url=http://localhost:9"}, want: func(o Options) bool { return o.portalURL != "" }},
+		"no portal":                   {args: []string{"--portal-bind-address=0"}, want: func(o Options) bool { return o.portalURL == "" }},
 		"a portal without TLS":        {args: []string{"--portal-url=http://tokens.example.com"}, says: "--portal-url: \"http://tokens.example.com\" must be https"},
 		"a portal with a path":        {args: []string{"--portal-url=https://example.com/tokens"}, says: "--portal-url must be scheme and host alone"},
 		"a portal that is turned off": {args: []string{"--portal-url=https://tokens.example.com", "--portal-bind-address=0"}, says: "--portal-url needs the portal"},
@@ -42,7 +42,7 @@ func TestParse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			flags := flag.NewFlagSet("tokenkeeper", flag.ContinueOnError)
 			flags.SetOutput(io.Discard)
-			o, err := parse(flags, test.args)
+			o, err := Parse(flags, test.args)
 			switch {
 			case test.says != "":
 				if err == nil || !strings.Contains(err.Error(), test.says) {

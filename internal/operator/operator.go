@@ -1,0 +1,121 @@
+// Package operator is the program: it reads the flags, and runs the controller and the portal against a cluster.
+package operator
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+)
+
+// shutdownTimeout lets a token request that is under way end, and its answer be stored. It is shorter than the
+// terminationGracePeriodSeconds of the manifests.
+const shutdownTimeout = 110 * time.Second
+
+// Run works until ctx ends, or until there is no use in going on. It returns when what was under way is done.
+func Run(ctx context.Context, o Options) error {
+	o.log.Level = controller.LogLevel(o.log.Level)
+	log := zap.New(zap.UseFlagOptions(&o.log))
+	ctrl.SetLogger(log)
+	klog.SetLogger(log)
+
+	config, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("finding the cluster: %w", err)
+	}
+	// The API server's priority and fairness protects it better than a limit that knows nothing of its load.
+	config.QPS = -1
+	config.UserAgent = "tokenkeeper"
+	managerOptions, err := controller.ManagerOptions(manager.Options{
+		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
+		HealthProbeBindAddress:        o.probeAddress,
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              "tokenkeeper",
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       new(shutdownTimeout),
+	})
+	if err != nil {
+		return err
+	}
+	mgr, err := manager.New(config, managerOptions)
+	if err != nil {
+		return fmt.Errorf("preparing the manager: %w", err)
+	}
+	for _, add := range []func(string, healthz.Checker) error{mgr.AddHealthzCheck, mgr.AddReadyzCheck} {
+		if err := add("ping", healthz.Ping); err != nil {
+			return fmt.Errorf("adding a health check: %w", err)
+		}
+	}
+	signIns, err := controller.Add(ctx, mgr, controller.Options{
+		Clock:                   o.Clock,
+		Transport:               transport(),
+		Registry:                metrics.Registry,
+		MaxConcurrentReconciles: o.maxConcurrentReconciles,
+		Portal:                  signin.Address(o.portalURL),
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.AddReadyzCheck("caches", signIns.Ready); err != nil {
+		return fmt.Errorf("adding a health check: %w", err)
+	}
+	if err := addPortal(mgr, o, signIns); err != nil {
+		return err
+	}
+	log.Info("Starting tokenkeeper")
+	return mgr.Start(ctx)
+}
+
+// addPortal serves the pages where people sign in, unless they are turned off.
+func addPortal(mgr manager.Manager, o Options, signIns portal.SignIns) error {
+	if o.portalBindAddress == "0" {
+		return nil
+	}
+	pages, err := portal.New(portal.Options{
+		Address:     signin.Address(o.portalURL),
+		BindAddress: o.portalBindAddress,
+		SignIns:     signIns,
+		Reader:      mgr.GetClient(),
+		Writer:      client.WithFieldOwner(mgr.GetClient(), v1alpha1.ManagedBy),
+		Clock:       o.Clock,
+		Random:      rand.Reader,
+		Log:         ctrl.Log.WithName("portal"),
+	})
+	if err != nil {
+		return err
+	}
+	if err := mgr.Add(pages); err != nil {
+		return fmt.Errorf("adding the portal: %w", err)
+	}
+	return nil
+}
+
+// transport carries requests to marketplaces. Connections are not kept: net/http cannot tell whether a request
+// on a connection that turns out to be closed was seen, and a single-use refresh token must not be sent in doubt.
+func transport() http.RoundTripper {
+	return &http.Transport{
+		Proxy:                  http.ProxyFromEnvironment,
+		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxResponseHeaderBytes: 64 << 10,
+		DisableKeepAlives:      true,
+	}
+}
