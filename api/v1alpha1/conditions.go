@@ -89,7 +89,8 @@ const (
 	ReasonRateLimited = "RateLimited"
 	// ReasonMarketplaceNotFound: there is no Marketplace of that name. The author of the account or the cluster admin acts.
 	ReasonMarketplaceNotFound = "MarketplaceNotFound"
-	// ReasonSecretNotFound: a referenced Secret does not exist. Its author acts.
+	// ReasonSecretNotFound: a referenced Secret does not exist. Its author acts. Or a Marketplace's application Secret lies in a
+	// namespace that is not watched, and may not be read there. The cluster admin acts.
 	ReasonSecretNotFound = "SecretNotFound"
 	// ReasonSecretInvalid: a referenced Secret lacks a key, or a value cannot be read. Its author acts.
 	ReasonSecretInvalid = "SecretInvalid"

@@ -728,9 +728,10 @@ type Identity struct {
 	Request *IdentityRequest `json:"request,omitempty"`
 }
 
-// Limits bound what is asked of one token host with one client.
+// Limits bound what is asked of one token host with one client. Accounts that cannot be served at once wait for their turn:
+// new and edited ones first, then the others in the order in which they fell due.
 type Limits struct {
-	// requestsPerSecond is how many token requests a second are made.
+	// requestsPerSecond is how many token requests begin in a second.
 	//
 	// +optional
 	// +kubebuilder:default=5

@@ -221,6 +221,9 @@ func TestMetrics(t *testing.T) {
 		"tokenkeeper_token_requests_total":                       1,
 		"tokenkeeper_token_request_duration_seconds":             1,
 		"tokenkeeper_renewal_lateness_seconds":                   1,
+		"tokenkeeper_token_host_circuits_open":                   1,
+		"tokenkeeper_token_host_requests_underway":               1,
+		"tokenkeeper_token_host_requests_waiting":                1,
 	}))
 	w.delete(w.get())
 	w.Eventually(func() bool {

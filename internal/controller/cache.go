@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -13,10 +14,22 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// ManagerOptions sets what this controller needs of its manager's scheme, cache and client: only the
-// operator's own Secrets are cached with their data, and a read waits for the writes before it. Of several
-// namespaces only accounts in these are looked at; none means all.
+// Shard is which accounts an operator keeps; its zero value is all of them.
+type Shard struct {
+	// Namespaces are those whose accounts are kept; none means all.
+	Namespaces []string
+	// Selector is what the labels of accounts must match; nil means all.
+	Selector labels.Selector
+}
+
+// ManagerOptions are those of a shard that is made of namespaces; none means all.
 func ManagerOptions(options manager.Options, namespaces ...string) (manager.Options, error) {
+	return Shard{Namespaces: namespaces}.ManagerOptions(options)
+}
+
+// ManagerOptions sets what this controller needs of its manager's scheme, cache and client: only the shard's accounts and
+// the operator's own Secrets are cached with their data, and a read shows the writes before it.
+func (s Shard) ManagerOptions(options manager.Options) (manager.Options, error) {
 	scheme, err := Scheme()
 	if err != nil {
 		return options, err
@@ -24,13 +37,31 @@ func ManagerOptions(options manager.Options, namespaces ...string) (manager.Opti
 	options.Scheme = scheme
 	options.Cache = cache.Options{
 		DefaultTransform:  cache.TransformStripManagedFields(),
-		DefaultNamespaces: cacheNamespaces(namespaces),
+		DefaultNamespaces: cacheNamespaces(s.Namespaces),
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Secret{}: {Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy})},
+			&corev1.Secret{}:               {Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy})},
+			&v1alpha1.MarketplaceAccount{}: {Label: s.Selector},
 		},
 	}
-	options.Client.Cache = &client.CacheOptions{EnableReadYourWritesConsistency: new(true)}
+	options.NewClient = s.newClient
 	return options, nil
+}
+
+// newClient makes the manager's client.
+func (s Shard) newClient(config *rest.Config, options client.Options) (client.Client, error) {
+	cached := *options.Cache
+	cached.Reader = within{cached.Reader, s.Namespaces}
+	options.Cache = nil
+	live, err := client.New(config, options)
+	if err != nil {
+		return nil, fmt.Errorf("making a client that reads past the cache: %w", err)
+	}
+	options.Cache = &cached
+	kube, err := client.New(config, options)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	return newFresh(kube, live, s.Selector), nil
 }
 
 func cacheNamespaces(namespaces []string) map[string]cache.Config {

@@ -57,6 +57,11 @@ func (v *Visits) Complete(ctx context.Context, marketplaceName string, query url
 		return signin.Outcome{}, err
 	}
 	// From here on the person's closing of the page, or a shutdown, does not end it: the code is good for one use.
+	if !v.r.underway.TryRLock() {
+		done()
+		return signin.Outcome{}, &signin.Error{Problem: signin.ClusterDown}
+	}
+	defer v.r.underway.RUnlock()
 	ctx = context.WithoutCancel(ctx)
 	if err := v.claim(ctx, b); err != nil {
 		done()
@@ -188,6 +193,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (i
 	if err != nil {
 		return issued{}, err
 	}
+	v.r.Gates.Count(gate(b.request))
 	got, err := v.r.exchange(ctx, b.view, endpoint, func(endpoint grant.Endpoint) (grant.Tokens, error) {
 		return endpoint.AuthorizationCode(ctx, b.callback.Code, b.visit.RedirectURI, b.visit.Verifier)
 	})

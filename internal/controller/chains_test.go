@@ -371,7 +371,7 @@ func TestDiscoveryThatFailsForgetsNothing(t *testing.T) {
 	})
 	w.clock.SetTime(w.renewalTime())
 	w.Eventually(func() int { return w.calls("oidc") }).Should(Equal(calls + 1))
-	w.stop()
+	w.kill()
 	end()
 	injected := market.Inject(demomarket.Maintenance().Times(0).On(demomarket.DiscoveryEndpoint))
 	w.start()

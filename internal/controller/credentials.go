@@ -45,6 +45,10 @@ func (r *Reconciler) userSecret(ctx context.Context, key client.ObjectKey, field
 		return nil, &trouble{v1alpha1.ReasonSecretNotFound,
 			fmt.Sprintf("%s: Secret %q does not exist in namespace %q; create it", field, key.Name, key.Namespace)}, nil
 	}
+	if apierrors.IsForbidden(err) { // in a namespace that is not watched
+		return nil, &trouble{v1alpha1.ReasonSecretNotFound, fmt.Sprintf("%s: the operator may not read Secret %q in namespace %q, "+
+			"which it does not watch; give it a Role to get this Secret", field, key.Name, key.Namespace)}, nil
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the metadata of Secret %q: %w", key, err)
 	}

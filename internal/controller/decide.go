@@ -16,6 +16,9 @@ type view struct {
 	custody tokensecret.Custody
 	request request
 	now     time.Time
+	// holder names this process, and attempt is how long a request and the storing of its answer may take.
+	holder  string
+	attempt time.Duration
 	// tokenRefused tells that the marketplace was seen to refuse the token at hand.
 	tokenRefused bool
 }
@@ -317,6 +320,20 @@ func (v view) journal() *tokensecret.Journal {
 		return entry
 	}
 	return nil
+}
+
+// others is until when another process may be at work on the token to send; zero when none is. After a grace there would be
+// no use in waiting longer.
+func (v view) others() time.Time {
+	journal := v.journal()
+	if journal == nil || journal.Holder == v.holder || journal.LastAt.After(v.now) { // of the clock before it was set back
+		return time.Time{}
+	}
+	wait := v.attempt
+	if grace := v.request.platform.ReuseGrace; grace > 0 {
+		wait = min(longestGraceWait, grace/4)
+	}
+	return ahead(journal.LastAt.Add(wait), v.now)
 }
 
 // record puts an entry, or none, on record of the token to send.

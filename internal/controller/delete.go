@@ -75,6 +75,7 @@ func (r *Reconciler) forget(account *v1alpha1.MarketplaceAccount) {
 	r.unstored.Delete(account.UID)
 	r.polls.Delete(account.UID)
 	r.approvals.Delete(account.UID)
+	r.noTurns(account)
 }
 
 // revocation is what became of a grant that was to be revoked.
@@ -97,7 +98,7 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 		return "the grant Secret cannot be read", cannotRevoke, nil
 	}
 	if waiting, ok := r.unstored.Load(account.UID); ok {
-		custody = waiting.(tokensecret.Custody) // newer than what could be stored
+		custody = waiting.(unstored).custody // newer than what could be stored
 	}
 	tokens := refreshTokens(custody)
 	if len(tokens) == 0 {

@@ -9,6 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -39,8 +40,9 @@ func (p *poll) after(wait time.Duration, now time.Time) {
 
 // approval is what a device code has become, until it is stored: the only copy.
 type approval struct {
-	got   issued
-	asked []string
+	account *v1alpha1.MarketplaceAccount
+	got     issued
+	asked   []string
 }
 
 // inviteByCode keeps a device code waiting, and asks the platform now and then whether the person has signed in. No worker
@@ -105,6 +107,11 @@ func (v view) unattended() bool {
 
 // startDevice asks the platform for a device code and stores it.
 func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
+	pass := r.enter(f, starting, throttle.Rank{Class: throttle.Urgent, Due: f.account.CreationTimestamp.Time})
+	if pass == nil {
+		return nil
+	}
+	defer unused(pass)
 	store, err := r.openStore(ctx, f)
 	if err != nil || store == nil {
 		return err
@@ -125,6 +132,7 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 	}
 	signIn.Device = nil
 	code, failure := r.askForCode(ctx, f.view)
+	leave(pass, failure)
 	if failure != nil {
 		return r.noCode(ctx, f, store, custody, failure, requested)
 	}
@@ -203,6 +211,15 @@ func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
 	if f.now.Before(state.next) {
 		return nil
 	}
+	pass := r.enter(f, polling, throttle.Rank{Class: throttle.Background, Due: state.next})
+	if pass == nil {
+		return nil
+	}
+	defer unused(pass)
+	if !r.underway.TryRLock() {
+		return nil // a shutdown begins
+	}
+	defer r.underway.RUnlock()
 	endpoint, failure := r.endpoint(ctx, f.request, v1alpha1.GrantDeviceCode)
 	if failure == nil {
 		if err := ctx.Err(); err != nil {
@@ -215,8 +232,9 @@ func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
 		got, failure = r.exchange(ctx, f.view, endpoint, func(endpoint grant.Endpoint) (grant.Tokens, error) {
 			return endpoint.Device(ctx, pending.Code)
 		})
+		leave(pass, failure)
 		if failure == nil {
-			r.approvals.Store(f.account.UID, approval{got: got, asked: pending.Asked})
+			r.approvals.Store(f.account.UID, approval{account: f.account.DeepCopy(), got: got, asked: pending.Asked})
 			return r.storeApproval(ctx, f)
 		}
 	}

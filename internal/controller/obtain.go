@@ -146,17 +146,13 @@ func (r *Reconciler) withBothSecrets(v view, endpoint grant.Endpoint, ask func(g
 // client makes requests to a platform, in its dialect where they are OAuth requests. It follows no
 // redirects: credentials go where the Marketplace says and nowhere else.
 func (r *Reconciler) client(platform *marketplace.Platform, dialect bool) *http.Client {
-	timeout := r.CallTimeout
-	if timeout == 0 {
-		timeout = defaultCallTimeout
-	}
 	transport := r.Transport
 	if dialect {
 		transport = platform.Dialect(r.Transport, r.Clock.Now)
 	}
 	return &http.Client{
 		Transport:     transport,
-		Timeout:       timeout,
+		Timeout:       r.callTimeout(),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }

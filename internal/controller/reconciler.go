@@ -18,6 +18,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
 
 // Reconciler keeps the token Secrets of MarketplaceAccounts valid. All fields but CallTimeout and Portal are required.
@@ -38,6 +39,8 @@ type Reconciler struct {
 	Providers *grant.Providers
 	// Metrics counts requests and lateness.
 	Metrics *metrics.Operations
+	// Gates let requests for tokens through.
+	Gates *throttle.Gates[waiter]
 	// CallTimeout bounds one request to a marketplace; zero means 30 s.
 	CallTimeout time.Duration
 	// Random is where tickets and states come from.
@@ -46,8 +49,13 @@ type Reconciler struct {
 	Portal signin.Address
 
 	credentials credentials
-	// unstored holds, by UID, a custody whose write failed after the marketplace had answered: it is the
-	// only copy of what a single-use refresh token was spent for.
+	// holder names this process in journals.
+	holder string
+	// underway is held, for reading, from before a request that spends something until its answer is stored or waits in
+	// unstored. A shutdown takes it for writing.
+	underway sync.RWMutex
+	// unstored holds, by UID, an unstored whose write failed after the marketplace had answered: it is the only copy of what
+	// a single-use refresh token was spent for.
 	unstored sync.Map
 	// polls holds, by UID, when to ask about a device code again, and approvals what one has become and could not be stored
 	// yet.
@@ -79,12 +87,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 	if found == nil {
 		return reconcile.Result{}, err
 	}
+	r.noTurns(account, found.waits...)
 	found.report(account)
 	if err := errors.Join(err, r.patchStatus(ctx, before, account)); err != nil {
 		return reconcile.Result{}, err
 	}
 	r.announce(before, account, found)
 	return found.next(account, r.nextInvitation(found)), nil
+}
+
+// callTimeout bounds one request to a marketplace.
+func (r *Reconciler) callTimeout() time.Duration {
+	if r.CallTimeout == 0 {
+		return defaultCallTimeout
+	}
+	return r.CallTimeout
 }
 
 // now is the current time as the API stores it: in UTC and whole seconds.

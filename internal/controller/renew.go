@@ -24,6 +24,9 @@ const (
 // identifyTimeout is short, since tokens wait to be published meanwhile.
 const identifyTimeout = 5 * time.Second
 
+// longestGraceWait bounds how long an attempt of another process is waited for where a spent refresh token still works.
+const longestGraceWait = 10 * time.Second
+
 // retest is when to repeat a test of the connection that did not reach the marketplace.
 const retest = time.Minute
 
@@ -59,6 +62,11 @@ type found struct {
 	dropped *trouble
 	// duplicateOf names an older account of the same seller; empty when there is none.
 	duplicateOf string
+	// waits is for what the account waits at its marketplace's gate, and called when it may be its turn; zero when not known.
+	waits  []purpose
+	called time.Time
+	// postponed is when to see whether another process has renewed; zero when none seems to.
+	postponed time.Time
 	// recheck is when to look again at what can only be waited for; zero when there is nothing.
 	recheck time.Duration
 }
@@ -73,7 +81,7 @@ func (f *found) blame(t *trouble) {
 // renew gathers, decides, obtains and stores. What it found is worth reporting even when it returns an error, which
 // is the API server's.
 func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*found, error) {
-	f := &found{view: view{account: account, now: r.now()}, unresolved: true}
+	f := &found{view: view{account: account, now: r.now(), holder: r.holder, attempt: 2*r.callTimeout() + storeTimeout}, unresolved: true}
 	held, err := r.heldCustody(ctx, account)
 	if err != nil {
 		return nil, err
@@ -128,10 +136,22 @@ func (f *found) usable() bool {
 // renewNow asks the marketplace, after one live look at the custody: the cache may still show a refresh token
 // that was spent.
 func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
+	if f.leaveToOthers() {
+		return nil
+	}
+	pass := r.enter(f, renewing, f.rank())
+	if pass == nil {
+		return nil
+	}
+	defer unused(pass)
 	store, err := r.openStore(ctx, f)
-	if err != nil || store == nil || !f.plan().Due {
+	if err != nil || store == nil || !f.plan().Due || f.leaveToOthers() {
 		return err
 	}
+	if !r.underway.TryRLock() {
+		return nil // a shutdown begins
+	}
+	defer r.underway.RUnlock()
 	requested := f.requested()
 	if tokens := f.custody.Tokens; tokens != nil && !f.now.Before(tokens.RenewAt) {
 		f.planned = tokens.RenewAt
@@ -139,6 +159,7 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	endpoint, failure := r.endpoint(ctx, f.request, wireGrant(f.request))
 	if failure != nil {
 		f.handledRenew = requested
+		leave(pass, failure)
 		return store.failure(ctx, failure, false)
 	}
 	if err := ctx.Err(); err != nil {
@@ -153,6 +174,7 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	}
 	f.handledRenew = requested
 	got, failure := r.obtain(ctx, f.view, endpoint)
+	leave(pass, failure)
 	if failure != nil {
 		return store.failure(ctx, failure, true)
 	}
@@ -160,6 +182,15 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 		return err
 	}
 	return r.identify(ctx, f, store)
+}
+
+// leaveToOthers tells that another process may be spending the refresh token at this moment.
+func (f *found) leaveToOthers() bool {
+	if !f.request.rotates() {
+		return false
+	}
+	f.postponed = f.others()
+	return !f.postponed.IsZero()
 }
 
 // acceptCandidate puts a new grant into use once it is known to belong to the expected account.

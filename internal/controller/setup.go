@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,11 +30,18 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
 
 // reconciliationTimeout frees a worker from a read that waits for a cache in vain. A token request that is under way,
 // and the storing of its answer, go on until their own bounds.
 const reconciliationTimeout = 3 * time.Minute
+
+// shareOfOneHost is the part of the workers that requests to one token host may occupy: a quarter.
+const shareOfOneHost = 4
+
+// issuerTimeout bounds the fetching of an issuer's documents and keys, for which all its accounts may have to wait.
+const issuerTimeout = 5 * time.Second
 
 // Name is the controller's name in logs and metrics.
 const Name = "marketplaceaccount"
@@ -84,15 +92,28 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		return nil, err
 	}
 	metrics.RegisterAccounts(options.Registry, mgr.GetCache())
-	kube := client.WithFieldOwner(mgr.GetClient(), v1alpha1.ManagedBy)
+	written, ok := mgr.GetClient().(*fresh)
+	if !ok {
+		return nil, errors.New("the manager was not made with ManagerOptions")
+	}
+	if err := written.follow(ctx, mgr.GetCache()); err != nil {
+		return nil, err
+	}
+	kube := client.WithFieldOwner(written, v1alpha1.ManagedBy)
+	lookup := lookup{within{mgr.GetCache(), options.Namespaces}}
+	elsewhere := newElsewhere(within{metadata, options.Namespaces}, mgr.GetAPIReader(), options.Clock)
 	r := &Reconciler{
-		Client:      kube,
-		Live:        mgr.GetAPIReader(),
-		Metadata:    metadata,
-		Recorder:    mgr.GetEventRecorder(v1alpha1.ManagedBy),
-		Clock:       options.Clock,
-		Transport:   options.Transport,
-		Providers:   &grant.Providers{HTTP: &http.Client{Transport: options.Transport, Timeout: defaultCallTimeout}, Now: options.Clock.Now},
+		Client:    kube,
+		Live:      mgr.GetAPIReader(),
+		Metadata:  elsewhere,
+		Recorder:  mgr.GetEventRecorder(v1alpha1.ManagedBy),
+		Clock:     options.Clock,
+		Transport: options.Transport,
+		Providers: &grant.Providers{
+			HTTP: &http.Client{Transport: throttle.NewImpatient(options.Transport, options.Clock.Now), Timeout: issuerTimeout},
+			Now:  options.Clock.Now,
+		},
+		Gates:       throttle.New[waiter](options.Clock.Now, options.MaxConcurrentReconciles/shareOfOneHost),
 		Metrics:     metrics.NewOperations(options.Registry),
 		CallTimeout: options.CallTimeout,
 		Portal:      options.Portal,
@@ -101,6 +122,10 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 	if r.Random == nil {
 		r.Random = rand.Reader
 	}
+	if r.holder, err = signin.NewSecret(rand.Reader); err != nil {
+		return nil, err
+	}
+	metrics.RegisterHosts(options.Registry, r.hosts)
 	visits := newVisits(r, options.Namespaces)
 	if err := mgr.Add(visits); err != nil {
 		return nil, fmt.Errorf("adding the sign-ins: %w", err)
@@ -116,11 +141,11 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 			return nil, fmt.Errorf("preparing the metadata cache: %w", err)
 		}
 	}
-	lookup := lookup{mgr.GetCache()}
+	parting := newParting(r, lookup.cache)
 	return visits, ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.MarketplaceAccount{}, builder.WithPredicates(accountChanged())).
-		Watches(&v1alpha1.MarketplaceAccount{}, forgets(r)).
+		Watches(&v1alpha1.MarketplaceAccount{}, parting.notices()).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(accountOfOwnSecret), builder.WithPredicates(versionChanged[client.Object]())).
 		Watches(&v1alpha1.MarketplaceAccount{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfSameSeller), builder.WithPredicates(sellerChanged())).
 		Watches(&v1alpha1.Marketplace{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfMarketplace), builder.WithPredicates(generationChanged())).
@@ -128,10 +153,15 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 			handler.TypedEnqueueRequestsFromMapFunc(lookup.accountsOfSecret), versionChanged[*metav1.PartialObjectMetadata]())).
 		WatchesRawSource(source.Kind(metadata.Cache, namespaceMetadata(),
 			handler.TypedEnqueueRequestsFromMapFunc(lookup.accountsOfNamespace), labelsChanged())).
+		WatchesRawSource(elsewhere.watch(lookup)).
+		WatchesRawSource(source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+			r.Gates.OnCall(caller(queue))
+			return nil
+		})).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
 			NewQueue:                options.NewQueue,
 			ReconciliationTimeout:   reconciliationTimeout,
 		}).
-		Complete(reconcile.AsReconciler(kube, r))
+		Complete(parting)
 }

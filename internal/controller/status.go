@@ -304,10 +304,10 @@ func (f *found) outlook() string {
 	if retry := f.retryAt(); retry.After(wait) {
 		wait = retry
 	}
-	if !wait.After(f.now) {
+	if wait.IsZero() || !wait.After(f.now) && len(f.waits) == 0 {
 		return ""
 	}
-	return "; next attempt at " + clockTime(wait)
+	return "; next attempt not before " + clockTime(wait) // which stays true while the account waits for its turn
 }
 
 // missingScopes are those that were asked for and not granted. An answer that names no scope granted all
@@ -392,13 +392,13 @@ func (f *found) next(account *v1alpha1.MarketplaceAccount, invited time.Time) re
 	} else {
 		plan := f.plan()
 		look = plan.Look
-		if plan.Due { // something came due while we worked
-			look = f.now.Add(time.Second)
+		if plan.Due { // it is left to another process for a while, or something came due while we worked
+			look = latest(f.postponed, f.now.Add(time.Second))
 		}
 		if f.recheck > 0 {
 			look = renewal.Earliest(look, f.now.Add(f.recheck))
 		}
-		look = renewal.Earliest(look, f.nextTest(), invited)
+		look = f.whileWaiting(renewal.Earliest(look, f.nextTest(), invited))
 	}
 	if authorization := account.Status.Authorization; authorization != nil {
 		end := authorization.ExpirationTime.UTC()
@@ -410,7 +410,14 @@ func (f *found) next(account *v1alpha1.MarketplaceAccount, invited time.Time) re
 	if look.IsZero() {
 		return reconcile.Result{}
 	}
-	return reconcile.Result{RequeueAfter: max(look.Sub(f.now), time.Second)}
+	return reconcile.Result{RequeueAfter: max(look.Sub(f.now), time.Second), Priority: new(priorityScheduled)}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // ahead returns t if it is still to come, else zero.

@@ -40,6 +40,12 @@ func readSecret(ctx context.Context, from client.Reader, key client.ObjectKey) (
 	return secret, nil
 }
 
+// unstored is a custody that waits to be stored, and whose it is.
+type unstored struct {
+	account *v1alpha1.MarketplaceAccount
+	custody tokensecret.Custody
+}
+
 // store writes one account's custody, each time on top of what was read or written last.
 type store struct {
 	*Reconciler
@@ -70,12 +76,12 @@ func (r *Reconciler) rescue(ctx context.Context, f *found) error {
 	if !ok {
 		return nil
 	}
+	pair := waiting.(unstored).custody
 	s, err := r.openStore(ctx, f)
 	if err != nil || s == nil {
 		return err
 	}
-	pair := waiting.(tokensecret.Custody)
-	if pair.Serial < f.custody.Serial || pair.Accepted < f.custody.Accepted {
+	if pair.Serial < f.custody.Serial || pair.Accepted < f.custody.Accepted || pair.Serial == f.custody.Serial && outdoes(f.custody.Tokens, pair.Tokens) {
 		r.unstored.Delete(f.account.UID) // somebody stored something newer
 		return nil
 	}
@@ -86,6 +92,11 @@ func (r *Reconciler) rescue(ctx context.Context, f *found) error {
 	}
 	f.obtained, f.first = pair.Serial > f.custody.Serial, pair.Serial == 1
 	return s.write(ctx, pair)
+}
+
+// outdoes tells that other tokens than those in memory were stored, and are as new: another replica did the same.
+func outdoes(stored, held *tokensecret.Tokens) bool {
+	return stored != nil && held != nil && stored.AccessToken != held.AccessToken && !stored.IssuedAt.Before(held.IssuedAt)
 }
 
 // journal records that the refresh token is about to be spent. That proves the store writable, and makes
@@ -108,12 +119,13 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 		entry.Retried = true
 	}
 	entry.Attempts++
+	entry.LastAt, entry.Holder = s.found.now, s.holder
 	s.found.record(&custody, &entry)
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	if err := s.write(ctx, custody); err != nil {
 		if mayPass(err) { // it may be on record all the same, of a token that was not sent
-			s.unstored.Store(s.found.account.UID, before)
+			s.remember(before)
 		}
 		return false, err
 	}
@@ -404,10 +416,15 @@ func (s *store) save(ctx context.Context, custody tokensecret.Custody) error {
 // keep writes a custody that must not be lost: while the write fails it waits in memory, and the next
 // reconcile stores it before anything else. It outlives the reconcile's context.
 func (s *store) keep(ctx context.Context, custody tokensecret.Custody) error {
-	s.unstored.Store(s.found.account.UID, custody)
+	s.remember(custody)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	return retry.OnError(storeBackoff, mayPass, func() error { return s.write(ctx, custody) })
+}
+
+// remember keeps a custody in memory until it is stored.
+func (s *store) remember(custody tokensecret.Custody) {
+	s.unstored.Store(s.found.account.UID, unstored{s.found.account.DeepCopy(), custody})
 }
 
 // mayPass tells whether writing the same again may succeed.

@@ -169,7 +169,7 @@ func TestBadAnswersPass(t *testing.T) {
 			injected := market.Inject(story.fault.Times(0))
 			w.passUntil(w.renewalTime())
 			message := w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
-			w.Expect(message).To(And(ContainSubstring(story.says), ContainSubstring("next attempt at")))
+			w.Expect(message).To(And(ContainSubstring(story.says), ContainSubstring("next attempt not before")))
 			w.expectReady()
 			w.Expect(w.token()).To(Equal(token), "a failed renewal takes nothing away")
 

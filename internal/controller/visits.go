@@ -35,6 +35,8 @@ const (
 	// A shutdown bounds it as well, by the pod's grace period.
 	pagePatience  = 15 * time.Second
 	storePatience = 24 * time.Hour
+	// drainPatience bounds what follows a shutdown, which ends by the pod's grace period before.
+	drainPatience = 10 * time.Minute
 	// lookups bounds how often a second the API server is asked about tickets that the cache does not know: another replica
 	// may have made them just now, or somebody guesses.
 	lookups = 5
@@ -56,18 +58,24 @@ type Visits struct {
 	returns    *rate.Limiter
 	// storing counts the results that are still being stored.
 	storing sync.WaitGroup
+	// drain begins the end, and drained is closed when it is done.
+	drain   sync.Once
+	drained chan struct{}
 	ready   atomic.Bool
 }
 
 func newVisits(r *Reconciler, namespaces []string) *Visits {
-	return &Visits{r: r, namespaces: namespaces, lookups: rate.NewLimiter(lookups, lookups), returns: rate.NewLimiter(returns, returns)}
+	return &Visits{r: r, namespaces: namespaces, drained: make(chan struct{}), lookups: rate.NewLimiter(lookups, lookups), returns: rate.NewLimiter(returns, returns)}
 }
 
-// Start implements manager.Runnable: it ends when every result has been stored.
+// Start implements manager.Runnable: it ends when everything that was under way has been stored. The manager ends it before
+// it gives up the lease.
 func (v *Visits) Start(ctx context.Context) error {
 	v.ready.Store(true) // the manager has filled its caches before
 	<-ctx.Done()
-	v.storing.Wait()
+	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainPatience)
+	defer cancel()
+	v.Drain(draining)
 	return nil
 }
 

@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -47,6 +48,8 @@ type world struct {
 	market  *demomarket.Server
 	address string
 
+	// callTimeout bounds a request to a marketplace.
+	callTimeout time.Duration
 	// portal is where people sign in, visits what the pages ask.
 	portal signin.Address
 	visits *controller.Visits
@@ -54,12 +57,13 @@ type world struct {
 	registry *prometheus.Registry
 	traffic  *traffic
 	queue    atomic.Pointer[countingQueue]
-	stop     func()
+	// stop ends the operator as Kubernetes does, kill without letting it do anything more.
+	stop, kill func()
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{WithT: NewWithT(t), t: t, stop: func() {}, traffic: &traffic{}}
+	w := &world{WithT: NewWithT(t), t: t, stop: func() {}, traffic: &traffic{}, callTimeout: 500 * time.Millisecond}
 	w.SetDefaultEventuallyTimeout(patience)
 	w.SetDefaultEventuallyPollingInterval(10 * time.Millisecond)
 	w.clock = testingclock.NewFakeClock(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
@@ -77,8 +81,15 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// start runs an operator that sees only the story's namespace. Starting again is a restart.
+// start runs an operator that sees only the story's namespace, and lets it come to rest. Starting again is a restart.
 func (w *world) start() {
+	w.t.Helper()
+	w.begin()
+	w.settle()
+}
+
+// begin runs an operator that may never come to rest.
+func (w *world) begin() {
 	w.t.Helper()
 	w.stop()
 	w.queue.Store(nil)
@@ -87,9 +98,19 @@ func (w *world) start() {
 	cfg := rest.CopyConfig(environment.Config)
 	cfg.QPS = -1
 	cfg.Wrap(w.traffic.wrap)
+	dead := &atomic.Bool{}
+	cfg.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(request *http.Request) (*http.Response, error) {
+			if dead.Load() {
+				return nil, errors.New("this process was killed")
+			}
+			return next.RoundTrip(request)
+		})
+	})
 	options, err := controller.ManagerOptions(manager.Options{
-		Metrics:    metricsserver.Options{BindAddress: "0"},
-		Controller: config.Controller{SkipNameValidation: new(true)},
+		Metrics:                 metricsserver.Options{BindAddress: "0"},
+		GracefulShutdownTimeout: new(10 * time.Second),
+		Controller:              config.Controller{SkipNameValidation: new(true)},
 	}, w.ns)
 	w.Expect(err).NotTo(HaveOccurred())
 	mgr, err := manager.New(cfg, options)
@@ -100,7 +121,7 @@ func (w *world) start() {
 		Transport:               &http.Transport{DisableKeepAlives: true},
 		Registry:                w.registry,
 		MaxConcurrentReconciles: 4,
-		CallTimeout:             500 * time.Millisecond,
+		CallTimeout:             w.callTimeout,
 		Namespaces:              []string{w.ns},
 		NewQueue:                w.newQueue,
 		Portal:                  w.portal,
@@ -122,8 +143,12 @@ func (w *world) start() {
 			w.t.Errorf("the operator ended with: %v", err)
 		}
 	})
+	w.kill = func() {
+		dead.Store(true)
+		w.stop = func() {}
+		cancel()
+	}
 	w.Expect(mgr.GetCache().WaitForCacheSync(ctx)).To(BeTrue())
-	w.settle()
 }
 
 // settle waits until the operator has nothing to do at this moment of the story's clock.
@@ -359,6 +384,7 @@ func (w *world) marketplace(platform string, changes ...func(*v1alpha1.Marketpla
 	w.Expect(yaml.UnmarshalStrict(text, object)).To(Succeed())
 	demomarket.RedirectManifest(object, w.address)
 	object.Name = w.ns + "-" + platform
+	object.Spec.Limits = v1alpha1.Limits{RequestsPerSecond: 1000, Concurrency: 100} // but for stories of limits, nobody waits for others
 	for _, change := range changes {
 		change(object)
 	}

@@ -35,11 +35,16 @@ func (m *Market) refreshToken(x *exchange) (issuance, *denial) {
 // SeedRefreshToken makes value a refresh token that the seller consented to now, for the application
 // [DefaultClientID] and all the platform's scopes. A seller that is not known yet is added with his id as login.
 func (m *Market) SeedRefreshToken(value, sellerID string) {
+	m.SeedRefreshTokenFor(DefaultClientID, value, sellerID)
+}
+
+// SeedRefreshTokenFor does the same for another application.
+func (m *Market) SeedRefreshTokenFor(clientID, value, sellerID string) {
 	m.server.secrets.note(value)
 	now := m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	consent := m.refresh.begin(DefaultClientID, m.knownSeller(sellerID).ID, m.platform.Scopes, now, m.lifetimes.Refresh)
+	consent := m.refresh.begin(clientID, m.knownSeller(sellerID).ID, m.platform.Scopes, now, m.lifetimes.Refresh)
 	m.refresh.add(consent, value, now, m.lifetimes.Refresh)
 }
 

@@ -262,3 +262,15 @@ func TestAPlatformOfOnesOwn(t *testing.T) {
 		t.Error("there is a platform that was not given")
 	}
 }
+
+func TestAGrantToAnotherApplication(t *testing.T) {
+	d := serve(t, demomarket.Allegro())
+	allegro := d.Platform("allegro")
+	allegro.AddClient("other-client", "other-secret")
+	allegro.SeedRefreshTokenFor("other-client", "seeded", "1")
+	wantError(t, d.refresh("allegro", "seeded"), http.StatusBadRequest, "invalid_grant")
+	request := d.refreshRequest("allegro", "seeded")
+	request.SetBasicAuth("other-client", "other-secret")
+	wantStatus(t, d.must(request), http.StatusOK)
+	wantEqual(t, "double spends", allegro.Report().DoubleSpends, 0)
+}

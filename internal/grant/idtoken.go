@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/coreos/go-oidc/v3/oidc"
+	"golang.org/x/sync/singleflight"
 )
 
 const (
@@ -30,6 +31,7 @@ type Providers struct {
 	// Now is the clock.
 	Now func() time.Time
 
+	fetches  singleflight.Group
 	mu       sync.Mutex
 	byIssuer map[string]discovered
 }
@@ -93,10 +95,13 @@ func (p *Providers) provider(ctx context.Context, issuer string) (*oidc.Provider
 	if ok && now.Sub(held.at) < discoveryLife {
 		return held.provider, nil
 	}
-	provider, err := oidc.NewProvider(oidc.ClientContext(ctx, wholeAnswers(p.HTTP)), issuer)
+	// All accounts of an issuer may want its document at once, and one fetch serves them.
+	fetched, err, _ := p.fetches.Do(issuer, func() (any, error) {
+		return oidc.NewProvider(oidc.ClientContext(context.WithoutCancel(ctx), wholeAnswers(p.HTTP)), issuer)
+	})
 	switch {
 	case err == nil:
-		held = discovered{provider: provider, at: now}
+		held = discovered{provider: fetched.(*oidc.Provider), at: now}
 	case ok: // yesterday's document is better than none
 		held.at = now.Add(rediscoverAfter - discoveryLife)
 	default:

@@ -51,6 +51,9 @@ type Platform struct {
 	AccountIDClaim     string
 	AccountIDInIDToken bool
 
+	// RequestsPerSecond and Concurrency bound the token requests of one client.
+	RequestsPerSecond, Concurrency int
+
 	authorization v1alpha1.AuthorizationRequest
 	identity      *v1alpha1.IdentityRequest
 	request       v1alpha1.TokenRequest
@@ -85,6 +88,8 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 		PKCE:                spec.AuthorizationRequest.PKCE != v1alpha1.PKCEDisabled,
 
 		ApplicationSecretLifetime: spec.ApplicationSecret.Lifetime.Or(0),
+		RequestsPerSecond:         int(spec.Limits.RequestsPerSecond),
+		Concurrency:               int(spec.Limits.Concurrency),
 
 		authorization: *spec.AuthorizationRequest.DeepCopy(),
 		request:       *spec.TokenRequest.DeepCopy(),

@@ -212,6 +212,30 @@ func TestScrapesAtOnce(t *testing.T) {
 	group.Wait()
 }
 
+func TestHosts(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	metrics.RegisterHosts(registry, func() []metrics.Host {
+		return []metrics.Host{{Name: "allegro.pl", Waiting: 3, Underway: 4}, {Name: "api.ebay.com", Waiting: 5, CircuitsOpen: 1}}
+	})
+	const want = `
+# HELP tokenkeeper_token_host_circuits_open Clients whose requests to a token host are held back, but for one now and then, since it failed to answer several in a row.
+# TYPE tokenkeeper_token_host_circuits_open gauge
+tokenkeeper_token_host_circuits_open{host="allegro.pl"} 0
+tokenkeeper_token_host_circuits_open{host="api.ebay.com"} 1
+# HELP tokenkeeper_token_host_requests_underway Requests to a token host that wait for its answer.
+# TYPE tokenkeeper_token_host_requests_underway gauge
+tokenkeeper_token_host_requests_underway{host="allegro.pl"} 4
+tokenkeeper_token_host_requests_underway{host="api.ebay.com"} 0
+# HELP tokenkeeper_token_host_requests_waiting Requests that wait for their turn at a token host.
+# TYPE tokenkeeper_token_host_requests_waiting gauge
+tokenkeeper_token_host_requests_waiting{host="allegro.pl"} 3
+tokenkeeper_token_host_requests_waiting{host="api.ebay.com"} 5
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestOperations(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	operations := metrics.NewOperations(registry)

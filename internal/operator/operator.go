@@ -43,11 +43,11 @@ func Run(ctx context.Context, o Options) error {
 	// The API server's priority and fairness protects it better than a limit that knows nothing of its load.
 	config.QPS = -1
 	config.UserAgent = "tokenkeeper"
-	managerOptions, err := controller.ManagerOptions(manager.Options{
+	managerOptions, err := o.shard.kept().ManagerOptions(manager.Options{
 		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
 		HealthProbeBindAddress:        o.probeAddress,
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "tokenkeeper",
+		LeaderElectionID:              o.shard.lease(),
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       new(shutdownTimeout),
 	})
@@ -69,6 +69,7 @@ func Run(ctx context.Context, o Options) error {
 		Registry:                metrics.Registry,
 		MaxConcurrentReconciles: o.maxConcurrentReconciles,
 		Portal:                  signin.Address(o.portalURL),
+		Namespaces:              o.shard.namespaces,
 	})
 	if err != nil {
 		return err
@@ -80,7 +81,14 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	log.Info("Starting tokenkeeper")
-	return mgr.Start(ctx)
+	err = mgr.Start(ctx)
+	if ctx.Err() == nil {
+		// The lease is lost. Another replica may work by now, but what marketplaces answer to us only we can store.
+		draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		defer cancel()
+		signIns.Drain(draining)
+	}
+	return err
 }
 
 // addPortal serves the pages where people sign in, unless they are turned off.

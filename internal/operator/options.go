@@ -25,6 +25,7 @@ type Options struct {
 	portalBindAddress       string
 	portalURL               string
 	maxConcurrentReconciles int
+	shard                   shard
 	log                     zap.Options
 }
 
@@ -39,7 +40,9 @@ func Parse(flags *flag.FlagSet, args []string) (Options, error) {
 		`Address of the pages where people sign in, in plain HTTP for an ingress to add TLS; "0" turns them off.`)
 	flags.StringVar(&o.portalURL, "portal-url", "",
 		"Public address of these pages, such as https://tokens.example.com. Without it nobody can sign in with grant AuthorizationCode.")
-	flags.IntVar(&o.maxConcurrentReconciles, "max-concurrent-reconciles", 16, "How many accounts are worked on at once.")
+	flags.IntVar(&o.maxConcurrentReconciles, "max-concurrent-reconciles", 256,
+		"How many accounts are worked on at once. Most of them wait for a marketplace, and those of one token host may be no more than a quarter.")
+	o.shard.bindFlags(flags)
 	o.log.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {
 		return o, err

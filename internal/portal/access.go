@@ -101,7 +101,7 @@ func (a *access) ask(ctx context.Context, slots chan struct{}, who *visitor, ver
 	for key, value := range who.user.Extra {
 		review.Spec.Extra[key] = authorizationv1.ExtraValue(value)
 	}
-	if err := a.kube.Create(ctx, review, client.DisableReadYourWritesConsistency); err != nil {
+	if err := a.kube.Create(ctx, review); err != nil {
 		return false, &clusterError{"asking what a visitor may do", err}
 	}
 	allowed := review.Status.Allowed && !review.Status.Denied

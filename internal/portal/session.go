@@ -14,7 +14,6 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
@@ -158,7 +157,7 @@ func (p *Portal) recognise(r *http.Request, token string) (*visitor, error) {
 func (p *Portal) review(ctx context.Context, token string) (*authenticationv1.UserInfo, error) {
 	for _, audiences := range [][]string{nil, {audience}} {
 		asked := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token, Audiences: audiences}}
-		if err := p.writer.Create(ctx, asked, client.DisableReadYourWritesConsistency); err != nil {
+		if err := p.writer.Create(ctx, asked); err != nil {
 			return nil, &clusterError{"reviewing a token", err}
 		}
 		// An authenticator that knows no audiences names none: the token is then good for the API server.

@@ -129,6 +129,9 @@ type Verification struct {
 type Journal struct {
 	// StartedAt is when the token was first sent.
 	StartedAt time.Time `json:"startedAt"`
+	// LastAt is when it was sent last, and Holder names the process that did.
+	LastAt time.Time `json:"lastAt,omitzero"`
+	Holder string    `json:"holder,omitempty"`
 	// Attempts counts how often it was sent. It also makes each attempt a write of its own, since the API
 	// server drops writes that change nothing.
 	Attempts int `json:"attempts"`

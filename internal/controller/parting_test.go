@@ -1,0 +1,75 @@
+package controller
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+)
+
+// What is kept of users' Secrets in memory goes with the last account that refers to it.
+func TestSecretsOfUsersAreForgotten(t *testing.T) {
+	account := func(name, application string) *v1alpha1.MarketplaceAccount {
+		return &v1alpha1.MarketplaceAccount{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, UID: types.UID(name)},
+			Spec:       v1alpha1.MarketplaceAccountSpec{ApplicationSecretRef: v1alpha1.SecretReference{Name: application}},
+		}
+	}
+	for name, test := range map[string]struct {
+		before, after *v1alpha1.MarketplaceAccount
+		others        []client.Object
+		held          bool
+	}{
+		"the account is deleted":            {before: account("main", "app")},
+		"another account still refers":      {before: account("main", "app"), others: []client.Object{account("second", "app")}, held: true},
+		"the account refers to another one": {before: account("main", "app"), after: account("main", "new-app")},
+		"the account changes otherwise":     {before: account("main", "app"), after: account("main", "app"), held: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			scheme, err := Scheme()
+			g.Expect(err).NotTo(HaveOccurred())
+			objects := test.others
+			if test.after != nil {
+				objects = append(objects, test.after)
+			}
+			kube := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
+				WithIndex(&v1alpha1.MarketplaceAccount{}, indexSecret, func(object client.Object) []string {
+					return secretsOf(object.(*v1alpha1.MarketplaceAccount))
+				}).Build()
+			r := &Reconciler{Client: kube, Live: kube, Gates: throttle.New[waiter](time.Now, 1)}
+			p := newParting(r, kube)
+			p.staying = reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
+			key := client.ObjectKey{Namespace: "shop", Name: "app"}
+			r.credentials.put(key, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "1"}})
+
+			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
+			defer queue.ShutDown()
+			if test.after == nil {
+				p.notices().Delete(t.Context(), event.DeleteEvent{Object: test.before}, queue)
+			} else {
+				p.notices().Update(t.Context(), event.UpdateEvent{ObjectOld: test.before, ObjectNew: test.after}, queue)
+			}
+			for queue.Len() > 0 {
+				request, _ := queue.Get()
+				_, err := p.Reconcile(t.Context(), request)
+				g.Expect(err).NotTo(HaveOccurred())
+				queue.Done(request)
+			}
+			g.Expect(r.credentials.get(key, "1") != nil).To(Equal(test.held))
+			g.Expect(p.left).To(BeEmpty())
+		})
+	}
+}

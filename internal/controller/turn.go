@@ -1,0 +1,171 @@
+package controller
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+)
+
+const (
+	// lookWaiting is when to look again at an account that waits for its turn, should nobody call it.
+	lookWaiting = 30 * time.Second
+	// limitedFor is how long a platform is left alone that refuses requests as too many and does not say for how long, and
+	// longestShared how long all accounts of a client are made to wait for what one of them was told.
+	limitedFor    = 10 * time.Second
+	longestShared = 10 * time.Minute
+)
+
+// Priorities in the work queue. What users do has 0, and what the operator finds when it starts has less than all of these.
+// They are set anew each time, since the queue would keep the one that an account was first seen with.
+const (
+	priorityCalled    = 10 // it holds a place that others wait for
+	priorityScheduled = -10
+)
+
+// purpose is what an account waits for.
+type purpose int
+
+const (
+	renewing purpose = iota
+	polling
+	starting
+	revoking
+)
+
+// waiter is an account that waits for its turn at a marketplace.
+type waiter struct {
+	types.NamespacedName
+	purpose purpose
+}
+
+// caller puts accounts into a work queue when their turn comes.
+func caller(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) func(waiter, time.Duration) {
+	return func(who waiter, after time.Duration) {
+		request := reconcile.Request{NamespacedName: who.NamespacedName}
+		if ranked, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+			ranked.AddWithOpts(priorityqueue.AddOpts{After: after, Priority: new(priorityCalled)}, request)
+			return
+		}
+		queue.AddAfter(request, after)
+	}
+}
+
+// gate is where the account's requests for tokens go through, and what its Marketplace lets through there.
+func gate(req request) (throttle.Key, throttle.Limits) {
+	address := req.platform.TokenURL
+	if address == "" {
+		address = req.platform.Issuer
+	}
+	key := throttle.Key{ClientID: req.application.ClientID}
+	if parsed, err := url.Parse(address); err == nil {
+		key.Host = parsed.Host
+	}
+	return key, throttle.Limits{PerSecond: req.platform.RequestsPerSecond, Concurrency: req.platform.Concurrency}
+}
+
+// enter lets an account ask its marketplace, or returns nil: then it is called later.
+func (r *Reconciler) enter(f *found, what purpose, rank throttle.Rank) *throttle.Pass[waiter] {
+	key, limits := gate(f.request)
+	pass, wait := r.Gates.Enter(key, limits, f.waiter(what), rank)
+	if pass == nil {
+		f.waits = append(f.waits, what)
+		f.called = renewal.Earliest(f.called, wait.Until)
+		if what == renewing || what == starting && f.needsNewGrant() {
+			f.explain(wait)
+		}
+	}
+	return pass
+}
+
+func (v view) waiter(what purpose) waiter {
+	return waiter{types.NamespacedName{Namespace: v.account.Namespace, Name: v.account.Name}, what}
+}
+
+// noTurns gives up the places of an account that does not need them any more.
+func (r *Reconciler) noTurns(account *v1alpha1.MarketplaceAccount, but ...purpose) {
+	v := view{account: account}
+	for _, what := range []purpose{renewing, polling, starting, revoking} {
+		if !slices.Contains(but, what) {
+			r.Gates.Forget(v.waiter(what))
+		}
+	}
+}
+
+// explain tells people why an account waits, where it is not for its turn alone: then there is nothing to tell. Nothing of it
+// changes while the account waits, since each change would be a write.
+func (f *found) explain(wait throttle.Wait) {
+	name := f.request.platform.DisplayName
+	switch {
+	case f.failing(): // what it was told itself says more
+	case wait.Cause == throttle.NoAnswer:
+		f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf("%s did not answer the last requests of several accounts; "+
+			"now and then one asks again, and the others follow once it is answered", name)})
+	case wait.Cause == throttle.LeftAlone:
+		f.blame(&trouble{v1alpha1.ReasonRateLimited, fmt.Sprintf("%s has had too many requests of this application and wants no more for a while", name)})
+	}
+}
+
+// hosts tells what goes on at the gates.
+func (r *Reconciler) hosts() []metrics.Host {
+	var all []metrics.Host
+	for _, host := range r.Gates.Hosts() {
+		all = append(all, metrics.Host{Name: host.Name, Waiting: host.Waiting, Underway: host.Underway, CircuitsOpen: host.Open})
+	}
+	return all
+}
+
+// rank is how pressing new tokens are: those that somebody waits for go first, the others in the order in which they fell due.
+func (v view) rank() throttle.Rank {
+	tokens := v.custody.Tokens
+	switch {
+	case v.failing():
+		return throttle.Rank{Class: throttle.Scheduled, Due: v.retryAt()}
+	case tokens == nil, v.requested(), v.bringing() != "", v.account.Status.ObservedGeneration != v.account.Generation:
+		return throttle.Rank{Class: throttle.Urgent, Due: v.account.CreationTimestamp.Time}
+	}
+	return throttle.Rank{Class: throttle.Scheduled, Due: tokens.RenewAt}
+}
+
+// leave gives a pass back after a request.
+func leave(pass *throttle.Pass[waiter], failure error) {
+	if failure == nil {
+		pass.Leave(throttle.Outcome{})
+		return
+	}
+	e := grant.AsError(failure)
+	outcome := throttle.Outcome{Unavailable: e.Kind == grant.Unavailable, RetryAfter: min(e.RetryAfter, longestShared)}
+	if e.Kind == grant.Throttled && outcome.RetryAfter <= 0 {
+		outcome.RetryAfter = limitedFor
+	}
+	pass.Leave(outcome)
+}
+
+// unused gives a pass back that was not used. After leave it does nothing.
+func unused(pass *throttle.Pass[waiter]) { pass.Leave(throttle.Outcome{Unused: true}) }
+
+// whileWaiting puts off a look at an account that waits for its turn, which nothing but its being called brings nearer.
+func (f *found) whileWaiting(look time.Time) time.Time {
+	if len(f.waits) == 0 || look.After(f.now.Add(lookWaiting)) {
+		return look
+	}
+	next := f.called
+	if !next.After(f.now) || next.After(f.now.Add(lookWaiting)) {
+		next = f.now.Add(lookWaiting)
+	}
+	if tokens := f.custody.Tokens; tokens != nil {
+		next = renewal.Earliest(next, ahead(tokens.ExpiresAt, f.now))
+	}
+	return next
+}

@@ -1,0 +1,345 @@
+package throttle_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+)
+
+var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+// world is a set of gates with a clock that only the test moves.
+type world struct {
+	*throttle.Gates[string]
+	t     *testing.T
+	now   time.Time
+	calls []string
+}
+
+func newWorld(t *testing.T, perHost int) *world {
+	w := &world{t: t, now: start}
+	w.Gates = throttle.New[string](func() time.Time { return w.now }, perHost)
+	w.OnCall(func(who string, after time.Duration) {
+		w.calls = append(w.calls, fmt.Sprintf("%s in %v", who, after))
+	})
+	return w
+}
+
+var (
+	allegro = throttle.Key{Host: "allegro.pl", ClientID: "shop"}
+	other   = throttle.Key{Host: "allegro.pl", ClientID: "other"}
+	ebay    = throttle.Key{Host: "api.ebay.com", ClientID: "shop"}
+	wide    = throttle.Limits{PerSecond: 1000, Concurrency: 1000}
+)
+
+func scheduled(minute int) throttle.Rank {
+	return throttle.Rank{Class: throttle.Scheduled, Due: start.Add(time.Duration(minute) * time.Minute)}
+}
+
+// enters goes through, or fails the test.
+func (w *world) enters(key throttle.Key, limits throttle.Limits, who string, rank throttle.Rank) *throttle.Pass[string] {
+	w.t.Helper()
+	pass, wait := w.Enter(key, limits, who, rank)
+	if pass == nil {
+		w.t.Fatalf("%s waits: %+v", who, wait)
+	}
+	return pass
+}
+
+// waits does not go through, or fails the test.
+func (w *world) waits(key throttle.Key, limits throttle.Limits, who string, rank throttle.Rank, want throttle.Wait) {
+	w.t.Helper()
+	pass, wait := w.Enter(key, limits, who, rank)
+	if pass != nil || wait.Cause != want.Cause || !wait.Until.Equal(want.Until) {
+		w.t.Fatalf("%s goes through: %v, waits: %+v, want %+v", who, pass != nil, wait, want)
+	}
+}
+
+func (w *world) called(want ...string) {
+	w.t.Helper()
+	if !slices.Equal(w.calls, want) {
+		w.t.Fatalf("called were %q, want %q", w.calls, want)
+	}
+	w.calls = nil
+}
+
+func TestConcurrencyIsBoundedAndTheFirstInRankGoesFirst(t *testing.T) {
+	w := newWorld(t, 100)
+	two := throttle.Limits{PerSecond: 1000, Concurrency: 2}
+	a := w.enters(allegro, two, "a", scheduled(1))
+	b := w.enters(allegro, two, "b", scheduled(1))
+	w.waits(allegro, two, "later", scheduled(9), throttle.Wait{})
+	w.waits(allegro, two, "background", throttle.Rank{Class: throttle.Background}, throttle.Wait{})
+	w.waits(allegro, two, "sooner", scheduled(3), throttle.Wait{})
+	w.waits(allegro, two, "as soon", scheduled(3), throttle.Wait{})
+	w.waits(allegro, two, "new", throttle.Rank{Class: throttle.Urgent, Due: start.Add(time.Hour)}, throttle.Wait{})
+	w.waits(allegro, two, "later", scheduled(9), throttle.Wait{}) // coming back does not change the place
+	w.called()
+	for _, want := range []string{"new", "sooner", "as soon", "later", "background"} {
+		a.Leave(throttle.Outcome{})
+		a.Leave(throttle.Outcome{}) // a pass counts once
+		w.called(want + " in 0s")
+		w.waits(allegro, two, "uncalled", throttle.Rank{Class: throttle.Background, Due: start}, throttle.Wait{}) // the place of somebody called is kept
+		a = w.enters(allegro, two, want, scheduled(1))
+	}
+	a.Leave(throttle.Outcome{})
+	b.Leave(throttle.Outcome{})
+	w.called("uncalled in 0s")
+	if hosts := w.Hosts(); len(hosts) != 1 || hosts[0] != (throttle.Host{Name: "allegro.pl", Waiting: 1}) {
+		t.Errorf("the hosts are %+v", hosts)
+	}
+}
+
+func TestRateSpacesRequests(t *testing.T) {
+	w := newWorld(t, 100)
+	limits := throttle.Limits{PerSecond: 2, Concurrency: 10}
+	w.enters(allegro, limits, "a", scheduled(0))
+	w.enters(allegro, limits, "b", scheduled(0))
+	w.waits(allegro, limits, "c", scheduled(0), throttle.Wait{Until: start.Add(500 * time.Millisecond)})
+	w.waits(allegro, limits, "d", scheduled(0), throttle.Wait{Until: start.Add(time.Second)})
+	w.called("c in 500ms", "d in 1s")
+	w.waits(allegro, limits, "c", scheduled(0), throttle.Wait{Until: start.Add(500 * time.Millisecond)}) // too early
+	w.now = start.Add(500 * time.Millisecond)
+	w.enters(allegro, limits, "c", scheduled(0))
+	w.now = start.Add(time.Second)
+	w.enters(allegro, limits, "d", scheduled(0))
+	w.now = start.Add(time.Minute)
+	w.Count(allegro, limits) // a code was exchanged, which could not wait
+	w.enters(allegro, limits, "e", scheduled(0))
+	w.waits(allegro, limits, "f", scheduled(0), throttle.Wait{Until: start.Add(time.Minute + 500*time.Millisecond)})
+}
+
+func TestLimitsFollowTheMarketplace(t *testing.T) {
+	w := newWorld(t, 100)
+	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
+	w.enters(allegro, one, "a", scheduled(0))
+	w.waits(allegro, one, "b", scheduled(0), throttle.Wait{})
+	w.enters(allegro, throttle.Limits{PerSecond: 1000, Concurrency: 2}, "b", scheduled(0))
+	w.waits(allegro, throttle.Limits{}, "c", scheduled(0), throttle.Wait{}) // no limits at all mean one at a time
+}
+
+func TestHostsAndClientsDoNotHurtEachOther(t *testing.T) {
+	w := newWorld(t, 3)
+	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
+	w.enters(allegro, one, "a", scheduled(0))
+	w.waits(allegro, one, "b", scheduled(0), throttle.Wait{})
+	w.enters(other, wide, "c", scheduled(0))
+	d := w.enters(other, wide, "d", scheduled(0))
+	w.waits(other, wide, "e", scheduled(0), throttle.Wait{}) // all clients of a host share its workers
+	for i := range 3 {
+		w.enters(ebay, wide, fmt.Sprint("ebay ", i), scheduled(0))
+	}
+	d.Leave(throttle.Outcome{})
+	w.called("e in 0s")
+	w.enters(other, wide, "e", scheduled(0))
+	if hosts := w.Hosts(); len(hosts) != 2 || hosts[0] != (throttle.Host{Name: "allegro.pl", Waiting: 1, Underway: 3}) {
+		t.Errorf("the hosts are %+v", hosts)
+	}
+}
+
+func TestRoomAtAHostGoesToWhoeverWaits(t *testing.T) {
+	w := newWorld(t, 1)
+	a := w.enters(allegro, wide, "a", scheduled(0))
+	w.waits(other, wide, "b", scheduled(0), throttle.Wait{})
+	a.Leave(throttle.Outcome{})
+	w.called("b in 0s")
+	w.enters(other, wide, "b", scheduled(0))
+}
+
+// fail makes requests that get no answer until the circuit opens.
+func (w *world) fail(key throttle.Key) {
+	w.t.Helper()
+	for i := range 5 {
+		w.enters(key, wide, fmt.Sprint("failing ", i), scheduled(0)).Leave(throttle.Outcome{Unavailable: true})
+	}
+}
+
+func TestCircuitOpensAfterFailuresInARow(t *testing.T) {
+	w := newWorld(t, 100)
+	for range 20 { // one success in between is enough
+		for range 4 {
+			w.enters(allegro, wide, "a", scheduled(0)).Leave(throttle.Outcome{Unavailable: true})
+		}
+		w.enters(allegro, wide, "a", scheduled(0)).Leave(throttle.Outcome{})
+	}
+	w.fail(allegro)
+	reopens := start.Add(30 * time.Second)
+	w.waits(allegro, wide, "first", scheduled(1), throttle.Wait{Cause: throttle.NoAnswer, Until: reopens})
+	w.called("first in 30s")
+	w.waits(allegro, wide, "second", scheduled(2), throttle.Wait{Cause: throttle.NoAnswer, Until: reopens})
+	w.waits(allegro, wide, "third", scheduled(3), throttle.Wait{Cause: throttle.NoAnswer, Until: reopens})
+	w.called() // nobody else is troubled
+	w.enters(other, wide, "another client", scheduled(0))
+	if hosts := w.Hosts(); hosts[0] != (throttle.Host{Name: "allegro.pl", Waiting: 3, Underway: 1, Open: 1}) {
+		t.Errorf("the hosts are %+v", hosts)
+	}
+
+	w.now = reopens
+	first := w.enters(allegro, wide, "first", scheduled(1))
+	w.waits(allegro, wide, "second", scheduled(2), throttle.Wait{Cause: throttle.NoAnswer})
+	w.now = reopens.Add(5 * time.Second)
+	first.Leave(throttle.Outcome{Unavailable: true})
+	w.called("second in 30s")
+	w.waits(allegro, wide, "first", scheduled(1), throttle.Wait{Cause: throttle.NoAnswer, Until: reopens.Add(35 * time.Second)})
+
+	w.now = reopens.Add(35 * time.Second)
+	w.enters(allegro, wide, "second", scheduled(2)).Leave(throttle.Outcome{})
+	w.called("first in 0s", "third in 0s")
+	w.enters(allegro, wide, "third", scheduled(3))
+	w.enters(allegro, wide, "fourth", scheduled(4))
+}
+
+func TestAPassThatWasNotUsedTellsNothing(t *testing.T) {
+	w := newWorld(t, 100)
+	w.fail(allegro)
+	w.now = w.now.Add(30 * time.Second)
+	w.enters(allegro, wide, "a", scheduled(0)).Leave(throttle.Outcome{Unused: true})
+	b := w.enters(allegro, wide, "b", scheduled(0))
+	w.waits(allegro, wide, "c", scheduled(0), throttle.Wait{Cause: throttle.NoAnswer})
+	b.Leave(throttle.Outcome{})
+	w.enters(allegro, wide, "c", scheduled(0))
+}
+
+func TestAPlatformThatWantsToBeLeftAloneIs(t *testing.T) {
+	w := newWorld(t, 100)
+	a := w.enters(allegro, wide, "a", scheduled(0))
+	w.enters(allegro, wide, "b", scheduled(0)).Leave(throttle.Outcome{RetryAfter: time.Minute})
+	a.Leave(throttle.Outcome{RetryAfter: time.Second}) // the longer one counts
+	opens := start.Add(time.Minute)
+	for _, who := range []string{"c", "d"} {
+		w.waits(allegro, wide, who, scheduled(0), throttle.Wait{Cause: throttle.LeftAlone, Until: opens})
+	}
+	w.called("c in 1m0s")
+	w.enters(other, wide, "another client", scheduled(0))
+	w.now = opens
+	w.enters(allegro, wide, "c", scheduled(0))
+	w.called("d in 0s")
+	w.enters(allegro, wide, "d", scheduled(0))
+}
+
+func TestWhoDoesNotComeLosesHisPlace(t *testing.T) {
+	w := newWorld(t, 100)
+	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
+	a := w.enters(allegro, one, "a", scheduled(0))
+	w.waits(allegro, one, "lost", scheduled(1), throttle.Wait{})
+	w.waits(allegro, one, "b", scheduled(2), throttle.Wait{})
+	a.Leave(throttle.Outcome{})
+	w.called("lost in 0s")
+	w.waits(allegro, one, "b", scheduled(2), throttle.Wait{})
+	w.now = w.now.Add(11 * time.Second)
+	w.enters(allegro, one, "b", scheduled(2))
+}
+
+func TestWhoGivesUpMakesRoom(t *testing.T) {
+	w := newWorld(t, 100)
+	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
+	a := w.enters(allegro, one, "a", scheduled(0))
+	for i, who := range []string{"gone", "gone, too", "moved", "b"} {
+		w.waits(allegro, one, who, scheduled(i), throttle.Wait{})
+	}
+	w.Forget("gone, too")
+	a.Leave(throttle.Outcome{})
+	w.called("gone in 0s")
+	w.Forget("gone")
+	w.called("moved in 0s")
+	w.enters(ebay, one, "moved", scheduled(0)) // to another platform
+	w.called("b in 0s")
+	w.Forget("nobody")
+	w.enters(allegro, one, "b", scheduled(0))
+}
+
+func TestAClockThatIsSetBackKeepsNobodyWaiting(t *testing.T) {
+	w := newWorld(t, 100)
+	w.fail(allegro)
+	w.waits(allegro, wide, "a", scheduled(0), throttle.Wait{Cause: throttle.NoAnswer, Until: start.Add(30 * time.Second)})
+	w.now = start.Add(-time.Hour)
+	w.waits(allegro, wide, "a", scheduled(0), throttle.Wait{Cause: throttle.NoAnswer, Until: w.now.Add(30 * time.Second)})
+	w.now = w.now.Add(30 * time.Second)
+	w.enters(allegro, wide, "a", scheduled(0)).Leave(throttle.Outcome{})
+	for i := range 5 {
+		w.enters(allegro, wide, fmt.Sprint(i), scheduled(0))
+	}
+}
+
+func TestGatesThatNobodyUsesAreForgotten(t *testing.T) {
+	w := newWorld(t, 100)
+	for i := range 1000 {
+		w.now = w.now.Add(time.Second)
+		w.enters(throttle.Key{Host: fmt.Sprint("host ", i)}, wide, "a", scheduled(0)).Leave(throttle.Outcome{})
+	}
+	if n := len(w.Hosts()); n > 64 {
+		t.Errorf("%d hosts are remembered that nobody asks any more", n)
+	}
+}
+
+// TestEverybodyGetsThroughWithinTheLimits lets many come again and again, as the accounts of a work queue do.
+func TestEverybodyGetsThroughWithinTheLimits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const accounts, perHost = 300, 6
+		limits := throttle.Limits{PerSecond: 50, Concurrency: 4}
+		gates := throttle.New[int](time.Now, perHost)
+		random := rand.New(rand.NewPCG(1, 2))
+		took := make([]time.Duration, accounts)
+		for i := range took {
+			took[i] = time.Duration(random.Int64N(int64(300 * time.Millisecond)))
+		}
+		turns := make([]chan struct{}, accounts)
+		for i := range turns {
+			turns[i] = make(chan struct{}, 10)
+		}
+		gates.OnCall(func(who int, after time.Duration) {
+			time.AfterFunc(after, func() { turns[who] <- struct{}{} })
+		})
+		var hosts, clients [2]atomic.Int32
+		var begun [2][]time.Time
+		var mu sync.Mutex
+		var all sync.WaitGroup
+		for who := range accounts {
+			host, client := who%2, who/2%2
+			all.Go(func() {
+				key := throttle.Key{Host: fmt.Sprint(host), ClientID: fmt.Sprint(client)}
+				for {
+					pass, _ := gates.Enter(key, limits, who, scheduled(who%7))
+					if pass == nil {
+						<-turns[who]
+						continue
+					}
+					if host == 0 {
+						if n := clients[client].Add(1); n > 4 {
+							t.Errorf("%d requests of one client are under way", n)
+						}
+						mu.Lock()
+						begun[client] = append(begun[client], time.Now())
+						mu.Unlock()
+					}
+					if n := hosts[host].Add(1); n > perHost {
+						t.Errorf("%d requests to one host are under way", n)
+					}
+					time.Sleep(took[who]) //nolint:forbidigo // the clock of the bubble is a fake
+					hosts[host].Add(-1)
+					if host == 0 {
+						clients[client].Add(-1)
+					}
+					pass.Leave(throttle.Outcome{})
+					return
+				}
+			})
+		}
+		all.Wait() // which a forgotten account would make a deadlock
+		for _, times := range begun {
+			slices.SortFunc(times, time.Time.Compare)
+			for i := 100; i < len(times); i++ {
+				if times[i].Sub(times[i-100]) < time.Second {
+					t.Errorf("100 requests began within %v", times[i].Sub(times[i-100]))
+				}
+			}
+		}
+	})
+}
