@@ -7,15 +7,15 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
@@ -25,26 +25,41 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 )
 
-// namespace is where all accounts are.
+// namespace is where accounts are, unless a scenario has another for them.
 const namespace = "bench"
 
-// bench is what one run works on.
+// bench is a cluster, a marketplace and an operator.
 type bench struct {
-	options
+	*run
 	dir     string
 	cluster *envtest.Environment
+	config  *rest.Config
 	kube    client.Client
-	market  *demomarket.Server
-	// arrived is called with each request to the marketplace before it is answered; nil ignores them.
-	arrived   func(*http.Request)
-	server    *httptest.Server
-	operator  *exec.Cmd
-	portalURL string
+	// market is the host that all marketplaces are on, other one for those that must not share it; nil where there is none.
+	market, other *host
+	operator      *operator
+	// unwatch ends the watches, without which the API server would not end.
+	unwatch context.CancelFunc
+}
+
+// onCluster plays on a cluster of its own.
+func (r *run) onCluster(ctx context.Context, play func(context.Context, *bench) ([]figure, error)) (figures []figure, err error) {
+	b, err := r.newBench(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w%s", err, b.operator.lastWords())
+		}
+		err = errors.Join(err, b.close())
+	}()
+	return play(ctx, b)
 }
 
 // newBench starts a cluster and the demo marketplace, and builds the operator. What it returns with an error is closed.
-func newBench(ctx context.Context, o options) (b *bench, err error) {
-	b = &bench{options: o}
+func (r *run) newBench(ctx context.Context) (b *bench, err error) {
+	b = &bench{run: r, unwatch: func() {}}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, b.close())
@@ -58,97 +73,46 @@ func newBench(ctx context.Context, o options) (b *bench, err error) {
 		return b, err
 	}
 	b.cluster = &envtest.Environment{CRDDirectoryPaths: []string{"config/crd/bases"}, ErrorIfCRDPathMissing: true}
-	config, err := b.cluster.Start()
-	if err != nil {
+	if b.config, err = b.cluster.Start(); err != nil {
 		return b, fmt.Errorf("starting the API server: %w", err)
 	}
-	config.QPS = -1
-	if b.kube, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
+	b.config.QPS = -1
+	if b.kube, err = client.New(b.config, client.Options{Scheme: scheme}); err != nil {
 		return b, err
 	}
-	b.market = demomarket.New(demomarket.Options{Key: demomarket.SharedKey()})
-	b.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if b.arrived != nil {
-			b.arrived(r)
-		}
-		b.market.ServeHTTP(w, r)
-	}))
+	b.market = newHost("127.0.0.1")
 	build := exec.CommandContext(ctx, "go", "build", "-o", b.program(), "./cmd/tokenkeeper") //nolint:gosec // our own program
 	if output, err := build.CombinedOutput(); err != nil {
 		return b, fmt.Errorf("building the operator: %w\n%s", err, output)
 	}
-	return b, b.kube.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
+	return b, b.namespace(ctx, namespace)
 }
 
 func (b *bench) program() string { return filepath.Join(b.dir, "tokenkeeper") }
 
 // close ends everything that was started.
 func (b *bench) close() error {
+	b.unwatch()
 	err := b.stopOperator()
-	if b.server != nil {
-		b.server.Close()
+	for _, h := range []*host{b.market, b.other} {
+		if h != nil {
+			h.allegro().ClearFaults()
+			h.server.Close()
+		}
 	}
 	if b.cluster != nil {
 		err = errors.Join(err, b.cluster.Stop())
 	}
-	return errors.Join(err, os.RemoveAll(b.dir)) //nolint:gosec // the directory that we made
+	return errors.Join(err, os.RemoveAll(b.dir))
 }
 
-// startOperator starts the operator with its portal on a free port, and waits until it is ready.
-func (b *bench) startOperator(ctx context.Context) error {
-	kubeconfig := filepath.Join(b.dir, "kubeconfig")
-	if err := os.WriteFile(kubeconfig, b.cluster.KubeConfig, 0o600); err != nil {
-		return fmt.Errorf("writing the kubeconfig: %w", err)
-	}
-	portal, err := freePort(ctx)
-	if err != nil {
-		return err
-	}
-	probe, err := freePort(ctx)
-	if err != nil {
-		return err
-	}
-	log, err := os.Create(filepath.Join(b.dir, "operator.log"))
-	if err != nil {
-		return fmt.Errorf("making a log: %w", err)
-	}
-	defer log.Close()
-	b.portalURL = "http://localhost:" + portal
-	b.market.SeedPortal(b.portalURL)
-	b.operator = exec.CommandContext(ctx, b.program(), "--kubeconfig", kubeconfig, "--leader-elect=false", "--metrics-bind-address=0", //nolint:gosec // see above
-		"--health-probe-bind-address=127.0.0.1:"+probe, "--portal-bind-address=127.0.0.1:"+portal, "--portal-url="+b.portalURL)
-	b.operator.Stdout, b.operator.Stderr = log, log
-	b.operator.Cancel = func() error { return b.operator.Process.Signal(syscall.SIGTERM) }
-	b.operator.WaitDelay = 2 * time.Minute
-	if err := b.operator.Start(); err != nil {
-		b.operator = nil
-		return fmt.Errorf("starting the operator: %w", err)
-	}
-	return until(ctx, time.Minute, func(ctx context.Context) (bool, error) {
-		for _, address := range []string{"http://127.0.0.1:" + probe + "/readyz", b.portalURL + "/readyz"} {
-			if !answers(ctx, address) {
-				return false, nil
-			}
-		}
-		return true, nil
-	})
+func (b *bench) namespace(ctx context.Context, name string) error {
+	return client.IgnoreAlreadyExists(b.kube.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
 }
 
-// stopOperator ends the operator as Kubernetes does.
-func (b *bench) stopOperator() error {
-	if b.operator == nil {
-		return nil
-	}
-	operator := b.operator
-	b.operator = nil
-	if err := operator.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("stopping the operator: %w", err)
-	}
-	return operator.Wait()
-}
-
-// marketplace creates a shipped Marketplace, with the demo marketplace in its place.
-func (b *bench) marketplace(ctx context.Context, name string) error {
+// marketplace creates a shipped Marketplace, with the demo marketplace in its place, and with limits that do not limit: it is
+// the operator that is measured.
+func (b *bench) marketplace(ctx context.Context, on *host, name string) error {
 	text, err := os.ReadFile(filepath.Join("config", "marketplaces", name+".yaml")) //nolint:gosec // a name of ours
 	if err != nil {
 		return fmt.Errorf("reading the Marketplace: %w", err)
@@ -157,16 +121,26 @@ func (b *bench) marketplace(ctx context.Context, name string) error {
 	if err := yaml.UnmarshalStrict(text, object); err != nil {
 		return fmt.Errorf("reading Marketplace %s: %w", name, err)
 	}
-	demomarket.RedirectManifest(object, b.server.URL)
+	demomarket.RedirectManifest(object, on.url)
+	object.Name = on.marketplace(name)
+	object.Spec.Limits = v1alpha1.Limits{RequestsPerSecond: 10000, Concurrency: int32(b.concurrency)} //nolint:gosec // small
 	return b.kube.Create(ctx, object)
 }
 
+// marketplace is the name of the Marketplace of a platform on this host.
+func (h *host) marketplace(platform string) string {
+	if strings.Contains(h.url, "localhost") {
+		return platform + "-elsewhere"
+	}
+	return platform
+}
+
 // application creates the Secret "app".
-func (b *bench) application(ctx context.Context) error {
-	return b.kube.Create(ctx, &corev1.Secret{
+func (b *bench) application(ctx context.Context, namespace string) error {
+	return client.IgnoreAlreadyExists(b.kube.Create(ctx, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: "app", Namespace: namespace},
 		StringData: map[string]string{"client_id": demomarket.DefaultClientID, "client_secret": demomarket.DefaultClientSecret},
-	})
+	}))
 }
 
 func freePort(ctx context.Context) (string, error) {
@@ -208,5 +182,15 @@ func until(ctx context.Context, patience time.Duration, done func(context.Contex
 			return fmt.Errorf("waiting: %w", ctx.Err())
 		case <-ticks.C:
 		}
+	}
+}
+
+// pause lets time pass.
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("waiting: %w", ctx.Err())
+	case <-time.After(d):
+		return nil
 	}
 }

@@ -18,95 +18,96 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 )
 
-// benchmark is one thing to measure.
-type benchmark struct {
-	name string
-	does string
-	run  func(context.Context, *bench) ([]figure, error)
+// The benchmarks, in the order of the table.
+const (
+	signin  = "signin"
+	create  = "create"
+	calls   = "calls"
+	renew   = "renew"
+	memory  = "memory"
+	restart = "restart"
+	arrive  = "arrive"
+	hang    = "hang"
+	dead    = "dead"
+	spread  = "spread"
+	scrape  = "scrape"
+)
+
+var benchmarks = []string{signin, create, calls, renew, memory, restart, arrive, hang, dead, spread, scrape}
+
+// scenario is what happens on a cluster, or on several, and the benchmarks that it has figures for.
+type scenario struct {
+	name, does string
+	measures   []string
+	play       func(context.Context, *run) ([]figure, error)
 }
 
-// benchmarks are all that there are, in the order in which they run.
-var benchmarks = []benchmark{
-	{"signin", "people come back from the marketplace all at once", measureSignIns},
+// scenarios are all that there are, in the order in which they run. What is left of one may be needed by the next.
+var scenarios = []scenario{
+	{"signin", "people come back from the marketplace all at once", []string{signin}, playSignIns},
+	{"floor", "new accounts, served by a bare program", []string{create}, playFloor},
+	{"fleet", "many accounts are created, and renewed for some rounds", []string{create, memory, scrape, restart, renew, arrive, spread}, playFleet},
+	{"few", "tokens of seconds, a host that hangs, and dead grants", []string{renew, hang, calls, dead}, playFew},
+	{"foreign", "Secrets that are none of the operator's business", []string{memory}, playForeign},
 }
+
+// run is one of the repetitions, and what its scenarios know of each other.
+type run struct {
+	options
+	progress io.Writer
+	// floor is how long the bare program took, by the number of accounts.
+	floor map[int]filled
+	// full is the operator's memory in MiB with all accounts; zero while it is not known.
+	full float64
+}
+
+// say tells people how far it is.
+func (r *run) say(format string, args ...any) { fmt.Fprintf(r.progress, "  "+format+"\n", args...) }
 
 func main() {
-	o, err := parse(os.Args[1:], os.Stderr)
-	if err == nil {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		err = run(ctx, o, os.Stdout, os.Stderr)
-		stop()
-	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := start(ctx, os.Args[1:])
+	stop()
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// options are the flags.
-type options struct {
-	only string
-	runs int
-	json string
-	// people is how many sign in at once.
-	people int
+func start(ctx context.Context, args []string) error {
+	if len(args) == 1 && args[0] == floorArgument {
+		return serveFloor(ctx, os.Stdin, os.Stdout)
+	}
+	o, err := parse(args, os.Stderr)
+	if err != nil {
+		return err
+	}
+	return measure(ctx, o, os.Stdout, os.Stderr)
 }
 
-func parse(args []string, stderr io.Writer) (options, error) {
-	names := make([]string, len(benchmarks))
-	for i, b := range benchmarks {
-		names[i] = b.name
-	}
-	var o options
-	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
-	flags.SetOutput(stderr)
-	flags.StringVar(&o.only, "only", strings.Join(names, ","), "which `benchmarks` to run")
-	flags.IntVar(&o.runs, "runs", 3, "how often each is repeated")
-	flags.StringVar(&o.json, "json", "", "`file` for the figures; default standard output")
-	flags.IntVar(&o.people, "people", 100, "how many people sign in at once")
-	if err := flags.Parse(args); err != nil {
-		return o, err
-	}
-	for name := range strings.SplitSeq(o.only, ",") {
-		if !slices.Contains(names, name) {
-			return o, fmt.Errorf("there is no benchmark %q; there are %s", name, strings.Join(names, ", "))
-		}
-	}
-	if o.runs < 1 || o.people < 1 {
-		return o, errors.New("-runs and -people must be at least 1")
-	}
-	return o, nil
-}
-
-func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
+// measure plays every scenario that is needed, as often as asked, and reports.
+func measure(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	ctrl.SetLogger(zap.New(zap.WriteTo(io.Discard)))
 	klog.SetOutput(io.Discard)
 	report := newReport(ctx)
-	for _, b := range benchmarks {
-		if !slices.Contains(strings.Split(o.only, ","), b.name) {
-			continue
-		}
-		for n := range o.runs {
-			fmt.Fprintf(stderr, "%s, run %d of %d: %s\n", b.name, n+1, o.runs, b.does)
-			figures, err := once(ctx, o, b)
-			if err != nil {
-				return fmt.Errorf("%s: %w", b.name, err)
+	var failed []error
+	for n := range o.runs {
+		r := &run{options: o, progress: stderr, floor: map[int]filled{}}
+		for _, s := range scenarios {
+			if ctx.Err() != nil || !slices.ContainsFunc(s.measures, r.wants) {
+				continue
 			}
-			report.add(b.name, figures)
+			fmt.Fprintf(stderr, "run %d of %d, %s: %s\n", n+1, o.runs, s.name, s.does)
+			figures, err := s.play(ctx, r)
+			if err != nil { // what else there is to measure may take an hour, and is worth having
+				r.say("failed: %v", err)
+				failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
+			}
+			report.add(slices.DeleteFunc(figures, func(f figure) bool { return !r.wants(f.benchmark) }))
 		}
 	}
 	report.table(stderr)
-	return report.write(o.json, stdout)
-}
-
-// once makes one run on a cluster of its own.
-func once(ctx context.Context, o options, b benchmark) (figures []figure, err error) {
-	bench, err := newBench(ctx, o)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, bench.close()) }()
-	return b.run(ctx, bench)
+	return errors.Join(append(failed, report.write(o.json, stdout))...)
 }
 
 // write writes the report as JSON.
@@ -121,4 +122,9 @@ func (r *report) write(path string, stdout io.Writer) error {
 		return err
 	}
 	return os.WriteFile(path, text, 0o600)
+}
+
+// wants tells whether a benchmark was asked for.
+func (o options) wants(benchmark string) bool {
+	return slices.Contains(strings.Split(o.only, ","), benchmark)
 }

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+)
+
+// playFew watches tokens that live for seconds, on two hosts: what a renewal costs, what one host does to the other when it
+// hangs, and what becomes of grants that are dead.
+func playFew(ctx context.Context, r *run) ([]figure, error) {
+	return r.onCluster(ctx, func(ctx context.Context, b *bench) ([]figure, error) {
+		f := &few{bench: b}
+		err := f.play(ctx)
+		return f.figures, err
+	})
+}
+
+type few struct {
+	*bench
+	w       *watcher
+	figures []figure
+	// before is how punctual the accounts were that another host is about to disturb.
+	before punctuality
+}
+
+// here are the accounts at one host, and there those at another.
+func (f *few) here() batch { return batch{namespace: namespace, prefix: "here", size: f.few / 2} }
+
+func (f *few) there() batch {
+	return batch{namespace: namespace, prefix: "there", size: f.few - f.few/2, on: func(int) *host { return f.other }}
+}
+
+// span is how long renewals are watched: long enough for two of each token.
+func (f *few) span() time.Duration { return f.short * 4 / 3 }
+
+func (f *few) play(ctx context.Context) (err error) {
+	f.other = newHost("localhost")
+	for _, h := range []*host{f.market, f.other} {
+		h.allegro().SetLifetimes(demomarket.Lifetimes{Access: f.short})
+		h.allegro().Slow(platformLatency)
+		if err := f.marketplace(ctx, h, "allegro"); err != nil {
+			return err
+		}
+	}
+	if f.w, err = f.watch(ctx); err != nil {
+		return err
+	}
+	if f.wants(renew) || f.wants(hang) || f.wants(calls) {
+		if err := f.living(ctx); err != nil {
+			return err
+		}
+	}
+	if f.wants(dead) {
+		return f.dying(ctx)
+	}
+	return nil
+}
+
+// living are the accounts whose grants are good.
+func (f *few) living(ctx context.Context) error {
+	if err := f.startOperator(ctx); err != nil {
+		return err
+	}
+	for _, s := range []batch{f.here(), f.there()} {
+		if _, err := f.fill(ctx, f.w, s, nobody); err != nil {
+			return err
+		}
+	}
+	if f.wants(calls) {
+		if err := f.count(ctx); err != nil {
+			return err
+		}
+	}
+	if f.wants(renew) || f.wants(hang) {
+		if err := f.punctual(ctx); err != nil {
+			return err
+		}
+	}
+	if f.wants(hang) {
+		if err := f.hanging(ctx); err != nil {
+			return err
+		}
+	}
+	// Those at the other host may have been given up, since it kept their single-use tokens without an answer.
+	return f.empty(ctx, namespace)
+}
+
+// count counts what a renewal costs. The first renewal of an account is worth an event, and later ones are not, so they
+// are waited for.
+func (f *few) count(ctx context.Context) (err error) {
+	counter, err := newCounter(f.config)
+	if err != nil {
+		return err
+	}
+	defer counter.server.Close()
+	kubeconfig, err := counter.kubeconfig()
+	if err != nil {
+		return err
+	}
+	if err := f.through(ctx, kubeconfig); err != nil {
+		return err
+	}
+	if err := until(ctx, f.short, func(context.Context) (bool, error) {
+		again := true
+		f.w.each(namespace+"/", func(_ string, a seen) { again = again && a.count > 0 })
+		return again, f.w.err()
+	}); err != nil {
+		return fmt.Errorf("waiting for the first renewal of all: %w", err)
+	}
+	if err := pause(ctx, 5*time.Second); err != nil { // the last of these have a status to write
+		return err
+	}
+	counter.begin()
+	if err := pause(ctx, f.span()); err != nil {
+		return err
+	}
+	made, renewals := counter.end()
+	if renewals == 0 {
+		return fmt.Errorf("nothing was renewed in %s", f.span())
+	}
+	// Nothing is under way when the operator has ended, so that all calls so far belong to a first token or to a renewal.
+	if err := f.stopOperator(); err != nil {
+		return err
+	}
+	if err := pause(ctx, time.Second); err != nil {
+		return err
+	}
+	told := float64(f.market.answered()+f.other.answered()-f.few) / float64(f.w.done())
+	for _, kind := range slices.Sorted(maps.Keys(made)) {
+		f.say("%s: %d for %d renewals", kind, made[kind], renewals)
+	}
+	reads, writes, events := made.sum()
+	each := func(n int) float64 { return float64(n) / float64(renewals) }
+	f.figures = append(f.figures,
+		figure{benchmark: calls, name: "writes for each renewal", value: each(writes), unit: "writes"}.atMost(4),
+		figure{benchmark: calls, name: "reads for each renewal", value: each(reads), unit: "reads"}.atMost(1),
+		figure{benchmark: calls, name: "token calls for each renewal", value: told, unit: "calls"}.atMost(1),
+		figure{benchmark: calls, name: "events for each renewal", value: each(events), unit: "events"},
+	)
+	return f.through(ctx, f.cluster.KubeConfig)
+}
+
+// through restarts the operator with another way to the API server.
+func (f *few) through(ctx context.Context, kubeconfig []byte) error {
+	if err := f.stopOperator(); err != nil {
+		return err
+	}
+	if err := f.startOperatorOn(ctx, kubeconfig); err != nil {
+		return err
+	}
+	return f.idle(ctx, time.Minute)
+}
+
+// punctual measures how late tokens of seconds are renewed.
+func (f *few) punctual(ctx context.Context) error {
+	used, err := f.operator.cpu()
+	if err != nil {
+		return err
+	}
+	from, to, err := f.observe(ctx)
+	if err != nil {
+		return err
+	}
+	after, err := f.operator.cpu()
+	if err != nil {
+		return err
+	}
+	f.before = f.w.punctuality(namespace+"/here", from, to)
+	if f.wants(renew) {
+		all := f.w.punctuality(namespace+"/", from, to)
+		f.figures = append(f.figures, all.figures(fmt.Sprintf("%d accounts of %s", f.few, f.short), after-used)...)
+	}
+	return nil
+}
+
+// observe lets renewals be planned for a while and done.
+func (f *few) observe(ctx context.Context) (from, to time.Time, err error) {
+	from = time.Now()
+	to = from.Add(f.span())
+	if err := pause(ctx, f.span()+5*time.Second); err != nil {
+		return from, to, err
+	}
+	return from, to, f.w.err()
+}
+
+// hanging measures the same while the other host accepts requests and answers none: each ends when the operator gives up,
+// after 30 seconds.
+func (f *few) hanging(ctx context.Context) error {
+	f.say("half of the accounts are at a host that hangs from now on")
+	fault := f.other.allegro().Inject(demomarket.Hang())
+	from, to, err := f.observe(ctx)
+	if err != nil {
+		return err
+	}
+	f.say("%d requests hung", fault.Hits())
+	during := f.w.punctuality(namespace+"/here", from, to)
+	fault.Clear()
+	for _, share := range []struct {
+		name  string
+		value float64
+	}{{"p50", 0.5}, {"p99", 0.99}} {
+		without, with := percentile(f.before.late, share.value), percentile(during.late, share.value)
+		f.figures = append(f.figures,
+			figure{benchmark: hang, name: "lateness at the other host, " + share.name + ", before", value: without, unit: "s"},
+			figure{benchmark: hang, name: "lateness at the other host, " + share.name + ", meanwhile", value: with, unit: "s"},
+			figure{benchmark: hang, name: "lateness at the other host, " + share.name + ", meanwhile by before", value: with / max(without, 0.001), unit: "×"}.atMost(1.1),
+		)
+	}
+	f.figures = append(f.figures, figure{benchmark: hang, name: "tokens expired at the other host", value: float64(during.expired), unit: "tokens"}.atMost(0))
+	return nil
+}
+
+// dying are accounts whose grants the marketplace ends. Each is noticed by one refusal.
+func (f *few) dying(ctx context.Context) error {
+	s := batch{namespace: "dying", prefix: "account", size: f.few}
+	if f.operator == nil {
+		if err := f.startOperator(ctx); err != nil {
+			return err
+		}
+	}
+	if _, err := f.fill(ctx, f.w, s, nobody); err != nil {
+		return err
+	}
+	f.market.allegro().RevokeGrants()
+	refused := func() int { return f.market.allegro().Report().Count("", demomarket.InvalidGrant) }
+	asked, already := f.market.answered(), refused()
+	if err := until(ctx, 2*f.short, func(context.Context) (bool, error) { return refused()-already >= s.size, f.operator.alive() }); err != nil {
+		return fmt.Errorf("%d of %d dead grants were noticed: %w", refused()-already, s.size, err)
+	}
+	noticed := f.market.answered() - asked
+	if err := pause(ctx, f.patience); err != nil {
+		return err
+	}
+	later := f.market.answered() - asked - noticed
+	if err := f.through(ctx, f.cluster.KubeConfig); err != nil {
+		return err
+	}
+	if err := pause(ctx, f.patience/3); err != nil {
+		return err
+	}
+	f.figures = append(f.figures,
+		figure{benchmark: dead, name: "calls for each dead grant", value: float64(noticed) / float64(s.size), unit: "calls"}.atMost(1),
+		figure{benchmark: dead, name: fmt.Sprintf("calls in the %s after", f.patience), value: float64(later), unit: "calls"}.atMost(0),
+		figure{benchmark: dead, name: "calls by a restarted operator", value: float64(f.market.answered() - asked - noticed - later), unit: "calls"}.atMost(0),
+	)
+	return nil
+}

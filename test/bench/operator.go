@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// operator is the program that is measured.
+type operator struct {
+	process *exec.Cmd
+	log     string
+	started time.Time
+	// portalURL and metricsURL are where it listens.
+	portalURL, metricsURL string
+}
+
+// startOperator starts the operator with its portal on a free port, and waits until it is ready.
+func (b *bench) startOperator(ctx context.Context, flags ...string) error {
+	return b.startOperatorOn(ctx, b.cluster.KubeConfig, flags...)
+}
+
+// startOperatorOn does so with a kubeconfig that may lead through a proxy.
+func (b *bench) startOperatorOn(ctx context.Context, kubeconfig []byte, flags ...string) error {
+	path := filepath.Join(b.dir, "kubeconfig")
+	if err := os.WriteFile(path, kubeconfig, 0o600); err != nil {
+		return fmt.Errorf("writing the kubeconfig: %w", err)
+	}
+	var ports [3]string
+	for i := range ports {
+		var err error
+		if ports[i], err = freePort(ctx); err != nil {
+			return err
+		}
+	}
+	o := &operator{
+		log: filepath.Join(b.dir, "operator.log"), portalURL: "http://localhost:" + ports[0], metricsURL: "http://127.0.0.1:" + ports[2] + "/metrics",
+	}
+	log, err := os.OpenFile(o.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("making a log: %w", err)
+	}
+	defer log.Close()
+	b.market.SeedPortal(o.portalURL)
+	o.process = exec.CommandContext(ctx, b.program(), append([]string{ //nolint:gosec // our own program
+		"--kubeconfig=" + path, "--leader-elect=false", "--metrics-bind-address=127.0.0.1:" + ports[2],
+		"--health-probe-bind-address=127.0.0.1:" + ports[1], "--portal-bind-address=127.0.0.1:" + ports[0], "--portal-url=" + o.portalURL,
+	}, flags...)...)
+	o.process.Stdout, o.process.Stderr = log, log
+	o.process.Cancel = func() error { return o.process.Process.Signal(syscall.SIGTERM) }
+	o.process.WaitDelay = 2 * time.Minute
+	o.started = time.Now()
+	if err := o.process.Start(); err != nil {
+		return fmt.Errorf("starting the operator: %w", err)
+	}
+	b.operator = o
+	return until(ctx, 2*time.Minute, func(ctx context.Context) (bool, error) {
+		for _, address := range []string{"http://127.0.0.1:" + ports[1] + "/readyz", o.portalURL + "/readyz"} {
+			if !answers(ctx, address) {
+				return false, o.alive()
+			}
+		}
+		return true, nil
+	})
+}
+
+// stopOperator ends the operator as Kubernetes does.
+func (b *bench) stopOperator() error {
+	if b.operator == nil {
+		return nil
+	}
+	o := b.operator.process
+	b.operator = nil
+	if err := o.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("stopping the operator: %w", err)
+	}
+	return o.Wait()
+}
+
+// lastWords are the end of its log, for whoever wonders why a scenario failed.
+func (o *operator) lastWords() string {
+	if o == nil {
+		return ""
+	}
+	text, err := os.ReadFile(o.log)
+	if err != nil || len(text) == 0 {
+		return ""
+	}
+	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
+	return "\nthe operator's last words:\n" + string(bytes.Join(lines[max(0, len(lines)-5):], []byte("\n")))
+}
+
+// alive tells whether the process still runs.
+func (o *operator) alive() error {
+	state, err := o.stat()
+	if err != nil || state[0] == "Z" {
+		return errors.New("the operator has ended")
+	}
+	return nil
+}
+
+// stat are the fields of /proc/<pid>/stat that follow the program's name, of which proc(5) calls the first the third.
+func (o *operator) stat() ([]string, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", o.process.Process.Pid))
+	if err != nil {
+		return nil, fmt.Errorf("looking at the operator: %w", err)
+	}
+	_, rest, _ := strings.Cut(string(text), ") ")
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return nil, fmt.Errorf("looking at the operator: %q is short", text)
+	}
+	return fields, nil
+}
+
+// cpu is how much processor time the operator has used. The kernel counts in hundredths of a second (USER_HZ).
+func (o *operator) cpu() (time.Duration, error) {
+	fields, err := o.stat()
+	if err != nil {
+		return 0, err
+	}
+	var ticks int64
+	for _, field := range fields[11:13] { // utime and stime
+		n, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return 0, fmt.Errorf("looking at the operator: %w", err)
+		}
+		ticks += n
+	}
+	return time.Duration(ticks) * 10 * time.Millisecond, nil
+}
+
+// resident is the operator's memory in MiB, and peak the most that it ever was.
+func (o *operator) resident() (now, peak float64, err error) {
+	path := fmt.Sprintf("/proc/%d/status", o.process.Process.Pid)
+	for key, value := range map[string]*float64{"VmRSS": &now, "VmHWM": &peak} {
+		var kib float64
+		if _, err := fmt.Sscanf(fromFile(path, key), "%f kB", &kib); err != nil {
+			return 0, 0, fmt.Errorf("looking at the operator's memory: %w", err)
+		}
+		*value = kib / 1024
+	}
+	return now, peak, nil
+}
+
+// atRest leaves the operator alone for a while and reads its memory in MiB: what the system gave it, and what of its heap
+// was alive after the last garbage collection.
+func (b *bench) atRest(ctx context.Context) (resident, alive float64, err error) {
+	if err := pause(ctx, b.rest); err != nil {
+		return 0, 0, err
+	}
+	if resident, _, err = b.operator.resident(); err != nil { // before the scrape, which takes memory
+		return 0, 0, err
+	}
+	s, err := b.operator.scrape(ctx)
+	// With GOGC=100 the next collection is due when the heap is twice what was alive.
+	return resident, s.values["go_memstats_next_gc_bytes"] / 2 / (1 << 20), err
+}
+
+// settled waits until the operator has used next to no processor time for two seconds, and returns when these began. Unlike
+// idle it leaves no garbage in the operator's memory.
+func (b *bench) settled(ctx context.Context, patience time.Duration) (since time.Time, err error) {
+	const next = 50 * time.Millisecond
+	used, looked := time.Duration(0), time.Now()
+	err = until(ctx, patience, func(context.Context) (bool, error) {
+		if time.Since(looked) < time.Second {
+			return false, nil
+		}
+		now, err := b.operator.cpu()
+		if now-used > next || since.IsZero() {
+			since = time.Now()
+		}
+		used, looked = now, time.Now()
+		return time.Since(since) > 2*time.Second-next, err
+	})
+	return since, err
+}

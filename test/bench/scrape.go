@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// scraped is one look at the operator's metrics.
+type scraped struct {
+	took time.Duration
+	// series is how many time series there are, and ours how many of them are named tokenkeeper_….
+	series, ours int
+	// values are those of series without labels.
+	values map[string]float64
+	// queued is how many accounts wait to be worked on.
+	queued float64
+}
+
+// scrape reads the metrics as Prometheus does.
+func (o *operator) scrape(ctx context.Context) (scraped, error) {
+	s := scraped{values: map[string]float64{}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.metricsURL, http.NoBody)
+	if err != nil {
+		return s, err
+	}
+	began := time.Now()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return s, fmt.Errorf("scraping: %w", err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	s.took = time.Since(began)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return s, fmt.Errorf("scraping: %s: %w", response.Status, err)
+	}
+	for line := range bytes.Lines(text) {
+		s.read(strings.TrimSpace(string(line)))
+	}
+	return s, nil
+}
+
+// read takes one line of the text format.
+func (s *scraped) read(line string) {
+	at := strings.LastIndexByte(line, ' ')
+	if line == "" || line[0] == '#' || at < 0 {
+		return
+	}
+	s.series++
+	name := line[:at]
+	if strings.HasPrefix(name, "tokenkeeper_") {
+		s.ours++
+		return
+	}
+	value, err := strconv.ParseFloat(line[at+1:], 64)
+	switch {
+	case err != nil:
+	case strings.HasPrefix(name, "workqueue_depth{"):
+		s.queued += value
+	case !strings.Contains(name, "{"):
+		s.values[name] = value
+	}
+}
+
+// idle waits until no account has waited to be worked on for a second.
+func (b *bench) idle(ctx context.Context, patience time.Duration) error {
+	quiet := 0
+	return until(ctx, patience, func(ctx context.Context) (bool, error) {
+		s, err := b.operator.scrape(ctx)
+		quiet++
+		if err != nil || s.queued > 0 {
+			quiet = 0
+		}
+		return quiet > 10, b.operator.alive()
+	})
+}
+
+// measureScrape is how long a scrape takes, and what it brings.
+func (b *bench) measureScrape(ctx context.Context, accounts int) ([]figure, error) {
+	var took []time.Duration
+	var last scraped
+	for range 5 {
+		var err error
+		if last, err = b.operator.scrape(ctx); err != nil {
+			return nil, err
+		}
+		took = append(took, last.took)
+		if err := pause(ctx, 200*time.Millisecond); err != nil {
+			return nil, err
+		}
+	}
+	return []figure{
+		figure{benchmark: scrape, name: "time, median of five", value: percentile(took, 0.5), unit: "s"}.atMost(1),
+		figure{benchmark: scrape, name: "series for each account", value: float64(last.ours) / float64(accounts), unit: "series"}.atMost(15),
+		{benchmark: scrape, name: "series in all", value: float64(last.series), unit: "series"},
+	}, nil
+}
