@@ -1,17 +1,21 @@
 package controller
 
 import (
+	"context"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/wait"
+	clientmetadata "k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // Shard is which accounts an operator keeps; its zero value is all of them.
@@ -39,7 +43,10 @@ func (s Shard) ManagerOptions(options manager.Options) (manager.Options, error) 
 		DefaultTransform:  cache.TransformStripManagedFields(),
 		DefaultNamespaces: cacheNamespaces(s.Namespaces),
 		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Secret{}:               {Label: labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy})},
+			&corev1.Secret{}: {
+				Label:     labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}),
+				Transform: keepOwn,
+			},
 			&v1alpha1.MarketplaceAccount{}: {Label: s.Selector},
 		},
 	}
@@ -75,44 +82,108 @@ func cacheNamespaces(namespaces []string) map[string]cache.Config {
 	return configs
 }
 
-// metadataCache holds the metadata of every Secret and Namespace. It is a cache of its own because one cache
-// holds a kind under one selector, and the manager's holds only the operator's own Secrets.
-type metadataCache struct{ cache.Cache }
+// keepOwn keeps the data of the operator's own Secrets alone, and of others that carry its label only what tells whose they
+// are. Nothing of these is written back, because tokensecret.Owned takes them for no account's.
+//
+// Whoever may write Secrets in a watched namespace can still copy an owner reference or all labels of ours, and have the operator
+// hold as much as he writes; he can have the same by creating accounts, and a ResourceQuota bounds both. It serves him for
+// nothing: only a Secret with the name of an account's own is looked at. Should he name an account's UID under another kind in the
+// place of its Secret, that is a conflict, since its version is taken for no account's.
+func keepOwn(object any) (any, error) {
+	secret, ok := object.(*corev1.Secret)
+	if !ok {
+		return object, nil
+	}
+	if oursOf(secret) != nil {
+		secret.ManagedFields = nil
+		if secret.Type != v1alpha1.SecretTypeGrant {
+			return tokensecret.Digest(secret), nil // the grant Secret holds the same tokens
+		}
+		return secret, nil
+	}
+	kept := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:            secret.Name,
+			Namespace:       secret.Namespace,
+			UID:             secret.UID,
+			ResourceVersion: secret.ResourceVersion,
+			Labels:          map[string]string{},
+			OwnerReferences: secret.OwnerReferences,
+		},
+		Type: secret.Type,
+	}
+	for _, name := range []string{v1alpha1.LabelManagedBy, v1alpha1.LabelAccount} {
+		if value, ok := secret.Labels[name]; ok {
+			kept.Labels[name] = value
+		}
+	}
+	return kept, nil
+}
 
-// GetCache tells the manager to start and sync this before any controller.
-func (m metadataCache) GetCache() cache.Cache { return m.Cache }
+// metadataCache holds the labels of every Namespace, and knows the versions of all Secrets. It is a cache of its own because
+// one cache holds a kind in one way, and the manager's holds the operator's own Secrets whole.
+type metadataCache struct {
+	cache.Cache // of Namespaces
+	secrets     *versions
+}
 
 func newMetadataCache(mgr manager.Manager, namespaces []string) (metadataCache, error) {
 	made, err := cache.New(mgr.GetConfig(), cache.Options{
-		HTTPClient:        mgr.GetHTTPClient(),
-		Scheme:            mgr.GetScheme(),
-		Mapper:            mgr.GetRESTMapper(),
-		DefaultTransform:  keepReferences,
-		DefaultNamespaces: cacheNamespaces(namespaces),
+		HTTPClient:                  mgr.GetHTTPClient(),
+		Scheme:                      mgr.GetScheme(),
+		Mapper:                      mgr.GetRESTMapper(),
+		DefaultTransform:            keepLabels,
+		ReaderFailOnMissingInformer: true, // a mistaken read must not bring in every Secret
 	})
 	if err != nil {
 		return metadataCache{}, fmt.Errorf("making the metadata cache: %w", err)
 	}
-	m := metadataCache{made}
+	getter, err := clientmetadata.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return metadataCache{}, fmt.Errorf("making a client for the metadata of Secrets: %w", err)
+	}
+	m := metadataCache{made, newVersions(getter.Resource(corev1.SchemeGroupVersion.WithResource("secrets")), namespaces)}
 	if err := mgr.Add(m); err != nil {
 		return metadataCache{}, fmt.Errorf("adding the metadata cache: %w", err)
 	}
 	return m, nil
 }
 
-// keepReferences drops all metadata but what tells versions, owners and labels.
-func keepReferences(object any) (any, error) {
+// GetCache tells the manager to start and sync this before any controller, on every replica.
+func (m metadataCache) GetCache() cache.Cache { return m }
+
+// Start implements cache.Informers.
+func (m metadataCache) Start(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var versions wait.Group
+	versions.StartWithContext(ctx, m.secrets.run)
+	defer versions.Wait()
+	defer cancel()
+	return m.Cache.Start(ctx)
+}
+
+// WaitForCacheSync implements cache.Informers.
+func (m metadataCache) WaitForCacheSync(ctx context.Context) bool {
+	return m.Cache.WaitForCacheSync(ctx) && m.secrets.waitFilled(ctx) == nil
+}
+
+// Get implements client.Reader.
+func (m metadataCache) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	metadata, ok := object.(*metav1.PartialObjectMetadata)
+	if ok && metadata.GroupVersionKind() == secretMetadata().GroupVersionKind() {
+		return m.secrets.get(key, metadata)
+	}
+	return m.Cache.Get(ctx, key, object, options...)
+}
+
+// keepLabels drops all metadata but what names an object, and its version and labels.
+func keepLabels(object any) (any, error) {
 	metadata, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {
 		return object, nil
 	}
 	metadata.ObjectMeta = metav1.ObjectMeta{
-		Name:            metadata.Name,
-		Namespace:       metadata.Namespace,
-		UID:             metadata.UID,
-		ResourceVersion: metadata.ResourceVersion,
-		Labels:          metadata.Labels,
-		OwnerReferences: metadata.OwnerReferences,
+		Name: metadata.Name, Namespace: metadata.Namespace, ResourceVersion: metadata.ResourceVersion, Labels: metadata.Labels,
 	}
 	return metadata, nil
 }

@@ -79,9 +79,12 @@ func (c *credentials) put(key client.ObjectKey, secret *corev1.Secret) *corev1.S
 	kept := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: secret.Name, Namespace: secret.Namespace, ResourceVersion: secret.ResourceVersion,
-			CreationTimestamp: secret.CreationTimestamp, ManagedFields: secret.ManagedFields, // tell how old the client secret is
+			CreationTimestamp: secret.CreationTimestamp,
 		},
 		Data: map[string][]byte{},
+	}
+	if _, ok := secret.Data[v1alpha1.ApplicationKeyClientSecret]; ok {
+		kept.ManagedFields = secret.ManagedFields // they tell how old it is
 	}
 	for _, name := range keysOfUsers {
 		if value, ok := secret.Data[name]; ok {

@@ -291,7 +291,16 @@ func (v view) restored() bool {
 	if seen == nil || !v.request.rotates() {
 		return false
 	}
-	return v.custody.Tokens == nil || seen.IssuedTime.After(v.custody.Tokens.IssuedAt)
+	return seen.Serial > v.custody.Serial // not the time of issue: clocks are set back
+}
+
+// nextSerial is that of the next tokens: more than any that was seen, also after a restore.
+func (v view) nextSerial() int64 {
+	serial := v.custody.Serial
+	if seen := v.account.Status.AccessToken; seen != nil {
+		serial = max(serial, seen.Serial)
+	}
+	return serial + 1
 }
 
 // broughtSince tells that the user brought the refresh token after the loss was noticed.

@@ -73,6 +73,7 @@ func (r *Reconciler) finalize(ctx context.Context, account *v1alpha1.Marketplace
 // forget drops what is in memory of an account that is being deleted.
 func (r *Reconciler) forget(account *v1alpha1.MarketplaceAccount) {
 	r.unstored.Delete(account.UID)
+	r.behind.Delete(account.UID)
 	r.polls.Delete(account.UID)
 	r.approvals.Delete(account.UID)
 	r.noTurns(account)

@@ -30,7 +30,7 @@ func sellersOf(account *v1alpha1.MarketplaceAccount) []string {
 // accountsOfSeller returns the other accounts that hold tokens of a seller at the same platform.
 func (r *Reconciler) accountsOfSeller(ctx context.Context, account *v1alpha1.MarketplaceAccount, id string) ([]v1alpha1.MarketplaceAccount, error) {
 	var list v1alpha1.MarketplaceAccountList
-	if err := r.Client.List(ctx, &list, client.MatchingFields{indexSeller: sellerOf(account, id)}, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.Cached.List(ctx, &list, client.MatchingFields{indexSeller: sellerOf(account, id)}, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing the accounts of a seller: %w", err)
 	}
 	var others []v1alpha1.MarketplaceAccount

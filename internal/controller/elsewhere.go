@@ -115,9 +115,7 @@ func (e *elsewhere) concerned(ctx context.Context, l lookup) []reconcile.Request
 	for key := range named {
 		e.look(ctx, key)
 		if e.tell(key) {
-			metadata := secretMetadata()
-			metadata.Namespace, metadata.Name = key.Namespace, key.Name
-			requests = append(requests, l.accountsOfSecret(ctx, metadata)...)
+			requests = append(requests, l.accountsOfApplication(ctx, key)...)
 		}
 	}
 	e.keep(named)

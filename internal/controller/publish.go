@@ -16,12 +16,11 @@ import (
 
 // publish makes the token Secret say what the custody says: after a renewal, and whenever somebody has edited
 // or deleted it. It asks no marketplace for tokens. One that has expired is not worth restoring.
+//
+// It never goes back to older tokens, whoever else is at work: what it writes was stored, or read live, after the token Secret
+// was read on top of which it writes.
 func (r *Reconciler) publish(ctx context.Context, f *found) error {
-	name := f.account.TokenSecretName()
-	held, err := readSecret(ctx, r.Client, client.ObjectKey{Namespace: f.account.Namespace, Name: name})
-	if err != nil {
-		return err
-	}
+	name, held := f.account.TokenSecretName(), f.published
 	if f.custody.Tokens == nil || held == nil && !f.usable() || f.misfit() || !f.unresolved && f.restored() {
 		return nil
 	}
@@ -30,17 +29,28 @@ func (r *Reconciler) publish(ctx context.Context, f *found) error {
 		f.blame(&trouble{v1alpha1.ReasonInvalidSpec, err.Error()})
 		return nil
 	}
-	if held != nil && tokensecret.Owned(held, f.account) && tokensecret.Matches(held, wanted) {
+	digest := tokensecret.Digest(wanted)
+	if held != nil && tokensecret.Owned(held, f.account) && tokensecret.Matches(held, digest) {
 		return r.removeFormer(ctx, f.account)
 	}
-	if !tokensecret.SameIDToken(held, wanted) {
+	if !f.obtained {
+		serial := f.custody.Serial
+		if store, err := r.openStore(ctx, f); err != nil || store == nil {
+			return err
+		}
+		if f.custody.Serial != serial {
+			f.recheck = time.Second // the cache stayed behind
+			return nil
+		}
+	}
+	if !tokensecret.SameIDToken(held, digest) {
 		if err := r.verifyIDToken(ctx, f.request, f.custody.Tokens.IDToken, ""); err != nil {
 			f.recheck, f.obtained = recheck, false
 			f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf("New tokens wait to be published: %v", err)})
 			return nil
 		}
 	}
-	published, err := r.writeTokenSecret(ctx, f.account, held, wanted)
+	published, err := r.writeTokenSecret(ctx, f, wanted)
 	switch {
 	case err != nil:
 		f.blame(unwritable(name, err))
@@ -56,13 +66,18 @@ func (r *Reconciler) publish(ctx context.Context, f *found) error {
 	return r.removeFormer(ctx, f.account)
 }
 
-// served is when the token expires that workloads read now; zero when there is none.
-func (r *Reconciler) served(ctx context.Context, account *v1alpha1.MarketplaceAccount) (time.Time, error) {
-	held, err := readSecret(ctx, r.Client, client.ObjectKey{Namespace: account.Namespace, Name: account.TokenSecretName()})
-	if err != nil || held == nil || !tokensecret.Owned(held, account) {
-		return time.Time{}, err
+// lookAtPublished reads what workloads read now.
+func (r *Reconciler) lookAtPublished(ctx context.Context, f *found) error {
+	held, err := readSecret(ctx, r.Client, client.ObjectKey{Namespace: f.account.Namespace, Name: f.account.TokenSecretName()})
+	if err != nil || held == nil {
+		return err
 	}
-	return tokensecret.ExpiresAt(held), nil
+	f.published = tokensecret.Digest(held)
+	if !tokensecret.Owned(held, f.account) {
+		return nil
+	}
+	f.servedUntil = tokensecret.ExpiresAt(f.published)
+	return nil
 }
 
 // keeper is the owner of the token Secret; nil where it outlives the account.
@@ -73,23 +88,36 @@ func (r *Reconciler) keeper(account *v1alpha1.MarketplaceAccount) *metav1.OwnerR
 	return new(owner(account))
 }
 
-// writeTokenSecret writes the token Secret on top of what the cache holds; false when its place is taken.
-func (r *Reconciler) writeTokenSecret(ctx context.Context, account *v1alpha1.MarketplaceAccount, held, wanted *corev1.Secret) (bool, error) {
+// writeTokenSecret writes the token Secret on top of what was published; false when its place is taken.
+func (r *Reconciler) writeTokenSecret(ctx context.Context, f *found, wanted *corev1.Secret) (bool, error) {
+	held := f.published
 	if held == nil {
 		err := r.Client.Create(ctx, wanted)
 		if !apierrors.IsAlreadyExists(err) {
-			return err == nil, err
+			return r.wrote(f, wanted, err)
 		}
-		// It is not among the labelled ones: it is somebody else's, or ours without its labels.
+		// It is not among the labelled ones: it is somebody else's, or ours without its labels. Or another replica made it just now.
 		if held, err = readSecret(ctx, r.Live, client.ObjectKeyFromObject(wanted)); err != nil || held == nil {
 			return false, err
 		}
+		if tokensecret.Owned(held, f.account) && held.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy {
+			return false, fmt.Errorf("Secret %q was made by another replica", held.Name)
+		}
 	}
-	if !tokensecret.Owned(held, account) {
+	if !tokensecret.Owned(held, f.account) {
 		return false, nil
 	}
 	tokensecret.Merge(wanted, held)
-	return true, r.Client.Update(ctx, wanted)
+	return r.wrote(f, wanted, r.Client.Update(ctx, wanted))
+}
+
+func (r *Reconciler) wrote(f *found, secret *corev1.Secret, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	f.published = tokensecret.Digest(secret)
+	r.own.wrote(secret)
+	return true, nil
 }
 
 // removeFormer deletes the token Secret of a name that the spec does not have any more.

@@ -25,6 +25,8 @@ import (
 type Reconciler struct {
 	// Client reads from the cache, which holds accounts, Marketplaces and the operator's own Secrets, and writes.
 	Client client.Client
+	// Cached reads from the cache as it stands, which may not show the last writes yet.
+	Cached client.Reader
 	// Live reads from the API server.
 	Live client.Reader
 	// Metadata reads the metadata of any Secret or Namespace from a cache.
@@ -49,6 +51,7 @@ type Reconciler struct {
 	Portal signin.Address
 
 	credentials credentials
+	own         ownWrites
 	// holder names this process in journals.
 	holder string
 	// underway is held, for reading, from before a request that spends something until its answer is stored or waits in
@@ -57,6 +60,8 @@ type Reconciler struct {
 	// unstored holds, by UID, an unstored whose write failed after the marketplace had answered: it is the only copy of what
 	// a single-use refresh token was spent for.
 	unstored sync.Map
+	// behind holds the UIDs of accounts whose grant Secret the cache was seen not to show as it is.
+	behind sync.Map
 	// polls holds, by UID, when to ask about a device code again, and approvals what one has become and could not be stored
 	// yet.
 	polls, approvals sync.Map
@@ -88,12 +93,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 		return reconcile.Result{}, err
 	}
 	r.noTurns(account, found.waits...)
+	found.now = r.now() // the work may have taken a while
 	found.report(account)
 	if err := errors.Join(err, r.patchStatus(ctx, before, account)); err != nil {
 		return reconcile.Result{}, err
 	}
 	r.announce(before, account, found)
-	return found.next(account, r.nextInvitation(found)), nil
+	return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil
 }
 
 // callTimeout bounds one request to a marketplace.

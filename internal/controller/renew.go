@@ -8,6 +8,9 @@ import (
 	"net/http"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
@@ -44,7 +47,11 @@ type found struct {
 	first bool
 	// planned is when the renewal that was done now should have been done; zero when none was due.
 	planned time.Time
-	// servedUntil is when the token in the token Secret expires; zero when there is none.
+	// grantSecret is where custody comes from; nil while there is none.
+	grantSecret *corev1.Secret
+	// published is the digest of the token Secret as it was before anything was done now; nil when there is none. servedUntil is when the token
+	// in it expires; zero when there is none.
+	published   *corev1.Secret
 	servedUntil time.Time
 	// handledRenew, handledVerify and handledSignIn tell that the request annotations were acted on.
 	handledRenew, handledVerify, handledSignIn bool
@@ -86,7 +93,8 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	if err != nil {
 		return nil, err
 	}
-	if f.servedUntil, err = r.served(ctx, account); err != nil {
+	f.grantSecret = held
+	if err := r.lookAtPublished(ctx, f); err != nil {
 		return nil, err
 	}
 	if f.custody, err = tokensecret.DecodeCustody(held); err != nil {
@@ -133,8 +141,9 @@ func (f *found) usable() bool {
 	return f.custody.Tokens != nil && f.now.Before(f.custody.Tokens.ExpiresAt)
 }
 
-// renewNow asks the marketplace, after one live look at the custody: the cache may still show a refresh token
-// that was spent.
+// renewNow asks the marketplace. It does not trust the cache, which may still show a refresh token that was spent: the journal
+// is written on top of what the cache shows, and loses where that is not the latest. Where none is written, and after it has
+// lost, the custody is read live.
 func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	if f.leaveToOthers() {
 		return nil
@@ -144,9 +153,12 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 		return nil
 	}
 	defer unused(pass)
-	store, err := r.openStore(ctx, f)
-	if err != nil || store == nil || !f.plan().Due || f.leaveToOthers() {
-		return err
+	store := &store{Reconciler: r, found: f, held: f.grantSecret}
+	if _, behind := r.behind.LoadAndDelete(f.account.UID); behind || !f.request.rotates() || f.restored() {
+		var err error
+		if store, err = r.openStore(ctx, f); err != nil || store == nil || !f.plan().Due || f.leaveToOthers() {
+			return err
+		}
 	}
 	if !r.underway.TryRLock() {
 		return nil // a shutdown begins
@@ -168,7 +180,11 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	// From here on a shutdown waits: a request that is broken off may have spent a refresh token.
 	ctx = context.WithoutCancel(ctx)
 	if f.request.rotates() {
-		if forbidden, err := store.journal(ctx); forbidden || err != nil {
+		forbidden, err := store.journal(ctx)
+		if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+			r.behind.Store(f.account.UID, true)
+		}
+		if forbidden || err != nil {
 			return err
 		}
 	}

@@ -73,3 +73,25 @@ func TestAStaticPlatformDoesNotMindABackup(t *testing.T) {
 	w.expectReady()
 	w.Expect(market.Report().Count(demomarket.GrantRefreshToken, demomarket.OK)).To(Equal(2))
 }
+
+// TestARenewalAfterTheClockWasSetBack issues a token that is older by the clock than the one before.
+func TestARenewalAfterTheClockWasSetBack(t *testing.T) {
+	for _, platform := range []string{"allegro", "oidc"} {
+		t.Run(platform, func(t *testing.T) {
+			w := newWorld(t)
+			w.prepare(platform, v1alpha1.GrantRefreshToken)
+			w.start()
+			w.expectReady()
+			w.settle()
+			market, old := w.market.Platform(platform), w.token()["access_token"]
+			w.clock.SetTime(w.clock.Now().Add(-time.Hour))
+			w.annotate(v1alpha1.AnnotationRenew, "now")
+			w.Eventually(func() string { return w.token()["access_token"] }).ShouldNot(Equal(old))
+			w.Expect(market.AccessTokenValid(w.token()["access_token"])).To(BeTrue())
+			w.Expect(w.get().Status.AccessToken.Serial).To(Equal(int64(2)))
+			w.passRenewal()
+			w.expectAuthenticated()
+			w.Expect(market.Report().DoubleSpends).To(BeZero())
+		})
+	}
+}

@@ -13,7 +13,6 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
@@ -104,6 +103,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 	elsewhere := newElsewhere(within{metadata, options.Namespaces}, mgr.GetAPIReader(), options.Clock)
 	r := &Reconciler{
 		Client:    kube,
+		Cached:    lookup.cache,
 		Live:      mgr.GetAPIReader(),
 		Metadata:  elsewhere,
 		Recorder:  mgr.GetEventRecorder(v1alpha1.ManagedBy),
@@ -136,21 +136,18 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 			return nil, fmt.Errorf("preparing the cache: %w", err)
 		}
 	}
-	for _, object := range []client.Object{secretMetadata(), namespaceMetadata()} {
-		if _, err := metadata.GetInformer(ctx, object); err != nil {
-			return nil, fmt.Errorf("preparing the metadata cache: %w", err)
-		}
+	if _, err := metadata.GetInformer(ctx, namespaceMetadata()); err != nil {
+		return nil, fmt.Errorf("preparing the metadata cache: %w", err)
 	}
 	parting := newParting(r, lookup.cache)
 	return visits, ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.MarketplaceAccount{}, builder.WithPredicates(accountChanged())).
 		Watches(&v1alpha1.MarketplaceAccount{}, parting.notices()).
-		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(accountOfOwnSecret), builder.WithPredicates(versionChanged[client.Object]())).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfOwnSecret), builder.WithPredicates(versionChanged[client.Object](), r.own.predicate())).
 		Watches(&v1alpha1.MarketplaceAccount{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfSameSeller), builder.WithPredicates(sellerChanged())).
 		Watches(&v1alpha1.Marketplace{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfMarketplace), builder.WithPredicates(generationChanged())).
-		WatchesRawSource(source.Kind(metadata.Cache, secretMetadata(),
-			handler.TypedEnqueueRequestsFromMapFunc(lookup.accountsOfSecret), versionChanged[*metav1.PartialObjectMetadata]())).
+		WatchesRawSource(versionSource{metadata.secrets, lookup}).
 		WatchesRawSource(source.Kind(metadata.Cache, namespaceMetadata(),
 			handler.TypedEnqueueRequestsFromMapFunc(lookup.accountsOfNamespace), labelsChanged())).
 		WatchesRawSource(elsewhere.watch(lookup)).

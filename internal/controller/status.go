@@ -112,6 +112,7 @@ func (f *found) reportTokens(account *v1alpha1.MarketplaceAccount) {
 	}
 	if f.unresolved || !f.restored() { // else the status alone knows that there was a newer one
 		status.AccessToken = &v1alpha1.AccessTokenStatus{
+			Serial:         f.custody.Serial,
 			IssuedTime:     metav1.NewTime(tokens.IssuedAt),
 			ExpirationTime: metav1.NewTime(tokens.ExpiresAt),
 			RenewalTime:    metav1.NewTime(tokens.RenewAt),
@@ -381,9 +382,9 @@ func warnFrom(account *v1alpha1.MarketplaceAccount, ending time.Time) time.Time 
 	return ending.Add(-account.Spec.Authorization.WarnBefore.Or(defaultWarnBefore))
 }
 
-// next tells when to look again: at the next renewal or retry, at the turn of a day, when a warning begins.
+// next tells when to look again: at the next renewal or retry, at the turn of a day, when a warning begins; zero for never.
 // invited is when to look after what waits for a person; zero for never.
-func (f *found) next(account *v1alpha1.MarketplaceAccount, invited time.Time) reconcile.Result {
+func (f *found) next(account *v1alpha1.MarketplaceAccount, invited time.Time) time.Time {
 	var look time.Time
 	if f.unresolved {
 		if f.usable() {
@@ -407,10 +408,19 @@ func (f *found) next(account *v1alpha1.MarketplaceAccount, invited time.Time) re
 	if application := account.Status.Application; application != nil {
 		look = renewal.Earliest(look, renewal.NextDay(application.SecretExpirationTime.UTC(), f.now))
 	}
+	return look
+}
+
+// after makes the work queue wait until then, by a clock that is not cut to seconds; zero means for an event.
+func after(now, look time.Time) reconcile.Result {
 	if look.IsZero() {
 		return reconcile.Result{}
 	}
-	return reconcile.Result{RequeueAfter: max(look.Sub(f.now), time.Second), Priority: new(priorityScheduled)}
+	wait := time.Second
+	if look.After(now) {
+		wait = look.Sub(now)
+	}
+	return reconcile.Result{RequeueAfter: wait, Priority: new(priorityScheduled)}
 }
 
 func latest(a, b time.Time) time.Time {

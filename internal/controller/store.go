@@ -66,7 +66,7 @@ func (r *Reconciler) openStore(ctx context.Context, f *found) (*store, error) {
 		f.trouble, f.unresolved = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}, true
 		return nil, nil
 	}
-	f.custody = custody
+	f.custody, f.grantSecret = custody, held
 	return &store{Reconciler: r, found: f, held: held}, nil
 }
 
@@ -171,7 +171,7 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 	begun := f.begins()
 	next := f.grant(got)
 	expected, id := f.expectedAccount(), next.Account.ID
-	custody.Serial++
+	custody.Serial = f.nextSerial()
 	custody.NotBefore = time.Time{}
 	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
 	if f.request.rotates() {
@@ -283,7 +283,7 @@ func (s *store) judge(ctx context.Context, account tokensecret.Account) error {
 		f.failed, f.trouble = true, f.mismatch(account.ID, f.expectedAccount())
 		return s.keep(ctx, custody)
 	}
-	custody.Serial++
+	custody.Serial = f.nextSerial()
 	custody.Grant = candidate
 	custody.Journal, custody.NotBefore = nil, time.Time{} // of the grant before
 	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil
@@ -460,9 +460,10 @@ func (s *store) write(ctx context.Context, custody tokensecret.Custody) error {
 		s.found.blame(unwritable(account.GrantSecretName(), err))
 		return fmt.Errorf("storing the grant: %w", err)
 	}
-	s.held, s.found.custody = secret, custody
-	if !s.visiting { // what the controller waits to store is its own business
+	s.held, s.found.custody, s.found.grantSecret = secret, custody, secret
+	if !s.visiting { // what the controller waits to store is its own business, and it has to hear of what visitors store
 		s.unstored.Delete(account.UID)
+		s.own.wrote(secret)
 	}
 	return nil
 }

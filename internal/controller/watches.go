@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,9 +40,13 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-// secretsOf names the Secrets of its namespace that an account looks at.
+// secretsOf names the Secrets of its namespace that an account looks at, but for those that are named after it: their names tell,
+// and an index of ten thousand accounts is large.
 func secretsOf(account *v1alpha1.MarketplaceAccount) []string {
-	names := []string{account.GrantSecretName(), account.TokenSecretName()}
+	var names []string
+	if name := account.Spec.TokenSecret.Name; name != "" {
+		names = append(names, name)
+	}
 	if name := account.Spec.ApplicationSecretRef.Name; name != "" {
 		names = append(names, name)
 	}
@@ -58,14 +63,40 @@ func secretsOf(account *v1alpha1.MarketplaceAccount) []string {
 type lookup struct{ cache client.Reader }
 
 func (l lookup) accounts(ctx context.Context, options ...client.ListOption) []reconcile.Request {
+	return l.accountsBut(ctx, func(*v1alpha1.MarketplaceAccount) bool { return false }, options...)
+}
+
+func (l lookup) accountsBut(ctx context.Context, left func(*v1alpha1.MarketplaceAccount) bool, options ...client.ListOption) []reconcile.Request {
 	var list v1alpha1.MarketplaceAccountList
 	if err := l.cache.List(ctx, &list, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
 		logf.FromContext(ctx).Error(err, "Listing accounts for a changed object")
 		return nil
 	}
-	requests := make([]reconcile.Request, len(list.Items))
+	requests := make([]reconcile.Request, 0, len(list.Items))
 	for i := range list.Items {
-		requests[i] = reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])}
+		if !left(&list.Items[i]) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+		}
+	}
+	return requests
+}
+
+// accountsNamed finds the accounts that a Secret is named after.
+func (l lookup) accountsNamed(ctx context.Context, secret client.ObjectKey, left func(*v1alpha1.MarketplaceAccount) bool) []reconcile.Request {
+	var requests []reconcile.Request
+	for _, suffix := range []string{v1alpha1.GrantSecretSuffix, v1alpha1.TokenSecretSuffix} {
+		name, ok := strings.CutSuffix(secret.Name, suffix)
+		if !ok {
+			continue
+		}
+		account := &v1alpha1.MarketplaceAccount{}
+		err := l.cache.Get(ctx, client.ObjectKey{Namespace: secret.Namespace, Name: name}, account)
+		if client.IgnoreNotFound(err) != nil {
+			logf.FromContext(ctx).Error(err, "Reading an account for a changed Secret")
+		}
+		if err == nil && hasPlace(account, secret.Name) && !left(account) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(account)})
+		}
 	}
 	return requests
 }
@@ -74,18 +105,25 @@ func (l lookup) accountsOfMarketplace(ctx context.Context, object client.Object)
 	return l.accounts(ctx, client.MatchingFields{indexMarketplace: object.GetName()})
 }
 
-// accountsOfSecret finds the accounts that refer to a Secret by themselves or through their Marketplace. The
-// operator's own Secrets come to it by another way, unless they lie where an account's token Secret belongs.
-func (l lookup) accountsOfSecret(ctx context.Context, secret *metav1.PartialObjectMetadata) []reconcile.Request {
-	requests := l.accounts(ctx, client.InNamespace(secret.Namespace), client.MatchingFields{indexSecret: secret.Name})
+// accountsOfSecret finds the accounts that refer to a Secret by themselves or through their Marketplace, or whose own Secret
+// it is or takes the place of. Those that are told of it anyway are left out.
+func (l lookup) accountsOfSecret(ctx context.Context, key client.ObjectKey, told func(*v1alpha1.MarketplaceAccount) bool) []reconcile.Request {
+	requests := append(l.accountsNamed(ctx, key, told),
+		l.accountsBut(ctx, told, client.InNamespace(key.Namespace), client.MatchingFields{indexSecret: key.Name})...)
+	return append(requests, l.accountsOfApplication(ctx, key)...)
+}
+
+// accountsOfApplication finds the accounts whose Marketplace refers to a Secret.
+func (l lookup) accountsOfApplication(ctx context.Context, key client.ObjectKey) []reconcile.Request {
 	var marketplaces v1alpha1.MarketplaceList
 	if err := l.cache.List(ctx, &marketplaces, client.UnsafeDisableDeepCopy); err != nil {
 		logf.FromContext(ctx).Error(err, "Listing Marketplaces for a changed Secret")
-		return requests
+		return nil
 	}
+	var requests []reconcile.Request
 	for i := range marketplaces.Items {
 		application := marketplaces.Items[i].Spec.Application
-		if application != nil && application.SecretRef.Name == secret.Name && application.SecretRef.Namespace == secret.Namespace {
+		if application != nil && application.SecretRef.Name == key.Name && application.SecretRef.Namespace == key.Namespace {
 			requests = append(requests, l.accountsOfMarketplace(ctx, &marketplaces.Items[i])...)
 		}
 	}
@@ -96,13 +134,22 @@ func (l lookup) accountsOfNamespace(ctx context.Context, namespace *metav1.Parti
 	return l.accounts(ctx, client.InNamespace(namespace.Name))
 }
 
-// accountOfOwnSecret names the account that one of the operator's own Secrets belongs to.
-func accountOfOwnSecret(_ context.Context, secret client.Object) []reconcile.Request {
-	name := secret.GetLabels()[v1alpha1.LabelAccount]
-	if name == "" {
-		return nil
+// accountsOfOwnSecret finds the account that one of the operator's own Secrets belongs to by its labels, and others in whose
+// place it lies: these cannot know from its version alone when the cache shows it, or has forgotten it.
+func (l lookup) accountsOfOwnSecret(ctx context.Context, secret client.Object) []reconcile.Request {
+	named := secret.GetLabels()[v1alpha1.LabelAccount]
+	left := func(a *v1alpha1.MarketplaceAccount) bool { return a.Name == named || !hasPlace(a, secret.GetName()) }
+	requests := append(l.accountsNamed(ctx, client.ObjectKeyFromObject(secret), left),
+		l.accountsBut(ctx, left, client.InNamespace(secret.GetNamespace()), client.MatchingFields{indexSecret: secret.GetName()})...)
+	if named == "" {
+		return requests
 	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: secret.GetNamespace(), Name: name}}}
+	return append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: secret.GetNamespace(), Name: named}})
+}
+
+// hasPlace tells whether the account's grant or token belongs into a Secret of this name.
+func hasPlace(account *v1alpha1.MarketplaceAccount, name string) bool {
+	return name == account.GrantSecretName() || name == account.TokenSecretName()
 }
 
 func namespaceMetadata() *metav1.PartialObjectMetadata {

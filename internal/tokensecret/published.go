@@ -2,6 +2,7 @@ package tokensecret
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -81,6 +82,32 @@ func Matches(held, wanted *corev1.Secret) bool {
 		equality.Semantic.DeepEqual(held.Data, wanted.Data) &&
 		equality.Semantic.DeepEqual(held.OwnerReferences, wanted.OwnerReferences) &&
 		contains(held.Labels, wanted.Labels) && contains(held.Annotations, wanted.Annotations)
+}
+
+// digestKey is where Digest puts what it keeps of the data: no Secret can have such a key.
+const digestKey = "*digest*"
+
+// Digest returns a token Secret without its tokens, for a cache to hold: of its data there is enough left for Matches, SameIDToken
+// and ExpiresAt to tell it from another digest. The digest of a digest is itself.
+func Digest(secret *corev1.Secret) *corev1.Secret {
+	if _, ok := secret.Data[digestKey]; ok {
+		return secret
+	}
+	all := sha256.New()
+	for _, key := range slices.Sorted(maps.Keys(secret.Data)) {
+		value := sha256.Sum256(secret.Data[key])
+		fmt.Fprintf(all, "%d %s %x\n", len(key), key, value)
+	}
+	digest := *secret
+	digest.Data = map[string][]byte{digestKey: all.Sum(nil)}
+	if at, ok := secret.Data[v1alpha1.TokenKeyExpiresAt]; ok {
+		digest.Data[v1alpha1.TokenKeyExpiresAt] = at
+	}
+	if idToken := secret.Data[v1alpha1.TokenKeyIDToken]; len(idToken) > 0 {
+		value := sha256.Sum256(idToken)
+		digest.Data[v1alpha1.TokenKeyIDToken] = value[:]
+	}
+	return &digest
 }
 
 // SameIDToken tells whether a token Secret, which may be nil, holds the ID token of another.

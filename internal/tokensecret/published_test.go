@@ -336,6 +336,49 @@ func TestMatches(t *testing.T) {
 	})
 }
 
+func TestDigest(t *testing.T) {
+	secret := func(change func(map[string][]byte)) *corev1.Secret {
+		held := &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Name: "main-token", Labels: map[string]string{"a": "b"}, ResourceVersion: "7"},
+			Type:       corev1.SecretTypeOpaque,
+			Data: map[string][]byte{
+				"access_token": []byte("eyJhY2Nlc3M"), "id_token": []byte("eyJpZA"), "expires_at": []byte("2026-03-02T21:00:00Z"), "extra": []byte("Bearer eyJhY2Nlc3M"),
+			},
+		}
+		change(held.Data)
+		return held
+	}
+	same := func(map[string][]byte) {}
+	digest := tokensecret.Digest(secret(same))
+	for key, value := range digest.Data {
+		if strings.Contains(string(value), "eyJ") {
+			t.Errorf("%s holds a token", key)
+		}
+	}
+	switch again := tokensecret.Digest(digest); {
+	case !tokensecret.Matches(digest, tokensecret.Digest(secret(same))), !tokensecret.SameIDToken(digest, tokensecret.Digest(secret(same))):
+		t.Error("two digests of the same differ")
+	case !tokensecret.Matches(again, digest) || digest.ResourceVersion != "7" || digest.Labels["a"] != "b":
+		t.Errorf("the digest of a digest is %+v", again)
+	case !tokensecret.ExpiresAt(digest).Equal(time.Date(2026, 3, 2, 21, 0, 0, 0, time.UTC)):
+		t.Errorf("the token expires at %v", tokensecret.ExpiresAt(digest))
+	}
+	for name, change := range map[string]func(map[string][]byte){
+		"another token":      func(d map[string][]byte) { d["access_token"] = []byte("eyJvdGhlcg") },
+		"another ID token":   func(d map[string][]byte) { d["id_token"] = []byte("eyJvdGhlcg") },
+		"another end":        func(d map[string][]byte) { d["expires_at"] = []byte("2026-03-02T22:00:00Z") },
+		"another extra key":  func(d map[string][]byte) { d["extra"] = nil },
+		"one key more":       func(d map[string][]byte) { d["more"] = nil },
+		"one key less":       func(d map[string][]byte) { delete(d, "extra") },
+		"values that moved":  func(d map[string][]byte) { d["extra"], d["access_token"] = d["access_token"], d["extra"] },
+		"a key that differs": func(d map[string][]byte) { d["extra2"] = d["extra"]; delete(d, "extra") },
+	} {
+		if tokensecret.Matches(digest, tokensecret.Digest(secret(change))) {
+			t.Errorf("%s: the digests are the same", name)
+		}
+	}
+}
+
 func TestSameIDToken(t *testing.T) {
 	with := func(data map[string][]byte) *corev1.Secret { return &corev1.Secret{Data: data} }
 	one, two := map[string][]byte{"id_token": []byte("1")}, map[string][]byte{"id_token": []byte("2")}

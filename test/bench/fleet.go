@@ -44,7 +44,7 @@ func (f *fleet) play(ctx context.Context) (err error) {
 	if f.w, err = f.watch(ctx); err != nil {
 		return err
 	}
-	if err := f.startOperator(ctx, fmt.Sprint("--max-concurrent-reconciles=", f.concurrency)); err != nil {
+	if err := f.startOperator(ctx, fmt.Sprint("--max-concurrent-reconciles=", 4*f.concurrency)); err != nil {
 		return err
 	}
 	for _, step := range []struct {

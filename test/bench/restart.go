@@ -66,7 +66,7 @@ func (f *fleet) restartOperator(ctx context.Context) error {
 	if err := f.kube.Create(ctx, guest.account(0, f.market)); err != nil {
 		return fmt.Errorf("creating an account: %w", err)
 	}
-	if err := f.startOperator(ctx, fmt.Sprint("--max-concurrent-reconciles=", f.concurrency)); err != nil {
+	if err := f.startOperator(ctx, fmt.Sprint("--max-concurrent-reconciles=", 4*f.concurrency)); err != nil {
 		return err
 	}
 	ready := time.Since(f.operator.started)
