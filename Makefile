@@ -13,6 +13,8 @@ KUBE_API_LINTER = $(call tool,kube-api-linter,golangci-lint-kube-api-linter)
 TEST_FLAGS ?=
 # Flags of the quickstart, such as QUICKSTART_ARGS=--once.
 QUICKSTART_ARGS ?=
+# Flags of the fault suite's long form, such as CHAOS_ARGS="-chaos.kills 1000 -chaos.for 20m".
+CHAOS_ARGS ?=
 # Flags of the benchmarks, such as BENCH_ARGS="-only signin -runs 1 -json bench.json".
 BENCH_ARGS ?=
 
@@ -93,6 +95,11 @@ verify-fmt:
 .PHONY: test
 test: ## Run every test, which needs Chromium. The first run may have to build etcd and kube-apiserver, which takes minutes.
 	@assets=$$($(GO) run ./hack/assets) && KUBEBUILDER_ASSETS=$$assets $(GO) test -timeout 20m $(TEST_FLAGS) ./...
+
+.PHONY: chaos
+chaos: ## Try every fault, and kill the operator many times; up to two hours and a half (CHAOS_ARGS="-chaos.kills 1000").
+	@assets=$$($(GO) run ./hack/assets) && \
+	KUBEBUILDER_ASSETS=$$assets $(GO) test -timeout 3h -count=1 -v ./test/chaos -chaos.long $(CHAOS_ARGS)
 
 .PHONY: bench
 bench: ## Measure on this machine: a table, and the figures as JSON (BENCH_ARGS="-only signin -json bench.json").

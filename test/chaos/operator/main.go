@@ -1,0 +1,63 @@
+// Command operator is the operator as cmd/tokenkeeper runs it, with a clock that the fault suite sets while it runs.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/operator"
+)
+
+// offsetVariable names the file that says how far this clock is ahead of the machine's, such as -1h.
+const offsetVariable = "TOKENKEEPER_CHAOS_CLOCK"
+
+func main() {
+	go endWithSuite()
+	options, err := operator.Parse(flag.CommandLine, os.Args[1:])
+	if err == nil {
+		options.Clock = wrongClock{file: os.Getenv(offsetVariable)}
+		err = operator.Run(ctrl.SetupSignalHandler(), options)
+	}
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "tokenkeeper:", err)
+		os.Exit(1)
+	}
+}
+
+// endWithSuite ends this program when the suite does, however that ends: standard input is a pipe from there.
+func endWithSuite() {
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	os.Exit(2)
+}
+
+// wrongClock looks at its file each time, as a clock that is set under a running program does.
+type wrongClock struct {
+	clock.RealClock
+	file string
+}
+
+// Now implements clock.PassiveClock.
+func (c wrongClock) Now() time.Time { return c.RealClock.Now().Add(c.offset()) }
+
+// Since implements clock.PassiveClock.
+func (c wrongClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
+
+// offset is zero as long as nobody has written one.
+func (c wrongClock) offset() time.Duration {
+	text, err := os.ReadFile(c.file)
+	if err != nil {
+		return 0
+	}
+	offset, err := time.ParseDuration(string(text))
+	if err != nil {
+		return 0 // it is being written
+	}
+	return offset
+}

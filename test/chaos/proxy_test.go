@@ -1,0 +1,228 @@
+package chaos_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// call is a request of the operator to the API server.
+type call struct {
+	method, resource, subresource, namespace, name string
+	// custody is what a grant Secret is to hold; nil for any other request.
+	custody *tokensecret.Custody
+	// stores tells that it holds tokens which the marketplace issued and no grant Secret holds yet.
+	stores bool
+}
+
+func (c *call) writes() bool { return c.method != http.MethodGet }
+
+// account is whose Secret or status it is, by the names that the operator gives; empty for anything else.
+func (c *call) account() string {
+	if c.resource == "marketplaceaccounts" {
+		return c.name
+	}
+	name, grant := strings.CutSuffix(c.name, "-grant")
+	if grant {
+		return name
+	}
+	name, token := strings.CutSuffix(c.name, "-token")
+	if !token || c.resource != "secrets" {
+		return ""
+	}
+	return name
+}
+
+// The writes of a renewal, in their order.
+func (c *call) journals() bool {
+	return c.custody != nil && !c.stores && (c.custody.Journal != nil || c.custody.ImportJournal != nil)
+}
+func (c *call) publishes() bool {
+	return c.writes() && c.resource == "secrets" && strings.HasSuffix(c.name, "-token")
+}
+func (c *call) reports() bool { return c.writes() && c.subresource == "status" }
+
+// interception is what happens to some of the operator's requests.
+type interception struct {
+	match func(*call) bool
+	// before runs before the request is passed on. It may answer in the API server's place, or panic with http.ErrAbortHandler
+	// to close the connection.
+	before func(context.Context, http.ResponseWriter) (answered bool)
+	// after runs when the API server has answered, before that is passed on. It may close the connection by an error.
+	after func(context.Context) error
+}
+
+// proxy is the operator's only way to the API server, as one user of the cluster.
+type proxy struct {
+	front  *front
+	server *httptest.Server
+
+	mu            sync.Mutex // guards what follows
+	interceptions []*interception
+	gone          bool
+}
+
+func newProxy(user *rest.Config, platform *front) (*proxy, error) {
+	transport, err := rest.TransportFor(user)
+	if err != nil {
+		return nil, err
+	}
+	address, err := url.Parse(user.Host)
+	if err != nil {
+		return nil, err
+	}
+	p := &proxy{front: platform}
+	passOn := &httputil.ReverseProxy{
+		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(address); r.Out.Host = address.Host },
+		Transport:     transport,
+		FlushInterval: -1, // of watches
+		ErrorLog:      log.New(io.Discard, "", 0),
+		ErrorHandler:  func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
+	}
+	passOn.ModifyResponse = func(r *http.Response) error {
+		if struck, ok := r.Request.Context().Value(struckKey{}).(*struck); ok {
+			return struck.answered(r.Request.Context(), r.StatusCode)
+		}
+		return nil
+	}
+	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(passOn, w, r) }))
+	p.server.Config.ErrorLog = passOn.ErrorLog
+	p.server.Start()
+	return p, nil
+}
+
+// struck is a request with what is to happen to it.
+type struck struct {
+	proxy *proxy
+	*call
+	interception *interception
+	arrived      time.Time
+}
+
+type struckKey struct{}
+
+func (p *proxy) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("watch") != "" {
+		p.stayAway()
+		next.ServeHTTP(w, r)
+		return
+	}
+	s := &struck{proxy: p, arrived: time.Now()}
+	var err error
+	if s.call, err = p.read(r); err != nil {
+		panic(http.ErrAbortHandler) // the operator died in the middle of it
+	}
+	p.stayAway()
+	s.interception = p.intercept(s.call)
+	if s.interception != nil && s.interception.before != nil {
+		if answered := s.interception.before(r.Context(), w); answered {
+			return
+		}
+	}
+	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), struckKey{}, s)))
+}
+
+// answered is called with the API server's answer.
+func (s *struck) answered(ctx context.Context, status int) error {
+	if s.stores && status < http.StatusMultipleChoices {
+		s.proxy.front.stored(s.custody, s.arrived)
+	}
+	if s.interception == nil || s.interception.after == nil {
+		return nil
+	}
+	return s.interception.after(ctx)
+}
+
+// read finds out what a request is about.
+func (p *proxy) read(r *http.Request) (*call, error) {
+	c := &call{method: r.Method}
+	if _, rest, ok := strings.Cut(r.URL.Path, "/namespaces/"); ok {
+		parts := strings.SplitN(rest, "/", 4)
+		for i, part := range []*string{&c.namespace, &c.resource, &c.name, &c.subresource} {
+			if i < len(parts) {
+				*part = parts[i]
+			}
+		}
+	}
+	if c.resource != "secrets" || !c.writes() {
+		return c, nil
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	object, _, err := clientgoscheme.Codecs.UniversalDeserializer().Decode(body, nil, nil)
+	if err != nil {
+		return c, nil // the options of a deletion
+	}
+	if secret, ok := object.(*corev1.Secret); ok {
+		c.name = secret.Name
+		if custody, err := tokensecret.DecodeCustody(secret); err == nil {
+			c.custody, c.stores = &custody, p.front.isNew(&custody)
+		}
+	}
+	return c, nil
+}
+
+// add puts an interception in force, until the returned function is called.
+func (p *proxy) add(i *interception) (remove func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.interceptions = append(p.interceptions, i)
+	return func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.interceptions = slices.DeleteFunc(p.interceptions, func(other *interception) bool { return other == i })
+	}
+}
+
+// intercept returns the interception that was added first of those that fit.
+func (p *proxy) intercept(c *call) *interception {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, i := range p.interceptions {
+		if i.match(c) {
+			return i
+		}
+	}
+	return nil
+}
+
+// stop makes the API server unreachable, and breaks off what is under way; resume makes it reachable again.
+func (p *proxy) stop() {
+	p.mu.Lock()
+	p.gone = true
+	p.mu.Unlock()
+	p.server.CloseClientConnections()
+}
+
+func (p *proxy) resume() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gone = false
+}
+
+// stayAway closes the connection of a request while the API server is unreachable.
+func (p *proxy) stayAway() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gone {
+		panic(http.ErrAbortHandler)
+	}
+}

@@ -1,0 +1,252 @@
+package chaos_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+const (
+	// shortLife keeps renewals coming by themselves, beside those that are asked for.
+	shortLife = 40 * time.Second
+	// answerTime is how long the platforms take, half of it before they act: as a near one does.
+	answerTime = 60 * time.Millisecond
+	// longestLife is how long an operator lives after its first write.
+	longestLife = 500 * time.Millisecond
+	// shortKills are those of the short form.
+	shortKills = 12
+)
+
+// randomKills kills operators at random moments, again and again, while renewals are under way.
+func randomKills(t *testing.T) {
+	seed := *seed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("-chaos.seed=%d", seed)
+	if !*long {
+		newShard(t, seed, 2, lenient).killUntil(func(done int) bool { return done >= shortKills })
+		return
+	}
+	var all atomic.Int64
+	deadline := time.Now().Add(*killTime)
+	for number := range *shards {
+		t.Run(fmt.Sprint("shard ", number), func(t *testing.T) {
+			t.Parallel()
+			newShard(t, seed+uint64(number), *each, kinds).killUntil(func(int) bool {
+				return all.Add(1) > int64(*kills) || time.Now().After(deadline)
+			})
+		})
+	}
+}
+
+// shard is an operator with accounts of its own.
+type shard struct {
+	*world
+	o      *operator
+	random *rand.Rand
+	figures
+	// broken are strict accounts whose renewal a kill broke off after it was written down: only they may be lost.
+	broken map[*account]brokenOff
+	// searched counts the kills since the log was searched.
+	searched int
+}
+
+func newShard(t *testing.T, seed uint64, each int, kinds []kind) *shard {
+	t.Helper()
+	s := &shard{world: newWorld(t, shared), random: rand.New(rand.NewPCG(seed, 0)), broken: map[*account]brokenOff{}}
+	for _, platform := range s.market.Names() {
+		s.market.Platform(platform).SetLifetimes(demomarket.Lifetimes{Access: shortLife})
+		s.market.Platform(platform).Slow(answerTime)
+	}
+	for _, k := range kinds {
+		for i := range each {
+			s.account(k, fmt.Sprint(k.name, "-", i))
+		}
+	}
+	s.o = s.running("--zap-log-level=info")
+	s.expectAtRest()
+	s.o.kill()
+	return s
+}
+
+// killUntil kills the operator until it is enough, and then looks whether all is well.
+func (s *shard) killUntil(enough func(done int) bool) {
+	s.t.Helper()
+	defer func() { s.count(); figuresOfAll.add(&s.figures) }() // also when a promise was broken
+	for !enough(s.kills) && !s.t.Failed() {
+		s.liveAndDie()
+		s.resolve()
+		if s.searched++; s.searched >= 100 {
+			s.search()
+		}
+	}
+	s.o.start()
+	for len(s.broken) > 0 && !s.t.Failed() { // they say so when no other replica can have the answer any more
+		s.resolve()
+		<-time.After(time.Second)
+	}
+	s.expectAtRest()
+}
+
+// liveAndDie lets an operator begin to work and kills it.
+func (s *shard) liveAndDie() {
+	s.t.Helper()
+	for _, a := range s.accounts {
+		if s.random.IntN(3) == 0 {
+			s.renew(a)
+		}
+	}
+	begun := make(chan struct{}, 1)
+	remove := s.o.proxy.add(&interception{match: func(c *call) bool {
+		if c.writes() && c.account() != "" {
+			select {
+			case begun <- struct{}{}:
+			default:
+			}
+		}
+		return false
+	}})
+	s.o.start()
+	select {
+	case <-begun:
+	case <-time.After(20 * time.Second):
+		s.idle++ // nothing was due
+	}
+	remove()
+	life := time.Duration(s.random.Int64N(int64(longestLife)))
+	for _, a := range s.accounts {
+		if s.random.IntN(6) == 0 {
+			s.renew(a)
+		}
+	}
+	<-time.After(life)
+	s.o.kill()
+	s.kills++
+	s.o.proxy.server.CloseClientConnections()
+	<-time.After(30 * time.Millisecond) // for what the API server has begun
+	s.noteBroken()
+}
+
+// brokenOff says how far a renewal had come when it was broken off.
+type brokenOff struct{ sent, answered bool }
+
+// noteBroken finds the strict accounts whose renewal the last kill broke off.
+func (s *shard) noteBroken() {
+	s.t.Helper()
+	hit := false
+	for _, a := range s.accounts {
+		if !a.strict {
+			continue
+		}
+		if _, known := s.broken[a]; known || s.standing(a) != underway {
+			continue
+		}
+		hit = true
+		counted := s.front.count(a.name)
+		s.broken[a] = brokenOff{sent: counted.asked > 0, answered: counted.answered > 0}
+	}
+	if hit {
+		s.windowKills++
+	}
+}
+
+// resolve lets a person sign in where a pair was lost, which only a kill in the window explains.
+func (s *shard) resolve() {
+	s.t.Helper()
+	for _, a := range s.accounts {
+		if !a.strict {
+			continue
+		}
+		how, broken := s.broken[a]
+		switch s.standing(a) {
+		case lost:
+			if !broken {
+				s.t.Errorf("%s is lost, and no kill explains it: %s", a.name, s.says(a, v1alpha1.ConditionReauthRequired))
+				continue
+			}
+			if !strings.HasPrefix(s.says(a, v1alpha1.ConditionReauthRequired), "True "+v1alpha1.ReasonRenewalOutcomeUnknown) {
+				continue // the operator was killed before it said so
+			}
+			s.losses++
+			switch {
+			case how.answered:
+				s.lostAnswered++
+			case how.sent:
+				s.lostSent++
+			default:
+				s.lostUnsent++
+			}
+			delete(s.broken, a)
+			s.signIn(a)
+		case fine:
+			if broken { // the API server had it all the same
+				s.saved++
+				delete(s.broken, a)
+			}
+		}
+	}
+}
+
+// standing is what the grant Secret of a strict account says.
+type standing int
+
+const (
+	fine standing = iota
+	underway
+	lost
+)
+
+func (s *shard) standing(a *account) standing {
+	s.t.Helper()
+	secret, err := s.secretOf(a, "grant")
+	s.Expect(err).NotTo(HaveOccurred())
+	custody, err := tokensecret.DecodeCustody(secret)
+	s.Expect(err).NotTo(HaveOccurred())
+	unknown := func(refused *tokensecret.Refused) bool {
+		return refused != nil && refused.Reason == v1alpha1.ReasonRenewalOutcomeUnknown
+	}
+	switch {
+	case custody.Journal != nil || custody.ImportJournal != nil:
+		return underway
+	case unknown(custody.RefusedImport) && custody.RefusedImport.Imported == a.brought,
+		unknown(custody.Refused) && custody.Imported == a.brought:
+		return lost
+	}
+	return fine
+}
+
+// search looks for credentials in the log before it grows too long.
+func (s *shard) search() {
+	s.t.Helper()
+	s.searched = 0
+	found, err := s.o.log.search(needlesOf(s.market.Secrets()))
+	s.Expect(err).NotTo(HaveOccurred())
+	s.Expect(found).To(BeEmpty(), "what must not be said is in the operator's log")
+}
+
+// count takes over what marketplace and front have counted.
+func (s *shard) count() {
+	report := s.market.Report().Total
+	s.calls = report.Count("", "")
+	s.doubleSpends, s.graceReuses, s.abandoned = report.DoubleSpends, report.GraceReuses, report.AbandonedPairs
+	for _, a := range s.accounts {
+		s.renewals += s.front.count(a.name).number
+		if !a.strict && s.inOrder(a) != nil {
+			s.notReady++
+		}
+		if a.strict {
+			s.strictRenewals += s.front.count(a.name).number
+		}
+	}
+	s.windows = s.front.measured()
+}

@@ -1,0 +1,130 @@
+package chaos_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	. "github.com/onsi/gomega"
+	eventsv1 "k8s.io/api/events/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// transcript is what one replica wrote to its log, and how much of it was searched.
+type transcript struct {
+	w        *world
+	path     string
+	searched int64
+}
+
+func newTranscript(w *world, path string) *transcript { return &transcript{w: w, path: path} }
+
+// search looks for credentials, and for a panic, in what was written since the last time.
+func (s *transcript) search(needles map[string]bool) (string, error) {
+	file, err := os.Open(s.path)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	if _, err := file.Seek(s.searched, io.SeekStart); err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(file)
+	if err != nil {
+		return "", err
+	}
+	s.searched += int64(len(text))
+	if at := bytes.Index(text, []byte("Observed a panic")); at >= 0 {
+		return string(text[at:min(len(text), at+3000)]), nil
+	}
+	return find(text, needles), nil
+}
+
+// expectSilence wants no credential in the logs, nor in any account or event of the story.
+func (w *world) expectSilence() {
+	w.t.Helper()
+	needles := needlesOf(w.market.Secrets())
+	for _, log := range w.logs {
+		found, err := log.search(needles)
+		w.Expect(err).NotTo(HaveOccurred())
+		if found != "" {
+			w.t.Errorf("what must not be said is in the operator's log: %s", found)
+		}
+		if *keepLogs != "" {
+			w.keep(log.path)
+		}
+	}
+	for _, list := range []client.ObjectList{&v1alpha1.MarketplaceAccountList{}, &eventsv1.EventList{}} {
+		if w.cluster.kube.List(context.Background(), list, client.InNamespace(w.ns)) != nil {
+			continue // the story's own cluster is gone
+		}
+		text, err := yaml.Marshal(list)
+		w.Expect(err).NotTo(HaveOccurred())
+		if found := find(text, needles); found != "" {
+			w.t.Errorf("a credential is in accounts or events: %s", found)
+		}
+	}
+}
+
+// keep leaves a log where the person who started the suite wants it.
+func (w *world) keep(path string) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return
+	}
+	name := strings.NewReplacer("/", "_", " ", "_").Replace(w.t.Name()) + "-" + filepath.Base(filepath.Dir(path)) + ".log"
+	if err := os.WriteFile(filepath.Join(*keepLogs, name), text, 0o600); err != nil {
+		w.t.Errorf("keeping a log: %v", err)
+	}
+}
+
+// shortest is the length of the shortest credential that is looked for; less turns up in any text.
+const shortest = 8
+
+// needlesOf are credentials, their ends, and their usual disguises. JWTs of one platform begin alike, so of long ones only the
+// end counts.
+func needlesOf(secrets []string) map[string]bool {
+	parts := map[string]bool{}
+	for _, secret := range secrets {
+		if len(secret) < shortest {
+			continue
+		}
+		sum := sha256.Sum256([]byte(secret))
+		for _, part := range []string{
+			secret, base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString(sum[:])[:16],
+			base64.StdEncoding.EncodeToString(sum[:])[:16],
+		} {
+			parts[part] = true
+		}
+		if len(secret) >= 30 {
+			parts[secret[len(secret)-12:]] = true
+		}
+	}
+	return parts
+}
+
+// find returns where in a text one of the needles is; empty when none is there. It reads the text once, however many there are.
+func find(text []byte, needles map[string]bool) string {
+	beginnings := make(map[string][]string, len(needles))
+	for needle := range needles {
+		beginnings[needle[:shortest]] = append(beginnings[needle[:shortest]], needle)
+	}
+	for at := 0; at+shortest <= len(text); at++ {
+		for _, needle := range beginnings[string(text[at:at+shortest])] {
+			if bytes.HasPrefix(text[at:], []byte(needle)) {
+				return fmt.Sprintf("…%s…", text[max(0, at-200):min(len(text), at+len(needle)+50)])
+			}
+		}
+	}
+	return ""
+}
