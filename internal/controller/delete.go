@@ -13,6 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -120,11 +121,18 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 	if address == "" {
 		return why, outcome, nil
 	}
+	f := &found{view: view{account: account, request: req}}
+	pass := r.enter(f, revoking, throttle.Rank{Class: throttle.Background, Due: account.DeletionTimestamp.Time})
+	if pass == nil {
+		return req.platform.DisplayName + " had too many requests, or none was answered", mayStillRevoke, nil
+	}
 	for _, token := range tokens {
-		if err := endpoint.Revoke(ctx, address, token); err != nil {
-			if grant.AsError(err).Passes() {
-				return err.Error(), mayStillRevoke, nil
-			}
+		err := endpoint.Revoke(ctx, address, token)
+		leave(pass, err)
+		if err != nil && grant.AsError(err).Passes() {
+			return err.Error(), mayStillRevoke, nil
+		}
+		if err != nil {
 			return err.Error(), cannotRevoke, nil
 		}
 	}

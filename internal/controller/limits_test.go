@@ -81,7 +81,7 @@ func TestRequestsKeepToTheRateAndNewAccountsGoFirst(t *testing.T) {
 	all := w.many("ebay", 7)
 	w.start()
 	w.Expect(w.calls("ebay")).To(Equal(2))
-	w.Expect(w.inStatus(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRenewing)).To(HaveLen(5))
+	w.Expect(w.traffic.counted()).To(HaveKeyWithValue("PATCH marketplaceaccounts/status", 2), "who waits for a moment is not written about")
 	w.pass(time.Second)
 	w.Expect(w.calls("ebay")).To(Equal(4))
 	w.account("ebay", v1alpha1.GrantClientCredentials, named("just-edited-elsewhere"))
@@ -190,4 +190,33 @@ func TestAHangingPlatformHoldsUpNobodyElse(t *testing.T) {
 	arrived.Wait()
 	all := w.many("ebay", 10)
 	w.Eventually(w.readyAccounts).Should(ContainElements(all))
+}
+
+func TestRevocationsKeepToTheRate(t *testing.T) {
+	w := newWorld(t)
+	w.marketplace("oidc", limits(1, 1))
+	w.application()
+	market := w.market.Platform("oidc")
+	for i := range 3 {
+		name := fmt.Sprintf("a-%d", i)
+		w.secret(name+"-import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
+		w.account("oidc", v1alpha1.GrantRefreshToken, named(name), func(a *v1alpha1.MarketplaceAccount) {
+			a.Spec.Grant.RefreshToken.SecretRef.Name = name + "-import"
+			a.Spec.DeletionPolicy = v1alpha1.DeletionRevoke
+		})
+	}
+	w.start()
+	for range 3 {
+		w.pass(time.Second)
+	}
+	w.Eventually(w.readyAccounts).Should(HaveLen(3))
+	revoked := func() int { return market.Report().Requests[demomarket.RevocationEndpoint] }
+	w.pass(time.Minute)
+	w.Expect(kube.DeleteAllOf(t.Context(), &v1alpha1.MarketplaceAccount{}, client.InNamespace(w.ns))).To(Succeed())
+	w.settle()
+	w.Expect(revoked()).To(Equal(1))
+	w.pass(time.Second)
+	w.Expect(revoked()).To(Equal(2))
+	w.pass(time.Second)
+	w.Expect(revoked()).To(Equal(3))
 }

@@ -94,6 +94,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 	}
 	r.noTurns(account, found.waits...)
 	found.now = r.now() // the work may have taken a while
+	if err == nil && found.soon() {
+		return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil
+	}
 	found.report(account)
 	if err := errors.Join(err, r.patchStatus(ctx, before, account)); err != nil {
 		return reconcile.Result{}, err

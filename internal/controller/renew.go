@@ -69,9 +69,10 @@ type found struct {
 	dropped *trouble
 	// duplicateOf names an older account of the same seller; empty when there is none.
 	duplicateOf string
-	// waits is for what the account waits at its marketplace's gate, and called when it may be its turn; zero when not known.
-	waits  []purpose
-	called time.Time
+	// waits is for what the account waits at its marketplace's gate since waitsSince, and called when it may be its turn; zero
+	// when that is not known.
+	waits              []purpose
+	waitsSince, called time.Time
 	// postponed is when to see whether another process has renewed; zero when none seems to.
 	postponed time.Time
 	// recheck is when to look again at what can only be waited for; zero when there is nothing.

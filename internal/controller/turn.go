@@ -82,6 +82,7 @@ func (r *Reconciler) enter(f *found, what purpose, rank throttle.Rank) *throttle
 	if pass == nil {
 		f.waits = append(f.waits, what)
 		f.called = renewal.Earliest(f.called, wait.Until)
+		f.waitsSince = renewal.Earliest(f.waitsSince, wait.Since)
 		if what == renewing || what == starting && f.needsNewGrant() {
 			f.explain(wait)
 		}
@@ -101,6 +102,11 @@ func (r *Reconciler) noTurns(account *v1alpha1.MarketplaceAccount, but ...purpos
 			r.Gates.Forget(v.waiter(what))
 		}
 	}
+}
+
+// soon tells that a new account has just come to wait for its turn: in a moment there will be something to say of it.
+func (f *found) soon() bool {
+	return len(f.waits) > 0 && f.trouble == nil && f.account.Status.ObservedGeneration == 0 && f.now.Sub(f.waitsSince) < lookWaiting-time.Second
 }
 
 // explain tells people why an account waits, where it is not for its turn alone: then there is nothing to tell. Nothing of it

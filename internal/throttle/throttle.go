@@ -75,6 +75,8 @@ type Wait struct {
 	Cause Cause
 	// Until is when his turn comes, or when the gate opens again; zero when neither is known.
 	Until time.Time
+	// Since is when he came to the gate.
+	Since time.Time
 }
 
 // Outcome is what became of a request.
@@ -105,8 +107,8 @@ type Gates[W comparable] struct {
 	call  func(who W, after time.Duration)
 	gates map[Key]*gate[W]
 	hosts map[string]*host[W]
-	// at is where somebody waits or was called.
-	at map[W]*gate[W]
+	// at is where somebody waits or was called, and since when.
+	at map[W]presence[W]
 	// seen is the latest time, sweepAt the number of gates at which to look for those that nobody uses.
 	seen    time.Time
 	sweepAt int
@@ -120,7 +122,7 @@ func New[W comparable](now func() time.Time, perHost int) *Gates[W] {
 func newGates[W comparable](now func() time.Time, perHost int, failures uint32, pause time.Duration) *Gates[W] {
 	return &Gates[W]{
 		now: now, perHost: max(perHost, 1), failures: failures, pause: pause,
-		gates: map[Key]*gate[W]{}, hosts: map[string]*host[W]{}, at: map[W]*gate[W]{}, sweepAt: 64,
+		gates: map[Key]*gate[W]{}, hosts: map[string]*host[W]{}, at: map[W]presence[W]{}, sweepAt: 64,
 	}
 }
 
@@ -129,6 +131,12 @@ func (g *Gates[W]) OnCall(call func(who W, after time.Duration)) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.call = call
+}
+
+// presence is somebody's at a gate.
+type presence[W comparable] struct {
+	gate  *gate[W]
+	since time.Time
 }
 
 // host is what the gates to one host share.
@@ -168,28 +176,29 @@ func (g *Gates[W]) Enter(key Key, limits Limits, who W, rank Rank) (*Pass[W], Wa
 	defer g.mu.Unlock()
 	now := g.time()
 	at := g.gate(key, limits)
-	if g.at[who] != at {
+	if g.at[who].gate != at {
 		g.drop(who, now)
+		g.at[who] = presence[W]{at, now}
 	}
-	g.at[who] = at
+	since := g.at[who].since
 	turn, called := at.called[who]
 	switch {
 	case called && turn.After(now):
-		return nil, at.wait(who, now)
+		return nil, at.wait(who, since, now)
 	case called && !now.Before(at.closedUntil):
 	default: // nobody called him, or the gate was closed since then
 		at.uncall(who)
 		at.waiting.put(who, rank)
 		g.advance(at, now, who)
 		if turn, called = at.called[who]; !called || turn.After(now) {
-			return nil, at.wait(who, now)
+			return nil, at.wait(who, since, now)
 		}
 	}
 	at.uncall(who)
 	done, err := at.breaker.Allow()
 	if err != nil { // somebody else is trying whether the host answers
 		at.waiting.put(who, rank)
-		return nil, at.wait(who, now)
+		return nil, at.wait(who, since, now)
 	}
 	delete(g.at, who)
 	at.underway++
@@ -214,7 +223,7 @@ func (g *Gates[W]) Forget(who W) {
 }
 
 func (g *Gates[W]) drop(who W, now time.Time) {
-	at := g.at[who]
+	at := g.at[who].gate
 	if at == nil {
 		return
 	}
@@ -310,18 +319,18 @@ func (g *gate[W]) close(until time.Time, cause Cause) {
 func (g *gate[W]) open() bool { return g.breaker.State() != gobreaker.StateClosed }
 
 // wait tells somebody what he waits for.
-func (g *gate[W]) wait(who W, now time.Time) Wait {
+func (g *gate[W]) wait(who W, since, now time.Time) Wait {
 	turn := g.called[who]
 	if turn.IsZero() && now.Before(g.closedUntil) {
 		turn = g.closedUntil
 	}
 	switch {
 	case now.Before(g.closedUntil):
-		return Wait{Cause: g.cause, Until: turn}
+		return Wait{Cause: g.cause, Until: turn, Since: since}
 	case g.open():
-		return Wait{Cause: NoAnswer, Until: turn}
+		return Wait{Cause: NoAnswer, Until: turn, Since: since}
 	}
-	return Wait{Cause: Turn, Until: turn}
+	return Wait{Cause: Turn, Until: turn, Since: since}
 }
 
 // advance calls those whose turn it is. Who is here already is not called for a turn that has begun.
@@ -376,6 +385,10 @@ func (g *gate[W]) expire(now time.Time) {
 func (g *Gates[W]) time() time.Time {
 	now := g.now()
 	if back := g.seen.Sub(now); back > 0 {
+		for who, here := range g.at {
+			here.since = here.since.Add(-back)
+			g.at[who] = here
+		}
 		for _, at := range g.gates {
 			if !at.closedUntil.IsZero() {
 				at.closedUntil = at.closedUntil.Add(-back)
