@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -40,6 +41,8 @@ type cluster struct {
 	etcd  *etcd
 	api   *envtest.APIServer
 	plane envtest.ControlPlane // only for its users
+	// adding is held while a user is added: the control plane counts certificates without a lock.
+	adding sync.Mutex
 
 	admin    *rest.Config
 	kube     client.WithWatch // of a cluster admin
@@ -89,6 +92,8 @@ func startCluster(ctx context.Context, dir string, etcdArgs ...string) (c *clust
 // user adds a user, who may do what is bound to his name. He does not look at the API server's certificate, which is another
 // after each start.
 func (c *cluster) user(user envtest.User) (*rest.Config, error) {
+	c.adding.Lock()
+	defer c.adding.Unlock()
 	added, err := c.plane.AddUser(user, &rest.Config{QPS: -1, WarningHandler: rest.NoWarnings{}})
 	if err != nil {
 		return nil, fmt.Errorf("adding user %s: %w", user.Name, err)
