@@ -134,12 +134,14 @@ func (r *Reconciler) hosts() []metrics.Host {
 
 // rank is how pressing new tokens are: those that somebody waits for go first, the others in the order in which they fell due.
 func (v view) rank() throttle.Rank {
-	tokens := v.custody.Tokens
+	tokens, urgent := v.custody.Tokens, throttle.Rank{Class: throttle.Urgent, Due: v.account.CreationTimestamp.Time}
 	switch {
+	case v.requested(), v.account.Status.ObservedGeneration != v.account.Generation:
+		return urgent
 	case v.failing():
 		return throttle.Rank{Class: throttle.Scheduled, Due: v.retryAt()}
-	case tokens == nil, v.requested(), v.bringing() != "", v.account.Status.ObservedGeneration != v.account.Generation:
-		return throttle.Rank{Class: throttle.Urgent, Due: v.account.CreationTimestamp.Time}
+	case tokens == nil, v.bringing() != "":
+		return urgent
 	}
 	return throttle.Rank{Class: throttle.Scheduled, Due: tokens.RenewAt}
 }

@@ -109,7 +109,7 @@ type Gates[W comparable] struct {
 	hosts map[string]*host[W]
 	// at is where somebody waits or was called, and since when.
 	at map[W]presence[W]
-	// seen is the latest time, sweepAt the number of gates at which to look for those that nobody uses.
+	// seen is the time of the last look at the clock, sweepAt the number of gates at which to look for those that nobody uses.
 	seen    time.Time
 	sweepAt int
 }

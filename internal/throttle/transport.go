@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// rest is how long a host that did not answer is left alone by Impatient.
-const rest = 10 * time.Second
+// rest is how long a host that did not answer is left alone by Impatient. It is shorter than the time after which accounts look
+// again for what they could not get, so that they do not come a moment too early.
+const rest = 5 * time.Second
 
 // Impatient carries requests that many wait for, and that none may wait for long: documents and keys of issuers. After one
 // failure to answer, requests to that host fail at once, but for one now and then, until one is answered.

@@ -1,0 +1,53 @@
+package controller
+
+import (
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+func TestRank(t *testing.T) {
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	created, due := now.Add(-time.Hour), now.Add(-time.Minute)
+	urgent := throttle.Rank{Class: throttle.Urgent, Due: created}
+	tokens := func(v *view) { v.custody.Tokens = &tokensecret.Tokens{IssuedAt: created, RenewAt: due} }
+	failed := func(v *view) {
+		v.account.Status.LastFailure = &v1alpha1.FailureStatus{Time: metav1.NewTime(due), Reason: v1alpha1.ReasonMarketplaceUnavailable, Count: 1}
+	}
+	requested := func(v *view) { metav1.SetMetaDataAnnotation(&v.account.ObjectMeta, v1alpha1.AnnotationRenew, "now") }
+	edited := func(v *view) { v.account.Generation++ }
+	for name, test := range map[string]struct {
+		is   []func(*view)
+		want throttle.Rank
+	}{
+		"a new account":                     {nil, urgent},
+		"one that falls due":                {[]func(*view){tokens}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
+		"one that somebody asks for":        {[]func(*view){tokens, requested}, urgent},
+		"one that was edited":               {[]func(*view){tokens, edited}, urgent},
+		"a new one that failed":             {[]func(*view){failed}, throttle.Rank{Class: throttle.Scheduled}},
+		"one that failed and is asked for":  {[]func(*view){tokens, failed, requested}, urgent},
+		"one that failed and was edited":    {[]func(*view){tokens, failed, edited}, urgent},
+		"one that failed, and nothing else": {[]func(*view){tokens, failed}, throttle.Rank{Class: throttle.Scheduled}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := view{now: now, account: &v1alpha1.MarketplaceAccount{
+				ObjectMeta: metav1.ObjectMeta{Generation: 1, CreationTimestamp: metav1.NewTime(created)},
+				Status:     v1alpha1.MarketplaceAccountStatus{ObservedGeneration: 1},
+			}}
+			for _, is := range test.is {
+				is(&v)
+			}
+			if test.want.Due.IsZero() {
+				test.want.Due = v.retryAt()
+			}
+			if got := v.rank(); got != test.want || got.Due.IsZero() {
+				t.Errorf("the rank is %+v, want %+v", got, test.want)
+			}
+		})
+	}
+}
