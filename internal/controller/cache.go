@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -87,14 +88,14 @@ func cacheNamespaces(namespaces []string) map[string]cache.Config {
 //
 // Whoever may write Secrets in a watched namespace can still copy an owner reference or all labels of ours, and have the operator
 // hold as much as he writes; he can have the same by creating accounts, and a ResourceQuota bounds both. It serves him for
-// nothing: only a Secret with the name of an account's own is looked at. Should he name an account's UID under another kind in the
-// place of its Secret, that is a conflict, since its version is taken for no account's.
+// nothing: only a Secret with the name of an account's own is looked at.
 func keepOwn(object any) (any, error) {
 	secret, ok := object.(*corev1.Secret)
 	if !ok {
 		return object, nil
 	}
-	if oursOf(secret) != nil {
+	account, controlled := tokensecret.ControllingAccount(secret)
+	if account != "" || !controlled && secret.Labels[v1alpha1.LabelAccount] != "" {
 		secret.ManagedFields = nil
 		if secret.Type != v1alpha1.SecretTypeGrant {
 			return tokensecret.Digest(secret), nil // the grant Secret holds the same tokens
@@ -124,7 +125,10 @@ func keepOwn(object any) (any, error) {
 // one cache holds a kind in one way, and the manager's holds the operator's own Secrets whole.
 type metadataCache struct {
 	cache.Cache // of Namespaces
-	secrets     *versions
+	// labelled reads the Secrets that carry the operator's label from the manager's cache.
+	labelled client.Reader
+	// others are the Secrets that do not.
+	others *versions
 }
 
 func newMetadataCache(mgr manager.Manager, namespaces []string) (metadataCache, error) {
@@ -142,7 +146,7 @@ func newMetadataCache(mgr manager.Manager, namespaces []string) (metadataCache, 
 	if err != nil {
 		return metadataCache{}, fmt.Errorf("making a client for the metadata of Secrets: %w", err)
 	}
-	m := metadataCache{made, newVersions(getter.Resource(corev1.SchemeGroupVersion.WithResource("secrets")), namespaces)}
+	m := metadataCache{made, mgr.GetCache(), newVersions(getter.Resource(corev1.SchemeGroupVersion.WithResource("secrets")), namespaces)}
 	if err := mgr.Add(m); err != nil {
 		return metadataCache{}, fmt.Errorf("adding the metadata cache: %w", err)
 	}
@@ -156,7 +160,7 @@ func (m metadataCache) GetCache() cache.Cache { return m }
 func (m metadataCache) Start(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var versions wait.Group
-	versions.StartWithContext(ctx, m.secrets.run)
+	versions.StartWithContext(ctx, m.others.run)
 	defer versions.Wait()
 	defer cancel()
 	return m.Cache.Start(ctx)
@@ -164,16 +168,39 @@ func (m metadataCache) Start(ctx context.Context) error {
 
 // WaitForCacheSync implements cache.Informers.
 func (m metadataCache) WaitForCacheSync(ctx context.Context) bool {
-	return m.Cache.WaitForCacheSync(ctx) && m.secrets.waitFilled(ctx) == nil
+	return m.Cache.WaitForCacheSync(ctx) && m.others.waitFilled(ctx) == nil
 }
 
 // Get implements client.Reader.
 func (m metadataCache) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 	metadata, ok := object.(*metav1.PartialObjectMetadata)
 	if ok && metadata.GroupVersionKind() == secretMetadata().GroupVersionKind() {
-		return m.secrets.get(key, metadata)
+		return m.secret(ctx, key, metadata)
 	}
 	return m.Cache.Get(ctx, key, object, options...)
+}
+
+// secret reads the metadata of a Secret. Two watches bring it to attention when it gets the label or loses it; until both have, the
+// later version is the one that holds.
+func (m metadataCache) secret(ctx context.Context, key client.ObjectKey, into *metav1.PartialObjectMetadata) error {
+	labelled := &corev1.Secret{}
+	err := m.labelled.Get(ctx, key, labelled, client.UnsafeDisableDeepCopy)
+	if client.IgnoreNotFound(err) != nil {
+		return err
+	}
+	other, missing := m.others.get(key)
+	if missing != nil {
+		return missing
+	}
+	switch {
+	case err == nil && !newer(other.resourceVersion, labelled.ResourceVersion):
+		labelled.ObjectMeta.DeepCopyInto(&into.ObjectMeta)
+	case other.exists():
+		into.ObjectMeta = other.metadata(key)
+	default:
+		return apierrors.NewNotFound(corev1.Resource("secrets"), key.Name)
+	}
+	return nil
 }
 
 // keepLabels drops all metadata but what names an object, and its version and labels.

@@ -12,15 +12,14 @@ import (
 
 // announce emits the events of this look: on change only, and after the status says the same.
 //
-// A renewal is told where it is news: the first of a grant, one that somebody asked for, and one that ends a
-// series of failures. The routine of every few hours is in the status and the metrics; as events it would be
+// A renewal is told where it is news: one that somebody asked for, and one that ends a series of failures. The routine of every few hours is in the status and the metrics; as events it would be
 // a write to the API server for each renewal.
 func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *found) {
 	recovered := before.Status.LastFailure != nil && after.Status.LastFailure == nil
 	switch {
 	case f.obtained && f.first:
 		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(after))
-	case f.obtained && (f.custody.Serial == 2 || f.handledRenew || recovered):
+	case f.obtained && (f.handledRenew || recovered):
 		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenRenewed, "Renew", "Stored a new token in Secret "+after.TokenSecretName())
 	}
 	if turned(before, after, v1alpha1.ConditionReauthRequired, v1alpha1.ReasonSignInRequired, v1alpha1.ReasonSignInPending) {

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -68,11 +69,15 @@ func newFresh(cached client.Client, live client.Reader, selector labels.Selector
 
 // followed is the kind of an object, and empty for what is not followed.
 func followed(object any) string {
-	switch object.(type) {
+	switch o := object.(type) {
 	case *v1alpha1.MarketplaceAccount, *v1alpha1.MarketplaceAccountList:
 		return kindAccount
 	case *corev1.Secret, *corev1.SecretList:
 		return kindSecret
+	case *metav1.PartialObjectMetadata: // of what was written
+		if o.GroupVersionKind() == v1alpha1.GroupVersion.WithKind(kindAccount) {
+			return kindAccount
+		}
 	}
 	return ""
 }
@@ -162,7 +167,7 @@ func (f *fresh) List(ctx context.Context, list client.ObjectList, options ...cli
 		for _, w := range f.waiting(kind) {
 			object := w.empty()
 			_ = f.await(ctx, waiting, w, func(ctx context.Context) (bool, error) {
-				return f.shown(w, object, f.Client.Get(ctx, w.key, object)), nil
+				return f.shown(w, object, f.Client.Get(ctx, w.key, object, client.UnsafeDisableDeepCopy)), nil
 			})
 		}
 	}
@@ -239,7 +244,7 @@ func (f *fresh) write(ctx context.Context, object client.Object, write func() er
 	}
 	// The watch may have been quicker than the answer.
 	cached := w.empty()
-	if err := f.Client.Get(ctx, w.key, cached); err == nil {
+	if err := f.Client.Get(ctx, w.key, cached, client.UnsafeDisableDeepCopy); err == nil {
 		f.saw(w, cached.GetResourceVersion())
 	}
 	return nil

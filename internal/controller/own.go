@@ -12,34 +12,83 @@ import (
 // ownWrites remembers which versions of Secrets a reconcile has written, until the watch shows them. The reconcile goes on with
 // what it wrote, so that there is no need for another one. It may be used by many goroutines at once.
 type ownWrites struct {
-	mu       sync.Mutex
-	versions map[client.ObjectKey]string
+	// tell is called with what others wrote and the predicate kept back. It is set before anything is written.
+	tell func(client.Object)
+
+	mu     sync.Mutex // guards writes
+	writes map[client.ObjectKey]ownWrite
 }
 
-// wrote remembers a write. One whose event was quicker leaves an entry, which the next event removes.
-func (o *ownWrites) wrote(secret *corev1.Secret) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.versions == nil {
-		o.versions = map[client.ObjectKey]string{}
-	}
-	o.versions[client.ObjectKeyFromObject(secret)] = secret.ResourceVersion
+// ownWrite is a write whose version the watch has not shown yet.
+type ownWrite struct {
+	// underway is how many writes have no answer yet.
+	underway int
+	// version is what the last answer said; empty when the watch has shown it.
+	version string
+	// shown is the last that the watch showed while there was no answer: it may be the own write or another's.
+	shown client.Object
 }
 
-// byOthers tells whether a version is none of a reconcile, and none that a reconcile has written upon.
-func (o *ownWrites) byOthers(object client.Object) bool {
+// write writes a Secret, and keeps the watch from telling about it.
+func (o *ownWrites) write(secret *corev1.Secret, write func() error) error {
+	key := client.ObjectKeyFromObject(secret)
+	o.change(key, func(w *ownWrite) { w.underway++ })
+	err := write()
+	var others client.Object
+	o.change(key, func(w *ownWrite) {
+		w.underway--
+		if err == nil {
+			w.version = secret.ResourceVersion
+		}
+		switch {
+		case w.shown == nil:
+		case w.version == "" || newer(w.shown.GetResourceVersion(), w.version):
+			others, w.version = w.shown, ""
+		case w.shown.GetResourceVersion() == w.version:
+			w.version = ""
+		}
+		if w.underway == 0 || others != nil {
+			w.shown = nil
+		}
+	})
+	if others != nil && o.tell != nil {
+		o.tell(others)
+	}
+	return err
+}
+
+// change changes what is known of a Secret, and drops it when that is nothing.
+func (o *ownWrites) change(key client.ObjectKey, change func(*ownWrite)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	key, version := client.ObjectKeyFromObject(object), object.GetResourceVersion()
-	own, ok := o.versions[key]
-	if !ok {
-		return true
+	w := o.writes[key]
+	change(&w)
+	if w == (ownWrite{}) {
+		delete(o.writes, key)
+		return
 	}
-	if newer(own, version) {
-		return false
+	if o.writes == nil {
+		o.writes = map[client.ObjectKey]ownWrite{}
 	}
-	delete(o.versions, key)
-	return own != version
+	o.writes[key] = w
+}
+
+// byOthers tells whether a version is none of a reconcile, and none that a reconcile has written upon. While a write has no
+// answer nobody knows, and it is told later.
+func (o *ownWrites) byOthers(object client.Object) (others bool) {
+	version := object.GetResourceVersion()
+	o.change(client.ObjectKeyFromObject(object), func(w *ownWrite) {
+		switch {
+		case w.underway > 0:
+			w.shown = object
+		case w.version == "":
+			others = true
+		case !newer(w.version, version):
+			others = w.version != version
+			w.version = ""
+		}
+	})
+	return others
 }
 
 // predicate lets through what others did.
@@ -48,7 +97,7 @@ func (o *ownWrites) predicate() predicate.Predicate {
 		CreateFunc: func(e event.CreateEvent) bool { return o.byOthers(e.Object) },
 		UpdateFunc: func(e event.UpdateEvent) bool { return o.byOthers(e.ObjectNew) },
 		DeleteFunc: func(e event.DeleteEvent) bool {
-			o.byOthers(e.Object)
+			o.change(client.ObjectKeyFromObject(e.Object), func(w *ownWrite) { w.version, w.shown = "", nil })
 			return true
 		},
 	}

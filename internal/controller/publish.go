@@ -92,9 +92,9 @@ func (r *Reconciler) keeper(account *v1alpha1.MarketplaceAccount) *metav1.OwnerR
 func (r *Reconciler) writeTokenSecret(ctx context.Context, f *found, wanted *corev1.Secret) (bool, error) {
 	held := f.published
 	if held == nil {
-		err := r.Client.Create(ctx, wanted)
+		err := r.own.write(wanted, func() error { return r.Client.Create(ctx, wanted) })
 		if !apierrors.IsAlreadyExists(err) {
-			return r.wrote(f, wanted, err)
+			return f.wrote(wanted, err)
 		}
 		// It is not among the labelled ones: it is somebody else's, or ours without its labels. Or another replica made it just now.
 		if held, err = readSecret(ctx, r.Live, client.ObjectKeyFromObject(wanted)); err != nil || held == nil {
@@ -108,15 +108,14 @@ func (r *Reconciler) writeTokenSecret(ctx context.Context, f *found, wanted *cor
 		return false, nil
 	}
 	tokensecret.Merge(wanted, held)
-	return r.wrote(f, wanted, r.Client.Update(ctx, wanted))
+	return f.wrote(wanted, r.own.write(wanted, func() error { return r.Client.Update(ctx, wanted) }))
 }
 
-func (r *Reconciler) wrote(f *found, secret *corev1.Secret, err error) (bool, error) {
+func (f *found) wrote(secret *corev1.Secret, err error) (bool, error) {
 	if err != nil {
 		return false, err
 	}
 	f.published = tokensecret.Digest(secret)
-	r.own.wrote(secret)
 	return true, nil
 }
 

@@ -144,15 +144,20 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		Named(Name).
 		For(&v1alpha1.MarketplaceAccount{}, builder.WithPredicates(accountChanged())).
 		Watches(&v1alpha1.MarketplaceAccount{}, parting.notices()).
-		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfOwnSecret), builder.WithPredicates(versionChanged[client.Object](), r.own.predicate())).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfLabelledSecret), builder.WithPredicates(versionChanged[client.Object](), r.own.predicate())).
 		Watches(&v1alpha1.MarketplaceAccount{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfSameSeller), builder.WithPredicates(sellerChanged())).
 		Watches(&v1alpha1.Marketplace{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfMarketplace), builder.WithPredicates(generationChanged())).
-		WatchesRawSource(versionSource{metadata.secrets, lookup}).
+		WatchesRawSource(versionSource{metadata.others, lookup}).
 		WatchesRawSource(source.Kind(metadata.Cache, namespaceMetadata(),
 			handler.TypedEnqueueRequestsFromMapFunc(lookup.accountsOfNamespace), labelsChanged())).
 		WatchesRawSource(elsewhere.watch(lookup)).
-		WatchesRawSource(source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			r.Gates.OnCall(caller(queue))
+			r.own.tell = func(secret client.Object) {
+				for _, request := range lookup.accountsOfLabelledSecret(ctx, secret) {
+					queue.Add(request)
+				}
+			}
 			return nil
 		})).
 		WithOptions(controller.Options{

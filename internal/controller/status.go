@@ -8,8 +8,10 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -443,10 +445,21 @@ func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.Ma
 	if equality.Semantic.DeepEqual(before.Status, after.Status) {
 		return nil
 	}
-	// Without a lock: nobody else writes the status, and a count of failures must not be lost because somebody
-	// edited a label meanwhile.
-	if err := r.Client.Status().Patch(ctx, after, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
+	// What both have besides, which is most of them, need not be compared.
+	patch, err := client.MergeFrom(&v1alpha1.MarketplaceAccount{Status: before.Status}).Data(&v1alpha1.MarketplaceAccount{Status: after.Status})
+	if err != nil {
 		return fmt.Errorf("writing the status: %w", err)
+	}
+	// Without a lock: nobody else writes the status, and a count of failures must not be lost because somebody
+	// edited a label meanwhile. The answer is asked for without the account, which is known.
+	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: after.Namespace, Name: after.Name}}
+	answer.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kindAccount))
+	switch err := r.Client.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch)); {
+	case apierrors.IsNotFound(err):
+	case err != nil:
+		return fmt.Errorf("writing the status: %w", err)
+	default:
+		after.ResourceVersion = answer.ResourceVersion
 	}
 	return nil
 }

@@ -450,20 +450,23 @@ func (s *store) write(ctx context.Context, custody tokensecret.Custody) error {
 	if err != nil {
 		return err
 	}
-	if s.held == nil {
-		err = s.Client.Create(ctx, secret)
-	} else {
+	write := func() error { return s.Client.Create(ctx, secret) }
+	if s.held != nil {
 		tokensecret.Merge(secret, s.held)
-		err = s.Client.Update(ctx, secret)
+		write = func() error { return s.Client.Update(ctx, secret) }
+	}
+	if s.visiting { // the controller has to hear of what visitors store
+		err = write()
+	} else {
+		err = s.own.write(secret, write)
 	}
 	if err != nil {
 		s.found.blame(unwritable(account.GrantSecretName(), err))
 		return fmt.Errorf("storing the grant: %w", err)
 	}
 	s.held, s.found.custody, s.found.grantSecret = secret, custody, secret
-	if !s.visiting { // what the controller waits to store is its own business, and it has to hear of what visitors store
+	if !s.visiting { // what the controller waits to store is its own business
 		s.unstored.Delete(account.UID)
-		s.own.wrote(secret)
 	}
 	return nil
 }

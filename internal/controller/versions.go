@@ -9,11 +9,8 @@ import (
 	"sync/atomic"
 	"unique"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
@@ -31,9 +28,12 @@ import (
 // listPage is how many Secrets are asked for at once where the API server cannot stream them.
 const listPage = 500
 
-// versions knows the version of every Secret in the watched namespaces, and which of them are the operator's own. It knows
-// nothing else of them, because nearly all Secrets of a cluster belong to others: less than two hundred bytes each, where a cache of
-// their metadata takes thousands. It may be used by many goroutines at once.
+// unlabelled selects the Secrets that do not carry the operator's label.
+const unlabelled = v1alpha1.LabelManagedBy + "!=" + v1alpha1.ManagedBy
+
+// versions knows the version of every Secret in the watched namespaces that does not carry the operator's label, and which account
+// controls it. It knows nothing else of them, because they belong to others: less than two hundred bytes each, where a cache of
+// their metadata takes thousands. Those with the label are in the manager's cache. It may be used by many goroutines at once.
 type versions struct {
 	client clientmetadata.Getter
 	// stores are one for each watched namespace, or one under "" for all.
@@ -90,6 +90,7 @@ func (v *versions) listerWatcher(namespace string) toolscache.ListerWatcher {
 			if options.ResourceVersion == "0" {
 				options.ResourceVersion = "" // for "0" the whole list comes at once, however many are asked for
 			}
+			options.LabelSelector = unlabelled
 			list, err := secrets.List(ctx, options)
 			if err != nil {
 				return nil, err
@@ -100,6 +101,7 @@ func (v *versions) listerWatcher(namespace string) toolscache.ListerWatcher {
 			return list, nil
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			options.LabelSelector = unlabelled
 			return secrets.Watch(ctx, options)
 		},
 	}
@@ -117,100 +119,42 @@ func (v *versions) waitFilled(ctx context.Context) error {
 	return nil
 }
 
-// get reads the metadata of a Secret as far as it is known: its version, and what tokensecret.Owned looks at.
-func (v *versions) get(key client.ObjectKey, into *metav1.PartialObjectMetadata) error {
+// get returns what is known of a Secret. In a namespace that is not watched there is none.
+func (v *versions) get(key client.ObjectKey) (version, error) {
 	store := v.stores[key.Namespace]
 	if store == nil {
 		store = v.stores[metav1.NamespaceAll]
 	}
 	if store == nil {
-		return apierrors.NewNotFound(corev1.Resource("secrets"), key.Name)
+		return version{}, nil
 	}
-	held, err := store.get(key)
-	if err != nil {
-		return err
-	}
-	if !held.exists() {
-		return apierrors.NewNotFound(corev1.Resource("secrets"), key.Name)
-	}
-	into.ObjectMeta = held.metadata(key)
-	return nil
+	return store.get(key)
 }
 
 // version is what is known of a Secret; the zero value is that of a Secret which does not exist.
 type version struct {
 	resourceVersion string
-	// ours is nil for the Secrets of others, so that these take no more room.
-	ours *ours
-}
-
-// ours tells whose one of the operator's Secrets is.
-type ours struct {
-	// controller is the account that controls it; empty when nobody does, as with deletionPolicy Keep.
-	controller types.UID
-	// account is whom its labels name; empty without our labels.
-	account string
-}
-
-// oursOf tells whose a Secret is, and nil of one that tokensecret.Owned takes for no account's: it has another controller, or
-// none and not all of our labels.
-func oursOf(secret metav1.Object) *ours {
-	var found ours
-	if labels := secret.GetLabels(); labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy {
-		found.account = labels[v1alpha1.LabelAccount]
-	}
-	if controller := metav1.GetControllerOfNoCopy(secret); controller != nil {
-		group, err := schema.ParseGroupVersion(controller.APIVersion)
-		if err != nil || group.Group != v1alpha1.GroupVersion.Group || controller.Kind != kindAccount {
-			return nil
-		}
-		found.controller = controller.UID
-	}
-	if found == (ours{}) {
-		return nil
-	}
-	return &found
+	// account is the UID of the account that controls the Secret; empty when none does.
+	account types.UID
 }
 
 func (v version) exists() bool { return v.resourceVersion != "" }
 
-// names tells whether labels of ours name an account of this name.
-func (v version) names(account string) bool { return v.ours != nil && v.ours.account == account }
-
 // metadata is what is known of the Secret, in the API's words.
 func (v version) metadata(key client.ObjectKey) metav1.ObjectMeta {
 	known := metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, ResourceVersion: v.resourceVersion}
-	if v.ours == nil {
-		return known
-	}
-	if v.ours.account != "" {
-		known.Labels = map[string]string{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy, v1alpha1.LabelAccount: v.ours.account}
-	}
-	if v.ours.controller != "" {
+	if v.account != "" {
 		known.OwnerReferences = []metav1.OwnerReference{{
-			APIVersion: v1alpha1.GroupVersion.String(), Kind: kindAccount, UID: v.ours.controller, Controller: new(true),
+			APIVersion: v1alpha1.GroupVersion.String(), Kind: kindAccount, UID: v.account, Controller: new(true),
 		}}
 	}
 	return known
-}
-
-// leaves tells whether an account may have a Secret of this version in the place of its own, or has none there.
-func (v version) leaves(key client.ObjectKey, account *v1alpha1.MarketplaceAccount) bool {
-	return !v.exists() || tokensecret.Owned(&metav1.PartialObjectMetadata{ObjectMeta: v.metadata(key)}, account)
 }
 
 // change is what happened to a Secret.
 type change struct {
 	key           client.ObjectKey
 	before, after version
-}
-
-// toldBySecret tells whether the watch of the operator's own Secrets brings the account to attention for the same change. Then
-// it need not be done twice, unless the change makes or ends a conflict: that watch may be quicker than this one, and a
-// reconcile that it causes not know yet.
-func (c change) toldBySecret(account *v1alpha1.MarketplaceAccount) bool {
-	return hasPlace(account, c.key.Name) && (c.before.names(account.Name) || c.after.names(account.Name)) &&
-		c.before.leaves(c.key, account) && c.after.leaves(c.key, account)
 }
 
 // ---- what one watch fills
@@ -266,7 +210,8 @@ func sight(object any) (sighting, error) {
 	case *sighting:
 		return *o, nil
 	case *metav1.PartialObjectMetadata:
-		return sighting{secretKey{unique.Make(o.Namespace), o.Name}, version{o.ResourceVersion, oursOf(o)}}, nil
+		account, _ := tokensecret.ControllingAccount(o)
+		return sighting{secretKey{unique.Make(o.Namespace), o.Name}, version{o.ResourceVersion, account}}, nil
 	}
 	return sighting{}, fmt.Errorf("a watch of Secrets brought a %T", object)
 }
@@ -365,7 +310,7 @@ var _ source.SyncingSource = versionSource{}
 // Start implements source.Source. What changed before needs no telling: the accounts that come to attention in a start see it.
 func (s versionSource) Start(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 	s.versions.told.Store(new(func(c change) {
-		for _, request := range s.lookup.accountsOfSecret(ctx, c.key, c.toldBySecret) {
+		for _, request := range s.lookup.accountsOfSecret(ctx, c.key) {
 			queue.Add(request)
 		}
 	}))

@@ -63,10 +63,6 @@ func secretsOf(account *v1alpha1.MarketplaceAccount) []string {
 type lookup struct{ cache client.Reader }
 
 func (l lookup) accounts(ctx context.Context, options ...client.ListOption) []reconcile.Request {
-	return l.accountsBut(ctx, func(*v1alpha1.MarketplaceAccount) bool { return false }, options...)
-}
-
-func (l lookup) accountsBut(ctx context.Context, left func(*v1alpha1.MarketplaceAccount) bool, options ...client.ListOption) []reconcile.Request {
 	var list v1alpha1.MarketplaceAccountList
 	if err := l.cache.List(ctx, &list, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
 		logf.FromContext(ctx).Error(err, "Listing accounts for a changed object")
@@ -74,15 +70,13 @@ func (l lookup) accountsBut(ctx context.Context, left func(*v1alpha1.Marketplace
 	}
 	requests := make([]reconcile.Request, 0, len(list.Items))
 	for i := range list.Items {
-		if !left(&list.Items[i]) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
-		}
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
 	}
 	return requests
 }
 
 // accountsNamed finds the accounts that a Secret is named after.
-func (l lookup) accountsNamed(ctx context.Context, secret client.ObjectKey, left func(*v1alpha1.MarketplaceAccount) bool) []reconcile.Request {
+func (l lookup) accountsNamed(ctx context.Context, secret client.ObjectKey) []reconcile.Request {
 	var requests []reconcile.Request
 	for _, suffix := range []string{v1alpha1.GrantSecretSuffix, v1alpha1.TokenSecretSuffix} {
 		name, ok := strings.CutSuffix(secret.Name, suffix)
@@ -90,11 +84,11 @@ func (l lookup) accountsNamed(ctx context.Context, secret client.ObjectKey, left
 			continue
 		}
 		account := &v1alpha1.MarketplaceAccount{}
-		err := l.cache.Get(ctx, client.ObjectKey{Namespace: secret.Namespace, Name: name}, account)
+		err := l.cache.Get(ctx, client.ObjectKey{Namespace: secret.Namespace, Name: name}, account, client.UnsafeDisableDeepCopy)
 		if client.IgnoreNotFound(err) != nil {
 			logf.FromContext(ctx).Error(err, "Reading an account for a changed Secret")
 		}
-		if err == nil && hasPlace(account, secret.Name) && !left(account) {
+		if err == nil && hasPlace(account, secret.Name) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(account)})
 		}
 	}
@@ -106,10 +100,10 @@ func (l lookup) accountsOfMarketplace(ctx context.Context, object client.Object)
 }
 
 // accountsOfSecret finds the accounts that refer to a Secret by themselves or through their Marketplace, or whose own Secret
-// it is or takes the place of. Those that are told of it anyway are left out.
-func (l lookup) accountsOfSecret(ctx context.Context, key client.ObjectKey, told func(*v1alpha1.MarketplaceAccount) bool) []reconcile.Request {
-	requests := append(l.accountsNamed(ctx, key, told),
-		l.accountsBut(ctx, told, client.InNamespace(key.Namespace), client.MatchingFields{indexSecret: key.Name})...)
+// it is or takes the place of.
+func (l lookup) accountsOfSecret(ctx context.Context, key client.ObjectKey) []reconcile.Request {
+	requests := append(l.accountsNamed(ctx, key),
+		l.accounts(ctx, client.InNamespace(key.Namespace), client.MatchingFields{indexSecret: key.Name})...)
 	return append(requests, l.accountsOfApplication(ctx, key)...)
 }
 
@@ -134,17 +128,14 @@ func (l lookup) accountsOfNamespace(ctx context.Context, namespace *metav1.Parti
 	return l.accounts(ctx, client.InNamespace(namespace.Name))
 }
 
-// accountsOfOwnSecret finds the account that one of the operator's own Secrets belongs to by its labels, and others in whose
-// place it lies: these cannot know from its version alone when the cache shows it, or has forgotten it.
-func (l lookup) accountsOfOwnSecret(ctx context.Context, secret client.Object) []reconcile.Request {
-	named := secret.GetLabels()[v1alpha1.LabelAccount]
-	left := func(a *v1alpha1.MarketplaceAccount) bool { return a.Name == named || !hasPlace(a, secret.GetName()) }
-	requests := append(l.accountsNamed(ctx, client.ObjectKeyFromObject(secret), left),
-		l.accountsBut(ctx, left, client.InNamespace(secret.GetNamespace()), client.MatchingFields{indexSecret: secret.GetName()})...)
-	if named == "" {
-		return requests
+// accountsOfLabelledSecret finds the account that one of the operator's own Secrets belongs to by its labels, and others that it
+// concerns for another reason.
+func (l lookup) accountsOfLabelledSecret(ctx context.Context, secret client.Object) []reconcile.Request {
+	requests := l.accountsOfSecret(ctx, client.ObjectKeyFromObject(secret))
+	if named := secret.GetLabels()[v1alpha1.LabelAccount]; named != "" {
+		requests = append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: secret.GetNamespace(), Name: named}})
 	}
-	return append(requests, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: secret.GetNamespace(), Name: named}})
+	return requests
 }
 
 // hasPlace tells whether the account's grant or token belongs into a Secret of this name.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"runtime/debug"
 	"time"
 
 	"k8s.io/klog/v2"
@@ -30,19 +29,12 @@ import (
 // terminationGracePeriodSeconds of the manifests.
 const shutdownTimeout = 110 * time.Second
 
-// gcPercent is how much garbage may gather before it is collected, as a part of what is alive. It is less than Go's 100: with many
-// accounts nearly all memory is what is alive of them and its garbage, and renewing them is little work.
-const gcPercent = 60
-
 // Run works until ctx ends, or until there is no use in going on. It returns when what was under way is done.
 func Run(ctx context.Context, o Options) error {
 	o.log.Level = controller.LogLevel(o.log.Level)
 	log := zap.New(zap.UseFlagOptions(&o.log))
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
-	if was := debug.SetGCPercent(gcPercent); was != 100 {
-		debug.SetGCPercent(was) // somebody has set GOGC
-	}
 
 	config, err := ctrl.GetConfig()
 	if err != nil {

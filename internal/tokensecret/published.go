@@ -16,6 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
@@ -134,11 +136,24 @@ func Merge(wanted, held *corev1.Secret) {
 // Owned tells whether a Secret, whole or by its metadata alone, was made by the operator for this account. A
 // Secret that an owner of the same name left behind (deletionPolicy Keep) is taken over.
 func Owned(secret metav1.Object, account *v1alpha1.MarketplaceAccount) bool {
-	if controller := metav1.GetControllerOf(secret); controller != nil {
-		return controller.UID == account.UID
+	if controller, controlled := ControllingAccount(secret); controlled {
+		return controller != "" && controller == account.UID
 	}
 	labels := secret.GetLabels()
 	return labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy && labels[v1alpha1.LabelAccount] == account.Name
+}
+
+// ControllingAccount returns the UID of the MarketplaceAccount that controls a Secret, and whether anybody does.
+func ControllingAccount(secret metav1.Object) (account types.UID, controlled bool) {
+	controller := metav1.GetControllerOfNoCopy(secret)
+	if controller == nil {
+		return "", false
+	}
+	group, err := schema.ParseGroupVersion(controller.APIVersion)
+	if err != nil || group.Group != v1alpha1.GroupVersion.Group || controller.Kind != "MarketplaceAccount" {
+		return "", true
+	}
+	return controller.UID, true
 }
 
 func labels(account *v1alpha1.MarketplaceAccount, shape *v1alpha1.TokenSecretTemplate) map[string]string {

@@ -476,6 +476,8 @@ func TestOwned(t *testing.T) {
 	plain := owner()
 	plain.Controller = nil
 	plain.UID = "uid-2"
+	forged := owner()
+	forged.APIVersion, forged.Kind = "cert-manager.io/v1", "Certificate"
 	tests := map[string]struct {
 		labels map[string]string
 		owners []metav1.OwnerReference
@@ -485,6 +487,7 @@ func TestOwned(t *testing.T) {
 		"left behind by an account of the name":           {ours, nil, true},
 		"owned by an account of the name that is another": {ours, []metav1.OwnerReference{another}, false},
 		"owned by another, who does not control it":       {ours, []metav1.OwnerReference{plain}, true},
+		"with the account's UID under another kind":       {ours, []metav1.OwnerReference{forged}, false},
 		"owned, and its labels gone":                      {nil, []metav1.OwnerReference{owner()}, true},
 		"owned, with the labels of another tool":          {foreign, []metav1.OwnerReference{owner()}, true},
 		"left behind with the labels of another tool":     {foreign, nil, false},

@@ -90,8 +90,7 @@ func (f *few) living(ctx context.Context) error {
 	return f.empty(ctx, namespace)
 }
 
-// count counts what a renewal costs. The first renewal of an account is worth an event, and later ones are not, so they
-// are waited for.
+// count counts what a renewal costs, after each account was renewed once, so that nothing of its creation is counted.
 func (f *few) count(ctx context.Context) (err error) {
 	counter, err := newCounter(f.config)
 	if err != nil {
