@@ -69,7 +69,7 @@ func (s Shard) newClient(config *rest.Config, options client.Options) (client.Cl
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
-	return newFresh(kube, live, s.Selector), nil
+	return newFresh(kube, live, s), nil
 }
 
 func cacheNamespaces(namespaces []string) map[string]cache.Config {

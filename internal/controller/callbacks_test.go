@@ -53,7 +53,6 @@ func (w *world) standby() (*controller.Visits, *traffic) {
 		Transport:   &http.Transport{DisableKeepAlives: true},
 		Registry:    prometheus.NewRegistry(),
 		CallTimeout: 500 * time.Millisecond,
-		Namespaces:  []string{w.ns},
 		Portal:      w.portal,
 	})
 	w.Expect(err).NotTo(HaveOccurred())

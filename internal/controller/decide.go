@@ -335,7 +335,7 @@ func (v view) journal() *tokensecret.Journal {
 // no use in waiting longer.
 func (v view) others() time.Time {
 	journal := v.journal()
-	if journal == nil || journal.Holder == v.holder || journal.LastAt.After(v.now) { // of the clock before it was set back
+	if !v.request.rotates() || journal == nil || journal.Holder == v.holder || journal.LastAt.After(v.now) { // of the clock before it was set back
 		return time.Time{}
 	}
 	wait := v.attempt

@@ -34,8 +34,8 @@ const (
 type fresh struct {
 	client.Client
 	live client.Reader
-	// selector is what accounts in the cache match.
-	selector labels.Selector
+	// shard is what the cache was made for.
+	shard    Shard
 	patience time.Duration
 
 	mu     sync.Mutex // guards behind
@@ -63,8 +63,8 @@ const (
 	kindSecret  = "Secret"
 )
 
-func newFresh(cached client.Client, live client.Reader, selector labels.Selector) *fresh {
-	return &fresh{Client: cached, live: live, selector: selector, patience: freshPatience, behind: map[written]lag{}}
+func newFresh(cached client.Client, live client.Reader, shard Shard) *fresh {
+	return &fresh{Client: cached, live: live, shard: shard, patience: freshPatience, behind: map[written]lag{}}
 }
 
 // followed is the kind of an object, and empty for what is not followed.
@@ -153,7 +153,7 @@ func (f *fresh) getLive(ctx context.Context, w written, object client.Object) er
 	if apierrors.IsNotFound(err) {
 		f.forget(w)
 	}
-	if err == nil && w.kind == kindAccount && f.selector != nil && !f.selector.Matches(labels.Set(object.GetLabels())) {
+	if err == nil && w.kind == kindAccount && f.shard.Selector != nil && !f.shard.Selector.Matches(labels.Set(object.GetLabels())) {
 		return apierrors.NewNotFound(v1alpha1.GroupVersion.WithResource("marketplaceaccounts").GroupResource(), w.key.Name)
 	}
 	return err

@@ -113,7 +113,7 @@ func newStale(t *testing.T, selector string) *stale {
 	s.live = &counted{Reader: server}
 	parsed, err := labels.Parse(selector)
 	s.Expect(err).NotTo(HaveOccurred())
-	s.fresh = newFresh(s.cache, s.live, parsed)
+	s.fresh = newFresh(s.cache, s.live, Shard{Selector: parsed})
 	s.patience = 20 * time.Millisecond
 	return s
 }

@@ -146,7 +146,7 @@ func (f *found) usable() bool {
 // is written on top of what the cache shows, and loses where that is not the latest. Where none is written, and after it has
 // lost, the custody is read live.
 func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
-	if f.leaveToOthers() {
+	if f.postponed = f.others(); !f.postponed.IsZero() {
 		return nil
 	}
 	pass := r.enter(f, renewing, f.rank())
@@ -157,8 +157,11 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	store := &store{Reconciler: r, found: f, held: f.grantSecret}
 	if _, behind := r.behind.LoadAndDelete(f.account.UID); behind || !f.request.rotates() || f.restored() {
 		var err error
-		if store, err = r.openStore(ctx, f); err != nil || store == nil || !f.plan().Due || f.leaveToOthers() {
+		if store, err = r.openStore(ctx, f); err != nil || store == nil || !f.plan().Due {
 			return err
+		}
+		if f.postponed = f.others(); !f.postponed.IsZero() {
+			return nil
 		}
 	}
 	if !r.underway.TryRLock() {
@@ -199,15 +202,6 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 		return err
 	}
 	return r.identify(ctx, f, store)
-}
-
-// leaveToOthers tells that another process may be spending the refresh token at this moment.
-func (f *found) leaveToOthers() bool {
-	if !f.request.rotates() {
-		return false
-	}
-	f.postponed = f.others()
-	return !f.postponed.IsZero()
 }
 
 // acceptCandidate puts a new grant into use once it is known to belong to the expected account.

@@ -61,8 +61,6 @@ type Options struct {
 	Portal signin.Address
 	// Random is where tickets and states come from; nil means crypto/rand.
 	Random io.Reader
-	// Namespaces are those that ManagerOptions was given.
-	Namespaces []string
 	// NewQueue replaces the work queue; nil keeps controller-runtime's. Tests bring one with a clock of theirs.
 	NewQueue func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request]
 }
@@ -83,7 +81,12 @@ func Scheme() (*runtime.Scheme, error) {
 // Add adds the controller to a manager that was made with ManagerOptions, and returns what completes sign-ins. The
 // controller works where the manager leads, the other everywhere.
 func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, error) {
-	metadata, err := newMetadataCache(mgr, options.Namespaces)
+	written, ok := mgr.GetClient().(*fresh)
+	if !ok {
+		return nil, errors.New("the manager was not made with ManagerOptions")
+	}
+	namespaces := written.shard.Namespaces
+	metadata, err := newMetadataCache(mgr, namespaces)
 	if err != nil {
 		return nil, err
 	}
@@ -91,16 +94,12 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		return nil, err
 	}
 	metrics.RegisterAccounts(options.Registry, mgr.GetCache())
-	written, ok := mgr.GetClient().(*fresh)
-	if !ok {
-		return nil, errors.New("the manager was not made with ManagerOptions")
-	}
 	if err := written.follow(ctx, mgr.GetCache()); err != nil {
 		return nil, err
 	}
 	kube := client.WithFieldOwner(written, v1alpha1.ManagedBy)
-	lookup := lookup{within{mgr.GetCache(), options.Namespaces}}
-	elsewhere := newElsewhere(within{metadata, options.Namespaces}, mgr.GetAPIReader(), options.Clock)
+	lookup := lookup{within{mgr.GetCache(), namespaces}}
+	elsewhere := newElsewhere(within{metadata, namespaces}, mgr.GetAPIReader(), options.Clock)
 	r := &Reconciler{
 		Client:    kube,
 		Cached:    lookup.cache,
@@ -126,7 +125,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		return nil, err
 	}
 	metrics.RegisterHosts(options.Registry, r.hosts)
-	visits := newVisits(r, options.Namespaces)
+	visits := newVisits(r, namespaces)
 	if err := mgr.Add(visits); err != nil {
 		return nil, fmt.Errorf("adding the sign-ins: %w", err)
 	}

@@ -76,7 +76,6 @@ func (w *world) install(user *rest.Config, shard controller.Shard, lease *client
 		Registry:                prometheus.NewRegistry(),
 		MaxConcurrentReconciles: 4,
 		CallTimeout:             500 * time.Millisecond,
-		Namespaces:              shard.Namespaces,
 		Portal:                  w.portal,
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 			queue := w.newQueue(name, limiter)

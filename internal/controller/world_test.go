@@ -122,7 +122,6 @@ func (w *world) begin() {
 		Registry:                w.registry,
 		MaxConcurrentReconciles: 4,
 		CallTimeout:             w.callTimeout,
-		Namespaces:              []string{w.ns},
 		NewQueue:                w.newQueue,
 		Portal:                  w.portal,
 	})

@@ -69,7 +69,6 @@ func Run(ctx context.Context, o Options) error {
 		Registry:                metrics.Registry,
 		MaxConcurrentReconciles: o.maxConcurrentReconciles,
 		Portal:                  signin.Address(o.portalURL),
-		Namespaces:              o.shard.namespaces,
 	})
 	if err != nil {
 		return err

@@ -3,10 +3,6 @@ package chaos_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -18,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/test/leak"
 )
 
 // transcript is what one replica wrote to its log, and how much of it was searched.
@@ -30,7 +27,7 @@ type transcript struct {
 func newTranscript(w *world, path string) *transcript { return &transcript{w: w, path: path} }
 
 // search looks for credentials, and for a panic, in what was written since the last time.
-func (s *transcript) search(needles map[string]bool) (string, error) {
+func (s *transcript) search(secrets leak.Search) (string, error) {
 	file, err := os.Open(s.path)
 	if err != nil {
 		return "", err
@@ -47,15 +44,15 @@ func (s *transcript) search(needles map[string]bool) (string, error) {
 	if at := bytes.Index(text, []byte("Observed a panic")); at >= 0 {
 		return string(text[at:min(len(text), at+3000)]), nil
 	}
-	return find(text, needles), nil
+	return secrets.In(text), nil
 }
 
 // expectSilence wants no credential in the logs, nor in any account or event of the story.
 func (w *world) expectSilence() {
 	w.t.Helper()
-	needles := needlesOf(w.market.Secrets())
+	secrets := leak.For(w.market.Secrets()...)
 	for _, log := range w.logs {
-		found, err := log.search(needles)
+		found, err := log.search(secrets)
 		w.Expect(err).NotTo(HaveOccurred())
 		if found != "" {
 			w.t.Errorf("what must not be said is in the operator's log: %s", found)
@@ -70,7 +67,7 @@ func (w *world) expectSilence() {
 		}
 		text, err := yaml.Marshal(list)
 		w.Expect(err).NotTo(HaveOccurred())
-		if found := find(text, needles); found != "" {
+		if found := secrets.In(text); found != "" {
 			w.t.Errorf("a credential is in accounts or events: %s", found)
 		}
 	}
@@ -86,45 +83,4 @@ func (w *world) keep(path string) {
 	if err := os.WriteFile(filepath.Join(*keepLogs, name), text, 0o600); err != nil {
 		w.t.Errorf("keeping a log: %v", err)
 	}
-}
-
-// shortest is the length of the shortest credential that is looked for; less turns up in any text.
-const shortest = 8
-
-// needlesOf are credentials, their ends, and their usual disguises. JWTs of one platform begin alike, so of long ones only the
-// end counts.
-func needlesOf(secrets []string) map[string]bool {
-	parts := map[string]bool{}
-	for _, secret := range secrets {
-		if len(secret) < shortest {
-			continue
-		}
-		sum := sha256.Sum256([]byte(secret))
-		for _, part := range []string{
-			secret, base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString(sum[:])[:16],
-			base64.StdEncoding.EncodeToString(sum[:])[:16],
-		} {
-			parts[part] = true
-		}
-		if len(secret) >= 30 {
-			parts[secret[len(secret)-12:]] = true
-		}
-	}
-	return parts
-}
-
-// find returns where in a text one of the needles is; empty when none is there. It reads the text once, however many there are.
-func find(text []byte, needles map[string]bool) string {
-	beginnings := make(map[string][]string, len(needles))
-	for needle := range needles {
-		beginnings[needle[:shortest]] = append(beginnings[needle[:shortest]], needle)
-	}
-	for at := 0; at+shortest <= len(text); at++ {
-		for _, needle := range beginnings[string(text[at:at+shortest])] {
-			if bytes.HasPrefix(text[at:], []byte(needle)) {
-				return fmt.Sprintf("…%s…", text[max(0, at-200):min(len(text), at+len(needle)+50)])
-			}
-		}
-	}
-	return ""
 }

@@ -3,12 +3,11 @@ package signin_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 
 	eventsv1 "k8s.io/api/events/v1"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/test/leak"
 )
 
 // transcript collects all that operator and portal say to anybody but a browser, and what must not be in it.
@@ -105,66 +105,25 @@ func (t *transcript) leaks(ctx context.Context) error {
 	for _, market := range t.markets {
 		t.secret(market.Secrets()...)
 	}
-	secrets, tickets := needles(t.secrets), needles(t.tickets)
+	secrets, tickets := leak.For(slices.Collect(maps.Keys(t.secrets))...), leak.For(slices.Collect(maps.Keys(t.tickets))...)
 	whole := flag.Lookup("test.run").Value.String() == ""
-	if whole && (len(secrets) < 1000 || len(tickets) < 50) {
-		return fmt.Errorf("the search for leaked credentials is void: %d parts of secrets, %d of tickets", len(secrets), len(tickets))
+	if whole && (secrets.Parts() < 1000 || tickets.Parts() < 50) {
+		return fmt.Errorf("the search for leaked credentials is void: %d parts of secrets, %d of tickets", secrets.Parts(), tickets.Parts())
 	}
 	for name, place := range map[string]struct {
 		*text
-		also map[string]bool
-	}{"the logs": {&t.logs, tickets}, "the events": {&t.events, tickets}, "the accounts": {&t.accounts, nil}} {
+		also leak.Search
+	}{"the logs": {&t.logs, tickets}, "the events": {&t.events, tickets}, "the accounts": {&t.accounts, leak.Search{}}} {
 		if whole && place.said.Len() < 10_000 {
 			return fmt.Errorf("the search for leaked credentials is void: %s hold %d bytes", name, place.said.Len())
 		}
-		for _, forbidden := range []map[string]bool{secrets, place.also} {
-			if found := find(place.said.Bytes(), forbidden); found != "" {
+		for _, forbidden := range []leak.Search{secrets, place.also} {
+			if found := forbidden.In(place.said.Bytes()); found != "" {
 				return fmt.Errorf("a credential is in %s: %s", name, found)
 			}
 		}
 		fmt.Fprintf(os.Stdout, "searched %d bytes of %s for %d parts of secrets and %d of tickets: none found\n",
-			place.said.Len(), name, len(secrets), len(place.also))
+			place.said.Len(), name, secrets.Parts(), place.also.Parts())
 	}
 	return nil
-}
-
-// shortest is the length of the shortest credential that is looked for; less turns up in any text.
-const shortest = 8
-
-// needles are credentials, their ends, and their usual disguises. JWTs of one platform begin alike, so of long ones only
-// the end counts.
-func needles(secrets map[string]bool) map[string]bool {
-	parts := map[string]bool{}
-	for secret := range secrets {
-		if len(secret) < shortest {
-			continue
-		}
-		sum := sha256.Sum256([]byte(secret))
-		for _, part := range []string{
-			secret, base64.StdEncoding.EncodeToString([]byte(secret)), hex.EncodeToString(sum[:])[:16],
-			base64.StdEncoding.EncodeToString(sum[:])[:16], base64.RawURLEncoding.EncodeToString(sum[:])[:16],
-		} {
-			parts[part] = true
-		}
-		if len(secret) >= 30 {
-			parts[secret[len(secret)-12:]] = true
-		}
-	}
-	return parts
-}
-
-// find returns where in a text one of the needles is; empty when none is there. It reads the text once, however many there are.
-func find(text []byte, needles map[string]bool) string {
-	beginnings := make(map[string][]string, len(needles))
-	for needle := range needles {
-		beginnings[needle[:shortest]] = append(beginnings[needle[:shortest]], needle)
-	}
-	for at := 0; at+shortest <= len(text); at++ {
-		for _, needle := range beginnings[string(text[at:at+shortest])] {
-			if bytes.HasPrefix(text[at:], []byte(needle)) {
-				return fmt.Sprintf("…%s…", text[max(0, at-200):min(len(text), at+len(needle)+50)])
-			}
-		}
-	}
-	return ""
 }
