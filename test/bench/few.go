@@ -7,7 +7,12 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // playFew watches tokens that live for seconds, on two hosts: what a renewal costs, what one host does to the other when it
@@ -126,10 +131,11 @@ func (f *few) count(ctx context.Context) (err error) {
 	if err := f.stopOperator(); err != nil {
 		return err
 	}
-	if err := pause(ctx, time.Second); err != nil {
+	issued, err := f.issued(ctx)
+	if err != nil {
 		return err
 	}
-	told := float64(f.market.answered()+f.other.answered()-f.few) / float64(f.w.done())
+	told := float64(f.market.answered()+f.other.answered()-f.few) / float64(issued-f.few)
 	for _, kind := range slices.Sorted(maps.Keys(made)) {
 		f.say("%s: %d for %d renewals", kind, made[kind], renewals)
 	}
@@ -142,6 +148,26 @@ func (f *few) count(ctx context.Context) (err error) {
 		figure{benchmark: calls, name: "events for each renewal", value: each(events), unit: "events"},
 	)
 	return f.through(ctx, f.cluster.KubeConfig)
+}
+
+// issued is how many tokens the accounts have got and stored.
+func (f *few) issued(ctx context.Context) (int, error) {
+	var secrets corev1.SecretList
+	if err := f.kube.List(ctx, &secrets, client.InNamespace(namespace)); err != nil {
+		return 0, fmt.Errorf("listing the grants: %w", err)
+	}
+	issued := 0
+	for i := range secrets.Items {
+		if secrets.Items[i].Type != v1alpha1.SecretTypeGrant {
+			continue
+		}
+		custody, err := tokensecret.DecodeCustody(&secrets.Items[i])
+		if err != nil {
+			return 0, fmt.Errorf("Secret %q: %w", secrets.Items[i].Name, err)
+		}
+		issued += int(custody.Serial)
+	}
+	return issued, nil
 }
 
 // through restarts the operator with another way to the API server.

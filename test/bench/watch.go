@@ -291,13 +291,6 @@ func (w *watcher) between(prefix string, from, to time.Time) []renewed {
 	return found
 }
 
-// done returns how many renewals there were.
-func (w *watcher) done() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.renewals)
-}
-
 // overdue returns how late those are now whose renewal was planned for a span of time and is not done.
 func (w *watcher) overdue(prefix string, from, to, now time.Time) (late []time.Duration, expired int) {
 	w.each(prefix, func(_ string, a seen) {
