@@ -188,9 +188,9 @@ func (m metadataCache) secret(ctx context.Context, key client.ObjectKey, into *m
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	other, missing := m.others.get(key)
-	if missing != nil {
-		return missing
+	other, unfilled := m.others.get(key)
+	if unfilled != nil {
+		return unfilled
 	}
 	switch {
 	case err == nil && !newer(other.resourceVersion, labelled.ResourceVersion):

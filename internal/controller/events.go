@@ -12,8 +12,9 @@ import (
 
 // announce emits the events of this look: on change only, and after the status says the same.
 //
-// A renewal is told where it is news: one that somebody asked for, and one that ends a series of failures. The routine of every few hours is in the status and the metrics; as events it would be
-// a write to the API server for each renewal.
+// A renewal is told where it is news: one that somebody asked for, and one that ends a series of failures. The
+// routine of every few hours is in the status and the metrics; as events it would be a write to the API server
+// for each renewal.
 func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *found) {
 	recovered := before.Status.LastFailure != nil && after.Status.LastFailure == nil
 	switch {
