@@ -210,7 +210,7 @@ func (v view) stands(refused *tokensecret.Refused) bool {
 	case v1alpha1.ReasonGrantRejected:
 		return v.bringing() == "" && was.Application == is.Application && was.Marketplace == is.Marketplace
 	case v1alpha1.ReasonRenewalOutcomeUnknown:
-		return v.refreshToken() == "" || refused.Restored && !v.requested() // it was given up, or may be spent
+		return v.refreshToken() == "" || refused.Restored && v.bringing() == "" && !v.requested() // it was given up, or may be spent
 	case v1alpha1.ReasonAccountMismatch:
 		was.Application, is.Application = "", ""
 		return was == is
@@ -303,10 +303,22 @@ func (v view) nextSerial() int64 {
 	return serial + 1
 }
 
-// broughtSince tells that the user brought the refresh token after the loss was noticed.
-func (v view) broughtSince() bool {
-	refused := v.custody.RefusedImport
-	return v.bringing() != "" && refused != nil && refused.Restored && refused.Imported != v.bringing()
+// mayBeSpent tells that the token to send is of a custody that was restored, and may be spent. Not one that the user brought after
+// the account had said so, and not if somebody who could read it asks to try all the same: a request from before is no answer to it.
+func (v view) mayBeSpent() bool {
+	if !v.restored() {
+		return false
+	}
+	imported := v.bringing()
+	inUse, brought := v.custody.Refused, v.custody.RefusedImport
+	told := inUse != nil && inUse.Restored
+	if imported == "" {
+		return !told || !v.requested()
+	}
+	if brought != nil && brought.Restored {
+		return brought.Imported == imported && !v.requested()
+	}
+	return !told
 }
 
 // spending tells how to go about a single-use refresh token that the journal says was sent before.

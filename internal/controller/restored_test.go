@@ -61,6 +61,59 @@ func TestALostGrantSecretIsNotReplacedByASpentImport(t *testing.T) {
 	w.Expect(market.Report().DoubleSpends).To(BeZero())
 }
 
+// TestARequestFromBeforeALossIsNoPermission leaves a request open over the loss of the grant Secret.
+func TestARequestFromBeforeALossIsNoPermission(t *testing.T) {
+	w := newWorld(t)
+	market := w.market.Platform("allegro")
+	w.prepare("allegro", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.settle()
+	w.stop()
+	grant := w.readSecret("main-grant")
+	w.annotate(v1alpha1.AnnotationRenew, "before")
+	w.delete(grant)
+	w.start()
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+	w.settle()
+	w.Expect(w.calls("allegro")).To(Equal(1), "the import was sent again")
+
+	// Whoever has the Secret puts it back, and the grant goes on.
+	again := w.readSecret("main-grant")
+	again.Data = grant.Data
+	w.Expect(kube.Update(t.Context(), again)).To(Succeed())
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
+	w.annotate(v1alpha1.AnnotationRenew, "after")
+	w.Eventually(func() int64 { return w.get().Status.AccessToken.Serial }).Should(Equal(int64(2)))
+	w.expectAuthenticated()
+	w.Expect(market.Report().DoubleSpends).To(BeZero())
+}
+
+func TestANewGrantCuresARestoredBackup(t *testing.T) {
+	w := newWorld(t)
+	market := w.market.Platform("allegro")
+	w.prepare("allegro", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.settle()
+	backup := w.readSecret("main-grant").Data
+	w.passRenewal()
+	w.stop()
+	secret := w.readSecret("main-grant")
+	secret.Data = backup
+	w.Expect(kube.Update(t.Context(), secret)).To(Succeed())
+	w.start()
+	w.settle()
+	w.pass(12 * time.Hour)
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+
+	w.editSecret("import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
+	w.expectReady()
+	w.expectAuthenticated()
+	w.Expect(market.Report().DoubleSpends).To(BeZero())
+}
+
 func TestAStaticPlatformDoesNotMindABackup(t *testing.T) {
 	w := newWorld(t)
 	market := w.market.Platform("ebay")

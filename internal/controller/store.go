@@ -102,7 +102,7 @@ func outdoes(stored, held *tokensecret.Tokens) bool {
 // journal records that the refresh token is about to be spent. That proves the store writable, and makes
 // every writer with an older view lose. forbidden tells that the token must not be sent again.
 func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
-	if s.found.restored() && !s.found.requested() && !s.found.broughtSince() {
+	if s.found.mayBeSpent() {
 		return true, s.restored(ctx)
 	}
 	before := s.found.custody
