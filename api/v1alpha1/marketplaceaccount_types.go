@@ -347,8 +347,8 @@ type AccountStatus struct {
 
 // AccessTokenStatus is the life of the published token. Where an ID token ends before the access token, its end counts.
 type AccessTokenStatus struct {
-	// serial counts the tokens that the account has had. A grant Secret that has counted less is older than this status, as after
-	// the restore of a backup.
+	// serial counts the tokens that the account has had, and the refresh tokens that were given up. A grant Secret that has counted
+	// less is older than this status, as after the restore of a backup.
 	//
 	// +optional
 	// +kubebuilder:validation:Minimum=0

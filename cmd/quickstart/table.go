@@ -42,7 +42,7 @@ func cells(account *v1alpha1.MarketplaceAccount, renewed int, place *time.Locati
 	if status.Authorization != nil && status.Authorization.DaysRemaining != nil {
 		days = strconv.Itoa(int(*status.Authorization.DaysRemaining))
 	}
-	if status.AccessToken != nil {
+	if status.AccessToken != nil && !status.AccessToken.ExpirationTime.IsZero() {
 		expires = status.AccessToken.ExpirationTime.In(place).Format(time.TimeOnly)
 	}
 	return []string{

@@ -67,11 +67,11 @@ func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next to
 		custody.Journal = nil // of the grant before
 	}
 	next.Unverified = false
-	custody.Serial = f.nextSerial()
+	custody.Serial = f.custody.Serial + 1
 	custody.Accepted = next.Consent
 	custody.Grant = next
 	custody.NotBefore = time.Time{}
-	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil
+	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport, custody.Restored = nil, nil, nil, nil, nil
 	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
 	custody.SignIn.End()
 	if err := s.save(ctx, custody); err != nil {
@@ -91,7 +91,7 @@ func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next to
 
 // mayKeep tells whether the refresh token in use still serves after a consent that brought none.
 func (v view) mayKeep(next tokensecret.Grant) bool {
-	return v.custody.RefreshToken != "" && v.deadGrant() == nil && next.Account.ID != "" && next.Account.ID == v.custody.Account.ID
+	return v.custody.RefreshToken != "" && !v.restored() && v.deadGrant() == nil && next.Account.ID != "" && next.Account.ID == v.custody.Account.ID
 }
 
 // discard drops the tokens of another account than the expected one, and revokes them where that can be done without harm.

@@ -144,6 +144,27 @@ func TestLostAnswer(t *testing.T) {
 		w.Expect(market.Report().DoubleSpends).To(BeZero())
 		w.Expect(market.Report().GraceReuses).To(Equal(1))
 	})
+	t.Run("is not given up by attempts that nobody saw", func(t *testing.T) {
+		w := newWorld(t)
+		w.prepare("allegro", v1alpha1.GrantRefreshToken)
+		w.start()
+		w.expectReady()
+		token := w.token()
+		market := w.market.Platform("allegro")
+		market.Inject(demomarket.DropBeforeCommit().Once())
+		w.passUntil(w.renewalTime())
+		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
+		down := market.Inject(demomarket.Maintenance())
+		for range 10 { // past the grace
+			w.pass(time.Minute)
+		}
+		w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
+		down.Clear()
+		w.pass(12 * time.Minute)
+		w.expectAuthenticated()
+		w.Expect(w.token()).NotTo(Equal(token))
+		w.Expect(market.Report().DoubleSpends).To(BeZero())
+	})
 	t.Run("asks for a person where reuse ends the grant", func(t *testing.T) {
 		w := newWorld(t)
 		w.prepare("oidc", v1alpha1.GrantRefreshToken)

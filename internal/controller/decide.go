@@ -208,9 +208,10 @@ func (v view) stands(refused *tokensecret.Refused) bool {
 			return was.Credentials == is.Credentials
 		}
 	case v1alpha1.ReasonGrantRejected:
-		return v.bringing() == "" && was.Application == is.Application && was.Marketplace == is.Marketplace
+		return v.request.renewsByRefreshToken() && v.bringing() == "" && was.Application == is.Application && was.Marketplace == is.Marketplace
 	case v1alpha1.ReasonRenewalOutcomeUnknown:
-		return v.refreshToken() == "" || refused.Restored && v.bringing() == "" && !v.requested() // it was given up, or may be spent
+		// It was given up, or may be spent.
+		return v.request.renewsByRefreshToken() && (v.refreshToken() == "" || refused.Restored && v.bringing() == "" && !v.requested())
 	case v1alpha1.ReasonAccountMismatch:
 		was.Application, is.Application = "", ""
 		return was == is
@@ -284,41 +285,21 @@ func (v view) outdated(failure *v1alpha1.FailureStatus) bool {
 	return v.custody.Tokens != nil && v.custody.Tokens.IssuedAt.After(failure.Time.Time)
 }
 
-// restored tells that the custody is older than what the status tells of, as after the restore of a backup or the loss of the
-// grant Secret: the status is written after the custody. A single-use refresh token in it was spent since then.
-func (v view) restored() bool {
-	seen := v.account.Status.AccessToken
-	if seen == nil || !v.request.rotates() {
-		return false
-	}
-	return seen.Serial > v.custody.Serial // not the time of issue: clocks are set back
-}
+// restored tells that the refresh token in use, or the one that the user had brought, is single-use and of a custody that was older than
+// the status, as after the restore of a backup or the loss of the grant Secret: it may be spent.
+func (v view) restored() bool { return v.custody.Restored != nil && v.request.rotates() }
 
-// nextSerial is that of the next tokens: more than any that was seen, also after a restore.
-func (v view) nextSerial() int64 {
-	serial := v.custody.Serial
-	if seen := v.account.Status.AccessToken; seen != nil {
-		serial = max(serial, seen.Serial)
-	}
-	return serial + 1
-}
-
-// mayBeSpent tells that the token to send is of a custody that was restored, and may be spent. Not one that the user brought after
-// the account had said so, and not if somebody who could read it asks to try all the same: a request from before is no answer to it.
+// mayBeSpent tells that the token to send was restored, unless the user has brought it, or asks to try all the same, after the account
+// had said so. A request from before is no answer to it.
 func (v view) mayBeSpent() bool {
 	if !v.restored() {
 		return false
 	}
-	imported := v.bringing()
-	inUse, brought := v.custody.Refused, v.custody.RefusedImport
-	told := inUse != nil && inUse.Restored
-	if imported == "" {
-		return !told || !v.requested()
+	restored, imported := v.custody.Restored, v.bringing()
+	if !restored.Told {
+		return true
 	}
-	if brought != nil && brought.Restored {
-		return brought.Imported == imported && !v.requested()
-	}
-	return !told
+	return !v.requested() && (imported == "" || imported == restored.Imported)
 }
 
 // spending tells how to go about a single-use refresh token that the journal says was sent before.

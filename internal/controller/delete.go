@@ -95,11 +95,11 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 	if err != nil {
 		return "", mayStillRevoke, err
 	}
-	custody, err := tokensecret.DecodeCustody(held)
+	custody, err := tokensecret.DecodeCustody(ownSecret(account, held))
 	if err != nil {
 		return "the grant Secret cannot be read", cannotRevoke, nil
 	}
-	if waiting, ok := r.unstored.Load(account.UID); ok {
+	if waiting, ok := r.unstored.Load(account.UID); ok && waiting.(unstored).unsent == nil {
 		custody = waiting.(unstored).custody // newer than what could be stored
 	}
 	tokens := refreshTokens(custody)

@@ -21,7 +21,7 @@ import (
 // was read on top of which it writes.
 func (r *Reconciler) publish(ctx context.Context, f *found) error {
 	name, held := f.account.TokenSecretName(), f.published
-	if f.custody.Tokens == nil || held == nil && !f.usable() || f.misfit() || !f.unresolved && f.restored() {
+	if f.custody.Tokens == nil || held == nil && !f.usable() || f.misfit() {
 		return nil
 	}
 	wanted, err := tokensecret.Render(f.account, r.keeper(f.account), *f.custody.Tokens, f.custody.Account.ID)

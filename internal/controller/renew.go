@@ -94,13 +94,21 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	if err != nil {
 		return nil, err
 	}
-	f.grantSecret = held
 	if err := r.lookAtPublished(ctx, f); err != nil {
 		return nil, err
 	}
-	if f.custody, err = tokensecret.DecodeCustody(held); err != nil {
+	outdated, err := f.take(held)
+	if err != nil {
 		f.trouble = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}
 		return f, nil
+	}
+	if outdated { // or the cache is
+		if _, err := r.openStore(ctx, f); err != nil {
+			return nil, err
+		}
+		if f.trouble != nil {
+			return f, nil
+		}
 	}
 	if err := r.rescue(ctx, f); err != nil || f.trouble != nil {
 		return f, err
@@ -340,9 +348,14 @@ func (r *Reconciler) verify(ctx context.Context, f *found) error {
 			verification.Unreachable = answer.Status == 0 || answer.Status == 429 || answer.Status >= 500
 		}
 	}
+	tested := f.custody.Tokens.AccessToken
 	store, err := r.openStore(ctx, f)
 	if err != nil || store == nil {
 		return err
+	}
+	if tokens := f.custody.Tokens; tokens == nil || tokens.AccessToken != tested {
+		f.handledVerify = false // somebody has stored others meanwhile
+		return nil
 	}
 	return store.verified(ctx, tokensecret.Account(identity), verification)
 }

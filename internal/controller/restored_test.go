@@ -11,26 +11,39 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 )
 
-func TestARestoredBackupIsNotSpent(t *testing.T) {
-	w := newWorld(t)
-	w.prepare("allegro", v1alpha1.GrantRefreshToken)
+// renewedSince brings an account of this grant type into being and renews it. It returns the grant Secret's data from before.
+func (w *world) renewedSince(platform string, grant v1alpha1.GrantType) (backup map[string][]byte) {
+	w.t.Helper()
+	w.prepare(platform, grant)
 	w.start()
 	w.expectReady()
 	w.settle()
-	backup := w.readSecret("main-grant").Data
+	backup = w.readSecret("main-grant").Data
 	w.passRenewal()
-	served := w.token()["access_token"]
-	calls := w.calls("allegro")
+	return backup
+}
 
+// restore puts a backup in the place of the grant Secret, as somebody does who has lost the cluster.
+func (w *world) restore(backup map[string][]byte) {
+	w.t.Helper()
 	w.stop()
 	secret := w.readSecret("main-grant")
 	secret.Data = backup
-	w.Expect(kube.Update(t.Context(), secret)).To(Succeed())
+	w.Expect(kube.Update(w.t.Context(), secret)).To(Succeed())
+}
+
+func TestARestoredBackupIsNotSpent(t *testing.T) {
+	w := newWorld(t)
+	market := w.market.Platform("allegro")
+	w.restore(w.renewedSince("allegro", v1alpha1.GrantRefreshToken))
+	served := w.token()["access_token"]
+	calls := w.calls("allegro")
 	w.start()
-	w.settle()
-	w.pass(12 * time.Hour)
 	message := w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
 	w.Expect(message).To(And(ContainSubstring("restore of a backup"), ContainSubstring(v1alpha1.AnnotationRenew)))
+	w.pass(time.Hour)
+	w.expectReady()
+	w.pass(11 * time.Hour)
 	w.Expect(w.calls("allegro")).To(Equal(calls), "a refresh token from a backup was sent")
 	w.Expect(w.token()["access_token"]).To(Equal(served), "an older token was published")
 
@@ -38,6 +51,131 @@ func TestARestoredBackupIsNotSpent(t *testing.T) {
 	w.annotate(v1alpha1.AnnotationRenew, "try")
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonGrantRejected)
 	w.Expect(w.calls("allegro")).To(Equal(calls + 1))
+
+	// The new one that is asked for is no part of the backup.
+	w.editSecret("import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
+	w.expectReady()
+	w.expectAuthenticated()
+}
+
+// TestALossIsNotForgottenWhileSomethingElseIsMissing restores one Secret after the other.
+func TestALossIsNotForgottenWhileSomethingElseIsMissing(t *testing.T) {
+	w := newWorld(t)
+	w.restore(w.renewedSince("oidc", v1alpha1.GrantRefreshToken))
+	served, calls := w.token()["access_token"], w.calls("oidc")
+	application := w.readSecret("app")
+	w.delete(application)
+	w.start()
+	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonSecretNotFound)
+	w.Expect(w.token()["access_token"]).To(Equal(served), "an older token was published")
+	application.ResourceVersion = ""
+	w.create(application)
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+	w.annotate(v1alpha1.AnnotationVerify, "test")
+	w.pass(2 * day)
+	w.Expect(w.calls("oidc")).To(Equal(calls))
+	w.Expect(w.token()["access_token"]).To(Equal(served))
+	w.Expect(w.get().Status.AccessToken.Serial).To(Equal(int64(2)))
+}
+
+// TestALossIsNotForgottenOverAnotherGrant stores other things on top of what was restored.
+func TestALossIsNotForgottenOverAnotherGrant(t *testing.T) {
+	for name, replace := range map[string]func(*world){
+		"another seller's": func(w *world) {
+			market := w.market.Platform("oidc")
+			market.AddSeller(demomarket.Seller{ID: "777", Login: "another-shop"})
+			w.editSecret("import", map[string]string{"refresh_token": market.Grant("777")})
+			w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonAccountMismatch)
+			w.delete(w.readSecret("import"))
+		},
+		"an application's own": func(w *world) {
+			was := w.get().Spec.Grant
+			w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.Grant = v1alpha1.Grant{Type: v1alpha1.GrantClientCredentials} })
+			w.expectAuthenticated() // a refresh token has nothing to do with it
+			w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.Grant = was })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.restore(w.renewedSince("oidc", v1alpha1.GrantRefreshToken))
+			market := w.market.Platform("oidc")
+			w.start()
+			w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+			replace(w)
+			w.settle()
+			w.pass(day)
+			w.Expect(market.Report().DoubleSpends).To(BeZero())
+			w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+		})
+	}
+}
+
+// TestAnImportThatIsLostWithItsAccountUnknown loses the grant Secret before the status tells of any token.
+func TestAnImportThatIsLostWithItsAccountUnknown(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.AccountID = "a-typo" })
+	w.start()
+	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountMismatch)
+	w.settle()
+	w.delete(w.readSecret("main-grant"))
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+	w.Expect(w.calls("oidc")).To(Equal(1))
+}
+
+// TestAGrantThatWasGivenUpDoesNotComeBack restores the grant Secret of the tokens in use, whose refresh token was sent since.
+func TestAGrantThatWasGivenUpDoesNotComeBack(t *testing.T) {
+	w := newWorld(t)
+	market := w.market.Platform("oidc")
+	w.renewedSince("oidc", v1alpha1.GrantRefreshToken)
+	w.settle()
+	backup := w.readSecret("main-grant").Data
+	market.Inject(demomarket.DropAfterCommit().Once())
+	w.passUntil(w.renewalTime())
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+	w.settle()
+	calls := w.calls("oidc")
+	w.restore(backup)
+	w.start()
+	w.pass(day)
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+	w.Expect(w.calls("oidc")).To(Equal(calls))
+	w.Expect(market.Report().DoubleSpends).To(BeZero())
+}
+
+// TestAnOlderTokenIsNotPublished restores a backup of a grant whose refresh token does not mind.
+func TestAnOlderTokenIsNotPublished(t *testing.T) {
+	w := newWorld(t)
+	w.restore(w.renewedSince("ebay", v1alpha1.GrantRefreshToken))
+	served := w.token()["access_token"]
+	w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.Renewal.Policy = v1alpha1.RenewalSuspended })
+	w.start()
+	w.expectReady()
+	w.Expect(w.token()["access_token"]).To(Equal(served))
+	w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.Renewal.Policy = v1alpha1.RenewalAutomatic })
+	w.Eventually(func() int64 { return w.get().Status.AccessToken.Serial }).Should(Equal(int64(3)))
+	w.expectAuthenticated()
+}
+
+// TestAnAccountOfTheSameNameTakesNothingOver creates an account anew while the Secrets of the former one are there still.
+func TestAnAccountOfTheSameNameTakesNothingOver(t *testing.T) {
+	w := newWorld(t)
+	market := w.market.Platform("allegro")
+	w.prepare("allegro", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.settle()
+	// There is no garbage collector here.
+	w.delete(w.get())
+	w.delete(w.readSecret("main-token"))
+	w.editSecret("import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
+	w.account("allegro", v1alpha1.GrantRefreshToken)
+	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretConflict)
+	w.hasNoSecret("main-token")
+	w.Expect(w.get().Status.AccessToken).To(BeNil())
+	w.Expect(w.get().Status.Account).To(BeNil())
+	w.delete(w.readSecret("main-grant"))
+	w.expectReady()
+	w.expectAuthenticated()
 }
 
 func TestALostGrantSecretIsNotReplacedByASpentImport(t *testing.T) {
@@ -92,24 +230,14 @@ func TestARequestFromBeforeALossIsNoPermission(t *testing.T) {
 func TestANewGrantCuresARestoredBackup(t *testing.T) {
 	w := newWorld(t)
 	market := w.market.Platform("allegro")
-	w.prepare("allegro", v1alpha1.GrantRefreshToken)
+	w.restore(w.renewedSince("allegro", v1alpha1.GrantRefreshToken))
 	w.start()
-	w.expectReady()
-	w.settle()
-	backup := w.readSecret("main-grant").Data
-	w.passRenewal()
-	w.stop()
-	secret := w.readSecret("main-grant")
-	secret.Data = backup
-	w.Expect(kube.Update(t.Context(), secret)).To(Succeed())
-	w.start()
-	w.settle()
-	w.pass(12 * time.Hour)
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
-
 	w.editSecret("import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
 	w.expectReady()
+	w.expectAuthenticated()
+	w.passRenewal()
 	w.expectAuthenticated()
 	w.Expect(market.Report().DoubleSpends).To(BeZero())
 }

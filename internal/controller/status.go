@@ -110,15 +110,19 @@ func (f *found) reportTokens(account *v1alpha1.MarketplaceAccount) {
 	}
 	tokens := f.custody.Tokens
 	if tokens == nil {
+		if f.custody.Serial > 0 { // what is told of the last token stays
+			if status.AccessToken == nil {
+				status.AccessToken = &v1alpha1.AccessTokenStatus{}
+			}
+			status.AccessToken.Serial = f.custody.Serial
+		}
 		return
 	}
-	if f.unresolved || !f.restored() { // else the status alone knows that there was a newer one
-		status.AccessToken = &v1alpha1.AccessTokenStatus{
-			Serial:         f.custody.Serial,
-			IssuedTime:     metav1.NewTime(tokens.IssuedAt),
-			ExpirationTime: metav1.NewTime(tokens.ExpiresAt),
-			RenewalTime:    metav1.NewTime(tokens.RenewAt),
-		}
+	status.AccessToken = &v1alpha1.AccessTokenStatus{
+		Serial:         f.custody.Serial,
+		IssuedTime:     metav1.NewTime(tokens.IssuedAt),
+		ExpirationTime: metav1.NewTime(tokens.ExpiresAt),
+		RenewalTime:    metav1.NewTime(tokens.RenewAt),
 	}
 	login := f.custody.Account.Login
 	if login == "" {

@@ -40,10 +40,13 @@ func readSecret(ctx context.Context, from client.Reader, key client.ObjectKey) (
 	return secret, nil
 }
 
-// unstored is a custody that waits to be stored, and whose it is.
+// unstored is what waits to be stored, and whose it is.
 type unstored struct {
 	account *v1alpha1.MarketplaceAccount
 	custody tokensecret.Custody
+	// unsent is an entry of the journal that may be on record although nothing was sent, and has to go; former is the one before it. Where
+	// there is one, custody is what was stored before.
+	unsent, former *tokensecret.Journal
 }
 
 // store writes one account's custody, each time on top of what was read or written last.
@@ -61,13 +64,51 @@ func (r *Reconciler) openStore(ctx context.Context, f *found) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	custody, err := tokensecret.DecodeCustody(held)
-	if err != nil {
+	if held != nil && ownSecret(f.account, held) == nil {
+		f.trouble, f.unresolved = conflict(f.account, held.Name), true
+		return nil, nil
+	}
+	before := f.grantSecret
+	if _, err := f.take(held); err != nil {
 		f.trouble, f.unresolved = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}, true
 		return nil, nil
 	}
-	f.custody, f.grantSecret = custody, held
+	if !sameVersion(before, held) { // what was done before was done with another state, and what is written now keeps the watch from telling
+		f.recheck = time.Second
+	}
 	return &store{Reconciler: r, found: f, held: held}, nil
+}
+
+// sameVersion tells whether two reads of a Secret brought the same; nil stands for none.
+func sameVersion(a, b *corev1.Secret) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.UID == b.UID && a.ResourceVersion == b.ResourceVersion
+}
+
+// ownSecret returns a Secret that belongs to the account, and nil for one that does not, such as a former account's of its name.
+func ownSecret(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret) *corev1.Secret {
+	if secret == nil || !tokensecret.Owned(secret, account) {
+		return nil
+	}
+	return secret
+}
+
+// take looks at the account with this grant Secret; nil when there is none. outdated tells that it is older than what the status tells of,
+// which was written after it.
+func (f *found) take(held *corev1.Secret) (outdated bool, err error) {
+	held = ownSecret(f.account, held)
+	custody, err := tokensecret.DecodeCustody(held)
+	if err != nil {
+		return false, err
+	}
+	if seen := f.account.Status.AccessToken; seen != nil && seen.Serial > custody.Serial { // not the time of issue: clocks are set back
+		custody.Outdate(seen.Serial)
+		outdated = true
+	}
+	f.custody, f.grantSecret = custody, held
+	return outdated, nil
 }
 
 // rescue stores what an earlier reconcile obtained and could not store, before anything else is looked at.
@@ -81,6 +122,9 @@ func (r *Reconciler) rescue(ctx context.Context, f *found) error {
 	if err != nil || s == nil {
 		return err
 	}
+	if waiting := waiting.(unstored); waiting.unsent != nil {
+		return s.withdraw(ctx, waiting.unsent, waiting.former)
+	}
 	if pair.Serial < f.custody.Serial || pair.Accepted < f.custody.Accepted || pair.Serial == f.custody.Serial && outdoes(f.custody.Tokens, pair.Tokens) {
 		r.unstored.Delete(f.account.UID) // somebody stored something newer
 		return nil
@@ -90,8 +134,25 @@ func (r *Reconciler) rescue(ctx context.Context, f *found) error {
 	if waits := f.custody.Candidate; waits != nil && waits.Consent > 0 || pair.Candidate != nil && pair.Candidate.Consent > 0 {
 		pair.Candidate = waits
 	}
-	f.obtained, f.first = pair.Serial > f.custody.Serial, pair.Serial == 1
+	held := f.custody.Tokens
+	f.obtained = pair.Tokens != nil && (held == nil || held.AccessToken != pair.Tokens.AccessToken)
+	f.first = f.obtained && pair.Serial == 1
 	return s.write(ctx, pair)
+}
+
+// withdraw takes an entry of the journal back whose token was not sent. What others have stored since then stays.
+func (s *store) withdraw(ctx context.Context, unsent, former *tokensecret.Journal) error {
+	custody := s.found.custody
+	place := &custody.Journal
+	if unsent.Imported != "" {
+		place = &custody.ImportJournal
+	}
+	if held := *place; held == nil || held.Holder != unsent.Holder || held.Attempts != unsent.Attempts || !held.StartedAt.Equal(unsent.StartedAt) {
+		s.unstored.Delete(s.found.account.UID)
+		return nil
+	}
+	*place = former
+	return s.write(ctx, custody)
 }
 
 // outdoes tells that other tokens than those in memory were stored, and are as new: another replica did the same.
@@ -105,12 +166,12 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 	if s.found.mayBeSpent() {
 		return true, s.restored(ctx)
 	}
-	before := s.found.custody
-	custody := before
+	custody := s.found.custody
+	former := s.found.journal()
 	entry := tokensecret.Journal{StartedAt: s.found.now, Imported: s.found.bringing()}
 	spend := s.found.spend()
 	if spend != spendFresh {
-		entry = *s.found.journal()
+		entry = *former
 	}
 	switch spend {
 	case spendForbidden:
@@ -125,7 +186,7 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 	defer cancel()
 	if err := s.write(ctx, custody); err != nil {
 		if mayPass(err) { // it may be on record all the same, of a token that was not sent
-			s.remember(before)
+			s.unstored.Store(s.found.account.UID, unstored{s.found.account.DeepCopy(), s.found.custody, &entry, former})
 		}
 		return false, err
 	}
@@ -134,11 +195,16 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 
 // restored does not spend a refresh token that may be spent already.
 func (s *store) restored(ctx context.Context) error {
-	why := trouble{v1alpha1.ReasonRenewalOutcomeUnknown, fmt.Sprintf("Secret %q is older than the token of %s that this account had, as after the restore "+
+	last := "what this account had"
+	if seen := s.found.account.Status.AccessToken; seen != nil && !seen.IssuedTime.IsZero() {
+		last = fmt.Sprintf("the token of %s that this account had", clockTime(seen.IssuedTime.Time))
+	}
+	why := trouble{v1alpha1.ReasonRenewalOutcomeUnknown, fmt.Sprintf("Secret %q is older than %s, as after the restore "+
 		"of a backup: its single-use refresh token may be spent, and sending it again could end the grant. Nothing more is tried until %s; "+
 		"to try all the same, annotate the account with %s=<anything new>", s.found.account.GrantSecretName(),
-		clockTime(s.found.account.Status.AccessToken.IssuedTime.Time), s.found.newGrant(), v1alpha1.AnnotationRenew)}
+		last, s.found.newGrant(), v1alpha1.AnnotationRenew)}
 	custody := s.found.custody
+	custody.Restored = &tokensecret.Restored{Told: true, Imported: s.found.request.imported.RefreshToken}
 	refused := s.refusal(why)
 	refused.Restored = true
 	if imported := s.found.bringing(); imported != "" {
@@ -153,6 +219,7 @@ func (s *store) restored(ctx context.Context) error {
 // outcomeUnknown gives up a single-use refresh token that was sent and whose answer is lost.
 func (s *store) outcomeUnknown(ctx context.Context) error {
 	custody := s.found.custody
+	custody.Serial = s.found.custody.Serial + 1
 	s.found.record(&custody, nil)
 	custody.Spend(s.found.bringing())
 	if s.found.bringing() == "" {
@@ -171,7 +238,7 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 	begun := f.begins()
 	next := f.grant(got)
 	expected, id := f.expectedAccount(), next.Account.ID
-	custody.Serial = f.nextSerial()
+	custody.Serial = f.custody.Serial + 1
 	custody.NotBefore = time.Time{}
 	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
 	if f.request.rotates() {
@@ -204,6 +271,9 @@ func (f *found) use(custody *tokensecret.Custody, next tokensecret.Grant) {
 		custody.Journal = nil
 	}
 	custody.Grant = next
+	if f.request.renewsByRefreshToken() { // a login leaves the refresh token as it was
+		custody.Restored = nil
+	}
 	if custody.Candidate != nil && custody.Candidate.Consent == 0 && custody.Candidate.Imported == next.Imported {
 		custody.Candidate = nil // and one that the user withdrew is kept: he may bring it back
 	}
@@ -283,10 +353,10 @@ func (s *store) judge(ctx context.Context, account tokensecret.Account) error {
 		f.failed, f.trouble = true, f.mismatch(account.ID, f.expectedAccount())
 		return s.keep(ctx, custody)
 	}
-	custody.Serial = f.nextSerial()
+	custody.Serial = f.custody.Serial + 1
 	custody.Grant = candidate
 	custody.Journal, custody.NotBefore = nil, time.Time{} // of the grant before
-	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil
+	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport, custody.Restored = nil, nil, nil, nil, nil
 	if err := s.keep(ctx, custody); err != nil {
 		return err
 	}
@@ -352,6 +422,10 @@ func (s *store) failure(ctx context.Context, failure error, sent bool) error {
 	case entry == nil, !sent: // nothing new is known of a token that was not sent
 	case !asked.OutcomeUnknown && (!asked.Passes() || entry.Attempts == 1):
 		f.record(&custody, nil)
+	case !asked.OutcomeUnknown && entry.Retried: // that was not its last time
+		again := *entry
+		again.Retried = false
+		f.record(&custody, &again)
 	case f.spend() == spendForbidden:
 		return s.outcomeUnknown(ctx)
 	}
@@ -424,7 +498,7 @@ func (s *store) keep(ctx context.Context, custody tokensecret.Custody) error {
 
 // remember keeps a custody in memory until it is stored.
 func (s *store) remember(custody tokensecret.Custody) {
-	s.unstored.Store(s.found.account.UID, unstored{s.found.account.DeepCopy(), custody})
+	s.unstored.Store(s.found.account.UID, unstored{account: s.found.account.DeepCopy(), custody: custody})
 }
 
 // mayPass tells whether writing the same again may succeed.

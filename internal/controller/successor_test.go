@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // These stories are about a process that ends in the middle of a renewal, and the one that follows.
@@ -89,4 +91,35 @@ func TestAShutdownStoresWhatItWasGiven(t *testing.T) {
 	w.Expect(w.market.Platform("oidc").AccessTokenValid(w.token()["access_token"])).To(BeTrue())
 	w.passRenewal()
 	w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+}
+
+// TestAnAttemptOfAnotherProcessStaysOnRecord fails to write its own, and may not know whether it did.
+func TestAnAttemptOfAnotherProcessStaysOnRecord(t *testing.T) {
+	w := newWorld(t)
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.settle()
+	calls := w.calls("oidc")
+	refused, end := w.refusingGrant(first(1, anyWrite))
+	w.clock.SetTime(w.renewalTime())
+	w.Eventually(refused.Load).Should(Equal(int32(1)))
+
+	secret := w.readSecret("main-grant")
+	custody, err := tokensecret.DecodeCustody(secret)
+	w.Expect(err).NotTo(HaveOccurred())
+	now := w.clock.Now().UTC().Truncate(time.Second)
+	custody.Journal = &tokensecret.Journal{StartedAt: now, LastAt: now, Holder: "another process", Attempts: 1}
+	secret.Data["grant.json"], err = json.Marshal(custody)
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(kube.Update(t.Context(), secret)).To(Succeed())
+	end()
+	w.pass(10 * time.Second) // which is less than what a request and the storing of its answer may take
+	w.Expect(w.calls("oidc")).To(Equal(calls), "a refresh token was sent that another process had sent")
+	custody, err = tokensecret.DecodeCustody(w.readSecret("main-grant"))
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(custody.Journal).To(HaveField("Holder", "another process"))
+	w.pass(time.Minute)
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+	w.Expect(w.calls("oidc")).To(Equal(calls))
 }

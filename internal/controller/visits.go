@@ -251,7 +251,7 @@ func (v *Visits) look(ctx context.Context, key types.NamespacedName) (*found, er
 	if err != nil {
 		return nil, clusterDown(err)
 	}
-	if f.custody, err = tokensecret.DecodeCustody(held); err != nil {
+	if _, err = f.take(held); err != nil {
 		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: err.Error()}
 	}
 	var trouble *trouble
@@ -343,18 +343,18 @@ func linkProblem(ticket tokensecret.Ticket, now time.Time) signin.Problem {
 // cached and live read the custody of an account, and nothing that belongs to a former one of its name.
 func (v *Visits) cached(ctx context.Context, account *v1alpha1.MarketplaceAccount) (tokensecret.Custody, error) {
 	held, err := v.r.heldCustody(ctx, account)
-	if err != nil || held == nil || !tokensecret.Owned(held, account) {
+	if err != nil {
 		return tokensecret.Custody{}, err
 	}
-	return tokensecret.DecodeCustody(held)
+	return tokensecret.DecodeCustody(ownSecret(account, held))
 }
 
 func (v *Visits) live(ctx context.Context, account *v1alpha1.MarketplaceAccount) (tokensecret.Custody, error) {
 	held, err := readSecret(ctx, v.r.Live, types.NamespacedName{Namespace: account.Namespace, Name: account.GrantSecretName()})
-	if err != nil || held == nil || !tokensecret.Owned(held, account) {
+	if err != nil {
 		return tokensecret.Custody{}, err
 	}
-	return tokensecret.DecodeCustody(held)
+	return tokensecret.DecodeCustody(ownSecret(account, held))
 }
 
 // write changes the custody on top of what is there now, and again when somebody else was quicker.
@@ -384,8 +384,6 @@ func (v *Visits) open(ctx context.Context, f *found) (*store, error) {
 		return nil, err
 	case s == nil:
 		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: f.trouble.message}
-	case s.held != nil && !tokensecret.Owned(s.held, f.account):
-		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: conflict(f.account, s.held.Name).message}
 	}
 	s.visiting, s.retried = true, true
 	return s, nil

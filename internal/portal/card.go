@@ -167,8 +167,10 @@ func (p *Portal) offerActions(c *card, t *texts, who *visitor, e entry, now time
 		path := actionPath(nameOf(account), action)
 		c.Buttons = append(c.Buttons, button{Path: path, Form: p.formToken(who, path), Says: says, Main: primary})
 	}
+	token := account.Status.AccessToken
+	issued := token != nil && !token.ExpirationTime.IsZero()
 	signIn := t.SignIn
-	if account.Status.AccessToken != nil {
+	if issued {
 		signIn = t.SignInAgain
 	}
 	signIn = t.at(c.Marketplace, signIn)
@@ -190,7 +192,7 @@ func (p *Portal) offerActions(c *card, t *texts, who *visitor, e entry, now time
 		add(actionRenew, t.RenewNow, false)
 	}
 	test := account.Status.ConnectionTest
-	if account.Status.AccessToken != nil && (test == nil || test.Result != v1alpha1.ConnectionTestUnsupported) {
+	if issued && (test == nil || test.Result != v1alpha1.ConnectionTestUnsupported) {
 		add(actionVerify, t.TestConnection, false)
 	}
 }

@@ -20,10 +20,14 @@ const custodyKey = "grant.json"
 // Custody is what the operator keeps of an account: the grant in use, the current tokens, and what it must not
 // forget in a restart. The zero value means that nothing was obtained yet.
 type Custody struct {
-	// Serial counts the stored sets of tokens.
+	// Serial counts what was used up: each stored set of tokens, and each refresh token that was given up. The account's status
+	// tells it too, so that an older Custody is known for what it is.
 	Serial int64 `json:"serial,omitempty"`
 	// Grant is the one in use.
 	Grant `json:",inline"`
+	// Restored tells that RefreshToken, or the refresh token that the user had brought by then, is of a Custody that was older
+	// than the status; nil when it is not.
+	Restored *Restored `json:"restored,omitempty"`
 	// Candidate is a grant that was begun and is not in use, since whose it is has not been seen, or is not
 	// who is expected; nil when there is none. Its refresh token is not lost, and the grant in use stays.
 	Candidate *Grant `json:"candidate,omitempty"`
@@ -68,6 +72,20 @@ func (c *Custody) Spend(imported string) {
 	}
 	spent := append(slices.Clone(c.SpentImports), imported)
 	c.SpentImports = spent[max(0, len(spent)-maxSpentImports):]
+}
+
+// Restored is what became of a refresh token that may be spent, since its Custody was restored from a backup or lost.
+type Restored struct {
+	// Told tells that the account has said so. Before that, nobody can have answered.
+	Told bool `json:"told,omitempty"`
+	// Imported is the refresh token that the user's Secret held when it did.
+	Imported string `json:"imported,omitempty"`
+}
+
+// Outdate makes a Custody that is older than the given serial go on from there, without what was replaced since then.
+func (c *Custody) Outdate(serial int64) {
+	c.Serial, c.Restored = serial, &Restored{}
+	c.Tokens, c.Candidate, c.Verified, c.Refused, c.RefusedImport, c.NotBefore = nil, nil, nil, nil, nil, time.Time{}
 }
 
 // Grant is what a consent, a login or an imported refresh token has become.
@@ -150,8 +168,8 @@ type Refused struct {
 	Inputs Inputs `json:"inputs"`
 	// Imported is the refresh token that was refused, of a RefusedImport.
 	Imported string `json:"imported,omitempty"`
-	// Restored tells that the grant Secret was found to be older than what the account's status tells of, so that its refresh
-	// token may be spent; of RenewalOutcomeUnknown. A request makes the operator try all the same.
+	// Restored tells that the refresh token may be spent, since it is of a restored Custody; of RenewalOutcomeUnknown. A request
+	// makes the operator try all the same.
 	Restored bool `json:"restored,omitempty"`
 	// AccountID is who signed in, where another was expected; empty when nobody said who.
 	AccountID string `json:"accountID,omitempty"`
