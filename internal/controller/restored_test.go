@@ -90,7 +90,9 @@ func TestALossIsNotForgottenOverAnotherGrant(t *testing.T) {
 		},
 		"an application's own": func(w *world) {
 			was := w.get().Spec.Grant
-			w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.Grant = v1alpha1.Grant{Type: v1alpha1.GrantClientCredentials} })
+			w.edit(func(a *v1alpha1.MarketplaceAccount) {
+				a.Spec.Grant = v1alpha1.Grant{Type: v1alpha1.GrantClientCredentials}
+			})
 			w.expectAuthenticated() // a refresh token has nothing to do with it
 			w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.Grant = was })
 		},
