@@ -199,6 +199,10 @@ func TestStrippedLabelsAreRestored(t *testing.T) {
 		w.Expect(kube.Update(t.Context(), secret)).To(Succeed())
 	}
 	w.Eventually(func() map[string]string { return w.readSecret("main-token").Labels }).Should(HaveKey(v1alpha1.LabelManagedBy))
+	w.settle()
+	w.traffic.reset()
+	w.pass(5 * time.Second)
+	w.Expect(w.traffic.reads()+w.traffic.writes()).To(BeZero(), "%v", w.traffic.counted())
 	w.passRenewal()
 	w.expectAuthenticated()
 	w.Expect(w.readSecret("main-grant").Labels).To(HaveKey(v1alpha1.LabelManagedBy))

@@ -71,7 +71,8 @@ func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next to
 	custody.Accepted = next.Consent
 	custody.Grant = next
 	custody.NotBefore = time.Time{}
-	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport, custody.Restored = nil, nil, nil, nil, nil
+	custody.Recover()
+	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil
 	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
 	custody.SignIn.End()
 	if err := s.save(ctx, custody); err != nil {

@@ -208,7 +208,9 @@ func (v view) stands(refused *tokensecret.Refused) bool {
 			return was.Credentials == is.Credentials
 		}
 	case v1alpha1.ReasonGrantRejected:
-		return v.request.renewsByRefreshToken() && v.bringing() == "" && was.Application == is.Application && was.Marketplace == is.Marketplace
+		if v.request.renewsByRefreshToken() {
+			return v.bringing() == "" && was.Application == is.Application && was.Marketplace == is.Marketplace
+		}
 	case v1alpha1.ReasonRenewalOutcomeUnknown:
 		// It was given up, or may be spent.
 		return v.request.renewsByRefreshToken() && (v.refreshToken() == "" || refused.Restored && v.bringing() == "" && !v.requested())
@@ -300,6 +302,18 @@ func (v view) mayBeSpent() bool {
 		return true
 	}
 	return !v.requested() && (imported == "" || imported == restored.Imported)
+}
+
+// dare makes the token to send one like any other, where somebody asks to try it although it may be spent.
+func (v view) dare(custody *tokensecret.Custody) {
+	imported := v.bringing()
+	switch {
+	case !v.restored() || !v.requested():
+	case imported == "":
+		custody.Restored, custody.Refused = nil, nil
+	case imported == custody.Restored.Imported:
+		custody.Restored, custody.RefusedImport = &tokensecret.Restored{Told: true}, nil
+	}
 }
 
 // spending tells how to go about a single-use refresh token that the journal says was sent before.

@@ -354,7 +354,7 @@ func (r *Reconciler) verify(ctx context.Context, f *found) error {
 		return err
 	}
 	if tokens := f.custody.Tokens; tokens == nil || tokens.AccessToken != tested {
-		f.handledVerify = false // somebody has stored others meanwhile
+		f.handledVerify, f.recheck = false, time.Second // somebody has stored others meanwhile
 		return nil
 	}
 	return store.verified(ctx, tokensecret.Account(identity), verification)

@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
@@ -9,6 +10,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // renewedSince brings an account of this grant type into being and renews it. It returns the grant Secret's data from before.
@@ -43,7 +45,9 @@ func TestARestoredBackupIsNotSpent(t *testing.T) {
 	w.Expect(message).To(And(ContainSubstring("restore of a backup"), ContainSubstring(v1alpha1.AnnotationRenew)))
 	w.pass(time.Hour)
 	w.expectReady()
+	w.Expect(w.get().Status.Account).NotTo(BeNil())
 	w.pass(11 * time.Hour)
+	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonRenewalOutcomeUnknown)
 	w.Expect(w.calls("allegro")).To(Equal(calls), "a refresh token from a backup was sent")
 	w.Expect(w.token()["access_token"]).To(Equal(served), "an older token was published")
 
@@ -56,6 +60,33 @@ func TestARestoredBackupIsNotSpent(t *testing.T) {
 	w.editSecret("import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
 	w.expectReady()
 	w.expectAuthenticated()
+}
+
+// TestTryingAllTheSameOutlastsAnOutage asks for it while the marketplace is away.
+func TestTryingAllTheSameOutlastsAnOutage(t *testing.T) {
+	w := newWorld(t)
+	market := w.market.Platform("oidc")
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.settle()
+	w.stop()
+	secret := w.readSecret("main-grant")
+	custody, err := tokensecret.DecodeCustody(secret)
+	w.Expect(err).NotTo(HaveOccurred())
+	custody.Serial = 0 // older than the status, and its refresh token is good all the same
+	secret.Data["grant.json"], err = json.Marshal(custody)
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(kube.Update(t.Context(), secret)).To(Succeed())
+	w.start()
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+	market.Inject(demomarket.Maintenance().Once())
+	w.annotate(v1alpha1.AnnotationRenew, "try")
+	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
+	w.pass(time.Minute)
+	w.expectAuthenticated()
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
+	w.Expect(market.Report().DoubleSpends).To(BeZero())
 }
 
 // TestALossIsNotForgottenWhileSomethingElseIsMissing restores one Secret after the other.
@@ -194,10 +225,16 @@ func TestALostGrantSecretIsNotReplacedByASpentImport(t *testing.T) {
 	w.Expect(message).To(ContainSubstring(`Secret "main-grant" is older`))
 	w.Expect(w.calls("allegro")).To(Equal(1))
 
-	// A new grant cures it.
+	// A new grant cures it, and the one before is not sent when somebody brings it back.
+	before := string(w.readSecret("import").Data["refresh_token"])
 	w.editSecret("import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
 	w.expectReady()
 	w.expectAuthenticated()
+	calls := w.calls("allegro")
+	w.editSecret("import", map[string]string{"refresh_token": before})
+	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
+	w.settle()
+	w.Expect(w.calls("allegro")).To(Equal(calls))
 	w.Expect(market.Report().DoubleSpends).To(BeZero())
 }
 

@@ -109,20 +109,22 @@ func (f *found) reportTokens(account *v1alpha1.MarketplaceAccount) {
 		status.TokenSecretName = account.TokenSecretName()
 	}
 	tokens := f.custody.Tokens
-	if tokens == nil {
-		if f.custody.Serial > 0 { // what is told of the last token stays
-			if status.AccessToken == nil {
-				status.AccessToken = &v1alpha1.AccessTokenStatus{}
-			}
-			status.AccessToken.Serial = f.custody.Serial
+	switch {
+	case tokens != nil:
+		status.AccessToken = &v1alpha1.AccessTokenStatus{
+			Serial:         f.custody.Serial,
+			IssuedTime:     metav1.NewTime(tokens.IssuedAt),
+			ExpirationTime: metav1.NewTime(tokens.ExpiresAt),
+			RenewalTime:    metav1.NewTime(tokens.RenewAt),
 		}
-		return
+	case f.custody.Serial > 0:
+		if status.AccessToken == nil {
+			status.AccessToken = &v1alpha1.AccessTokenStatus{}
+		}
+		status.AccessToken.Serial = f.custody.Serial // what is told of the last token stays
 	}
-	status.AccessToken = &v1alpha1.AccessTokenStatus{
-		Serial:         f.custody.Serial,
-		IssuedTime:     metav1.NewTime(tokens.IssuedAt),
-		ExpirationTime: metav1.NewTime(tokens.ExpiresAt),
-		RenewalTime:    metav1.NewTime(tokens.RenewAt),
+	if tokens == nil && f.custody.Account.ID == "" {
+		return
 	}
 	login := f.custody.Account.Login
 	if login == "" {
@@ -407,6 +409,7 @@ func (f *found) next(account *v1alpha1.MarketplaceAccount, invited time.Time) ti
 		}
 		look = f.whileWaiting(renewal.Earliest(look, f.nextTest(), invited))
 	}
+	look = renewal.Earliest(look, ahead(f.servedUntil, f.now)) // which may be a token that the custody does not hold any more
 	if authorization := account.Status.Authorization; authorization != nil {
 		end := authorization.ExpirationTime.UTC()
 		look = renewal.Earliest(look, renewal.NextDay(end, f.now), ahead(warnFrom(account, end), f.now))

@@ -56,6 +56,8 @@ type store struct {
 	held  *corev1.Secret // nil while there is none
 	// visiting tells that a browser waits, retried that whoever writes tries again when it fails.
 	visiting, retried bool
+	// late tells that the look had begun with another state of the grant Secret.
+	late bool
 }
 
 // openStore reads the custody live. It returns nil when the grant Secret cannot be used; found says why.
@@ -73,10 +75,7 @@ func (r *Reconciler) openStore(ctx context.Context, f *found) (*store, error) {
 		f.trouble, f.unresolved = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}, true
 		return nil, nil
 	}
-	if !sameVersion(before, held) { // what was done before was done with another state, and what is written now keeps the watch from telling
-		f.recheck = time.Second
-	}
-	return &store{Reconciler: r, found: f, held: held}, nil
+	return &store{Reconciler: r, found: f, held: held, late: !sameVersion(before, held)}, nil
 }
 
 // sameVersion tells whether two reads of a Secret brought the same; nil stands for none.
@@ -182,6 +181,7 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 	entry.Attempts++
 	entry.LastAt, entry.Holder = s.found.now, s.holder
 	s.found.record(&custody, &entry)
+	s.found.dare(&custody)
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	if err := s.write(ctx, custody); err != nil {
@@ -272,7 +272,7 @@ func (f *found) use(custody *tokensecret.Custody, next tokensecret.Grant) {
 	}
 	custody.Grant = next
 	if f.request.renewsByRefreshToken() { // a login leaves the refresh token as it was
-		custody.Restored = nil
+		custody.Recover()
 	}
 	if custody.Candidate != nil && custody.Candidate.Consent == 0 && custody.Candidate.Imported == next.Imported {
 		custody.Candidate = nil // and one that the user withdrew is kept: he may bring it back
@@ -355,8 +355,12 @@ func (s *store) judge(ctx context.Context, account tokensecret.Account) error {
 	}
 	custody.Serial = f.custody.Serial + 1
 	custody.Grant = candidate
-	custody.Journal, custody.NotBefore = nil, time.Time{} // of the grant before
-	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport, custody.Restored = nil, nil, nil, nil, nil
+	custody.NotBefore = time.Time{} // of the grant before
+	if f.request.renewsByRefreshToken() {
+		custody.Journal = nil
+		custody.Recover()
+	}
+	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil
 	if err := s.keep(ctx, custody); err != nil {
 		return err
 	}
@@ -541,6 +545,9 @@ func (s *store) write(ctx context.Context, custody tokensecret.Custody) error {
 	s.held, s.found.custody, s.found.grantSecret = secret, custody, secret
 	if !s.visiting { // what the controller waits to store is its own business
 		s.unstored.Delete(account.UID)
+	}
+	if s.late { // there may be more to do about it, and this write keeps the watch from telling
+		s.found.recheck = time.Second
 	}
 	return nil
 }

@@ -376,3 +376,20 @@ func TestWrongAccount(t *testing.T) {
 	w.Eventually(w.events).Should(Equal([]string{"Warning AccountMismatch"}))
 	w.Expect(strings.Count(strings.Join(w.events(), ","), "TokenIssued")).To(BeZero())
 }
+
+// TestALoginThatIsRefusedLikeARefreshTokenIsNotRepeated has a Marketplace that tells them apart badly.
+func TestALoginThatIsRefusedLikeARefreshTokenIsNotRepeated(t *testing.T) {
+	w := newWorld(t)
+	w.marketplace("xsale", func(m *v1alpha1.Marketplace) {
+		m.Spec.TokenResponse.Errors = []v1alpha1.ErrorMeaning{{Code: "invalid_grant", Reason: v1alpha1.ReasonGrantRejected}}
+	})
+	w.application()
+	w.secret("login", map[string]string{"username": "nobody@example.com", "password": "wrong"})
+	w.account("xsale", v1alpha1.GrantPassword)
+	w.start()
+	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
+	for range 5 {
+		w.pass(time.Minute)
+	}
+	w.Expect(w.calls("xsale")).To(Equal(1))
+}

@@ -88,6 +88,15 @@ func (c *Custody) Outdate(serial int64) {
 	c.Tokens, c.Candidate, c.Verified, c.Refused, c.RefusedImport, c.NotBefore = nil, nil, nil, nil, nil, time.Time{}
 }
 
+// Recover is called when another refresh token has taken the place of one that was restored. That which the user had brought may be spent
+// nonetheless.
+func (c *Custody) Recover() {
+	if c.Restored != nil && c.Restored.Imported != c.Imported {
+		c.Spend(c.Restored.Imported)
+	}
+	c.Restored = nil
+}
+
 // Grant is what a consent, a login or an imported refresh token has become.
 type Grant struct {
 	// RefreshToken is the one to use next; empty where the grant has none.
