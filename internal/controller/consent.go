@@ -67,7 +67,7 @@ func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next to
 		custody.Journal = nil // of the grant before
 	}
 	next.Unverified = false
-	custody.Serial = f.custody.Serial + 1
+	custody.Serial++
 	custody.Accepted = next.Consent
 	custody.Grant = next
 	custody.NotBefore = time.Time{}

@@ -34,6 +34,25 @@ func (w *world) restore(backup map[string][]byte) {
 	w.Expect(kube.Update(w.t.Context(), secret)).To(Succeed())
 }
 
+// custody is what the grant Secret holds.
+func (w *world) custody() tokensecret.Custody {
+	w.t.Helper()
+	custody, err := tokensecret.DecodeCustody(w.readSecret("main-grant"))
+	w.Expect(err).NotTo(HaveOccurred())
+	return custody
+}
+
+// editCustody changes it, as another process does.
+func (w *world) editCustody(change func(*tokensecret.Custody)) {
+	w.t.Helper()
+	secret, custody := w.readSecret("main-grant"), w.custody()
+	change(&custody)
+	document, err := json.Marshal(custody)
+	w.Expect(err).NotTo(HaveOccurred())
+	secret.Data["grant.json"] = document
+	w.Expect(kube.Update(w.t.Context(), secret)).To(Succeed())
+}
+
 func TestARestoredBackupIsNotSpent(t *testing.T) {
 	w := newWorld(t)
 	market := w.market.Platform("allegro")
@@ -71,13 +90,9 @@ func TestTryingAllTheSameOutlastsAnOutage(t *testing.T) {
 	w.expectReady()
 	w.settle()
 	w.stop()
-	secret := w.readSecret("main-grant")
-	custody, err := tokensecret.DecodeCustody(secret)
-	w.Expect(err).NotTo(HaveOccurred())
-	custody.Serial = 0 // older than the status, and its refresh token is good all the same
-	secret.Data["grant.json"], err = json.Marshal(custody)
-	w.Expect(err).NotTo(HaveOccurred())
-	w.Expect(kube.Update(t.Context(), secret)).To(Succeed())
+	w.editCustody(func(custody *tokensecret.Custody) {
+		custody.Serial = 0 // older than the status, and its refresh token is good all the same
+	})
 	w.start()
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
 	market.Inject(demomarket.Maintenance().Once())

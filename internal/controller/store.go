@@ -40,12 +40,11 @@ func readSecret(ctx context.Context, from client.Reader, key client.ObjectKey) (
 	return secret, nil
 }
 
-// unstored is what waits to be stored, and whose it is.
+// unstored is what waits to be stored, and whose it is: a custody, or that an entry of the journal has to go.
 type unstored struct {
 	account *v1alpha1.MarketplaceAccount
 	custody tokensecret.Custody
-	// unsent is an entry of the journal that may be on record although nothing was sent, and has to go; former is the one before it. Where
-	// there is one, custody is what was stored before.
+	// unsent is an entry that may be on record although nothing was sent, and former the one before it; nil for none.
 	unsent, former *tokensecret.Journal
 }
 
@@ -112,18 +111,19 @@ func (f *found) take(held *corev1.Secret) (outdated bool, err error) {
 
 // rescue stores what an earlier reconcile obtained and could not store, before anything else is looked at.
 func (r *Reconciler) rescue(ctx context.Context, f *found) error {
-	waiting, ok := r.unstored.Load(f.account.UID)
+	value, ok := r.unstored.Load(f.account.UID)
 	if !ok {
 		return nil
 	}
-	pair := waiting.(unstored).custody
 	s, err := r.openStore(ctx, f)
 	if err != nil || s == nil {
 		return err
 	}
-	if waiting := waiting.(unstored); waiting.unsent != nil {
+	waiting := value.(unstored)
+	if waiting.unsent != nil {
 		return s.withdraw(ctx, waiting.unsent, waiting.former)
 	}
+	pair := waiting.custody
 	if pair.Serial < f.custody.Serial || pair.Accepted < f.custody.Accepted || pair.Serial == f.custody.Serial && outdoes(f.custody.Tokens, pair.Tokens) {
 		r.unstored.Delete(f.account.UID) // somebody stored something newer
 		return nil
@@ -186,7 +186,7 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 	defer cancel()
 	if err := s.write(ctx, custody); err != nil {
 		if mayPass(err) { // it may be on record all the same, of a token that was not sent
-			s.unstored.Store(s.found.account.UID, unstored{s.found.account.DeepCopy(), s.found.custody, &entry, former})
+			s.unstored.Store(s.found.account.UID, unstored{account: s.found.account.DeepCopy(), unsent: &entry, former: former})
 		}
 		return false, err
 	}
@@ -219,7 +219,7 @@ func (s *store) restored(ctx context.Context) error {
 // outcomeUnknown gives up a single-use refresh token that was sent and whose answer is lost.
 func (s *store) outcomeUnknown(ctx context.Context) error {
 	custody := s.found.custody
-	custody.Serial = s.found.custody.Serial + 1
+	custody.Serial++
 	s.found.record(&custody, nil)
 	custody.Spend(s.found.bringing())
 	if s.found.bringing() == "" {
@@ -238,7 +238,7 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 	begun := f.begins()
 	next := f.grant(got)
 	expected, id := f.expectedAccount(), next.Account.ID
-	custody.Serial = f.custody.Serial + 1
+	custody.Serial++
 	custody.NotBefore = time.Time{}
 	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
 	if f.request.rotates() {
@@ -353,7 +353,7 @@ func (s *store) judge(ctx context.Context, account tokensecret.Account) error {
 		f.failed, f.trouble = true, f.mismatch(account.ID, f.expectedAccount())
 		return s.keep(ctx, custody)
 	}
-	custody.Serial = f.custody.Serial + 1
+	custody.Serial++
 	custody.Grant = candidate
 	custody.NotBefore = time.Time{} // of the grant before
 	if f.request.renewsByRefreshToken() {

@@ -1,7 +1,6 @@
 package controller_test
 
 import (
-	"encoding/json"
 	"net/http"
 	"testing"
 	"time"
@@ -105,20 +104,14 @@ func TestAnAttemptOfAnotherProcessStaysOnRecord(t *testing.T) {
 	w.clock.SetTime(w.renewalTime())
 	w.Eventually(refused.Load).Should(Equal(int32(1)))
 
-	secret := w.readSecret("main-grant")
-	custody, err := tokensecret.DecodeCustody(secret)
-	w.Expect(err).NotTo(HaveOccurred())
 	now := w.clock.Now().UTC().Truncate(time.Second)
-	custody.Journal = &tokensecret.Journal{StartedAt: now, LastAt: now, Holder: "another process", Attempts: 1}
-	secret.Data["grant.json"], err = json.Marshal(custody)
-	w.Expect(err).NotTo(HaveOccurred())
-	w.Expect(kube.Update(t.Context(), secret)).To(Succeed())
+	w.editCustody(func(custody *tokensecret.Custody) {
+		custody.Journal = &tokensecret.Journal{StartedAt: now, LastAt: now, Holder: "another process", Attempts: 1}
+	})
 	end()
 	w.pass(10 * time.Second) // which is less than what a request and the storing of its answer may take
 	w.Expect(w.calls("oidc")).To(Equal(calls), "a refresh token was sent that another process had sent")
-	custody, err = tokensecret.DecodeCustody(w.readSecret("main-grant"))
-	w.Expect(err).NotTo(HaveOccurred())
-	w.Expect(custody.Journal).To(HaveField("Holder", "another process"))
+	w.Expect(w.custody().Journal).To(HaveField("Holder", "another process"))
 	w.pass(time.Minute)
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
 	w.Expect(w.calls("oidc")).To(Equal(calls))
