@@ -12,7 +12,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
-	"k8s.io/apimachinery/pkg/util/wait"
 	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -20,12 +19,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-const (
-	// freshPatience is how long a read waits for the cache to show what was written before it: a watch takes a few
-	// milliseconds, and one that takes a second is broken.
-	freshPatience = time.Second
-	freshStep     = 2 * time.Millisecond
-)
+// freshPatience is how long a read waits for the cache to show what was written before it: a watch takes a few
+// milliseconds, and one that takes a second is broken.
+const freshPatience = time.Second
 
 // fresh is a client whose reads from the cache show what was written through it before, or is being written: of accounts and
 // Secrets it remembers the versions that it wrote until the cache has shown them. controller-runtime's client compares one version for a kind,
@@ -56,6 +52,8 @@ type lag struct {
 	version string
 	// late tells that somebody has waited for it in vain.
 	late bool
+	// changed is closed when any of this changes; nil while nobody waits for it.
+	changed chan struct{}
 }
 
 const (
@@ -96,9 +94,9 @@ func (f *fresh) Get(ctx context.Context, key client.ObjectKey, object client.Obj
 		return f.Client.Get(ctx, key, object, options...)
 	}
 	var read error
-	caughtUp := func(ctx context.Context) (bool, error) {
+	caughtUp := func() bool {
 		read = f.Client.Get(ctx, key, object, options...)
-		return f.shown(w, object, read), nil
+		return f.shown(w, object, read)
 	}
 	waiting, cancel := context.WithTimeout(ctx, f.patience)
 	defer cancel()
@@ -112,18 +110,44 @@ func (f *fresh) Get(ctx context.Context, key client.ObjectKey, object client.Obj
 }
 
 // await waits for the cache until waiting ends, and once for each lag. What ends with ctx was not waited for.
-func (f *fresh) await(ctx, waiting context.Context, w written, caughtUp wait.ConditionWithContextFunc) error {
+func (f *fresh) await(ctx, waiting context.Context, w written, caughtUp func() bool) error {
 	if lag, waits := f.lagOf(w); waits && lag.late {
-		if done, err := caughtUp(ctx); done || err != nil {
-			return err
+		if caughtUp() {
+			return nil
 		}
 		return context.DeadlineExceeded
 	}
-	err := wait.PollUntilContextCancel(waiting, freshStep, true, caughtUp)
-	if err != nil && ctx.Err() == nil {
-		f.change(w, func(l *lag) { l.late = l.version != "" })
+	for {
+		changed := f.changed(w)
+		if caughtUp() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-waiting.Done():
+			if ctx.Err() == nil {
+				f.change(w, func(l *lag) { l.late = l.version != "" })
+			}
+			return waiting.Err()
+		}
 	}
-	return err
+}
+
+// changed returns a channel that is closed when something changes; it is closed already where nothing is waited for.
+func (f *fresh) changed(w written) <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	l, waits := f.behind[w]
+	if !waits {
+		done := make(chan struct{})
+		close(done)
+		return done
+	}
+	if l.changed == nil {
+		l.changed = make(chan struct{})
+		f.behind[w] = l
+	}
+	return l.changed
 }
 
 // shown tells whether what the cache answered is at or past what was written, and forgets what was. An answer that
@@ -166,8 +190,8 @@ func (f *fresh) List(ctx context.Context, list client.ObjectList, options ...cli
 		defer cancel()
 		for _, w := range f.waiting(kind) {
 			object := w.empty()
-			_ = f.await(ctx, waiting, w, func(ctx context.Context) (bool, error) {
-				return f.shown(w, object, f.Client.Get(ctx, w.key, object, client.UnsafeDisableDeepCopy)), nil
+			_ = f.await(ctx, waiting, w, func() bool {
+				return f.shown(w, object, f.Client.Get(ctx, w.key, object, client.UnsafeDisableDeepCopy))
 			})
 		}
 	}
@@ -193,12 +217,17 @@ func (f *fresh) lagOf(w written) (lag, bool) {
 	return found, waits
 }
 
-// change changes a lag, and drops one that is none.
+// change changes a lag, tells those who wait, and drops one that is none.
 func (f *fresh) change(w written, change func(*lag)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	l := f.behind[w]
+	before := l
 	change(&l)
+	if l != before && l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
 	if l.writing == 0 && l.version == "" {
 		delete(f.behind, w)
 		return
@@ -300,23 +329,28 @@ func (p freshPart) Patch(ctx context.Context, object client.Object, patch client
 
 // follow hears from the cache what it shows, so that nothing is remembered that nobody reads again.
 func (f *fresh) follow(ctx context.Context, informers cache.Informers) error {
-	see := func(event any) {
-		if object, ok := event.(client.Object); ok {
-			f.saw(written{followed(object), client.ObjectKeyFromObject(object)}, object.GetResourceVersion())
-		}
-	}
 	for _, object := range []client.Object{&v1alpha1.MarketplaceAccount{}, &corev1.Secret{}} {
 		informer, err := informers.GetInformer(ctx, object)
 		if err != nil {
 			return fmt.Errorf("preparing the cache: %w", err)
 		}
 		if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-			AddFunc: see, UpdateFunc: func(_, now any) { see(now) }, DeleteFunc: see,
+			AddFunc: f.see, UpdateFunc: func(_, now any) { f.see(now) }, DeleteFunc: f.see,
 		}); err != nil {
 			return fmt.Errorf("following the cache: %w", err)
 		}
 	}
 	return nil
+}
+
+// see hears of something that the cache shows, or does not show any more.
+func (f *fresh) see(event any) {
+	if gone, ok := event.(toolscache.DeletedFinalStateUnknown); ok {
+		event = gone.Obj
+	}
+	if object, ok := event.(client.Object); ok {
+		f.saw(written{followed(object), client.ObjectKeyFromObject(object)}, object.GetResourceVersion())
+	}
 }
 
 // within reads from a cache that holds some namespaces: of others there is nothing, where the cache would fail.
