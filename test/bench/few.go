@@ -29,8 +29,9 @@ type few struct {
 	*bench
 	w       *watcher
 	figures []figure
-	// before is how punctual the accounts were that another host is about to disturb.
+	// before is how punctual the accounts were that another host is about to disturb, and halves the same for either half of the time.
 	before punctuality
+	halves [2]punctuality
 }
 
 // here are the accounts at one host, and there those at another.
@@ -195,7 +196,9 @@ func (f *few) punctual(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	half := from.Add(f.span() / 2)
 	f.before = f.w.punctuality(namespace+"/here", from, to)
+	f.halves = [2]punctuality{f.w.punctuality(namespace+"/here", from, half), f.w.punctuality(namespace+"/here", half, to)}
 	if f.wants(renew) {
 		all := f.w.punctuality(namespace+"/", from, to)
 		f.figures = append(f.figures, all.figures(fmt.Sprintf("%d accounts of %s", f.few, f.short), after-used)...)
@@ -234,6 +237,10 @@ func (f *few) hanging(ctx context.Context) error {
 			figure{benchmark: hang, name: "lateness at the other host, " + share.name + ", before", value: without, unit: "s"},
 			figure{benchmark: hang, name: "lateness at the other host, " + share.name + ", meanwhile", value: with, unit: "s"},
 			figure{benchmark: hang, name: "lateness at the other host, " + share.name + ", meanwhile by before", value: with / max(without, 0.001), unit: "×"}.atMost(1.1),
+			figure{
+				benchmark: hang, name: "lateness at the other host, " + share.name + ", one half of the time before by the other", unit: "×",
+				value: percentile(f.halves[1].late, share.value) / max(percentile(f.halves[0].late, share.value), 0.001),
+			},
 		)
 	}
 	f.figures = append(f.figures, figure{benchmark: hang, name: "tokens expired at the other host", value: float64(during.expired), unit: "tokens"}.atMost(0))

@@ -8,6 +8,10 @@ import (
 type punctuality struct {
 	late    []time.Duration
 	expired int
+	// told is how long after their tokens the statuses told of them, and untold how many tokens were renewed of which none had told, so that
+	// nobody knows how late.
+	told   []time.Duration
+	untold int
 }
 
 // punctuality looks at the renewals that were planned for a span of time. One that is not done yet is as late as it is now.
@@ -20,6 +24,7 @@ func (w *watcher) punctuality(prefix string, from, to time.Time) punctuality {
 			p.expired++
 		}
 	}
+	p.told, p.untold = w.toldSince(prefix, from)
 	return p
 }
 
@@ -31,6 +36,9 @@ func (p punctuality) figures(tokens string, cpu time.Duration) []figure {
 		figure{benchmark: renew, name: tokens + ": lateness, p99", value: percentile(p.late, 0.99), unit: "s"}.atMost(2),
 		{benchmark: renew, name: tokens + ": lateness, largest", value: percentile(p.late, 1), unit: "s"},
 		figure{benchmark: renew, name: tokens + ": expired in their Secrets", value: float64(p.expired), unit: "tokens"}.atMost(0),
+		{benchmark: renew, name: tokens + ": from the token to its status, p99", value: percentile(p.told, 0.99), unit: "s"},
+		{benchmark: renew, name: tokens + ": from the token to its status, largest", value: percentile(p.told, 1), unit: "s"},
+		figure{benchmark: renew, name: tokens + ": untold by a status", value: float64(p.untold), unit: "tokens"}.atMost(0),
 		figure{
 			benchmark: renew, name: tokens + ": processor time for 1,000 renewals", unit: "s",
 			value: cpu.Seconds() / float64(max(1, len(p.late))) * 1000,

@@ -3,6 +3,8 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -47,6 +49,7 @@ func newCounter(config *rest.Config) (*counter, error) {
 		Transport:     transport,
 		FlushInterval: -1, // an event of a watch is not kept back
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ErrorLog:      log.New(io.Discard, "", 0), // watches end with the operator
 	}
 	c.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if kind, name := kindOf(r); kind != "" {

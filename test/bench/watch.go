@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,16 +24,19 @@ type watcher struct {
 	mu       sync.Mutex
 	accounts map[string]*seen // by namespace/name
 	renewals []renewed
-	broken   error
+	// told are statuses that told of a token, and untold renewals of tokens that no status had told of.
+	told, untold []told
+	broken       error
 }
 
 // seen is what is known of an account.
 type seen struct {
 	uid            string
 	created, ready time.Time
-	// expires is when the token in its Secret expires, and plans when the latest tokens are to be renewed.
-	expires time.Time
-	plans   []plan
+	// expires is when the token in its Secret expires, shown when it was first seen there, and plans when the latest tokens are to be
+	// renewed.
+	expires, shown time.Time
+	plans          []plan
 	// count is how often its token was replaced.
 	count int
 }
@@ -48,6 +52,13 @@ type renewed struct {
 	at, planned time.Time
 	// expired tells that the token before had expired in its Secret.
 	expired bool
+}
+
+// told is when a status told of a token, and how long after the token was in its Secret.
+type told struct {
+	account string
+	at      time.Time
+	after   time.Duration
 }
 
 func (r renewed) lateness() time.Duration { return max(0, r.at.Sub(r.planned)) }
@@ -211,6 +222,11 @@ func (w *watcher) takeAccount(e watchEvent, at time.Time) {
 	if token.ExpirationTime.IsZero() || len(a.plans) > 0 && a.plans[len(a.plans)-1].expires.Equal(token.ExpirationTime) {
 		return
 	}
+	said := told{account: key, at: at}
+	if a.expires.Equal(token.ExpirationTime) {
+		said.after = at.Sub(a.shown)
+	}
+	w.told = append(w.told, said)
 	// The Secrets' watch may lag behind this one, but not by four tokens.
 	a.plans = append(a.plans, plan{token.ExpirationTime, token.RenewalTime})
 	a.plans = a.plans[max(0, len(a.plans)-4):]
@@ -226,16 +242,20 @@ func (w *watcher) takeSecret(e watchEvent, at time.Time) {
 	key := e.Object.Metadata.Namespace + "/" + strings.TrimSuffix(e.Object.Metadata.Name, "-token")
 	a := w.of(key)
 	before := a.expires
-	a.expires = expires
-	if before.IsZero() || before.Equal(expires) {
+	if before.Equal(expires) {
+		return
+	}
+	a.expires, a.shown = expires, at
+	if before.IsZero() {
 		return
 	}
 	a.count++
-	for _, p := range a.plans {
-		if p.expires.Equal(before) {
-			w.renewals = append(w.renewals, renewed{account: key, round: a.count, at: at, planned: p.at, expired: !at.Before(before)})
-		}
+	known := slices.IndexFunc(a.plans, func(p plan) bool { return p.expires.Equal(before) })
+	if known < 0 {
+		w.untold = append(w.untold, told{account: key, at: at})
+		return
 	}
+	w.renewals = append(w.renewals, renewed{account: key, round: a.count, at: at, planned: a.plans[known].at, expired: !at.Before(before)})
 }
 
 // filled tells how it goes with a batch, and whether all of it is Ready.
@@ -289,6 +309,24 @@ func (w *watcher) between(prefix string, from, to time.Time) []renewed {
 		}
 	}
 	return found
+}
+
+// toldSince returns how long after their tokens statuses told of them since a moment, and how many tokens were renewed of which no
+// status had told, of accounts whose key has the prefix.
+func (w *watcher) toldSince(prefix string, from time.Time) (after []time.Duration, untold int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, t := range w.told {
+		if strings.HasPrefix(t.account, prefix) && !t.at.Before(from) {
+			after = append(after, t.after)
+		}
+	}
+	for _, t := range w.untold {
+		if strings.HasPrefix(t.account, prefix) && !t.at.Before(from) {
+			untold++
+		}
+	}
+	return after, untold
 }
 
 // overdue returns how late those are now whose renewal was planned for a span of time and is not done.

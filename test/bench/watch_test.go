@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -51,6 +52,7 @@ func TestWatcherComparesEachRenewalWithItsPlan(t *testing.T) {
 	s.secret(53, 141) // somebody edits a label
 	s.secret(145, 235)
 	s.account(146, 235, 190)
+	s.account(147, 235, 190) // somebody edits a label
 
 	if f, done := s.filled(batch{namespace: "bench", prefix: "account", size: 1}); !done || f.all != 2*time.Second {
 		t.Errorf("filled says %v, %v; want 2s, true", f.all, done)
@@ -69,5 +71,27 @@ func TestWatcherComparesEachRenewalWithItsPlan(t *testing.T) {
 	}
 	if late, expired := s.overdue("bench/", second(0), second(200), second(240)); len(late) != 1 || late[0] != 50*time.Second || expired != 1 {
 		t.Errorf("overdue are %v, of which %d expired; want one by 50s, expired", late, expired)
+	}
+}
+
+func TestWatcherSeesStatusesThatStayBehind(t *testing.T) {
+	s := story{&watcher{accounts: map[string]*seen{}}}
+	s.secret(1, 91)
+	s.account(3, 91, 50)
+	s.account(51, 141, 100) // before its Secret, as two watches allow
+	s.secret(52, 141)
+	s.secret(101, 191) // no status tells of this one
+	s.secret(151, 241)
+	s.account(160, 241, 200)
+	s.account(170, 241, 200) // somebody edits a label
+	after, untold := s.toldSince("bench/", second(0))
+	if want := []time.Duration{2 * time.Second, 0, 9 * time.Second}; !slices.Equal(after, want) || untold != 1 {
+		t.Errorf("statuses came after %v, and %d tokens were untold; want %v and 1", after, untold, want)
+	}
+	if renewals := s.between("bench/", second(0), second(200)); len(renewals) != 2 {
+		t.Errorf("there are %d renewals with a plan, want 2", len(renewals))
+	}
+	if after, untold := s.toldSince("bench/", second(155)); len(after) != 1 || untold != 0 {
+		t.Errorf("later there are %d statuses and %d tokens untold, want 1 and none", len(after), untold)
 	}
 }
