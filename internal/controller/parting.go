@@ -88,6 +88,7 @@ func (p *parting) take(key client.ObjectKey) leaving {
 
 // Reconcile sees off whoever had this name, and goes on with whoever has it.
 func (p *parting) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	defer p.arrears.looked(request.NamespacedName)
 	leaves := p.take(request.NamespacedName)
 	for i, account := range leaves.accounts {
 		if err := p.seeOff(ctx, account); err != nil {

@@ -49,7 +49,7 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 				WithIndex(&v1alpha1.MarketplaceAccount{}, indexSecret, func(object client.Object) []string {
 					return secretsOf(object.(*v1alpha1.MarketplaceAccount))
 				}).Build()
-			r := &Reconciler{Client: kube, Live: kube, Gates: throttle.New[waiter](time.Now, 1)}
+			r := &Reconciler{Client: kube, Live: kube, Gates: throttle.New[waiter](time.Now, 1), arrears: newArrears(1)}
 			p := newParting(r, kube)
 			p.staying = reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
 			key := client.ObjectKey{Namespace: "shop", Name: "app"}

@@ -92,7 +92,7 @@ func (r *Reconciler) keeper(account *v1alpha1.MarketplaceAccount) *metav1.OwnerR
 func (r *Reconciler) writeTokenSecret(ctx context.Context, f *found, wanted *corev1.Secret) (bool, error) {
 	held := f.published
 	if held == nil {
-		err := r.own.write(wanted, func() error { return r.Client.Create(ctx, wanted) })
+		err := r.writeOwn(wanted, func() error { return r.Client.Create(ctx, wanted) })
 		if !apierrors.IsAlreadyExists(err) {
 			return f.wrote(wanted, err)
 		}
@@ -108,7 +108,7 @@ func (r *Reconciler) writeTokenSecret(ctx context.Context, f *found, wanted *cor
 		return false, nil
 	}
 	tokensecret.Merge(wanted, held)
-	return f.wrote(wanted, r.own.write(wanted, func() error { return r.Client.Update(ctx, wanted) }))
+	return f.wrote(wanted, r.writeOwn(wanted, func() error { return r.Client.Update(ctx, wanted) }))
 }
 
 func (f *found) wrote(secret *corev1.Secret, err error) (bool, error) {

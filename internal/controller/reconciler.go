@@ -52,6 +52,7 @@ type Reconciler struct {
 
 	credentials credentials
 	own         ownWrites
+	arrears     *arrears
 	// holder names this process in journals.
 	holder string
 	// underway is held, for reading, from before a request that spends something until its answer is stored or waits in
@@ -98,6 +99,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 		return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil
 	}
 	found.report(account)
+	if err == nil && !found.first && routine(&before.Status, &account.Status) && r.arrears.postpone(client.ObjectKeyFromObject(account)) {
+		return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil
+	}
 	if err := errors.Join(err, r.patchStatus(ctx, before, account)); err != nil {
 		return reconcile.Result{}, err
 	}

@@ -114,6 +114,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		},
 		Gates:       throttle.New[waiter](options.Clock.Now, options.MaxConcurrentReconciles/shareOfOneHost),
 		Metrics:     metrics.NewOperations(options.Registry),
+		arrears:     newArrears(options.MaxConcurrentReconciles),
 		CallTimeout: options.CallTimeout,
 		Portal:      options.Portal,
 		Random:      options.Random,
@@ -151,7 +152,9 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 			handler.TypedEnqueueRequestsFromMapFunc(lookup.accountsOfNamespace), labelsChanged())).
 		WatchesRawSource(elsewhere.watch(lookup)).
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-			r.Gates.OnCall(caller(queue))
+			call := caller(queue)
+			r.Gates.OnCall(func(who waiter, after time.Duration) { call(who.NamespacedName, after, priorityCalled) })
+			r.arrears.call = func(account client.ObjectKey) { call(account, 0, priorityOwed) }
 			r.own.tell = func(secret client.Object) {
 				for _, request := range lookup.accountsOfLabelledSecret(ctx, secret) {
 					queue.Add(request)

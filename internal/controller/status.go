@@ -461,7 +461,10 @@ func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.Ma
 	// edited a label meanwhile. The answer is asked for without the account, which is known.
 	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: after.Namespace, Name: after.Name}}
 	answer.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kindAccount))
-	switch err := r.Client.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch)); {
+	err = r.arrears.write(func() error {
+		return r.Client.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch))
+	})
+	switch {
 	case apierrors.IsNotFound(err):
 	case err != nil:
 		return fmt.Errorf("writing the status: %w", err)

@@ -536,7 +536,7 @@ func (s *store) write(ctx context.Context, custody tokensecret.Custody) error {
 	if s.visiting { // the controller has to hear of what visitors store
 		err = write()
 	} else {
-		err = s.own.write(secret, write)
+		err = s.writeOwn(secret, write)
 	}
 	if err != nil {
 		s.found.blame(unwritable(account.GrantSecretName(), err))

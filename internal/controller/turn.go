@@ -32,6 +32,7 @@ const (
 const (
 	priorityCalled    = 10 // it holds a place that others wait for
 	priorityScheduled = -10
+	priorityOwed      = -20 // its status is to tell of a renewal
 )
 
 // purpose is what an account waits for.
@@ -51,11 +52,11 @@ type waiter struct {
 }
 
 // caller puts accounts into a work queue when their turn comes.
-func caller(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) func(waiter, time.Duration) {
-	return func(who waiter, after time.Duration) {
-		request := reconcile.Request{NamespacedName: who.NamespacedName}
+func caller(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) func(types.NamespacedName, time.Duration, int) {
+	return func(who types.NamespacedName, after time.Duration, priority int) {
+		request := reconcile.Request{NamespacedName: who}
 		if ranked, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-			ranked.AddWithOpts(priorityqueue.AddOpts{After: after, Priority: new(priorityCalled)}, request)
+			ranked.AddWithOpts(priorityqueue.AddOpts{After: after, Priority: &priority}, request)
 			return
 		}
 		queue.AddAfter(request, after)

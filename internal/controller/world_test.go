@@ -153,9 +153,15 @@ func (w *world) begin() {
 // settle waits until the operator has nothing to do at this moment of the story's clock.
 func (w *world) settle() {
 	w.t.Helper()
+	w.settleBut(0)
+}
+
+// settleBut waits until the operator has nothing to do but for as many accounts.
+func (w *world) settleBut(busy int32) {
+	w.t.Helper()
 	quiet := 0
 	w.Eventually(func() bool {
-		if queue := w.queue.Load(); queue != nil && queue.idle() {
+		if queue := w.queue.Load(); queue != nil && queue.restsBut(busy) {
 			quiet++
 		} else {
 			quiet = 0
@@ -213,7 +219,7 @@ func (q *countingQueue) Done(request reconcile.Request) {
 	q.working.Add(-1)
 }
 
-func (q *countingQueue) idle() bool { return q.Len() == 0 && q.working.Load() == 0 }
+func (q *countingQueue) restsBut(busy int32) bool { return q.Len() == 0 && q.working.Load() == busy }
 
 // traffic counts the operator's requests to the API server, but for watches and what leader election and
 // events do beside the work, and can refuse some.

@@ -1,0 +1,140 @@
+package controller
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// called is a client of arrears that remembers who was called.
+func newCalled(workers int) (a *arrears, called *[]client.ObjectKey) {
+	a, called = newArrears(workers), &[]client.ObjectKey{}
+	a.call = func(account client.ObjectKey) { *called = append(*called, account) }
+	return a, called
+}
+
+// writing does something while n writes are under way.
+func writing(a *arrears, n int, do func()) {
+	if n == 0 {
+		do()
+		return
+	}
+	_ = a.write(func() error {
+		writing(a, n-1, do)
+		return nil
+	})
+}
+
+func accountNamed(i int) client.ObjectKey {
+	return client.ObjectKey{Namespace: "shop", Name: fmt.Sprint("account-", i)}
+}
+
+func TestStatusesWaitWhileMuchIsWritten(t *testing.T) {
+	const accounts = 10
+	g := NewWithT(t)
+	a, called := newCalled(256) // 32 may write before statuses wait, and 8 with those that waited
+	g.Expect(a.postpone(accountNamed(0))).To(BeFalse(), "nobody writes")
+	writing(a, 31, func() { g.Expect(a.postpone(accountNamed(0))).To(BeFalse(), "there is room") })
+	writing(a, 32, func() {
+		for i := range accounts {
+			g.Expect(a.postpone(accountNamed(i))).To(BeTrue(), "as many write as may")
+			g.Expect(a.postpone(accountNamed(i))).To(BeTrue(), "as many write as may")
+		}
+		g.Expect(*called).To(BeEmpty(), "there is no room yet")
+	})
+	g.Expect(*called).To(HaveLen(8), "and no more at once")
+	writing(a, 3, func() {
+		a.looked((*called)[0])
+		g.Expect(*called).To(HaveLen(8), "others write")
+	})
+	g.Expect(*called).To(HaveLen(9))
+	for _, account := range *called {
+		a.looked(account)
+	}
+	g.Expect(*called).To(HaveLen(accounts))
+	var want []client.ObjectKey
+	for i := range accounts {
+		want = append(want, accountNamed(i))
+	}
+	g.Expect(*called).To(ConsistOf(want), "each is called once")
+}
+
+// TestNobodyWhoWaitsIsForgotten: whatever ends last, a write or a look, calls who has waited.
+func TestNobodyWhoWaitsIsForgotten(t *testing.T) {
+	for _, workers := range []int{1, 4, 64} {
+		t.Run(fmt.Sprint(workers, " workers"), func(t *testing.T) {
+			g := NewWithT(t)
+			a, called := newCalled(workers)
+			for i := range 20 {
+				writing(a, a.limit, func() { g.Expect(a.postpone(accountNamed(i))).To(BeTrue()) })
+			}
+			for i := 0; i < len(*called); i++ { // a call leads to a look, which may write or not
+				writing(a, i%2, func() {})
+				a.looked((*called)[i])
+			}
+			g.Expect(*called).To(HaveLen(20))
+		})
+	}
+}
+
+func TestRoutine(t *testing.T) {
+	issued := metav1.NewTime(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
+	later := metav1.NewTime(issued.Add(time.Hour))
+	before := func() *v1alpha1.MarketplaceAccountStatus {
+		return &v1alpha1.MarketplaceAccountStatus{
+			ObservedGeneration: 1,
+			TokenSecretName:    "main-token",
+			Account:            &v1alpha1.AccountStatus{ID: "17"},
+			AccessToken:        &v1alpha1.AccessTokenStatus{Serial: 4, IssuedTime: issued},
+			Authorization:      &v1alpha1.AuthorizationStatus{GrantedTime: issued},
+			Conditions: []metav1.Condition{
+				{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTokenValid, Message: "until 10:00", LastTransitionTime: issued},
+			},
+		}
+	}
+	renewed := func(changes ...func(*v1alpha1.MarketplaceAccountStatus)) *v1alpha1.MarketplaceAccountStatus {
+		after := before()
+		after.AccessToken = &v1alpha1.AccessTokenStatus{Serial: 5, IssuedTime: later}
+		after.Authorization.ExpirationTime = later
+		after.Conditions[0].Message = "until 11:00"
+		for _, change := range changes {
+			change(after)
+		}
+		return after
+	}
+	type status = v1alpha1.MarketplaceAccountStatus
+	for name, test := range map[string]struct {
+		after *status
+		want  bool
+	}{
+		"a renewal":                 {renewed(), true},
+		"no renewal":                {before(), false},
+		"the second that is untold": {renewed(func(s *status) { s.AccessToken.Serial = 6 }), false},
+		"a refresh token given up":  {renewed(func(s *status) { s.AccessToken = nil }), false},
+		"an edited spec":            {renewed(func(s *status) { s.ObservedGeneration = 2 }), false},
+		"a request that was heard":  {renewed(func(s *status) { s.Handled = &v1alpha1.HandledStatus{Renew: "now"} }), false},
+		"a failure":                 {renewed(func(s *status) { s.LastFailure = &v1alpha1.FailureStatus{Count: 1} }), false},
+		"another seller":            {renewed(func(s *status) { s.Account.ID = "18" }), false},
+		"another Secret":            {renewed(func(s *status) { s.TokenSecretName = "other" }), false},
+		"another condition":         {renewed(func(s *status) { s.Conditions[0].Status = metav1.ConditionFalse }), false},
+		"another reason":            {renewed(func(s *status) { s.Conditions[0].Reason = v1alpha1.ReasonDuplicateAccount }), false},
+		"one condition more":        {renewed(func(s *status) { s.Conditions = append(s.Conditions, s.Conditions[0]) }), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			was := before()
+			if got := routine(was, test.after); got != test.want {
+				t.Errorf("routine is %v, want %v", got, test.want)
+			}
+			NewWithT(t).Expect(was).To(Equal(before()), "it only looks")
+		})
+	}
+	if routine(&status{}, renewed()) {
+		t.Error("the first token is news")
+	}
+}

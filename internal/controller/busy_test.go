@@ -1,0 +1,111 @@
+package controller_test
+
+import (
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// These stories are about an API server that is behind with what it was given to write. The operator of a story has few workers, so that
+// one write that takes long is enough.
+
+// behind lets an operator keep an account called "main", while a write for another account has begun that does not end before the returned
+// function is called.
+func (w *world) behind() (end func()) {
+	w.t.Helper()
+	w.marketplace("ebay")
+	w.application()
+	w.account("ebay", v1alpha1.GrantClientCredentials)
+	slow := w.account("ebay", v1alpha1.GrantClientCredentials, named("slow"))
+	w.start()
+	w.expectReady()
+	begun, over := make(chan struct{}), make(chan struct{})
+	once := sync.OnceFunc(func() { close(begun) })
+	w.traffic.refusing(func(request *http.Request) *http.Response {
+		if request.Method == http.MethodPut && strings.HasSuffix(request.URL.Path, "/secrets/slow-grant") {
+			once()
+			<-over
+		}
+		return nil
+	})
+	end = sync.OnceFunc(func() { close(over) })
+	w.t.Cleanup(end)
+	before := slow.DeepCopy()
+	metav1.SetMetaDataAnnotation(&slow.ObjectMeta, v1alpha1.AnnotationRenew, "now")
+	w.Expect(kube.Patch(w.t.Context(), slow, client.MergeFrom(before))).To(Succeed())
+	<-begun
+	return end
+}
+
+// renewMeanwhile lets the account "main" fall due, and waits until its new token is there and nobody but the other is worked on.
+func (w *world) renewMeanwhile(due time.Time) {
+	w.t.Helper()
+	token := w.token()["access_token"]
+	w.clock.SetTime(due.Add(time.Second))
+	w.Eventually(func() string { return w.token()["access_token"] }).ShouldNot(Equal(token))
+	w.settleBut(1)
+}
+
+func TestAStatusWithoutNewsWaitsWhileTheAPIServerIsBehind(t *testing.T) {
+	w := newWorld(t)
+	end := w.behind()
+	due := w.renewalTime()
+	calls := w.calls("ebay")
+	w.renewMeanwhile(due)
+	w.Expect(w.renewalTime()).To(Equal(due), "tokens go first")
+	w.expectReady()
+	w.Expect(w.calls("ebay")).To(Equal(calls + 1))
+	calls++
+	end()
+	w.settle()
+	w.Expect(w.renewalTime()).To(BeTemporally(">", due), "it is told without anything else that happens")
+	w.Expect(w.get().Status.AccessToken.Serial).To(BeEquivalentTo(2))
+	w.Expect(w.calls("ebay")-calls).To(BeNumerically("<=", 1), "the other may be due by now")
+	w.passRenewal()
+}
+
+func TestAStatusIsNeverBehindByMoreThanOneRenewal(t *testing.T) {
+	w := newWorld(t)
+	w.behind()
+	due := w.renewalTime()
+	w.renewMeanwhile(due)
+	w.Expect(w.renewalTime()).To(Equal(due))
+	w.renewMeanwhile(due.Add(2 * time.Hour)) // in which a token of two hours is renewed once
+	w.Expect(w.renewalTime()).To(BeTemporally(">", due))
+	w.Expect(w.get().Status.AccessToken.Serial).To(BeEquivalentTo(3))
+}
+
+func TestNewsAreToldWhileTheAPIServerIsBehind(t *testing.T) {
+	w := newWorld(t)
+	w.behind()
+	account := w.get()
+	before := account.DeepCopy()
+	metav1.SetMetaDataAnnotation(&account.ObjectMeta, v1alpha1.AnnotationRenew, "please")
+	w.Expect(kube.Patch(t.Context(), account, client.MergeFrom(before))).To(Succeed())
+	w.Eventually(func() *v1alpha1.HandledStatus { return w.get().Status.Handled }).Should(HaveField("Renew", "please"))
+	w.account("ebay", v1alpha1.GrantClientCredentials, named("new"))
+	w.Eventually(w.readyAccounts).Should(ContainElement("new"))
+}
+
+func TestAStatusThatWaitedIsToldAfterACrash(t *testing.T) {
+	w := newWorld(t)
+	end := w.behind()
+	due := w.renewalTime()
+	w.renewMeanwhile(due)
+	w.Expect(w.renewalTime()).To(Equal(due))
+	calls := w.calls("ebay")
+	w.kill()
+	end()
+	w.start()
+	w.Expect(w.renewalTime()).To(BeTemporally(">", due))
+	w.Expect(w.get().Status.AccessToken.Serial).To(BeEquivalentTo(2))
+	w.Expect(w.calls("ebay")-calls).To(BeNumerically("<=", 1), "the other's answer was lost with the crash, and nothing else")
+}
