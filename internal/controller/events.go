@@ -20,7 +20,7 @@ func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *fou
 	switch {
 	case f.obtained && f.first:
 		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(after))
-	case f.obtained && (f.handledRenew || recovered):
+	case f.obtained && (heard(after) != heard(before) || recovered):
 		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenRenewed, "Renew", "Stored a new token in Secret "+after.TokenSecretName())
 	}
 	if turned(before, after, v1alpha1.ConditionReauthRequired, v1alpha1.ReasonSignInRequired, v1alpha1.ReasonSignInPending) {
@@ -42,6 +42,14 @@ func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *fou
 		}
 		r.event(after, corev1.EventTypeWarning, reason, "Renew", after.Status.LastFailure.Message)
 	}
+}
+
+// heard is the last request for a renewal that was acted on; empty when there was none.
+func heard(account *v1alpha1.MarketplaceAccount) string {
+	if account.Status.Handled == nil {
+		return ""
+	}
+	return account.Status.Handled.Renew
 }
 
 func firstToken(account *v1alpha1.MarketplaceAccount) string {
