@@ -2,6 +2,7 @@ package controller
 
 import (
 	"sync"
+	"time"
 
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -10,16 +11,18 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// shareOfWrites is the part of the workers that may be writing before statuses wait, and shareOfArrears the part that may write
-// what waited.
 const (
-	shareOfWrites  = 8
-	shareOfArrears = 32
+	// shareOfWrites is the part of the workers that may be writing before statuses wait, and leastWrites how many may at least.
+	// A quarter of that many may write what waited.
+	shareOfWrites = 8
+	leastWrites   = 8
+	// longestArrears is how long a status waits at most.
+	longestArrears = time.Minute
 )
 
 // arrears are the accounts whose status does not tell of their last renewal yet. Tokens go first: while the API server is behind
-// with what it was given to write, a status that has no other news waits until there is room again. It may be used by many
-// goroutines at once.
+// with what it was given to write, a status that has no other news waits until there is room again, or for long enough. It may be
+// used by many goroutines at once.
 type arrears struct {
 	// limit is how many writes may be under way before statuses wait, and room how many there may be with those that waited.
 	limit, room int
@@ -33,10 +36,8 @@ type arrears struct {
 }
 
 func newArrears(workers int) *arrears {
-	return &arrears{
-		limit: max(1, workers/shareOfWrites), room: max(1, workers/shareOfArrears),
-		owed: sets.New[client.ObjectKey](), called: sets.New[client.ObjectKey](),
-	}
+	limit := max(leastWrites, workers/shareOfWrites)
+	return &arrears{limit: limit, room: limit / 4, owed: sets.New[client.ObjectKey](), called: sets.New[client.ObjectKey]()}
 }
 
 // write writes something that others may have to wait for.
@@ -76,13 +77,17 @@ func (a *arrears) change(change func()) {
 	}
 }
 
-// routine tells whether a status has no other news than those of every renewal: the times of its tokens, and messages that name them.
+// routine tells whether a status has no other news than those of every renewal: the times of its tokens, how far they move the
+// authorization's end, and messages that name them.
 func routine(before, after *v1alpha1.MarketplaceAccountStatus) bool {
 	if before.AccessToken == nil || after.AccessToken == nil || before.AccessToken.Serial+1 != after.AccessToken.Serial {
 		return false // which also bounds how far a status stays behind
 	}
 	told := before.DeepCopy()
-	told.AccessToken, told.Authorization = after.AccessToken, after.Authorization
+	told.AccessToken = after.AccessToken
+	if told.Authorization != nil && after.Authorization != nil {
+		told.Authorization.ExpirationTime, told.Authorization.DaysRemaining = after.Authorization.ExpirationTime, after.Authorization.DaysRemaining
+	}
 	if len(told.Conditions) != len(after.Conditions) {
 		return false
 	}

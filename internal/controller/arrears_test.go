@@ -12,7 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// called is a client of arrears that remembers who was called.
+// newCalled makes arrears that remember who was called.
 func newCalled(workers int) (a *arrears, called *[]client.ObjectKey) {
 	a, called = newArrears(workers), &[]client.ObjectKey{}
 	a.call = func(account client.ObjectKey) { *called = append(*called, account) }
@@ -67,7 +67,7 @@ func TestStatusesWaitWhileMuchIsWritten(t *testing.T) {
 
 // TestNobodyWhoWaitsIsForgotten: whatever ends last, a write or a look, calls who has waited.
 func TestNobodyWhoWaitsIsForgotten(t *testing.T) {
-	for _, workers := range []int{1, 4, 64} {
+	for _, workers := range []int{1, 16, 256} {
 		t.Run(fmt.Sprint(workers, " workers"), func(t *testing.T) {
 			g := NewWithT(t)
 			a, called := newCalled(workers)
@@ -92,7 +92,7 @@ func TestRoutine(t *testing.T) {
 			TokenSecretName:    "main-token",
 			Account:            &v1alpha1.AccountStatus{ID: "17"},
 			AccessToken:        &v1alpha1.AccessTokenStatus{Serial: 4, IssuedTime: issued},
-			Authorization:      &v1alpha1.AuthorizationStatus{GrantedTime: issued},
+			Authorization:      &v1alpha1.AuthorizationStatus{GrantedTime: issued, ExpirationTime: issued, DaysRemaining: new(int32(1))},
 			Conditions: []metav1.Condition{
 				{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTokenValid, Message: "until 10:00", LastTransitionTime: issued},
 			},
@@ -101,7 +101,7 @@ func TestRoutine(t *testing.T) {
 	renewed := func(changes ...func(*v1alpha1.MarketplaceAccountStatus)) *v1alpha1.MarketplaceAccountStatus {
 		after := before()
 		after.AccessToken = &v1alpha1.AccessTokenStatus{Serial: 5, IssuedTime: later}
-		after.Authorization.ExpirationTime = later
+		after.Authorization.ExpirationTime, after.Authorization.DaysRemaining = later, new(int32(2))
 		after.Conditions[0].Message = "until 11:00"
 		for _, change := range changes {
 			change(after)
@@ -121,6 +121,8 @@ func TestRoutine(t *testing.T) {
 		"a request that was heard":  {renewed(func(s *status) { s.Handled = &v1alpha1.HandledStatus{Renew: "now"} }), false},
 		"a failure":                 {renewed(func(s *status) { s.LastFailure = &v1alpha1.FailureStatus{Count: 1} }), false},
 		"another seller":            {renewed(func(s *status) { s.Account.ID = "18" }), false},
+		"another consent":           {renewed(func(s *status) { s.Authorization.GrantedTime = later }), false},
+		"an end that is known":      {renewed(func(s *status) { s.Authorization = nil }), false},
 		"another Secret":            {renewed(func(s *status) { s.TokenSecretName = "other" }), false},
 		"another condition":         {renewed(func(s *status) { s.Conditions[0].Status = metav1.ConditionFalse }), false},
 		"another reason":            {renewed(func(s *status) { s.Conditions[0].Reason = v1alpha1.ReasonDuplicateAccount }), false},

@@ -239,13 +239,13 @@ func (f *fresh) change(w written, change func(*lag)) {
 func (f *fresh) saw(w written, version string) {
 	f.change(w, func(l *lag) {
 		if !newer(l.version, version) {
-			l.version = ""
+			l.version, l.late = "", false
 		}
 	})
 }
 
 func (f *fresh) forget(w written) {
-	f.change(w, func(l *lag) { l.version = "" })
+	f.change(w, func(l *lag) { l.version, l.late = "", false })
 }
 
 // newer tells whether a version is later than another. Of one that is no number nothing is known.
@@ -345,11 +345,13 @@ func (f *fresh) follow(ctx context.Context, informers cache.Informers) error {
 
 // see hears of something that the cache shows, or does not show any more.
 func (f *fresh) see(event any) {
-	if gone, ok := event.(toolscache.DeletedFinalStateUnknown); ok {
-		event = gone.Obj
-	}
-	if object, ok := event.(client.Object); ok {
-		f.saw(written{followed(object), client.ObjectKeyFromObject(object)}, object.GetResourceVersion())
+	switch e := event.(type) {
+	case client.Object:
+		f.saw(written{followed(e), client.ObjectKeyFromObject(e)}, e.GetResourceVersion())
+	case toolscache.DeletedFinalStateUnknown: // nobody knows at which version
+		if account, ok := e.Obj.(*v1alpha1.MarketplaceAccount); ok {
+			f.forget(written{kindAccount, client.ObjectKeyFromObject(account)})
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache/informertest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -77,6 +78,8 @@ func (l *lagging) Update(ctx context.Context, object client.Object, options ...c
 func (l *lagging) show(object client.Object) {
 	w := written{followed(object), client.ObjectKeyFromObject(object)}
 	now := w.empty()
+	now.SetNamespace(w.key.Namespace)
+	now.SetName(w.key.Name)
 	err := l.Client.Get(context.Background(), w.key, now)
 	l.mu.Lock()
 	delete(l.shown, w)
@@ -344,6 +347,25 @@ func TestAStaleCacheOfAccounts(t *testing.T) {
 		s.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%v", err)
 		s.Expect(s.live.reads).To(BeZero())
 		s.Expect(s.remembered()).To(BeZero())
+	})
+	t.Run("nor one that leaves it unseen, as while a watch is broken", func(t *testing.T) {
+		s := newStale(t, "shard=a")
+		left := account(s, t)
+		s.patience = time.Minute
+		asked := s.cache.reads
+		s.cache.beforeRead = func(read int) {
+			if read == asked+1 {
+				go func() {
+					s.cache.mu.Lock()
+					clear(s.cache.shown)
+					s.cache.mu.Unlock()
+					s.see(toolscache.DeletedFinalStateUnknown{Key: "shop/main", Obj: left})
+				}()
+			}
+		}
+		_, err := get(s, t, left)
+		s.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%v", err)
+		s.Expect(s.live.reads).To(BeZero())
 	})
 	t.Run("one that is about to leave it is not ours", func(t *testing.T) {
 		s := newStale(t, "shard=a")

@@ -17,6 +17,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
@@ -99,8 +100,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 		return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil
 	}
 	found.report(account)
-	if err == nil && !found.first && routine(&before.Status, &account.Status) && r.arrears.postpone(client.ObjectKeyFromObject(account)) {
-		return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil
+	if err == nil && !found.first && routine(&before.Status, &account.Status) {
+		told := account.Status.AccessToken.IssuedTime.Add(longestArrears)
+		if found.now.Before(told) && r.arrears.postpone(client.ObjectKeyFromObject(account)) {
+			return after(r.Clock.Now(), renewal.Earliest(told, found.next(account, r.nextInvitation(found)))), nil
+		}
 	}
 	if err := errors.Join(err, r.patchStatus(ctx, before, account)); err != nil {
 		return reconcile.Result{}, err

@@ -32,7 +32,6 @@ const (
 const (
 	priorityCalled    = 10 // it holds a place that others wait for
 	priorityScheduled = -10
-	priorityOwed      = -20 // its status is to tell of a renewal
 )
 
 // purpose is what an account waits for.

@@ -48,8 +48,9 @@ type world struct {
 	market  *demomarket.Server
 	address string
 
-	// callTimeout bounds a request to a marketplace.
+	// callTimeout bounds a request to a marketplace, and workers is how many accounts are worked on at once.
 	callTimeout time.Duration
+	workers     int
 	// portal is where people sign in, visits what the pages ask.
 	portal signin.Address
 	visits *controller.Visits
@@ -63,7 +64,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{WithT: NewWithT(t), t: t, stop: func() {}, traffic: &traffic{}, callTimeout: 500 * time.Millisecond}
+	w := &world{WithT: NewWithT(t), t: t, stop: func() {}, traffic: &traffic{}, callTimeout: 500 * time.Millisecond, workers: 4}
 	w.SetDefaultEventuallyTimeout(patience)
 	w.SetDefaultEventuallyPollingInterval(10 * time.Millisecond)
 	w.clock = testingclock.NewFakeClock(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
@@ -120,7 +121,7 @@ func (w *world) begin() {
 		Clock:                   w.clock,
 		Transport:               &http.Transport{DisableKeepAlives: true},
 		Registry:                w.registry,
-		MaxConcurrentReconciles: 4,
+		MaxConcurrentReconciles: w.workers,
 		CallTimeout:             w.callTimeout,
 		NewQueue:                w.newQueue,
 		Portal:                  w.portal,

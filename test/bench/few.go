@@ -238,14 +238,20 @@ func (f *few) hanging(ctx context.Context) error {
 			figure{benchmark: hang, name: "lateness at the other host, " + share.name + ", meanwhile", value: with, unit: "s"},
 			figure{benchmark: hang, name: "lateness at the other host, " + share.name + ", meanwhile by before", value: with / max(without, 0.001), unit: "×"}.atMost(1.1),
 			figure{
-				benchmark: hang, name: "lateness at the other host, " + share.name + ", one half of the time before by the other", unit: "×",
-				value: percentile(f.halves[1].late, share.value) / max(percentile(f.halves[0].late, share.value), 0.001),
+				benchmark: hang, name: "lateness at the other host, " + share.name + ", the worse half of the time before by the better", unit: "×",
+				value: apart(percentile(f.halves[0].late, share.value), percentile(f.halves[1].late, share.value)),
 			},
 		)
 	}
-	f.figures = append(f.figures, figure{benchmark: hang, name: "tokens expired at the other host", value: float64(during.expired), unit: "tokens"}.atMost(0))
+	f.figures = append(f.figures,
+		figure{benchmark: hang, name: "tokens expired at the other host", value: float64(during.expired), unit: "tokens"}.atMost(0),
+		figure{benchmark: hang, name: "untold by a status at the other host", value: float64(f.before.untold + during.untold), unit: "tokens"}.atMost(0),
+	)
 	return nil
 }
+
+// apart is how many times the smaller the larger is.
+func apart(a, b float64) float64 { return max(a, b) / max(min(a, b), 0.001) }
 
 // dying are accounts whose grants the marketplace ends. Each is noticed by one refusal.
 func (f *few) dying(ctx context.Context) error {

@@ -24,7 +24,7 @@ func (w *watcher) punctuality(prefix string, from, to time.Time) punctuality {
 			p.expired++
 		}
 	}
-	p.told, p.untold = w.toldSince(prefix, from)
+	p.told, p.untold = w.toldSince(prefix, from, time.Now())
 	return p
 }
 

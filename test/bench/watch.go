@@ -41,6 +41,11 @@ type seen struct {
 	count int
 }
 
+// planned tells whether a status has told of the token that expires then.
+func (a *seen) planned(expires time.Time) bool {
+	return slices.ContainsFunc(a.plans, func(p plan) bool { return p.expires.Equal(expires) })
+}
+
 // plan is when a token, known by its expiry, is to be renewed.
 type plan struct{ expires, at time.Time }
 
@@ -250,12 +255,14 @@ func (w *watcher) takeSecret(e watchEvent, at time.Time) {
 		return
 	}
 	a.count++
-	known := slices.IndexFunc(a.plans, func(p plan) bool { return p.expires.Equal(before) })
-	if known < 0 {
+	if !a.planned(before) {
 		w.untold = append(w.untold, told{account: key, at: at})
-		return
 	}
-	w.renewals = append(w.renewals, renewed{account: key, round: a.count, at: at, planned: a.plans[known].at, expired: !at.Before(before)})
+	for _, p := range a.plans {
+		if p.expires.Equal(before) {
+			w.renewals = append(w.renewals, renewed{account: key, round: a.count, at: at, planned: p.at, expired: !at.Before(before)})
+		}
+	}
 }
 
 // filled tells how it goes with a batch, and whether all of it is Ready.
@@ -312,8 +319,13 @@ func (w *watcher) between(prefix string, from, to time.Time) []renewed {
 }
 
 // toldSince returns how long after their tokens statuses told of them since a moment, and how many tokens were renewed of which no
-// status had told, of accounts whose key has the prefix.
-func (w *watcher) toldSince(prefix string, from time.Time) (after []time.Duration, untold int) {
+// status had told, of accounts whose key has the prefix. A status that has not told yet is as late as it is now.
+func (w *watcher) toldSince(prefix string, from, now time.Time) (after []time.Duration, untold int) {
+	w.each(prefix, func(_ string, a seen) {
+		if !a.shown.IsZero() && !a.planned(a.expires) {
+			after = append(after, now.Sub(a.shown))
+		}
+	})
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, t := range w.told {

@@ -84,14 +84,15 @@ func TestWatcherSeesStatusesThatStayBehind(t *testing.T) {
 	s.secret(151, 241)
 	s.account(160, 241, 200)
 	s.account(170, 241, 200) // somebody edits a label
-	after, untold := s.toldSince("bench/", second(0))
-	if want := []time.Duration{2 * time.Second, 0, 9 * time.Second}; !slices.Equal(after, want) || untold != 1 {
+	s.secret(201, 291)
+	after, untold := s.toldSince("bench/", second(0), second(208))
+	if want := []time.Duration{7 * time.Second, 2 * time.Second, 0, 9 * time.Second}; !slices.Equal(after, want) || untold != 1 {
 		t.Errorf("statuses came after %v, and %d tokens were untold; want %v and 1", after, untold, want)
 	}
-	if renewals := s.between("bench/", second(0), second(200)); len(renewals) != 2 {
-		t.Errorf("there are %d renewals with a plan, want 2", len(renewals))
+	if renewals := s.between("bench/", second(0), second(201)); len(renewals) != 3 {
+		t.Errorf("there are %d renewals with a plan, want 3", len(renewals))
 	}
-	if after, untold := s.toldSince("bench/", second(155)); len(after) != 1 || untold != 0 {
-		t.Errorf("later there are %d statuses and %d tokens untold, want 1 and none", len(after), untold)
+	if after, untold := s.toldSince("bench/", second(155), second(208)); len(after) != 2 || untold != 0 {
+		t.Errorf("later there are %d statuses and %d tokens untold, want 2 and none", len(after), untold)
 	}
 }
