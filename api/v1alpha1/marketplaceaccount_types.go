@@ -151,7 +151,7 @@ type Renewal struct {
 	Policy RenewalPolicy `json:"policy,omitempty"`
 
 	// before is how long before its expiry a token is renewed, such as 1h. The default and the upper bound
-	// come from the Marketplace; it is never more than a third of the token's lifetime. A change counts from
+	// come from the Marketplace; it is never more than a quarter of the token's lifetime. A change counts from
 	// the next token on.
 	//
 	// +optional

@@ -8,9 +8,9 @@ import (
 const (
 	// defaultBefore is used when neither the account nor its marketplace says how early to renew.
 	defaultBefore = 15 * time.Minute
-	// maxShare bounds how much of its lifetime a token gives away: with the jitter on top, a token is
-	// never renewed in the first half of its life.
-	maxShare = 3
+	// lastShare is the part of its life that a token has left at most when it is renewed at the latest, and firstShare the one that it has
+	// left at most when it is renewed at the earliest: a quarter and a half.
+	lastShare, firstShare = 4, 2
 	// shortestLife keeps an answer that names a lifetime of seconds from turning into a flood of requests.
 	shortestLife = 10 * time.Second
 )
@@ -26,7 +26,8 @@ type Policy struct {
 // RenewAt draws the moment of renewal for a token that lives from issued to expires. It is called once per
 // token, and its result is stored with the token: a moment drawn anew at each look might never come.
 //
-// The moment lies Before ahead of expiry, or earlier by up to half of that: spread, from 0 to 1, says where.
+// The moment lies Before ahead of expiry, or earlier by up to half of that: spread, from 0 to 1, says where. A short token is
+// renewed when a quarter to a half of its life is left, so that as many as possible that were issued together are renewed one after the other.
 // A spread that belongs to the account, and not to the token, gives each account a period of its own, so
 // that accounts created together drift apart for good.
 func (p Policy) RenewAt(issued, expires time.Time, spread float64) time.Time {
@@ -34,11 +35,13 @@ func (p Policy) RenewAt(issued, expires time.Time, spread float64) time.Time {
 	if before <= 0 {
 		before = defaultBefore
 	}
-	before = min(before, expires.Sub(issued)/maxShare)
 	if p.MaxBefore > 0 {
 		before = min(before, p.MaxBefore*2/3) // which leaves room for the jitter
 	}
-	early := before + time.Duration(spread*float64(before)/2)
+	life := expires.Sub(issued)
+	latest := min(before, life/lastShare)
+	jitter := min(before/2, life/firstShare-latest)
+	early := latest + time.Duration(spread*float64(jitter))
 	at := expires.Add(-early).Truncate(time.Second)
 	if soonest := issued.Add(shortestLife); at.Before(soonest) {
 		return soonest

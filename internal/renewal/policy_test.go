@@ -32,14 +32,20 @@ func TestRenewAt(t *testing.T) {
 		"a policy of zero or less means the default": {
 			policy: renewal.Policy{Before: -time.Hour}, life: 12 * time.Hour, want: 12*time.Hour - 15*time.Minute,
 		},
-		"early is never more than a third of the life": {
-			policy: renewal.Policy{Before: 11 * time.Hour}, life: 12 * time.Hour, want: 8 * time.Hour,
+		"early is never more than a quarter of the life": {
+			policy: renewal.Policy{Before: 11 * time.Hour}, life: 12 * time.Hour, want: 9 * time.Hour,
 		},
-		"a third and jitter leave the first half alone": {
+		"and jitter leaves the first half alone": {
 			policy: renewal.Policy{Before: 11 * time.Hour}, life: 12 * time.Hour, spread: 1, want: 6 * time.Hour,
 		},
-		"a short token is renewed after two thirds": {
-			life: 5 * time.Minute, want: 200 * time.Second,
+		"a short token is renewed after three quarters": {
+			life: 5 * time.Minute, want: 225 * time.Second,
+		},
+		"or after half of its life": {
+			life: 5 * time.Minute, spread: 1, want: 150 * time.Second,
+		},
+		"jitter is no more than half, of what is more than a quarter of the life": {
+			policy: renewal.Policy{Before: 4 * time.Hour}, life: 12 * time.Hour, spread: 1, want: 7 * time.Hour,
 		},
 		"the platform's bound leaves room for the jitter": {
 			policy: renewal.Policy{Before: time.Hour, MaxBefore: 15 * time.Minute}, life: 12 * time.Hour, want: 12*time.Hour - 10*time.Minute,
@@ -106,7 +112,7 @@ func TestRenewAtStaysWithinBounds(t *testing.T) {
 		if early := expires.Sub(at); policy.Before > 0 && early > policy.Before*3/2+time.Second {
 			t.Fatalf("%s: renewed %v early, jitter is at most half", say, early)
 		}
-		if least := min(policy.Before, expires.Sub(issued)/3); policy.Before > 0 && policy.MaxBefore == 0 && expires.Sub(at) < least {
+		if least := min(policy.Before, expires.Sub(issued)/4); policy.Before > 0 && policy.MaxBefore == 0 && expires.Sub(at) < least {
 			t.Fatalf("%s: renewed %v early, want %v at least", say, expires.Sub(at), least)
 		}
 		if again := policy.RenewAt(issued, expires, spread); !again.Equal(at) {

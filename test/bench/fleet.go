@@ -152,10 +152,10 @@ func (f *fleet) scraped(ctx context.Context) error {
 
 // round watches every account being renewed as often as asked, while new accounts arrive.
 func (f *fleet) round(ctx context.Context) error {
-	// The last ones are created when the fleet is full, and a token lives for two thirds of its lifetime at most.
-	end := time.Now().Add(f.lifetime*2/3*time.Duration(f.rounds) + 10*time.Second)
+	// The last ones are created when the fleet is full, and a token is used for three quarters of its lifetime at most.
+	end := time.Now().Add(f.lifetime*3/4*time.Duration(f.rounds) + 10*time.Second)
 	if !f.wants(spread) && !f.wants(arrive) {
-		end = time.Now().Add(f.lifetime*2/3 + 10*time.Second)
+		end = time.Now().Add(f.lifetime*3/4 + 10*time.Second)
 	}
 	from := f.quiet()
 	if err := pause(ctx, max(0, time.Until(from))); err != nil {

@@ -25,10 +25,10 @@ func (f *fleet) spreadOut() []figure {
 	var figures []figure
 	for i, moments := range rounds {
 		figures = append(figures, figure{
-			benchmark: spread, name: fmt.Sprintf("round %d, fullest interval by the mean", i+1), value: fullest(moments, f.lifetime/60), unit: "×",
+			benchmark: spread, name: fmt.Sprintf("round %d, fullest interval by the mean", i+1), value: fullest(moments, f.lifetime/40), unit: "×",
 		}.atMost(1.5))
 	}
-	figures = append(figures, figure{benchmark: spread, name: "all rounds together", value: fullest(all, f.lifetime/60), unit: "×"})
+	figures = append(figures, figure{benchmark: spread, name: "all rounds together", value: fullest(all, f.lifetime/40), unit: "×"})
 	for i, moments := range f.reckoned() {
 		figures = append(figures, figure{
 			benchmark: spread, name: fmt.Sprintf("tokens of 12 h, reckoned: round %d", i+1), value: fullest(moments, longBefore/20), unit: "×",
