@@ -23,6 +23,9 @@ import (
 	"github.com/go-logr/logr"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
+
+	// What the suite builds and runs: without this, go test would find its last result good enough after a change of the operator.
+	_ "github.com/tokenkeeper/tokenkeeper/internal/operator"
 )
 
 var (
