@@ -98,12 +98,15 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) error {
 				continue
 			}
 			fmt.Fprintf(stderr, "run %d of %d, %s: %s\n", n+1, o.runs, s.name, s.does)
+			pulse := startPulse(ctx)
 			figures, err := s.play(ctx, r)
+			slow := pulse.end()
 			if err != nil { // what else there is to measure may take an hour, and is worth having
 				r.say("failed: %v", err)
 				failed = append(failed, fmt.Errorf("%s: %w", s.name, err))
 			}
 			report.add(slices.DeleteFunc(figures, func(f figure) bool { return !r.wants(f.benchmark) }))
+			report.add([]figure{{benchmark: "machine", name: s.name + ": its slowest ten seconds by the median", value: slow, unit: "×"}})
 		}
 	}
 	report.table(stderr)
