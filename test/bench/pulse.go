@@ -5,8 +5,9 @@ import (
 	"crypto/sha256"
 	"runtime"
 	"slices"
-	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // pulseWindow is over how many seconds a slow machine is noticed.
@@ -73,11 +74,11 @@ func slowest(samples []time.Duration, inRow int) float64 {
 	return float64(most) / float64(inRow) / float64(max(usual, 1))
 }
 
-// threadTime is the processor time that this thread has had.
+// threadTime is the processor time that this thread has had, to the nanosecond: getrusage(2) is as coarse as the timer.
 func threadTime() time.Duration {
-	var used syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_THREAD, &used); err != nil {
+	var used unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &used); err != nil {
 		return 0
 	}
-	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+	return time.Duration(used.Nano())
 }
