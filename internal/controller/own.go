@@ -57,11 +57,6 @@ func (o *ownWrites) write(secret *corev1.Secret, write func() error) error {
 	return err
 }
 
-// writeOwn writes one of the operator's own Secrets.
-func (r *Reconciler) writeOwn(secret *corev1.Secret, write func() error) error {
-	return r.arrears.write(func() error { return r.own.write(secret, write) })
-}
-
 // change changes what is known of a Secret, and drops it when that is nothing.
 func (o *ownWrites) change(key client.ObjectKey, change func(*ownWrite)) {
 	o.mu.Lock()

@@ -88,6 +88,11 @@ func (r *Reconciler) keeper(account *v1alpha1.MarketplaceAccount) *metav1.OwnerR
 	return new(owner(account))
 }
 
+// writeOwn writes one of the operator's own Secrets.
+func (r *Reconciler) writeOwn(secret *corev1.Secret, write func() error) error {
+	return r.arrears.write(func() error { return r.own.write(secret, write) })
+}
+
 // writeTokenSecret writes the token Secret on top of what was published; false when its place is taken.
 func (r *Reconciler) writeTokenSecret(ctx context.Context, f *found, wanted *corev1.Secret) (bool, error) {
 	held := f.published

@@ -42,7 +42,10 @@ func (f *few) there() batch {
 }
 
 // span is how long renewals are watched: long enough for two of each token.
-func (f *few) span() time.Duration { return f.short * 3 / 2 }
+func (f *few) span() time.Duration {
+	_, last := renewedAfter(f.short)
+	return 2 * last
+}
 
 func (f *few) play(ctx context.Context) (err error) {
 	f.other = newHost("localhost")

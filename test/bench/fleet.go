@@ -140,8 +140,11 @@ func (f *fleet) atFull(ctx context.Context) error {
 	return nil
 }
 
-// quiet is when the first renewal may be due: no token is renewed in the first half of its life.
-func (f *fleet) quiet() time.Time { return f.began.Add(f.lifetime / 2) }
+// quiet is when the first renewal may be due.
+func (f *fleet) quiet() time.Time {
+	first, _ := renewedAfter(f.lifetime)
+	return f.began.Add(first)
+}
 
 // scraped looks at the metrics of the whole fleet.
 func (f *fleet) scraped(ctx context.Context) error {
@@ -152,11 +155,12 @@ func (f *fleet) scraped(ctx context.Context) error {
 
 // round watches every account being renewed as often as asked, while new accounts arrive.
 func (f *fleet) round(ctx context.Context) error {
-	// The last ones are created when the fleet is full, and a token is used for three quarters of its lifetime at most.
-	end := time.Now().Add(f.lifetime*3/4*time.Duration(f.rounds) + 10*time.Second)
+	rounds := f.rounds
 	if !f.wants(spread) && !f.wants(arrive) {
-		end = time.Now().Add(f.lifetime*3/4 + 10*time.Second)
+		rounds = 1
 	}
+	_, last := renewedAfter(f.lifetime) // and the youngest tokens are obtained when the fleet is full
+	end := time.Now().Add(last*time.Duration(rounds) + 10*time.Second)
 	from := f.quiet()
 	if err := pause(ctx, max(0, time.Until(from))); err != nil {
 		return err

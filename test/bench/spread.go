@@ -22,31 +22,44 @@ func (f *fleet) spreadOut() []figure {
 			all = append(all, r.at)
 		}
 	}
+	width := interval(f.lifetime)
 	var figures []figure
 	for i, moments := range rounds {
 		figures = append(figures, figure{
-			benchmark: spread, name: fmt.Sprintf("round %d, fullest interval by the mean", i+1), value: fullest(moments, f.lifetime/40), unit: "×",
+			benchmark: spread, name: fmt.Sprintf("round %d, fullest interval by the mean", i+1), value: fullest(moments, width), unit: "×",
 		}.atMost(1.5))
 	}
-	figures = append(figures, figure{benchmark: spread, name: "all rounds together", value: fullest(all, f.lifetime/40), unit: "×"})
+	figures = append(figures, figure{benchmark: spread, name: "all rounds together", value: fullest(all, width), unit: "×"})
 	for i, moments := range f.reckoned() {
 		figures = append(figures, figure{
-			benchmark: spread, name: fmt.Sprintf("tokens of 12 h, reckoned: round %d", i+1), value: fullest(moments, longBefore/20), unit: "×",
+			benchmark: spread, name: fmt.Sprintf("tokens of 12 h, reckoned: round %d", i+1), value: fullest(moments, interval(longLifetime)), unit: "×",
 		}.atMost(1.5))
 	}
 	return figures
 }
 
-// longLifetime and longBefore are Allegro's own lifetime and what its Marketplace says of renewal.before.
-const (
-	longLifetime = 12 * time.Hour
-	longBefore   = time.Hour
-)
+// longLifetime is Allegro's own lifetime.
+const longLifetime = 12 * time.Hour
+
+// policy is what Allegro's Marketplace says of renewal.
+var policy = renewal.Policy{Before: time.Hour}
+
+// renewedAfter is how old a token of that lifetime is when it is renewed, at the earliest and at the latest.
+func renewedAfter(lifetime time.Duration) (first, last time.Duration) {
+	var issued time.Time
+	expires := issued.Add(lifetime)
+	return policy.RenewAt(issued, expires, 1).Sub(issued), policy.RenewAt(issued, expires, 0).Sub(issued)
+}
+
+// interval is a tenth of the time over which tokens of that lifetime are spread that were issued together.
+func interval(lifetime time.Duration) time.Duration {
+	first, last := renewedAfter(lifetime)
+	return (last - first) / 10
+}
 
 // reckoned is when the fleet would be renewed, round by round, if its tokens lived for longLifetime.
 func (f *fleet) reckoned() [][]time.Time {
 	rounds := make([][]time.Time, f.rounds)
-	policy := renewal.Policy{Before: longBefore}
 	f.w.each(namespace+"/", func(_ string, a seen) {
 		at := a.ready
 		for i := range rounds {
