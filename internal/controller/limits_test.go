@@ -2,10 +2,12 @@ package controller_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -190,6 +193,112 @@ func TestAHangingPlatformHoldsUpNobodyElse(t *testing.T) {
 	arrived.Wait()
 	all := w.many("ebay", 10)
 	w.Eventually(w.readyAccounts).Should(ContainElements(all))
+}
+
+// identityHost tells whose tokens are, apart from the marketplace itself.
+type identityHost struct {
+	url string
+	// status is what it answers; 0 keeps everybody waiting until the story is over.
+	status  atomic.Int64
+	arrived atomic.Int64
+}
+
+func newIdentityHost(t *testing.T) *identityHost {
+	host, over := &identityHost{}, make(chan struct{})
+	host.status.Store(http.StatusOK)
+	server := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, _ *http.Request) {
+		host.arrived.Add(1)
+		status := int(host.status.Load())
+		if status == 0 {
+			<-over
+			return
+		}
+		answer.Header().Set("Content-Type", "application/json")
+		answer.WriteHeader(status)
+		_, _ = io.WriteString(answer, "{}")
+	}))
+	t.Cleanup(server.Close)
+	t.Cleanup(func() { close(over) })
+	host.url = server.URL
+	return host
+}
+
+func (h *identityHost) asked() int { return int(h.arrived.Load()) }
+
+func (h *identityHost) of(m *v1alpha1.Marketplace) {
+	m.Spec.Identity.Request.URL = v1alpha1.URLTemplate(h.url)
+}
+
+// sellers creates accounts that a person has consented to, called "seller-0" and so on.
+func (w *world) sellers(platform string, n int) {
+	w.t.Helper()
+	market := w.market.Platform(platform)
+	for i := range n {
+		name := fmt.Sprintf("seller-%d", i)
+		w.secret(name+"-import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
+		w.account(platform, v1alpha1.GrantRefreshToken, named(name), func(a *v1alpha1.MarketplaceAccount) {
+			a.Spec.Grant.RefreshToken.SecretRef.Name = name + "-import"
+		})
+	}
+}
+
+// test asks for a test of an account's connection.
+func (w *world) test(name, value string) *v1alpha1.MarketplaceAccount {
+	w.t.Helper()
+	account := &v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}}
+	w.Expect(kube.Patch(w.t.Context(), account, client.RawPatch(types.MergePatchType,
+		fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationVerify, value)))).To(Succeed())
+	return account
+}
+
+func TestTestsOfTheConnectionThatHangHoldUpNobodyElse(t *testing.T) {
+	w := newWorld(t)
+	host := newIdentityHost(t)
+	w.marketplace("ebay", host.of)
+	w.application()
+	w.workers = 8
+	w.callTimeout = time.Minute // for longer than the story lasts
+	w.sellers("ebay", 8)
+	w.start()
+	w.Expect(w.readyAccounts()).To(HaveLen(8))
+
+	host.status.Store(0)
+	before := host.asked()
+	for i := range 8 {
+		w.test(fmt.Sprintf("seller-%d", i), "now")
+	}
+	w.Eventually(host.asked).Should(Equal(before+2), "a quarter of the workers")
+	others := w.many("ebay", 10)
+	w.Eventually(w.readyAccounts).Should(ContainElements(others))
+	w.Expect(host.asked()).To(Equal(before + 2))
+}
+
+func TestWhoseTokensAreIsNotAskedWhereNobodyAnswers(t *testing.T) {
+	w := newWorld(t)
+	host := newIdentityHost(t)
+	w.marketplace("ebay", host.of)
+	w.application()
+	w.workers = 1
+	host.status.Store(http.StatusServiceUnavailable)
+	w.sellers("ebay", 8)
+	w.start()
+	w.Expect(w.readyAccounts()).To(HaveLen(8), "not knowing the seller keeps tokens from nobody")
+	w.Expect(host.asked()).To(Equal(5), "requests before the circuit opened")
+
+	tested := func(value string) *v1alpha1.ConnectionTestStatus {
+		account := w.test("seller-0", value)
+		w.Eventually(func() *v1alpha1.HandledStatus {
+			w.Expect(kube.Get(t.Context(), client.ObjectKeyFromObject(account), account)).To(Succeed())
+			return account.Status.Handled
+		}).Should(HaveField("Verify", value))
+		return account.Status.ConnectionTest
+	}
+	w.Expect(tested("1")).To(And(HaveField("Result", v1alpha1.ConnectionTestFailed), HaveField("Message", ContainSubstring("did not answer the last requests"))))
+	w.Expect(host.asked()).To(Equal(5))
+
+	host.status.Store(http.StatusOK)
+	w.pass(time.Minute)
+	w.Expect(tested("2")).To(HaveField("Result", v1alpha1.ConnectionTestPassed))
 }
 
 func TestRevocationsKeepToTheRate(t *testing.T) {

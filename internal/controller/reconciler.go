@@ -94,7 +94,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 	if found == nil {
 		return reconcile.Result{}, err
 	}
-	r.noTurns(account, found.waits...)
+	turns := found.waits
+	if found.waitsToTest {
+		turns = append(turns, identifying)
+	}
+	r.noTurns(account, turns...)
 	found.now = r.now() // the work may have taken a while
 	if err == nil && found.soon() {
 		return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil

@@ -14,6 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -73,6 +74,8 @@ type found struct {
 	// when that is not known.
 	waits              []purpose
 	waitsSince, called time.Time
+	// waitsToTest tells that a test of the connection waits for its turn.
+	waitsToTest bool
 	// postponed is when to see whether another process has renewed; zero when none seems to.
 	postponed time.Time
 	// recheck is when to look again at what can only be waited for; zero when there is nothing.
@@ -283,7 +286,15 @@ func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error
 	}
 	asking, cancel := context.WithTimeout(ctx, identifyTimeout)
 	defer cancel()
-	identity, err := f.request.platform.Identify(asking, r.client(f.request.platform, false), tokens.AccessToken)
+	var identity marketplace.Identity
+	var err error
+	// Nobody waits for a turn here: how many come at once is bounded by the requests for tokens that went before.
+	if pass, wait := r.enterToIdentify(f.view); pass != nil || wait.Cause == throttle.Turn {
+		identity, err = r.whose(asking, f.view, tokens.AccessToken, pass)
+	} else {
+		err = unasked(wait)
+	}
+	r.Gates.Forget(f.waiter(identifying))
 	switch {
 	case candidate == nil && (err != nil || identity.ID == ""):
 		return nil // not knowing the seller is no reason to keep tokens from anybody
@@ -331,23 +342,33 @@ func (r *Reconciler) verify(ctx context.Context, f *found) error {
 	if value == "" || handled && (again.IsZero() || f.now.Before(again)) || f.suspended() || !f.usable() {
 		return nil
 	}
-	f.handledVerify = true
 	verification := tokensecret.Verification{At: f.now}
 	var identity marketplace.Identity
 	if !f.request.platform.CanIdentify() || f.request.grant == v1alpha1.GrantClientCredentials {
 		verification.Unsupported = true
 		verification.Failure = "there is no call that tests it; " + v1alpha1.AnnotationRenew + " tests it by a renewal"
 	} else {
+		pass, wait := r.enterToIdentify(f.view)
+		if pass == nil && wait.Cause == throttle.Turn {
+			f.waitsToTest = true
+			return nil
+		}
 		var err error
-		identity, err = f.request.platform.Identify(ctx, r.client(f.request.platform, false), f.custody.Tokens.AccessToken)
+		if pass == nil {
+			err = unasked(wait)
+		} else {
+			identity, err = r.whose(ctx, f.view, f.custody.Tokens.AccessToken, pass)
+		}
 		if answer, ok := errors.AsType[*marketplace.IdentityError](err); ok {
 			if answer.Refused() {
+				f.handledVerify = true
 				return r.replaceRefused(ctx, f)
 			}
 			verification.Failure = answer.Error()
-			verification.Unreachable = answer.Status == 0 || answer.Status == 429 || answer.Status >= 500
+			verification.Unreachable = answer.Unavailable() || answer.Status == http.StatusTooManyRequests
 		}
 	}
+	f.handledVerify = true
 	tested := f.custody.Tokens.AccessToken
 	store, err := r.openStore(ctx, f)
 	if err != nil || store == nil {

@@ -408,6 +408,9 @@ func (f *found) next(account *v1alpha1.MarketplaceAccount, invited time.Time) ti
 			look = renewal.Earliest(look, f.now.Add(f.recheck))
 		}
 		look = f.whileWaiting(renewal.Earliest(look, f.nextTest(), invited))
+		if f.waitsToTest {
+			look = renewal.Earliest(look, f.now.Add(lookWaiting))
+		}
 	}
 	look = renewal.Earliest(look, ahead(f.servedUntil, f.now)) // which may be a token that the custody does not hold any more
 	if authorization := account.Status.Authorization; authorization != nil {

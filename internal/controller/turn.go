@@ -1,7 +1,10 @@
 package controller
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"time"
@@ -13,6 +16,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
@@ -34,6 +38,9 @@ const (
 	priorityScheduled = -10
 )
 
+// identities bound the identity requests to a host: all applications together, and by nothing but the workers that one host may occupy.
+var identities = throttle.Limits{PerSecond: 1 << 20, Concurrency: 1 << 20}
+
 // purpose is what an account waits for.
 type purpose int
 
@@ -42,6 +49,7 @@ const (
 	polling
 	starting
 	revoking
+	identifying
 )
 
 // waiter is an account that waits for its turn at a marketplace.
@@ -68,11 +76,48 @@ func gate(req request) (throttle.Key, throttle.Limits) {
 	if address == "" {
 		address = req.platform.Issuer
 	}
-	key := throttle.Key{ClientID: req.application.ClientID}
-	if parsed, err := url.Parse(address); err == nil {
-		key.Host = parsed.Host
+	return throttle.Key{Host: hostOf(address), ClientID: req.application.ClientID},
+		throttle.Limits{PerSecond: req.platform.RequestsPerSecond, Concurrency: req.platform.Concurrency}
+}
+
+func hostOf(address string) string {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return ""
 	}
-	return key, throttle.Limits{PerSecond: req.platform.RequestsPerSecond, Concurrency: req.platform.Concurrency}
+	return parsed.Host
+}
+
+// enterToIdentify lets an account ask whose its access token is, or returns nil and why not.
+func (r *Reconciler) enterToIdentify(v view) (*throttle.Pass[waiter], throttle.Wait) {
+	key := throttle.Key{Host: hostOf(v.request.platform.IdentityURL())}
+	return r.Gates.Enter(key, identities, v.waiter(identifying), throttle.Rank{Due: v.now})
+}
+
+// whose asks whose an access token is; the pass may be nil.
+func (r *Reconciler) whose(ctx context.Context, v view, accessToken string, pass *throttle.Pass[waiter]) (marketplace.Identity, error) {
+	platform := v.request.platform
+	identity, err := platform.Identify(ctx, r.client(platform, false), accessToken)
+	if pass == nil {
+		return identity, err
+	}
+	outcome := throttle.Outcome{}
+	if answer, ok := errors.AsType[*marketplace.IdentityError](err); ok {
+		outcome.Unavailable = answer.Unavailable()
+		if answer.Status == http.StatusTooManyRequests {
+			outcome.RetryAfter = limitedFor
+		}
+	}
+	pass.Leave(outcome)
+	return identity, err
+}
+
+// unasked is why nobody was asked whose an access token is.
+func unasked(wait throttle.Wait) *marketplace.IdentityError {
+	if wait.Cause == throttle.LeftAlone {
+		return marketplace.NotAsked("the marketplace wants no more requests for a while")
+	}
+	return marketplace.NotAsked("the marketplace did not answer the last requests of several accounts")
 }
 
 // enter lets an account ask its marketplace, or returns nil: then it is called later.
@@ -97,7 +142,7 @@ func (v view) waiter(what purpose) waiter {
 // noTurns gives up the places of an account that does not need them any more.
 func (r *Reconciler) noTurns(account *v1alpha1.MarketplaceAccount, but ...purpose) {
 	v := view{account: account}
-	for _, what := range []purpose{renewing, polling, starting, revoking} {
+	for _, what := range []purpose{renewing, polling, starting, revoking, identifying} {
 		if !slices.Contains(but, what) {
 			r.Gates.Forget(v.waiter(what))
 		}

@@ -25,18 +25,34 @@ type Identity struct {
 
 // IdentityError is an answer of the identity request that is not a success.
 type IdentityError struct {
-	// Status is the HTTP status of the answer; 0 when there was none.
+	// Status is the HTTP status of the answer; 0 when there was none, or none that can be read.
 	Status int
 	why    string
 }
+
+// NotAsked is the error of an identity request that was not made; why completes "testing the connection: ".
+func NotAsked(why string) *IdentityError { return &IdentityError{why: why} }
 
 func (e *IdentityError) Error() string { return "testing the connection: " + e.why }
 
 // Refused tells that the marketplace does not honour the access token.
 func (e *IdentityError) Refused() bool { return e.Status == http.StatusUnauthorized }
 
+// Unavailable tells that the marketplace gave no answer, or that it cannot answer.
+func (e *IdentityError) Unavailable() bool {
+	return e.Status == 0 || e.Status >= http.StatusInternalServerError
+}
+
 // CanIdentify tells whether the platform has a call that tests a token.
 func (p *Platform) CanIdentify() bool { return p.identity != nil }
+
+// IdentityURL is where that call goes; empty where there is none.
+func (p *Platform) IdentityURL() string {
+	if p.identity == nil {
+		return ""
+	}
+	return string(p.identity.URL)
+}
 
 // NamesAccount tells whether that call also says whose token it is.
 func (p *Platform) NamesAccount() bool { return p.identity != nil && p.identity.IDPath != "" }
@@ -61,7 +77,7 @@ func (p *Platform) Identify(ctx context.Context, client *http.Client, accessToke
 	case err != nil:
 		return Identity{}, &IdentityError{why: "the answer broke off"}
 	}
-	return p.readIdentity(body, response.Header.Get("Content-Type"))
+	return p.readIdentity(response, body)
 }
 
 func (p *Platform) identityHeaders(header http.Header, accessToken string) {
@@ -78,21 +94,22 @@ func (p *Platform) identityHeaders(header http.Header, accessToken string) {
 	}
 }
 
-func (p *Platform) readIdentity(body []byte, contentType string) (Identity, error) {
+// readIdentity finds whose the token is in an answer.
+func (p *Platform) readIdentity(response *http.Response, body []byte) (Identity, error) {
 	if p.identity.IDPath == "" && p.identity.LoginPath == "" {
 		return Identity{}, nil
 	}
-	answer, err := decode(body, contentType)
+	answer, err := decode(body, response.Header.Get("Content-Type"))
 	if err != nil {
 		return Identity{}, &IdentityError{why: err.Error()}
 	}
 	id, err := find(p.identity.IDPath, answer)
 	if err != nil {
-		return Identity{}, &IdentityError{why: "identity.request.idPath: " + err.Error()}
+		return Identity{}, &IdentityError{Status: response.StatusCode, why: "identity.request.idPath: " + err.Error()}
 	}
 	login, err := find(p.identity.LoginPath, answer)
 	if err != nil {
-		return Identity{}, &IdentityError{why: "identity.request.loginPath: " + err.Error()}
+		return Identity{}, &IdentityError{Status: response.StatusCode, why: "identity.request.loginPath: " + err.Error()}
 	}
 	return Identity{ID: id, Login: login}, nil
 }
