@@ -6,10 +6,12 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
@@ -136,6 +138,33 @@ func killsWithoutGrace(t *testing.T) {
 	w.expectAtRest()
 }
 
+// askedToEnd tells the operator to end, as Kubernetes does, while answers are on their way and the API server refuses to store any. It
+// stores them before it ends, so that a strict platform forgives that too.
+func askedToEnd(t *testing.T) {
+	w := newWorld(t, shared)
+	o := w.running()
+	all := w.holdable(o, []kind{strict, graceful}, []point{
+		{at: "when the platform has committed", hold: func(h *held) { h.atMarket(false, false) }},
+	})
+	let := w.holdAll(all)
+	var refused atomic.Int64
+	accept := o.proxy.add(&interception{
+		match:  func(c *call) bool { return c.stores && refused.Add(1) > 0 },
+		before: refuse(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable),
+	})
+	ended := o.end()
+	let()
+	w.Eventually(refused.Load).Should(BeNumerically(">=", 2*len(all)), "attempts to store a pair")
+	accept()
+	w.Eventually(ended, patience).Should(Receive(BeNil()), "the operator ends when all is stored")
+	o.start()
+	for _, h := range all {
+		w.expectAccount(h.account)
+		w.Expect(w.front.count(h.name).number-h.before.number).To(Equal(1), "answers with tokens: %s", h.kind.name)
+	}
+	w.expectAtRest()
+}
+
 // holdable makes an account for each kind and point, and waits until all are in order.
 func (w *world) holdable(o *operator, kinds []kind, points []point) []*held {
 	w.t.Helper()
@@ -155,8 +184,16 @@ func (w *world) holdable(o *operator, kinds []kind, points []point) []*held {
 // killAt asks for a renewal of every account, and kills the operator when each is at its point.
 func (w *world) killAt(o *operator, all []*held) {
 	w.t.Helper()
+	let := w.holdAll(all)
+	o.kill()
+	let()
+}
+
+// holdAll asks for a renewal of every account, and waits until each is at its point. What it returns lets them go.
+func (w *world) holdAll(all []*held) (let func()) {
+	w.t.Helper()
 	release := make(chan struct{})
-	let := sync.OnceFunc(func() { close(release) })
+	let = sync.OnceFunc(func() { close(release) })
 	w.t.Cleanup(let) // a story that ends early lets everybody go
 	for _, h := range all {
 		h.before, h.reached, h.once, h.release = w.front.count(h.name), make(chan struct{}), sync.Once{}, release
@@ -171,8 +208,7 @@ func (w *world) killAt(o *operator, all []*held) {
 			w.t.Errorf("%s did not come to the point %s", h.name, h.at)
 		}
 	}
-	o.kill()
-	let()
+	return let
 }
 
 func accountsOf(all []*held) []*account {

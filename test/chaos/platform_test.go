@@ -31,6 +31,8 @@ func badMarketplace(t *testing.T) {
 		{name: "reset", fault: demomarket.DropBeforeCommit(), unclear: true},
 		{name: "committed-and-reset", fault: demomarket.DropAfterCommit(), unclear: true},
 		{name: "cut", fault: demomarket.CutAnswer(), unclear: true},
+		{name: "bad-gateway", fault: demomarket.Answer(demomarket.Response{Status: 502}), unclear: true},
+		{name: "gateway-timeout", fault: demomarket.Answer(demomarket.Response{Status: 504}), unclear: true},
 	})
 }
 
@@ -43,7 +45,9 @@ func lateMarketplace(t *testing.T) {
 		{name: "hanging", fault: demomarket.Hang(), unclear: true},
 		{name: "committed-and-hanging", fault: demomarket.HangAfterCommit(), unclear: true},
 	})
+	w.account(strict, "strict-spared")
 	w.SetDefaultEventuallyTimeout(10 * time.Minute) // the longest wait between two attempts
+	w.expectAtRest()
 	// An outage of the whole platform, and a burst of errors when it comes back.
 	for _, k := range kinds {
 		w.market.Platform(k.platform).Down(0)
@@ -56,12 +60,16 @@ func lateMarketplace(t *testing.T) {
 	}
 	w.renew(well...)
 	<-time.After(30 * time.Second)
+	var burst []*demomarket.Injected
 	for _, k := range kinds {
 		market := w.market.Platform(k.platform)
-		market.Inject(demomarket.Maintenance().Times(3))
+		burst = append(burst, market.Inject(demomarket.Maintenance().Times(3)))
 		market.Up()
 	}
 	w.expectAtRest()
+	for i, fault := range burst {
+		w.Expect(fault.Hits()).To(BeNumerically(">", 0), "%s met no error when its platform came back", kinds[i].name)
+	}
 }
 
 // meet gives each kind an account for each fault, which strikes at its next renewal.

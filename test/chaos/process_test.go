@@ -94,6 +94,22 @@ func (o *operator) kill() {
 	o.command = nil
 }
 
+// end asks the process to end, as Kubernetes does. What it returns tells how that went.
+func (o *operator) end() <-chan error {
+	o.w.t.Helper()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	command, stdin := o.command, o.stdin
+	o.command = nil
+	o.w.Expect(command.Process.Signal(syscall.SIGTERM)).To(Succeed())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- command.Wait()
+		_ = stdin.Close()
+	}()
+	return ended
+}
+
 // setClock puts the replica's clock ahead of everybody else's, or behind.
 func (o *operator) setClock(ahead time.Duration) {
 	o.w.t.Helper()
