@@ -39,12 +39,12 @@ func TestStatusesWaitWhileMuchIsWritten(t *testing.T) {
 	const accounts = 10
 	g := NewWithT(t)
 	a, called := newCalled(256) // 32 may write before statuses wait, and 8 with those that waited
-	g.Expect(a.postpone(accountNamed(0))).To(BeFalse(), "nobody writes")
-	writing(a, 31, func() { g.Expect(a.postpone(accountNamed(0))).To(BeFalse(), "there is room") })
+	g.Expect(a.postpone(accountNamed(0), newTimes)).To(BeFalse(), "nobody writes")
+	writing(a, 31, func() { g.Expect(a.postpone(accountNamed(0), newTimes)).To(BeFalse(), "there is room") })
 	writing(a, 32, func() {
 		for i := range accounts {
-			g.Expect(a.postpone(accountNamed(i))).To(BeTrue(), "as many write as may")
-			g.Expect(a.postpone(accountNamed(i))).To(BeTrue(), "as many write as may")
+			g.Expect(a.postpone(accountNamed(i), newTimes)).To(BeTrue(), "as many write as may")
+			g.Expect(a.postpone(accountNamed(i), newTimes)).To(BeTrue(), "as many write as may")
 		}
 		g.Expect(*called).To(BeEmpty(), "there is no room yet")
 	})
@@ -65,6 +65,31 @@ func TestStatusesWaitWhileMuchIsWritten(t *testing.T) {
 	g.Expect(*called).To(ConsistOf(want), "each is called once")
 }
 
+func TestClosedGatesAreToldOneAfterTheOther(t *testing.T) {
+	g := NewWithT(t)
+	a, called := newCalled(256)
+	g.Expect(a.postpone(accountNamed(0), closedGate)).To(BeFalse(), "nobody writes")
+	writing(a, 2, func() {
+		for i := range 3 {
+			g.Expect(a.postpone(accountNamed(i), closedGate)).To(BeTrue(), "others write")
+		}
+		g.Expect(a.postpone(accountNamed(3), newTimes)).To(BeFalse(), "which is not much")
+		g.Expect(a.postpone(accountNamed(3), pressing)).To(BeFalse())
+	})
+	for i := range 3 {
+		g.Expect(*called).To(HaveLen(i + 1))
+		a.looked((*called)[i])
+	}
+	g.Expect(*called).To(ConsistOf(accountNamed(0), accountNamed(1), accountNamed(2)))
+}
+
+func TestPressingNewsNeverWait(t *testing.T) {
+	g := NewWithT(t)
+	a, called := newCalled(1)
+	writing(a, 100, func() { g.Expect(a.postpone(accountNamed(0), pressing)).To(BeFalse()) })
+	g.Expect(*called).To(BeEmpty())
+}
+
 // TestNobodyWhoWaitsIsForgotten: whatever ends last, a write or a look, calls who has waited.
 func TestNobodyWhoWaitsIsForgotten(t *testing.T) {
 	for _, workers := range []int{1, 16, 256} {
@@ -72,7 +97,8 @@ func TestNobodyWhoWaitsIsForgotten(t *testing.T) {
 			g := NewWithT(t)
 			a, called := newCalled(workers)
 			for i := range 20 {
-				writing(a, a.limit, func() { g.Expect(a.postpone(accountNamed(i))).To(BeTrue()) })
+				what := []news{newTimes, closedGate}[i%2]
+				writing(a, a.lines[what].limit, func() { g.Expect(a.postpone(accountNamed(i), what)).To(BeTrue()) })
 			}
 			for i := 0; i < len(*called); i++ { // a call leads to a look, which may write or not
 				writing(a, i%2, func() {})
@@ -138,5 +164,57 @@ func TestRoutine(t *testing.T) {
 	}
 	if routine(&status{}, renewed()) {
 		t.Error("the first token is news")
+	}
+}
+
+func TestNews(t *testing.T) {
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	since, expired := now.Add(-3*time.Second), now.Add(-time.Second)
+	before := func() *v1alpha1.MarketplaceAccountStatus {
+		return &v1alpha1.MarketplaceAccountStatus{
+			ObservedGeneration: 1,
+			AccessToken:        &v1alpha1.AccessTokenStatus{Serial: 4, IssuedTime: metav1.NewTime(since)},
+			Conditions: []metav1.Condition{
+				{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTokenValid},
+				{Type: v1alpha1.ConditionAuthenticated, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTokenValid},
+			},
+		}
+	}
+	type status = v1alpha1.MarketplaceAccountStatus
+	unknown := func(s *status) {
+		s.Conditions[1].Status, s.Conditions[1].Reason = metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable
+	}
+	renewed := func(s *status) {
+		s.AccessToken = &v1alpha1.AccessTokenStatus{Serial: 5, IssuedTime: metav1.NewTime(now)}
+	}
+	waiting := found{waits: []purpose{renewing}, waitsSince: since, servedUntil: now.Add(time.Hour)}
+	for name, test := range map[string]struct {
+		before  *status
+		changes []func(*status)
+		found   found
+		what    news
+		until   time.Time
+	}{
+		"a gate is closed":             {before(), []func(*status){unknown}, waiting, closedGate, since.Add(10 * time.Second)},
+		"the token expires meanwhile":  {before(), []func(*status){unknown}, found{waits: waiting.waits, waitsSince: since, servedUntil: expired}, closedGate, expired.Add(10 * time.Second)},
+		"nothing new at a closed gate": {before(), nil, waiting, pressing, time.Time{}},
+		"an own attempt has failed":    {before(), []func(*status){unknown}, found{servedUntil: now.Add(time.Hour)}, pressing, time.Time{}},
+		"a new account":                {&status{}, []func(*status){unknown}, waiting, pressing, time.Time{}},
+		"an edited one":                {before(), []func(*status){unknown, func(s *status) { s.ObservedGeneration = 2 }}, waiting, pressing, time.Time{}},
+		"a link to sign in":            {before(), []func(*status){unknown, func(s *status) { s.SignIn = &v1alpha1.SignInStatus{} }}, waiting, pressing, time.Time{}},
+		"a renewal":                    {before(), []func(*status){renewed}, found{}, newTimes, now.Add(time.Minute)},
+		"a first token":                {before(), []func(*status){renewed}, found{first: true}, pressing, time.Time{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			after := before()
+			for _, change := range test.changes {
+				change(after)
+			}
+			test.found.now = now
+			what, until := test.found.news(test.before, after)
+			if what != test.what || !until.Equal(test.until) {
+				t.Errorf("the news are %v and wait until %v, want %v and %v", what, until, test.what, test.until)
+			}
+		})
 	}
 }

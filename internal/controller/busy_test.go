@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 )
 
 // These stories are about an API server that is behind with what it was given to write.
@@ -133,4 +134,55 @@ func TestAStatusThatWaitedIsToldAfterACrash(t *testing.T) {
 	w.Expect(w.renewalTime()).To(BeTemporally(">", due))
 	w.Expect(w.get().Status.AccessToken.Serial).To(BeEquivalentTo(2))
 	w.Expect(w.calls("ebay")-calls).To(BeNumerically("<=", slowWrites), "the others' answers were lost with the crash, and nothing else")
+}
+
+// closedMeanwhile lets an account called "shut" fall due whose platform wants no more requests, while others write.
+func (w *world) closedMeanwhile() (end func()) {
+	w.t.Helper()
+	end = w.behind()
+	// Another name of the same address: limits are those of a host.
+	w.marketplace("amazon", func(m *v1alpha1.Marketplace) {
+		m.Spec.Endpoints.Token = v1alpha1.URLTemplate(strings.Replace(string(m.Spec.Endpoints.Token), "127.0.0.1", "localhost", 1))
+	})
+	notifications := func(a *v1alpha1.MarketplaceAccount) {
+		a.Spec.Scopes = []v1alpha1.Scope{"sellingpartnerapi::notifications"}
+	}
+	w.account("amazon", v1alpha1.GrantClientCredentials, named("shut"), notifications)
+	asks := w.account("amazon", v1alpha1.GrantClientCredentials, named("asks"), notifications)
+	w.Eventually(w.readyAccounts).Should(ContainElements("shut", "asks"))
+	shut := &v1alpha1.MarketplaceAccount{}
+	w.Expect(kube.Get(w.t.Context(), client.ObjectKey{Namespace: w.ns, Name: "shut"}, shut)).To(Succeed())
+	due := shut.Status.AccessToken.RenewalTime
+	w.clock.SetTime(due.Add(-time.Minute))
+	w.settleBut(slowWrites)
+	w.market.Platform("amazon").Inject(demomarket.Throttle(600).Once())
+	before := asks.DeepCopy()
+	metav1.SetMetaDataAnnotation(&asks.ObjectMeta, v1alpha1.AnnotationRenew, "now")
+	w.Expect(kube.Patch(w.t.Context(), asks, client.MergeFrom(before))).To(Succeed())
+	w.Eventually(w.opinionOf("asks")).Should(HavePrefix("Unknown RateLimited"), "what it was told itself does not wait")
+	w.clock.SetTime(due.Add(time.Second))
+	w.Eventually(func() float64 { return w.gauge("tokenkeeper_token_host_requests_waiting") }).Should(BeNumerically(">=", 1))
+	w.settleBut(slowWrites)
+	return end
+}
+
+// opinionOf reads what is known of an account's grant.
+func (w *world) opinionOf(name string) func() string {
+	return func() string { return w.conditionOf(name, v1alpha1.ConditionAuthenticated) }
+}
+
+func TestWhatAClosedGateMeansWaitsWhileOthersWrite(t *testing.T) {
+	w := newWorld(t)
+	end := w.closedMeanwhile()
+	w.Expect(w.opinionOf("shut")()).To(HavePrefix("True TokenValid"), "others go first")
+	end()
+	w.Eventually(w.opinionOf("shut")).Should(HavePrefix("Unknown RateLimited"), "it is told without anything else that happens")
+	w.Expect(w.readyAccounts()).To(ContainElement("shut"))
+}
+
+func TestWhatAClosedGateMeansWaitsForTenSecondsAtMost(t *testing.T) {
+	w := newWorld(t)
+	w.closedMeanwhile()
+	w.clock.Step(10 * time.Second)
+	w.Eventually(w.opinionOf("shut")).Should(HavePrefix("Unknown RateLimited"), "others still write")
 }

@@ -66,15 +66,17 @@ func (w *world) readyAccounts() []string {
 	return w.inStatus(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
 }
 
-// gauge reads a metric that has one series.
-func (w *world) gauge(name string) float64 {
+// gauge reads a metric, of all hosts together.
+func (w *world) gauge(name string) (sum float64) {
 	w.t.Helper()
 	families, err := w.registry.Gather()
 	w.Expect(err).NotTo(HaveOccurred())
 	at := slices.IndexFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == name })
 	w.Expect(at).To(BeNumerically(">=", 0), "there is no metric %s", name)
-	w.Expect(families[at].GetMetric()).To(HaveLen(1))
-	return families[at].GetMetric()[0].GetGauge().GetValue()
+	for _, series := range families[at].GetMetric() {
+		sum += series.GetGauge().GetValue()
+	}
+	return sum
 }
 
 func TestRequestsKeepToTheRateAndNewAccountsGoFirst(t *testing.T) {

@@ -104,11 +104,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 		return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil
 	}
 	found.report(account)
-	if err == nil && !found.first && routine(&before.Status, &account.Status) {
-		told := account.Status.AccessToken.IssuedTime.Add(longestArrears)
-		if found.now.Before(told) && r.arrears.postpone(client.ObjectKeyFromObject(account)) {
-			return after(r.Clock.Now(), renewal.Earliest(told, found.next(account, r.nextInvitation(found)))), nil
-		}
+	if what, until := found.news(&before.Status, &account.Status); err == nil && found.now.Before(until) &&
+		r.arrears.postpone(client.ObjectKeyFromObject(account), what) {
+		return after(r.Clock.Now(), renewal.Earliest(until, found.next(account, r.nextInvitation(found)))), nil
 	}
 	if err := errors.Join(err, r.patchStatus(ctx, before, account)); err != nil {
 		return reconcile.Result{}, err
