@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
 
 const (
@@ -16,21 +17,21 @@ const (
 	// how many may at least. A quarter of that many may write what waited.
 	shareOfWrites = 8
 	leastWrites   = 8
-	// longestArrears is how long the times of a new token wait at most, and longestUntold what a closed gate means.
+	// longestArrears is how long the times of a new token wait at most, and longestClosed what a closed gate means.
 	longestArrears = time.Minute
-	longestUntold  = 10 * time.Second
+	longestClosed  = 10 * time.Second
 )
 
-// news are what a status has to tell that may wait.
+// news are what a status has to tell, by how long that may wait.
 type news int
 
 const (
 	// pressing news do not wait.
 	pressing news = iota
-	// newTimes are those of the tokens of a renewal.
+	// newTimes are those of the tokens of a renewal. They wait while the API server is behind with what it was given to write.
 	newTimes
-	// closedGate is that no token was asked for, and what that means. It waits while anybody writes, and is told by one account after
-	// the other: many learn of a closed gate in the same second, and others are renewed then.
+	// closedGate is that no token was asked for, and what that means. It waits while anything is written, and is told by one account
+	// after the other: many learn of it in the same second, in which others are renewed.
 	closedGate
 	kindsOfNews
 )
@@ -48,19 +49,28 @@ type arrears struct {
 
 // line are accounts that wait with the same kind of news.
 type line struct {
-	// limit is how many writes may be under way before statuses wait, and room how many there may be with those that waited.
+	// limit is how many writes may be under way before statuses wait, room how many there may be with those that waited, and longest
+	// how long one waits at most.
 	limit, room int
-	// owed are those that wait, and called those that were called and have not been looked at since.
+	longest     time.Duration
+	// since is when those came who wait. They are owed a call, or were called and have not been looked at since.
+	since        map[client.ObjectKey]time.Time
 	owed, called sets.Set[client.ObjectKey]
 }
 
-func newLine(limit, room int) line {
-	return line{limit: limit, room: room, owed: sets.New[client.ObjectKey](), called: sets.New[client.ObjectKey]()}
+func newLine(limit, room int, longest time.Duration) line {
+	return line{
+		limit: limit, room: room, longest: longest,
+		since: map[client.ObjectKey]time.Time{}, owed: sets.New[client.ObjectKey](), called: sets.New[client.ObjectKey](),
+	}
 }
 
 func newArrears(workers int) *arrears {
 	limit := max(leastWrites, workers/shareOfWrites)
-	return &arrears{lines: [kindsOfNews]line{newTimes: newLine(limit, limit/4), closedGate: newLine(1, 1)}}
+	return &arrears{lines: [kindsOfNews]line{
+		newTimes:   newLine(limit, limit/4, longestArrears),
+		closedGate: newLine(1, 1, longestClosed),
+	}}
 }
 
 // write writes something that others may have to wait for.
@@ -70,24 +80,54 @@ func (a *arrears) write(write func() error) error {
 	return write()
 }
 
-// postpone tells whether an account's status has to wait, and remembers the account.
-func (a *arrears) postpone(account client.ObjectKey, what news) (waits bool) {
+// postpone tells until when an account's status has to wait, and remembers the account; zero when it is to be told now.
+func (a *arrears) postpone(account client.ObjectKey, what news, now time.Time) (until time.Time) {
 	a.change(func() {
 		line := &a.lines[what]
-		if waits = what != pressing && a.underway >= line.limit; waits {
+		since, waited := line.since[account]
+		if !waited {
+			since = now
+		}
+		end := since.Add(line.longest)
+		a.forget(account)
+		if a.underway >= line.limit && now.Before(end) {
+			line.since[account] = since
 			line.owed.Insert(account)
+			until = end
 		}
 	})
-	return waits
+	return until
+}
+
+// attend tells that an account is let through to its marketplace, which may take long, and after which there is more to say of it.
+func (a *arrears) attend(account client.ObjectKey) {
+	a.change(func() {
+		a.forget(account)
+		for i := range a.lines {
+			a.lines[i].called.Delete(account)
+		}
+	})
 }
 
 // looked tells that somebody has looked at an account.
 func (a *arrears) looked(account client.ObjectKey) {
 	a.change(func() {
 		for i := range a.lines {
-			a.lines[i].called.Delete(account)
+			line := &a.lines[i]
+			line.called.Delete(account)
+			if !line.owed.Has(account) {
+				delete(line.since, account)
+			}
 		}
 	})
+}
+
+// forget makes an account wait no more.
+func (a *arrears) forget(account client.ObjectKey) {
+	for i := range a.lines {
+		a.lines[i].owed.Delete(account)
+		delete(a.lines[i].since, account)
+	}
 }
 
 // change changes something, and calls who has waited if there is room then.
@@ -108,23 +148,15 @@ func (a *arrears) change(change func()) {
 	}
 }
 
-// news tells what kind of news a status has, and until when it may wait with them.
-func (f *found) news(before, after *v1alpha1.MarketplaceAccountStatus) (what news, until time.Time) {
+// news tells how long a status may wait.
+func (f *found) news(before, after *v1alpha1.MarketplaceAccountStatus) news {
 	switch {
 	case !f.first && routine(before, after):
-		return newTimes, after.AccessToken.IssuedTime.Add(longestArrears)
-	case len(f.waits) > 0 && opinion(before, after):
-		return closedGate, latest(f.waitsSince, f.expired()).Add(longestUntold)
+		return newTimes
+	case f.unasked && f.rank().Class == throttle.Scheduled && conditionsAlone(before, after):
+		return closedGate
 	}
-	return pressing, time.Time{}
-}
-
-// expired is when the token that workloads read expired; zero when it has not.
-func (f *found) expired() time.Time {
-	if f.now.Before(f.servedUntil) {
-		return time.Time{}
-	}
-	return f.servedUntil
+	return pressing
 }
 
 // routine tells whether a status has no other news than those of every renewal: the times of its tokens, how far they move the
@@ -147,9 +179,12 @@ func routine(before, after *v1alpha1.MarketplaceAccountStatus) bool {
 	return apiequality.Semantic.DeepEqual(told, after)
 }
 
-// opinion tells whether a status has no other news than what its conditions say.
-func opinion(before, after *v1alpha1.MarketplaceAccountStatus) bool {
+// conditionsAlone tells whether a status has no other news than what its conditions say.
+func conditionsAlone(before, after *v1alpha1.MarketplaceAccountStatus) bool {
+	if apiequality.Semantic.DeepEqual(before.Conditions, after.Conditions) {
+		return false
+	}
 	told := before.DeepCopy()
 	told.Conditions = after.Conditions
-	return len(before.Conditions) > 0 && apiequality.Semantic.DeepEqual(told, after) && !apiequality.Semantic.DeepEqual(before, after)
+	return apiequality.Semantic.DeepEqual(told, after)
 }

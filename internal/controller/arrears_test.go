@@ -10,6 +10,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // newCalled makes arrears that remember who was called.
@@ -31,6 +34,11 @@ func writing(a *arrears, n int, do func()) {
 	})
 }
 
+// waits tells whether a status has to wait.
+func waits(a *arrears, account int, what news) bool {
+	return !a.postpone(accountNamed(account), what, time.Time{}).IsZero()
+}
+
 func accountNamed(i int) client.ObjectKey {
 	return client.ObjectKey{Namespace: "shop", Name: fmt.Sprint("account-", i)}
 }
@@ -39,12 +47,12 @@ func TestStatusesWaitWhileMuchIsWritten(t *testing.T) {
 	const accounts = 10
 	g := NewWithT(t)
 	a, called := newCalled(256) // 32 may write before statuses wait, and 8 with those that waited
-	g.Expect(a.postpone(accountNamed(0), newTimes)).To(BeFalse(), "nobody writes")
-	writing(a, 31, func() { g.Expect(a.postpone(accountNamed(0), newTimes)).To(BeFalse(), "there is room") })
+	g.Expect(waits(a, 0, newTimes)).To(BeFalse(), "nobody writes")
+	writing(a, 31, func() { g.Expect(waits(a, 0, newTimes)).To(BeFalse(), "there is room") })
 	writing(a, 32, func() {
 		for i := range accounts {
-			g.Expect(a.postpone(accountNamed(i), newTimes)).To(BeTrue(), "as many write as may")
-			g.Expect(a.postpone(accountNamed(i), newTimes)).To(BeTrue(), "as many write as may")
+			g.Expect(waits(a, i, newTimes)).To(BeTrue(), "as many write as may")
+			g.Expect(waits(a, i, newTimes)).To(BeTrue(), "as many write as may")
 		}
 		g.Expect(*called).To(BeEmpty(), "there is no room yet")
 	})
@@ -68,13 +76,13 @@ func TestStatusesWaitWhileMuchIsWritten(t *testing.T) {
 func TestClosedGatesAreToldOneAfterTheOther(t *testing.T) {
 	g := NewWithT(t)
 	a, called := newCalled(256)
-	g.Expect(a.postpone(accountNamed(0), closedGate)).To(BeFalse(), "nobody writes")
+	g.Expect(waits(a, 0, closedGate)).To(BeFalse(), "nobody writes")
 	writing(a, 2, func() {
 		for i := range 3 {
-			g.Expect(a.postpone(accountNamed(i), closedGate)).To(BeTrue(), "others write")
+			g.Expect(waits(a, i, closedGate)).To(BeTrue(), "others write")
 		}
-		g.Expect(a.postpone(accountNamed(3), newTimes)).To(BeFalse(), "which is not much")
-		g.Expect(a.postpone(accountNamed(3), pressing)).To(BeFalse())
+		g.Expect(waits(a, 3, newTimes)).To(BeFalse(), "which is not much")
+		g.Expect(waits(a, 3, pressing)).To(BeFalse(), "and it is pressing")
 	})
 	for i := range 3 {
 		g.Expect(*called).To(HaveLen(i + 1))
@@ -83,11 +91,49 @@ func TestClosedGatesAreToldOneAfterTheOther(t *testing.T) {
 	g.Expect(*called).To(ConsistOf(accountNamed(0), accountNamed(1), accountNamed(2)))
 }
 
-func TestPressingNewsNeverWait(t *testing.T) {
+// TestWhoIsToldOtherwiseIsNotCalled: neither somebody who was told at last, nor somebody who asks a marketplace, which may take long,
+// keeps others from being called.
+func TestWhoIsToldOtherwiseIsNotCalled(t *testing.T) {
+	for name, end := range map[string]func(a *arrears){
+		"it is told":             func(a *arrears) { a.postpone(accountNamed(0), pressing, time.Time{}) },
+		"it asks":                func(a *arrears) { a.attend(accountNamed(0)) },
+		"it has waited for long": func(a *arrears) { a.postpone(accountNamed(0), closedGate, time.Time{}.Add(10*time.Second)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			a, called := newCalled(256)
+			writing(a, 1, func() {
+				g.Expect(waits(a, 0, closedGate)).To(BeTrue())
+				end(a)
+				g.Expect(waits(a, 1, closedGate)).To(BeTrue())
+			})
+			g.Expect(*called).To(ConsistOf(accountNamed(1)))
+		})
+	}
 	g := NewWithT(t)
-	a, called := newCalled(1)
-	writing(a, 100, func() { g.Expect(a.postpone(accountNamed(0), pressing)).To(BeFalse()) })
-	g.Expect(*called).To(BeEmpty())
+	a, called := newCalled(256)
+	writing(a, 1, func() { g.Expect(waits(a, 0, closedGate)).To(BeTrue()) })
+	writing(a, 1, func() { g.Expect(waits(a, 1, closedGate)).To(BeTrue()) })
+	g.Expect(*called).To(ConsistOf(accountNamed(0)))
+	a.attend(accountNamed(0))
+	g.Expect(*called).To(ConsistOf(accountNamed(0), accountNamed(1)), "its request hangs")
+}
+
+// TestNobodyWaitsForLongerThanHeMay: who is called in vain waits no longer than the others, and a look at the very end is not put off.
+func TestNobodyWaitsForLongerThanHeMay(t *testing.T) {
+	g := NewWithT(t)
+	a, called := newCalled(256)
+	since := time.Date(2026, 3, 2, 9, 0, 0, 7e8, time.UTC)
+	end := since.Add(10 * time.Second)
+	writing(a, 1, func() { g.Expect(a.postpone(accountNamed(0), closedGate, since)).To(Equal(end)) })
+	g.Expect(*called).To(HaveLen(1))
+	writing(a, 1, func() {
+		g.Expect(a.postpone(accountNamed(0), closedGate, since.Add(9*time.Second))).To(Equal(end), "others have begun to write")
+		a.looked(accountNamed(0))
+		g.Expect(a.postpone(accountNamed(0), closedGate, end)).To(BeZero())
+		a.looked(accountNamed(0))
+		g.Expect(a.postpone(accountNamed(0), closedGate, end)).To(Equal(end.Add(10*time.Second)), "what comes then is something else")
+	})
 }
 
 // TestNobodyWhoWaitsIsForgotten: whatever ends last, a write or a look, calls who has waited.
@@ -98,7 +144,7 @@ func TestNobodyWhoWaitsIsForgotten(t *testing.T) {
 			a, called := newCalled(workers)
 			for i := range 20 {
 				what := []news{newTimes, closedGate}[i%2]
-				writing(a, a.lines[what].limit, func() { g.Expect(a.postpone(accountNamed(i), what)).To(BeTrue()) })
+				writing(a, a.lines[what].limit, func() { g.Expect(waits(a, i, what)).To(BeTrue()) })
 			}
 			for i := 0; i < len(*called); i++ { // a call leads to a look, which may write or not
 				writing(a, i%2, func() {})
@@ -168,12 +214,11 @@ func TestRoutine(t *testing.T) {
 }
 
 func TestNews(t *testing.T) {
-	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	since, expired := now.Add(-3*time.Second), now.Add(-time.Second)
+	now := metav1.NewTime(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
 	before := func() *v1alpha1.MarketplaceAccountStatus {
 		return &v1alpha1.MarketplaceAccountStatus{
 			ObservedGeneration: 1,
-			AccessToken:        &v1alpha1.AccessTokenStatus{Serial: 4, IssuedTime: metav1.NewTime(since)},
+			AccessToken:        &v1alpha1.AccessTokenStatus{Serial: 4, IssuedTime: now},
 			Conditions: []metav1.Condition{
 				{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTokenValid},
 				{Type: v1alpha1.ConditionAuthenticated, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTokenValid},
@@ -181,39 +226,58 @@ func TestNews(t *testing.T) {
 		}
 	}
 	type status = v1alpha1.MarketplaceAccountStatus
+	// due is an account whose token falls due.
+	due := func(changes ...func(*found)) *found {
+		f := &found{view: view{
+			account: &v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Status: *before()},
+			custody: tokensecret.Custody{Grant: tokensecret.Grant{Tokens: &tokensecret.Tokens{RenewAt: now.Time, ExpiresAt: now.Add(time.Hour)}}},
+			request: request{platform: &marketplace.Platform{DisplayName: "eBay"}},
+			now:     now.Time,
+		}}
+		for _, change := range changes {
+			change(f)
+		}
+		return f
+	}
+	held := func(cause throttle.Cause) func(*found) {
+		return func(f *found) { f.explain(throttle.Wait{Cause: cause}) }
+	}
 	unknown := func(s *status) {
 		s.Conditions[1].Status, s.Conditions[1].Reason = metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable
 	}
-	renewed := func(s *status) {
-		s.AccessToken = &v1alpha1.AccessTokenStatus{Serial: 5, IssuedTime: metav1.NewTime(now)}
+	expired := func(s *status) {
+		s.Conditions[0].Status, s.Conditions[0].Reason = metav1.ConditionFalse, v1alpha1.ReasonMarketplaceUnavailable
 	}
-	waiting := found{waits: []purpose{renewing}, waitsSince: since, servedUntil: now.Add(time.Hour)}
+	renewed := func(s *status) { s.AccessToken = &v1alpha1.AccessTokenStatus{Serial: 5, IssuedTime: now} }
 	for name, test := range map[string]struct {
-		before  *status
+		found   *found
 		changes []func(*status)
-		found   found
-		what    news
-		until   time.Time
+		want    news
 	}{
-		"a gate is closed":             {before(), []func(*status){unknown}, waiting, closedGate, since.Add(10 * time.Second)},
-		"the token expires meanwhile":  {before(), []func(*status){unknown}, found{waits: waiting.waits, waitsSince: since, servedUntil: expired}, closedGate, expired.Add(10 * time.Second)},
-		"nothing new at a closed gate": {before(), nil, waiting, pressing, time.Time{}},
-		"an own attempt has failed":    {before(), []func(*status){unknown}, found{servedUntil: now.Add(time.Hour)}, pressing, time.Time{}},
-		"a new account":                {&status{}, []func(*status){unknown}, waiting, pressing, time.Time{}},
-		"an edited one":                {before(), []func(*status){unknown, func(s *status) { s.ObservedGeneration = 2 }}, waiting, pressing, time.Time{}},
-		"a link to sign in":            {before(), []func(*status){unknown, func(s *status) { s.SignIn = &v1alpha1.SignInStatus{} }}, waiting, pressing, time.Time{}},
-		"a renewal":                    {before(), []func(*status){renewed}, found{}, newTimes, now.Add(time.Minute)},
-		"a first token":                {before(), []func(*status){renewed}, found{first: true}, pressing, time.Time{}},
+		"nobody answers":                {due(held(throttle.NoAnswer)), []func(*status){unknown}, closedGate},
+		"the marketplace is left alone": {due(held(throttle.LeftAlone)), []func(*status){unknown}, closedGate},
+		"and the token expires":         {due(held(throttle.NoAnswer)), []func(*status){unknown, expired}, closedGate},
+		"it expires before its turn":    {due(held(throttle.Turn)), []func(*status){unknown, expired}, pressing},
+		"nothing else is new":           {due(held(throttle.NoAnswer)), nil, pressing},
+		"something else is wrong":       {due(func(f *found) { f.blame(&trouble{}) }, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
+		"it was told itself": {due(func(f *found) {
+			f.account.Status.LastFailure = &v1alpha1.FailureStatus{Time: now, Reason: v1alpha1.ReasonMarketplaceUnavailable, Count: 1}
+		}, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
+		"somebody asks for a renewal":     {due(func(f *found) { metav1.SetMetaDataAnnotation(&f.account.ObjectMeta, v1alpha1.AnnotationRenew, "now") }, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
+		"it has no token yet":             {due(func(f *found) { f.custody.Tokens = nil }, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
+		"the spec was edited":             {due(held(throttle.NoAnswer)), []func(*status){unknown, func(s *status) { s.ObservedGeneration = 2 }}, pressing},
+		"there is a link to sign in":      {due(held(throttle.NoAnswer)), []func(*status){unknown, func(s *status) { s.SignIn = &v1alpha1.SignInStatus{} }}, pressing},
+		"it was renewed":                  {due(), []func(*status){renewed}, newTimes},
+		"it was renewed and has new news": {due(), []func(*status){renewed, unknown}, pressing},
+		"it has got its first token":      {due(func(f *found) { f.first = true }), []func(*status){renewed}, pressing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			after := before()
 			for _, change := range test.changes {
 				change(after)
 			}
-			test.found.now = now
-			what, until := test.found.news(test.before, after)
-			if what != test.what || !until.Equal(test.until) {
-				t.Errorf("the news are %v and wait until %v, want %v and %v", what, until, test.what, test.until)
+			if got := test.found.news(before(), after); got != test.want {
+				t.Errorf("the news are %v, want %v", got, test.want)
 			}
 		})
 	}

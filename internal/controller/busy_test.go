@@ -140,7 +140,7 @@ func TestAStatusThatWaitedIsToldAfterACrash(t *testing.T) {
 func (w *world) closedMeanwhile() (end func()) {
 	w.t.Helper()
 	end = w.behind()
-	// Another name of the same address: limits are those of a host.
+	// Another name of the same address: limits are those of a host and a client.
 	w.marketplace("amazon", func(m *v1alpha1.Marketplace) {
 		m.Spec.Endpoints.Token = v1alpha1.URLTemplate(strings.Replace(string(m.Spec.Endpoints.Token), "127.0.0.1", "localhost", 1))
 	})
@@ -183,6 +183,20 @@ func TestWhatAClosedGateMeansWaitsWhileOthersWrite(t *testing.T) {
 func TestWhatAClosedGateMeansWaitsForTenSecondsAtMost(t *testing.T) {
 	w := newWorld(t)
 	w.closedMeanwhile()
-	w.clock.Step(10 * time.Second)
+	w.clock.Step(9 * time.Second)
+	w.settleBut(slowWrites)
+	w.Expect(w.opinionOf("shut")()).To(HavePrefix("True TokenValid"), "others go first")
+	w.clock.Step(time.Second)
 	w.Eventually(w.opinionOf("shut")).Should(HavePrefix("Unknown RateLimited"), "others still write")
+}
+
+func TestWhoAsksForARenewalIsToldAtOnceThatTheGateIsClosed(t *testing.T) {
+	w := newWorld(t)
+	w.closedMeanwhile()
+	shut := &v1alpha1.MarketplaceAccount{}
+	w.Expect(kube.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "shut"}, shut)).To(Succeed())
+	before := shut.DeepCopy()
+	metav1.SetMetaDataAnnotation(&shut.ObjectMeta, v1alpha1.AnnotationRenew, "please")
+	w.Expect(kube.Patch(t.Context(), shut, client.MergeFrom(before))).To(Succeed())
+	w.Eventually(w.opinionOf("shut")).Should(HavePrefix("Unknown RateLimited"))
 }

@@ -104,8 +104,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 		return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil
 	}
 	found.report(account)
-	if what, until := found.news(&before.Status, &account.Status); err == nil && found.now.Before(until) &&
-		r.arrears.postpone(client.ObjectKeyFromObject(account), what) {
+	what := pressing
+	if err == nil {
+		what = found.news(&before.Status, &account.Status)
+	}
+	if until := r.arrears.postpone(client.ObjectKeyFromObject(account), what, r.Clock.Now()); !until.IsZero() {
 		return after(r.Clock.Now(), renewal.Earliest(until, found.next(account, r.nextInvitation(found)))), nil
 	}
 	if err := errors.Join(err, r.patchStatus(ctx, before, account)); err != nil {

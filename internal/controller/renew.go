@@ -74,6 +74,8 @@ type found struct {
 	// when that is not known.
 	waits              []purpose
 	waitsSince, called time.Time
+	// unasked tells that its trouble is nothing but that nobody is let through there.
+	unasked bool
 	// waitsToTest tells that a test of the connection waits for its turn.
 	waitsToTest bool
 	// postponed is when to see whether another process has renewed; zero when none seems to.
@@ -165,6 +167,7 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 		return nil
 	}
 	defer unused(pass)
+	r.arrears.attend(f.waiter(renewing).NamespacedName)
 	store := &store{Reconciler: r, found: f, held: f.grantSecret}
 	if _, behind := r.behind.LoadAndDelete(f.account.UID); behind || !f.request.rotates() || f.restored() {
 		var err error

@@ -158,6 +158,7 @@ func (f *found) soon() bool {
 // changes while the account waits, since each change would be a write.
 func (f *found) explain(wait throttle.Wait) {
 	name := f.request.platform.DisplayName
+	f.unasked = f.trouble == nil && !f.failing() && wait.Cause != throttle.Turn
 	switch {
 	case f.failing(): // what it was told itself says more
 	case wait.Cause == throttle.NoAnswer:
