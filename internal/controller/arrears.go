@@ -89,7 +89,10 @@ func (a *arrears) postpone(account client.ObjectKey, what news, now time.Time) (
 			since = now
 		}
 		end := since.Add(line.longest)
-		a.forget(account)
+		for i := range a.lines {
+			a.lines[i].owed.Delete(account)
+			delete(a.lines[i].since, account)
+		}
 		if a.underway >= line.limit && now.Before(end) {
 			line.since[account] = since
 			line.owed.Insert(account)
@@ -97,16 +100,6 @@ func (a *arrears) postpone(account client.ObjectKey, what news, now time.Time) (
 		}
 	})
 	return until
-}
-
-// attend tells that an account is let through to its marketplace, which may take long, and after which there is more to say of it.
-func (a *arrears) attend(account client.ObjectKey) {
-	a.change(func() {
-		a.forget(account)
-		for i := range a.lines {
-			a.lines[i].called.Delete(account)
-		}
-	})
 }
 
 // looked tells that somebody has looked at an account.
@@ -120,14 +113,6 @@ func (a *arrears) looked(account client.ObjectKey) {
 			}
 		}
 	})
-}
-
-// forget makes an account wait no more.
-func (a *arrears) forget(account client.ObjectKey) {
-	for i := range a.lines {
-		a.lines[i].owed.Delete(account)
-		delete(a.lines[i].since, account)
-	}
 }
 
 // change changes something, and calls who has waited if there is room then.

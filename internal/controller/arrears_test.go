@@ -91,12 +91,9 @@ func TestClosedGatesAreToldOneAfterTheOther(t *testing.T) {
 	g.Expect(*called).To(ConsistOf(accountNamed(0), accountNamed(1), accountNamed(2)))
 }
 
-// TestWhoIsToldOtherwiseIsNotCalled: neither somebody who was told at last, nor somebody who asks a marketplace, which may take long,
-// keeps others from being called.
 func TestWhoIsToldOtherwiseIsNotCalled(t *testing.T) {
 	for name, end := range map[string]func(a *arrears){
 		"it is told":             func(a *arrears) { a.postpone(accountNamed(0), pressing, time.Time{}) },
-		"it asks":                func(a *arrears) { a.attend(accountNamed(0)) },
 		"it has waited for long": func(a *arrears) { a.postpone(accountNamed(0), closedGate, time.Time{}.Add(10*time.Second)) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -110,13 +107,6 @@ func TestWhoIsToldOtherwiseIsNotCalled(t *testing.T) {
 			g.Expect(*called).To(ConsistOf(accountNamed(1)))
 		})
 	}
-	g := NewWithT(t)
-	a, called := newCalled(256)
-	writing(a, 1, func() { g.Expect(waits(a, 0, closedGate)).To(BeTrue()) })
-	writing(a, 1, func() { g.Expect(waits(a, 1, closedGate)).To(BeTrue()) })
-	g.Expect(*called).To(ConsistOf(accountNamed(0)))
-	a.attend(accountNamed(0))
-	g.Expect(*called).To(ConsistOf(accountNamed(0), accountNamed(1)), "its request hangs")
 }
 
 // TestNobodyWaitsForLongerThanHeMay: who is called in vain waits no longer than the others, and a look at the very end is not put off.

@@ -167,7 +167,6 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 		return nil
 	}
 	defer unused(pass)
-	r.arrears.attend(f.waiter(renewing).NamespacedName)
 	store := &store{Reconciler: r, found: f, held: f.grantSecret}
 	if _, behind := r.behind.LoadAndDelete(f.account.UID); behind || !f.request.rotates() || f.restored() {
 		var err error
