@@ -8,8 +8,10 @@ import (
 	"slices"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -335,7 +337,7 @@ func (v *Visits) store(ctx context.Context, b *returned, got issued) (signin.Out
 	}
 	f := s.found
 	if !f.discarded && !b.unverified {
-		if err := v.r.identify(ctx, f, s); err != nil { // the leader's controller learns it too
+		if err := v.identify(ctx, f, s); err != nil { // the leader's controller learns it too
 			logf.FromContext(ctx).Info("Learning whose the new grant is", "reason", err.Error())
 		}
 	}
@@ -356,6 +358,22 @@ func (v *Visits) store(ctx context.Context, b *returned, got issued) (signin.Out
 	}
 	outcome.MissingScopes = f.missingScopes()
 	return outcome, nil
+}
+
+// identify learns whose the new grant is, again where the leader's controller has written something else meanwhile. A candidate waits
+// until somebody accepts it.
+func (v *Visits) identify(ctx context.Context, f *found, s *store) error {
+	again := func(err error) bool { return apierrors.IsConflict(err) && f.candidate() == nil }
+	return retry.OnError(conflictBackoff, again, func() (err error) {
+		if s == nil {
+			if s, err = v.open(ctx, f); err != nil {
+				return err
+			}
+		}
+		err = v.r.identify(ctx, f, s)
+		s = nil
+		return err
+	})
 }
 
 // storeNow stores on top of what is there now.

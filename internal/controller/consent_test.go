@@ -2,6 +2,11 @@ package controller_test
 
 import (
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,6 +54,38 @@ func TestSignInByLink(t *testing.T) {
 			w.Expect(market.Report().Count(demomarket.GrantAuthorizationCode, "")).To(Equal(1))
 		})
 	}
+}
+
+func TestAPersonIsToldWhoWasSignedInWhateverIsWrittenMeanwhile(t *testing.T) {
+	w := newWorld(t)
+	address, err := url.Parse(w.address)
+	w.Expect(err).NotTo(HaveOccurred())
+	var asked atomic.Int32
+	demo := httputil.NewSingleHostReverseProxy(address)
+	identities := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
+		if asked.Add(1) == 1 {
+			grant := w.readSecret("main-grant")
+			metav1.SetMetaDataAnnotation(&grant.ObjectMeta, "example.com/seen", "yes")
+			if err := kube.Update(request.Context(), grant); err != nil {
+				t.Error(err)
+			}
+		}
+		demo.ServeHTTP(answer, request)
+	}))
+	t.Cleanup(identities.Close)
+	w.marketplace("ebay", func(m *v1alpha1.Marketplace) {
+		asks := m.Spec.Identity.Request
+		asks.URL = v1alpha1.URLTemplate(strings.Replace(string(asks.URL), w.address, identities.URL, 1))
+	})
+	w.signInApplication("ebay")
+	w.account("ebay", v1alpha1.GrantAuthorizationCode)
+	w.start()
+	outcome, err := w.browser().signIn("ebay", w.link(), demomarket.Person{})
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(outcome.ID).To(Equal(w.market.Platform("ebay").Seller().ID))
+	w.Expect(asked.Load()).To(BeNumerically(">=", 2), "what it wrote on top of was outdated")
+	w.expectReady()
+	w.Eventually(func() *v1alpha1.AccountStatus { return w.get().Status.Account }).Should(HaveField("ID", outcome.ID))
 }
 
 func TestLinksEnd(t *testing.T) {
