@@ -52,12 +52,18 @@ func (w *world) behind() (end func()) {
 	end = sync.OnceFunc(func() { close(over) })
 	w.t.Cleanup(end)
 	for _, account := range slow {
-		before := account.DeepCopy()
-		metav1.SetMetaDataAnnotation(&account.ObjectMeta, v1alpha1.AnnotationRenew, "now")
-		w.Expect(kube.Patch(w.t.Context(), account, client.MergeFrom(before))).To(Succeed())
+		w.askToRenew(account)
 	}
 	begun.Wait()
 	return end
+}
+
+// askToRenew asks for a renewal of an account.
+func (w *world) askToRenew(account *v1alpha1.MarketplaceAccount) {
+	w.t.Helper()
+	before := account.DeepCopy()
+	metav1.SetMetaDataAnnotation(&account.ObjectMeta, v1alpha1.AnnotationRenew, "now")
+	w.Expect(kube.Patch(w.t.Context(), account, client.MergeFrom(before))).To(Succeed())
 }
 
 // renewMeanwhile lets the account "main" fall due, and waits until its new token is there and nobody but the others is worked on.
@@ -112,11 +118,8 @@ func TestAStatusWaitsForAMinuteAtMost(t *testing.T) {
 func TestNewsAreToldWhileTheAPIServerIsBehind(t *testing.T) {
 	w := newWorld(t)
 	w.behind()
-	account := w.get()
-	before := account.DeepCopy()
-	metav1.SetMetaDataAnnotation(&account.ObjectMeta, v1alpha1.AnnotationRenew, "please")
-	w.Expect(kube.Patch(t.Context(), account, client.MergeFrom(before))).To(Succeed())
-	w.Eventually(func() *v1alpha1.HandledStatus { return w.get().Status.Handled }).Should(HaveField("Renew", "please"))
+	w.askToRenew(w.get())
+	w.Eventually(func() *v1alpha1.HandledStatus { return w.get().Status.Handled }).Should(HaveField("Renew", "now"))
 	w.account("ebay", v1alpha1.GrantClientCredentials, named("new"))
 	w.Eventually(w.readyAccounts).Should(ContainElement("new"))
 }
@@ -137,7 +140,7 @@ func TestAStatusThatWaitedIsToldAfterACrash(t *testing.T) {
 }
 
 // closedMeanwhile lets an account called "shut" fall due whose platform wants no more requests, while others write.
-func (w *world) closedMeanwhile() (end func()) {
+func (w *world) closedMeanwhile() (shut *v1alpha1.MarketplaceAccount, end func()) {
 	w.t.Helper()
 	end = w.behind()
 	// Another name of the same address: limits are those of a host and a client.
@@ -147,23 +150,20 @@ func (w *world) closedMeanwhile() (end func()) {
 	notifications := func(a *v1alpha1.MarketplaceAccount) {
 		a.Spec.Scopes = []v1alpha1.Scope{"sellingpartnerapi::notifications"}
 	}
-	w.account("amazon", v1alpha1.GrantClientCredentials, named("shut"), notifications)
+	shut = w.account("amazon", v1alpha1.GrantClientCredentials, named("shut"), notifications)
 	asks := w.account("amazon", v1alpha1.GrantClientCredentials, named("asks"), notifications)
 	w.Eventually(w.readyAccounts).Should(ContainElements("shut", "asks"))
-	shut := &v1alpha1.MarketplaceAccount{}
-	w.Expect(kube.Get(w.t.Context(), client.ObjectKey{Namespace: w.ns, Name: "shut"}, shut)).To(Succeed())
+	w.Expect(kube.Get(w.t.Context(), client.ObjectKeyFromObject(shut), shut)).To(Succeed())
 	due := shut.Status.AccessToken.RenewalTime
 	w.clock.SetTime(due.Add(-time.Minute))
 	w.settleBut(slowWrites)
 	w.market.Platform("amazon").Inject(demomarket.Throttle(600).Once())
-	before := asks.DeepCopy()
-	metav1.SetMetaDataAnnotation(&asks.ObjectMeta, v1alpha1.AnnotationRenew, "now")
-	w.Expect(kube.Patch(w.t.Context(), asks, client.MergeFrom(before))).To(Succeed())
+	w.askToRenew(asks)
 	w.Eventually(w.opinionOf("asks")).Should(HavePrefix("Unknown RateLimited"), "what it was told itself does not wait")
 	w.clock.SetTime(due.Add(time.Second))
 	w.Eventually(func() float64 { return w.gauge("tokenkeeper_token_host_requests_waiting") }).Should(BeNumerically(">=", 1))
 	w.settleBut(slowWrites)
-	return end
+	return shut, end
 }
 
 // opinionOf reads what is known of an account's grant.
@@ -173,7 +173,7 @@ func (w *world) opinionOf(name string) func() string {
 
 func TestWhatAClosedGateMeansWaitsWhileOthersWrite(t *testing.T) {
 	w := newWorld(t)
-	end := w.closedMeanwhile()
+	_, end := w.closedMeanwhile()
 	w.Expect(w.opinionOf("shut")()).To(HavePrefix("True TokenValid"), "others go first")
 	end()
 	w.Eventually(w.opinionOf("shut")).Should(HavePrefix("Unknown RateLimited"), "it is told without anything else that happens")
@@ -192,11 +192,7 @@ func TestWhatAClosedGateMeansWaitsForTenSecondsAtMost(t *testing.T) {
 
 func TestWhoAsksForARenewalIsToldAtOnceThatTheGateIsClosed(t *testing.T) {
 	w := newWorld(t)
-	w.closedMeanwhile()
-	shut := &v1alpha1.MarketplaceAccount{}
-	w.Expect(kube.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "shut"}, shut)).To(Succeed())
-	before := shut.DeepCopy()
-	metav1.SetMetaDataAnnotation(&shut.ObjectMeta, v1alpha1.AnnotationRenew, "please")
-	w.Expect(kube.Patch(t.Context(), shut, client.MergeFrom(before))).To(Succeed())
+	shut, _ := w.closedMeanwhile()
+	w.askToRenew(shut)
 	w.Eventually(w.opinionOf("shut")).Should(HavePrefix("Unknown RateLimited"))
 }

@@ -11,7 +11,10 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
@@ -64,9 +67,9 @@ func TestAPersonIsToldWhoWasSignedInWhateverIsWrittenMeanwhile(t *testing.T) {
 	demo := httputil.NewSingleHostReverseProxy(address)
 	identities := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
 		if asked.Add(1) == 1 {
-			grant := w.readSecret("main-grant")
-			metav1.SetMetaDataAnnotation(&grant.ObjectMeta, "example.com/seen", "yes")
-			if err := kube.Update(request.Context(), grant); err != nil {
+			grant := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "main-grant"}}
+			seen := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"example.com/seen":"yes"}}}`))
+			if err := kube.Patch(request.Context(), grant, seen); err != nil {
 				t.Error(err)
 			}
 		}
