@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
 
 // shutdownGrace is how long requests may go on after the signal. One that hangs on purpose would never end.
@@ -38,6 +39,10 @@ func main() {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	options, err := parseOptions(args, stderr)
 	if err != nil {
+		return err
+	}
+	if options.version {
+		_, err := fmt.Fprintln(stdout, version.Get().Line("demo-marketplace"))
 		return err
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", options.address)

@@ -60,6 +60,16 @@ func TestHelpIsNoMistake(t *testing.T) {
 	}
 }
 
+func TestVersionIsPrintedAndNothingServed(t *testing.T) {
+	var out strings.Builder
+	if err := run(t.Context(), []string{"--version"}, &out, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(out.String(), "demo-marketplace ") || strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("it printed %q, want one line with the version", out.String())
+	}
+}
+
 func TestThePortalIsRegistered(t *testing.T) {
 	o, err := parseOptions([]string{"--portal-url", "http://127.0.0.1:8081/"}, io.Discard)
 	if err != nil {

@@ -21,6 +21,7 @@ type options struct {
 	latency              time.Duration
 	seedRefreshTokens    bool
 	portalURL            string
+	version              bool
 }
 
 // parseOptions reads the flags and checks them.
@@ -39,6 +40,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		"know the refresh tokens demo-refresh-token-allegro, -ebay, -amazon and -oidc")
 	flags.StringVar(&o.portalURL, "portal-url", "",
 		"`address` of tokenkeeper's portal, to whose callbacks, and from Amazon's store, people are sent; empty registers none")
+	flags.BoolVar(&o.version, "version", false, "print the version, the commit and its date, and do nothing else")
 	if err := flags.Parse(args); err != nil {
 		return options{}, fmt.Errorf("reading flags: %w", err)
 	}

@@ -11,10 +11,15 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/operator"
+	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
 
 func main() {
 	options, err := operator.Parse(flag.CommandLine, os.Args[1:])
+	if err == nil && options.Version {
+		fmt.Println(version.Get().Line("tokenkeeper"))
+		return
+	}
 	if err == nil {
 		err = operator.Run(ctrl.SetupSignalHandler(), options)
 	}

@@ -21,8 +21,10 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	operatormetrics "github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
 
 // shutdownTimeout lets a token request that is under way end, and its answer be stored. It is shorter than the
@@ -42,7 +44,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	// The API server's priority and fairness protects it better than a limit that knows nothing of its load.
 	config.QPS = -1
-	config.UserAgent = "tokenkeeper"
+	build := version.Get()
+	config.UserAgent = "tokenkeeper/" + build.Version
+	operatormetrics.RegisterBuild(metrics.Registry, build.Version, build.Commit)
 	managerOptions, err := o.shard.kept().ManagerOptions(manager.Options{
 		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
 		HealthProbeBindAddress:        o.probeAddress,
@@ -79,7 +83,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := addPortal(mgr, o, signIns); err != nil {
 		return err
 	}
-	log.Info("Starting tokenkeeper")
+	log.Info("Starting tokenkeeper", "version", build.Version, "commit", build.Commit)
 	err = mgr.Start(ctx)
 	if ctx.Err() == nil {
 		// The lease is lost. Another replica may work by now, but what marketplaces answer to us only we can store.

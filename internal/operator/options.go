@@ -18,6 +18,8 @@ import (
 type Options struct {
 	// Clock tells the time.
 	Clock clock.PassiveClock
+	// Version asks for nothing but a line that says which build this is.
+	Version bool
 
 	leaderElect             bool
 	metricsAddress          string
@@ -42,6 +44,7 @@ func Parse(flags *flag.FlagSet, args []string) (Options, error) {
 		"Public address of these pages, such as https://tokens.example.com. Without it nobody can sign in with grant AuthorizationCode.")
 	flags.IntVar(&o.maxConcurrentReconciles, "max-concurrent-reconciles", 256,
 		"How many accounts are worked on at once. Most of them wait for a marketplace, and those of one token host may be no more than a quarter.")
+	flags.BoolVar(&o.Version, "version", false, "Print the version, the commit and its date, and do nothing else.")
 	o.shard.bindFlags(flags)
 	o.log.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {

@@ -35,6 +35,7 @@ func TestParse(t *testing.T) {
 		"a portal without TLS":        {args: []string{"--portal-url=http://tokens.example.com"}, says: "--portal-url: \"http://tokens.example.com\" must be https"},
 		"a portal with a path":        {args: []string{"--portal-url=https://example.com/tokens"}, says: "--portal-url must be scheme and host alone"},
 		"a portal that is turned off": {args: []string{"--portal-url=https://tokens.example.com", "--portal-bind-address=0"}, says: "--portal-url needs the portal"},
+		"which build this is":         {args: []string{"--version"}, want: func(o Options) bool { return o.Version }},
 		"a word that is no flag":      {args: []string{"start"}, says: `unexpected argument "start"`},
 		"no workers":                  {args: []string{"--max-concurrent-reconciles=0"}, says: "must be at least 1"},
 		"a flag that nobody knows":    {args: []string{"--portal"}, says: "portal"},
