@@ -12,7 +12,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
-	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -148,7 +148,7 @@ func (r *Reconciler) revocationAddress(ctx context.Context, req request) (addres
 			return "", err.Error(), mayStillRevoke
 		}
 		address = discovered.Revocation
-		if address != "" && marketplace.CheckURL(address) != nil {
+		if address != "" && outgoing.CheckURL(address) != nil {
 			return "", "the issuer's discovery document names a revocation endpoint without TLS", cannotRevoke
 		}
 	}

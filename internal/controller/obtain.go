@@ -9,6 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
 const defaultCallTimeout = 30 * time.Second
@@ -95,7 +96,7 @@ func (r *Reconciler) endpoint(ctx context.Context, req request, speaking v1alpha
 		if endpoint.TokenURL = discovered.Token; endpoint.TokenURL == "" {
 			return endpoint, &grant.Error{Kind: grant.InvalidRequest, Message: "the issuer's discovery document names no token endpoint"}
 		}
-		if err := marketplace.CheckURL(endpoint.TokenURL); err != nil {
+		if err := outgoing.CheckURL(endpoint.TokenURL); err != nil {
 			return endpoint, &grant.Error{Kind: grant.InvalidRequest, Message: "the issuer's discovery document: " + err.Error()}
 		}
 	}
@@ -117,7 +118,7 @@ func (r *Reconciler) signInEndpoint(
 	if address == "" {
 		return "", &grant.Error{Kind: grant.InvalidRequest, Message: "neither the Marketplace nor its issuer names the " + what}
 	}
-	if err := marketplace.CheckURL(address); err != nil {
+	if err := outgoing.CheckURL(address); err != nil {
 		return "", &grant.Error{Kind: grant.InvalidRequest, Message: "the " + what + ": " + err.Error()}
 	}
 	return address, nil
@@ -143,18 +144,13 @@ func (r *Reconciler) withBothSecrets(v view, endpoint grant.Endpoint, ask func(g
 	return false, err
 }
 
-// client makes requests to a platform, in its dialect where they are OAuth requests. It follows no
-// redirects: credentials go where the Marketplace says and nowhere else.
+// client makes requests to a platform, in its dialect where they are OAuth requests.
 func (r *Reconciler) client(platform *marketplace.Platform, dialect bool) *http.Client {
 	transport := r.Transport
 	if dialect {
 		transport = platform.Dialect(r.Transport, r.Clock.Now)
 	}
-	return &http.Client{
-		Transport:     transport,
-		Timeout:       r.callTimeout(),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	return outgoing.NewClient(transport, r.callTimeout())
 }
 
 // wireGrant is the grant that a request of the account speaks on the wire.

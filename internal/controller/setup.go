@@ -28,6 +28,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
@@ -51,6 +52,8 @@ type Options struct {
 	Clock clock.PassiveClock
 	// Transport carries requests to marketplaces.
 	Transport http.RoundTripper
+	// IssuerTransport carries requests for the documents and keys of issuers; nil means Transport.
+	IssuerTransport http.RoundTripper
 	// Registry takes the metrics.
 	Registry prometheus.Registerer
 	// MaxConcurrentReconciles is how many accounts are worked on at once; zero means 1.
@@ -85,6 +88,9 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 	if !ok {
 		return nil, errors.New("the manager was not made with ManagerOptions")
 	}
+	if options.IssuerTransport == nil {
+		options.IssuerTransport = options.Transport
+	}
 	namespaces := written.shard.Namespaces
 	metadata, err := newMetadataCache(mgr, namespaces)
 	if err != nil {
@@ -109,7 +115,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		Clock:     options.Clock,
 		Transport: options.Transport,
 		Providers: &grant.Providers{
-			HTTP: &http.Client{Transport: throttle.NewImpatient(options.Transport, options.Clock.Now), Timeout: issuerTimeout},
+			HTTP: outgoing.NewClient(throttle.NewImpatient(options.IssuerTransport, options.Clock.Now), issuerTimeout),
 			Now:  options.Clock.Now,
 		},
 		Gates:       throttle.New[waiter](options.Clock.Now, options.MaxConcurrentReconciles/shareOfOneHost),

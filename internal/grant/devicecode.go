@@ -5,11 +5,12 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
 const (
@@ -21,9 +22,8 @@ const (
 	// longestDeviceLife the most that is believed. Allegro's live for an hour, and those of others are shorter.
 	defaultDeviceLife = 10 * time.Minute
 	longestDeviceLife = 24 * time.Hour
-	// maxUserCode and maxLink bound what people are shown.
+	// maxUserCode bounds what people are shown.
 	maxUserCode = 64
-	maxLink     = 2048
 
 	noDeviceCode = "the marketplace's answer holds no device code"
 )
@@ -89,23 +89,12 @@ func (d DeviceCode) fit() (DeviceCode, error) {
 		return DeviceCode{}, &Error{Kind: Malformed, Message: noDeviceCode}
 	case d.UserCode == "", len(d.UserCode) > maxUserCode, printable(d.UserCode) != d.UserCode:
 		return DeviceCode{}, &Error{Kind: Malformed, Message: "the marketplace's answer holds no user code that can be shown"}
-	case !isLink(d.URL):
+	case outgoing.CheckLink(d.URL) != nil:
 		return DeviceCode{}, &Error{Kind: Malformed, Message: "the marketplace's answer holds no https address to enter the user code at"}
-	case !isLink(d.CompleteURL):
+	case outgoing.CheckLink(d.CompleteURL) != nil:
 		d.CompleteURL = "" // it is a convenience
 	}
 	return d, nil
-}
-
-// isLink tells whether people may be sent to an address: over TLS, or on this machine.
-func isLink(address string) bool {
-	parsed, err := url.Parse(address)
-	if err != nil || parsed.Hostname() == "" || parsed.User != nil || strings.ContainsAny(address, `#\`) ||
-		len(address) > maxLink || printable(address) != address {
-		return false
-	}
-	local := slices.Contains([]string{"localhost", "127.0.0.1", "::1"}, parsed.Hostname())
-	return parsed.Scheme == "https" || parsed.Scheme == "http" && local
 }
 
 // Device asks once whether the person has signed in (RFC 8628 section 3.4). As long as nobody has, the error is of kind

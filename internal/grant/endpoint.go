@@ -111,11 +111,7 @@ type whole struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
 func (w whole) RoundTrip(request *http.Request) (*http.Response, error) {
-	next := w.next
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	response, err := next.RoundTrip(request)
+	response, err := w.next.RoundTrip(request)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/url"
 	"os"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
 // unreachable describes a request that got no answer.
@@ -27,6 +29,8 @@ func (a attempt) whyUnreachable(err error) string {
 		return "looking up the marketplace's host: " + bounded(lookup.Error(), maxDescription)
 	}
 	switch {
+	case errors.Is(err, outgoing.ErrPrivateAddress): // without the address, which the text of the dialling holds
+		return outgoing.ErrPrivateAddress.Error()
 	case errors.Is(err, context.Canceled):
 		return "asking the marketplace was interrupted"
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), isTimeout(err):

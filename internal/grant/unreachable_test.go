@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
 // silence is what is known of a request that got no answer.
@@ -120,6 +121,18 @@ func TestUnknownHost(t *testing.T) {
 			_, err := ask(t, endpoint(&http.Transport{DialContext: dial}))
 			check(t, err, false, "looking up the marketplace's host: lookup login.example.com: no such host")
 		})
+	}
+}
+
+// TestAHostThatMayNotBeAsked is told without its address, which is not for everybody who reads the account's status.
+func TestAHostThatMayNotBeAsked(t *testing.T) {
+	dial := func(context.Context, string, string) (net.Conn, error) {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 443}, Err: outgoing.ErrPrivateAddress}
+	}
+	_, err := endpoint(&http.Transport{DialContext: dial}).RefreshToken(t.Context(), refreshToken)
+	check(t, err, false, "the host has a private address")
+	if strings.Contains(err.Error(), "10.1.2.3") {
+		t.Errorf("the error holds the address: %v", err)
 	}
 }
 
@@ -277,15 +290,4 @@ func TestAFailureWithASecretInItsText(t *testing.T) {
 func TestAnAddressThatIsNone(t *testing.T) {
 	_, err := at("http://login.example.com:port/\x7f", nil).RefreshToken(t.Context(), refreshToken)
 	check(t, err, false, "the connection to the marketplace failed")
-}
-
-// TestTheDefaultTransport is what a client without one of its own uses.
-func TestTheDefaultTransport(t *testing.T) {
-	platform := listen(t, answer(http.StatusOK, granted))
-	endpoint := platform.endpoint()
-	endpoint.HTTP = &http.Client{}
-	if _, err := endpoint.ClientCredentials(t.Context(), nil); err != nil {
-		t.Error(err)
-	}
-	http.DefaultClient.CloseIdleConnections()
 }

@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
 // AuthorizationParameters are what an authorization request says of one sign-in. An empty one is not sent.
@@ -28,7 +29,7 @@ type AuthorizationParameters struct {
 // AuthorizationRequest returns the address to which a browser is sent to sign in (RFC 6749 section 4.1.1). The endpoint is
 // AuthorizationURL, or what discovery named in its place.
 func (p *Platform) AuthorizationRequest(endpoint string, a AuthorizationParameters) (string, error) {
-	if err := CheckURL(endpoint); err != nil {
+	if err := outgoing.CheckURL(endpoint); err != nil {
 		return "", fmt.Errorf("the authorization endpoint: %w", err)
 	}
 	standard, err := p.visit(a)

@@ -6,7 +6,7 @@
 // OAuth library speaks to all of them:
 //
 //	platform, err := marketplace.Resolve(object, account)
-//	client := &http.Client{Transport: platform.Dialect(http.DefaultTransport, time.Now)}
+//	client := outgoing.NewClient(platform.Dialect(outgoing.NewTransport(), time.Now), timeout)
 //
 // The package knows no grant and stores nothing.
 package marketplace

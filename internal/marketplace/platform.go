@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
 // defaultTokenLifetime is assumed of an access token when neither the answer nor the Marketplace names a
@@ -298,26 +298,7 @@ func (v values) url(template string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return filled, CheckURL(filled)
-}
-
-// CheckURL tells whether credentials may be sent to an address: over TLS, or to this machine.
-func CheckURL(address string) error {
-	parsed, err := url.Parse(address)
-	if err != nil || parsed.Hostname() == "" {
-		return fmt.Errorf("%q is no absolute URL", address)
-	}
-	if parsed.User != nil || parsed.Fragment != "" {
-		return fmt.Errorf("%q must not hold user information or a fragment", address)
-	}
-	if parsed.Scheme != "https" && !(parsed.Scheme == "http" && loopback(parsed.Hostname())) {
-		return fmt.Errorf("%q must be https", address)
-	}
-	return nil
-}
-
-func loopback(host string) bool {
-	return host == "localhost" || host == "127.0.0.1" || host == "::1"
+	return filled, outgoing.CheckURL(filled)
 }
 
 func join[S ~string](names []S) string {

@@ -436,39 +436,6 @@ func TestResolveRefuses(t *testing.T) {
 	}
 }
 
-// TestCheckURL is for addresses that come from elsewhere, such as a discovery document.
-func TestCheckURL(t *testing.T) {
-	tests := map[string]string{
-		"https://login.example.com/token?v=2": "",
-		"https://[2001:db8::1]:8443/token":    "",
-		"http://localhost:8080/token":         "",
-		"http://127.0.0.1/token":              "",
-		"http://[::1]/token":                  "",
-		"":                                    `"" is no absolute URL`,
-		"token":                               `"token" is no absolute URL`,
-		"//login.example.com/token":           `"//login.example.com/token" must be https`,
-		"mailto:me@example.com":               `"mailto:me@example.com" is no absolute URL`,
-		"https://%zz/":                        `"https://%zz/" is no absolute URL`,
-		"http://login.example.com/token":      `"http://login.example.com/token" must be https`,
-		"http://127.0.0.2/token":              `"http://127.0.0.2/token" must be https`,
-		"http://127.0.0.1.example.com/token":  `"http://127.0.0.1.example.com/token" must be https`,
-		"file://localhost/etc/passwd":         `"file://localhost/etc/passwd" must be https`,
-		"https://me@example.com/":             `"https://me@example.com/" must not hold user information or a fragment`,
-		"https://example.com/#x":              `"https://example.com/#x" must not hold user information or a fragment`,
-	}
-	for address, want := range tests {
-		t.Run(address, func(t *testing.T) {
-			got := ""
-			if err := marketplace.CheckURL(address); err != nil {
-				got = err.Error()
-			}
-			if got != want {
-				t.Errorf("CheckURL says %q, want %q", got, want)
-			}
-		})
-	}
-}
-
 func TestTokenParameters(t *testing.T) {
 	platform := resolved(t, shop(func(s *v1alpha1.MarketplaceSpec) {
 		s.TokenRequest.Parameters = []v1alpha1.TokenParameter{

@@ -4,9 +4,7 @@ package operator
 import (
 	"context"
 	"crypto/rand"
-	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
 	"time"
 
@@ -22,6 +20,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	operatormetrics "github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/version"
@@ -69,7 +68,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 	signIns, err := controller.Add(ctx, mgr, controller.Options{
 		Clock:                   o.Clock,
-		Transport:               transport(),
+		Transport:               outgoing.NewTransport(),
+		IssuerTransport:         o.issuerTransport(),
 		Registry:                metrics.Registry,
 		MaxConcurrentReconciles: o.maxConcurrentReconciles,
 		Portal:                  signin.Address(o.portalURL),
@@ -118,15 +118,11 @@ func addPortal(mgr manager.Manager, o Options, signIns portal.SignIns) error {
 	return nil
 }
 
-// transport carries requests to marketplaces. Connections are not kept: net/http cannot tell whether a request
-// on a connection that turns out to be closed was seen, and a single-use refresh token must not be sent in doubt.
-func transport() http.RoundTripper {
-	return &http.Transport{
-		Proxy:                  http.ProxyFromEnvironment,
-		DialContext:            (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
-		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    10 * time.Second,
-		MaxResponseHeaderBytes: 64 << 10,
-		DisableKeepAlives:      true,
+// issuerTransport carries requests for what issuers publish. Who may write a Marketplace names the issuer, and the issuer
+// names the address of its keys.
+func (o Options) issuerTransport() http.RoundTripper {
+	if o.denyPrivateAddresses {
+		return outgoing.NewPublicTransport()
 	}
+	return outgoing.NewTransport()
 }

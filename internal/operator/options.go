@@ -11,7 +11,7 @@ import (
 	_ "sigs.k8s.io/controller-runtime/pkg/client/config" // registers --kubeconfig
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
 // Options are the flags of the operator, and what else it takes from outside.
@@ -27,6 +27,7 @@ type Options struct {
 	portalBindAddress       string
 	portalURL               string
 	maxConcurrentReconciles int
+	denyPrivateAddresses    bool
 	shard                   shard
 	log                     zap.Options
 }
@@ -45,6 +46,8 @@ func Parse(flags *flag.FlagSet, args []string) (Options, error) {
 	flags.IntVar(&o.maxConcurrentReconciles, "max-concurrent-reconciles", 256,
 		"How many accounts are worked on at once. Most of them wait for a marketplace, and those of one token host may be no more than a quarter.")
 	flags.BoolVar(&o.Version, "version", false, "Print the version, the commit and its date, and do nothing else.")
+	flags.BoolVar(&o.denyPrivateAddresses, "deny-private-addresses", false,
+		"Refuse issuers whose discovery document or keys are at an address that is not public: of this machine, of a private network, or of a cloud's metadata.")
 	o.shard.bindFlags(flags)
 	o.log.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {
@@ -68,7 +71,7 @@ func (o *Options) checkPortal() error {
 	case o.portalBindAddress == "0":
 		return errors.New("--portal-url needs the portal: do not turn it off by --portal-bind-address=0")
 	}
-	if err := marketplace.CheckURL(o.portalURL); err != nil {
+	if err := outgoing.CheckURL(o.portalURL); err != nil {
 		return fmt.Errorf("--portal-url: %w", err)
 	}
 	if address, err := url.Parse(o.portalURL); err != nil || address.Path != "" || address.RawQuery != "" {

@@ -30,6 +30,8 @@ func TestParse(t *testing.T) {
 				return o.portalURL == "https://tokens.example.com" && o.portalBindAddress == ":9"
 			},
 		},
+		"private issuers by default":  {want: func(o Options) bool { return !o.denyPrivateAddresses }},
+		"public issuers alone":        {args: []string{"--deny-private-addresses"}, want: func(o Options) bool { return o.denyPrivateAddresses }},
 		"a portal on this machine":    {args: []string{"--portal-url=http://localhost:9"}, want: func(o Options) bool { return o.portalURL != "" }},
 		"no portal":                   {args: []string{"--portal-bind-address=0"}, want: func(o Options) bool { return o.portalURL == "" }},
 		"a portal without TLS":        {args: []string{"--portal-url=http://tokens.example.com"}, says: "--portal-url: \"http://tokens.example.com\" must be https"},
