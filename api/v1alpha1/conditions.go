@@ -14,8 +14,8 @@ const (
 	// or a person has to give it first, and Unknown while the marketplace cannot be asked. A token that is
 	// still good stays published either way.
 	//
-	// True:    TokenValid, ScopesReduced, DuplicateAccount, and AccountMismatch where the last sign-in was of another
-	//          account and the grant in use goes on.
+	// True:    TokenValid, ScopesReduced, DuplicateAccount, and where the grant in use goes on: AccountMismatch, where the last
+	//          sign-in was of another account, and SecretInvalid, where a new refresh token cannot be read.
 	// False:   GrantRejected, PasswordRejected, AccountLocked, ApplicationRejected, ScopeRejected,
 	//          AccountMismatch, SignInRequired, SignInPending, PortalNotConfigured, and InvalidSpec where the
 	//          marketplace does not accept the request.

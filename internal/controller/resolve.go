@@ -30,6 +30,8 @@ type request struct {
 	login       tokensecret.Login
 	imported    tokensecret.Import
 	inputs      tokensecret.Inputs
+	// unreadable is the trouble with the user's refresh token while another grant is in use; nil when there is none.
+	unreadable *trouble
 	// key identifies what the tokens are for. Tokens with another key were obtained for another spec.
 	key string
 }
@@ -186,6 +188,12 @@ func (r *Reconciler) resolveCredentials(ctx context.Context, v view, req *reques
 		req.login, err = tokensecret.DecodeLogin(secret)
 	} else {
 		req.imported, err = tokensecret.DecodeImport(secret)
+	}
+	if err != nil && account.Spec.Grant.RefreshToken != nil && v.custody.RefreshToken != "" {
+		// The grant in use goes on without what cannot be read.
+		req.imported = tokensecret.Import{RefreshToken: v.custody.Imported, GrantedAt: v.custody.GrantedAt}
+		req.unreadable = invalidSecret(field, err)
+		return nil, nil
 	}
 	if err != nil {
 		return invalidSecret(field, err), nil

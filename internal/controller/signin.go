@@ -115,7 +115,7 @@ func (v view) authorizationTimes() (granted, end time.Time) {
 		return time.Time{}, time.Time{}
 	}
 	granted = custody.GrantedAt
-	if told := v.request.imported.GrantedAt; !told.IsZero() && custody.Imported == v.request.imported.RefreshToken {
+	if told := v.request.imported.GrantedAt; !told.IsZero() && !told.After(v.now) && custody.Imported == v.request.imported.RefreshToken {
 		granted = told // also when the user adds it later
 	}
 	platform := v.request.platform

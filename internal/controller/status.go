@@ -1,18 +1,14 @@
 package controller
 
 import (
-	"context"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -48,7 +44,7 @@ func (f *found) reportFailure(status *v1alpha1.MarketplaceAccountStatus) {
 	case f.failed:
 		count := int32(1)
 		if last != nil && !f.outdated(last) {
-			count = last.Count + 1
+			count = min(last.Count, math.MaxInt32-1) + 1
 		}
 		status.LastFailure = &v1alpha1.FailureStatus{
 			Time: metav1.NewTime(f.now), Reason: f.trouble.reason, Message: bounded(f.trouble.message), Count: count,
@@ -175,8 +171,8 @@ func (f *found) authorization() *v1alpha1.AuthorizationStatus {
 		return nil
 	}
 	return &v1alpha1.AuthorizationStatus{
-		GrantedTime:    metav1.NewTime(granted),
-		ExpirationTime: metav1.NewTime(end),
+		GrantedTime:    metav1.NewTime(renewal.Representable(granted)),
+		ExpirationTime: metav1.NewTime(renewal.Representable(end)),
 	}
 }
 
@@ -196,7 +192,7 @@ func (f *found) reportApplication(status *v1alpha1.MarketplaceAccountStatus) {
 		return
 	}
 	status.Application = &v1alpha1.ApplicationStatus{
-		SecretExpirationTime: metav1.NewTime(end),
+		SecretExpirationTime: metav1.NewTime(renewal.Representable(end)),
 		DaysRemaining:        new(renewal.Days(end, f.now)),
 	}
 }
@@ -272,6 +268,10 @@ func (f *found) warn(condition *metav1.Condition) {
 	}
 	if f.unresolved {
 		return
+	}
+	if unreadable := f.request.unreadable; unreadable != nil {
+		condition.Reason = unreadable.reason
+		condition.Message += "; what was supplied since then is not used: " + unreadable.message
 	}
 	if refused := f.signInRefused(); refused != nil {
 		if refused.Reason == v1alpha1.ReasonAccountMismatch {
@@ -450,33 +450,6 @@ func ahead(t, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// patchStatus writes the status once, and not when it says what it said.
-func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.MarketplaceAccount) error {
-	if equality.Semantic.DeepEqual(before.Status, after.Status) {
-		return nil
-	}
-	// What both have besides, which is most of them, need not be compared.
-	patch, err := client.MergeFrom(&v1alpha1.MarketplaceAccount{Status: before.Status}).Data(&v1alpha1.MarketplaceAccount{Status: after.Status})
-	if err != nil {
-		return fmt.Errorf("writing the status: %w", err)
-	}
-	// Without a lock: nobody else writes the status, and a count of failures must not be lost because somebody
-	// edited a label meanwhile. The answer is asked for without the account, which is known.
-	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: after.Namespace, Name: after.Name}}
-	answer.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kindAccount))
-	err = r.arrears.write(func() error {
-		return r.Client.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, patch))
-	})
-	switch {
-	case apierrors.IsNotFound(err):
-	case err != nil:
-		return fmt.Errorf("writing the status: %w", err)
-	default:
-		after.ResourceVersion = answer.ResourceVersion
-	}
-	return nil
-}
-
 func bounded(message string) string {
 	if len(message) <= maxMessage {
 		return message
@@ -500,6 +473,8 @@ func inDays(end, now time.Time) string {
 		return "has expired"
 	case days == 1:
 		return "expires within a day"
+	case days == renewal.MaxDays:
+		return fmt.Sprintf("expires in more than %d days", days)
 	default:
 		return fmt.Sprintf("expires in %d days", days)
 	}

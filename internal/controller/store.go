@@ -296,7 +296,7 @@ func (v view) grant(got issued) tokensecret.Grant {
 	next := v.custody.Grant
 	if imported := v.bringing(); imported != "" || next.GrantedAt.IsZero() {
 		next.GrantedAt = v.request.imported.GrantedAt
-		if next.GrantedAt.IsZero() {
+		if next.GrantedAt.IsZero() || next.GrantedAt.After(v.now) { // nobody has consented later than now
 			next.GrantedAt = v.now
 		}
 		next.AuthorizationExpiresAt = time.Time{}

@@ -4,14 +4,21 @@ import "time"
 
 const day = 24 * time.Hour
 
+// MaxDays is the most days that are counted: 273 years, close to the longest time.Duration. People who mean "never"
+// write dates such as the end of the year 9999.
+const MaxDays = 99_999
+
 // Days returns how many days are left until end, a day that has begun counted as one, as people count; 0
-// when none is left.
+// when none is left, and MaxDays when there are more.
 func Days(end, now time.Time) int32 {
-	left := end.Sub(now)
-	if left <= 0 {
+	switch left := end.Sub(now); { // of times further apart it is the longest Duration
+	case left <= 0:
 		return 0
+	case left >= MaxDays*day:
+		return MaxDays
+	default:
+		return int32((left + day - 1) / day) //nolint:gosec // less than MaxDays
 	}
-	return int32((left + day - 1) / day) //nolint:gosec // a time.Duration is at most 106752 days
 }
 
 // NextDay returns when Days(end, …) will change next; the zero time when it will not any more.
@@ -34,8 +41,20 @@ func AuthorizationEnd(told, granted, renewed time.Time, lifetime time.Duration, 
 	case lifetime <= 0:
 		return time.Time{}
 	case sliding:
-		return renewed.Add(lifetime)
+		return Representable(renewed.Add(lifetime))
 	default:
-		return granted.Add(lifetime)
+		return Representable(granted.Add(lifetime))
 	}
+}
+
+// Representable returns t, or the moment nearest to it that RFC 3339 can write: its years have four digits. A time beyond
+// can neither be stored nor told.
+func Representable(t time.Time) time.Time {
+	switch t = t.UTC(); {
+	case t.Year() > 9999:
+		return time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+	case t.Year() < 0:
+		return time.Date(0, time.January, 1, 0, 0, 0, 0, time.UTC)
+	}
+	return t
 }

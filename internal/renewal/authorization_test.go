@@ -36,6 +36,60 @@ func TestDays(t *testing.T) {
 	}
 }
 
+func TestDaysOfDatesFarAwayAreCapped(t *testing.T) {
+	end := time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+	tests := map[string]struct {
+		end  time.Time
+		want int32
+		next time.Time
+	}{
+		"the end of the year 9999 is how people write never": {end, renewal.MaxDays, end.Add(-(renewal.MaxDays - 1) * day)},
+		"a moment that no Duration reaches":                  {time.Date(290_000, 1, 1, 0, 0, 0, 0, time.UTC), renewal.MaxDays, time.Date(290_000, 1, 1, 0, 0, 0, 0, time.UTC).Add(-(renewal.MaxDays - 1) * day)},
+		"the cap to the second":                              {now.Add(renewal.MaxDays * day), renewal.MaxDays, now.Add(day)},
+		"a second more than the cap":                         {now.Add(renewal.MaxDays*day + time.Second), renewal.MaxDays, now.Add(day + time.Second)},
+		"a day less than the cap":                            {now.Add((renewal.MaxDays - 1) * day), renewal.MaxDays - 1, now.Add(day)},
+		"a date before Christ":                               {time.Date(-44, 3, 15, 0, 0, 0, 0, time.UTC), 0, time.Time{}},
+		"the zero time":                                      {time.Time{}, 0, time.Time{}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := renewal.Days(test.end, now); got != test.want {
+				t.Errorf("Days = %d, want %d", got, test.want)
+			}
+			if got := renewal.NextDay(test.end, now); !got.Equal(test.next) {
+				t.Errorf("NextDay = %v, want %v", got, test.next)
+			}
+		})
+	}
+}
+
+func TestTimesThatCannotBeWrittenBecomeTheNearestThatCan(t *testing.T) {
+	last := time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+	tests := map[string]struct{ at, want time.Time }{
+		"today":                              {now, now},
+		"the last second of the year 9999":   {last, last},
+		"the year 10000":                     {last.Add(time.Second), last},
+		"the year 9999 west of Greenwich":    {time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -10*3600)), last},
+		"the year 0":                         {time.Date(0, 5, 1, 0, 0, 0, 0, time.UTC), time.Date(0, 5, 1, 0, 0, 0, 0, time.UTC)},
+		"the year before, east of Greenwich": {time.Date(0, 1, 1, 0, 0, 0, 0, time.FixedZone("", 3600)), time.Date(0, 1, 1, 0, 0, 0, 0, time.UTC)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := renewal.Representable(test.at)
+			if !got.Equal(test.want) {
+				t.Errorf("Representable = %v, want %v", got, test.want)
+			}
+			if _, err := got.MarshalJSON(); err != nil {
+				t.Errorf("it cannot be stored: %v", err)
+			}
+		})
+	}
+	end := renewal.AuthorizationEnd(time.Time{}, last, now, 365*day, false)
+	if !end.Equal(last) {
+		t.Errorf("an authorization that was granted in the year 9999 ends at %v, want %v", end, last)
+	}
+}
+
 func TestNextDay(t *testing.T) {
 	tests := map[string]struct {
 		left, want time.Duration // want is from now; zero means no moment at all

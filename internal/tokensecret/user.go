@@ -61,13 +61,10 @@ func DecodeApplication(secret *corev1.Secret, public bool) (Application, error) 
 // DecodeLogin reads the Secret of grant Password.
 func DecodeLogin(secret *corev1.Secret) (Login, error) {
 	reader := reader{secret: secret}
-	login := Login{Username: reader.required(v1alpha1.PasswordKeyUsername)}
-	// A password may begin or end with a space; only the line end that an editor adds is cut.
-	login.Password = strings.TrimRight(string(secret.Data[v1alpha1.PasswordKeyPassword]), "\r\n")
-	if strings.TrimSpace(login.Password) == "" {
-		reader.fail("must have a non-empty key %q", v1alpha1.PasswordKeyPassword)
-	}
-	return login, reader.err
+	return Login{
+		Username: reader.text(v1alpha1.PasswordKeyUsername, userName),
+		Password: reader.text(v1alpha1.PasswordKeyPassword, password),
+	}, reader.err
 }
 
 // DecodeImport reads the Secret of grant RefreshToken.
@@ -92,29 +89,47 @@ func (r *reader) fail(format string, args ...any) {
 	}
 }
 
-// optional returns a value without the white space around it, which "kubectl create secret --from-file" adds.
+// optional returns an identifier or a credential that a platform has issued; empty where there is none.
 func (r *reader) optional(key string) string {
-	return strings.TrimSpace(string(r.secret.Data[key]))
+	value, fault := issuedText.read(r.secret.Data[key])
+	if fault != "" {
+		r.fail("must have plain text in key %q, which %s; write the value anew, as UTF-8 and without anything around it", key, fault)
+	}
+	return value
 }
 
-func (r *reader) required(key string) string {
-	value := r.optional(key)
-	if value == "" {
+func (r *reader) required(key string) string { return r.text(key, issuedText) }
+
+// text returns a value that must be there.
+func (r *reader) text(key string, kind textKind) string {
+	value, fault := kind.read(r.secret.Data[key])
+	switch {
+	case fault != "":
+		r.fail("must have plain text in key %q, which %s; write the value anew, as UTF-8 and without anything around it", key, fault)
+	case strings.TrimSpace(value) == "":
 		r.fail("must have a non-empty key %q", key)
 	}
 	return value
 }
 
+// time returns a moment; zero where the Secret does not say.
 func (r *reader) time(key string) time.Time {
 	value := r.optional(key)
 	if value == "" || value == "0" {
 		return time.Time{}
 	}
 	at, err := time.Parse(time.RFC3339, value)
-	if err != nil {
+	at = at.UTC()
+	switch {
+	case err == nil && at.IsZero(): // how some languages write that there is none
+		return at
+	case err != nil, at.Year() < 1970:
 		r.fail("must have a time such as 2026-01-31T12:00:00Z in key %q", key)
+		return time.Time{}
+	case at.Year() > 9999: // west of Greenwich, where "never" was meant
+		return time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
 	}
-	return at.UTC()
+	return at
 }
 
 // since is when a key of a Secret was last changed: when the last of those who wrote it changed something of theirs,

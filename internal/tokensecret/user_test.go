@@ -194,3 +194,111 @@ func TestDecodeImport(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatEditorsAndShellsAddToUserSecrets(t *testing.T) {
+	const advice = "; write the value anew, as UTF-8 and without anything around it"
+	utf16 := func(text string) string { // little endian, as PowerShell writes
+		var out strings.Builder
+		for _, r := range text {
+			out.WriteByte(byte(r))
+			out.WriteByte(0)
+		}
+		return out.String()
+	}
+	tests := map[string]struct {
+		written string
+		issued  string // what a client_id, a client_secret or a refresh token becomes
+		fault   string // or what is wrong with it
+		login   string // what a password becomes
+		wrong   string // or what is wrong with it
+	}{
+		"a byte order mark before it":      {written: "\ufeffabc-123", issued: "abc-123", login: "abc-123"},
+		"a byte order mark and line ends":  {written: "\ufeffabc-123\r\n", issued: "abc-123", login: "abc-123"},
+		"line ends of Windows":             {written: "abc-123\r\n\r\n", issued: "abc-123", login: "abc-123"},
+		"a space that does not break":      {written: "abc-123\u00a0", issued: "abc-123", login: "abc-123\u00a0"},
+		"a zero width space after it":      {written: "abc-123\u200b\n", issued: "abc-123", login: "abc-123\u200b"},
+		"a byte order mark within":         {written: "abc\ufeff-123", fault: "holds a character that cannot be seen", login: "abc\ufeff-123"},
+		"UTF-16 with its mark":             {written: "\xff\xfe" + utf16("abc-123"), fault: "is UTF-16, as PowerShell writes files", wrong: "is UTF-16, as PowerShell writes files"},
+		"UTF-16 the other way around":      {written: "\xfe\xff\x00a\x00b", fault: "is UTF-16, as PowerShell writes files", wrong: "is UTF-16, as PowerShell writes files"},
+		"UTF-16 without a mark":            {written: utf16("abc-123"), fault: "holds a NUL, as of a file in UTF-16", wrong: "holds a NUL, as of a file in UTF-16"},
+		"a NUL after it":                   {written: "abc-123\x00", fault: "holds a NUL, as of a file in UTF-16", wrong: "holds a NUL, as of a file in UTF-16"},
+		"Latin-1":                          {written: "abc-\xfc", fault: "is not UTF-8", wrong: "is not UTF-8"},
+		"two lines":                        {written: "abc\n123", fault: "has more than one line", wrong: "has more than one line"},
+		"two lines of an old Macintosh":    {written: "abc\r123", fault: "has more than one line", wrong: "has more than one line"},
+		"quotation marks of a shell":       {written: `"abc-123"`, fault: "is in quotation marks", login: `"abc-123"`},
+		"quotation marks and a line end":   {written: "'abc-123'\n", fault: "is in quotation marks", login: "'abc-123'"},
+		"one quotation mark":               {written: `"`, issued: `"`, login: `"`},
+		"a quotation mark within":          {written: `abc"123`, issued: `abc"123`, login: `abc"123`},
+		"quotation marks of a text editor": {written: "“abc-123”", fault: "holds a character outside of ASCII, such as a typographic quotation mark or dash", login: "“abc-123”"},
+		"a dash of a text editor":          {written: "abc–123", fault: "holds a character outside of ASCII, such as a typographic quotation mark or dash", login: "abc–123"},
+		"an escape of a terminal":          {written: "\x1b[0mabc-123", fault: "holds a control character", wrong: "holds a control character"},
+		"a tab within":                     {written: "abc\t123", fault: "holds a control character", login: "abc\t123"},
+		"a whole file":                     {written: strings.Repeat("x", 16<<10+1), fault: "is longer than 16 KiB", wrong: "is longer than 16 KiB"},
+	}
+	complaintOf := func(key, fault string) string {
+		if fault == "" {
+			return ""
+		}
+		return `Secret "my-secret" must have plain text in key "` + key + `", which ` + fault + advice
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			with := func(key string) map[string]string {
+				data := map[string]string{"client_id": "id", "client_secret": "secret"}
+				data[key] = test.written
+				return data
+			}
+			for key, value := range map[string]func(tokensecret.Application) string{
+				"client_id":              func(a tokensecret.Application) string { return a.ClientID },
+				"client_secret":          func(a tokensecret.Application) string { return a.ClientSecret },
+				"client_secret_previous": func(a tokensecret.Application) string { return a.PreviousSecret },
+				"redirect_uri":           func(a tokensecret.Application) string { return a.RedirectURI },
+				"application_id":         func(a tokensecret.Application) string { return a.ApplicationID },
+			} {
+				got, err := tokensecret.DecodeApplication(secretWith(with(key)), false)
+				check(t, nil, test.issued, complaintOf(key, test.fault), value(got), err)
+			}
+			imported, err := tokensecret.DecodeImport(secretWith(map[string]string{"refresh_token": test.written}))
+			check(t, nil, test.issued, complaintOf("refresh_token", test.fault), imported.RefreshToken, err)
+			login, err := tokensecret.DecodeLogin(secretWith(map[string]string{"username": "seller", "password": test.written}))
+			check(t, nil, test.login, complaintOf("password", test.wrong), login.Password, err)
+		})
+	}
+	t.Run("a user name may hold any letter", func(t *testing.T) {
+		login, err := tokensecret.DecodeLogin(secretWith(map[string]string{"username": "\ufeffmüller@example.com\r\n", "password": "pa55"}))
+		check(t, nil, "müller@example.com", "", login.Username, err)
+	})
+	t.Run("a user name with what nobody sees", func(t *testing.T) {
+		login, err := tokensecret.DecodeLogin(secretWith(map[string]string{"username": "mul\u200bler@example.com", "password": "pa55"}))
+		check(t, nil, "", complaintOf("username", "holds a character that cannot be seen"), login.Username, err)
+	})
+}
+
+func TestTimesOfUserSecrets(t *testing.T) {
+	const complaint = `Secret "my-secret" must have a time such as 2026-01-31T12:00:00Z in key "granted_at"`
+	never := time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+	tests := map[string]struct {
+		written string
+		want    time.Time
+		err     string
+	}{
+		"how people write never":                 {written: "9999-12-31T23:59:59Z", want: never},
+		"never, west of Greenwich":               {written: "9999-12-31T23:59:59-08:00", want: never},
+		"never, east of Greenwich":               {written: "9999-12-31T23:59:59+08:00", want: never.Add(-8 * time.Hour)},
+		"how languages write that there is none": {written: "0001-01-01T00:00:00Z"},
+		"a byte order mark before it":            {written: "\ufeff2026-03-01T13:00:00Z", want: time.Date(2026, time.March, 1, 13, 0, 0, 0, time.UTC)},
+		"the year 0":                             {written: "0000-01-01T00:00:00Z", err: complaint},
+		"the year 0 east of Greenwich":           {written: "0000-01-01T00:00:00+14:00", err: complaint},
+		"long before there were platforms":       {written: "1900-01-01T00:00:00Z", err: complaint},
+		"a year of five digits":                  {written: "12026-01-01T00:00:00Z", err: complaint},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got, err := tokensecret.DecodeImport(secretWith(map[string]string{"refresh_token": "Atzr|x", "granted_at": test.written}))
+			check(t, nil, test.want, test.err, got.GrantedAt, err)
+			if _, err := got.GrantedAt.MarshalJSON(); err != nil {
+				t.Errorf("it cannot be stored: %v", err)
+			}
+		})
+	}
+}

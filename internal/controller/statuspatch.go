@@ -1,0 +1,167 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// patchStatus writes the status once, and not when it says what it said. What the API server refuses of it is left out, so that the
+// conditions are written whatever a platform, or the author of a Secret, made of another field.
+func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.MarketplaceAccount) error {
+	if equality.Semantic.DeepEqual(before.Status, after.Status) {
+		return nil
+	}
+	patch, err := newStatusPatch(&before.Status, &after.Status)
+	if err != nil {
+		return fmt.Errorf("writing the status: %w", err)
+	}
+	// Without a lock: nobody else writes the status, and a count of failures must not be lost because somebody
+	// edited a label meanwhile. The answer is asked for without the account, which is known.
+	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: after.Namespace, Name: after.Name}}
+	answer.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kindAccount))
+	err = r.sendStatus(ctx, answer, patch)
+	for _, reduce := range []func(statusPatch, error) []string{statusPatch.withoutRefused, statusPatch.conditionsAlone} {
+		if !apierrors.IsInvalid(err) {
+			break
+		}
+		if left := reduce(patch, err); len(left) > 0 {
+			logf.FromContext(ctx).Error(nil, "The API server refuses a part of the status, which is left out", "fields", left)
+			err = r.sendStatus(ctx, answer, patch)
+		}
+	}
+	switch {
+	case apierrors.IsNotFound(err):
+	case err != nil:
+		return fmt.Errorf("writing the status: %w", err)
+	default:
+		after.ResourceVersion = answer.ResourceVersion
+	}
+	return nil
+}
+
+func (r *Reconciler) sendStatus(ctx context.Context, account *metav1.PartialObjectMetadata, patch statusPatch) error {
+	document, err := json.Marshal(map[string]any{statusMember: patch})
+	if err != nil {
+		return err
+	}
+	return r.arrears.write(func() error {
+		return r.Client.Status().Patch(ctx, account, client.RawPatch(types.MergePatchType, document))
+	})
+}
+
+// statusPatch is what a merge patch says of an account's status: null takes a member away.
+type statusPatch map[string]any
+
+const (
+	statusMember     = "status"
+	conditionsMember = "conditions"
+)
+
+func newStatusPatch(before, after *v1alpha1.MarketplaceAccountStatus) (statusPatch, error) {
+	// What both objects have besides, which is most of them, need not be compared.
+	document, err := client.MergeFrom(&v1alpha1.MarketplaceAccount{Status: *before}).Data(&v1alpha1.MarketplaceAccount{Status: *after})
+	if err != nil {
+		return nil, err
+	}
+	var patch struct {
+		Status statusPatch `json:"status"`
+	}
+	return patch.Status, json.Unmarshal(document, &patch)
+}
+
+// withoutRefused takes out of the patch what the API server's refusal names, and returns the names.
+func (p statusPatch) withoutRefused(refusal error) []string {
+	var left []string
+	for _, field := range refusedFields(refusal) {
+		path := strings.Split(field, ".")
+		if len(path) < 2 || path[0] != statusMember {
+			continue
+		}
+		if index, ok := conditionIndex(path[1]); ok && p.plainCondition(index) || p.remove(path[1:]) {
+			left = append(left, field)
+		}
+	}
+	return left
+}
+
+// refusedFields are the fields that the API server did not accept, such as status.account.id.
+func refusedFields(refusal error) []string {
+	status, ok := errors.AsType[*apierrors.StatusError](refusal)
+	if !ok || status.ErrStatus.Details == nil {
+		return nil
+	}
+	var fields []string
+	for _, cause := range status.ErrStatus.Details.Causes {
+		if !slices.Contains(fields, cause.Field) {
+			fields = append(fields, cause.Field)
+		}
+	}
+	return fields
+}
+
+// remove takes a field away, also where the API server holds it already; false where the patch does not set it.
+func (p statusPatch) remove(path []string) bool {
+	members := map[string]any(p)
+	for len(path) > 1 {
+		inner, ok := members[path[0]].(map[string]any)
+		if !ok {
+			return false
+		}
+		members, path = inner, path[1:]
+	}
+	if members[path[0]] == nil {
+		return false
+	}
+	members[path[0]] = nil
+	return true
+}
+
+// conditionIndex reads conditions[2].
+func conditionIndex(member string) (int, bool) {
+	text, ok := strings.CutPrefix(member, conditionsMember+"[")
+	index, err := strconv.Atoi(strings.TrimSuffix(text, "]"))
+	return index, ok && err == nil
+}
+
+// plainCondition keeps no more of a condition than its type and status. The reason of one that the API server refuses can only be
+// from a grant Secret that somebody has edited.
+func (p statusPatch) plainCondition(index int) bool {
+	conditions, ok := p[conditionsMember].([]any)
+	if !ok || index < 0 || index >= len(conditions) {
+		return false
+	}
+	condition, ok := conditions[index].(map[string]any)
+	if !ok {
+		return false
+	}
+	condition["reason"] = v1alpha1.ReasonSecretInvalid
+	condition["message"] = "The grant Secret holds a reason that no condition can have; delete it and supply a new grant"
+	return true
+}
+
+// conditionsAlone leaves all but the conditions as the API server has it, for a refusal that does not say what it is about.
+func (p statusPatch) conditionsAlone(error) []string {
+	var left []string
+	for member := range p {
+		if member != conditionsMember && member != "observedGeneration" {
+			left = append(left, statusMember+"."+member)
+			delete(p, member)
+		}
+	}
+	slices.Sort(left)
+	return left
+}
