@@ -29,6 +29,11 @@ type returned struct {
 	cookie   string
 	visit    tokensecret.Visit
 	callback marketplace.Callback
+	// marketplace is the one that the address names.
+	marketplace string
+	// answer is what a browser that comes again waits for, and end gives it.
+	answer *answering
+	end    func(ctx context.Context, outcome signin.Outcome, err error) (signin.Outcome, error)
 	// claim is what the visit says once it is taken care of here.
 	claim string
 	// unverified tells that the issuer's keys could not be had.
@@ -36,45 +41,53 @@ type returned struct {
 }
 
 // Complete takes what a marketplace sent a browser back with: it exchanges the code at once, stores what that brings, and
-// tells whose account was signed in. cookie returns one of the browser's cookies.
+// tells whose account was signed in. A browser that brings the same answer again is told the same. cookie returns one of the
+// browser's cookies.
 func (v *Visits) Complete(ctx context.Context, marketplaceName string, query url.Values, cookie func(name string) string) (signin.Outcome, error) {
-	b := &returned{}
+	b := &returned{marketplace: marketplaceName}
 	if states := query["state"]; len(states) == 1 {
 		b.state = states[0]
-	}
-	if b.state == "" && query.Get("error") == "access_denied" { // eBay's decline URL knows nothing of the visit
-		return signin.Outcome{}, &signin.Error{Problem: signin.ConsentDenied}
 	}
 	var ok bool
 	if b.key, b.cookie, ok = splitCookie(cookie(signin.CookieName(b.state))); !ok || b.state == "" {
 		return signin.Outcome{}, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	// The hash of the cookie as well, so that only the browser of the visit is told that it is being taken care of.
-	if _, twice := v.r.visits.LoadOrStore(signin.Hash(b.state+b.cookie), true); twice {
-		return signin.Outcome{}, &signin.Error{Problem: signin.VisitUsed}
+	// The hash of the cookie as well, so that only the browser of the visit is told what becomes of it.
+	key, answer := signin.Hash(b.state+b.cookie), newAnswer()
+	if other, twice := v.r.visits.LoadOrStore(key, answer); twice {
+		return other.(*answering).wait(ctx)
 	}
-	done := func() { v.r.visits.Delete(signin.Hash(b.state + b.cookie)) }
-	if err := v.find(ctx, b, marketplaceName); err != nil {
-		done()
-		return signin.Outcome{}, err
+	b.answer = answer
+	b.end = func(ctx context.Context, outcome signin.Outcome, err error) (signin.Outcome, error) {
+		if isUsed(err) {
+			outcome, err = v.former(ctx, b)
+		}
+		v.r.visits.Delete(key)
+		answer.give(outcome, err)
+		return outcome, err
+	}
+	return v.complete(ctx, b, query)
+}
+
+// complete does what an answer asks for, and ends the visit's answer with the result, later where it takes long to store.
+func (v *Visits) complete(ctx context.Context, b *returned, query url.Values) (signin.Outcome, error) {
+	if err := v.find(ctx, b); err != nil {
+		return b.end(ctx, signin.Outcome{}, err)
 	}
 	// From here on the person's closing of the page, or a shutdown, does not end it: the code is good for one use.
 	if !v.r.underway.TryRLock() {
-		done()
-		return signin.Outcome{}, &signin.Error{Problem: signin.ClusterDown}
+		return b.end(ctx, signin.Outcome{}, &signin.Error{Problem: signin.ClusterDown})
 	}
 	defer v.r.underway.RUnlock()
 	ctx = context.WithoutCancel(ctx)
 	if err := v.claim(ctx, b); err != nil {
-		done()
-		return signin.Outcome{}, err
+		return b.end(ctx, signin.Outcome{}, err)
 	}
 	got, failure := v.exchange(ctx, b, query)
 	if failure != nil {
-		defer done()
-		return signin.Outcome{}, v.refuse(ctx, b, failure)
+		return b.end(ctx, signin.Outcome{}, v.refuse(ctx, b, failure))
 	}
-	return v.keep(ctx, b, got, done)
+	return v.keep(ctx, b, got)
 }
 
 // claim makes the visit ours before the code is sent anywhere, so that a reload, or an ingress that asks another replica
@@ -110,18 +123,18 @@ func (v *Visits) claim(ctx context.Context, b *returned) error {
 
 // find finds the visit that a state and a cookie belong to. It waits for an API server that is away about as long as a code
 // lives.
-func (v *Visits) find(ctx context.Context, b *returned, marketplaceName string) error {
+func (v *Visits) find(ctx context.Context, b *returned) error {
 	waiting, cancel := context.WithTimeout(ctx, codePatience)
 	defer cancel()
 	var found error
 	_ = callbackBackoff.DelayFunc().Until(waiting, true, false, func(ctx context.Context) (bool, error) { // found says more
-		found = v.findNow(ctx, b, marketplaceName)
+		found = v.findNow(ctx, b)
 		return !isDown(found), nil
 	})
 	return found
 }
 
-func (v *Visits) findNow(ctx context.Context, b *returned, marketplaceName string) error {
+func (v *Visits) findNow(ctx context.Context, b *returned) error {
 	account, err := v.account(ctx, b.key)
 	if err != nil {
 		return err
@@ -130,9 +143,9 @@ func (v *Visits) findNow(ctx context.Context, b *returned, marketplaceName strin
 		return &signin.Error{Problem: signin.VisitUnknown}
 	}
 	// The visit may have begun at another replica just now, so what the cache does not know is looked up.
-	visit, err := v.visit(ctx, b, account, marketplaceName, v.cached)
+	visit, err := v.visit(ctx, b, account, v.cached)
 	if visit == nil && err == nil && account.Spec.Grant.Type == v1alpha1.GrantAuthorizationCode && v.returns.AllowN(v.r.Clock.Now(), 1) {
-		visit, err = v.visit(ctx, b, account, marketplaceName, v.live)
+		visit, err = v.visit(ctx, b, account, v.live)
 	}
 	switch {
 	case err != nil:
@@ -143,7 +156,7 @@ func (v *Visits) findNow(ctx context.Context, b *returned, marketplaceName strin
 	if b.found, err = v.look(ctx, b.key); err != nil {
 		return err
 	}
-	b.visit = *visit
+	b.visit, b.retryTicket = *visit, signin.Again(b.cookie)
 	if b.visit.ClientID != b.request.application.ClientID {
 		return &signin.Error{Problem: signin.AccountUnready, Account: b.signInAccount(), Detail: "another application was put into the Secret during the sign-in"}
 	}
@@ -155,24 +168,29 @@ func (v *Visits) findNow(ctx context.Context, b *returned, marketplaceName strin
 
 // visit looks for the visit of a state in a custody. Everything that the visit is bound to must agree.
 func (v *Visits) visit(
-	ctx context.Context, b *returned, account *v1alpha1.MarketplaceAccount, marketplaceName string,
+	ctx context.Context, b *returned, account *v1alpha1.MarketplaceAccount,
 	read func(context.Context, *v1alpha1.MarketplaceAccount) (tokensecret.Custody, error),
 ) (*tokensecret.Visit, error) {
 	custody, err := read(ctx, account)
 	if err != nil {
 		return nil, clusterDown(err)
 	}
+	visit := b.visitIn(custody, account)
+	if visit != nil && visit.Used {
+		return nil, &signin.Error{Problem: signin.VisitUsed}
+	}
+	return visit, nil
+}
+
+// visitIn is the visit of the browser and its state in a custody; nil when it is not there.
+func (b *returned) visitIn(custody tokensecret.Custody, account *v1alpha1.MarketplaceAccount) *tokensecret.Visit {
 	for _, visit := range custody.SignIn.Visits {
 		state, cookie := signin.Matches(visit.State, b.state), signin.Matches(visit.Cookie, b.cookie)
-		switch {
-		case !state || !cookie || visit.Account != account.UID || visit.Marketplace != marketplaceName:
-		case visit.Used:
-			return nil, &signin.Error{Problem: signin.VisitUsed}
-		default:
-			return &visit, nil
+		if state && cookie && visit.Account == account.UID && visit.Marketplace == b.marketplace {
+			return &visit
 		}
 	}
-	return nil, nil
+	return nil
 }
 
 // exchange reads the callback and exchanges its code. Its error is a *signin.Error or the marketplace's.
@@ -240,44 +258,30 @@ func (b *returned) use(custody *tokensecret.Custody) bool {
 		return false
 	}
 	visit := &custody.SignIn.Visits[at]
-	visit.Used, visit.Claim, visit.Verifier, visit.Nonce = true, b.claim, "", ""
+	visit.Used, visit.Claim, visit.Verifier, visit.Nonce, visit.Problem = true, b.claim, "", "", ""
 	return true
 }
 
-// refuse records that a visit brought nothing, and gives the person a ticket to try again.
+// refuse records why a visit brought nothing, and lets the browser try again where that can help.
 func (v *Visits) refuse(ctx context.Context, b *returned, failure error) error {
-	why := trouble{v1alpha1.ReasonSignInRequired, "The last sign-in was not completed; use the link again"}
-	problem, ok := errors.AsType[*signin.Error](failure)
-	if !ok {
-		problem = b.problem(failure)
-		said, passes := troubleOf(b.view, failure)
-		switch problem.Problem {
-		case signin.ConsentDenied:
-			why = declined(b.view)
-		case signin.ApplicationRefused:
-			why = said
-		default:
-			why.message = said.message
-			if !passes {
-				why.message = fmt.Sprintf("%s did not take the code of the last sign-in (%s); use the link again", b.request.platform.DisplayName, problem.Detail)
-			}
-		}
-	} else if problem.Detail != "" {
-		why.message = "The last sign-in was not completed: " + problem.Detail
-	}
+	why, problem := b.why(failure)
 	err := v.write(ctx, b.found, func(s *store) error {
 		custody := s.found.custody
 		if !b.use(&custody) {
 			return &signin.Error{Problem: signin.VisitUsed}
 		}
+		visit := &custody.SignIn.Visits[b.at(custody)]
+		visit.Problem, visit.Detail = string(problem.Problem), problem.Detail
 		custody.SignIn.Refused = s.refusal(why)
-		var err error
-		problem.Ticket, err = s.again(&custody)
-		if err != nil {
-			return err
+		if mayTryAgain(problem.Problem) {
+			s.again(&custody)
+			problem.Ticket = b.retryTicket
 		}
 		return s.write(ctx, custody)
 	})
+	if isUsed(err) {
+		return err // what became of it at another replica counts
+	}
 	if err != nil {
 		logf.FromContext(ctx).Info("Recording a sign-in that brought nothing", "reason", err.Error())
 		problem.Ticket = ""
@@ -285,39 +289,58 @@ func (v *Visits) refuse(ctx context.Context, b *returned, failure error) error {
 	return problem
 }
 
-// again adds a ticket for somebody who has just proved to be the one who was invited.
-func (s *store) again(custody *tokensecret.Custody) (string, error) {
-	ticket, err := signin.NewSecret(s.Random)
-	if err != nil {
-		return "", err
+// why is a failure in words for the account's status, and for the person.
+func (b *returned) why(failure error) (trouble, *signin.Error) {
+	why := trouble{v1alpha1.ReasonSignInRequired, "The last sign-in was not completed"}
+	if problem, ok := errors.AsType[*signin.Error](failure); ok {
+		if problem.Detail != "" {
+			why.message += ": " + problem.Detail
+		}
+		return why, problem
 	}
-	custody.SignIn.AddTicket(tokensecret.Ticket{Hash: signin.Hash(ticket), ExpiresAt: s.found.now.Add(signin.VisitLife)}, s.found.now)
-	return ticket, nil
+	problem := b.problem(failure)
+	said, passes := troubleOf(b.view, failure)
+	switch problem.Problem {
+	case signin.ConsentDenied:
+		why = declined(b.view)
+	case signin.ApplicationRefused:
+		why = said
+	default:
+		why.message = said.message
+		if !passes {
+			why.message = fmt.Sprintf("%s did not take the code of the last sign-in (%s)", b.request.platform.DisplayName, problem.Detail)
+		}
+	}
+	return why, problem
+}
+
+// mayTryAgain tells whether the same person can do better at once. What an admin has to mend, they cannot.
+func mayTryAgain(problem signin.Problem) bool {
+	switch problem {
+	case signin.ApplicationRefused, signin.AccountUnready, signin.AccountUnnamed:
+		return false
+	}
+	return true
+}
+
+// again lets a browser that has just proved to be the visit's begin another.
+func (s *store) again(custody *tokensecret.Custody) {
+	if ticket := s.found.retryTicket; ticketIn(*custody, ticket) < 0 {
+		custody.SignIn.AddTicket(tokensecret.Ticket{Hash: signin.Hash(ticket), ExpiresAt: s.found.now.Add(signin.VisitLife)}, s.found.now)
+	}
 }
 
 // keep stores what a sign-in has brought. The person is told when it is stored, or that it takes longer; it is tried on
 // then.
-func (v *Visits) keep(ctx context.Context, b *returned, got issued, stored func()) (signin.Outcome, error) {
-	type result struct {
-		outcome signin.Outcome
-		err     error
-	}
-	done := make(chan result, 1)
+func (v *Visits) keep(ctx context.Context, b *returned, got issued) (signin.Outcome, error) {
+	b.answer.storing(b.signInAccount())
 	v.storing.Go(func() {
-		defer stored()
 		ctx, cancel := context.WithTimeout(ctx, storePatience)
 		defer cancel()
 		outcome, err := v.store(ctx, b, got)
-		done <- result{outcome, err}
+		_, _ = b.end(ctx, outcome, err) // whoever waits for it is told
 	})
-	waiting, cancel := context.WithTimeout(ctx, pagePatience)
-	defer cancel()
-	select {
-	case r := <-done:
-		return r.outcome, r.err
-	case <-waiting.Done():
-		return signin.Outcome{}, &signin.Error{Problem: signin.NotStored, Account: b.signInAccount()}
-	}
+	return b.answer.wait(ctx)
 }
 
 func (v *Visits) store(ctx context.Context, b *returned, got issued) (signin.Outcome, error) {
@@ -341,23 +364,31 @@ func (v *Visits) store(ctx context.Context, b *returned, got issued) (signin.Out
 			logf.FromContext(ctx).Info("Learning whose the new grant is", "reason", err.Error())
 		}
 	}
-	account := f.signInAccount()
-	if f.dropped != nil {
-		return signin.Outcome{}, &signin.Error{Problem: signin.ApplicationRefused, Account: account, Detail: f.dropped.message}
+	switch {
+	case f.dropped != nil:
+		return signin.Outcome{}, &signin.Error{Problem: signin.ApplicationRefused, Account: f.signInAccount(), Detail: f.dropped.message}
+	case f.discarded:
+		return signin.Outcome{}, f.notOf(f.wrongAccount)
 	}
-	if f.discarded && f.wrongAccount == "" {
-		return signin.Outcome{}, &signin.Error{Problem: signin.AccountUnnamed, Account: account}
+	return f.outcome(f.candidate() != nil), nil
+}
+
+// notOf is what a person is told who has signed in as another seller than the expected one; empty where nobody knows as which.
+func (f *found) notOf(seller string) error {
+	if seller == "" {
+		return &signin.Error{Problem: signin.AccountUnnamed, Account: f.signInAccount()}
 	}
-	if f.discarded {
-		return signin.Outcome{}, &signin.Error{Problem: signin.WrongAccount, Account: account, GotID: f.wrongAccount, Ticket: f.retryTicket}
+	return &signin.Error{Problem: signin.WrongAccount, Account: f.signInAccount(), GotID: seller, Ticket: f.retryTicket}
+}
+
+// outcome is what a person is told whose sign-in is in use, or is unconfirmed.
+func (f *found) outcome(unconfirmed bool) signin.Outcome {
+	outcome := signin.Outcome{Account: f.signInAccount(), Unconfirmed: unconfirmed}
+	if unconfirmed {
+		return outcome
 	}
-	outcome := signin.Outcome{Account: account, ID: f.custody.Account.ID, SeenLogin: f.custody.Account.Login}
-	if f.candidate() != nil {
-		outcome.Unconfirmed, outcome.ID, outcome.SeenLogin = true, "", ""
-		return outcome, nil
-	}
-	outcome.MissingScopes = f.missingScopes()
-	return outcome, nil
+	outcome.ID, outcome.SeenLogin, outcome.MissingScopes = f.custody.Account.ID, f.custody.Account.Login, f.missingScopes()
+	return outcome
 }
 
 // identify learns whose the new grant is, again where the leader's controller has written something else meanwhile. A candidate waits
@@ -378,7 +409,7 @@ func (v *Visits) identify(ctx context.Context, f *found, s *store) error {
 
 // storeNow stores on top of what is there now.
 func (v *Visits) storeNow(ctx context.Context, b *returned, got issued) (*store, error) {
-	f := &found{view: b.view}
+	f := &found{view: b.view, retryTicket: b.retryTicket}
 	s, err := v.open(ctx, f)
 	if err != nil {
 		return nil, err
@@ -412,7 +443,12 @@ func (b *returned) stored(custody tokensecret.Custody) bool {
 var callbackBackoff = wait.Backoff{Steps: 20, Duration: 20 * time.Millisecond, Factor: 2, Jitter: 0.2, Cap: time.Second}
 
 // isDown tells that the API server did not answer.
-func isDown(err error) bool {
+func isDown(err error) bool { return isProblem(err, signin.ClusterDown) }
+
+// isUsed tells that the visit has been taken care of before.
+func isUsed(err error) bool { return isProblem(err, signin.VisitUsed) }
+
+func isProblem(err error, what signin.Problem) bool {
 	problem, ok := errors.AsType[*signin.Error](err)
-	return ok && problem.Problem == signin.ClusterDown
+	return ok && problem.Problem == what
 }

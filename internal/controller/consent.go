@@ -110,10 +110,7 @@ func (s *store) discard(ctx context.Context, custody tokensecret.Custody, wrong 
 	custody.SignIn.Refused = s.refusal(*why)
 	custody.SignIn.Refused.AccountID = wrong.Account.ID
 	if s.visiting {
-		var err error
-		if f.retryTicket, err = s.again(&custody); err != nil {
-			return err
-		}
+		s.again(&custody)
 	}
 	if err := s.save(ctx, custody); err != nil {
 		return err

@@ -156,17 +156,6 @@ func TestConsentDenied(t *testing.T) {
 	}
 }
 
-func TestDeclinedWhereNothingComesBack(t *testing.T) {
-	w := newWorld(t)
-	w.prepareSignIn("ebay", v1alpha1.GrantAuthorizationCode)
-	w.start()
-	_, err := w.browser().signIn("ebay", w.link(), demomarket.Person{Deny: true})
-	w.Expect(problemOf(err)).To(Equal(signin.ConsentDenied))
-	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInPending)
-	w.pass(signin.VisitLife)
-	w.expectSignInRequired()
-}
-
 func TestSignInOfTheWrongSeller(t *testing.T) {
 	for _, platform := range []string{"allegro", "ebay", "amazon", "oidc"} {
 		t.Run(platform, func(t *testing.T) {

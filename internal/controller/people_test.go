@@ -2,9 +2,11 @@ package controller_test
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
+	"slices"
 	"strings"
 
 	. "github.com/onsi/gomega"
@@ -106,6 +108,9 @@ func (b *browser) consent(platform string, visit signin.Visit, person demomarket
 // comeBack takes the browser to where the marketplace sends it.
 func (b *browser) comeBack(back *url.URL) (signin.Outcome, error) {
 	name := strings.TrimPrefix(back.Path, signin.CallbackPrefix)
+	if query := back.Query(); !query.Has("state") && !query.Has("code") {
+		return signin.Outcome{}, b.w.visits.Decline(b.w.t.Context(), name, slices.Collect(maps.Values(b.cookies)))
+	}
 	return b.w.visits.Complete(b.w.t.Context(), name, back.Query(), func(name string) string { return b.cookies[name] })
 }
 

@@ -205,7 +205,7 @@ func (s *store) invite(ctx context.Context, life time.Duration, requested bool) 
 func (v view) visiting() time.Time {
 	var last time.Time
 	for _, visit := range v.custody.SignIn.Visits {
-		if !visit.Used && v.now.Before(visit.ExpiresAt) && visit.ExpiresAt.After(last) {
+		if visit.Open(v.now) && visit.ExpiresAt.After(last) {
 			last = visit.ExpiresAt
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -34,19 +33,23 @@ func (p *Portal) callback(w http.ResponseWriter, r *http.Request) error {
 	// The code is exchanged and the tokens are stored even if the browser goes away, or the portal is to stop.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), completeTimeout)
 	defer cancel()
-	var asked []string
-	outcome, err := p.signIns.Complete(ctx, marketplace, query, func(name string) string {
-		cookie, err := r.Cookie(name)
-		if err != nil {
-			return ""
-		}
-		asked = append(asked, name)
-		return cookie.Value
-	})
-	if !goesOn(err) {
-		for _, name := range slices.Compact(slices.Sorted(slices.Values(asked))) {
-			p.dropCookie(w, name) // the visit is over
-		}
+	var outcome signin.Outcome
+	if query.Has("state") || query.Has("code") {
+		outcome, err = p.signIns.Complete(ctx, marketplace, query, func(name string) string {
+			cookie, err := r.Cookie(name)
+			if err != nil {
+				return ""
+			}
+			return cookie.Value
+		})
+	} else {
+		err = p.signIns.Decline(ctx, marketplace, visitsOf(r))
+	}
+	// The cookie of the visit stays until its time is over: the browser may bring the same answer once more, and shows the
+	// last page that it gets.
+	id, idErr := p.resultID(query.Get("state"))
+	if idErr != nil {
+		return idErr
 	}
 	if err != nil {
 		e := p.diagnose(r, err)
@@ -55,16 +58,46 @@ func (p *Portal) callback(w http.ResponseWriter, r *http.Request) error {
 			told.Account.Marketplace = p.calledMarketplace(ctx, marketplace)
 			e = &told
 		}
-		return p.leaveResult(w, r, result{Error: e})
+		return p.leaveResult(w, r, id, result{Error: e})
 	}
 	p.log.Info("Sign-in completed", "namespace", outcome.Namespace, "name", outcome.Name)
-	return p.leaveResult(w, r, result{Outcome: &outcome})
+	return p.leaveResult(w, r, id, result{Outcome: &outcome})
 }
 
-// goesOn tells that the same browser may bring the same answer once more, for which it needs its cookie.
-func goesOn(err error) bool {
-	e, isSignIn := errors.AsType[*signin.Error](err)
-	return isSignIn && (e.Problem == signin.ClusterDown || e.Problem == signin.NotStored)
+// visitsOf are the values of the cookies of a browser's visits. Browsers send the oldest first (RFC 6265 section 5.4).
+func visitsOf(r *http.Request) []string {
+	var values []string
+	for _, cookie := range r.Cookies() {
+		if strings.HasPrefix(cookie.Name, signin.CookiePrefix) {
+			values = append(values, cookie.Value)
+		}
+	}
+	return values[max(0, len(values)-maxVisitCookies):]
+}
+
+// resultID names the result of a visit by its state, so that a browser which comes back twice has one result, else anew.
+func (p *Portal) resultID(state string) (string, error) {
+	if state != "" {
+		return signin.Hash("the result of " + state)[:resultID], nil
+	}
+	secret, err := signin.NewSecret(p.random)
+	if err != nil {
+		return "", err
+	}
+	return secret[:resultID], nil
+}
+
+// forgetOldest makes the browser forget the oldest of its cookies that begin like this, and keep some.
+func (p *Portal) forgetOldest(w http.ResponseWriter, r *http.Request, prefix string, keep int) {
+	var held []string
+	for _, cookie := range r.Cookies() {
+		if strings.HasPrefix(cookie.Name, prefix) {
+			held = append(held, cookie.Name)
+		}
+	}
+	for _, name := range held[:max(0, len(held)-keep)] {
+		p.dropCookie(w, name)
+	}
 }
 
 // calledMarketplace is what people call a Marketplace; empty when there is none of that name.
@@ -77,16 +110,12 @@ func (p *Portal) calledMarketplace(ctx context.Context, name string) string {
 }
 
 // leaveResult sends the browser to the page that shows a result.
-func (p *Portal) leaveResult(w http.ResponseWriter, r *http.Request, shown result) error {
-	secret, err := signin.NewSecret(p.random)
-	if err != nil {
-		return err
-	}
-	id := secret[:resultID]
+func (p *Portal) leaveResult(w http.ResponseWriter, r *http.Request, id string, shown result) error {
 	value, err := shown.encode()
 	if err != nil {
 		return err
 	}
+	p.forgetOldest(w, r, resultCookie, maxResultCookies-1)
 	p.setCookie(w, resultCookie+id, value, resultLife)
 	http.Redirect(w, r, donePath+id, http.StatusSeeOther)
 	return nil

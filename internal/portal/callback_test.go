@@ -39,8 +39,8 @@ func TestTheBrowserLeavesTheAddressWithTheCode(t *testing.T) {
 	if diff := cmp.Diff(url.Values{"code": {"secret-code"}, "state": {"a-state"}}, w.signIns.query); diff != "" {
 		t.Error(diff)
 	}
-	if visit := back.cookie(w.signIns.visit.CookieName); visit == nil || visit.MaxAge >= 0 || visit.Value != "" || !visit.Secure || visit.Path != "/" {
-		t.Errorf("the cookie of the visit stays: %v", visit)
+	if visit := back.cookie(w.signIns.visit.CookieName); visit != nil {
+		t.Errorf("the cookie of the visit is changed, and the browser may come back twice: %v", visit)
 	}
 	result := back.cookie("__Host-tokenkeeper-result-")
 	if result == nil || !result.Secure || !result.HttpOnly || result.SameSite != http.SameSiteLaxMode || result.Path != "/" || result.Domain != "" || result.MaxAge != 120 {
@@ -51,6 +51,25 @@ func TestTheBrowserLeavesTheAddressWithTheCode(t *testing.T) {
 		without(t, "secret-code", "a-state", "were not granted", "has not said yet")
 	visitor.follow(back).expect(t, http.StatusOK, "Signed in at eBay") // a reload
 	w.browser().follow(back).expect(t, http.StatusNotFound, "Nothing to show")
+	if again := visitor.get(callback); again.location != back.location || w.signIns.seen != "visit-secret" {
+		t.Errorf("coming back twice leads to %q and %q", back.location, again.location)
+	}
+}
+
+func TestADeclineTakesTheCookiesOfTheVisitsAlong(t *testing.T) {
+	w := newWorld(t)
+	w.signIns.err = &signin.Error{Problem: signin.ConsentDenied, Account: offered.Account, Ticket: "another-ticket-0123456789"}
+	visitor := w.browser()
+	for _, path := range []string{"/callback/ebay?error=access_denied", "/callback/ebay"} {
+		back := visitor.get(path, "Cookie", "a=b; "+signin.CookieName("one")+"=shop/one/1; "+signin.CookieName("two")+"=shop/two/2")
+		visitor.follow(back).expect(t, http.StatusForbidden, "Access was not granted", "shop/main", "Try again").without(t, "use the link again")
+		if diff := cmp.Diff([]string{"shop/one/1", "shop/two/2"}, w.signIns.visits); diff != "" {
+			t.Errorf("%s: %s", path, diff)
+		}
+	}
+	if w.signIns.count("Decline ebay") != 2 || w.signIns.count("Complete") != 0 {
+		t.Errorf("what was called: %v", w.signIns.calls)
+	}
 }
 
 func TestResults(t *testing.T) {
@@ -70,9 +89,9 @@ func TestTwoResultsAreNotMixedUp(t *testing.T) {
 	w := newWorld(t)
 	visitor := w.browser()
 	w.signIns.outcome = signin.Outcome{Account: signin.Account{Namespace: "shop", Name: "one", Marketplace: "eBay"}}
-	one := visitor.get(callback)
+	one := visitor.get(callback + "1")
 	w.signIns.outcome = signin.Outcome{Account: signin.Account{Namespace: "shop", Name: "two", Marketplace: "eBay"}}
-	two := visitor.get(callback)
+	two := visitor.get(callback + "2")
 	visitor.follow(one).expect(t, http.StatusOK, "shop/one").without(t, "shop/two")
 	visitor.follow(two).expect(t, http.StatusOK, "shop/two").without(t, "shop/one")
 }
@@ -206,18 +225,6 @@ func TestARefusalOfNobodysAccount(t *testing.T) {
 	}
 	visitor.Language = "en"
 	visitor.follow(visitor.get(callback)).expect(t, http.StatusForbidden, "use the link again, or choose “Sign in” in the list").without(t, "<dl>")
-}
-
-func TestAnAnswerThatMayComeAgainKeepsItsCookie(t *testing.T) {
-	for problem, keeps := range map[signin.Problem]bool{signin.ClusterDown: true, signin.NotStored: true, signin.MarketplaceDown: false} {
-		w := newWorld(t)
-		w.signIns.cookie = w.signIns.visit.CookieName
-		w.signIns.err = &signin.Error{Problem: problem, Account: offered.Account}
-		back := w.browser().get(callback, "Cookie", w.signIns.cookie+"=visit-secret")
-		if dropped := back.cookie(w.signIns.cookie) != nil; dropped == keeps {
-			t.Errorf("%s: the cookie is dropped: %t", problem, dropped)
-		}
-	}
 }
 
 func TestAnAPIServerThatFailsASignInIsLogged(t *testing.T) {

@@ -30,7 +30,11 @@ type SignIns interface {
 	Begin(ctx context.Context, account types.NamespacedName, ticket string, store url.Values) (signin.Visit, error)
 	// Complete takes what the marketplace sent the browser back with. cookie returns the value of one of the
 	// browser's cookies, empty when there is none.
+	// A browser that brings the same again is told the same.
 	Complete(ctx context.Context, marketplace string, query url.Values, cookie func(name string) string) (signin.Outcome, error)
+	// Decline takes a browser that a marketplace sent back with neither a state nor a code, which some do with people who
+	// decline. visits are the values of the cookies of the browser's visits, the latest last. Its error is what to tell.
+	Decline(ctx context.Context, marketplace string, visits []string) error
 }
 
 // Options are what the portal takes from outside. All but Address are required.

@@ -113,6 +113,7 @@ func (p *Portal) begin(w http.ResponseWriter, r *http.Request) error {
 	if !isWeb(visit.URL) {
 		return errors.New("the address of the marketplace is not one of the web")
 	}
+	p.forgetOldest(w, r, signin.CookiePrefix, maxVisitCookies-1)
 	p.setCookie(w, visit.CookieName, visit.CookieValue, visit.ExpiresAt.Sub(p.clock.Now()))
 	p.log.Info("Sign-in begun", "namespace", account.Namespace, "name", account.Name)
 	t := p.speech.to(r)

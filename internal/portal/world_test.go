@@ -209,6 +209,7 @@ type signIns struct {
 	query    url.Values
 	cookie   string // the one that Complete asks for
 	seen     string // its value
+	visits   []string
 	complete func(ctx context.Context) error
 }
 
@@ -282,6 +283,17 @@ func (s *signIns) Complete(ctx context.Context, marketplace string, query url.Va
 		}
 	}
 	return s.outcome, s.err
+}
+
+func (s *signIns) Decline(_ context.Context, marketplace string, visits []string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.called("Decline " + marketplace)
+	s.visits = visits
+	if s.err != nil {
+		return s.err
+	}
+	return &signin.Error{Problem: signin.ConsentDenied}
 }
 
 func (s *signIns) count(prefix string) int {

@@ -57,11 +57,12 @@ func TicketOf(link string) string {
 	return values.Get(ticketParameter)
 }
 
-// cookiePrefix makes browsers refuse the cookie unless it is secure, of this host alone, and for all its paths.
-const cookiePrefix = "__Host-tokenkeeper-visit-"
+// CookiePrefix begins the names of the cookies of visits. It makes browsers refuse the cookie unless it is secure, of this
+// host alone, and for all its paths.
+const CookiePrefix = "__Host-tokenkeeper-visit-"
 
 // CookieName is the name of the cookie that binds a state to a browser. Each visit has its own, so that a browser can have
 // several under way.
 func CookieName(state string) string {
-	return cookiePrefix + Hash(state)[:16]
+	return CookiePrefix + Hash(state)[:16]
 }

@@ -33,3 +33,7 @@ func Hash(secret string) string {
 func Matches(hash, secret string) bool {
 	return hash != "" && subtle.ConstantTimeCompare([]byte(hash), []byte(Hash(secret))) == 1
 }
+
+// Again is the ticket with which the browser of a visit may begin another after one that brought nothing. It follows from the
+// secret in the visit's cookie, so every replica can name it, and nobody but that browser.
+func Again(cookie string) string { return Hash("begin again after the visit of " + cookie) }

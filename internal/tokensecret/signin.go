@@ -68,7 +68,14 @@ type Visit struct {
 	Claim string `json:"claim,omitempty"`
 	// Consent is the number of the sign-in that it became; zero before it was stored.
 	Consent int64 `json:"consent,omitempty"`
+	// Problem and Detail are why it became none, for the browser that asks again; empty before that is known. A visit that
+	// is not used and has a problem was left: somebody declined, and the marketplace did not say in which visit.
+	Problem string `json:"problem,omitempty"`
+	Detail  string `json:"detail,omitempty"`
 }
+
+// Open tells that the person is at the marketplace, as far as is known.
+func (v Visit) Open(now time.Time) bool { return !v.Used && v.Problem == "" && now.Before(v.ExpiresAt) }
 
 // maxWaiting bounds the tickets and visits that are kept: more people than work on one account.
 const maxWaiting = 16

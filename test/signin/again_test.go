@@ -3,6 +3,7 @@ package signin_test
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,6 +42,44 @@ func TestSigningInAgainBeforeTheEnd(t *testing.T) {
 	w.Expect(market.Report().DoubleSpends).To(BeZero())
 }
 
+// TestComingBackTwice is at a browser whose user clicks twice, and reloads.
+func TestComingBackTwice(t *testing.T) {
+	for name, story := range map[string]struct {
+		pause time.Duration
+		two   bool
+	}{
+		"at once":                 {},
+		"0.4 s later":             {pause: 400 * time.Millisecond},
+		"at once, at two":         {two: true},
+		"0.4 s later, at another": {pause: 400 * time.Millisecond, two: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, leader := newWorld(t)
+			if story.two {
+				w.front.answers(leader, w.replica())
+			}
+			market := w.marketplace("allegro")
+			w.account("allegro", v1alpha1.GrantAuthorizationCode)
+			anna, stranger := w.window(), w.window()
+			w.follow(anna, w.link(""), "Allegro")
+			anna.LogIn(user, password)
+			callback := w.front.twice(signin.CallbackPrefix, story.pause)
+			anna.Allow()
+			anna.WantText("Signed in at Allegro")
+			anna.WantText(market.Seller().ID)
+			address := <-callback
+			anna.Open(address)
+			anna.WantText("Signed in at Allegro")
+			anna.Open(anna.URL().String())
+			anna.WantText("Signed in at Allegro")
+			stranger.Open(address)
+			stranger.WantText("This sign-in cannot be completed here")
+			w.expectSignedIn(market, market.Seller())
+			w.Expect(exchanges(market, "")).To(Equal(1))
+		})
+	}
+}
+
 func TestConsentDenied(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("allegro")
@@ -74,13 +113,17 @@ func TestConsentDeniedWhereNothingComesBack(t *testing.T) {
 	anna := w.window()
 	w.follow(anna, w.link(""), "eBay")
 	anna.LogIn(user, password)
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInPending)
 	anna.Deny()
 	anna.WantText("Access was not granted")
-	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInPending)
-	w.clock.Step(signin.VisitLife)
-	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInRequired)
+	anna.WantText(w.ns + "/main")
+	picture(anna, "denied-at-ebay")
+	w.Eventually(func() string {
+		return w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInRequired)
+	}).Should(And(ContainSubstring("declined"), ContainSubstring("/sign-in/"+w.ns+"/main?ticket=")))
 
-	w.follow(anna, w.link(""), "eBay")
+	anna.Press("Try again")
+	anna.Press("Continue to eBay")
 	anna.LogIn(user, password)
 	anna.Allow()
 	anna.WantText("Signed in at eBay")

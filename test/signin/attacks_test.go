@@ -39,8 +39,8 @@ func TestACallbackInAnotherBrowser(t *testing.T) {
 	anna.Open(callback) // she reloads the page
 	anna.WantText("Signed in at Allegro")
 	w.expectSignedIn(market, market.Seller())
-	anna.Open(callback)
-	anna.WantText("This sign-in cannot be completed here")
+	thief.Open(callback)
+	thief.WantText("This sign-in cannot be completed here")
 	w.Expect(exchanges(market, "")).To(Equal(1))
 }
 

@@ -1,6 +1,7 @@
 package signin_test
 
 import (
+	"context"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/test/browser"
@@ -69,6 +71,27 @@ func (f *front) once(path string, do func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.before[path] = func(http.ResponseWriter, *http.Request) bool { do(); return false }
+}
+
+// twice passes the next request whose path begins like this on, and again after a pause, as a browser does whose user clicks
+// twice. The browser shows the second answer.
+func (f *front) twice(path string, pause time.Duration) <-chan string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	address := make(chan string, 1)
+	f.before[path] = func(_ http.ResponseWriter, r *http.Request) bool {
+		first := r.Clone(context.WithoutCancel(r.Context()))
+		first.URL, first.RequestURI = f.replica().ResolveReference(r.URL), ""
+		go func() {
+			if response, err := http.DefaultTransport.RoundTrip(first); err == nil {
+				response.Body.Close()
+			}
+		}()
+		time.Sleep(pause)
+		address <- f.url + r.URL.RequestURI()
+		return false
+	}
+	return address
 }
 
 // lose answers the next request whose path begins like this by an error, and passes nothing on but the address to the story.

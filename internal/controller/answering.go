@@ -1,0 +1,128 @@
+package controller
+
+import (
+	"context"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// Browsers bring one answer of a marketplace more than once: by a reload, a second click, or an ingress that asks another
+// replica as well. They show the last page that they get, so each of them has to be told the outcome.
+
+// answering is an answer of a marketplace that is being taken care of.
+type answering struct {
+	// stores is closed when the marketplace has given tokens for account, done when outcome and err are known.
+	stores, done chan struct{}
+	account      signin.Account
+	outcome      signin.Outcome
+	err          error
+}
+
+func newAnswer() *answering {
+	return &answering{stores: make(chan struct{}), done: make(chan struct{})}
+}
+
+// storing tells that the marketplace has given tokens for an account, which are being stored.
+func (a *answering) storing(account signin.Account) {
+	a.account = account
+	close(a.stores)
+}
+
+func (a *answering) give(outcome signin.Outcome, err error) {
+	a.outcome, a.err = outcome, err
+	close(a.done)
+}
+
+// wait returns the outcome. From when the tokens are being stored, a browser waits for pagePatience.
+func (a *answering) wait(ctx context.Context) (signin.Outcome, error) {
+	select {
+	case <-a.done:
+		return a.outcome, a.err
+	case <-ctx.Done():
+		return signin.Outcome{}, &signin.Error{Problem: signin.VisitUsed}
+	case <-a.stores:
+	}
+	patient, cancel := context.WithTimeout(ctx, pagePatience)
+	defer cancel()
+	select {
+	case <-a.done:
+		return a.outcome, a.err
+	case <-patient.Done():
+		return signin.Outcome{}, &signin.Error{Problem: signin.NotStored, Account: a.account}
+	}
+}
+
+// unsettledLooks is how often an outcome is looked at that may still become a better one, which takes about three seconds.
+const unsettledLooks = 8
+
+// former tells what became of a visit whose browser has come back before, here or at another replica. It waits for the
+// outcome as long as for the one of a sign-in.
+func (v *Visits) former(ctx context.Context, b *returned) (signin.Outcome, error) {
+	waiting, cancel := context.WithTimeout(ctx, pagePatience)
+	defer cancel()
+	var outcome signin.Outcome
+	var err error = &signin.Error{Problem: signin.VisitUsed}
+	looks := 0
+	_ = callbackBackoff.DelayFunc().Until(waiting, true, false, func(ctx context.Context) (bool, error) { // err says more
+		if !v.returns.AllowN(v.r.Clock.Now(), 1) {
+			return false, nil
+		}
+		var settled bool
+		outcome, settled, err = v.formerNow(ctx, b)
+		looks++
+		return settled || err == nil && looks >= unsettledLooks, nil
+	})
+	return outcome, err
+}
+
+// formerNow looks once. settled tells that the outcome stays as it is.
+func (v *Visits) formerNow(ctx context.Context, b *returned) (outcome signin.Outcome, settled bool, err error) {
+	account, err := v.account(ctx, b.key)
+	if err != nil {
+		return outcome, false, err
+	}
+	if account == nil {
+		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
+	}
+	f := &found{view: view{account: account, now: v.r.now()}}
+	if f.custody, err = v.live(ctx, account); err != nil {
+		return outcome, false, clusterDown(err)
+	}
+	visit := b.visitIn(f.custody, account)
+	if visit == nil {
+		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
+	}
+	var trouble *trouble
+	if f.request, trouble, err = v.r.resolve(ctx, f.view); err != nil {
+		return outcome, false, clusterDown(err)
+	}
+	f.unresolved = trouble != nil
+	if at := ticketIn(f.custody, signin.Again(b.cookie)); at >= 0 && linkProblem(f.custody.SignIn.Tickets[at], f.now) == "" {
+		f.retryTicket = signin.Again(b.cookie)
+	}
+	return f.became(*visit)
+}
+
+// became tells what a visit has become.
+func (f *found) became(visit tokensecret.Visit) (outcome signin.Outcome, settled bool, err error) {
+	waits, refused := f.custody.Candidate, f.custody.SignIn.Refused
+	switch {
+	case visit.Problem != "":
+		return outcome, true, &signin.Error{
+			Problem: signin.Problem(visit.Problem), Detail: visit.Detail, Account: f.signInAccount(), Ticket: f.retryTicket,
+		}
+	case visit.Consent == 0:
+		return outcome, false, &signin.Error{Problem: signin.VisitUsed, Account: f.signInAccount()}
+	case waits != nil && waits.Consent == visit.Consent:
+		return f.outcome(true), false, nil
+	case f.custody.Accepted >= visit.Consent:
+		return f.outcome(false), f.custody.Account.ID != "" || f.unresolved || !f.canIdentify(), nil
+	case refused != nil && refused.Reason == v1alpha1.ReasonAccountMismatch:
+		return outcome, true, f.notOf(refused.AccountID)
+	case refused != nil:
+		return outcome, true, &signin.Error{Problem: signin.ApplicationRefused, Account: f.signInAccount(), Detail: refused.Message}
+	}
+	return outcome, true, &signin.Error{Problem: signin.VisitUsed, Account: f.signInAccount()}
+}

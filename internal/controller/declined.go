@@ -1,0 +1,119 @@
+package controller
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// Decline takes a browser that a marketplace sent back without a state, as eBay does with people who decline: the cookies of
+// its visits tell which account that was for. Its error is what the person is told.
+//
+// Nothing proves that the marketplace sent the browser, so the visit is left, and not used up: the account does not wait for
+// it any longer, and an answer with its state still counts.
+func (v *Visits) Decline(ctx context.Context, marketplaceName string, cookies []string) error {
+	var left []*returned
+	for _, cookie := range cookies {
+		b := &returned{marketplace: marketplaceName}
+		var ok bool
+		if b.key, b.cookie, ok = splitCookie(cookie); !ok {
+			continue
+		}
+		switch err := v.leftAt(ctx, b); {
+		case isDown(err):
+			return err
+		case err == nil:
+			left = append(left, b)
+		}
+	}
+	if slices.ContainsFunc(left, func(b *returned) bool { return b.visit.Problem == "" }) {
+		left = slices.DeleteFunc(left, func(b *returned) bool { return b.visit.Problem != "" }) // those were left before
+	}
+	unclear := slices.ContainsFunc(left, func(b *returned) bool { return b.key != left[0].key })
+	if len(left) == 0 || unclear {
+		return &signin.Error{Problem: signin.ConsentDenied} // nobody is told about an account that may be another
+	}
+	return v.leave(ctx, left)
+}
+
+// leftAt finds the visit at a marketplace of which the browser has the cookie, if its person may have left it.
+func (v *Visits) leftAt(ctx context.Context, b *returned) error {
+	account, err := v.account(ctx, b.key)
+	if err != nil {
+		return err
+	}
+	unknown := &signin.Error{Problem: signin.VisitUnknown}
+	if account == nil {
+		return unknown
+	}
+	if b.found, err = v.look(ctx, b.key); err != nil {
+		return err
+	}
+	of := func(custody tokensecret.Custody) bool {
+		at := b.leftIn(custody)
+		if at < 0 {
+			return false
+		}
+		b.visit = custody.SignIn.Visits[at]
+		return true
+	}
+	if of(b.custody) {
+		return nil
+	}
+	if !v.returns.AllowN(b.now, 1) {
+		return unknown
+	}
+	custody, err := v.live(ctx, account) // the visit may have begun at another replica just now
+	if err != nil {
+		return clusterDown(err)
+	}
+	if !of(custody) {
+		return unknown
+	}
+	return nil
+}
+
+// leftIn finds the visit of the browser that may have been left.
+func (b *returned) leftIn(custody tokensecret.Custody) int {
+	return slices.IndexFunc(custody.SignIn.Visits, func(visit tokensecret.Visit) bool {
+		return signin.Matches(visit.Cookie, b.cookie) && visit.Account == b.account.UID && visit.Marketplace == b.marketplace &&
+			!visit.Used && b.now.Before(visit.ExpiresAt) && (visit.Problem == "" || visit.Problem == string(signin.ConsentDenied))
+	})
+}
+
+// leave ends visits of one account, and lets the browser of the latest try again.
+func (v *Visits) leave(ctx context.Context, left []*returned) error {
+	last := slices.MaxFunc(left, func(a, b *returned) int { return a.visit.ExpiresAt.Compare(b.visit.ExpiresAt) })
+	last.retryTicket = signin.Again(last.cookie)
+	problem := &signin.Error{Problem: signin.ConsentDenied, Account: last.signInAccount()}
+	err := v.write(ctx, last.found, func(s *store) error {
+		custody := s.found.custody
+		custody.SignIn = custody.SignIn.Clone()
+		news := false
+		for _, b := range left {
+			if at := b.leftIn(custody); at >= 0 && custody.SignIn.Visits[at].Problem == "" {
+				custody.SignIn.Visits[at].Problem, news = string(signin.ConsentDenied), true
+			}
+		}
+		if news {
+			custody.SignIn.Refused = s.refusal(declined(s.found.view))
+			s.again(&custody)
+		}
+		if at := ticketIn(custody, last.retryTicket); at >= 0 && linkProblem(custody.SignIn.Tickets[at], s.found.now) == "" {
+			problem.Ticket = last.retryTicket
+		}
+		if !news {
+			return nil
+		}
+		return s.write(ctx, custody)
+	})
+	if err != nil {
+		problem.Ticket = ""
+		if isDown(err) {
+			return err
+		}
+	}
+	return problem
+}
