@@ -171,7 +171,7 @@ func TestJournalIsClearedWhateverItTakes(t *testing.T) {
 	w.start()
 	w.expectReady()
 	market := w.market.Platform("oidc")
-	injected := market.Inject(demomarket.Maintenance().Once())
+	injected := market.Inject(demomarket.HTMLPage().Once())
 	refusals := 0
 	end := w.traffic.refusing(func(request *http.Request) *http.Response {
 		if !writesTo(request, "main-grant") || injected.Hits() == 0 || refusals > 0 {
@@ -239,7 +239,7 @@ func TestAnswersAfterWhichNobodyKnows(t *testing.T) {
 		"success and no token":          {demomarket.Answer(demomarket.Response{Status: 200, Header: json, Body: `{}`}), true},
 		"a gateway that gave up":        {demomarket.Answer(demomarket.Response{Status: 504}), true},
 		"a page in front of the market": {demomarket.HTMLPage(), false},
-		"maintenance":                   {demomarket.Maintenance(), false},
+		"maintenance":                   {demomarket.Maintenance(), true},
 		"a connection cut before":       {demomarket.DropBeforeCommit(), true},
 	} {
 		t.Run(name, func(t *testing.T) {

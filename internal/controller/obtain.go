@@ -87,6 +87,7 @@ func (r *Reconciler) endpoint(ctx context.Context, req request, speaking v1alpha
 			reason, ok := req.platform.Means(code, status, speaking)
 			return kindOf(reason), ok
 		},
+		SingleUse: req.rotates() && req.platform.ReuseGrace <= 0,
 	}
 	if endpoint.TokenURL == "" {
 		discovered, err := r.Providers.Discover(ctx, req.platform.Issuer)

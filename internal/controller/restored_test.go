@@ -95,7 +95,7 @@ func TestTryingAllTheSameOutlastsAnOutage(t *testing.T) {
 	})
 	w.start()
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
-	market.Inject(demomarket.Maintenance().Once())
+	market.Inject(demomarket.HTMLPage().Once())
 	w.annotate(v1alpha1.AnnotationRenew, "try")
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
 	w.pass(time.Minute)

@@ -1,7 +1,6 @@
 package grant
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
 // wire is the grant_type of a request, by the name of RFC 6749 and its kin.
@@ -32,18 +33,20 @@ type attempt struct {
 	now     time.Time
 	sent    bool // the request left this machine, at least in part
 	meaning func(code string, status int) (Kind, bool)
+	// singleUse tells that the request spends a refresh token that works once, without a grace.
+	singleUse bool
 }
 
 // classify turns what x/oauth2 returned into an *Error.
 func (a attempt) classify(err error) *Error {
-	if answer, ok := errors.AsType[*oauth2.RetrieveError](err); ok && answer.Response != nil {
-		return a.refused(answer)
+	if refusal, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refusal.Response != nil {
+		return a.refused(refusal)
 	}
 	if bad, ok := errors.AsType[malformed](err); ok {
-		return &Error{Kind: Malformed, Message: bad.Error(), OutcomeUnknown: bad.FromPlatform()}
+		return a.noTokens(bad.Error(), !bad.FromPlatform())
 	}
 	if strings.HasPrefix(err.Error(), "oauth2: ") {
-		return &Error{Kind: Malformed, Message: "the marketplace's answer holds no access token", OutcomeUnknown: true}
+		return a.noTokens("the marketplace's answer holds no access token", false)
 	}
 	if strings.HasPrefix(err.Error(), "unmarshal ") { // as x/oauth2 says it of a device code alone
 		return &Error{Kind: Malformed, Message: noDeviceCode}
@@ -51,25 +54,47 @@ func (a attempt) classify(err error) *Error {
 	return a.unreachable(err)
 }
 
-// malformed is an answer that says "success" and makes no sense. FromPlatform tells whether it may be the platform's, so
-// that the platform may have acted, and not a page that somebody put in front of it.
+// malformed is an answer of success that cannot be used. FromPlatform tells whether it may be the platform's, so that the
+// platform may have acted, and not a page that stands in front of it.
 type malformed interface {
 	error
 	FromPlatform() bool
 }
 
+// noTokens classifies an answer of success without tokens.
+func (a attempt) noTokens(why string, page bool) *Error {
+	facts := answer.Facts{Sent: true, Status: http.StatusOK, SingleUse: a.singleUse}
+	if page {
+		facts.Shape = answer.Page
+	}
+	return &Error{Kind: Malformed, Message: why, OutcomeUnknown: facts.Verdict() == answer.Unknown}
+}
+
 // refused classifies an answer that is an error.
-func (a attempt) refused(answer *oauth2.RetrieveError) *Error {
-	status := answer.Response.StatusCode
-	kind := a.kind(answer, status)
+func (a attempt) refused(refusal *oauth2.RetrieveError) *Error {
+	status := refusal.Response.StatusCode
+	code := codePattern.FindString(refusal.ErrorCode)
+	named, isNamed := a.named(refusal.ErrorCode, code, status)
+	wait := a.retryAfter(refusal.Response.Header, status == http.StatusTooManyRequests || named == Throttled)
+	facts := answer.Facts{
+		Sent: true, Status: status, Shape: answer.ShapeOf(refusal.Body), Code: code, Named: isNamed,
+		RetryAfter: wait > 0, SingleUse: a.singleUse,
+	}
+	if code != "" { // also of a form, which some platforms answer with
+		facts.Shape = answer.Object
+	}
+	verdict := facts.Verdict()
+	kind := named
+	if !isNamed {
+		kind = a.kind(facts, verdict)
+	}
 	e := &Error{
-		Kind:       kind,
-		Code:       cleanCode(answer.ErrorCode, a.secrets),
-		Status:     status,
-		Message:    cleanDescription(answer.ErrorDescription, a.secrets),
-		RetryAfter: retryAfter(answer.Response.Header, kind, a.now),
-		// A gateway speaks for itself: whether the platform behind it has acted, it does not know.
-		OutcomeUnknown: status == http.StatusBadGateway || status == http.StatusGatewayTimeout,
+		Kind:           kind,
+		Code:           cleanCode(refusal.ErrorCode, a.secrets),
+		Status:         status,
+		Message:        cleanDescription(refusal.ErrorDescription, a.secrets),
+		RetryAfter:     wait,
+		OutcomeUnknown: verdict == answer.Unknown,
 	}
 	if e.Code == "" && e.Message == "" {
 		e.Message = fmt.Sprintf("the marketplace answered HTTP %d without an OAuth error code", status)
@@ -77,21 +102,44 @@ func (a attempt) refused(answer *oauth2.RetrieveError) *Error {
 	return e
 }
 
-// kind finds what an error answer means: the platform's own word first, then the codes of RFC 6749 section
-// 5.2, then the status.
-func (a attempt) kind(answer *oauth2.RetrieveError, status int) Kind {
-	told := answer.ErrorCode
-	code := codePattern.FindString(told)
-	if a.meaning != nil {
-		for _, name := range []string{told, code} {
-			if kind, ok := a.meaning(name, status); ok {
-				return kind
-			}
+// named is what the Marketplace's table says of a code, as the platform writes it or without what stands behind it.
+func (a attempt) named(told, code string, status int) (Kind, bool) {
+	if a.meaning == nil {
+		return "", false
+	}
+	for _, name := range []string{told, code} {
+		if kind, ok := a.meaning(name, status); ok {
+			return kind, true
 		}
 	}
-	if kind, ok := a.polled(code, status, a.foreign(answer)); ok {
+	return "", false
+}
+
+// kind finds what an answer means that the Marketplace's table does not name: a verdict on credentials is only what the
+// platform itself says, by a code.
+func (a attempt) kind(facts answer.Facts, verdict answer.Verdict) Kind {
+	if kind, ok := a.polled(facts, verdict); ok {
 		return kind
 	}
+	switch {
+	case a.wire == wirePassword && facts.Code != "" && facts.Status/100 == 2 && verdict == answer.Unknown:
+		return a.refusal(facts.Code, facts.Status)
+	case facts.Code == "slow_down", facts.Status == http.StatusTooManyRequests:
+		return Throttled
+	case verdict == answer.NotActed && facts.Code == "temporarily_unavailable":
+		return Unavailable
+	case verdict == answer.NotActed && facts.Code != "" && facts.Status/100 == 4:
+		return Throttled
+	case facts.Status/100 == 3, verdict != answer.Word && facts.Status/100 == 2:
+		return Malformed
+	case verdict != answer.Word:
+		return Unavailable
+	}
+	return a.refusal(facts.Code, facts.Status)
+}
+
+// refusal finds what the platform means by a code (RFC 6749 section 5.2).
+func (a attempt) refusal(code string, status int) Kind {
 	switch code {
 	case "invalid_grant":
 		return a.deadGrant()
@@ -101,23 +149,15 @@ func (a attempt) kind(answer *oauth2.RetrieveError, status int) Kind {
 		return ScopeRejected
 	case "invalid_request", "unsupported_grant_type", "invalid_target":
 		return InvalidRequest
-	case "slow_down":
-		return Throttled
-	case "temporarily_unavailable", "server_error":
-		return Unavailable
 	}
-	return a.kindOfStatus(status, a.foreign(answer))
-}
-
-// foreign tells that it is not the platform that speaks, but a firewall or a page for maintenance in front of it: it
-// does so without JSON. About a password only a page is believed, since a platform counts attempts, and some of
-// Auth0's refusals carry no JSON either.
-func (a attempt) foreign(answer *oauth2.RetrieveError) bool {
-	header := answer.Response.Header
-	if a.wire == wirePassword {
-		return strings.HasPrefix(header.Get("Content-Type"), "text/html")
+	switch {
+	case a.wire == wirePassword:
+		// Every further attempt may count towards a lock of 30 days (Auth0), so doubt speaks for the lock.
+		return AccountLocked
+	case status == http.StatusUnauthorized:
+		return ApplicationRejected
 	}
-	return !json.Valid(answer.Body) && header.Get("Www-Authenticate") == ""
+	return Unavailable
 }
 
 // deadGrant tells what invalid_grant speaks of: it covers codes, refresh tokens and passwords alike.
@@ -133,43 +173,21 @@ func (a attempt) deadGrant() Kind {
 	return GrantRejected
 }
 
-// kindOfStatus judges an answer without a known code.
-func (a attempt) kindOfStatus(status int, foreign bool) Kind {
-	switch {
-	case status == http.StatusTooManyRequests:
-		return Throttled
-	case status >= 500, status == http.StatusRequestTimeout:
-		return Unavailable
-	case status/100 == 3:
-		return Malformed
-	case foreign:
-		return Unavailable
-	case a.wire == wirePassword:
-		// Every further attempt may count towards a lock of 30 days (Auth0), so doubt speaks for the lock.
-		return AccountLocked
-	case status < 400:
-		return Malformed
-	case status == http.StatusUnauthorized:
-		return ApplicationRejected
-	}
-	return Unavailable
-}
-
-// retryAfter reads how long to wait: Retry-After in seconds or as a date (RFC 9110 section 10.2.3), else, where
-// the platform wants fewer requests, X-RateLimit-Reset in epoch seconds (Auth0, which sends it with every
-// answer). Zero means that the answer does not say.
-func retryAfter(header http.Header, kind Kind, now time.Time) time.Duration {
+// retryAfter reads how long to wait: Retry-After in seconds or as a date (RFC 9110 section 10.2.3), else, where the platform
+// wants fewer requests, X-RateLimit-Reset in epoch seconds (Auth0, which sends it with every answer). Zero means that the
+// answer does not say.
+func (a attempt) retryAfter(header http.Header, throttled bool) time.Duration {
 	if value := header.Get("Retry-After"); value != "" {
 		if seconds, err := strconv.ParseInt(value, 10, 32); err == nil && seconds >= 0 {
 			return time.Duration(seconds) * time.Second
 		}
-		if date, err := http.ParseTime(value); err == nil && date.After(now) {
-			return date.Sub(now)
+		if date, err := http.ParseTime(value); err == nil && date.After(a.now) {
+			return date.Sub(a.now)
 		}
 	}
-	if reset, err := strconv.ParseInt(header.Get("X-Ratelimit-Reset"), 10, 64); err == nil && kind == Throttled {
-		if at := time.Unix(reset, 0); at.After(now) {
-			return at.Sub(now)
+	if reset, err := strconv.ParseInt(header.Get("X-Ratelimit-Reset"), 10, 64); err == nil && throttled {
+		if at := time.Unix(reset, 0); at.After(a.now) {
+			return at.Sub(a.now)
 		}
 	}
 	return 0

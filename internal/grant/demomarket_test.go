@@ -209,7 +209,7 @@ func TestDemoMarketplaceRefuses(t *testing.T) {
 		},
 		"a page": {
 			arrange: func(_ *testing.T, d *demo) { d.Inject(demomarket.HTMLPage()) },
-			ask:     renew, want: grant.Malformed, outcome: demomarket.Faulted, unknown: true,
+			ask:     renew, want: grant.Malformed, outcome: demomarket.Faulted,
 		},
 		"two MiB": {
 			arrange: func(_ *testing.T, d *demo) { d.Inject(demomarket.Huge()) },

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
@@ -117,28 +118,28 @@ func (e Endpoint) Device(ctx context.Context, deviceCode string) (Tokens, error)
 }
 
 // polled tells what an error answer to a poll means, where that differs from other token requests (RFC 8628 section 3.5).
-func (a attempt) polled(code string, status int, foreign bool) (Kind, bool) {
+func (a attempt) polled(facts answer.Facts, verdict answer.Verdict) (Kind, bool) {
 	if a.wire != wireDeviceCode {
 		return "", false
 	}
-	switch code {
+	switch facts.Code {
 	case "authorization_pending":
 		return Pending, true
 	case "slow_down":
 		return SlowDown, true
+	}
+	if verdict != answer.Word {
+		// A bare 400 refuses the device code, the only thing in the request that was not there before.
+		return CodeExpired, facts.Status == http.StatusBadRequest && facts.Code == "" && facts.Shape == answer.Object && !facts.RetryAfter
+	}
+	switch facts.Code {
 	case "access_denied":
 		return ConsentDenied, true
 	case "expired_token":
 		return CodeExpired, true
-	case "invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type", "invalid_target",
-		"temporarily_unavailable", "server_error":
+	case "invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type", "invalid_target":
 		return "", false
 	}
-	// What else is refused is the device code, the only thing in the request that was not there before: Allegro says
-	// invalid_request of one that is wrong, used or too old.
-	switch status {
-	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
-		return "", false
-	}
-	return CodeExpired, status/100 == 4 && !foreign && (code != "" || status == http.StatusBadRequest)
+	// What else is refused is the device code: Allegro says invalid_request of one that is wrong, used or too old.
+	return CodeExpired, facts.Status/100 == 4 && facts.Status != http.StatusUnauthorized
 }

@@ -3,6 +3,7 @@ package grant
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
 // maxAnswer bounds what is read of an answer, as x/oauth2 does.
@@ -27,6 +30,8 @@ type Endpoint struct {
 	Now func() time.Time
 	// Meaning says what one of the platform's own error codes means; nil when it has none.
 	Meaning func(code string, status int) (Kind, bool)
+	// SingleUse tells that a refresh token works once here, and that a second use is not forgiven.
+	SingleUse bool
 }
 
 // ask makes one token request and reads the answer.
@@ -60,11 +65,12 @@ func exchange[Answer any](
 	answer, err = request(context.WithValue(ctx, oauth2.HTTPClient, client), config)
 	if err != nil {
 		err = attempt{
-			wire:    kind,
-			secrets: append(secrets, e.ClientSecret),
-			now:     e.Now(),
-			sent:    sent.Load(),
-			meaning: e.Meaning,
+			wire:      kind,
+			secrets:   append(secrets, e.ClientSecret),
+			now:       e.Now(),
+			sent:      sent.Load(),
+			meaning:   e.Meaning,
+			singleUse: e.SingleUse && kind == wireRefreshToken,
 		}.classify(err)
 	}
 	return answer, issued, err
@@ -105,8 +111,8 @@ func wholeAnswers(client *http.Client) *http.Client {
 	return &same
 }
 
-// whole reads an answer before it hands it on. So one that breaks off is a connection that failed, and what the
-// platform has done is not known; x/oauth2 would call it an answer that makes no sense.
+// whole reads an answer before it hands it on. So one of success that breaks off is a connection that failed, and what the
+// platform has done is not known, unless its tokens had arrived whole; x/oauth2 would call it an answer that makes no sense.
 type whole struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
@@ -117,10 +123,42 @@ func (w whole) RoundTrip(request *http.Request) (*http.Response, error) {
 	}
 	arriving := response.Body
 	defer func() { _ = arriving.Close() }()
-	body, err := io.ReadAll(io.LimitReader(arriving, maxAnswer))
-	if err != nil && response.StatusCode/100 == 2 { // the status of any other answer says enough
-		return nil, err
+	body, broken := io.ReadAll(io.LimitReader(arriving, maxAnswer))
+	if response.StatusCode/100 == 2 { // the status of any other answer says enough
+		switch shape := answer.ShapeOf(body); {
+		case shape == answer.TokenSet:
+			body = withoutError(body)
+			response.Header.Set("Content-Type", "application/json") // whatever it was called
+		case broken != nil:
+			return nil, broken
+		case shape == answer.Page:
+			return nil, pageError{}
+		}
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	return response, nil
 }
+
+// withoutError takes the members of an error out of a token set: some platforms write "no error" there, and x/oauth2 would
+// take it for one.
+func withoutError(body []byte) []byte {
+	var members map[string]json.RawMessage
+	if json.NewDecoder(bytes.NewReader(answer.Trim(body))).Decode(&members) != nil {
+		return body
+	}
+	for _, name := range []string{"error", "error_description", "error_uri"} {
+		delete(members, name)
+	}
+	if clean, err := json.Marshal(members); err == nil {
+		return clean
+	}
+	return body
+}
+
+// pageError is a web page in the place of an answer.
+type pageError struct{}
+
+func (pageError) Error() string { return "the marketplace's answer is a web page" }
+
+// FromPlatform implements malformed.
+func (pageError) FromPlatform() bool { return false }

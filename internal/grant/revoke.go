@@ -37,11 +37,19 @@ func (e Endpoint) Revoke(ctx context.Context, revocationURL, refreshToken string
 	if response.StatusCode/100 == 2 {
 		return nil
 	}
-	kind := a.kindOfStatus(response.StatusCode, false)
+	kind := Unavailable
+	switch status := response.StatusCode; {
+	case status == http.StatusTooManyRequests:
+		kind = Throttled
+	case status == http.StatusUnauthorized:
+		kind = ApplicationRejected
+	case status/100 == 3:
+		kind = Malformed
+	}
 	return &Error{
 		Kind:       kind,
 		Status:     response.StatusCode,
 		Message:    fmt.Sprintf("revoking the grant: the marketplace answered HTTP %d", response.StatusCode),
-		RetryAfter: retryAfter(response.Header, kind, e.Now()),
+		RetryAfter: a.retryAfter(response.Header, kind == Throttled),
 	}
 }

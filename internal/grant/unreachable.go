@@ -8,12 +8,14 @@ import (
 	"net/url"
 	"os"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
 // unreachable describes a request that got no answer.
 func (a attempt) unreachable(err error) *Error {
-	return &Error{Kind: Unavailable, Message: a.whyUnreachable(err), OutcomeUnknown: a.sent}
+	unknown := answer.Facts{Sent: a.sent, SingleUse: a.singleUse}.Verdict() == answer.Unknown
+	return &Error{Kind: Unavailable, Message: a.whyUnreachable(err), OutcomeUnknown: unknown}
 }
 
 // whyUnreachable puts a network error into words. It never uses the text of a url.Error, which holds the

@@ -14,12 +14,13 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
-// malformedError is an answer that is none. Its text holds nothing of the answer but its size and type.
+// malformedError is an answer of success that cannot be used. Its text holds nothing of the answer but its size and type.
 type malformedError struct {
 	why string
-	// foreign tells that the answer is not the platform's but a page that somebody put in front of it.
+	// foreign tells that the answer is not the platform's but a page that stands in front of it.
 	foreign bool
 }
 
@@ -34,21 +35,22 @@ func (d *dialect) answer(response *http.Response, translate func(map[string]any)
 	arriving := response.Body
 	defer func() { _ = arriving.Close() }()
 	success := response.StatusCode/100 == 2
-	body, err := io.ReadAll(io.LimitReader(arriving, maxAnswer+1))
-	if err != nil && success { // the status of any other answer says enough
-		return nil, err // the answer broke off: what it held is not known
-	}
+	body, broken := io.ReadAll(io.LimitReader(arriving, maxAnswer+1))
 	members, err := decode(body, response.Header.Get("Content-Type"))
-	if err != nil && success {
+	switch {
+	case err == nil: // a whole object counts, however the connection ended: it may be the only copy
+	case success && broken != nil:
+		return nil, broken // what it held is not known
+	case success:
 		return nil, err
 	}
-	var standard []byte // stays empty where a refusal is not in JSON, which tells who spoke
+	standard := body[:min(len(body), maxAnswer)] // of a refusal that is not in JSON: its shape tells who spoke
 	if members != nil {
 		if standard, err = json.Marshal(translate(members)); err != nil {
 			return nil, err
 		}
-		response.Header.Set("Content-Type", "application/json")
 	}
+	response.Header.Set("Content-Type", "application/json")
 	response.Header.Del("Content-Length")
 	response.Body = io.NopCloser(bytes.NewReader(standard))
 	response.ContentLength = int64(len(standard))
@@ -57,18 +59,19 @@ func (d *dialect) answer(response *http.Response, translate func(map[string]any)
 
 // decode reads a JSON object with numbers as they were written.
 func decode(body []byte, contentType string) (map[string]any, error) {
+	trimmed := answer.Trim(body)
 	switch {
 	case len(body) > maxAnswer:
 		return nil, &malformedError{why: "is larger than 1 MiB"}
-	case len(bytes.TrimSpace(body)) == 0:
+	case len(trimmed) == 0:
 		return nil, &malformedError{why: "is empty"}
 	}
-	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder := json.NewDecoder(bytes.NewReader(trimmed))
 	decoder.UseNumber()
 	var members map[string]any
 	if err := decoder.Decode(&members); err != nil || members == nil {
 		media, _, _ := mime.ParseMediaType(contentType)
-		return nil, &malformedError{why: fmt.Sprintf("is not a JSON object (content type %.60q)", media), foreign: media == "text/html"}
+		return nil, &malformedError{why: fmt.Sprintf("is not a JSON object (content type %.60q)", media), foreign: answer.IsPage(body)}
 	}
 	return members, nil
 }

@@ -169,10 +169,11 @@ func (p *Platform) fill(spec *v1alpha1.MarketplaceSpec, values values, grant v1a
 	return nil
 }
 
-// Means returns the condition reason that the Marketplace gives to one of the platform's own error codes.
+// Means returns the condition reason that the Marketplace gives to one of the platform's own error codes. A failure of the
+// server (5xx) is no verdict, whatever code comes with it, unless the Marketplace names that very status.
 func (p *Platform) Means(code string, status int, grant v1alpha1.GrantType) (reason string, ok bool) {
 	for _, e := range p.response.Errors {
-		if e.Code == code && (e.Status == 0 || int(e.Status) == status) &&
+		if e.Code == code && (e.Status == 0 && status < 500 || int(e.Status) == status) &&
 			(len(e.Grants) == 0 || slices.Contains(e.Grants, grant)) {
 			return e.Reason, true
 		}

@@ -1,0 +1,62 @@
+package answer
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"regexp"
+	"strings"
+)
+
+// Shape is what the body of an answer is, whatever its content type claims.
+type Shape int
+
+const (
+	// Other is anything else: text, XML, a list, half an object, more than is read.
+	Other Shape = iota
+	// Empty is no body.
+	Empty
+	// Page is a web page, which a firewall or a maintenance notice is.
+	Page
+	// Object is a JSON object without a token.
+	Object
+	// TokenSet is a JSON object with an access token, by its standard name.
+	TokenSet
+)
+
+// ShapeOf tells what a body is. What stands behind a complete object does not count, since the object may be the only copy.
+func ShapeOf(body []byte) Shape {
+	body = Trim(body)
+	if len(body) == 0 {
+		return Empty
+	}
+	if IsPage(body) {
+		return Page
+	}
+	var members map[string]json.RawMessage
+	if json.NewDecoder(bytes.NewReader(body)).Decode(&members) != nil || members == nil {
+		return Other
+	}
+	var token string
+	if json.Unmarshal(members["access_token"], &token) == nil && token != "" {
+		return TokenSet
+	}
+	return Object
+}
+
+// tokenMember matches a member of JSON that holds a token, by the names that platforms give it.
+var tokenMember = regexp.MustCompile(`(?i)"(access|refresh)[_-]?token"\s*:`)
+
+// IsPage tells whether a body is a web page that holds no tokens.
+func IsPage(body []byte) bool {
+	body = Trim(body)
+	kind := http.DetectContentType(body)
+	page := strings.HasPrefix(kind, "text/html") ||
+		strings.HasPrefix(kind, "text/xml") && bytes.Contains(bytes.ToLower(body[:min(len(body), 1<<10)]), []byte("<html"))
+	return page && !tokenMember.Match(body)
+}
+
+// Trim cuts a byte order mark and white space off the beginning and end of a body.
+func Trim(body []byte) []byte {
+	return bytes.TrimSpace(bytes.TrimPrefix(bytes.TrimSpace(body), []byte("\ufeff")))
+}
