@@ -4,6 +4,7 @@ package operator
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -11,7 +12,6 @@ import (
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -47,8 +47,7 @@ func Run(ctx context.Context, o Options) error {
 	config.UserAgent = "tokenkeeper/" + build.Version
 	operatormetrics.RegisterBuild(metrics.Registry, build.Version, build.Commit)
 	managerOptions, err := o.shard.kept().ManagerOptions(manager.Options{
-		Metrics:                       metricsserver.Options{BindAddress: o.metricsAddress},
-		HealthProbeBindAddress:        o.probeAddress,
+		Metrics:                       metricsserver.Options{BindAddress: "0"}, // see servers
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              o.shard.lease(),
 		LeaderElectionReleaseOnCancel: true,
@@ -61,11 +60,6 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("preparing the manager: %w", err)
 	}
-	for _, add := range []func(string, healthz.Checker) error{mgr.AddHealthzCheck, mgr.AddReadyzCheck} {
-		if err := add("ping", healthz.Ping); err != nil {
-			return fmt.Errorf("adding a health check: %w", err)
-		}
-	}
 	signIns, err := controller.Add(ctx, mgr, controller.Options{
 		Clock:                   o.Clock,
 		Transport:               outgoing.NewTransport(),
@@ -77,8 +71,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	if err := mgr.AddReadyzCheck("caches", signIns.Ready); err != nil {
-		return fmt.Errorf("adding a health check: %w", err)
+	var servers servers
+	defer func() { _ = servers.close() }()
+	if err := errors.Join(servers.addMetrics(ctx, mgr, o), servers.addProbes(ctx, mgr, o, signIns.Ready)); err != nil {
+		return err
 	}
 	if err := addPortal(mgr, o, signIns); err != nil {
 		return err

@@ -4,13 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
 	"net"
-	"net/http"
-	"strings"
 	"time"
 
-	"github.com/go-logr/logr"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/httpserver"
 )
 
 const (
@@ -21,8 +19,6 @@ const (
 	answerTimeout = 30 * time.Second
 	// shutdownTimeout lets a callback that is under way finish. The manager's own grace is longer.
 	shutdownTimeout = completeTimeout + 5*time.Second
-	// maxHeader holds a session and the cookies of several visits.
-	maxHeader = 32 << 10
 )
 
 // NeedLeaderElection tells the manager to serve the portal on every replica.
@@ -30,9 +26,9 @@ func (p *Portal) NeedLeaderElection() bool { return false }
 
 // Start serves the portal until the context ends, and then lets the requests under way finish.
 func (p *Portal) Start(ctx context.Context) error {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", p.bindAddress)
+	listener, err := httpserver.Listen(ctx, p.bindAddress, bounds.PortalConnections)
 	if err != nil {
-		return fmt.Errorf("listening for the portal: %w", err)
+		return fmt.Errorf("preparing the portal: %w", err)
 	}
 	return p.serve(ctx, listener)
 }
@@ -40,16 +36,8 @@ func (p *Portal) Start(ctx context.Context) error {
 func (p *Portal) serve(ctx context.Context, listener net.Listener) error {
 	// Requests under way outlive the context: a code that was exchanged must be stored.
 	requests := context.WithoutCancel(ctx)
-	server := &http.Server{
-		Handler:           p,
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       20 * time.Second,
-		WriteTimeout:      20*time.Second + completeTimeout, // counts from the end of the headers
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    maxHeader,
-		ErrorLog:          log.New(connectionLog{p.log}, "", 0),
-		BaseContext:       func(net.Listener) context.Context { return requests },
-	}
+	server := httpserver.New(httpserver.Options{Handler: p, AnswerTimeout: bounds.RequestTimeout + completeTimeout, Log: p.log})
+	server.BaseContext = func(net.Listener) context.Context { return requests }
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	p.log.Info("Serving the portal", "address", listener.Addr().String())
@@ -64,13 +52,4 @@ func (p *Portal) serve(ctx context.Context, listener net.Listener) error {
 		return errors.Join(fmt.Errorf("stopping the portal: %w", err), server.Close())
 	}
 	return nil
-}
-
-// connectionLog takes what net/http says about connections.
-type connectionLog struct{ log logr.Logger }
-
-// Write implements io.Writer.
-func (l connectionLog) Write(line []byte) (int, error) {
-	l.log.V(1).Info("Connection failed", "message", strings.TrimSpace(string(line)))
-	return len(line), nil
 }

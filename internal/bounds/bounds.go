@@ -1,0 +1,40 @@
+// Package bounds says how much others may make the operator hold and do: strangers on the network, tenants, and platforms.
+//
+// The shipped memory limit is 512 MiB, of which ten thousand accounts take some 300. Whatever is bounded here has to fit
+// beside them at its worst, all of it at the same time. Each bound is driven past by a test.
+package bounds
+
+import "time"
+
+// What strangers may make a listener hold. A request whose headers are not complete holds at most some 150 KiB, if it is made of many
+// short lines, so that all listeners together hold less than 48 MiB.
+const (
+	// PortalConnections are for people and the probes of an ingress: one person needs one for less than a second.
+	PortalConnections = 256
+	// MetricsConnections are for two Prometheus servers, and a person who looks.
+	MetricsConnections = 32
+	// ProbeConnections are for the kubelet, which makes one at a time.
+	ProbeConnections = 32
+	// HeaderBytes of a request hold a session and the cookies of several visits, and net/http reads up to 4 KiB more.
+	HeaderBytes = 16 << 10
+	// HeaderLines of a request: each takes a hundred bytes and more of memory, however short it is. Browsers behind two proxies
+	// send some forty.
+	HeaderLines = 128
+	// SocketBuffer is what the kernel may hold of a connection in each direction: it counts as the container's memory.
+	SocketBuffer = 64 << 10
+)
+
+// How long strangers may take. Waiting for the client ends with one of these, and earlier where others need the connection.
+const (
+	// HeaderTimeout is for the headers of a request, and for a TLS handshake.
+	HeaderTimeout = 5 * time.Second
+	// RequestTimeout is for a request with its body.
+	RequestTimeout = 10 * time.Second
+	// AnswerTimeout is for what is ready when it is asked for: probes and metrics.
+	AnswerTimeout = 10 * time.Second
+	// IdleTimeout is how long a connection without a request is kept.
+	IdleTimeout = 30 * time.Second
+	// LongestMetricsRest is how long the metrics are not gathered again at most, after they were: whoever reads them all the time
+	// has a quarter of a processor.
+	LongestMetricsRest = 3 * time.Second
+)

@@ -1,0 +1,227 @@
+package httpserver
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+)
+
+// Listener holds a bounded number of connections. One more takes the place of another that waits for its peer: of the address
+// with the most connections, the one that has waited longest. It may be used by many goroutines at once.
+type Listener struct {
+	net.Listener
+	limit int
+
+	mu      sync.Mutex // guards what follows, and the rest of each connection
+	turn    uint64     // counts up with each wait that begins
+	held    map[*connection]struct{}
+	sources map[netip.Prefix]int // how many each address holds
+}
+
+// Bound returns a listener that holds at most so many connections of another.
+func Bound(listener net.Listener, connections int) *Listener {
+	return &Listener{Listener: listener, limit: connections, held: map[*connection]struct{}{}, sources: map[netip.Prefix]int{}}
+}
+
+// connection is one that a Listener holds.
+type connection struct {
+	net.Conn
+	listener *Listener
+	source   netip.Prefix
+
+	// The listener's lock guards these.
+	requests int    // that are answered
+	pauses   int    // of those, which wait for the peer
+	since    uint64 // the turn in which the wait for the peer began
+	head     bool   // the headers of a request are awaited
+	lines    int    // of these headers that have come
+	idle     bool   // none of them has come, after another request
+}
+
+// worked tells that a request is answered and does not wait for the peer. The caller holds the lock.
+func (c *connection) worked() bool { return c.requests > c.pauses }
+
+var errHeaderLines = errors.New("too many lines of headers")
+
+// Accept implements net.Listener.
+func (l *Listener) Accept() (net.Conn, error) {
+	for {
+		accepted, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if tcp, ok := accepted.(*net.TCPConn); ok {
+			_ = tcp.SetReadBuffer(bounds.SocketBuffer) // where it cannot be set, the kernel's own bounds hold
+			_ = tcp.SetWriteBuffer(bounds.SocketBuffer)
+		}
+		c := &connection{Conn: accepted, listener: l, source: sourceOf(accepted.RemoteAddr()), head: true}
+		if l.admit(c) {
+			return c, nil
+		}
+		_ = accepted.Close()
+	}
+}
+
+// admit makes room for a connection and holds it; false when everybody else is worked for, and holds no more than its own address.
+func (l *Listener) admit(c *connection) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sources[c.source]++ // its own address counts it, so that it never takes the place of a more modest one
+	if len(l.held) >= l.limit {
+		victim := l.victim(c.source)
+		if victim == nil {
+			l.leave(c.source)
+			return false
+		}
+		l.drop(victim)
+		_ = victim.Conn.Close()
+	}
+	l.turn++
+	c.since = l.turn
+	l.held[c] = struct{}{}
+	return true
+}
+
+// victim is the connection whose place a newcomer from source takes; nil when there is none. One that is worked for is taken only
+// from an address that has more of them than the newcomer's. The caller holds the lock.
+func (l *Listener) victim(source netip.Prefix) *connection {
+	var waiting, working *connection
+	for c := range l.held {
+		switch share := l.sources[c.source]; {
+		case share < l.sources[source]:
+		case !c.worked():
+			waiting = l.sooner(waiting, c)
+		case share > l.sources[source]:
+			working = l.sooner(working, c)
+		}
+	}
+	if waiting != nil {
+		return waiting
+	}
+	return working
+}
+
+// sooner is which of two connections has to go first; nil is none.
+func (l *Listener) sooner(a, b *connection) *connection {
+	switch {
+	case a == nil:
+		return b
+	case l.sources[a.source] != l.sources[b.source]:
+		if l.sources[a.source] > l.sources[b.source] {
+			return a
+		}
+		return b
+	case a.since < b.since:
+		return a
+	}
+	return b
+}
+
+// drop forgets a connection. The caller holds the lock.
+func (l *Listener) drop(c *connection) {
+	if _, held := l.held[c]; held {
+		delete(l.held, c)
+		l.leave(c.source)
+	}
+}
+
+func (l *Listener) leave(source netip.Prefix) {
+	if l.sources[source]--; l.sources[source] == 0 {
+		delete(l.sources, source)
+	}
+}
+
+// wait counts how long the peer is waited for from now on. The caller holds the lock.
+func (c *connection) wait() {
+	c.listener.turn++
+	c.since = c.listener.turn
+}
+
+func (c *connection) change(change func()) {
+	c.listener.mu.Lock()
+	defer c.listener.mu.Unlock()
+	change()
+}
+
+// begin notes that a request is answered from now on, and end that it is not any more.
+func (c *connection) begin() {
+	c.change(func() { c.requests++; c.head = false; c.wait() })
+}
+
+func (c *connection) end() {
+	c.change(func() { c.requests--; c.wait() })
+}
+
+// rest notes that another request may come.
+func (c *connection) rest() {
+	c.change(func() { c.head, c.idle, c.lines = true, true, 0 })
+}
+
+// pause lets something happen that waits for the peer while a request is answered.
+func (c *connection) pause(wait func()) {
+	c.change(func() { c.pauses++ }) // its wait is as old as the request, however little arrives at a time
+	defer c.change(func() { c.pauses-- })
+	wait()
+}
+
+// Read implements net.Conn. It counts the lines of headers, and begins the wait for them anew when the first arrives.
+func (c *connection) Read(p []byte) (n int, err error) {
+	n, err = c.Conn.Read(p)
+	c.change(func() {
+		if !c.head || n == 0 {
+			return
+		}
+		if c.idle {
+			c.idle = false
+			c.wait()
+		}
+		if c.lines += bytes.Count(p[:n], []byte{'\n'}); c.lines > bounds.HeaderLines {
+			n, err = 0, errHeaderLines
+		}
+	})
+	return n, err
+}
+
+// Write implements net.Conn. A peer that reads slowly is waited for.
+func (c *connection) Write(p []byte) (n int, err error) {
+	c.pause(func() { n, err = c.Conn.Write(p) })
+	return n, err
+}
+
+// CloseWrite lets net/http end an answer to a request that it does not read.
+func (c *connection) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+// Close implements net.Conn.
+func (c *connection) Close() error {
+	c.listener.mu.Lock()
+	c.listener.drop(c)
+	c.listener.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// sourceOf is where a connection comes from. An IPv6 peer has 2^64 addresses, so what counts is its network.
+func sourceOf(address net.Addr) netip.Prefix {
+	remote, err := netip.ParseAddrPort(address.String())
+	if err != nil {
+		return netip.Prefix{} // all that cannot be told apart are one
+	}
+	ip := remote.Addr().Unmap().WithZone("")
+	bits := 64
+	if ip.Is4() {
+		bits = 32
+	}
+	prefix, err := ip.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return prefix
+}

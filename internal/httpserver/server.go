@@ -1,0 +1,61 @@
+package httpserver
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+)
+
+// Options are what a server takes from outside.
+type Options struct {
+	// Handler answers requests.
+	Handler http.Handler
+	// AnswerTimeout is how long an answer may take, from the end of the headers; zero means bounds.AnswerTimeout.
+	AnswerTimeout time.Duration
+	// Log takes what net/http says about connections.
+	Log logr.Logger
+}
+
+// New returns a server whose timeouts and headers are bounded. It serves a Listener of this package.
+func New(options Options) *http.Server {
+	if options.AnswerTimeout == 0 {
+		options.AnswerTimeout = bounds.AnswerTimeout
+	}
+	return &http.Server{
+		Handler:           tracked(options.Handler),
+		ReadHeaderTimeout: bounds.HeaderTimeout,
+		ReadTimeout:       bounds.RequestTimeout,
+		WriteTimeout:      options.AnswerTimeout,
+		IdleTimeout:       bounds.IdleTimeout,
+		MaxHeaderBytes:    bounds.HeaderBytes,
+		ErrorLog:          log.New(connectionLog{options.Log}, "", 0),
+		ConnContext:       withConnection,
+		ConnState:         requestEnded,
+	}
+}
+
+// Listen listens on a TCP address, and holds at most so many connections.
+func Listen(ctx context.Context, address string, connections int) (*Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", address, err)
+	}
+	return Bound(listener, connections), nil
+}
+
+// connectionLog takes what net/http says about connections.
+type connectionLog struct{ log logr.Logger }
+
+// Write implements io.Writer.
+func (l connectionLog) Write(line []byte) (int, error) {
+	l.log.V(1).Info("Connection failed", "message", strings.TrimSpace(string(line)))
+	return len(line), nil
+}
