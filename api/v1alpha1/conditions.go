@@ -61,10 +61,10 @@ const (
 	// application. The shop signs in again, or whoever imported the refresh token supplies a new one.
 	ReasonGrantRejected = "GrantRejected"
 	// ReasonPasswordRejected: the marketplace refuses user name or password; they are not tried again until
-	// the Secret changes. Whoever owns the password Secret acts.
+	// they change, or their Secret gets another value of AnnotationRetry. The owner of that Secret acts.
 	ReasonPasswordRejected = "PasswordRejected"
 	// ReasonAccountLocked: the marketplace locked the login, or demands a step that no program can take.
-	// The shop unlocks it at the marketplace, then changes or annotates the password Secret.
+	// The shop unlocks it at the marketplace, then sets AnnotationRetry on the password Secret, or changes the password.
 	ReasonAccountLocked = "AccountLocked"
 	// ReasonApplicationRejected: the marketplace refuses client_id or client_secret, for every account of that
 	// application. Whoever owns the application Secret acts.

@@ -80,7 +80,8 @@ type MarketplaceReference struct {
 // PasswordGrant is where the login of grant Password comes from.
 type PasswordGrant struct {
 	// secretRef names the Secret with the keys username and password. A refused password is never tried
-	// again until this Secret changes, because platforms lock accounts after a few attempts.
+	// again until it changes, or the annotation tokenkeeper.dev/retry of this Secret does, because platforms lock accounts after a few
+	// attempts.
 	//
 	// +required
 	SecretRef SecretReference `json:"secretRef,omitzero"`

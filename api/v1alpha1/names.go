@@ -15,6 +15,9 @@ const (
 	AnnotationVerify = "tokenkeeper.dev/verify"
 	// AnnotationSignIn asks for a new sign-in while the old grant stays in use: once for each new value.
 	AnnotationSignIn = "tokenkeeper.dev/sign-in"
+	// AnnotationRetry, on the Secret of a login or an application, asks to try again what was refused although nothing else about
+	// it has changed: one attempt for each new value.
+	AnnotationRetry = "tokenkeeper.dev/retry"
 
 	// FinalizerRevoke holds back the deletion of an account with deletionPolicy Revoke until its grant
 	// was revoked at the marketplace.

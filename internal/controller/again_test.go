@@ -164,4 +164,3 @@ func TestADeclineThatMayBeOfEitherOfTwoAccounts(t *testing.T) {
 	w.Expect(declined).To(Equal(&signin.Error{Problem: signin.ConsentDenied}), "neither is guessed")
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInPending)
 }
-

@@ -272,7 +272,7 @@ func (v *Visits) refuse(ctx context.Context, b *returned, failure error) error {
 		}
 		visit := &custody.SignIn.Visits[b.at(custody)]
 		visit.Problem, visit.Detail = string(problem.Problem), problem.Detail
-		custody.SignIn.Refused = s.refusal(why)
+		custody.SignIn.Refused = s.signInRefusal(&custody, why)
 		if mayTryAgain(problem.Problem) {
 			s.again(&custody)
 			problem.Ticket = b.retryTicket

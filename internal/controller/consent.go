@@ -107,7 +107,7 @@ func (s *store) discard(ctx context.Context, custody tokensecret.Custody, wrong 
 		custody.Candidate = nil
 	}
 	custody.SignIn.Device, custody.SignIn.Unattended = nil, 0
-	custody.SignIn.Refused = s.refusal(*why)
+	custody.SignIn.Refused = s.signInRefusal(&custody, *why)
 	custody.SignIn.Refused.AccountID = wrong.Account.ID
 	if s.visiting {
 		s.again(&custody)

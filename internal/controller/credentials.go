@@ -1,8 +1,10 @@
 package controller
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,10 +20,21 @@ import (
 // data of every Secret of the cluster. It may be used by many goroutines at once.
 type credentials struct {
 	mu   sync.Mutex
-	held map[client.ObjectKey]*corev1.Secret
+	held map[client.ObjectKey]*heldSecret
 }
 
-// keysOfUsers are the only keys kept of a Secret that users wrote.
+// heldSecret is a Secret that a user wrote, with what the operator reads of it alone.
+type heldSecret struct {
+	*corev1.Secret
+	// contentVersion is the version with which this content was first seen here: tools that set labels make versions, and no content.
+	contentVersion string
+}
+
+func (s *heldSecret) sameContent(as *heldSecret) bool {
+	return maps.EqualFunc(s.Data, as.Data, bytes.Equal) && maps.Equal(s.Annotations, as.Annotations)
+}
+
+// keysOfUsers are the only keys kept of a Secret that users wrote; of its annotations only the request to try again is.
 var keysOfUsers = []string{
 	v1alpha1.ApplicationKeyClientID, v1alpha1.ApplicationKeyClientSecret, v1alpha1.ApplicationKeyClientSecretPrevious,
 	v1alpha1.ApplicationKeyClientSecretExpiresAt, v1alpha1.ApplicationKeyRedirectURI, v1alpha1.ApplicationKeyApplicationID,
@@ -37,7 +50,7 @@ func secretMetadata() *metav1.PartialObjectMetadata {
 }
 
 // userSecret returns a Secret that a user wrote, or the trouble with it.
-func (r *Reconciler) userSecret(ctx context.Context, key client.ObjectKey, field string) (*corev1.Secret, *trouble, error) {
+func (r *Reconciler) userSecret(ctx context.Context, key client.ObjectKey, field string) (*heldSecret, *trouble, error) {
 	metadata := secretMetadata()
 	err := r.Metadata.Get(ctx, key, metadata)
 	if apierrors.IsNotFound(err) {
@@ -66,7 +79,7 @@ func (r *Reconciler) userSecret(ctx context.Context, key client.ObjectKey, field
 	return r.credentials.put(key, secret), nil, nil
 }
 
-func (c *credentials) get(key client.ObjectKey, version string) *corev1.Secret {
+func (c *credentials) get(key client.ObjectKey, version string) *heldSecret {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if held := c.held[key]; held != nil && held.ResourceVersion == version {
@@ -75,13 +88,16 @@ func (c *credentials) get(key client.ObjectKey, version string) *corev1.Secret {
 	return nil
 }
 
-func (c *credentials) put(key client.ObjectKey, secret *corev1.Secret) *corev1.Secret {
-	kept := &corev1.Secret{
+func (c *credentials) put(key client.ObjectKey, secret *corev1.Secret) *heldSecret {
+	kept := &heldSecret{Secret: &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: secret.Name, Namespace: secret.Namespace, ResourceVersion: secret.ResourceVersion,
 			CreationTimestamp: secret.CreationTimestamp,
 		},
 		Data: map[string][]byte{},
+	}, contentVersion: secret.ResourceVersion}
+	if value, ok := secret.Annotations[v1alpha1.AnnotationRetry]; ok {
+		kept.Annotations = map[string]string{v1alpha1.AnnotationRetry: value}
 	}
 	if _, ok := secret.Data[v1alpha1.ApplicationKeyClientSecret]; ok {
 		kept.ManagedFields = secret.ManagedFields // they tell how old it is
@@ -94,7 +110,10 @@ func (c *credentials) put(key client.ObjectKey, secret *corev1.Secret) *corev1.S
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.held == nil {
-		c.held = map[client.ObjectKey]*corev1.Secret{}
+		c.held = map[client.ObjectKey]*heldSecret{}
+	}
+	if before := c.held[key]; before != nil && before.sameContent(kept) {
+		kept.contentVersion = before.contentVersion
 	}
 	c.held[key] = kept
 	return kept

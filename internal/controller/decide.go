@@ -59,24 +59,6 @@ func (v view) usedBefore() bool {
 	return imported != "" && imported != v.custody.Imported && v.candidate() == nil && slices.Contains(v.custody.SpentImports, imported)
 }
 
-// importRefused tells that the refresh token which the user brought was refused, and nothing that could cure it
-// has changed since.
-func (v view) importRefused() bool {
-	refused := v.custody.RefusedImport
-	if refused == nil || refused.Imported != v.request.imported.RefreshToken {
-		return false
-	}
-	switch refused.Reason {
-	case v1alpha1.ReasonGrantRejected:
-		return refused.Inputs.Application == v.request.inputs.Application
-	case v1alpha1.ReasonRenewalOutcomeUnknown:
-		return !refused.Restored || !v.requested()
-	case v1alpha1.ReasonAccountMismatch:
-		return true
-	}
-	return refused.Inputs == v.request.inputs && !v.requested()
-}
-
 // refreshToken is the one to send.
 func (v view) refreshToken() string {
 	if imported := v.bringing(); imported != "" {
@@ -196,29 +178,6 @@ func (v view) mismatch(got, want string) *trouble {
 	}
 	return &trouble{v1alpha1.ReasonAccountMismatch, fmt.Sprintf("The tokens belong to account %s, expected is %s; "+
 		"%s the expected account, or correct spec.accountID", got, want, cure)}
-}
-
-// stands tells whether a refusal still holds: nothing that could cure it has changed since.
-func (v view) stands(refused *tokensecret.Refused) bool {
-	was, is := refused.Inputs, v.request.inputs
-	switch refused.Reason {
-	case v1alpha1.ReasonPasswordRejected, v1alpha1.ReasonAccountLocked:
-		if was.Credentials != "" {
-			// Nothing but the Secret counts, not even a request: platforms lock accounts after a few attempts.
-			return was.Credentials == is.Credentials
-		}
-	case v1alpha1.ReasonGrantRejected:
-		if v.request.renewsByRefreshToken() {
-			return v.bringing() == "" && was.Application == is.Application && was.Marketplace == is.Marketplace
-		}
-	case v1alpha1.ReasonRenewalOutcomeUnknown:
-		// It was given up, or may be spent.
-		return v.request.renewsByRefreshToken() && (v.refreshToken() == "" || refused.Restored && v.bringing() == "" && !v.requested())
-	case v1alpha1.ReasonAccountMismatch:
-		was.Application, is.Application = "", ""
-		return was == is
-	}
-	return was == is && !v.requested()
 }
 
 // changed tells whether something else is asked for today than the tokens at hand were obtained for.

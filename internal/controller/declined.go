@@ -98,7 +98,7 @@ func (v *Visits) leave(ctx context.Context, left []*returned) error {
 			}
 		}
 		if news {
-			custody.SignIn.Refused = s.refusal(declined(s.found.view))
+			custody.SignIn.Refused = s.signInRefusal(&custody, declined(s.found.view))
 			s.again(&custody)
 		}
 		if at := ticketIn(custody, last.retryTicket); at >= 0 && linkProblem(custody.SignIn.Tickets[at], s.found.now) == "" {

@@ -171,8 +171,9 @@ func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, custody
 	if f.needsNewGrant() {
 		f.failed, f.trouble = true, &why
 	}
-	refused := store.refusal(why)
-	if was := custody.SignIn.Refused; was != nil && was.Reason == refused.Reason && was.Message == refused.Message && was.Inputs == refused.Inputs {
+	refused := store.signInRefusal(&custody, why)
+	if was := custody.SignIn.Refused; was != nil && was.Reason == refused.Reason && was.Message == refused.Message &&
+		slices.Equal(was.Digests, refused.Digests) && (!was.Versioned() || was.Inputs == refused.Inputs) {
 		refused = was
 	}
 	custody.SignIn.Refused = refused
@@ -284,11 +285,11 @@ func (r *Reconciler) endDevice(ctx context.Context, f *found, e *grant.Error) er
 		return store.write(ctx, custody)
 	case grant.ConsentDenied:
 		why := declined(f.view)
-		custody.SignIn.Refused = store.refusal(why)
+		custody.SignIn.Refused = store.signInRefusal(&custody, why)
 		f.blameNewGrant(&why)
 	default:
 		why, _ := troubleOf(f.view, e)
-		custody.SignIn.Refused = store.refusal(why)
+		custody.SignIn.Refused = store.signInRefusal(&custody, why)
 		f.blameNewGrant(&why)
 	}
 	custody.SignIn.Device, custody.SignIn.Requested = nil, ""

@@ -126,13 +126,13 @@ func (r *Reconciler) signInEndpoint(
 }
 
 // withBothSecrets asks with the current client secret and, when that is refused, with the previous one, and tells
-// whether it was that one. The one that worked last goes first, until the application Secret changes.
+// whether it was that one. The one that worked last goes first, until a client secret changes.
 func (r *Reconciler) withBothSecrets(v view, endpoint grant.Endpoint, ask func(grant.Endpoint) error) (byPrevious bool, err error) {
 	application := v.request.application
 	secrets := []string{application.ClientSecret}
 	if application.PreviousSecret != "" {
 		secrets = append(secrets, application.PreviousSecret)
-		if v.custody.PreviousSecretOf == v.request.inputs.Application {
+		if v.previousSecretWorked() {
 			secrets[0], secrets[1] = secrets[1], secrets[0]
 		}
 	}

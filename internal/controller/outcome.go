@@ -22,9 +22,11 @@ var outcomes = []struct {
 	{grant.GrantRejected, v1alpha1.ReasonGrantRejected,
 		"{marketplace} refuses the refresh token ({answer}); it is not tried again {until}"},
 	{grant.PasswordRejected, v1alpha1.ReasonPasswordRejected,
-		"{marketplace} refuses user name or password ({answer}); they are not tried again until they change{credentials}"},
+		"{marketplace} refuses user name or password ({answer}); they are not tried again until they change{credentials}, or their Secret is annotated with " +
+			v1alpha1.AnnotationRetry + "=<anything new>"},
 	{grant.AccountLocked, v1alpha1.ReasonAccountLocked,
-		"{marketplace} does not let this login in ({answer}); unlock it there, then change or annotate the Secret{credentials}"},
+		"{marketplace} does not let this login in ({answer}); when that is mended there, annotate its Secret{credentials} with " +
+			v1alpha1.AnnotationRetry + "=<anything new>, or change the password in it"},
 	{grant.ApplicationRejected, v1alpha1.ReasonApplicationRejected,
 		"{marketplace} refuses the application ({answer}); correct client_id and client_secret{application}"},
 	{grant.ScopeRejected, v1alpha1.ReasonScopeRejected,

@@ -27,9 +27,11 @@ type request struct {
 	grant       v1alpha1.GrantType
 	platform    *marketplace.Platform
 	application tokensecret.Application
-	login       tokensecret.Login
-	imported    tokensecret.Import
-	inputs      tokensecret.Inputs
+	// shared tells that the application is the Marketplace's own, whose secret no tenant sees.
+	shared   bool
+	login    tokensecret.Login
+	imported tokensecret.Import
+	inputs   tokensecret.Inputs
 	// unreadable is the trouble with the user's refresh token while another grant is in use; nil when there is none.
 	unreadable *trouble
 	// key identifies what the tokens are for. Tokens with another key were obtained for another spec.
@@ -124,11 +126,12 @@ func (r *Reconciler) resolveApplication(
 		return trouble, err
 	}
 	public := object.Spec.TokenRequest.ClientAuthentication == v1alpha1.ClientAuthenticationNone
-	req.application, err = tokensecret.DecodeApplication(secret, public)
+	req.application, err = tokensecret.DecodeApplication(secret.Secret, public)
 	if err != nil {
 		return invalidSecret(field, err), nil
 	}
-	req.inputs.Application = key.String() + "@" + secret.ResourceVersion
+	req.inputs.Application = key.String() + "@" + secret.contentVersion
+	req.shared = account.Spec.ApplicationSecretRef.Name == ""
 	return nil, nil
 }
 
@@ -185,9 +188,9 @@ func (r *Reconciler) resolveCredentials(ctx context.Context, v view, req *reques
 		return trouble, err
 	}
 	if account.Spec.Grant.Password != nil {
-		req.login, err = tokensecret.DecodeLogin(secret)
+		req.login, err = tokensecret.DecodeLogin(secret.Secret)
 	} else {
-		req.imported, err = tokensecret.DecodeImport(secret)
+		req.imported, err = tokensecret.DecodeImport(secret.Secret)
 	}
 	if err != nil && account.Spec.Grant.RefreshToken != nil && v.custody.RefreshToken != "" {
 		// The grant in use goes on without what cannot be read.
@@ -198,7 +201,7 @@ func (r *Reconciler) resolveCredentials(ctx context.Context, v view, req *reques
 	if err != nil {
 		return invalidSecret(field, err), nil
 	}
-	req.inputs.Credentials = name + "@" + secret.ResourceVersion
+	req.inputs.Credentials = name + "@" + secret.contentVersion
 	return nil, nil
 }
 

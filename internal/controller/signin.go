@@ -44,28 +44,6 @@ func (v view) deadGrant() *trouble {
 	return v.grantless()
 }
 
-// signInRefused is why the last sign-in brought nothing, while that counts: what somebody has to mend in the cluster counts
-// until something is changed there.
-func (v view) signInRefused() *tokensecret.Refused {
-	refused := v.custody.SignIn.Refused
-	switch {
-	case refused == nil:
-	case refused.Reason == v1alpha1.ReasonAccountMismatch && refused.AccountID != "":
-		if !v.expects(refused.AccountID) {
-			same := *refused
-			same.Message = v.mismatch(refused.AccountID, v.expectedAccount()).message
-			return &same
-		}
-	case refused.Reason == v1alpha1.ReasonAccountMismatch, refused.Reason == v1alpha1.ReasonSignInRequired:
-		if refused.Inputs.Spec == v.request.inputs.Spec {
-			return refused
-		}
-	case refused.Inputs == v.request.inputs:
-		return refused
-	}
-	return nil
-}
-
 // needsSignIn tells whether a link or a code should be waiting for a person: since the account gets no tokens without, or
 // will not before long, or since somebody asked.
 func (v view) needsSignIn() bool {

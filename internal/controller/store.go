@@ -205,13 +205,12 @@ func (s *store) restored(ctx context.Context) error {
 		last, s.found.newGrant(), v1alpha1.AnnotationRenew)}
 	custody := s.found.custody
 	custody.Restored = &tokensecret.Restored{Told: true, Imported: s.found.request.imported.RefreshToken}
-	refused := s.refusal(why)
-	refused.Restored = true
 	if imported := s.found.bringing(); imported != "" {
-		refused.Imported = imported
-		custody.RefusedImport = refused
+		custody.RefusedImport = s.refusal(&custody, why, s.found.importParts(why.reason), custody.RefusedImport)
+		custody.RefusedImport.Imported, custody.RefusedImport.Restored = imported, true
 	} else {
-		custody.Refused = refused
+		custody.Refused = s.refusal(&custody, why, s.found.refusedParts(why.reason), custody.Refused)
+		custody.Refused.Restored = true
 	}
 	return s.keepRefusal(ctx, why, custody)
 }
@@ -247,7 +246,7 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 	}
 	custody.PreviousSecretOf = ""
 	if got.byPreviousSecret {
-		custody.PreviousSecretOf = f.request.inputs.Application
+		custody.PreviousSecretOf = s.clientSecrets(&custody)
 	}
 	mustKnow := f.canIdentify() || f.account.Spec.AccountID != ""
 	if begun && !f.expects(id) && (id != "" || mustKnow) {
@@ -392,7 +391,7 @@ func (s *store) drop(ctx context.Context, why trouble) error {
 	custody := s.found.custody
 	custody.Candidate = nil
 	custody.SignIn = custody.SignIn.Clone()
-	custody.SignIn.Refused = s.refusal(why)
+	custody.SignIn.Refused = s.signInRefusal(&custody, why)
 	s.found.blameNewGrant(&why)
 	if err := s.write(ctx, custody); err != nil {
 		return err
@@ -452,19 +451,15 @@ func (s *store) refuse(ctx context.Context, why trouble, custody tokensecret.Cus
 	if imported != "" && why.reason != v1alpha1.ReasonApplicationRejected {
 		return s.refuseImport(ctx, why, custody, imported)
 	}
-	custody.Refused = s.refusal(why)
+	custody.Refused = s.refusal(&custody, why, s.found.refusedParts(why.reason), custody.Refused)
 	return s.keepRefusal(ctx, why, custody)
 }
 
 // refuseImport records that a refresh token which the user brought is of no use.
 func (s *store) refuseImport(ctx context.Context, why trouble, custody tokensecret.Custody, imported string) error {
-	custody.RefusedImport = s.refusal(why)
+	custody.RefusedImport = s.refusal(&custody, why, s.found.importParts(why.reason), custody.RefusedImport)
 	custody.RefusedImport.Imported = imported
 	return s.keepRefusal(ctx, why, custody)
-}
-
-func (s *store) refusal(why trouble) *tokensecret.Refused {
-	return &tokensecret.Refused{Reason: why.reason, Message: why.message, At: s.found.now, Inputs: s.found.request.inputs}
 }
 
 func (s *store) keepRefusal(ctx context.Context, why trouble, custody tokensecret.Custody) error {

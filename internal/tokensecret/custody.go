@@ -33,8 +33,8 @@ type Custody struct {
 	Candidate *Grant `json:"candidate,omitempty"`
 	// Verified is the last test of the connection; nil when there was none since the tokens were issued.
 	Verified *Verification `json:"verified,omitempty"`
-	// PreviousSecretOf is the version of the application Secret whose client_secret was refused while
-	// client_secret_previous was accepted.
+	// PreviousSecretOf is the digest of the client secrets of which client_secret was refused while client_secret_previous was
+	// accepted; in the format before digests, and of a Marketplace's own application, the version of their Secret.
 	PreviousSecretOf string `json:"previousSecretOf,omitempty"`
 	// Journal is a renewal of the grant in use under way, ImportJournal the first use of a refresh token that the user
 	// brought; nil when none is. Each speaks of its own token, so that sending one does not forget the other.
@@ -42,6 +42,9 @@ type Custody struct {
 	ImportJournal *Journal `json:"importJournal,omitempty"`
 	// SpentImports are refresh tokens that the user brought and that were used up, the latest last.
 	SpentImports []string `json:"spentImports,omitempty"`
+	// RefusalKey is the random key under which refusals keep a digest of what was refused; nil before the first one. Without it the
+	// digest of a weak password could be guessed by comparing two accounts.
+	RefusalKey []byte `json:"refusalKey,omitempty"`
 	// Refused is a refusal of the grant in use, of the login or of the application that only a change can cure; nil
 	// when there is none.
 	Refused *Refused `json:"refused,omitempty"`
@@ -173,7 +176,11 @@ type Refused struct {
 	Reason  string    `json:"reason"`
 	Message string    `json:"message"`
 	At      time.Time `json:"at"`
-	// Inputs are the versions of what was used; the refusal stands until one that matters changes.
+	// Digests say what was refused, the latest last: the refusal stands while what would be sent is one of them. They are empty in
+	// the format before digests.
+	Digests []string `json:"digests,omitempty"`
+	// Inputs are the versions of what was used. A refusal without digests stands until the version of the Secret that was refused
+	// changes.
 	Inputs Inputs `json:"inputs"`
 	// Imported is the refresh token that was refused, of a RefusedImport.
 	Imported string `json:"imported,omitempty"`

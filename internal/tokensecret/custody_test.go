@@ -69,6 +69,8 @@ func fill(t testing.TB, value reflect.Value, count *int) {
 		value.SetBool(true)
 	case reflect.Int, reflect.Int32, reflect.Int64:
 		value.SetInt(int64(*count))
+	case reflect.Uint8:
+		value.SetUint(uint64(*count % 256))
 	case reflect.String:
 		value.SetString(fmt.Sprintf("value %d", *count))
 	default:

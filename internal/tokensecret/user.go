@@ -25,10 +25,16 @@ type Application struct {
 	RedirectURI string
 	// ApplicationID is what Amazon wants in place of the client identifier at sign-in; usually empty.
 	ApplicationID string
+	// Retry is the request on the Secret to try again what was refused; usually empty.
+	Retry string
 }
 
 // Login is a user name and its password.
-type Login struct{ Username, Password string }
+type Login struct {
+	Username, Password string
+	// Retry is the request on the Secret to try again what was refused; usually empty.
+	Retry string
+}
 
 // Import is a refresh token that was obtained elsewhere.
 type Import struct {
@@ -49,6 +55,7 @@ func DecodeApplication(secret *corev1.Secret, public bool) (Application, error) 
 		SecretSince:        since(secret, v1alpha1.ApplicationKeyClientSecret),
 		RedirectURI:        reader.optional(v1alpha1.ApplicationKeyRedirectURI),
 		ApplicationID:      reader.optional(v1alpha1.ApplicationKeyApplicationID),
+		Retry:              secret.Annotations[v1alpha1.AnnotationRetry],
 	}
 	if public {
 		application.ClientSecret = reader.optional(v1alpha1.ApplicationKeyClientSecret)
@@ -64,6 +71,7 @@ func DecodeLogin(secret *corev1.Secret) (Login, error) {
 	return Login{
 		Username: reader.text(v1alpha1.PasswordKeyUsername, userName),
 		Password: reader.text(v1alpha1.PasswordKeyPassword, password),
+		Retry:    secret.Annotations[v1alpha1.AnnotationRetry],
 	}, reader.err
 }
 

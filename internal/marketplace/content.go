@@ -1,0 +1,25 @@
+package marketplace
+
+import (
+	"encoding/json"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// RequestContent is everything of the Marketplace and the account's spec that requests are made of and answers are read by, as text
+// that is equal where they are. Names for people, limits, lifetimes and the schedule are no part of it, and no credential is.
+func (p *Platform) RequestContent() string {
+	text, err := json.Marshal([]any{
+		p.Issuer, p.TokenURL, p.AuthorizationURL, p.DeviceAuthorizationURL, p.PKCE, p.Scopes, p.scopeSep,
+		p.authorization, p.request, p.response, p.identity, p.AccountIDClaim, p.AccountIDInIDToken,
+	})
+	if err != nil {
+		return "" // strings, numbers and lists of them always marshal
+	}
+	return string(text)
+}
+
+// ClientAuthentication is how the application proves itself.
+func (p *Platform) ClientAuthentication() v1alpha1.ClientAuthentication {
+	return p.request.ClientAuthentication
+}
