@@ -213,7 +213,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (i
 	if err != nil {
 		return issued{}, err
 	}
-	v.r.Gates.Count(gate(b.request))
+	v.r.Gates.Count(v.r.gate(b.request))
 	got, err := v.r.exchange(ctx, b.view, endpoint, func(endpoint grant.Endpoint) (grant.Tokens, error) {
 		return endpoint.AuthorizationCode(ctx, b.callback.Code, b.visit.RedirectURI, b.visit.Verifier)
 	})

@@ -19,6 +19,8 @@ type view struct {
 	// holder names this process, and attempt is how long a request and the storing of its answer may take.
 	holder  string
 	attempt time.Duration
+	// deferred are the request annotations that wait until the account may have another request, and until when.
+	deferred map[string]time.Time
 	// tokenRefused tells that the marketplace was seen to refuse the token at hand.
 	tokenRefused bool
 }
@@ -72,7 +74,14 @@ func (v view) refreshToken() string {
 func (v view) requested() bool {
 	value := requestOf(v.account, v1alpha1.AnnotationRenew)
 	handled := v.account.Status.Handled
-	return value != "" && value != v.custody.HandledRenew && (handled == nil || handled.Renew != value)
+	return value != "" && value != v.custody.HandledRenew && (handled == nil || handled.Renew != value) && !v.waitsToAsk(v1alpha1.AnnotationRenew)
+}
+
+// testRequested tells whether somebody asked for a test of the connection that was not handled yet.
+func (v view) testRequested() bool {
+	value := requestOf(v.account, v1alpha1.AnnotationVerify)
+	handled := v.account.Status.Handled
+	return value != "" && (handled == nil || handled.Verify != value) && !v.waitsToAsk(v1alpha1.AnnotationVerify)
 }
 
 // requestOf returns the value of a request annotation, cut to what the status can hold of it.

@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
 
 // What is kept of users' Secrets in memory goes with the last account that refers to it.
@@ -49,7 +48,7 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 				WithIndex(&v1alpha1.MarketplaceAccount{}, indexSecret, func(object client.Object) []string {
 					return secretsOf(object.(*v1alpha1.MarketplaceAccount))
 				}).Build()
-			r := &Reconciler{Client: kube, Live: kube, Gates: throttle.New[waiter](time.Now, 1), arrears: newArrears(1)}
+			r := &Reconciler{Client: kube, Live: kube, Gates: newGates(time.Now, 1), requests: newAllowance(time.Now, 0), arrears: newArrears(1)}
 			p := newParting(r, kube)
 			p.staying = reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
 			key := client.ObjectKey{Namespace: "shop", Name: "app"}

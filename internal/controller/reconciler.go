@@ -9,6 +9,7 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -54,6 +55,10 @@ type Reconciler struct {
 	credentials credentials
 	own         ownWrites
 	arrears     *arrears
+	// requests bounds what people ask for by annotations.
+	requests *throttle.Allowance[types.NamespacedName]
+	// digestKey makes digests of secrets that mean nothing outside of this process.
+	digestKey []byte
 	// holder names this process in journals.
 	holder string
 	// underway is held, for reading, from before a request that spends something until its answer is stored or waits in
@@ -104,6 +109,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 		return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil
 	}
 	found.report(account)
+	r.requestsDone(found)
 	what := pressing
 	if err == nil {
 		what = found.news(&before.Status, &account.Status)

@@ -124,6 +124,7 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	}
 	f.unresolved = f.trouble != nil
 	if !f.unresolved {
+		r.admitRequests(f)
 		if err := r.storeApproval(ctx, f); err != nil {
 			return f, err
 		}
@@ -335,13 +336,13 @@ func (v view) canIdentify() bool {
 // verify tests the connection when somebody asks for it.
 func (r *Reconciler) verify(ctx context.Context, f *found) error {
 	value := requestOf(f.account, v1alpha1.AnnotationVerify)
-	handled := f.account.Status.Handled != nil && f.account.Status.Handled.Verify == value
 	again := f.nextTest()
 	if value != "" && !f.usable() && f.blocked() {
 		f.handledVerify = true // there is nothing to test, and the conditions say what is needed
 		return nil
 	}
-	if value == "" || handled && (again.IsZero() || f.now.Before(again)) || f.suspended() || !f.usable() {
+	due := f.testRequested() || !again.IsZero() && !f.now.Before(again)
+	if value == "" || !due || f.suspended() || !f.usable() {
 		return nil
 	}
 	verification := tokensecret.Verification{At: f.now}

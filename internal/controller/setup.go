@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -60,6 +61,8 @@ type Options struct {
 	MaxConcurrentReconciles int
 	// CallTimeout bounds one request to a marketplace; zero means 30 s.
 	CallTimeout time.Duration
+	// RequestEvery is how often people may ask for something of an account, beyond a few times at once; zero means a minute.
+	RequestEvery time.Duration
 	// Portal is the public address of the pages where people sign in; empty when there are none.
 	Portal signin.Address
 	// Random is where tickets and states come from; nil means crypto/rand.
@@ -118,7 +121,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 			HTTP: outgoing.NewClient(throttle.NewImpatient(options.IssuerTransport, options.Clock.Now), issuerTimeout),
 			Now:  options.Clock.Now,
 		},
-		Gates:       throttle.New[waiter](options.Clock.Now, options.MaxConcurrentReconciles/shareOfOneHost),
+		Gates:       newGates(options.Clock.Now, options.MaxConcurrentReconciles/shareOfOneHost),
 		Metrics:     metrics.NewOperations(options.Registry),
 		arrears:     newArrears(options.MaxConcurrentReconciles),
 		CallTimeout: options.CallTimeout,
@@ -127,6 +130,10 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 	}
 	if r.Random == nil {
 		r.Random = rand.Reader
+	}
+	r.requests, r.digestKey = newAllowance(options.Clock.Now, options.RequestEvery), make([]byte, sha256.Size)
+	if _, err := rand.Read(r.digestKey); err != nil {
+		return nil, fmt.Errorf("drawing a key: %w", err)
 	}
 	if r.holder, err = signin.NewSecret(rand.Reader); err != nil {
 		return nil, err

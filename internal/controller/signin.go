@@ -22,7 +22,7 @@ func (v view) signsIn() bool {
 func (v view) signInRequested() bool {
 	value := requestOf(v.account, v1alpha1.AnnotationSignIn)
 	handled := v.account.Status.Handled
-	return value != "" && value != v.custody.HandledSignIn && (handled == nil || handled.SignIn != value)
+	return value != "" && value != v.custody.HandledSignIn && (handled == nil || handled.SignIn != value) && !v.waitsToAsk(v1alpha1.AnnotationSignIn)
 }
 
 // needsNewGrant tells that the account gets no tokens any more before a person has signed in.

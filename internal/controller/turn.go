@@ -1,7 +1,10 @@
 package controller
 
 import (
+	"cmp"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +14,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -29,7 +33,25 @@ const (
 	// longestShared how long all accounts of a client are made to wait for what one of them was told.
 	limitedFor    = 10 * time.Second
 	longestShared = 10 * time.Minute
+	// lastMinutes is when a token is about to end, or a quarter of its life before that where it is short.
+	lastMinutes = 2 * time.Minute
 )
+
+const (
+	// requestsAtOnce is how many requests of people an account has at once, and requestEvery when it gets another: renewals, tests and
+	// sign-ins together. A person who presses a button never meets these bounds, and a loop of annotations costs a platform no more
+	// than one call a minute for each account.
+	requestsAtOnce = 3
+	requestEvery   = time.Minute
+)
+
+// requestKinds are the annotations that count as requests.
+var requestKinds = map[string]throttle.Request{v1alpha1.AnnotationRenew: 1, v1alpha1.AnnotationVerify: 2, v1alpha1.AnnotationSignIn: 4}
+
+// newAllowance bounds what people ask for. It belongs to the name and not to the UID of an account: who makes an account anew gets no more.
+func newAllowance(now func() time.Time, every time.Duration) *throttle.Allowance[types.NamespacedName] {
+	return throttle.NewAllowance[types.NamespacedName](now, requestsAtOnce, cmp.Or(every, requestEvery))
+}
 
 // Priorities in the work queue. What users do has 0, and what the operator finds when it starts has less than all of these.
 // They are set anew each time, since the queue would keep the one that an account was first seen with.
@@ -70,14 +92,30 @@ func caller(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) func(
 	}
 }
 
-// gate is where the account's requests for tokens go through, and what its Marketplace lets through there.
-func gate(req request) (throttle.Key, throttle.Limits) {
+// newGates makes gates at which namespaces take turns.
+func newGates(now func() time.Time, perHost int) *throttle.Gates[waiter] {
+	return throttle.New(now, perHost, func(who waiter) string { return who.Namespace })
+}
+
+// gate is where the account's requests for tokens go through, and what its Marketplace lets through there. Copies of one credential share a
+// gate. Who knows no more than a client_id, which is public, does not stand in its way.
+func (r *Reconciler) gate(req request) (throttle.Key, throttle.Limits) {
 	address := req.platform.TokenURL
 	if address == "" {
 		address = req.platform.Issuer
 	}
-	return throttle.Key{Host: hostOf(address), ClientID: req.application.ClientID},
+	return throttle.Key{Host: hostOf(address), ClientID: req.application.ClientID, Credential: r.digest(req.application.ClientSecret)},
 		throttle.Limits{PerSecond: req.platform.RequestsPerSecond, Concurrency: req.platform.Concurrency}
+}
+
+// digest stands for a secret in memory; empty for none.
+func (r *Reconciler) digest(secret string) string {
+	if secret == "" {
+		return ""
+	}
+	mac := hmac.New(sha256.New, r.digestKey)
+	_, _ = mac.Write([]byte(secret)) // never fails
+	return string(mac.Sum(nil))
 }
 
 func hostOf(address string) string {
@@ -91,7 +129,7 @@ func hostOf(address string) string {
 // enterToIdentify lets an account ask whose its access token is, or returns nil and why not.
 func (r *Reconciler) enterToIdentify(v view) (*throttle.Pass[waiter], throttle.Wait) {
 	key := throttle.Key{Host: hostOf(v.request.platform.IdentityURL())}
-	return r.Gates.Enter(key, identities, v.waiter(identifying), throttle.Rank{Due: v.now})
+	return r.Gates.Enter(key, identities, v.waiter(identifying), throttle.Rank{Class: throttle.Urgent, Due: v.now})
 }
 
 // whose asks whose an access token is; the pass may be nil.
@@ -122,7 +160,7 @@ func unasked(wait throttle.Wait) *marketplace.IdentityError {
 
 // enter lets an account ask its marketplace, or returns nil: then it is called later.
 func (r *Reconciler) enter(f *found, what purpose, rank throttle.Rank) *throttle.Pass[waiter] {
-	key, limits := gate(f.request)
+	key, limits := r.gate(f.request)
 	pass, wait := r.Gates.Enter(key, limits, f.waiter(what), rank)
 	if pass == nil {
 		f.waits = append(f.waits, what)
@@ -178,18 +216,75 @@ func (r *Reconciler) hosts() []metrics.Host {
 	return all
 }
 
-// rank is how pressing new tokens are: those that somebody waits for go first, the others in the order in which they fell due.
+// rank is how pressing new tokens are: first those that replace one which is about to end or has ended, then those that somebody waits for,
+// and the others in the order in which they fell due.
 func (v view) rank() throttle.Rank {
-	tokens, urgent := v.custody.Tokens, throttle.Rank{Class: throttle.Urgent, Due: v.account.CreationTimestamp.Time}
+	rank := throttle.Rank{Class: throttle.Scheduled, Asked: v.requested()}
+	tokens := v.custody.Tokens
 	switch {
-	case v.requested(), v.account.Status.ObservedGeneration != v.account.Generation:
-		return urgent
+	case tokens != nil && !v.now.Before(v.lastMinutes()):
+		rank.Class, rank.Due = throttle.Ending, tokens.ExpiresAt
+	case rank.Asked, v.account.Status.ObservedGeneration != v.account.Generation:
+		rank.Class, rank.Due = throttle.Urgent, v.account.CreationTimestamp.Time
 	case v.failing():
-		return throttle.Rank{Class: throttle.Scheduled, Due: v.retryAt()}
+		rank.Due = v.retryAt()
 	case tokens == nil, v.bringing() != "":
-		return urgent
+		rank.Class, rank.Due = throttle.Urgent, v.account.CreationTimestamp.Time
+	default:
+		rank.Due = tokens.RenewAt
 	}
-	return throttle.Rank{Class: throttle.Scheduled, Due: tokens.RenewAt}
+	return rank
+}
+
+// lastMinutes is from when on the token at hand is about to end; zero where there is none.
+func (v view) lastMinutes() time.Time {
+	tokens := v.custody.Tokens
+	if tokens == nil {
+		return time.Time{}
+	}
+	return tokens.ExpiresAt.Add(-min(lastMinutes, tokens.ExpiresAt.Sub(tokens.IssuedAt)/4))
+}
+
+// admitRequests lets requests of people through, as far as the account has any left. Others wait: the newest value of an annotation is
+// acted on then, and stands for those that it replaced.
+func (r *Reconciler) admitRequests(f *found) {
+	f.deferred = nil
+	for annotation, open := range map[string]bool{
+		v1alpha1.AnnotationRenew: f.requested(), v1alpha1.AnnotationVerify: f.testRequested(), v1alpha1.AnnotationSignIn: f.signsIn() && f.signInRequested(),
+	} {
+		if !open {
+			continue
+		}
+		if ok, next := r.requests.Admit(client.ObjectKeyFromObject(f.account), requestKinds[annotation]); !ok {
+			if f.deferred == nil {
+				f.deferred = map[string]time.Time{}
+			}
+			f.deferred[annotation] = next
+		}
+	}
+}
+
+// requestsDone tells which requests were acted on.
+func (r *Reconciler) requestsDone(f *found) {
+	for annotation, done := range map[string]bool{
+		v1alpha1.AnnotationRenew: f.handledRenew, v1alpha1.AnnotationVerify: f.handledVerify, v1alpha1.AnnotationSignIn: f.handledSignIn,
+	} {
+		if done {
+			r.requests.Done(client.ObjectKeyFromObject(f.account), requestKinds[annotation])
+		}
+	}
+}
+
+// waits tells whether a request waits until the account may have another.
+func (v view) waitsToAsk(annotation string) bool { return v.now.Before(v.deferred[annotation]) }
+
+// nextRequest is when a request that waits is acted on; zero when none does.
+func (v view) nextRequest() time.Time {
+	var next time.Time
+	for _, at := range v.deferred {
+		next = renewal.Earliest(next, at)
+	}
+	return next
 }
 
 // leave gives a pass back after a request.
@@ -199,7 +294,9 @@ func leave(pass *throttle.Pass[waiter], failure error) {
 		return
 	}
 	e := grant.AsError(failure)
-	outcome := throttle.Outcome{Unavailable: e.Kind == grant.Unavailable, RetryAfter: min(e.RetryAfter, longestShared)}
+	outcome := throttle.Outcome{
+		Unavailable: e.Kind == grant.Unavailable, Refused: e.Kind == grant.ApplicationRejected, RetryAfter: min(e.RetryAfter, longestShared),
+	}
 	if e.Kind == grant.Throttled && outcome.RetryAfter <= 0 {
 		outcome.RetryAfter = limitedFor
 	}
@@ -219,7 +316,7 @@ func (f *found) whileWaiting(look time.Time) time.Time {
 		next = f.now.Add(lookWaiting)
 	}
 	if tokens := f.custody.Tokens; tokens != nil {
-		next = renewal.Earliest(next, ahead(tokens.ExpiresAt, f.now))
+		next = renewal.Earliest(next, ahead(f.lastMinutes(), f.now), ahead(tokens.ExpiresAt, f.now))
 	}
 	return next
 }

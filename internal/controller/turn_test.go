@@ -18,8 +18,17 @@ import (
 func TestRank(t *testing.T) {
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	created, due := now.Add(-time.Hour), now.Add(-time.Minute)
+	end := now.Add(time.Hour)
 	urgent := throttle.Rank{Class: throttle.Urgent, Due: created}
-	tokens := func(v *view) { v.custody.Tokens = &tokensecret.Tokens{IssuedAt: created, RenewAt: due} }
+	tokens := func(v *view) { v.custody.Tokens = &tokensecret.Tokens{IssuedAt: created, RenewAt: due, ExpiresAt: end} }
+	ends := func(in time.Duration) func(*view) { return func(v *view) { v.custody.Tokens.ExpiresAt = now.Add(in) } }
+	ending := func(in time.Duration) throttle.Rank { return throttle.Rank{Class: throttle.Ending, Due: now.Add(in)} }
+	short := func(v *view) { v.custody.Tokens.IssuedAt = now.Add(-80 * time.Second) }
+	waits := func(v *view) { v.deferred = map[string]time.Time{v1alpha1.AnnotationRenew: now.Add(time.Minute)} }
+	asked := urgent
+	asked.Asked = true
+	askedEnding := ending(time.Minute)
+	askedEnding.Asked = true
 	failed := func(v *view) {
 		v.account.Status.LastFailure = &v1alpha1.FailureStatus{Time: metav1.NewTime(due), Reason: v1alpha1.ReasonMarketplaceUnavailable, Count: 1}
 	}
@@ -31,10 +40,18 @@ func TestRank(t *testing.T) {
 	}{
 		"a new account":                     {nil, urgent},
 		"one that falls due":                {[]func(*view){tokens}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
-		"one that somebody asks for":        {[]func(*view){tokens, requested}, urgent},
+		"one that somebody asks for":        {[]func(*view){tokens, requested}, asked},
+		"one that has no more requests":     {[]func(*view){tokens, requested, waits}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
+		"one whose token is about to end":   {[]func(*view){tokens, ends(2 * time.Minute)}, ending(2 * time.Minute)},
+		"a second before that":              {[]func(*view){tokens, ends(2*time.Minute + time.Second)}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
+		"one whose token has ended":         {[]func(*view){tokens, failed, ends(-time.Hour)}, ending(-time.Hour)},
+		"one that ends and was edited":      {[]func(*view){tokens, edited, ends(time.Minute)}, ending(time.Minute)},
+		"one that ends and is asked for":    {[]func(*view){tokens, requested, ends(time.Minute)}, askedEnding},
+		"a short token with a third left":   {[]func(*view){tokens, short, ends(40 * time.Second)}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
+		"a short token with a fifth left":   {[]func(*view){tokens, short, ends(20 * time.Second)}, ending(20 * time.Second)},
 		"one that was edited":               {[]func(*view){tokens, edited}, urgent},
 		"a new one that failed":             {[]func(*view){failed}, throttle.Rank{Class: throttle.Scheduled}},
-		"one that failed and is asked for":  {[]func(*view){tokens, failed, requested}, urgent},
+		"one that failed and is asked for":  {[]func(*view){tokens, failed, requested}, asked},
 		"one that failed and was edited":    {[]func(*view){tokens, failed, edited}, urgent},
 		"one that failed, and nothing else": {[]func(*view){tokens, failed}, throttle.Rank{Class: throttle.Scheduled}},
 	} {

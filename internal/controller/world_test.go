@@ -51,6 +51,8 @@ type world struct {
 	// callTimeout bounds a request to a marketplace, and workers is how many accounts are worked on at once.
 	callTimeout time.Duration
 	workers     int
+	// tenants are further namespaces that the operator sees.
+	tenants []string
 	// portal is where people sign in, visits what the pages ask.
 	portal signin.Address
 	visits *controller.Visits
@@ -112,7 +114,7 @@ func (w *world) begin() {
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		GracefulShutdownTimeout: new(10 * time.Second),
 		Controller:              config.Controller{SkipNameValidation: new(true)},
-	}, w.ns)
+	}, append([]string{w.ns}, w.tenants...)...)
 	w.Expect(err).NotTo(HaveOccurred())
 	mgr, err := manager.New(cfg, options)
 	w.Expect(err).NotTo(HaveOccurred())

@@ -66,6 +66,7 @@ func Run(ctx context.Context, o Options) error {
 		IssuerTransport:         o.issuerTransport(),
 		Registry:                metrics.Registry,
 		MaxConcurrentReconciles: o.maxConcurrentReconciles,
+		RequestEvery:            o.RequestEvery,
 		Portal:                  signin.Address(o.portalURL),
 	})
 	if err != nil {

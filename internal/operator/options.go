@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"k8s.io/utils/clock"
 	_ "sigs.k8s.io/controller-runtime/pkg/client/config" // registers --kubeconfig
@@ -18,6 +19,8 @@ import (
 type Options struct {
 	// Clock tells the time.
 	Clock clock.PassiveClock
+	// RequestEvery is how often people may ask for something of an account; zero means the default. The fault suite sets it.
+	RequestEvery time.Duration
 	// Version asks for nothing but a line that says which build this is.
 	Version bool
 

@@ -1,42 +1,92 @@
 package throttle
 
-import "container/heap"
+import (
+	"cmp"
+	"container/heap"
+	"time"
+)
 
-// queue holds those who wait, each once, the first in rank in front.
+const (
+	// catchUp is how many turns a tenant may take one after the other that has not had its share lately: two tokens of a modest tenant that
+	// fall due together are not told apart by a tenant that always waits.
+	catchUp = 4
+	// mostIdle bounds how many tenants are remembered of which nobody waits. It is more than have turns within a minute at usual limits.
+	mostIdle = 1024
+)
+
+// queue holds those who wait, each once. Tenants take turns: in each round every tenant that waits is served once. Of one tenant the first
+// in rank is served.
 type queue[W comparable] struct {
-	items places[W]
-	at    map[W]*place[W]
-	count int
+	tenantOf func(W) string
+	at       map[W]*place[W]
+	lines    map[string]*line[W]
+	// waiting are the lines in which somebody waits, the next to be served in front.
+	waiting lines[W]
+	// round is the latest in which a line was served. idle are lines in which nobody waits and that were served lately: coming back does
+	// not make them new.
+	round int64
+	idle  []*line[W]
+	count int64
+}
+
+// line holds those of one tenant who wait, the first in rank in front.
+type line[W comparable] struct {
+	tenant string
+	items  places[W]
+	// round is the one in which it is served next, and order its place among those of the same round.
+	round, order int64
+	index        int
+	idle         bool
 }
 
 type place[W comparable] struct {
 	who   W
+	line  *line[W]
 	rank  Rank
-	order int // of arrival, between equals
+	order int64 // of arrival, between equals
 	index int
+}
+
+func newQueue[W comparable](tenantOf func(W) string) queue[W] {
+	return queue[W]{tenantOf: tenantOf, at: map[W]*place[W]{}, lines: map[string]*line[W]{}}
 }
 
 // put adds somebody, or gives him another rank.
 func (q *queue[W]) put(who W, rank Rank) {
 	if held := q.at[who]; held != nil {
 		held.rank = rank
-		heap.Fix(&q.items, held.index)
+		heap.Fix(&held.line.items, held.index)
 		return
 	}
-	if q.at == nil {
-		q.at = map[W]*place[W]{}
+	tenant := q.tenantOf(who)
+	of := q.lines[tenant]
+	if of == nil {
+		of = &line[W]{tenant: tenant, round: q.round - catchUp}
+		q.lines[tenant] = of
 	}
 	q.count++
-	added := &place[W]{who: who, rank: rank, order: q.count}
+	added := &place[W]{who: who, line: of, rank: rank, order: q.count}
 	q.at[who] = added
-	heap.Push(&q.items, added)
+	heap.Push(&of.items, added)
+	if len(of.items) == 1 {
+		of.round, of.order = max(of.round, q.round-catchUp), q.count
+		heap.Push(&q.waiting, of)
+	}
 }
 
 // pop takes out the first.
-func (q *queue[W]) pop() W {
-	first := heap.Pop(&q.items).(*place[W])
+func (q *queue[W]) pop() (W, Rank) {
+	of := q.waiting[0]
+	first := heap.Pop(&of.items).(*place[W])
 	delete(q.at, first.who)
-	return first.who
+	if of.round > q.round {
+		q.round = of.round
+		q.tidy()
+	}
+	q.count++
+	of.round, of.order = of.round+1, q.count
+	q.settle(of)
+	return first.who, first.rank
 }
 
 // remove takes somebody out, and tells whether he was there.
@@ -45,12 +95,63 @@ func (q *queue[W]) remove(who W) bool {
 	if held == nil {
 		return false
 	}
-	heap.Remove(&q.items, held.index)
+	heap.Remove(&held.line.items, held.index)
 	delete(q.at, who)
+	q.settle(held.line)
 	return true
 }
 
-func (q *queue[W]) len() int { return len(q.items) }
+// settle puts a line into its place after somebody has left it.
+func (q *queue[W]) settle(of *line[W]) {
+	if len(of.items) > 0 {
+		heap.Fix(&q.waiting, of.index)
+		return
+	}
+	heap.Remove(&q.waiting, of.index)
+	switch {
+	case len(q.waiting) == 0: // nobody is kept waiting, so that nobody has had more than a share
+		clear(q.lines)
+		q.idle = nil
+	case !of.idle:
+		of.idle = true
+		if q.idle = append(q.idle, of); len(q.idle) > mostIdle {
+			q.tidy()
+		}
+	}
+}
+
+// tidy forgets the idle lines to which it makes no difference any more that they were served, and the oldest of too many.
+func (q *queue[W]) tidy() {
+	kept := q.idle[:0]
+	for i, of := range q.idle {
+		switch {
+		case len(of.items) > 0:
+			of.idle = false
+		case of.round > q.round-catchUp && len(q.idle)-i <= mostIdle/2:
+			kept = append(kept, of)
+		default:
+			delete(q.lines, of.tenant)
+		}
+	}
+	clear(q.idle[len(kept):])
+	q.idle = kept
+}
+
+// behind tells whether the tenant that is served next has had less than its share.
+func (q *queue[W]) behind() bool { return q.waiting[0].round < q.round }
+
+func (q *queue[W]) len() int { return len(q.at) }
+
+// leastPatience is the shortest of those who wait; zero when all have time.
+func (q *queue[W]) leastPatience() time.Duration {
+	var least time.Duration
+	for _, held := range q.at {
+		if patience := held.rank.Patience; patience > 0 && (least == 0 || patience < least) {
+			least = patience
+		}
+	}
+	return least
+}
 
 // places implements heap.Interface.
 type places[W comparable] []*place[W]
@@ -58,10 +159,7 @@ type places[W comparable] []*place[W]
 func (p places[W]) Len() int { return len(p) }
 
 func (p places[W]) Less(i, j int) bool {
-	if order := p[i].rank.compare(p[j].rank); order != 0 {
-		return order < 0
-	}
-	return p[i].order < p[j].order
+	return cmp.Or(p[i].rank.compare(p[j].rank), cmp.Compare(p[i].order, p[j].order)) < 0
 }
 
 func (p places[W]) Swap(i, j int) {
@@ -81,5 +179,34 @@ func (p *places[W]) Pop() any {
 	last := (*p)[len(*p)-1]
 	(*p)[len(*p)-1] = nil
 	*p = (*p)[:len(*p)-1]
+	return last
+}
+
+// lines implements heap.Interface.
+type lines[W comparable] []*line[W]
+
+func (l lines[W]) Len() int { return len(l) }
+
+func (l lines[W]) Less(i, j int) bool {
+	return cmp.Or(cmp.Compare(l[i].round, l[j].round), cmp.Compare(l[i].order, l[j].order)) < 0
+}
+
+func (l lines[W]) Swap(i, j int) {
+	l[i], l[j] = l[j], l[i]
+	l[i].index, l[j].index = i, j
+}
+
+// Push implements heap.Interface.
+func (l *lines[W]) Push(x any) {
+	added := x.(*line[W])
+	added.index = len(*l)
+	*l = append(*l, added)
+}
+
+// Pop implements heap.Interface.
+func (l *lines[W]) Pop() any {
+	last := (*l)[len(*l)-1]
+	(*l)[len(*l)-1] = nil
+	*l = (*l)[:len(*l)-1]
 	return last
 }

@@ -24,8 +24,9 @@ const (
 type Key struct {
 	// Host is where tokens are asked for: a host, with its port where it has one.
 	Host string
-	// ClientID is the application that asks.
-	ClientID string
+	// ClientID is the application that asks, and Credential a digest of what it proves itself with, under a key that nobody else
+	// knows; empty for one that proves nothing. A namesake with another secret is somebody else.
+	ClientID, Credential string
 }
 
 // Limits bound what goes through a gate. Both are at least 1.
@@ -39,19 +40,28 @@ type Class int
 
 // The classes, the most pressing first.
 const (
+	// Ending is what must not wait: the token at hand is about to end, or has ended. Due is when it ends.
+	Ending Class = iota - 1
 	// Urgent is what somebody waits for: an account that is new, edited or was just consented to.
-	Urgent Class = iota
+	Urgent
 	// Scheduled is what falls due by itself.
 	Scheduled
 	// Background is what may wait for everything else.
 	Background
 )
 
-// Rank orders those who wait: by class, and in a class by when it was due.
+// Rank orders those of one tenant who wait: by class, and in a class by when it was due.
 type Rank struct {
 	Class Class
 	Due   time.Time
+	// Asked tells that a person asked for it, and may have it in spite of a wait that the platform wants: see [LeftAlone].
+	Asked bool
+	// Patience is how long there may be between two attempts to find out whether the host answers again; zero means as long as usual.
+	Patience time.Duration
 }
+
+// ending tells whether a token is about to end.
+func (r Rank) ending(now time.Time) bool { return r.Class == Ending && r.Due.After(now) }
 
 func (r Rank) compare(other Rank) int {
 	return cmp.Or(cmp.Compare(r.Class, other.Class), r.Due.Compare(other.Due))
@@ -65,7 +75,8 @@ const (
 	Turn Cause = iota
 	// NoAnswer is that the host failed to answer several times in a row.
 	NoAnswer
-	// LeftAlone is that the platform asked for it.
+	// LeftAlone is that the platform asked for it. Such a wait is interrupted once for a token that is about to end, by the one that ends
+	// first, and once for a person's request.
 	LeftAlone
 )
 
@@ -84,6 +95,8 @@ type Outcome struct {
 	// Unused tells that no request was made, Unavailable that it failed to get an answer, which counts for the circuit
 	// breaker.
 	Unused, Unavailable bool
+	// Refused tells that the client was refused. Until it is accepted again it goes after the other clients of the host.
+	Refused bool
 	// RetryAfter is how long the platform wants to be left alone; zero when it does not.
 	RetryAfter time.Duration
 }
@@ -98,6 +111,7 @@ type Host struct {
 // Gates are all gates. W names somebody who waits, at one gate at a time. They may be used by many goroutines at once.
 type Gates[W comparable] struct {
 	now     func() time.Time
+	tenant  func(W) string
 	perHost int
 	// failures in a row open a circuit, and pause is how long it stays so before one request tries again.
 	failures uint32
@@ -114,14 +128,14 @@ type Gates[W comparable] struct {
 	sweepAt int
 }
 
-// New makes gates that let no more than perHost requests to one host be under way at once.
-func New[W comparable](now func() time.Time, perHost int) *Gates[W] {
-	return newGates[W](now, perHost, failuresInARow, pause)
+// New makes gates that let no more than perHost requests to one host be under way at once. At each gate, tenants take turns.
+func New[W comparable](now func() time.Time, perHost int, tenant func(W) string) *Gates[W] {
+	return newGates(now, perHost, failuresInARow, pause, tenant)
 }
 
-func newGates[W comparable](now func() time.Time, perHost int, failures uint32, pause time.Duration) *Gates[W] {
+func newGates[W comparable](now func() time.Time, perHost int, failures uint32, pause time.Duration, tenant func(W) string) *Gates[W] {
 	return &Gates[W]{
-		now: now, perHost: max(perHost, 1), failures: failures, pause: pause,
+		now: now, tenant: tenant, perHost: max(perHost, 1), failures: failures, pause: pause,
 		gates: map[Key]*gate[W]{}, hosts: map[string]*host[W]{}, at: map[W]presence[W]{}, sweepAt: 64,
 	}
 }
@@ -151,18 +165,43 @@ type host[W comparable] struct {
 
 // gate is the way to one host for one client.
 type gate[W comparable] struct {
-	host     *host[W]
-	limits   Limits
-	rate     *rate.Limiter
-	breaker  *gobreaker.TwoStepCircuitBreaker[struct{}]
-	underway int
-	// called are those whose turn it is, and when it begins.
-	called  map[W]time.Time
+	host   *host[W]
+	limits Limits
+	// rate spaces all requests, and common those of tenants that have had their share: it has a smaller burst, so that a tenant that
+	// comes now and then need not wait for one that always does.
+	rate, common *rate.Limiter
+	breaker      *gobreaker.TwoStepCircuitBreaker[struct{}]
+	underway     int
+	// called are those whose turn it is, and when it begins. latest is the one whose turn had not begun when called last.
+	called  map[W]turn
+	latest  W
 	waiting queue[W]
-	// closedUntil is when the next request may go through at all, for a cause.
-	closedUntil time.Time
-	cause       Cause
+	// refused tells that the client was refused when it asked last.
+	refused bool
+	// closedUntil is when the next request may go through at all, for a cause, and closedAt when that was decided.
+	closedAt, closedUntil time.Time
+	cause                 Cause
+	// waitEnds is the end of a wait that the platform wants, as it was when that began: what is left when it was prolonged is another.
+	// interrupted is, for each kind of interruption, the end of the wait in which there was one.
+	waitEnds    time.Time
+	interrupted [interruptions]time.Time
 }
+
+// turn is that of somebody who was called.
+type turn struct {
+	begins time.Time
+	rank   Rank
+}
+
+// interruption is why somebody goes through although the platform wants to be left alone.
+type interruption int
+
+const (
+	uninterrupted interruption = iota
+	byEnd
+	byPerson
+	interruptions
+)
 
 // errUnused and errUnavailable are what the circuit breaker is told.
 var (
@@ -181,20 +220,13 @@ func (g *Gates[W]) Enter(key Key, limits Limits, who W, rank Rank) (*Pass[W], Wa
 		g.at[who] = presence[W]{at, now}
 	}
 	since := g.at[who].since
-	turn, called := at.called[who]
-	switch {
-	case called && turn.After(now):
+	g.hasten(at, rank.Patience, now)
+	why := g.interruption(at, who, rank, now)
+	if why == uninterrupted && !g.hasTurn(at, who, rank, now) {
 		return nil, at.wait(who, since, now)
-	case called && !now.Before(at.closedUntil):
-	default: // nobody called him, or the gate was closed since then
-		at.uncall(who)
-		at.waiting.put(who, rank)
-		g.advance(at, now, who)
-		if turn, called = at.called[who]; !called || turn.After(now) {
-			return nil, at.wait(who, since, now)
-		}
 	}
 	at.uncall(who)
+	at.waiting.remove(who)
 	done, err := at.breaker.Allow()
 	if err != nil { // somebody else is trying whether the host answers
 		at.waiting.put(who, rank)
@@ -204,15 +236,97 @@ func (g *Gates[W]) Enter(key Key, limits Limits, who W, rank Rank) (*Pass[W], Wa
 	at.underway++
 	at.host.underway++
 	at.host.taken++
+	if why != uninterrupted {
+		at.interrupted[why] = at.waitEnds
+		at.count(now)
+	}
 	g.advance(at, now)
-	return &Pass[W]{gates: g, at: at, done: done}, Wait{}
+	return &Pass[W]{gates: g, at: at, done: done, why: why}, Wait{}
+}
+
+// hasTurn tells whether it is somebody's turn. Else he is in the queue, or was called for a turn to come.
+func (g *Gates[W]) hasTurn(at *gate[W], who W, rank Rank, now time.Time) bool {
+	turn, called := at.called[who]
+	if !called || !turn.begins.After(now) && now.Before(at.closedUntil) { // nobody called him, or the gate was closed since then
+		at.uncall(who)
+		at.waiting.put(who, rank)
+		g.advance(at, now, who)
+		turn, called = at.called[who]
+	}
+	return called && !turn.begins.After(now)
+}
+
+// interruption is why somebody may go through a gate whose platform wants to be left alone: once in each wait for a person, and once for
+// the token that ends first. The answer to an interruption may demand a longer wait, which cannot be interrupted before
+// the first one would have ended: else everybody's token, one after the other, would be a reason.
+func (g *Gates[W]) interruption(at *gate[W], who W, rank Rank, now time.Time) interruption {
+	if !now.Before(at.closedUntil) || at.cause != LeftAlone || at.open() || at.underway >= at.limits.Concurrency || at.host.taken >= g.perHost {
+		return uninterrupted
+	}
+	if !now.Before(at.waitEnds) {
+		at.waitEnds = at.closedUntil
+	}
+	if rank.ending(now) && !now.Before(at.interrupted[byEnd]) {
+		first := at.endsFirst(who, rank, now)
+		if first == who {
+			return byEnd
+		}
+		if g.call != nil {
+			g.call(first, 0)
+		}
+	}
+	if rank.Asked && !now.Before(at.interrupted[byPerson]) {
+		return byPerson
+	}
+	return uninterrupted
+}
+
+// endsFirst finds, of all who have come, the one whose token ends first.
+func (g *gate[W]) endsFirst(who W, rank Rank, now time.Time) W {
+	end := rank.Due
+	for other, held := range g.waiting.at {
+		if held.rank.ending(now) && held.rank.Due.Before(end) {
+			who, end = other, held.rank.Due
+		}
+	}
+	for other, turn := range g.called {
+		if turn.rank.ending(now) && turn.rank.Due.Before(end) {
+			who, end = other, turn.rank.Due
+		}
+	}
+	return who
+}
+
+// hasten lets an attempt to find out whether the host answers again come earlier, for somebody who cannot wait as long as usual.
+func (g *Gates[W]) hasten(at *gate[W], patience time.Duration, now time.Time) {
+	until := at.closedAt.Add(patience)
+	if patience <= 0 || at.cause != NoAnswer || !now.Before(at.closedUntil) || !until.Before(at.closedUntil) {
+		return
+	}
+	if until.Before(now) {
+		until = now
+	}
+	at.closedUntil = until
+	g.recall(at, until, now)
+}
+
+// recall brings forward the turns of those who were called for the end of a wait that ends earlier.
+func (g *Gates[W]) recall(at *gate[W], until, now time.Time) {
+	for who, held := range at.called {
+		if held.begins.After(until) {
+			at.called[who] = turn{until, held.rank}
+			if g.call != nil {
+				g.call(who, until.Sub(now))
+			}
+		}
+	}
 }
 
 // Count counts a request that cannot wait, such as the exchange of a code, against the rate.
 func (g *Gates[W]) Count(key Key, limits Limits) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.gate(key, limits).rate.AllowN(g.time(), 1)
+	g.gate(key, limits).count(g.time())
 }
 
 // Forget drops somebody who does not want to go through any more.
@@ -229,8 +343,9 @@ func (g *Gates[W]) drop(who W, now time.Time) {
 	}
 	delete(g.at, who)
 	at.waiting.remove(who)
+	full := at.host.taken >= g.perHost
 	if at.uncall(who) {
-		g.advanceHost(at.host, at, now)
+		g.advanceHost(at, full, now)
 	}
 }
 
@@ -258,6 +373,7 @@ type Pass[W comparable] struct {
 	gates *Gates[W]
 	at    *gate[W]
 	done  func(error)
+	why   interruption
 	once  sync.Once
 }
 
@@ -271,46 +387,73 @@ func (g *Gates[W]) leave(p *Pass[W], outcome Outcome) {
 	defer g.mu.Unlock()
 	now := g.time()
 	at := p.at
+	full := at.host.taken >= g.perHost
 	at.underway--
 	at.host.underway--
 	at.host.taken--
 	switch {
 	case outcome.Unused:
 		p.done(errUnused)
+		at.interrupted[p.why] = time.Time{}
 	case outcome.Unavailable:
 		p.done(errUnavailable)
 	default:
 		p.done(nil)
+		at.refused = outcome.Refused
 	}
 	if at.open() {
 		if outcome.Unavailable {
-			at.close(now.Add(g.pause), NoAnswer)
+			at.close(now, g.pauseFor(at), NoAnswer)
 		}
-	} else if at.cause == NoAnswer {
-		at.closedUntil = time.Time{}
+	} else if at.cause == NoAnswer && now.Before(at.closedUntil) {
+		at.closedUntil = now
+		g.recall(at, now, now)
 	}
 	if outcome.RetryAfter > 0 {
-		at.close(now.Add(outcome.RetryAfter), LeftAlone)
+		at.close(now, outcome.RetryAfter, LeftAlone)
 	}
-	g.advanceHost(at.host, at, now)
+	g.advanceHost(at, full, now)
 }
 
-// advanceHost fills the room that somebody left at a gate: by those who wait there, else by others for the same host.
-func (g *Gates[W]) advanceHost(h *host[W], first *gate[W], now time.Time) {
-	g.advance(first, now)
-	for range h.gates {
-		if h.taken >= g.perHost {
-			return
+// pauseFor is how long a circuit stays open, which is no longer than those who wait can.
+func (g *Gates[W]) pauseFor(at *gate[W]) time.Duration {
+	if patience := at.waiting.leastPatience(); patience > 0 {
+		return min(g.pause, patience)
+	}
+	return g.pause
+}
+
+// advanceHost fills the room that somebody left at a gate: by those who wait there and, where the host was full, by others who wait for it.
+// Clients that were refused come last, also where they left it themselves.
+func (g *Gates[W]) advanceHost(first *gate[W], full bool, now time.Time) {
+	h := first.host
+	if !full {
+		g.advance(first, now)
+		return
+	}
+	for _, refused := range []bool{false, true} {
+		if first.refused == refused {
+			g.advance(first, now)
 		}
-		h.next = (h.next + 1) % len(h.gates)
-		g.advance(h.gates[h.next], now)
+		for range h.gates {
+			if h.taken >= g.perHost {
+				return
+			}
+			h.next = (h.next + 1) % len(h.gates)
+			if at := h.gates[h.next]; at.refused == refused {
+				g.advance(at, now)
+			}
+		}
 	}
 }
 
 // close lets nobody through for a while.
-func (g *gate[W]) close(until time.Time, cause Cause) {
-	if until.After(g.closedUntil) {
-		g.closedUntil, g.cause = until, cause
+func (g *gate[W]) close(now time.Time, wait time.Duration, cause Cause) {
+	if until := now.Add(wait); until.After(g.closedUntil) {
+		g.closedAt, g.closedUntil, g.cause = now, until, cause
+		if cause == LeftAlone && !now.Before(g.waitEnds) {
+			g.waitEnds = until
+		}
 	}
 }
 
@@ -320,7 +463,7 @@ func (g *gate[W]) open() bool { return g.breaker.State() != gobreaker.StateClose
 
 // wait tells somebody what he waits for.
 func (g *gate[W]) wait(who W, since, now time.Time) Wait {
-	turn := g.called[who]
+	turn := g.called[who].begins
 	if turn.IsZero() && now.Before(g.closedUntil) {
 		turn = g.closedUntil
 	}
@@ -333,24 +476,46 @@ func (g *gate[W]) wait(who W, since, now time.Time) Wait {
 	return Wait{Cause: Turn, Until: turn, Since: since}
 }
 
-// advance calls those whose turn it is. Who is here already is not called for a turn that has begun.
+// advance calls those whose turn it is, and one whose turn is next: a tenant who comes meanwhile may go before all others. Who is here
+// already is not called for a turn that has begun.
 func (g *Gates[W]) advance(at *gate[W], now time.Time, here ...W) {
 	at.expire(now)
 	for at.waiting.len() > 0 && at.free() > 0 && at.host.taken < g.perHost {
-		turn := at.closedUntil
+		begins, behind := at.closedUntil, at.waiting.behind()
+		closed := now.Before(begins)
 		switch {
-		case !now.Before(turn):
-			turn = now.Add(at.rate.ReserveN(now, 1).DelayFrom(now))
-		case len(at.called) > 0:
+		case closed && len(at.called) > 0:
 			return // one is enough to find the gate open
+		case at.called[at.latest].begins.After(now) && (closed || !behind || at.rate.TokensAt(now) < 1):
+			return
+		case !closed:
+			begins = now.Add(at.reserve(now, behind))
 		}
-		who := at.waiting.pop()
-		at.called[who] = turn
+		who, rank := at.waiting.pop()
+		at.called[who] = turn{begins, rank}
+		if begins.After(now) {
+			at.latest = who
+		}
 		at.host.taken++
-		if g.call != nil && (turn.After(now) || !slices.Contains(here, who)) {
-			g.call(who, turn.Sub(now))
+		if g.call != nil && (begins.After(now) || !slices.Contains(here, who)) {
+			g.call(who, begins.Sub(now))
 		}
 	}
+}
+
+// reserve takes a request's place in the rate, and tells how long it is until then.
+func (g *gate[W]) reserve(now time.Time, behind bool) time.Duration {
+	wait, common := g.rate.ReserveN(now, 1).DelayFrom(now), g.common.ReserveN(now, 1).DelayFrom(now)
+	if behind {
+		return wait
+	}
+	return max(wait, common)
+}
+
+// count takes the place of a request that has not waited for it.
+func (g *gate[W]) count(now time.Time) {
+	g.rate.AllowN(now, 1)
+	g.common.AllowN(now, 1)
 }
 
 // free is how many more may be called.
@@ -375,7 +540,7 @@ func (g *gate[W]) uncall(who W) bool {
 // expire gives up those who were called and did not come.
 func (g *gate[W]) expire(now time.Time) {
 	for who, turn := range g.called {
-		if now.Sub(turn) > patience {
+		if now.Sub(turn.begins) > patience {
 			g.uncall(who)
 		}
 	}
@@ -390,11 +555,13 @@ func (g *Gates[W]) time() time.Time {
 			g.at[who] = here
 		}
 		for _, at := range g.gates {
-			if !at.closedUntil.IsZero() {
-				at.closedUntil = at.closedUntil.Add(-back)
+			for _, at := range []*time.Time{&at.closedAt, &at.closedUntil, &at.waitEnds, &at.interrupted[byEnd], &at.interrupted[byPerson]} {
+				if !at.IsZero() {
+					*at = at.Add(-back)
+				}
 			}
-			for who, turn := range at.called {
-				at.called[who] = turn.Add(-back)
+			for who, held := range at.called {
+				at.called[who] = turn{held.begins.Add(-back), held.rank}
 			}
 		}
 	}
@@ -416,16 +583,28 @@ func (g *Gates[W]) gate(key Key, limits Limits) *gate[W] {
 			h = &host[W]{name: key.Host}
 			g.hosts[key.Host] = h
 		}
-		at = &gate[W]{host: h, rate: rate.NewLimiter(rate.Limit(limits.PerSecond), limits.PerSecond), called: map[W]time.Time{}, breaker: g.breaker()}
+		at = &gate[W]{host: h, called: map[W]turn{}, breaker: g.breaker(), waiting: newQueue(g.tenant)}
 		h.gates = append(h.gates, at)
 		g.gates[key] = at
 	}
 	if at.limits != limits {
-		at.limits = limits
-		at.rate.SetLimitAt(g.seen, rate.Limit(limits.PerSecond))
-		at.rate.SetBurstAt(g.seen, limits.PerSecond)
+		at.limit(limits, g.seen)
 	}
 	return at
+}
+
+// limit sets what goes through a gate.
+func (g *gate[W]) limit(limits Limits, now time.Time) {
+	perSecond, spare := limits.PerSecond, min(catchUp, limits.PerSecond-1)
+	if g.limits == (Limits{}) {
+		g.rate = rate.NewLimiter(rate.Limit(perSecond), perSecond)
+		g.common = rate.NewLimiter(rate.Limit(perSecond), perSecond-spare)
+	}
+	g.limits = limits
+	g.rate.SetLimitAt(now, rate.Limit(perSecond))
+	g.rate.SetBurstAt(now, perSecond)
+	g.common.SetLimitAt(now, rate.Limit(perSecond))
+	g.common.SetBurstAt(now, perSecond-spare)
 }
 
 // breaker makes a circuit breaker that has no pause of its own.

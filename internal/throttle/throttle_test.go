@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -23,9 +24,22 @@ type world struct {
 	calls []string
 }
 
+// tenantOf is what stands before the slash.
+func tenantOf(who string) string {
+	tenant, _, _ := strings.Cut(who, "/")
+	return tenant
+}
+
+// untenanted makes one tenant of all.
+func untenanted(string) string { return "" }
+
 func newWorld(t *testing.T, perHost int) *world {
+	return newWorldOf(t, perHost, untenanted)
+}
+
+func newWorldOf(t *testing.T, perHost int, tenant func(string) string) *world {
 	w := &world{t: t, now: start}
-	w.Gates = throttle.New[string](func() time.Time { return w.now }, perHost)
+	w.Gates = throttle.New(func() time.Time { return w.now }, perHost, tenant)
 	w.OnCall(func(who string, after time.Duration) {
 		w.calls = append(w.calls, fmt.Sprintf("%s in %v", who, after))
 	})
@@ -103,11 +117,12 @@ func TestRateSpacesRequests(t *testing.T) {
 	w.enters(allegro, limits, "a", scheduled(0))
 	w.enters(allegro, limits, "b", scheduled(0))
 	w.waits(allegro, limits, "c", scheduled(0), throttle.Wait{Until: start.Add(500 * time.Millisecond)})
-	w.waits(allegro, limits, "d", scheduled(0), throttle.Wait{Until: start.Add(time.Second)})
-	w.called("c in 500ms", "d in 1s")
+	w.waits(allegro, limits, "d", scheduled(0), throttle.Wait{})
+	w.called("c in 500ms")
 	w.waits(allegro, limits, "c", scheduled(0), throttle.Wait{Until: start.Add(500 * time.Millisecond)}) // too early
 	w.now = start.Add(500 * time.Millisecond)
 	w.enters(allegro, limits, "c", scheduled(0))
+	w.called("d in 500ms")
 	w.now = start.Add(time.Second)
 	w.enters(allegro, limits, "d", scheduled(0))
 	w.now = start.Add(time.Minute)
@@ -284,7 +299,7 @@ func TestEverybodyGetsThroughWithinTheLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const accounts, perHost = 300, 6
 		limits := throttle.Limits{PerSecond: 50, Concurrency: 4}
-		gates := throttle.New[int](time.Now, perHost)
+		gates := throttle.New(time.Now, perHost, func(int) string { return "" })
 		random := rand.New(rand.NewPCG(1, 2))
 		took := make([]time.Duration, accounts)
 		for i := range took {

@@ -22,7 +22,7 @@ type Impatient struct {
 
 // NewImpatient sends requests by next.
 func NewImpatient(next http.RoundTripper, now func() time.Time) *Impatient {
-	return &Impatient{next: next, gates: newGates[int64](now, unlimited, 1, rest)}
+	return &Impatient{next: next, gates: newGates(now, unlimited, 1, rest, func(int64) string { return "" })}
 }
 
 // unlimited is more than there can be at once.

@@ -1,0 +1,327 @@
+package throttle_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+)
+
+// usual are the limits of a Marketplace that names none.
+var usual = throttle.Limits{PerSecond: 5, Concurrency: 4}
+
+// answer is how long a platform takes.
+const answer = 100 * time.Millisecond
+
+// street is one gate and those who come to it, at usual limits and with a clock that is a bubble's.
+type street struct {
+	*throttle.Gates[string]
+	allowance *throttle.Allowance[string]
+	turns     map[string]chan struct{}
+	began     time.Time
+}
+
+func newStreet(names ...[]string) *street {
+	s := &street{
+		Gates:     throttle.New(time.Now, 64, tenantOf),
+		allowance: throttle.NewAllowance[string](time.Now, 3, time.Minute),
+		turns:     map[string]chan struct{}{},
+		began:     time.Now(),
+	}
+	for _, name := range slices.Concat(names...) {
+		s.turns[name] = make(chan struct{}, 16)
+	}
+	s.OnCall(func(who string, after time.Duration) {
+		time.AfterFunc(after, func() { s.turns[who] <- struct{}{} })
+	})
+	return s
+}
+
+// asks waits until somebody's turn, and makes a request.
+func (s *street) asks(key throttle.Key, who string, rank throttle.Rank, outcome throttle.Outcome) {
+	for {
+		pass, _ := s.Enter(key, usual, who, rank)
+		if pass != nil {
+			time.Sleep(answer) //nolint:forbidigo // the clock of the bubble is a fake
+			pass.Leave(outcome)
+			return
+		}
+		<-s.turns[who]
+	}
+}
+
+// annotates has accounts annotated so often in a minute, one after the other, and lets each ask for what it is allowed to.
+func (s *street) annotates(key throttle.Key, names []string, perMinute int, until time.Time, outcome throttle.Outcome) (asked int) {
+	waits := map[string]bool{}
+	done := make(chan string, len(names))
+	for i := 0; time.Now().Before(until); i++ {
+		for len(done) > 0 {
+			name := <-done
+			s.allowance.Done(name, 1)
+			delete(waits, name)
+		}
+		name := names[i%len(names)]
+		if ok, _ := s.allowance.Admit(name, 1); ok && !waits[name] {
+			waits[name] = true
+			asked++
+			go func() {
+				s.asks(key, name, throttle.Rank{Class: throttle.Urgent, Asked: true}, outcome)
+				done <- name
+			}()
+		}
+		time.Sleep(time.Minute / time.Duration(perMinute)) //nolint:forbidigo // the clock of the bubble is a fake
+	}
+	return asked
+}
+
+// lateness is how late the accounts of a tenant are served, each of which falls due once in a life of its token, for some lives.
+func (s *street) lateness(key throttle.Key, names []string, life time.Duration, lives int) []time.Duration {
+	random := rand.New(rand.NewPCG(7, 7))
+	late := make(chan time.Duration)
+	for _, name := range names {
+		first := time.Duration(random.Int64N(int64(life)))
+		go func() {
+			for i := range lives {
+				due := s.began.Add(first + time.Duration(i)*life)
+				time.Sleep(time.Until(due)) //nolint:forbidigo // the clock of the bubble is a fake
+				s.asks(key, name, throttle.Rank{Class: throttle.Scheduled, Due: due}, throttle.Outcome{})
+				late <- time.Since(due) - answer
+			}
+		}()
+	}
+	all := make([]time.Duration, len(names)*lives)
+	for i := range all {
+		all[i] = <-late
+	}
+	slices.Sort(all)
+	return all
+}
+
+func names(tenant string, n int) []string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = fmt.Sprintf("%s/%d", tenant, i)
+	}
+	return all
+}
+
+func p99(sorted []time.Duration) time.Duration { return sorted[len(sorted)*99/100] }
+
+// TestAGreedyTenantDelaysAModestOneByTwoSlotsAtMost plays ten minutes of a tenant that annotates its accounts 10,000 times a minute,
+// beside one whose tokens fall due by themselves, and compares that with the modest one alone.
+func TestAGreedyTenantDelaysAModestOneByTwoSlotsAtMost(t *testing.T) {
+	const life, lives = 5 * time.Minute, 3
+	slot := time.Second / time.Duration(usual.PerSecond)
+	played := func(t *testing.T, modest, greedy int, key, namesake throttle.Key, outcome throttle.Outcome) (late []time.Duration, asked int) {
+		t.Helper()
+		synctest.Test(t, func(*testing.T) {
+			quiet, loud := names("modest", modest), names("greedy", greedy)
+			s := newStreet(quiet, loud)
+			over := make(chan int, 1)
+			if greedy > 0 {
+				go func() { over <- s.annotates(namesake, loud, 10_000, s.began.Add(life*lives), outcome) }()
+			}
+			late = s.lateness(key, quiet, life, lives)
+			if greedy > 0 {
+				asked = <-over
+				time.Sleep(time.Hour) //nolint:forbidigo // the clock of the bubble is a fake: whoever waits is served
+			}
+		})
+		return late, asked
+	}
+	wrong := allegro
+	wrong.Credential = "another secret"
+	for name, test := range map[string]struct {
+		modest, greedy int
+		key            throttle.Key
+		outcome        throttle.Outcome
+	}{
+		"30 accounts, each renewed over and over":                  {60, 30, allegro, throttle.Outcome{}},
+		"1,000 accounts, which alone are more than the gate takes": {60, 1000, allegro, throttle.Outcome{}},
+		"a modest tenant that needs a tenth of the gate":           {150, 1000, allegro, throttle.Outcome{}},
+		"a namesake with a wrong secret":                           {60, 1000, wrong, throttle.Outcome{Refused: true}},
+		"requests that bring the platform's refusals":              {60, 1000, allegro, throttle.Outcome{Refused: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			alone, _ := played(t, test.modest, 0, allegro, test.key, test.outcome)
+			late, asked := played(t, test.modest, test.greedy, allegro, test.key, test.outcome)
+			grown, last := p99(late)-p99(alone), late[len(late)-1]
+			t.Logf("p99 %v alone, %v beside the greedy tenant, whose %d requests went through; the last %v", p99(alone), p99(late), asked, last)
+			if grown > 2*slot {
+				t.Errorf("the p99 of the lateness grew by %v, more than two slots of %v", grown, slot)
+			}
+			if last > 15*time.Second {
+				t.Errorf("somebody was served %v late", last)
+			}
+			if most := test.greedy * (2 + int(life*lives/time.Minute)); asked > most {
+				t.Errorf("the greedy tenant had %d requests, its accounts may have %d", asked, most)
+			}
+			if asked < test.greedy*3 && test.greedy < 100 {
+				t.Errorf("the greedy tenant had %d requests only: requests are not dropped", asked)
+			}
+		})
+	}
+}
+
+// served lets everybody in a queue go through one after the other, and tells in which order.
+func (w *world) served(key throttle.Key, limits throttle.Limits, first *throttle.Pass[string], n int) []string {
+	w.t.Helper()
+	var order []string
+	w.calls = nil
+	for range n {
+		first.Leave(throttle.Outcome{})
+		if len(w.calls) != 1 {
+			w.t.Fatalf("called were %q, want one", w.calls)
+		}
+		who, _, _ := strings.Cut(w.calls[0], " in ")
+		w.calls = nil
+		order = append(order, who)
+		first = w.enters(key, limits, who, throttle.Rank{})
+	}
+	return order
+}
+
+func TestTenantsTakeTurns(t *testing.T) {
+	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
+	w := newWorldOf(t, 100, tenantOf)
+	first := w.enters(allegro, one, "a/0", scheduled(0))
+	for _, who := range []string{"a/1", "a/2", "a/3", "a/4", "b/1", "b/2", "c/1"} {
+		w.waits(allegro, one, who, scheduled(0), throttle.Wait{})
+	}
+	want := []string{"a/1", "b/1", "c/1", "a/2", "b/2", "a/3", "a/4"}
+	if got := w.served(allegro, one, first, len(want)); !slices.Equal(got, want) {
+		t.Errorf("served were %v, want %v", got, want)
+	}
+}
+
+func TestATenantThatComesBackIsNotNew(t *testing.T) {
+	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
+	w := newWorldOf(t, 100, tenantOf)
+	pass := w.enters(allegro, one, "z/0", scheduled(0))
+	for i := range 6 {
+		w.waits(allegro, one, fmt.Sprint("many/", i), scheduled(0), throttle.Wait{})
+	}
+	w.waits(allegro, one, "single/0", scheduled(0), throttle.Wait{})
+	var order []string
+	for range 12 { // a tenant with one account that comes again as soon as it was served
+		w.calls = nil
+		pass.Leave(throttle.Outcome{})
+		if len(w.calls) == 0 {
+			break
+		}
+		who, _, _ := strings.Cut(w.calls[0], " in ")
+		order = append(order, who)
+		pass = w.enters(allegro, one, who, throttle.Rank{})
+		if strings.HasPrefix(who, "single/") {
+			w.waits(allegro, one, fmt.Sprint("single/", len(order)), throttle.Rank{Class: throttle.Urgent}, throttle.Wait{})
+		}
+	}
+	many := 0
+	for i, who := range order {
+		if strings.HasPrefix(who, "many/") {
+			many++
+		}
+		if many < 6 && i-2*many > 2 {
+			t.Fatalf("served were %v: the one that comes back starves the other", order)
+		}
+	}
+	if many != 6 {
+		t.Errorf("served were %v", order)
+	}
+}
+
+func TestWithinATenantWhatEndsGoesFirst(t *testing.T) {
+	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
+	w := newWorldOf(t, 100, tenantOf)
+	first := w.enters(allegro, one, "a/0", scheduled(0))
+	ending := func(in time.Duration) throttle.Rank {
+		return throttle.Rank{Class: throttle.Ending, Due: start.Add(in)}
+	}
+	w.waits(allegro, one, "a/polls", throttle.Rank{Class: throttle.Background}, throttle.Wait{})
+	w.waits(allegro, one, "a/due later", scheduled(2), throttle.Wait{})
+	w.waits(allegro, one, "a/due", scheduled(1), throttle.Wait{})
+	w.waits(allegro, one, "a/requested", throttle.Rank{Class: throttle.Urgent}, throttle.Wait{})
+	w.waits(allegro, one, "a/ends soon", ending(time.Minute), throttle.Wait{})
+	w.waits(allegro, one, "a/has ended", ending(-time.Minute), throttle.Wait{})
+	want := []string{"a/has ended", "a/ends soon", "a/requested", "a/due", "a/due later", "a/polls"}
+	if got := w.served(allegro, one, first, len(want)); !slices.Equal(got, want) {
+		t.Errorf("served were %v, want %v", got, want)
+	}
+}
+
+func TestAClientThatWasRefusedGoesLast(t *testing.T) {
+	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
+	w := newWorld(t, 1) // one request at a time for all clients of the host
+	wrong := throttle.Key{Host: allegro.Host, ClientID: allegro.ClientID, Credential: "wrong"}
+	w.enters(wrong, one, "wrong", scheduled(0)).Leave(throttle.Outcome{Refused: true})
+	busy := w.enters(wrong, one, "wrong", scheduled(0))
+	w.waits(wrong, one, "wrong, too", scheduled(0), throttle.Wait{})
+	for i := range 3 {
+		w.waits(allegro, one, fmt.Sprint("right ", i), scheduled(0), throttle.Wait{})
+	}
+	for i := range 3 {
+		busy.Leave(throttle.Outcome{Refused: i == 0})
+		w.called(fmt.Sprint("right ", i, " in 0s"))
+		busy = w.enters(allegro, one, fmt.Sprint("right ", i), scheduled(0))
+	}
+	busy.Leave(throttle.Outcome{})
+	w.called("wrong, too in 0s")
+}
+
+// TestAGateRemembersNobodyWhoHasGone has many tenants come once.
+func TestAGateRemembersNobodyWhoHasGone(t *testing.T) {
+	w := newWorldOf(t, 100, tenantOf)
+	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
+	for i := range 3 {
+		pass := w.enters(allegro, one, fmt.Sprint("x/", i), scheduled(0))
+		for j := range 1000 {
+			w.waits(allegro, one, fmt.Sprint(j, "/a"), scheduled(0), throttle.Wait{})
+		}
+		for j := range 500 {
+			w.Forget(fmt.Sprint(j, "/a"))
+		}
+		for range 500 {
+			w.calls = nil
+			pass.Leave(throttle.Outcome{})
+			who, _, _ := strings.Cut(w.calls[0], " in ")
+			pass = w.enters(allegro, one, who, scheduled(0))
+		}
+		pass.Leave(throttle.Outcome{})
+		w.now = w.now.Add(time.Minute)
+	}
+	if n := w.Remembered(); n > 501 {
+		t.Errorf("%d tenants are remembered", n)
+	}
+}
+
+// BenchmarkTurn is what a turn costs at a gate at which many tenants wait.
+func BenchmarkTurn(b *testing.B) {
+	for _, tenants := range []int{1, 100, 10_000} {
+		b.Run(fmt.Sprint(tenants, " tenants"), func(b *testing.B) {
+			now := start
+			gates := throttle.New(func() time.Time { return now }, 1, tenantOf)
+			called := ""
+			gates.OnCall(func(who string, _ time.Duration) { called = who })
+			limits := throttle.Limits{PerSecond: 1 << 20, Concurrency: 1}
+			waiting := make([]string, tenants)
+			for i := range waiting {
+				waiting[i] = fmt.Sprint(i, "/a")
+			}
+			pass, _ := gates.Enter(allegro, limits, "first", throttle.Rank{})
+			for _, who := range waiting {
+				gates.Enter(allegro, limits, who, throttle.Rank{})
+			}
+			for b.Loop() {
+				now = now.Add(time.Millisecond)
+				pass.Leave(throttle.Outcome{})
+				pass, _ = gates.Enter(allegro, limits, called, throttle.Rank{})
+				gates.Enter(allegro, limits, called, throttle.Rank{}) // and comes again
+			}
+		})
+	}
+}
