@@ -141,7 +141,7 @@ func (r *Reconciler) whose(ctx context.Context, v view, accessToken string, pass
 	}
 	outcome := throttle.Outcome{}
 	if answer, ok := errors.AsType[*marketplace.IdentityError](err); ok {
-		outcome.Unavailable = answer.Unavailable()
+		outcome.Unavailable = answer.Unanswered()
 		if answer.Status == http.StatusTooManyRequests {
 			outcome.RetryAfter = limitedFor
 		}

@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
 // wire is the grant_type of a request, by the name of RFC 6749 and its kin.
@@ -97,9 +99,18 @@ func (a attempt) refused(refusal *oauth2.RetrieveError) *Error {
 		OutcomeUnknown: verdict == answer.Unknown,
 	}
 	if e.Code == "" && e.Message == "" {
-		e.Message = fmt.Sprintf("the marketplace answered HTTP %d without an OAuth error code", status)
+		e.Message = cmp.Or(a.redirected(refusal.Response), fmt.Sprintf("the marketplace answered HTTP %d without an OAuth error code", status))
 	}
 	return e
+}
+
+// redirected describes an answer that points elsewhere; empty for another, or where that would show a credential.
+func (a attempt) redirected(response *http.Response) string {
+	target := outgoing.RedirectTarget(response)
+	if target == "" || credentialsOf(a.secrets).in(target) {
+		return ""
+	}
+	return fmt.Sprintf("the marketplace answered HTTP %d, a redirect to %s, which is not followed", response.StatusCode, target)
 }
 
 // named is what the Marketplace's table says of a code, as the platform writes it or without what stands behind it.

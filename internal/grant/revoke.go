@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -49,7 +50,7 @@ func (e Endpoint) Revoke(ctx context.Context, revocationURL, refreshToken string
 	return &Error{
 		Kind:       kind,
 		Status:     response.StatusCode,
-		Message:    fmt.Sprintf("revoking the grant: the marketplace answered HTTP %d", response.StatusCode),
+		Message:    "revoking the grant: " + cmp.Or(a.redirected(response), fmt.Sprintf("the marketplace answered HTTP %d", response.StatusCode)),
 		RetryAfter: a.retryAfter(response.Header, kind == Throttled),
 	}
 }

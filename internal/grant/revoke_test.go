@@ -3,6 +3,7 @@ package grant_test
 import (
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -77,6 +78,34 @@ func TestRevocationAnswers(t *testing.T) {
 				t.Errorf("%d requests arrived, want 1", n)
 			}
 		})
+	}
+}
+
+// TestARedirectIsNamed by host and path, so that somebody can mend the Marketplace, and by nothing that may be a credential.
+func TestARedirectIsNamed(t *testing.T) {
+	for location, want := range map[string]string{
+		"https://auth.example.com/oauth/token?refresh_token=" + refreshToken: "a redirect to auth.example.com/oauth/token, which is not followed",
+		"https://auth.example.com/" + refreshToken[:10]:                      "the marketplace answered HTTP 308",
+		"https://" + refreshToken[:8] + ".example.com/token":                 "the marketplace answered HTTP 308",
+		"": "the marketplace answered HTTP 308",
+	} {
+		platform := listen(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", location)
+			w.WriteHeader(http.StatusPermanentRedirect)
+		})
+		_, renewing := platform.endpoint().RefreshToken(t.Context(), refreshToken)
+		revoking := platform.endpoint().Revoke(t.Context(), platform.URL, refreshToken)
+		for what, err := range map[string]error{"renewing": renewing, "revoking": revoking} {
+			if got := failure(t, err); got.Kind != grant.Malformed || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s, %s: the failure is %+v, want %q", what, location, got, want)
+			}
+			if piece := leaked(err.Error(), refreshToken); piece != "" {
+				t.Errorf("%s: the error holds %q of the token: %v", what, piece, err)
+			}
+		}
+		if got := failure(t, renewing); got.OutcomeUnknown {
+			t.Errorf("%s: the token may have been spent", location)
+		}
 	}
 }
 

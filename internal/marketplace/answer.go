@@ -46,7 +46,11 @@ func (d *dialect) answer(response *http.Response, translate func(map[string]any)
 	}
 	standard := body[:min(len(body), maxAnswer)] // of a refusal that is not in JSON: its shape tells who spoke
 	if members != nil {
-		if standard, err = json.Marshal(translate(members)); err != nil {
+		translated := translate(members)
+		if name := unfitToken(translated); name != "" && success {
+			return nil, &malformedError{why: "holds a member " + name + " with characters that no token has, or none that can be seen"}
+		}
+		if standard, err = json.Marshal(translated); err != nil {
 			return nil, err
 		}
 	}
@@ -115,6 +119,22 @@ func (d *dialect) translateDevice(members map[string]any) map[string]any {
 		a.standard["interval"] = int64(math.Ceil(interval))
 	}
 	return a.standard
+}
+
+// unfitToken names a member of a standard answer that should be a token and cannot be one; empty when there is none. Tokens
+// are VSCHARs (RFC 6749 appendix A), so that they can stand in headers, and blanks alone are no token: one would take the
+// place of the good token that it follows.
+func unfitToken(standard map[string]any) string {
+	if standard["access_token"] == nil && standard["device_code"] == nil {
+		return "" // no success anyway, and its error code says more
+	}
+	for _, name := range []string{"access_token", "refresh_token", "id_token", "token_type", "device_code"} {
+		token, isText := standard[name].(string)
+		if isText && (strings.TrimSpace(token) == "" || strings.ContainsFunc(token, func(r rune) bool { return r < ' ' || r > '~' })) {
+			return name
+		}
+	}
+	return ""
 }
 
 // unwrapped is an answer that is being translated.

@@ -193,7 +193,6 @@ func TestAnswers(t *testing.T) {
 		"of two members of a name the last": {
 			answer: `{"access_token":"first","access_token":"last"}`, want: map[string]any{"access_token": "last"},
 		},
-		"a byte that is no text": {answer: "{\"access_token\":\"a\xff\"}", want: map[string]any{"access_token": "a\uFFFD"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -300,6 +299,77 @@ func TestExpiriesSurviveTheLibrary(t *testing.T) {
 		if err != nil || token.AccessToken != "at" || token.RefreshToken != "next" {
 			t.Errorf("expires_in %s costs the tokens: %+v and %v", raw, token, err)
 		}
+	}
+}
+
+// TestTokensThatCannotBeTokens make the whole answer none: the good token that one would take the place of is not lost, and no
+// header can be split by one.
+func TestTokensThatCannotBeTokens(t *testing.T) {
+	bad := map[string]string{
+		"one space": ` `, "spaces": `   `, "a line break": `abc\r\nX-Injected: 1`, "a line feed at the end": `abc\n`, "a tab": `ab\tcd`,
+		"a zero": `ab\u0000cd`, "an escape": `ab\u001b[31m`, "a letter with a mark": `abcä`, "a space without width": `ab\u200bcd`,
+		"a space that does not break": `\u00a0`, "a byte order mark": `\ufeffabc`, "half a pair": `ab\ud800`, "a delete": `ab\u007f`,
+		"a byte that is no text": "ab\xff",
+	}
+	for _, member := range []string{"access_token", "refresh_token", "id_token", "token_type"} {
+		for name, value := range bad {
+			t.Run(member+" of "+name, func(t *testing.T) {
+				members := map[string]string{"access_token": "at", "refresh_token": "rt", "id_token": "it", "token_type": "Bearer", member: value}
+				parts := make([]string, 0, len(members))
+				for name, value := range members {
+					parts = append(parts, `"`+name+`":"`+value+`"`)
+				}
+				_, _, err := translated(t, resolved(t, shop(), account()), answers(200, "application/json", "{"+strings.Join(parts, ",")+"}"))
+				var malformed interface{ FromPlatform() bool }
+				if !errors.As(err, &malformed) || !malformed.FromPlatform() || !strings.Contains(err.Error(), "holds a member "+member) {
+					t.Fatalf("the error is %v, want one that is the platform's and names %s", err, member)
+				}
+				if strings.Contains(err.Error(), "Injected") {
+					t.Errorf("the error holds the token: %v", err)
+				}
+			})
+		}
+	}
+}
+
+// TestTokensThatLookOdd and are tokens all the same, or are looked at nowhere.
+func TestTokensThatLookOdd(t *testing.T) {
+	tests := map[string]struct {
+		object *v1alpha1.Marketplace
+		answer string
+		want   map[string]any
+	}{
+		"all that a token may hold": {
+			answer: `{"access_token":"!#$%&'()*+,-./:;<=>?@[]^_{|}~ \"\\","refresh_token":"v^1.1#i^1#p^3"}`,
+			want:   map[string]any{"access_token": `!#$%&'()*+,-./:;<=>?@[]^_{|}~ "\`, "refresh_token": "v^1.1#i^1#p^3"},
+		},
+		"an odd type where the Marketplace names one": {
+			object: shop(func(s *v1alpha1.MarketplaceSpec) { s.TokenResponse.TokenType = "Bearer" }),
+			answer: `{"access_token":"at","token_type":"\r\n"}`,
+			want:   map[string]any{"access_token": "at", "token_type": "Bearer"},
+		},
+		"odd text elsewhere": {
+			answer: `{"access_token":"at","scope":"a\tb","example_parameter":"\u0000"}`,
+			want:   map[string]any{"access_token": "at", "scope": "a b"},
+		},
+		"an error beside an odd type": {
+			answer: `{"error":"invalid_grant","token_type":" "}`, want: map[string]any{"error": "invalid_grant", "token_type": " "},
+		},
+		"none at all": {answer: `{"access_token":"at","refresh_token":""}`, want: map[string]any{"access_token": "at"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if test.object == nil {
+				test.object = shop()
+			}
+			_, got, err := translated(t, resolved(t, test.object, account()), answers(200, "application/json", test.answer))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 

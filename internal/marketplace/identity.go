@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"k8s.io/client-go/util/jsonpath"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
 // accessTokenName is the placeholder for the access token in the headers of the identity request.
@@ -25,9 +27,11 @@ type Identity struct {
 
 // IdentityError is an answer of the identity request that is not a success.
 type IdentityError struct {
-	// Status is the HTTP status of the answer; 0 when there was none, or none that can be read.
+	// Status is the HTTP status of the answer; 0 when there was none, or it broke off.
 	Status int
 	why    string
+	// unreadable tells that the answer says success and is none, such as a page for maintenance.
+	unreadable bool
 }
 
 // NotAsked is the error of an identity request that was not made; why completes "testing the connection: ".
@@ -38,8 +42,11 @@ func (e *IdentityError) Error() string { return "testing the connection: " + e.w
 // Refused tells that the marketplace does not honour the access token.
 func (e *IdentityError) Refused() bool { return e.Status == http.StatusUnauthorized }
 
-// Unavailable tells that the marketplace gave no answer, or that it cannot answer.
-func (e *IdentityError) Unavailable() bool {
+// Unavailable tells that the marketplace gave no answer that can be used, so that asking again may help.
+func (e *IdentityError) Unavailable() bool { return e.Unanswered() || e.unreadable }
+
+// Unanswered tells that the host gave no answer, or said that it cannot answer, so that asking it for others is no use now.
+func (e *IdentityError) Unanswered() bool {
 	return e.Status == 0 || e.Status >= http.StatusInternalServerError
 }
 
@@ -73,7 +80,7 @@ func (p *Platform) Identify(ctx context.Context, client *http.Client, accessToke
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
 	switch {
 	case response.StatusCode/100 != 2:
-		return Identity{}, &IdentityError{Status: response.StatusCode, why: fmt.Sprintf("the marketplace answered HTTP %d", response.StatusCode)}
+		return Identity{}, &IdentityError{Status: response.StatusCode, why: answered(response, accessToken)}
 	case err != nil:
 		return Identity{}, &IdentityError{why: "the answer broke off"}
 	}
@@ -101,7 +108,7 @@ func (p *Platform) readIdentity(response *http.Response, body []byte) (Identity,
 	}
 	answer, err := decode(body, response.Header.Get("Content-Type"))
 	if err != nil {
-		return Identity{}, &IdentityError{why: err.Error()}
+		return Identity{}, &IdentityError{Status: response.StatusCode, why: err.Error(), unreadable: true}
 	}
 	id, err := find(p.identity.IDPath, answer)
 	if err != nil {
@@ -112,6 +119,15 @@ func (p *Platform) readIdentity(response *http.Response, body []byte) (Identity,
 		return Identity{}, &IdentityError{Status: response.StatusCode, why: "identity.request.loginPath: " + err.Error()}
 	}
 	return Identity{ID: id, Login: login}, nil
+}
+
+// answered describes an answer that is no success. Where a redirect points to is told, unless that may tell of the token.
+func answered(response *http.Response, accessToken string) string {
+	text := fmt.Sprintf("the marketplace answered HTTP %d", response.StatusCode)
+	if target := outgoing.RedirectTarget(response); target != "" && !strings.Contains(target, accessToken) {
+		text += ", a redirect to " + target + ", which is not followed"
+	}
+	return text
 }
 
 // find reads one value by JSONPath; the empty path finds nothing.

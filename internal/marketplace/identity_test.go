@@ -8,11 +8,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
 const accessToken = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln"
@@ -148,6 +150,16 @@ func TestIdentifyFails(t *testing.T) {
 		refused   bool
 		want      string
 	}{
+		"a page instead of an answer": {answers(200, "text/html", `<html>`), 200, false, `the marketplace's answer is not a JSON object (content type "text/html")`},
+		"an empty answer":             {answers(200, "", ``), 200, false, "the marketplace's answer is empty"},
+		"a redirect": {
+			redirects("https://login.example.com/sign-in?next=me"), 302, false,
+			"the marketplace answered HTTP 302, a redirect to login.example.com/sign-in, which is not followed",
+		},
+		"a redirect that repeats the token": {
+			redirects("https://login.example.com/" + accessToken), 302, false,
+			"the marketplace answered HTTP 302, a redirect to login.example.com/…, which is not followed",
+		},
 		"a token that is refused":   {answers(401, "application/json", `{"error":"`+accessToken+`"}`), 401, true, "the marketplace answered HTTP 401"},
 		"a token without the right": {answers(403, "application/json", ``), 403, false, "the marketplace answered HTTP 403"},
 		"a page that is not there":  {answers(404, "text/html", `<html>`), 404, false, "the marketplace answered HTTP 404"},
@@ -160,15 +172,30 @@ func TestIdentifyFails(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			platform := identifying(t, v1alpha1.IdentityRequest{IDPath: "{.id}"})
-			_, err := platform.Identify(t.Context(), &http.Client{Transport: test.transport}, accessToken)
+			_, err := platform.Identify(t.Context(), outgoing.NewClient(test.transport, time.Minute), accessToken)
 			var failed *marketplace.IdentityError
 			if !errors.As(err, &failed) {
 				t.Fatalf("the error is %T (%v), want an *IdentityError", err, err)
+			}
+			if unanswered := test.status == 0 || test.status >= 500; failed.Unanswered() != unanswered {
+				t.Errorf("unanswered is %v, want %v", failed.Unanswered(), unanswered)
+			}
+			if again := test.status == 0 || test.status >= 500 || test.status == 200; failed.Unavailable() != again {
+				t.Errorf("asking again may help: %v, want %v", failed.Unavailable(), again)
 			}
 			if failed.Status != test.status || failed.Refused() != test.refused || err.Error() != "testing the connection: "+test.want {
 				t.Errorf("the failure is %+v (%v), want status %d, refused %v and %q", failed, err, test.status, test.refused, test.want)
 			}
 		})
+	}
+}
+
+// redirects answers with a redirect.
+func redirects(to string) transport {
+	return func(r *http.Request) (*http.Response, error) {
+		response, err := answers(http.StatusFound, "text/html", "")(r)
+		response.Header.Set("Location", to)
+		return response, err
 	}
 }
 
@@ -185,7 +212,7 @@ func TestIdentifyGoesNoFurther(t *testing.T) {
 	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusFound))
 	t.Cleanup(server.Close)
 	platform := identifying(t, v1alpha1.IdentityRequest{URL: v1alpha1.URLTemplate(server.URL), IDPath: "{.id}"})
-	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	client := outgoing.NewClient(http.DefaultTransport, time.Minute)
 	_, err := platform.Identify(t.Context(), client, accessToken)
 	var failed *marketplace.IdentityError
 	if !errors.As(err, &failed) || failed.Status != http.StatusFound {
