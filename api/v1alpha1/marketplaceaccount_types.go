@@ -191,21 +191,23 @@ type TokenSecretTemplate struct {
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.indexOf('/') <= 253 && k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && self[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'))",message="must be valid label keys and values"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
-	// annotations are added to the token Secret.
+	// annotations are added to the token Secret. They may be 16 KiB together.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('tokenkeeper.dev/') && !k.startsWith('kubernetes.io/'))",message="must not set an annotation under tokenkeeper.dev/ or kubernetes.io/"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.indexOf('/') <= 253 && k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="must have valid annotation keys"
+	// +kubebuilder:validation:XValidation:rule="self.map(k, k.size() + self[k].size()).sum() <= 16384",message="must be at most 16 KiB together"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 
 	// data are extra keys of the token Secret. Each value is a Go template over the published values:
-	// .access_token, .id_token, .token_type, .scope, .expires_at and .account_id.
+	// .access_token, .id_token, .token_type, .scope, .expires_at and .account_id. The templates may be 32 KiB together.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.size() <= 253 && k.matches('^[-._a-zA-Z0-9]+$') && k != '.' && !k.startsWith('..'))",message="must have keys of letters, digits, '-', '_' and '.' only, and not '.' or '..'"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, !(k in ['access_token', 'id_token', 'token_type', 'scope', 'expires_at', 'account_id', 'refresh_token']))",message="must not replace access_token, id_token, token_type, scope, expires_at, account_id or refresh_token"
+	// +kubebuilder:validation:XValidation:rule="self.map(k, self[k].size()).sum() <= 32768",message="must be at most 32 KiB together"
 	Data map[string]DataTemplate `json:"data,omitempty"`
 }
 

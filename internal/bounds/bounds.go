@@ -38,3 +38,23 @@ const (
 	// has a quarter of a processor.
 	LongestMetricsRest = 3 * time.Second
 )
+
+// What a platform, or whoever writes a Secret, may have the operator keep. Together they fit into a grant Secret.
+const (
+	// Token is an access token, an ID token or a refresh token: those of real platforms stay below 20 KiB.
+	Token = 32 << 10
+)
+
+// What the templates of an account may make of its tokens. Some hundred accounts may be worked on at once, and each holds
+// what it renders until it is written.
+const (
+	// RenderedKey is the text of one key: three tokens of the largest size that platforms of today have.
+	RenderedKey = 64 << 10
+	// RenderedSecret is the text of all keys of a template together.
+	RenderedSecret = 128 << 10
+	// TemplateInput is the text that the functions of one key take at once, and what they make altogether. Escaping makes six
+	// times as much of it for a moment.
+	TemplateInput = 128 << 10
+	// TemplateArguments are the functions, values and arguments of one key, whether or not they are reached.
+	TemplateArguments = 256
+)

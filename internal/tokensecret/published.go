@@ -3,14 +3,9 @@ package tokensecret
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
-	"strings"
-	"text/template"
-	"text/template/parse"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,10 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
-
-// maxRendered bounds what one template key may grow to.
-const maxRendered = 64 << 10
 
 // Render writes the token Secret that workloads mount. owner is nil where the Secret outlives the account.
 func Render(account *v1alpha1.MarketplaceAccount, owner *metav1.OwnerReference, tokens Tokens, accountID string) (*corev1.Secret, error) {
@@ -60,8 +53,12 @@ func Render(account *v1alpha1.MarketplaceAccount, owner *metav1.OwnerReference, 
 		secret.Type = corev1.SecretType(shape.Type)
 	}
 	secret.Annotations = texts(shape.Annotations)
+	left := bounds.RenderedSecret
 	for _, key := range slices.Sorted(maps.Keys(shape.Data)) { // in order, so that an error is the same each time
 		rendered, err := render(key, string(shape.Data[key]), values)
+		if left -= len(rendered); err == nil && left < 0 {
+			err = fmt.Errorf("and the keys before it must render to at most %d KiB together", bounds.RenderedSecret>>10)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("spec.tokenSecret.template.data[%s]: %w", key, err)
 		}
@@ -164,101 +161,6 @@ func labels(account *v1alpha1.MarketplaceAccount, shape *v1alpha1.TokenSecretTem
 	all[v1alpha1.LabelManagedBy] = v1alpha1.ManagedBy
 	all[v1alpha1.LabelAccount] = account.Name
 	return all
-}
-
-func render(key, text string, values map[string]string) ([]byte, error) {
-	parsed, err := template.New(key).Option("missingkey=error").Funcs(functions).Parse(text)
-	if err != nil {
-		return nil, errors.New("must be a Go " + err.Error()) // which begins with "template: " and the key
-	}
-	if len(parsed.Templates()) > 1 || loops(parsed.Root) {
-		// Nested loops would let a template of a few lines run for years.
-		return nil, errors.New("must not use range, define, block or template")
-	}
-	var out limited
-	if err := parsed.Execute(&out, values); err != nil {
-		// The error of a template may quote the values it was working on, so it is not passed on.
-		return nil, fmt.Errorf("must only use .access_token, .id_token, .token_type, .scope, .expires_at and .account_id, "+
-			"and render to at most %d KiB", maxRendered>>10)
-	}
-	return out.Bytes(), nil
-}
-
-// functions take the place of those built in that make text, and refuse to make more than a key may hold. Nested, or
-// through variables, each can double what it is given, so that a line of them would exhaust the memory.
-var functions = template.FuncMap{
-	"html":     short(template.HTMLEscaper),
-	"js":       short(template.JSEscaper),
-	"print":    short(fmt.Sprint),
-	"println":  short(fmt.Sprintln),
-	"urlquery": short(template.URLQueryEscaper),
-	"printf": func(format string, values ...any) (string, error) {
-		if wide.MatchString(format) || len(format) > maxFormat || size(values)*strings.Count(format, "%") > maxArguments {
-			return "", errTooLarge
-		}
-		return short(func(values ...any) string { return fmt.Sprintf(format, values...) })(values...)
-	},
-}
-
-// wide matches formats that make much text of nothing: with a width or precision of three digits, or one that is
-// an argument. Together with maxFormat it bounds what a format can make by itself to some 25 KiB.
-var wide = regexp.MustCompile(`%[^A-Za-z%]*([0-9]{3}|\*)`)
-
-const maxFormat = 1 << 10
-
-// maxArguments bounds what is put together before the result is measured.
-const maxArguments = 8 * maxRendered
-
-var errTooLarge = fmt.Errorf("larger than %d KiB", maxRendered>>10)
-
-// short keeps what a function takes and makes within bounds.
-func short(function func(...any) string) func(...any) (string, error) {
-	return func(values ...any) (string, error) {
-		if size(values) > maxArguments {
-			return "", errTooLarge
-		}
-		text := function(values...)
-		if len(text) > maxRendered {
-			return "", errTooLarge
-		}
-		return text, nil
-	}
-}
-
-// size is the length of the text among values.
-func size(values []any) int {
-	total := 0
-	for _, value := range values {
-		if text, ok := value.(string); ok {
-			total += len(text)
-		}
-	}
-	return total
-}
-
-// loops tells whether a template can run for longer than its text is long.
-func loops(node parse.Node) bool {
-	switch node := node.(type) {
-	case *parse.ListNode:
-		return node != nil && slices.ContainsFunc(node.Nodes, loops)
-	case *parse.IfNode:
-		return loops(node.List) || loops(node.ElseList)
-	case *parse.WithNode:
-		return loops(node.List) || loops(node.ElseList)
-	case *parse.RangeNode, *parse.TemplateNode:
-		return true
-	}
-	return false
-}
-
-// limited is a buffer that refuses to grow past maxRendered.
-type limited struct{ bytes.Buffer }
-
-func (l *limited) Write(p []byte) (int, error) {
-	if l.Len()+len(p) > maxRendered {
-		return 0, errTooLarge
-	}
-	return l.Buffer.Write(p)
 }
 
 func texts[V ~string](in map[string]V) map[string]string {

@@ -2,6 +2,7 @@ package tokensecret_test
 
 import (
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -228,7 +230,7 @@ func TestTemplatesThatGrow(t *testing.T) {
 	for name, text := range tests {
 		t.Run(name, func(t *testing.T) {
 			_, err := tokensecret.Render(templated("extra", text), nil, tokens(), "")
-			if err == nil || !strings.HasSuffix(err.Error(), "and render to at most 64 KiB") {
+			if err == nil || !strings.HasSuffix(err.Error(), "and render to at most 64 KiB") && !strings.HasSuffix(err.Error(), "values and arguments of functions") {
 				t.Errorf("the error is %v, want one about the size", err)
 			}
 		})
@@ -240,6 +242,43 @@ func TestATemplateOf64KiB(t *testing.T) {
 	secret, err := tokensecret.Render(templated("extra", text), nil, tokens(), "")
 	if err != nil || len(secret.Data["extra"]) != 64<<10 {
 		t.Errorf("the error is %v, want 64 KiB and none", err)
+	}
+}
+
+// TestWhatATemplateTakesOfTheMemory renders what asks for the most with the largest tokens: in one call, through variables that are all
+// kept, and as text of the values themselves.
+func TestWhatATemplateTakesOfTheMemory(t *testing.T) {
+	large := tokens()
+	large.AccessToken, large.IDToken = strings.Repeat("<", bounds.Token), strings.Repeat("'", bounds.Token)
+	many := func(step string) (text string) {
+		for i := 0; len(text) < 4000; i++ {
+			text += strings.ReplaceAll(step, "$", fmt.Sprint("$v", i))
+		}
+		return text
+	}
+	for name, text := range map[string]string{
+		"print of everything":      "{{ print" + strings.Repeat(" .", 200) + " }}",
+		"everything, kept":         many("{{$:=print .}}"),
+		"a token, kept":            many("{{$:=print .access_token}}"),
+		"escapes, kept":            many("{{$:=js .access_token}}"),
+		"an unknown verb":          many(`{{$:=printf "%!" .}}`),
+		"arguments without a verb": many(`{{$:=printf "" . .}}`),
+		"one value by many verbs":  `{{printf "` + strings.Repeat("%[1]q", 200) + `" .}}`,
+		"a value as Go":            many(`{{$:=printf "%#v" .}}`),
+		"great numbers":            many(`{{$:=printf "%99.99f%99.99f" 1e308 1e308}}`),
+		"escapes of escapes":       many(`{{$:=.access_token | js | js | html | urlquery}}`),
+		"parentheses":              "{{" + strings.Repeat("(", 1900) + ".scope" + strings.Repeat(")", 1900) + "}}",
+		"everything itself":        many("{{.}}"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := tokensecret.Render(templated("extra", text), nil, large, "")
+			runtime.ReadMemStats(&after)
+			if taken := after.TotalAlloc - before.TotalAlloc; taken > 4<<20 {
+				t.Errorf("it takes %d KiB, and says %v", taken>>10, err)
+			}
+		})
 	}
 }
 
@@ -274,6 +313,15 @@ func TestCheckTemplates(t *testing.T) {
 		"one that is no":      {templated("header", "Bearer {{ .access_token }"), false},
 		"an unknown value":    {templated("header", "Bearer {{ .token }}"), false},
 		"one that is endless": {templated("header", "{{ range .scope }}{{ end }}"), false},
+
+		"many arguments in a branch that only a longer token reaches": {templated("x", "{{ if gt (len .access_token) 200 }}{{ print"+strings.Repeat(" .", 1990)+" }}{{ end }}"), false},
+		"many arguments in another branch":                            {templated("x", "{{ if .access_token }}{{ else }}{{ print"+strings.Repeat(" .", 300)+" }}{{ end }}"), false},
+		"many arguments in parentheses":                               {templated("x", "{{ if false }}{{ len (print"+strings.Repeat(" .scope", 300)+") }}{{ end }}"), false},
+		"many arguments of a condition":                               {templated("x", "{{ with print"+strings.Repeat(" .scope", 300)+" }}{{ end }}"), false},
+		"many arguments of a variable":                                {templated("x", "{{ if false }}{{ $a := print"+strings.Repeat(" .", 300)+" }}{{ end }}"), false},
+		"many actions":                                                {templated("x", strings.Repeat("{{if false}}{{.scope}}{{end}}", 200)), false},
+		"as many as there may be":                                     {templated("x", "{{ if false }}{{ print"+strings.Repeat(" .scope", bounds.TemplateArguments-2)+" }}{{ end }}"), true},
+		"many keys of a great text":                                   {templated("a", strings.Repeat("x", 60<<10), "b", strings.Repeat("x", 60<<10), "c", strings.Repeat("x", 60<<10)), false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

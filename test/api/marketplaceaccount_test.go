@@ -243,6 +243,9 @@ func TestAccountTokenSecretTemplate(t *testing.T) {
 		"a key must not hide":                         {set: fields{"spec.tokenSecret.template.data": map[string]any{"..data": "a"}}, wants: keys},
 		"a key must be bounded":                       {set: fields{"spec.tokenSecret.template.data": map[string]any{strings.Repeat("a", 254): "a"}}, wants: keys},
 		"a template must be bounded":                  {set: fields{"spec.tokenSecret.template.data": map[string]any{"a": strings.Repeat("a", 4097)}}, wants: "may not be more than 4096"},
+		"templates must be bounded together":          {set: fields{"spec.tokenSecret.template.data": eachOf(9, 4000)}, wants: "must be at most 32 KiB together"},
+		"annotations must be bounded together":        {set: fields{"spec.tokenSecret.template.annotations": eachOf(5, 4000)}, wants: "must be at most 16 KiB together"},
+		"templates may be large":                      {set: fields{"spec.tokenSecret.template.data": eachOf(8, 4096)}},
 		"keys must be bounded in number":              {set: fields{"spec.tokenSecret.template.data": many(33)}, wants: "must have at most 32 items"},
 		"data must not replace the access token":      {set: fields{"spec.tokenSecret.template.data": map[string]any{"access_token": "a"}}, wants: "must not replace access_token"},
 		"data must not replace the ID token":          {set: fields{"spec.tokenSecret.template.data": map[string]any{"id_token": "a"}}, wants: "must not replace access_token"},
@@ -253,6 +256,15 @@ func TestAccountTokenSecretTemplate(t *testing.T) {
 		"data must not look like a refresh token":     {set: fields{"spec.tokenSecret.template.data": map[string]any{"refresh_token": "a"}}, wants: "account_id or refresh_token"},
 		"data must be text and not a list of letters": {set: fields{"spec.tokenSecret.template.data": map[string]any{"a": []any{"b"}}}, wants: "must be of type string"},
 	})
+}
+
+// eachOf are so many values of a length.
+func eachOf(number, length int) map[string]any {
+	all := map[string]any{}
+	for i := range number {
+		all[strings.Repeat("a", i+1)] = strings.Repeat("x", length)
+	}
+	return all
 }
 
 func TestAccountUpdates(t *testing.T) {
