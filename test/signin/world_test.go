@@ -222,7 +222,9 @@ func (w *world) expectSignedIn(market *demomarket.Market, seller demomarket.Sell
 	w.t.Helper()
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
-	w.Expect(w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)).To(ContainSubstring(seller.ID))
+	w.Eventually(func() string { // at eBay a request tells, when the tokens are stored
+		return w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
+	}).Should(ContainSubstring(seller.ID))
 	w.Eventually(func() any { return w.get("main").Status.SignIn }).Should(BeNil())
 	w.Expect(w.get("main").Status.Account.ID).To(Equal(seller.ID))
 	w.Eventually(func() bool { return market.AccessTokenValid(w.token("main")["access_token"]) }).Should(BeTrue())
