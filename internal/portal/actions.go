@@ -25,8 +25,15 @@ const (
 	actionVerify = "verify"
 )
 
-// noticeField tells in the list what was just asked for.
+// noticeField tells in the list what was just asked for, with accountField for which account.
 const noticeField = "notice"
+
+const (
+	// outcomeWait is how long an answer to a button waits for what becomes of it: most renewals take a second.
+	outcomeWait = 5 * time.Second
+	// outcomeLook is how often it looks, in the cache.
+	outcomeLook = 50 * time.Millisecond
+)
 
 // requests are the annotations with which an action is asked for.
 var requests = map[string]string{
@@ -76,8 +83,26 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	log.Info("Request annotated", "annotation", annotation)
-	http.Redirect(w, r, listPath+"?"+url.Values{noticeField: {action}}.Encode(), http.StatusSeeOther)
+	p.awaitOutcome(r.Context(), account, annotation)
+	shown := url.Values{noticeField: {action}, accountField: {nameOf(account).String()}}
+	http.Redirect(w, r, listPath+"?"+shown.Encode(), http.StatusSeeOther)
 	return nil
+}
+
+// awaitOutcome waits a moment for the operator to have done what an account asks for, so that the list says how it went.
+func (p *Portal) awaitOutcome(ctx context.Context, account *v1alpha1.MarketplaceAccount, annotation string) {
+	asked := account.Annotations[annotation]
+	patient, cancel := context.WithTimeout(ctx, p.outcomeWait)
+	defer cancel()
+	for {
+		var now v1alpha1.MarketplaceAccount
+		if err := p.reader.Get(patient, nameOf(account), &now); err != nil || handledOf(&now, annotation) == asked {
+			return
+		}
+		if sleep(patient, outcomeLook) != nil {
+			return
+		}
+	}
 }
 
 // patchable is the account that a form is about, if the visitor may change it. Whether it exists is told to nobody else.

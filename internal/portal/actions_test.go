@@ -17,19 +17,20 @@ import (
 
 func TestActionsAreAnnotations(t *testing.T) {
 	for action, test := range map[string]struct{ annotation, notice string }{
-		"renew":   {v1alpha1.AnnotationRenew, "The renewal was asked for."},
-		"verify":  {v1alpha1.AnnotationVerify, "The test was asked for."},
-		"sign-in": {v1alpha1.AnnotationSignIn, "A code for signing in was asked for."},
+		"renew":   {v1alpha1.AnnotationRenew, "A renewal was asked for and is not done yet."},
+		"verify":  {v1alpha1.AnnotationVerify, "A test was asked for and is not done yet."},
+		"sign-in": {v1alpha1.AnnotationSignIn, "A code for signing in was asked for and is not here yet."},
 	} {
 		t.Run(action, func(t *testing.T) {
 			w := newWorld(t, account("main", withGrant(v1alpha1.GrantDeviceCode), func(a *v1alpha1.MarketplaceAccount) {
 				a.Annotations = map[string]string{"mine": "stays", v1alpha1.AnnotationRenew: "before"}
+				a.Status.Handled = &v1alpha1.HandledStatus{Renew: "before"}
 			}))
 			before := w.cluster.account(t, "shop", "main")
 			clerk := w.enter(clerkToken)
 			w.clock.SetTime(noon.Add(1500 * time.Millisecond))
 			done := clerk.press(clerk.get("/"), "/accounts/shop/main/"+action)
-			if done.location != "/?notice="+action {
+			if done.location != "/?account=shop%2Fmain&notice="+action {
 				t.Errorf("it leads to %q", done.location)
 			}
 			clerk.follow(done).expect(t, http.StatusOK, test.notice)
@@ -147,7 +148,7 @@ func TestButtonsFitTheGrant(t *testing.T) {
 		},
 		"a person signs in, and the token at hand still works": {
 			account("main", stuck(v1alpha1.ReasonGrantRejected), says(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)),
-			[]string{"Sign in again", "Renew now", "Test connection"}, nil, nil,
+			[]string{`<button class="main">Sign in again</button>`, "Test connection"}, nil, []string{"renew"},
 		},
 		"a marketplace at which nothing can be tested": {
 			account("main", testedAs(v1alpha1.ConnectionTestUnsupported)),
@@ -162,7 +163,7 @@ func TestButtonsFitTheGrant(t *testing.T) {
 		},
 		"a device, with a code": {
 			account("main", withGrant(v1alpha1.GrantDeviceCode), code),
-			[]string{"<code>AB-CD</code>", `href="https://market.example/device?code=AB"`, "still works for 10 minutes", "Renew now"}, nil, []string{"sign-in"},
+			[]string{"<code>AB-CD</code>", `href="https://market.example/device?code=AB"`, "still works for 10 minutes", "Enter this code at allegro:", "Renew now"}, nil, []string{"sign-in"},
 		},
 		"a device, with a code that is over": {
 			account("main", withGrant(v1alpha1.GrantDeviceCode), code, func(a *v1alpha1.MarketplaceAccount) {

@@ -145,7 +145,7 @@ func (p *Portal) done(w http.ResponseWriter, r *http.Request) error {
 		return &signin.Error{Problem: problemShown}
 	}
 	if shown.Error != nil {
-		p.showProblem(w, r, shown.Error, "")
+		p.showProblem(w, r, shown.Error, "", true)
 		return nil
 	}
 	t := p.speech.to(r)

@@ -102,7 +102,7 @@ func TestProblemsOfVisits(t *testing.T) {
 		says   []string
 	}{
 		signin.VisitUnknown:       {403, []string{"cannot be completed here"}},
-		signin.VisitUsed:          {409, []string{"already taken", "The list of accounts shows how it went."}},
+		signin.VisitUsed:          {409, []string{"already taken", "Look at the list of accounts in a few minutes."}},
 		signin.AccountUnnamed:     {409, []string{"eBay does not say who signed in", "Only seller 44130512"}},
 		signin.VisitExpired:       {410, []string{"took too long"}},
 		signin.IssuerMismatch:     {403, []string{"came from the wrong place"}},
@@ -211,12 +211,12 @@ func TestARefusalOfNobodysAccount(t *testing.T) {
 	visitor := w.browser()
 	for path, says := range map[string]map[string]string{
 		callback: {
-			"en": "You, or eBay Deutschland for you, said no.",
-			"de": "Abgelehnt haben Sie selbst, oder eBay Deutschland hat es für Sie getan.",
+			"en": "You declined, or eBay Deutschland did so for you.",
+			"de": "Sie haben abgelehnt, oder eBay Deutschland hat es für Sie getan.",
 		},
 		"/callback/no-such-marketplace?error=access_denied": {
-			"en": "You, or the marketplace for you, said no.",
-			"de": "Abgelehnt haben Sie selbst, oder der Marktplatz hat es für Sie getan.",
+			"en": "You declined, or the marketplace did so for you.",
+			"de": "Sie haben abgelehnt, oder der Marktplatz hat es für Sie getan.",
 		},
 	} {
 		for visitor.Language = range says {
@@ -224,7 +224,7 @@ func TestARefusalOfNobodysAccount(t *testing.T) {
 		}
 	}
 	visitor.Language = "en"
-	visitor.follow(visitor.get(callback)).expect(t, http.StatusForbidden, "use the link again, or choose “Sign in” in the list").without(t, "<dl>")
+	visitor.follow(visitor.get(callback)).expect(t, http.StatusForbidden, "choose “Sign in” in the list of accounts, or ask for a new link").without(t, "<dl>")
 }
 
 func TestAnAPIServerThatFailsASignInIsLogged(t *testing.T) {

@@ -19,9 +19,13 @@ type card struct {
 	Says        string
 	Todo, Notes []string
 	Details     []string
-	// Code and CodeURL are the code that somebody has to enter, and where; CodeEnds says until when.
-	Code, CodeURL, CodeEnds string
-	Buttons                 []button
+	// Code and CodeURL are the code that somebody has to use, and where; CodeSays says how, CodeEnds until when.
+	Code, CodeURL, CodeSays, CodeEnds string
+	Buttons                           []button
+	// Outcome says what became of what was asked for last; empty when nothing was, or long ago.
+	Outcome string
+	// Shown tells that the visitor has just pressed a button of this card, and Focused that it is not there any more.
+	Shown, Focused bool
 }
 
 // button is a form with one button.
@@ -29,6 +33,20 @@ type button struct {
 	Path, Form, Says string
 	// Main is the button to press.
 	Main bool
+	// Focused is the one that was just pressed.
+	Focused bool
+}
+
+// focus keeps the focus at the button that was just pressed, or else at its card.
+func (c *card) focus(path string) {
+	c.Shown = true
+	for i := range c.Buttons {
+		if c.Buttons[i].Path == path {
+			c.Buttons[i].Focused = true
+			return
+		}
+	}
+	c.Focused = true
 }
 
 // cardOf says how it is with an account, to somebody who may change it or not.
@@ -41,6 +59,7 @@ func cardOf(t *texts, e entry, marketplace string, may bool, now time.Time) card
 		Says:    t.says(e.standing, marketplace),
 		Todo:    t.todo(e.standing, marketplace, meansOf(account, may)),
 		Details: details(&account.Status),
+		Outcome: t.outcome(account, marketplace, now),
 	}
 	c.Login, c.Given = sellerOf(account)
 	if account.Spec.Environment != production {
@@ -53,7 +72,7 @@ func cardOf(t *texts, e entry, marketplace string, may bool, now time.Time) card
 		c.Todo = append(c.Todo, warning)
 	}
 	for _, note := range []string{
-		t.stillWorks(e.standing, now), t.tested(account.Status.ConnectionTest, marketplace, now), t.suspended(e), t.pending(account),
+		t.stillWorks(e.standing, now), t.tested(account.Status.ConnectionTest, marketplace, now), t.suspended(e),
 	} {
 		if note != "" {
 			c.Notes = append(c.Notes, note)
@@ -129,90 +148,6 @@ func (t *texts) tested(test *v1alpha1.ConnectionTestStatus, marketplace string, 
 		return ""
 	}
 	return t.at(marketplace, fill(t.Tests[test.Result], "moment", t.when(test.Time.Time, now)))
-}
-
-// pending says what was asked for and is not done yet.
-func (t *texts) pending(account *v1alpha1.MarketplaceAccount) string {
-	handled := account.Status.Handled
-	if handled == nil {
-		handled = &v1alpha1.HandledStatus{}
-	}
-	signIn := ""
-	switch account.Spec.Grant.Type {
-	case v1alpha1.GrantAuthorizationCode:
-		signIn = t.LinkAsked
-	case v1alpha1.GrantDeviceCode:
-		signIn = t.SignInAsked
-	case v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword, v1alpha1.GrantClientCredentials: // nobody signs in
-	}
-	for _, request := range []struct{ annotation, handled, says string }{
-		{v1alpha1.AnnotationSignIn, handled.SignIn, signIn},
-		{v1alpha1.AnnotationRenew, handled.Renew, t.RenewAsked},
-		{v1alpha1.AnnotationVerify, handled.Verify, t.TestAsked},
-	} {
-		if asked := account.Annotations[request.annotation]; asked != "" && asked != request.handled && request.says != "" {
-			return request.says
-		}
-	}
-	return ""
-}
-
-// offerActions puts the buttons on a card.
-func (p *Portal) offerActions(c *card, t *texts, who *visitor, e entry, now time.Time) {
-	account := e.account
-	if isSuspended(account) { // the marketplace is asked for nothing
-		return
-	}
-	add := func(action, says string, primary bool) {
-		path := actionPath(nameOf(account), action)
-		c.Buttons = append(c.Buttons, button{Path: path, Form: p.formToken(who, path), Says: says, Main: primary})
-	}
-	token := account.Status.AccessToken
-	issued := token != nil && !token.ExpirationTime.IsZero()
-	signIn := t.SignIn
-	if issued {
-		signIn = t.SignInAgain
-	}
-	signIn = t.at(c.Marketplace, signIn)
-	urgent := e.urgency == needsPerson || e.urgency == expiring
-	switch account.Spec.Grant.Type {
-	case v1alpha1.GrantAuthorizationCode:
-		if p.address == "" {
-			c.Notes = append(c.Notes, t.NoAddress)
-		} else {
-			add(actionSignIn, signIn, urgent)
-		}
-	case v1alpha1.GrantDeviceCode:
-		if !c.showCode(t, account.Status.SignIn, now) {
-			add(actionSignIn, signIn, urgent)
-		}
-	case v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword, v1alpha1.GrantClientCredentials:
-	}
-	if e.urgency != needsPerson || !e.usableUntil.IsZero() { // else there is nothing to renew with
-		add(actionRenew, t.RenewNow, false)
-	}
-	test := account.Status.ConnectionTest
-	if issued && (test == nil || test.Result != v1alpha1.ConnectionTestUnsupported) {
-		add(actionVerify, t.TestConnection, false)
-	}
-}
-
-// showCode puts the code of a device on a card; false when there is none that works.
-func (c *card) showCode(t *texts, code *v1alpha1.SignInStatus, now time.Time) bool {
-	if code == nil || code.UserCode == "" {
-		return false
-	}
-	if end := code.ExpirationTime; !end.IsZero() {
-		if !now.Before(end.Time) {
-			return false
-		}
-		c.CodeEnds = t.count(t.CodeEnds, max(1, int(end.Sub(now)/time.Minute)))
-	}
-	c.Code = code.UserCode
-	if isWeb(code.URL) {
-		c.CodeURL = code.URL
-	}
-	return true
 }
 
 // isWeb tells whether a browser may be sent to an address.

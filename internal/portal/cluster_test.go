@@ -152,6 +152,7 @@ func newShops(t *testing.T) *shops {
 	if err != nil {
 		t.Fatal(err)
 	}
+	portal.PressedFor(served, 0)
 	s.server.Config.Handler = served
 	s.server.StartTLS()
 	t.Cleanup(s.server.Close)
@@ -249,7 +250,7 @@ func TestRealRights(t *testing.T) {
 	}
 
 	clerk := s.token(s.person(s.a, "clerk", "list", "patch"), "tokenkeeper")
-	page := s.enter(clerk).get("/").expect(t, http.StatusOK, s.a+"/main", "/accounts/"+s.a+"/main/renew").without(t, s.b)
+	page := s.enter(clerk).get("/").expect(t, http.StatusOK, s.a+"/main", "/accounts/"+s.a+"/main/sign-in").without(t, s.b)
 	if got, _ := cards(page.text); len(got) != 1 {
 		t.Errorf("the clerk sees %v", got)
 	}
@@ -295,7 +296,7 @@ func TestARightToOneAccount(t *testing.T) {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "single"},
 		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Namespace: s.b, Name: "single"}},
 	})
-	s.enter(s.token(person)).get("/").expect(t, http.StatusOK, s.b+"/main", "/accounts/"+s.b+"/main/renew").without(t, s.a+"/main")
+	s.enter(s.token(person)).get("/").expect(t, http.StatusOK, s.b+"/main", "/accounts/"+s.b+"/main/sign-in").without(t, s.a+"/main")
 }
 
 func TestAServiceAccountThatIsDeletedLosesItsSession(t *testing.T) {

@@ -23,3 +23,6 @@ func FillLists(p *Portal, patience time.Duration) {
 		p.lists.places <- struct{}{}
 	}
 }
+
+// PressedFor sets how long an answer to a button waits for what becomes of it.
+func PressedFor(p *Portal, wait time.Duration) { p.outcomeWait = wait }

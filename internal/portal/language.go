@@ -46,10 +46,10 @@ type texts struct {
 	Details                                                    string
 	SignIn, SignInAgain, RenewNow, TestConnection              string
 	RenewAsked, TestAsked, SignInAsked, LinkAsked              string
-	CodeSays, CodeOpen                                         string
+	CodeEnter, CodeCheck, CodeOpen                             string
 	CodeEnds                                                   plural
 	NoAddress                                                  string
-	Notices                                                    map[string]string
+	Renewed, NotRenewed, NothingRenewed                        string
 
 	// The status in words.
 	Authenticated, MoreScopes                    string
@@ -80,9 +80,9 @@ type texts struct {
 
 	// What went wrong.
 	TryAgain string
-	// DenyAgain is what to do about a refusal where no button begins again.
-	DenyAgain string
-	Problems  map[signin.Problem]explanation
+	// BeginAgain is how to try again where no button does.
+	BeginAgain string
+	Problems   map[signin.Problem]explanation
 }
 
 // reason is what a condition's reason means to people in a shop.

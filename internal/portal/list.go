@@ -16,8 +16,6 @@ import (
 // listPage is the list of accounts.
 type listPage struct {
 	frame
-	// Notice says what was just asked for; empty when nothing was.
-	Notice string
 	// Summary says how many accounts need somebody, and how many do not work.
 	Summary []string
 	// Urgent tells that some do.
@@ -45,8 +43,9 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	t := p.speech.to(r)
-	page := listPage{frame: p.frameOf(r, who, t.ListTitle), Notice: t.Notices[r.URL.Query().Get(noticeField)]}
+	page := listPage{frame: p.frameOf(r, who, t.ListTitle)}
 	page.Home = true
+	shown := r.URL.Query()
 	now := p.clock.Now()
 	counts := map[urgency]int{}
 	for _, e := range byUrgency(accounts, now) {
@@ -55,6 +54,9 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 		card := cardOf(t, e, marketplaces.of(e.account.Spec.MarketplaceRef.Name), may, now)
 		if may {
 			p.offerActions(&card, t, who, e, now)
+		}
+		if shown.Get(accountField) == nameOf(e.account).String() {
+			card.focus(actionPath(nameOf(e.account), shown.Get(noticeField)))
 		}
 		page.Cards = append(page.Cards, card)
 	}

@@ -21,7 +21,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-var cardPattern = regexp.MustCompile(`(?s)<article class="([a-z]+)" aria-label="([^"]*)">(.*?)</article>`)
+var cardPattern = regexp.MustCompile(`(?s)<article class="([a-z]+)" aria-label="([^"]*)"[^>]*>(.*?)</article>`)
 
 // cards are the accounts of a list by what they are called, in order.
 func cards(page string) (names []string, texts map[string]string) {
@@ -55,7 +55,7 @@ func TestTheListBeginsWithWhatNeedsAPerson(t *testing.T) {
 		t.Error(diff)
 	}
 	for card, parts := range map[string][]string{
-		"Allegro, shop/stuck": {`class="act"`, "does not accept the sign-in any more", "still works for 8 hours", "Authenticated=False, GrantRejected: Message of Authenticated"},
+		"Allegro, shop/stuck": {`class="act"`, "does not accept the sign-in any more", "keeps working for another 8 hours", "Authenticated=False, GrantRejected: Message of Authenticated"},
 		"eBay, shop/soon":     {`class="soon"`, "Authenticated, expires in 6 days", "my-shop", "44130512"},
 		"Allegro, shop/down":  {`class="trouble"`, "Allegro cannot be reached"},
 		"gone, shop/sandbox":  {`class="fine"`, "Authenticated, expires in 90 days", "Sandbox", "tester", "77"},

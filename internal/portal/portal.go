@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
@@ -77,6 +78,7 @@ type Portal struct {
 	tokens, links *limiter
 	doubtful      *slowLane
 	lists         *room
+	outcomeWait   time.Duration
 	reviews       reviews
 	routes        http.Handler
 }
@@ -100,6 +102,7 @@ func New(options Options) (*Portal, error) {
 		tokens:      newLimiter(options.Clock, tokenFailures),
 		links:       newLimiter(options.Clock, linkFailures),
 		doubtful:    newSlowLane(options.Clock),
+		outcomeWait: outcomeWait,
 		lists:       &room{places: make(chan struct{}, maxLists), patience: listWait},
 		reviews:     reviews{good: newRecent[tokenKey, *review](maxReviews)},
 	}

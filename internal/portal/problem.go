@@ -148,11 +148,23 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if seconds != "" {
 		w.Header().Set("Retry-After", seconds)
 	}
-	p.showProblem(w, r, p.diagnose(r, err), seconds)
+	p.showProblem(w, r, p.diagnose(r, err), seconds, false)
+}
+
+// beginsAgain tells whether what cures a problem is another sign-in. The link of one from which the browser has returned is
+// used up.
+func beginsAgain(problem signin.Problem, returned bool) bool {
+	switch problem {
+	case signin.VisitExpired, signin.IssuerMismatch, signin.ConsentDenied, signin.CodeRefused, signin.WrongAccount:
+		return true
+	case signin.MarketplaceDown, signin.ClusterDown:
+		return returned
+	}
+	return false
 }
 
 // showProblem says what happened, and so what to do.
-func (p *Portal) showProblem(w http.ResponseWriter, r *http.Request, e *signin.Error, seconds string) {
+func (p *Portal) showProblem(w http.ResponseWriter, r *http.Request, e *signin.Error, seconds string, returned bool) {
 	t := p.speech.to(r)
 	words := t.Problems[e.Problem]
 	filled := func(text string) string {
@@ -161,8 +173,8 @@ func (p *Portal) showProblem(w http.ResponseWriter, r *http.Request, e *signin.E
 	page := problemPage{
 		frame: p.frame(r, filled(words.Title)), Says: filled(words.Says), Do: filled(words.Do), Detail: e.Detail,
 	}
-	if e.Problem == signin.ConsentDenied && e.Ticket == "" {
-		page.Do = t.DenyAgain
+	if e.Ticket == "" && beginsAgain(e.Problem, returned) {
+		page.Do += " " + t.BeginAgain
 	}
 	if e.Account.Name != "" {
 		page.Facts = accountFacts(t, e.Account)

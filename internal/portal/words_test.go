@@ -72,7 +72,7 @@ func TestWhatToDo(t *testing.T) {
 		"nothing": {nil, ownSignIn, nil},
 		"sign in": {conditions{"ReauthRequired": "True GrantRejected"}, ownSignIn, []string{"Sign in at Allegro again."}},
 		"bring a refresh token": {
-			conditions{"ReauthRequired": "True GrantRejected"}, noSignIn, []string{"Whoever set up this account has to supply a new refresh token."},
+			conditions{"ReauthRequired": "True GrantRejected"}, noSignIn, []string{"Tell the person who set up this account that it needs a new refresh token."},
 		},
 		"a warning": {
 			conditions{"Authenticated": "True ScopesReduced"}, ownSignIn,
@@ -87,16 +87,16 @@ func TestWhatToDo(t *testing.T) {
 		"nobody may sign in": {conditions{"ReauthRequired": "True GrantRejected"}, suspendedSignIn, nil},
 		"somebody corrects the password, whoever looks": {
 			conditions{"ReauthRequired": "True AccountLocked"}, othersSignIn,
-			[]string{"Unlock the login at Allegro. After that, whoever stored the password has to confirm or change it."},
+			[]string{"Check at Allegro whether the login is locked, and unlock it there if it is. Then the person who stored the password has to confirm or change it."},
 		},
 		"sign in soon": {
-			conditions{"AuthorizationExpiring": "True AuthorizationExpiring"}, ownSignIn, []string{"Sign in again before that. Until then everything goes on."},
+			conditions{"AuthorizationExpiring": "True AuthorizationExpiring"}, ownSignIn, []string{"Sign in again before that. Until then everything keeps working."},
 		},
 		"sign in soon, and something is wrong besides": {
 			conditions{"AuthorizationExpiring": "True AuthorizationExpiring", "Authenticated": "Unknown MarketplaceUnavailable"}, ownSignIn,
 			[]string{
-				"Nothing to do: it is tried again and again.", "Authentication expires soon.",
-				"Sign in again before that. Until then everything goes on.",
+				"Nothing to do: we keep trying.", "Authentication expires soon.",
+				"Sign in again before that. Until then everything keeps working.",
 			},
 		},
 	} {
@@ -116,11 +116,11 @@ func TestHowLongItStillWorks(t *testing.T) {
 		t.Errorf("an account for which more scopes are asked says %q", got)
 	}
 	for after, want := range map[time.Duration]string{
-		10 * time.Second:             "The access at hand still works for one minute.",
-		59 * time.Minute:             "The access at hand still works for 59 minutes.",
-		90 * time.Minute:             "The access at hand still works for one hour.",
-		8*time.Hour + 30*time.Minute: "The access at hand still works for 8 hours.",
-		50 * time.Hour:               "The access at hand still works for 2 days.",
+		10 * time.Second:             "Your integration keeps working for another minute.",
+		59 * time.Minute:             "Your integration keeps working for another 59 minutes.",
+		90 * time.Minute:             "Your integration keeps working for another hour.",
+		8*time.Hour + 30*time.Minute: "Your integration keeps working for another 8 hours.",
+		50 * time.Hour:               "Your integration keeps working for another 2 days.",
 		-time.Minute:                 "",
 	} {
 		if got := english().stillWorks(standingOf(found(stuck, usable(after)), noon), noon); got != want {
@@ -131,7 +131,7 @@ func TestHowLongItStillWorks(t *testing.T) {
 		t.Errorf("an account that works says %q", got)
 	}
 	if got, want := polish().stillWorks(standingOf(found(stuck, usable(3*time.Hour)), noon), noon),
-		"Obecny dostęp działa jeszcze przez 3 godziny."; got != want {
+		"Twoja integracja działa jeszcze przez 3 godziny."; got != want {
 		t.Errorf("in Polish %q, want %q", got, want)
 	}
 }
@@ -208,8 +208,8 @@ func TestTheLastTestInWords(t *testing.T) {
 
 func TestWhatWasAskedForFitsTheGrant(t *testing.T) {
 	for grant, want := range map[v1alpha1.GrantType]string{
-		v1alpha1.GrantAuthorizationCode: "A new link for signing in was asked for and is not here yet.",
-		v1alpha1.GrantDeviceCode:        "A code for signing in was asked for and is not here yet.",
+		v1alpha1.GrantAuthorizationCode: "A new link for signing in was asked for and is not here yet. Refresh the page in a few seconds.",
+		v1alpha1.GrantDeviceCode:        "A code for signing in was asked for and is not here yet. Refresh the page in a few seconds.",
 		v1alpha1.GrantPassword:          "",
 	} {
 		account := found(nil)

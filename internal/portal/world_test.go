@@ -80,6 +80,7 @@ func newWorldAt(t *testing.T, address func(server string) signin.Address, object
 	if err != nil {
 		t.Fatal(err)
 	}
+	portal.PressedFor(served, 0)
 	w.server.Config.Handler = served
 	w.server.StartTLS()
 	t.Cleanup(w.server.Close)
@@ -195,6 +196,27 @@ func (c *cluster) account(t *testing.T, namespace, name string) *v1alpha1.Market
 		t.Fatal(err)
 	}
 	return &account
+}
+
+// handle does what an account asks for as soon as it asks, as the operator does.
+func (c *cluster) handle(namespace, name string, do func(*v1alpha1.MarketplaceAccount)) {
+	key := types.NamespacedName{Namespace: namespace, Name: name}
+	for {
+		var account v1alpha1.MarketplaceAccount
+		if err := c.Get(context.Background(), key, &account); err != nil {
+			return
+		}
+		if len(account.Annotations) == 0 {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		account.Status.Handled = &v1alpha1.HandledStatus{
+			Renew: account.Annotations[v1alpha1.AnnotationRenew], Verify: account.Annotations[v1alpha1.AnnotationVerify],
+		}
+		do(&account)
+		_ = c.Update(context.Background(), &account)
+		return
+	}
 }
 
 // signIns knows the tickets it is given, and answers as it is told.

@@ -97,7 +97,10 @@ func TestTheButtonsOfTheList(t *testing.T) {
 
 	old := w.token("main")["access_token"]
 	anna.Press("Renew now")
-	anna.WantText("The renewal was asked for.")
+	anna.WantText("Renewed at")
+	w.Expect(anna.Evaluate(`document.activeElement.textContent + " of " + document.activeElement.closest("article").getAttribute("aria-label")`)).
+		To(Equal("Renew now of Allegro, " + w.ns + "/main"))
+	picture(anna, "renewed")
 	w.expectNewToken(old)
 	w.Eventually(func() bool { return handled(w, v1alpha1.AnnotationRenew) }).Should(BeTrue())
 	w.expectSignedIn(market, market.Seller())
@@ -105,7 +108,8 @@ func TestTheButtonsOfTheList(t *testing.T) {
 	w.Expect(tally.Count(demomarket.GrantRefreshToken, demomarket.OK)).To(Equal(1))
 
 	anna.Press("Test connection")
-	anna.WantText("The test was asked for.")
+	anna.WantText("works.")
+	w.Expect(anna.Evaluate(`document.activeElement.textContent`)).To(Equal("Test connection"))
 	w.Eventually(func() bool { return handled(w, v1alpha1.AnnotationVerify) }).Should(BeTrue())
 	w.Eventually(func() string {
 		return w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)

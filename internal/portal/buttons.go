@@ -1,0 +1,135 @@
+package portal
+
+import (
+	"strings"
+	"time"
+	"unicode"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// offerActions puts the buttons on a card that can do something as the account is now, the cure first.
+func (p *Portal) offerActions(c *card, t *texts, who *visitor, e entry, now time.Time) {
+	account := e.account
+	if isSuspended(account) { // the marketplace is asked for nothing
+		return
+	}
+	add := func(action, says string, primary bool) {
+		path := actionPath(nameOf(account), action)
+		c.Buttons = append(c.Buttons, button{Path: path, Form: p.formToken(who, path), Says: says, Main: primary})
+	}
+	token := account.Status.AccessToken
+	signIn := t.SignIn
+	if token != nil && !token.ExpirationTime.IsZero() {
+		signIn = t.SignInAgain
+	}
+	signIn = t.at(c.Marketplace, signIn)
+	cures := e.urgency == needsPerson || e.urgency == expiring
+	switch account.Spec.Grant.Type {
+	case v1alpha1.GrantAuthorizationCode:
+		switch {
+		case p.address == "":
+			c.Notes = append(c.Notes, t.NoAddress)
+		case canSignIn(e):
+			add(actionSignIn, signIn, cures)
+		}
+	case v1alpha1.GrantDeviceCode:
+		if !c.showCode(t, account.Status.SignIn, now) && canSignIn(e) && !isPending(account, v1alpha1.AnnotationSignIn) {
+			add(actionSignIn, signIn, cures)
+		}
+	case v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword, v1alpha1.GrantClientCredentials: // nobody signs in
+	}
+	if canRenew(e) {
+		add(actionRenew, t.RenewNow, false)
+	}
+	if canTest(e) {
+		add(actionVerify, t.TestConnection, false)
+	}
+}
+
+// whyNot are the reasons why an account is not authenticated and not ready; empty where it is.
+func whyNot(account *v1alpha1.MarketplaceAccount) (authenticated, ready string) {
+	reason := func(name string) string {
+		if condition := meta.FindStatusCondition(account.Status.Conditions, name); !isTrue(condition) {
+			return reasonOf(condition)
+		}
+		return ""
+	}
+	return reason(v1alpha1.ConditionAuthenticated), reason(v1alpha1.ConditionReady)
+}
+
+// canSignIn tells whether a sign-in can succeed: not while the application or a setting is refused, which it needs too.
+func canSignIn(e entry) bool {
+	unauthenticated, unready := whyNot(e.account)
+	return !onlyAChangeCures[unauthenticated] && !onlyAChangeCures[unready]
+}
+
+// passing are the reasons that a further attempt may end.
+var passing = map[string]bool{v1alpha1.ReasonMarketplaceUnavailable: true, v1alpha1.ReasonRateLimited: true}
+
+// canRenew tells whether a renewal can bring a token: there is a grant that the marketplace has not refused, or the account says
+// itself that somebody may have it tried.
+func canRenew(e entry) bool {
+	unauthenticated, unready := whyNot(e.account)
+	switch {
+	case isPending(e.account, v1alpha1.AnnotationRenew):
+		return false
+	case asksForRenewal(e.account):
+		return true
+	case e.reason == v1alpha1.ReasonAuthorizationExpired, unready != "" && !passing[unready]:
+		return false
+	}
+	return unauthenticated == "" || passing[unauthenticated]
+}
+
+// asksForRenewal tells that an account does not renew by itself, and says that it does when it is annotated: a person decides
+// whether to send a refresh token that may be spent.
+func asksForRenewal(account *v1alpha1.MarketplaceAccount) bool {
+	authenticated := meta.FindStatusCondition(account.Status.Conditions, v1alpha1.ConditionAuthenticated)
+	return authenticated != nil && !isTrue(authenticated) && strings.Contains(authenticated.Message, v1alpha1.AnnotationRenew)
+}
+
+// canTest tells whether there is a token to test, and a way.
+func canTest(e entry) bool {
+	test := e.account.Status.ConnectionTest
+	return !e.usableUntil.IsZero() && !isPending(e.account, v1alpha1.AnnotationVerify) &&
+		(test == nil || test.Result != v1alpha1.ConnectionTestUnsupported)
+}
+
+// showCode puts the code of a device on a card; false when there is none that works.
+func (c *card) showCode(t *texts, code *v1alpha1.SignInStatus, now time.Time) bool {
+	if code == nil || code.UserCode == "" {
+		return false
+	}
+	if end := code.ExpirationTime; !end.IsZero() {
+		if !now.Before(end.Time) {
+			return false
+		}
+		c.CodeEnds = t.count(t.CodeEnds, max(1, int(end.Sub(now)/time.Minute)))
+	}
+	c.Code, c.CodeSays = code.UserCode, t.CodeEnter
+	if isWeb(code.URL) {
+		c.CodeURL = code.URL
+		if carries(code.URL, code.UserCode) {
+			c.CodeSays = t.CodeCheck
+		}
+	}
+	c.CodeSays = t.at(c.Marketplace, c.CodeSays)
+	return true
+}
+
+// carries tells whether an address brings a code along (RFC 8628 section 3.3.1), however it writes it.
+func carries(address, code string) bool {
+	signs := func(text string) string {
+		return strings.Map(func(char rune) rune {
+			if !unicode.IsLetter(char) && !unicode.IsDigit(char) {
+				return -1
+			}
+			return unicode.ToLower(char)
+		}, text)
+	}
+	_, query, _ := strings.Cut(address, "?")
+	return strings.Contains(signs(query), signs(code)) || strings.HasSuffix(signs(address), signs(code))
+}

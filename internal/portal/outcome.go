@@ -1,0 +1,83 @@
+package portal
+
+import (
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// outcomeLife is for how long the list says what became of a button that was pressed.
+const outcomeLife = 15 * time.Minute
+
+// handledOf is the last value of a request annotation that the operator acted on.
+func handledOf(account *v1alpha1.MarketplaceAccount, annotation string) string {
+	handled := account.Status.Handled
+	if handled == nil {
+		return ""
+	}
+	switch annotation {
+	case v1alpha1.AnnotationRenew:
+		return handled.Renew
+	case v1alpha1.AnnotationVerify:
+		return handled.Verify
+	case v1alpha1.AnnotationSignIn:
+		return handled.SignIn
+	}
+	return ""
+}
+
+// isPending tells that something was asked for and is not done yet.
+func isPending(account *v1alpha1.MarketplaceAccount, annotation string) bool {
+	asked := account.Annotations[annotation]
+	return asked != "" && asked != handledOf(account, annotation)
+}
+
+// outcome says what became of what was asked for last.
+func (t *texts) outcome(account *v1alpha1.MarketplaceAccount, marketplace string, now time.Time) string {
+	if said := t.pending(account); said != "" {
+		return said
+	}
+	var last time.Time
+	action := ""
+	for _, annotation := range []string{v1alpha1.AnnotationRenew, v1alpha1.AnnotationVerify} {
+		// The portal writes the time. Of any other value nobody knows when it was written.
+		asked, err := time.Parse(time.RFC3339Nano, account.Annotations[annotation])
+		if asked = asked.Truncate(time.Second); err == nil && asked.After(last) && now.Sub(asked) < outcomeLife {
+			last, action = asked, annotation
+		}
+	}
+	status := &account.Status
+	switch {
+	case action == "",
+		action == v1alpha1.AnnotationVerify && status.ConnectionTest != nil && !status.ConnectionTest.Time.Time.Before(last):
+		return "" // the note on the last test says it
+	case status.AccessToken != nil && !status.AccessToken.IssuedTime.Time.Before(last):
+		return fill(t.Renewed, "moment", t.when(status.AccessToken.IssuedTime.Time, now))
+	case status.LastFailure != nil && !status.LastFailure.Time.Time.Before(last):
+		failed := status.LastFailure
+		return t.at(marketplace, fill(t.NotRenewed, "moment", t.when(failed.Time.Time, now), "why", t.reason(failed.Reason).Says))
+	case action == v1alpha1.AnnotationRenew:
+		return fill(t.NothingRenewed, "moment", t.when(last, now))
+	}
+	return ""
+}
+
+// pending says what was asked for and is not done yet.
+func (t *texts) pending(account *v1alpha1.MarketplaceAccount) string {
+	signIn := ""
+	switch account.Spec.Grant.Type {
+	case v1alpha1.GrantAuthorizationCode:
+		signIn = t.LinkAsked
+	case v1alpha1.GrantDeviceCode:
+		signIn = t.SignInAsked
+	case v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword, v1alpha1.GrantClientCredentials: // nobody signs in
+	}
+	for _, request := range []struct{ annotation, says string }{
+		{v1alpha1.AnnotationSignIn, signIn}, {v1alpha1.AnnotationRenew, t.RenewAsked}, {v1alpha1.AnnotationVerify, t.TestAsked},
+	} {
+		if request.says != "" && isPending(account, request.annotation) {
+			return request.says
+		}
+	}
+	return ""
+}
