@@ -422,6 +422,14 @@ type SignInStatus struct {
 	// +kubebuilder:validation:MaxLength=64
 	UserCode string `json:"userCode,omitempty"`
 
+	// redirectURI is the address to register for the application at the marketplace, with grant AuthorizationCode; absent where
+	// the application's Secret has a redirect_uri of its own.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	RedirectURI string `json:"redirectURI,omitempty"`
+
 	// expirationTime is when the link or the code ends.
 	//
 	// +optional

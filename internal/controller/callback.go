@@ -29,7 +29,7 @@ type returned struct {
 	cookie   string
 	visit    tokensecret.Visit
 	callback marketplace.Callback
-	// marketplace is the one that the address names.
+	// marketplace is the name of the callback that the browser came to.
 	marketplace string
 	// answer is what a browser that comes again waits for, and end gives it.
 	answer *answering
@@ -159,6 +159,10 @@ func (v *Visits) findNow(ctx context.Context, b *returned) error {
 	b.visit, b.retryTicket = *visit, signin.Again(b.cookie)
 	if b.visit.ClientID != b.request.application.ClientID {
 		return &signin.Error{Problem: signin.AccountUnready, Account: b.signInAccount(), Detail: "another application was put into the Secret during the sign-in"}
+	}
+	if b.visit.Server != "" && b.visit.Server != b.request.platform.Server() {
+		return v.refuse(ctx, b, &signin.Error{Problem: signin.AccountUnready, Account: b.signInAccount(),
+			Detail: "the account was given another address of the marketplace during the sign-in"})
 	}
 	if !b.now.Before(b.visit.ExpiresAt) {
 		return v.refuse(ctx, b, &signin.Error{Problem: signin.VisitExpired, Account: b.signInAccount()})

@@ -125,7 +125,7 @@ func (r *Reconciler) inviteByLink(ctx context.Context, f *found) error {
 		return nil
 	}
 	if held := f.openTicket(r.shownTicket(f.account)); held != nil && !f.signInRequested() {
-		f.invitation = &v1alpha1.SignInStatus{URL: f.account.Status.SignIn.URL}
+		f.invitation = &v1alpha1.SignInStatus{URL: f.account.Status.SignIn.URL, RedirectURI: r.callback(f.request)}
 		f.invitation.ExpirationTime.Time = held.ExpiresAt
 		return nil
 	}
@@ -139,9 +139,17 @@ func (r *Reconciler) inviteByLink(ctx context.Context, f *found) error {
 		return err
 	}
 	f.handledSignIn = requested
-	f.invitation = &v1alpha1.SignInStatus{URL: r.Portal.Link(f.account.Namespace, f.account.Name, ticket)}
+	f.invitation = &v1alpha1.SignInStatus{URL: r.Portal.Link(f.account.Namespace, f.account.Name, ticket), RedirectURI: r.callback(f.request)}
 	f.invitation.ExpirationTime.Time = end
 	return nil
+}
+
+// callback is the redirect URI to register for the application; empty where its Secret has one.
+func (r *Reconciler) callback(req request) string {
+	if req.application.RedirectURI != "" {
+		return ""
+	}
+	return r.Portal.Callback(signin.CallbackName(req.platform.Name, req.platform.CallbackKey))
 }
 
 // shownTicket is the ticket of the link in the status, which is the only place where it is written; empty when the link

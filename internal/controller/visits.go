@@ -156,14 +156,20 @@ func (v *Visits) draw(ctx context.Context, f *found, storeQuery url.Values) (sig
 		State:       signin.Hash(state),
 		Cookie:      signin.Hash(cookie),
 		Account:     f.account.UID,
-		Marketplace: req.platform.Name,
+		Marketplace: signin.CallbackName(req.platform.Name, req.platform.CallbackKey),
+		Server:      req.platform.Server(),
 		ExpiresAt:   f.now.Add(signin.VisitLife),
 		RedirectURI: req.application.RedirectURI,
 		ClientID:    req.application.ClientID,
 		Asked:       slices.Clone(req.platform.Scopes),
 	}
+	callback := v.r.Portal.Callback(entry.Marketplace)
 	if entry.RedirectURI == "" {
-		entry.RedirectURI = v.r.Portal.Callback(req.platform.Name)
+		entry.RedirectURI = callback
+	}
+	if entry.RedirectURI != callback && req.platform.CallbackKey != "" && strings.HasPrefix(entry.RedirectURI, v.r.Portal.Callback("")) {
+		return signin.Visit{}, tokensecret.Visit{}, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(),
+			Detail: "redirect_uri in the application's Secret is not the callback of this account's authorization server; leave it out, and register " + callback}
 	}
 	parameters := marketplace.AuthorizationParameters{
 		ClientID:      req.application.ClientID,

@@ -60,6 +60,7 @@ type world struct {
 	registry *prometheus.Registry
 	traffic  *traffic
 	queue    atomic.Pointer[countingQueue]
+	network  http.RoundTripper // to marketplaces
 	// stop ends the operator as Kubernetes does, kill without letting it do anything more.
 	stop, kill func()
 }
@@ -76,6 +77,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(server.Close)
 	w.address = server.URL
 	w.portal = "https://tokens.example.com"
+	w.network = &http.Transport{DisableKeepAlives: true}
 
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "story-"}}
 	w.create(namespace)
@@ -121,7 +123,7 @@ func (w *world) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	w.visits, err = controller.Add(ctx, mgr, controller.Options{
 		Clock:                   w.clock,
-		Transport:               &http.Transport{DisableKeepAlives: true},
+		Transport:               w.network,
 		Registry:                w.registry,
 		MaxConcurrentReconciles: w.workers,
 		CallTimeout:             w.callTimeout,

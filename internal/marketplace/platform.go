@@ -28,6 +28,9 @@ type Platform struct {
 	// TokenURL and RevocationURL are empty when the issuer's discovery document has to name them. So are AuthorizationURL and
 	// DeviceAuthorizationURL, and also where they hold a {name} that the account, whose grant does not need them, does not set.
 	TokenURL, RevocationURL, AuthorizationURL, DeviceAuthorizationURL string
+	// CallbackKey stands in the path of the callback where the authors of accounts choose the host of the authorization server,
+	// so that each server has a callback of its own (RFC 9700 section 4.4.2.2); empty where the Marketplace fixes the hosts.
+	CallbackKey string
 	// PKCE tells that authorization requests carry a code challenge, by method S256.
 	PKCE bool
 	// Scopes is what is asked; empty leaves it to the platform.
@@ -105,6 +108,7 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 	if err := p.fillEndpoints(spec, values, account.Spec.Grant.Type); err != nil {
 		return p, err
 	}
+	p.setCallbackKey(spec)
 	return p, p.fill(spec, values, account.Spec.Grant.Type)
 }
 

@@ -35,7 +35,7 @@ func (p *Portal) callback(w http.ResponseWriter, r *http.Request) error {
 	defer cancel()
 	var outcome signin.Outcome
 	if query.Has("state") || query.Has("code") {
-		outcome, err = p.signIns.Complete(ctx, marketplace, query, func(name string) string {
+		outcome, err = p.signIns.Complete(ctx, signin.CallbackName(marketplace, r.PathValue("key")), query, func(name string) string {
 			cookie, err := r.Cookie(name)
 			if err != nil {
 				return ""
@@ -43,7 +43,7 @@ func (p *Portal) callback(w http.ResponseWriter, r *http.Request) error {
 			return cookie.Value
 		})
 	} else {
-		err = p.signIns.Decline(ctx, marketplace, visitsOf(r))
+		err = p.signIns.Decline(ctx, signin.CallbackName(marketplace, r.PathValue("key")), visitsOf(r))
 	}
 	// The cookie of the visit stays until its time is over: the browser may bring the same answer once more, and shows the
 	// last page that it gets.

@@ -56,6 +56,21 @@ func TestTheBrowserLeavesTheAddressWithTheCode(t *testing.T) {
 	}
 }
 
+// TestTheCallbackOfAServer tells the server that it is for.
+func TestTheCallbackOfAServer(t *testing.T) {
+	w := newWorld(t)
+	visitor := w.browser()
+	visitor.get("/callback/ebay/abcdefgh234567ab?code=c&state=s").expect(t, http.StatusSeeOther)
+	visitor.get("/callback/ebay/abcdefgh234567ab?error=access_denied").expect(t, http.StatusSeeOther)
+	for _, call := range []string{"Complete ebay/abcdefgh234567ab", "Decline ebay/abcdefgh234567ab"} {
+		if w.signIns.count(call) != 1 {
+			t.Errorf("no call %q", call)
+		}
+	}
+	visitor.get("/callback/ebay/abcdefgh234567ab/more?code=c&state=s").expect(t, http.StatusNotFound)
+	visitor.get("/callback/ebay/?code=c&state=s").expect(t, http.StatusNotFound)
+}
+
 func TestADeclineTakesTheCookiesOfTheVisitsAlong(t *testing.T) {
 	w := newWorld(t)
 	w.signIns.err = &signin.Error{Problem: signin.ConsentDenied, Account: offered.Account, Ticket: "another-ticket-0123456789"}

@@ -29,13 +29,13 @@ type SignIns interface {
 	// Begin uses a ticket up. store is the query with which a marketplace's app store sent the person here; nil for
 	// any other start.
 	Begin(ctx context.Context, account types.NamespacedName, ticket string, store url.Values) (signin.Visit, error)
-	// Complete takes what the marketplace sent the browser back with. cookie returns the value of one of the
+	// Complete takes what the marketplace sent the browser back with, to the callback of a name (signin.CallbackName). cookie returns the value of one of the
 	// browser's cookies, empty when there is none.
 	// A browser that brings the same again is told the same.
-	Complete(ctx context.Context, marketplace string, query url.Values, cookie func(name string) string) (signin.Outcome, error)
+	Complete(ctx context.Context, callback string, query url.Values, cookie func(name string) string) (signin.Outcome, error)
 	// Decline takes a browser that a marketplace sent back with neither a state nor a code, which some do with people who
 	// decline. visits are the values of the cookies of the browser's visits, the latest last. Its error is what to tell.
-	Decline(ctx context.Context, marketplace string, visits []string) error
+	Decline(ctx context.Context, callback string, visits []string) error
 }
 
 // Options are what the portal takes from outside. All but Address are required.
@@ -152,6 +152,7 @@ func (p *Portal) mux() http.Handler {
 	mux.Handle(signin.LinkPrefix+"{namespace}/{name}", p.page(p.offer, p.begin))
 	mux.Handle(signin.LinkPrefix+"{marketplace}", p.page(p.store, p.choose))
 	mux.Handle(signin.CallbackPrefix+"{marketplace}", p.page(notHead(p.callback), nil))
+	mux.Handle(signin.CallbackPrefix+"{marketplace}/{key}", p.page(notHead(p.callback), nil))
 	mux.Handle(donePath+"{id}", p.page(notHead(p.done), nil))
 	mux.Handle("/healthz", p.page(alive, nil))
 	mux.Handle("/readyz", p.page(alive, nil))

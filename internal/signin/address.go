@@ -18,8 +18,8 @@ const (
 const (
 	// LinkPrefix begins the path of a link; namespace and name of the account follow.
 	LinkPrefix = "/sign-in/"
-	// CallbackPrefix begins the path to which marketplaces send browsers back; the name of the Marketplace follows, so
-	// that each has an address of its own (RFC 9700 section 4.4.2.2).
+	// CallbackPrefix begins the path to which marketplaces send browsers back; a callback's name follows, so that each
+	// authorization server has an address of its own (RFC 9700 section 4.4.2.2).
 	CallbackPrefix = "/callback/"
 	// ticketParameter holds the ticket in a link.
 	ticketParameter = "ticket"
@@ -34,9 +34,19 @@ func (a Address) Link(namespace, name, ticket string) string {
 	return string(a) + LinkPath(namespace, name, ticket)
 }
 
-// Callback is the redirect_uri of a Marketplace.
-func (a Address) Callback(marketplace string) string {
-	return string(a) + CallbackPrefix + url.PathEscape(marketplace)
+// CallbackName is what a callback is called: by the Marketplace and, where that does not say which authorization server is
+// meant, by the key of the server.
+func CallbackName(marketplace, key string) string {
+	if key == "" {
+		return marketplace
+	}
+	return marketplace + "/" + key
+}
+
+// Callback is the redirect_uri of the callback of a name.
+func (a Address) Callback(name string) string {
+	marketplace, key, _ := strings.Cut(name, "/")
+	return string(a) + CallbackPrefix + CallbackName(url.PathEscape(marketplace), url.PathEscape(key))
 }
 
 // LinkPath is the path of a link, with the ticket in its query.

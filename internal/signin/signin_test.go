@@ -76,6 +76,9 @@ func TestAddresses(t *testing.T) {
 	if got, want := portal.Callback("allegro"), "https://tokens.example.com/callback/allegro"; got != want {
 		t.Errorf("the callback is %s, want %s", got, want)
 	}
+	if got, want := portal.Callback(signin.CallbackName("shops", "abc234")), "https://tokens.example.com/callback/shops/abc234"; got != want {
+		t.Errorf("the callback of a server is %s, want %s", got, want)
+	}
 }
 
 func TestEachVisitHasACookieOfItsOwn(t *testing.T) {

@@ -52,10 +52,12 @@ type Visit struct {
 	// State and Cookie are hashes of what the browser was given.
 	State  string `json:"state"`
 	Cookie string `json:"cookie"`
-	// Account and Marketplace are what it is good for.
+	// Account and Marketplace, which is the name of the callback, are what it is good for.
 	Account     types.UID `json:"account"`
 	Marketplace string    `json:"marketplace"`
-	ExpiresAt   time.Time `json:"expiresAt"`
+	// Server tells the authorization server from others; empty in visits of before.
+	Server    string    `json:"server,omitempty"`
+	ExpiresAt time.Time `json:"expiresAt"`
 	// Verifier is the code verifier (RFC 7636), Nonce what the ID token must repeat; empty where they are not used.
 	Verifier string `json:"verifier,omitempty"`
 	Nonce    string `json:"nonce,omitempty"`

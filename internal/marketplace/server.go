@@ -1,0 +1,66 @@
+package marketplace
+
+import (
+	"crypto/sha256"
+	"encoding/base32"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// keySize is the size of a callback key in bytes: enough that nobody finds a host with the key of another.
+const keySize = 10
+
+// Server tells the addresses that a sign-in leads to from those of others.
+func (p *Platform) Server() string { return digest(p.AuthorizationURL, p.TokenURL, p.Issuer) }
+
+// setCallbackKey tells the account's authorization server from others that its Marketplace leads to.
+func (p *Platform) setCallbackKey(spec *v1alpha1.MarketplaceSpec) {
+	open := openParameters(spec.Parameters)
+	for _, endpoint := range []v1alpha1.URLTemplate{spec.Endpoints.Authorization, spec.Endpoints.Token} {
+		if endpoint == "" {
+			endpoint = spec.Endpoints.Issuer // its document names this one
+		}
+		if slices.ContainsFunc(open, func(name string) bool { return strings.Contains(hostOf(string(endpoint)), "{"+name+"}") }) {
+			p.CallbackKey = digest(originOf(p.AuthorizationURL), originOf(p.TokenURL), originOf(p.Issuer))
+			return
+		}
+	}
+}
+
+// openParameters are those whose values the Marketplace does not list, so that the authors of accounts choose them.
+func openParameters(declared []v1alpha1.ParameterDeclaration) []string {
+	var names []string
+	for _, parameter := range declared {
+		if len(parameter.Enum) == 0 {
+			names = append(names, parameter.Name)
+		}
+	}
+	return names
+}
+
+// hostOf is the host of a template, in which a {name} may stand.
+func hostOf(template string) string {
+	_, rest, _ := strings.Cut(template, "://")
+	if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return rest
+}
+
+// originOf is the part of an address that tells whose it is; empty for none.
+func originOf(address string) string {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return parsed.Scheme + "://" + strings.ToLower(strings.TrimSuffix(parsed.Host, ":443"))
+}
+
+// digest tells texts from others, in characters that a path takes as they are.
+func digest(texts ...string) string {
+	sum := sha256.Sum256([]byte(strings.Join(texts, "\n")))
+	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:keySize]))
+}

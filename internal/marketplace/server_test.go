@@ -1,0 +1,56 @@
+package marketplace_test
+
+import (
+	"testing"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// TestCallbackKey: hosts that the authors of accounts choose have callbacks of their own, and those that the Marketplace fixes
+// share one.
+func TestCallbackKey(t *testing.T) {
+	chosen := v1alpha1.ParameterDeclaration{Name: "shop", Pattern: "[a-z0-9.-]+", Default: "first"}
+	listed := v1alpha1.ParameterDeclaration{Name: "shop", Enum: []string{"first", "second"}, Default: "first"}
+	both := v1alpha1.ParameterDeclaration{Name: "shop", Pattern: "[a-z]+", Enum: []string{"first", "second"}, Default: "first"}
+	endpoints := func(issuer, authorization, token v1alpha1.URLTemplate) v1alpha1.Endpoints {
+		return v1alpha1.Endpoints{Issuer: issuer, Authorization: authorization, Token: token}
+	}
+	tests := map[string]struct {
+		declared  v1alpha1.ParameterDeclaration
+		endpoints v1alpha1.Endpoints
+		keyed     bool
+	}{
+		"hosts of the environment":               {chosen, endpoints("", "https://{host}/authorize", "https://{host}/token"), false},
+		"a chosen part of both hosts":            {chosen, endpoints("", "https://{shop}.example.com/authorize", "https://{shop}.example.com/token"), true},
+		"a chosen host as a whole":               {chosen, endpoints("", "https://{shop}/authorize", "https://{shop}/token"), true},
+		"a chosen host of the token endpoint":    {chosen, endpoints("", "https://{host}/authorize", "https://{shop}.example.com/token"), true},
+		"a chosen authorization endpoint":        {chosen, endpoints("", "https://{shop}.example.com:8443?x=y", "https://{host}/token"), true},
+		"a chosen issuer that names the rest":    {chosen, endpoints("https://{shop}.example.com", "", ""), true},
+		"a chosen issuer that names one":         {chosen, endpoints("https://{shop}.example.com", "https://{host}/authorize", ""), true},
+		"a chosen issuer that names neither":     {chosen, endpoints("https://{shop}.example.com", "https://{host}/authorize", "https://{host}/token"), false},
+		"a chosen path":                          {chosen, endpoints("", "https://{host}/{shop}/authorize", "https://{host}/token?shop={shop}"), false},
+		"a host from a list":                     {listed, endpoints("", "https://{shop}.example.com/authorize", "https://{shop}.example.com/token"), false},
+		"a host from a list that has a pattern":  {both, endpoints("", "https://{shop}.example.com/authorize", "https://{shop}.example.com/token"), false},
+		"a host from a list, for the issuer too": {listed, endpoints("https://{shop}.example.com", "", ""), false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			key := func(shopName string) (string, string) {
+				platform := resolved(t, shop(func(s *v1alpha1.MarketplaceSpec) {
+					s.Endpoints, s.Parameters = test.endpoints, []v1alpha1.ParameterDeclaration{test.declared}
+				}), account(withGrant(v1alpha1.GrantAuthorizationCode), withParameters("shop", shopName)))
+				return platform.CallbackKey, platform.Server()
+			}
+			first, server := key("first")
+			if keyed := first != ""; keyed != test.keyed {
+				t.Fatalf("the key is %q, want one: %v", first, test.keyed)
+			}
+			if again, same := key("first"); again != first || same != server {
+				t.Error("it is another one each time")
+			}
+			if second, _ := key("second"); test.keyed == (second == first) {
+				t.Errorf("the key of another host is %q after %q", second, first)
+			}
+		})
+	}
+}
