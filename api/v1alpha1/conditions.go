@@ -125,6 +125,8 @@ const (
 	EventAuthorizationExpiring = "AuthorizationExpiring"
 	// EventAccountMismatch: tokens of another marketplace account were not used.
 	EventAccountMismatch = "AccountMismatch"
+	// EventIDTokenWithheld: an access token is published without the ID token that came with it, or waits because of it; Ready says why.
+	EventIDTokenWithheld = "IDTokenWithheld"
 	// EventGrantRevoked: the grant was revoked at the marketplace, or could not be in the time allowed.
 	EventGrantRevoked = "GrantRevoked"
 )

@@ -190,14 +190,15 @@ func TestUnverifiedIDTokenIsNotPublished(t *testing.T) {
 	w.start() // without the keys that the last process had fetched
 	w.pass(time.Minute)
 	w.annotate(v1alpha1.AnnotationRenew, "now")
-	message := w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
-	w.Expect(message).To(ContainSubstring("the ID token cannot be verified"))
-	w.Expect(w.token()).To(Equal(token))
+	w.Eventually(func() string { return w.token()["access_token"] }).ShouldNot(Equal(token["access_token"]))
+	message := w.expect(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
+	w.Expect(message).To(ContainSubstring("its ID token is withheld: the ID token cannot be verified"))
+	w.Expect(w.token()).NotTo(HaveKey("id_token"))
 
 	market.ClearFaults()
-	w.pass(13 * time.Second)
-	w.expectAuthenticated()
-	w.Expect(market.Report().DoubleSpends).To(BeZero(), "the successor was kept although its answer was not trusted")
+	w.pass(3 * time.Minute)
+	w.Eventually(w.token).Should(HaveKey("id_token"))
+	w.Expect(market.Report().DoubleSpends).To(BeZero())
 }
 
 func TestMetrics(t *testing.T) {

@@ -47,13 +47,14 @@ func (v view) consentOf(got issued, asked []string) tokensecret.Grant {
 		asked = []string{} // what was asked for is known: nothing by name
 	}
 	return tokensecret.Grant{
-		RefreshToken:           got.RefreshToken,
-		ClientID:               v.request.application.ClientID,
-		Asked:                  asked,
-		GrantedAt:              got.IssuedAt.UTC().Truncate(time.Second),
-		AuthorizationExpiresAt: got.AuthorizationExpiresAt,
-		Account:                tokensecret.Account{ID: got.accountID},
-		Tokens:                 v.tokensOf(got),
+		RefreshToken:               got.RefreshToken,
+		ClientID:                   v.request.application.ClientID,
+		Asked:                      asked,
+		GrantedAt:                  got.IssuedAt.UTC().Truncate(time.Second),
+		AuthorizationExpiresAt:     got.AuthorizationExpiresAt,
+		AuthorizationEndUnreadable: got.AuthorizationEndUnreadable,
+		Account:                    tokensecret.Account{ID: got.accountID},
+		Tokens:                     v.tokensOf(got),
 	}
 }
 
@@ -62,7 +63,8 @@ func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next to
 	f := s.found
 	if next.RefreshToken == "" && f.mayKeep(next) {
 		// As in a renewal, an answer without one leaves the old one in force; platforms do so when somebody consents again.
-		next.RefreshToken, next.GrantedAt, next.AuthorizationExpiresAt = custody.RefreshToken, custody.GrantedAt, custody.AuthorizationExpiresAt
+		next.RefreshToken, next.GrantedAt = custody.RefreshToken, custody.GrantedAt
+		next.AuthorizationExpiresAt, next.AuthorizationEndUnreadable = custody.AuthorizationExpiresAt, custody.AuthorizationEndUnreadable
 	} else {
 		custody.Journal = nil // of the grant before
 	}

@@ -3,6 +3,7 @@ package controller
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -26,7 +27,7 @@ func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *fou
 	if turned(before, after, v1alpha1.ConditionReauthRequired, v1alpha1.ReasonSignInRequired, v1alpha1.ReasonSignInPending) {
 		note := "A person must sign in; status.signIn says where"
 		if f.trouble != nil { // without the link, which is good for one use by whoever has it
-			note = f.trouble.message
+			note = bounded(f.trouble.message)
 		}
 		r.event(after, corev1.EventTypeWarning, v1alpha1.EventSignInRequired, "SignIn", note)
 	}
@@ -34,6 +35,9 @@ func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *fou
 		end := after.Status.Authorization.ExpirationTime.UTC()
 		r.event(after, corev1.EventTypeWarning, v1alpha1.EventAuthorizationExpiring, "Renew",
 			fmt.Sprintf("The authorization %s, on %s", inDays(end, f.now), date(end)))
+	}
+	if tells(after, withoutIDToken) && !tells(before, withoutIDToken) {
+		r.event(after, corev1.EventTypeWarning, v1alpha1.EventIDTokenWithheld, "Publish", meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady).Message)
 	}
 	if f.failed && newFailure(before.Status.LastFailure, after.Status.LastFailure) {
 		reason := v1alpha1.EventRenewalFailed
@@ -50,6 +54,12 @@ func heard(account *v1alpha1.MarketplaceAccount) string {
 		return ""
 	}
 	return account.Status.Handled.Renew
+}
+
+// tells tells whether the condition Ready says something.
+func tells(account *v1alpha1.MarketplaceAccount, something string) bool {
+	ready := meta.FindStatusCondition(account.Status.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && strings.Contains(ready.Message, something)
 }
 
 func firstToken(account *v1alpha1.MarketplaceAccount) string {

@@ -57,9 +57,7 @@ func (r *Reconciler) exchange(
 		return issued{}, err
 	}
 	platform := v.request.platform
-	if tokens.ExpiresAt.IsZero() {
-		tokens.ExpiresAt = tokens.IssuedAt.Add(platform.TokenLifetime).Truncate(time.Second)
-	}
+	tokens = withEnd(tokens, platform.TokenLifetime)
 	id := tokens.AccountID
 	if id == "" && platform.AccountIDClaim != "" {
 		token := tokens.AccessToken
@@ -72,6 +70,26 @@ func (r *Reconciler) exchange(
 		id = "" // an application's tokens are nobody's
 	}
 	return issued{Tokens: tokens, accountID: id, byPreviousSecret: byPrevious}, nil
+}
+
+// unreadableLife is how long an access token counts at most whose end the marketplace tells in a way that cannot be read: less than
+// any platform gives, and more than a renewal takes.
+const unreadableLife = 10 * time.Minute
+
+// withEnd sets when the access token ends, where the answer does not say it: the Marketplace's lifetime later.
+func withEnd(tokens grant.Tokens, lifetime time.Duration) grant.Tokens {
+	if !tokens.AccessTokenExpiresAt.IsZero() {
+		return tokens
+	}
+	if tokens.EndUnreadable {
+		lifetime = min(lifetime, unreadableLife)
+	}
+	end := tokens.IssuedAt.Add(lifetime).Truncate(time.Second)
+	tokens.AccessTokenExpiresAt = end
+	if tokens.ExpiresAt.IsZero() || tokens.EndUnreadable && end.Before(tokens.ExpiresAt) {
+		tokens.ExpiresAt = end
+	}
+	return tokens
 }
 
 // endpoint is where to ask, discovered where the Marketplace leaves it to its issuer. speaking is the grant of the request,

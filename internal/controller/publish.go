@@ -24,7 +24,11 @@ func (r *Reconciler) publish(ctx context.Context, f *found) error {
 	if f.custody.Tokens == nil || held == nil && !f.usable() || f.misfit() {
 		return nil
 	}
-	wanted, err := tokensecret.Render(f.account, r.keeper(f.account), *f.custody.Tokens, f.custody.Account.ID)
+	tokens, ready := r.publishable(ctx, f)
+	if !ready {
+		return nil
+	}
+	wanted, err := tokensecret.Render(f.account, r.keeper(f.account), tokens, f.custody.Account.ID)
 	if err != nil {
 		f.blame(&trouble{v1alpha1.ReasonInvalidSpec, err.Error()})
 		return nil
@@ -40,13 +44,6 @@ func (r *Reconciler) publish(ctx context.Context, f *found) error {
 		}
 		if f.custody.Serial != serial {
 			f.recheck = time.Second // the cache stayed behind
-			return nil
-		}
-	}
-	if !tokensecret.SameIDToken(held, digest) {
-		if err := r.verifyIDToken(ctx, f.request, f.custody.Tokens.IDToken, ""); err != nil {
-			f.recheck, f.obtained = recheck, false
-			f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf("New tokens wait to be published: %v", err)})
 			return nil
 		}
 	}

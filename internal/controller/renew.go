@@ -80,6 +80,8 @@ type found struct {
 	waitsToTest bool
 	// postponed is when to see whether another process has renewed; zero when none seems to.
 	postponed time.Time
+	// withheld says why the ID token is not published, as the end of what Ready says; empty when it is, or when there is none.
+	withheld string
 	// recheck is when to look again at what can only be waited for; zero when there is nothing.
 	recheck time.Duration
 }
@@ -415,7 +417,10 @@ func (r *Reconciler) replaceRefused(ctx context.Context, f *found) error {
 // vet checks the ID token that a sign-in brought, if it brought one: that it was made for this sign-in, where a nonce was
 // sent, and that it is its issuer's. unverified tells that the issuer's keys could not be had.
 func (r *Reconciler) vet(ctx context.Context, req request, got issued, nonce string) (unverified bool, err error) {
-	if got.IDToken == "" {
+	switch {
+	case got.IDToken == "" && nonce != "": // OpenID Connect Core section 3.1.3.3
+		return false, &grant.Error{Kind: grant.GrantRejected, Message: "it sent no ID token, although the scope openid was asked for"}
+	case got.IDToken == "":
 		return false, nil
 	}
 	// It came from the token endpoint itself, over TLS (OpenID Connect Core section 3.1.3.7).

@@ -222,7 +222,7 @@ func (f *found) ready() metav1.Condition {
 	switch {
 	case f.now.Before(f.servedUntil) && current:
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonTokenValid
-		condition.Message = fmt.Sprintf("The token is valid until %s", clockTime(f.servedUntil))
+		condition.Message = fmt.Sprintf("The token is valid until %s", clockTime(f.servedUntil)) + f.withheld + f.endNote()
 	case f.trouble != nil:
 		condition.Reason, condition.Message = f.trouble.reason, f.trouble.message
 	default:
@@ -382,6 +382,9 @@ func (f *found) expiring(account *v1alpha1.MarketplaceAccount, ending time.Time)
 			inDays(ending, f.now), date(ending), f.howToSignIn())
 	default:
 		condition.Message = fmt.Sprintf("The authorization ends on %s", date(ending))
+	}
+	if f.custody.AuthorizationEndUnreadable {
+		condition.Message += "; the marketplace tells the end in a way that cannot be read, so refreshToken.lifetime of the Marketplace counts"
 	}
 	return condition
 }

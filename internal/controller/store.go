@@ -303,8 +303,8 @@ func (v view) grant(got issued) tokensecret.Grant {
 		next.Account = tokensecret.Account{}
 		next.Consent, next.Asked = 0, nil
 	}
-	if told := got.AuthorizationExpiresAt; !told.IsZero() || v.request.platform.AuthorizationSlides {
-		next.AuthorizationExpiresAt = told
+	if told := got.AuthorizationExpiresAt; !told.IsZero() || v.request.platform.AuthorizationSlides || got.AuthorizationEndUnreadable {
+		next.AuthorizationExpiresAt, next.AuthorizationEndUnreadable = told, got.AuthorizationEndUnreadable
 	}
 	if v.request.renewsByRefreshToken() { // a login is renewed by logging in; what another grant left stays
 		next.RefreshToken = got.RefreshToken
@@ -321,15 +321,21 @@ func (v view) grant(got issued) tokensecret.Grant {
 
 // tokensOf is what is kept of tokens that were issued.
 func (v view) tokensOf(got issued) *tokensecret.Tokens {
+	end, withheld := got.ExpiresAt, v.uselessIDToken(got)
+	if withheld != "" {
+		end = got.AccessTokenExpiresAt
+	}
 	return &tokensecret.Tokens{
-		AccessToken: got.AccessToken,
-		IDToken:     got.IDToken,
-		TokenType:   got.TokenType,
-		Scope:       got.Scope,
-		For:         v.request.key,
-		IssuedAt:    got.IssuedAt.UTC().Truncate(time.Second),
-		ExpiresAt:   got.ExpiresAt.UTC(),
-		RenewAt:     v.policy().RenewAt(got.IssuedAt, got.ExpiresAt, renewal.Spread(string(v.account.UID))).UTC(),
+		AccessToken:     got.AccessToken,
+		IDToken:         got.IDToken,
+		IDTokenWithheld: withheld,
+		TokenType:       got.TokenType,
+		Scope:           got.Scope,
+		For:             v.request.key,
+		IssuedAt:        got.IssuedAt.UTC().Truncate(time.Second),
+		ExpiresAt:       end.UTC(),
+		EndUnreadable:   got.EndUnreadable,
+		RenewAt:         v.policy().RenewAt(got.IssuedAt, end, renewal.Spread(string(v.account.UID))).UTC(),
 	}
 }
 

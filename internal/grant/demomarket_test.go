@@ -115,7 +115,7 @@ func TestDemoMarketplace(t *testing.T) {
 			if err != nil {
 				t.Fatalf("asking: %v", err)
 			}
-			withoutTokens := cmpopts.IgnoreFields(grant.Tokens{}, "AccessToken", "IDToken", "RefreshToken")
+			withoutTokens := cmpopts.IgnoreFields(grant.Tokens{}, "AccessToken", "IDToken", "RefreshToken", "AccessTokenExpiresAt")
 			if diff := cmp.Diff(test.want, got, withoutTokens); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -309,7 +309,8 @@ func TestVerify(t *testing.T) {
 		"one for nobody":              {issuer.token(t, "first", map[string]any{"aud": nil}), "expected audience"},
 		"one of another issuer":       {issuer.token(t, "first", map[string]any{"iss": "https://x.org"}), "issued by a different provider"},
 		"one that ends now":           {token: issuer.token(t, "first", map[string]any{"exp": start.Unix()})},
-		"one that has ended":          {issuer.token(t, "first", map[string]any{"exp": start.Unix() - 1}), "token is expired"},
+		"one that ended a minute ago": {token: issuer.token(t, "first", map[string]any{"exp": start.Unix() - 60})}, // clocks differ
+		"one that ended before that":  {issuer.token(t, "first", map[string]any{"exp": start.Unix() - 61}), "token is expired"},
 		"one that ended in 1970":      {issuer.token(t, "first", map[string]any{"exp": 0}), "token is expired"},
 		"one that never ends":         {issuer.token(t, "first", map[string]any{"exp": nil}), "failed to unmarshal claims"},
 		"one for next week":           {issuer.token(t, "first", map[string]any{"nbf": start.Add(24 * time.Hour).Unix()}), "before the nbf"},

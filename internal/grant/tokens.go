@@ -26,8 +26,14 @@ type Tokens struct {
 	IssuedAt time.Time
 	// ExpiresAt is when the first of access and ID token ends; zero when nothing says so.
 	ExpiresAt time.Time
+	// AccessTokenExpiresAt is when the access token does; zero when nothing says so.
+	AccessTokenExpiresAt time.Time
+	// EndUnreadable tells that something says when the access token ends, in a way that cannot be read.
+	EndUnreadable bool
 	// AuthorizationExpiresAt is when the refresh token ends; zero when the answer does not say.
 	AuthorizationExpiresAt time.Time
+	// AuthorizationEndUnreadable tells that it says so in a way that cannot be read.
+	AuthorizationEndUnreadable bool
 }
 
 func tokensOf(token *oauth2.Token, issued time.Time) Tokens {
@@ -44,12 +50,13 @@ func tokensOf(token *oauth2.Token, issued time.Time) Tokens {
 		AccountID:    bounded(text("account_id"), maxClaim),
 		IssuedAt:     issued,
 	}
-	tokens.ExpiresAt = first(issued,
-		after(issued, token.Extra("expires_in")),
-		expiryClaim(tokens.AccessToken),
-		expiryClaim(tokens.IDToken),
-	)
+	unreadable := func(key string) bool { return token.Extra(key+"_unreadable") == true } // as the dialect of a platform says
+	claim := expiryClaim(tokens.AccessToken)
+	tokens.AccessTokenExpiresAt = first(issued, after(issued, token.Extra("expires_in")), claim)
+	tokens.EndUnreadable = tokens.AccessTokenExpiresAt.IsZero() && (unreadable("expires_in") || !claim.IsZero())
+	tokens.ExpiresAt = first(issued, tokens.AccessTokenExpiresAt, expiryClaim(tokens.IDToken))
 	tokens.AuthorizationExpiresAt = first(issued, after(issued, token.Extra("refresh_token_expires_in")))
+	tokens.AuthorizationEndUnreadable = tokens.AuthorizationExpiresAt.IsZero() && unreadable("refresh_token_expires_in")
 	return tokens
 }
 

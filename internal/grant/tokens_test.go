@@ -66,7 +66,7 @@ func TestTokens(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			test.want.IssuedAt = start
+			test.want.IssuedAt, test.want.AccessTokenExpiresAt = start, test.want.ExpiresAt
 			got := renewed(t, answers(http.StatusOK, test.answer))
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
@@ -100,8 +99,10 @@ func (d *dialect) translate(members map[string]any) map[string]any {
 	if spec.TokenType != "" {
 		a.standard["token_type"] = spec.TokenType
 	}
-	d.expiry(a.standard, "expires_in", a.member(fields.ExpiresIn, "expires_in"))
-	d.expiry(a.standard, "refresh_token_expires_in", a.member(fields.RefreshTokenExpiresIn, "refresh_token_expires_in"))
+	d.expiry(a.standard, "expires_in", a.member(fields.ExpiresIn, "expires_in"), d.platform.TokenLifetime)
+	if end := a.member(fields.RefreshTokenExpiresIn, "refresh_token_expires_in"); !saysNone(end) {
+		d.expiry(a.standard, "refresh_token_expires_in", end, d.platform.AuthorizationLifetime)
+	}
 	return a.standard
 }
 
@@ -113,7 +114,8 @@ func (d *dialect) translateDevice(members map[string]any) map[string]any {
 	}
 	a.text(d.platform.response.Fields.Error, "error")
 	a.text(d.platform.response.Fields.ErrorDescription, "error_description")
-	d.expiry(a.standard, "expires_in", a.member("", "expires_in"))
+	d.expiry(a.standard, "expires_in", a.member("", "expires_in"), 0)
+	delete(a.standard, "expires_in"+Unreadable)                               // a code without an end has a short one
 	interval, err := strconv.ParseFloat(asText(a.member("", "interval")), 64) // Allegro's documents have it as a string
 	if err == nil && interval >= 1 && interval <= maxSeconds {
 		a.standard["interval"] = int64(math.Ceil(interval))
@@ -169,41 +171,6 @@ func (a unwrapped) text(field v1alpha1.AnswerField, standard string) {
 		a.standard[standard] = value
 	}
 }
-
-// expiry writes an expiry as a whole number of seconds from now. One that is absent, zero, negative or no
-// number is left out: a token must not be thrown away because its lifetime is told badly.
-func (d *dialect) expiry(answer map[string]any, name string, value any) {
-	if seconds := int64(d.remaining(value) / time.Second); seconds > 0 {
-		answer[name] = seconds
-	}
-}
-
-func (d *dialect) remaining(value any) time.Duration {
-	if d.platform.response.ExpiryUnit == v1alpha1.ExpiryUnitRFC3339 {
-		at, err := time.Parse(time.RFC3339, asText(value))
-		if err != nil {
-			return 0
-		}
-		return at.Sub(d.now())
-	}
-	number, err := json.Number(strings.TrimSpace(asText(value))).Float64()
-	// The bound, the year 5138 in milliseconds, keeps nonsense from overflowing.
-	if err != nil || !(number > 0 && number <= 1e14) {
-		return 0
-	}
-	switch d.platform.response.ExpiryUnit {
-	case v1alpha1.ExpiryUnitMilliseconds:
-		return time.Duration(min(number, maxSeconds*1e3) * float64(time.Millisecond))
-	case v1alpha1.ExpiryUnitUnixSeconds:
-		return time.Unix(int64(number), 0).Sub(d.now())
-	case v1alpha1.ExpiryUnitUnixMilliseconds:
-		return time.UnixMilli(int64(number)).Sub(d.now())
-	}
-	return time.Duration(min(number, maxSeconds) * float64(time.Second))
-}
-
-// maxSeconds is about 100 years.
-const maxSeconds = 3.2e9
 
 // lookup finds a member by its name, or by a path of names with dots between.
 func lookup(members map[string]any, path string) any {

@@ -223,64 +223,96 @@ func TestExpiries(t *testing.T) {
 	tests := map[string]struct {
 		unit v1alpha1.ExpiryUnit
 		raw  string
-		want string // seconds; empty for none
+		want string // seconds; empty for one that is absent, and "?" for one that cannot be read
 	}{
-		"seconds":                          {"Seconds", `3600`, "3600"},
-		"seconds by default":               {"", `3600`, "3600"},
-		"seconds in a string":              {"Seconds", `"3600"`, "3600"},
-		"seconds in a string with spaces":  {"Seconds", `" 3600\n"`, "3600"},
-		"a fraction of seconds":            {"Seconds", `3600.9`, "3600"},
-		"a fraction in a string":           {"Seconds", `"3600.5"`, "3600"},
-		"a power of ten":                   {"Seconds", `3.6e3`, "3600"},
-		"less than a second":               {"Seconds", `0.9`, ""},
-		"zero":                             {"Seconds", `0`, ""},
-		"zero in a string":                 {"Seconds", `"0"`, ""},
-		"negative":                         {"Seconds", `-3600`, ""},
-		"negative in a string":             {"Seconds", `"-1"`, ""},
-		"a word":                           {"Seconds", `"soon"`, ""},
-		"a number with a unit":             {"Seconds", `"3600s"`, ""},
-		"nothing":                          {"Seconds", `""`, ""},
-		"not a number":                     {"Seconds", `"NaN"`, ""},
-		"infinite":                         {"Seconds", `"Inf"`, ""},
-		"infinite the other way":           {"Seconds", `"-Inf"`, ""},
-		"null":                             {"Seconds", `null`, ""},
-		"true":                             {"Seconds", `true`, ""},
-		"a list":                           {"Seconds", `[3600]`, ""},
-		"an object":                        {"Seconds", `{"seconds":3600}`, ""},
-		"for ever, as some write it":       {"Seconds", `2147483647`, "2147483647"},
-		"a hundred years at most":          {"Seconds", `99999999999`, "3200000000"},
-		"more than a number holds":         {"Seconds", `1e400`, ""},
-		"more than anybody means":          {"Seconds", `9223372036854775807`, ""},
-		"milliseconds":                     {"Milliseconds", `3600000`, "3600"},
-		"milliseconds in a string":         {"Milliseconds", `"3600999"`, "3600"},
-		"milliseconds, too few":            {"Milliseconds", `999`, ""},
-		"milliseconds, a hundred years":    {"Milliseconds", `99999999999999`, "3200000000"},
-		"a moment in seconds":              {"UnixSeconds", fmt.Sprint(later.Unix()), "7200"},
-		"a moment in seconds, as text":     {"UnixSeconds", fmt.Sprintf("%q", fmt.Sprint(later.Unix())), "7200"},
-		"a moment in the past":             {"UnixSeconds", fmt.Sprint(start.Unix() - 1), ""},
-		"this very moment":                 {"UnixSeconds", fmt.Sprint(start.Unix()), ""},
-		"seconds where a moment is meant":  {"UnixSeconds", `3600`, ""},
-		"a moment in milliseconds":         {"UnixMilliseconds", fmt.Sprint(later.UnixMilli()), "7200"},
-		"a moment in milliseconds, past":   {"UnixMilliseconds", fmt.Sprint(start.UnixMilli()), ""},
-		"a moment in seconds for ms":       {"UnixMilliseconds", fmt.Sprint(later.Unix()), ""},
-		"a moment as text":                 {"RFC3339", `"2026-03-01T14:00:00Z"`, "7200"},
-		"a moment as text with a zone":     {"RFC3339", `"2026-03-01T15:00:00.5+01:00"`, "7200"},
-		"a moment as text, in the past":    {"RFC3339", `"2026-03-01T11:59:59Z"`, ""},
-		"a moment as text without a zone":  {"RFC3339", `"2026-03-01T14:00:00"`, ""},
-		"a number where text is meant":     {"RFC3339", `3600`, ""},
-		"nothing where text is meant":      {"RFC3339", `""`, ""},
-		"a unit that a newer API may have": {"Fortnights", `3600`, "3600"},
+		"seconds":                              {"Seconds", `3600`, "3600"},
+		"seconds by default":                   {"", `3600`, "3600"},
+		"seconds in a string":                  {"Seconds", `"3600"`, "3600"},
+		"seconds in a string with spaces":      {"Seconds", `" 3600\n"`, "3600"},
+		"a fraction of seconds":                {"Seconds", `3600.9`, "3600"},
+		"a fraction in a string":               {"Seconds", `"3600.5"`, "3600"},
+		"a power of ten":                       {"Seconds", `3.6e3`, "3600"},
+		"null":                                 {"Seconds", `null`, ""},
+		"less than a second":                   {"Seconds", `0.9`, "?"},
+		"negative":                             {"Seconds", `-3600`, "?"},
+		"negative in a string":                 {"Seconds", `"-1"`, "?"},
+		"a word":                               {"Seconds", `"soon"`, "?"},
+		"a number with a unit":                 {"Seconds", `"3600s"`, "?"},
+		"a number with a comma":                {"Seconds", `"3,600"`, "?"},
+		"not a number":                         {"Seconds", `"NaN"`, "?"},
+		"infinite":                             {"Seconds", `"Inf"`, "?"},
+		"infinite the other way":               {"Seconds", `"-Inf"`, "?"},
+		"true":                                 {"Seconds", `true`, "?"},
+		"a list":                               {"Seconds", `[3600]`, "?"},
+		"an object":                            {"Seconds", `{"seconds":3600}`, "?"},
+		"for ever, as some write it":           {"Seconds", `2147483647`, "2147483647"},
+		"a hundred years at most":              {"Seconds", `3153600000`, "3153600000"},
+		"more than a hundred years":            {"Seconds", `99999999999`, "?"},
+		"more than a number holds":             {"Seconds", `1e400`, "?"},
+		"more than anybody means":              {"Seconds", `9223372036854775807`, "?"},
+		"milliseconds where seconds are meant": {"Seconds", `3600000`, "?"},
+		"milliseconds, a second less":          {"Seconds", `3599000`, "?"},
+		"a month":                              {"Seconds", `2592000`, "2592000"},
+		"a moment where a lifetime is meant":   {"Seconds", fmt.Sprint(later.Unix()), "?"},
+		"a moment of last month":               {"Seconds", fmt.Sprint(start.AddDate(0, -1, 0).Unix()), "?"},
+		"a moment in ms for a lifetime":        {"Seconds", fmt.Sprint(later.UnixMilli()), "?"},
+		"a time where seconds are meant":       {"Seconds", `"2026-03-01T14:00:00Z"`, "?"},
+		"milliseconds":                         {"Milliseconds", `3600000`, "3600"},
+		"milliseconds in a string":             {"Milliseconds", `"3600999"`, "3600"},
+		"milliseconds, too few":                {"Milliseconds", `999`, "?"},
+		"seconds where ms are meant":           {"Milliseconds", `3600`, "?"},
+		"milliseconds, a hundred years":        {"Milliseconds", `99999999999999`, "?"},
+		"a moment in seconds":                  {"UnixSeconds", fmt.Sprint(later.Unix()), "7200"},
+		"a moment in seconds, as text":         {"UnixSeconds", fmt.Sprintf("%q", fmt.Sprint(later.Unix())), "7200"},
+		"a moment in the past":                 {"UnixSeconds", fmt.Sprint(start.Unix() - 1), "?"},
+		"this very moment":                     {"UnixSeconds", fmt.Sprint(start.Unix()), "?"},
+		"seconds where a moment is meant":      {"UnixSeconds", `3600`, "?"},
+		"milliseconds where seconds of a moment are meant": {"UnixSeconds", fmt.Sprint(later.UnixMilli()), "?"},
+		"a moment in milliseconds":                         {"UnixMilliseconds", fmt.Sprint(later.UnixMilli()), "7200"},
+		"a moment in milliseconds, past":                   {"UnixMilliseconds", fmt.Sprint(start.UnixMilli()), "?"},
+		"a moment in seconds for ms":                       {"UnixMilliseconds", fmt.Sprint(later.Unix()), "?"},
+		"a moment as text":                                 {"RFC3339", `"2026-03-01T14:00:00Z"`, "7200"},
+		"a moment as text with a zone":                     {"RFC3339", `"2026-03-01T15:00:00.5+01:00"`, "7200"},
+		"a zone without a colon":                           {"RFC3339", `"2026-03-01T14:00:00+0000"`, "7200"},
+		"a zone of hours":                                  {"RFC3339", `"2026-03-01T15:00:00+01"`, "7200"},
+		"a space in the middle":                            {"RFC3339", `"2026-03-01 14:00:00Z"`, "7200"},
+		"spaces around":                                    {"RFC3339", `" 2026-03-01 15:00:00 +0100\n"`, "7200"},
+		"small letters":                                    {"RFC3339", `"2026-03-01t14:00:00z"`, "7200"},
+		"a zone by its name":                               {"RFC3339", `"2026-03-01 14:00:00 UTC"`, "7200"},
+		"a fraction with a zone":                           {"RFC3339", `"2026-03-01T14:00:00.1234567+00:00"`, "7200"},
+		"no seconds":                                       {"RFC3339", `"2026-03-01T14:00Z"`, "7200"},
+		"the short form of ISO 8601":                       {"RFC3339", `"20260301T140000Z"`, "7200"},
+		"a date of HTTP":                                   {"RFC3339", `"Sun, 01 Mar 2026 14:00:00 GMT"`, "7200"},
+		"a date of mail":                                   {"RFC3339", `"Sun, 1 Mar 2026 15:00:00 +0100"`, "7200"},
+		"a moment as text, in the past":                    {"RFC3339", `"2026-03-01T11:59:59Z"`, "?"},
+		"a moment as text without a zone":                  {"RFC3339", `"2026-03-01T14:00:00"`, "?"},
+		"with a space and without a zone":                  {"RFC3339", `"2026-03-01 14:00:00"`, "?"},
+		"a zone that many places have":                     {"RFC3339", `"2026-03-01 14:00:00 CST"`, "?"},
+		"a date alone":                                     {"RFC3339", `"2026-03-02"`, "?"},
+		"a day and a month in doubt":                       {"RFC3339", `"03/01/2026 14:00:00Z"`, "?"},
+		"a month that there is not":                        {"RFC3339", `"2026-13-01T14:00:00Z"`, "?"},
+		"never, as people write it":                        {"RFC3339", `"9999-12-31T23:59:59Z"`, "?"},
+		"a number where text is meant":                     {"RFC3339", `3600`, "?"},
+		"a moment as a number":                             {"RFC3339", fmt.Sprint(later.Unix()), "?"},
+		"a unit that a newer API may have":                 {"Fortnights", `3600`, "3600"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			platform := resolved(t, shop(func(s *v1alpha1.MarketplaceSpec) { s.TokenResponse.ExpiryUnit = test.unit }), account())
+			platform := resolved(t, shop(func(s *v1alpha1.MarketplaceSpec) {
+				s.TokenResponse.ExpiryUnit = test.unit
+				s.RefreshToken = v1alpha1.RefreshToken{Expiry: v1alpha1.ExpirySliding, Lifetime: "1h"}
+			}), account())
 			body := fmt.Sprintf(`{"access_token":"at","expires_in":%s,"refresh_token_expires_in":%s}`, test.raw, test.raw)
 			_, got, err := translated(t, platform, answers(200, "application/json", body))
 			if err != nil {
 				t.Fatal(err)
 			}
 			want := map[string]any{"access_token": "at"}
-			if test.want != "" {
+			switch test.want {
+			case "":
+			case "?":
+				want["expires_in_unreadable"], want["refresh_token_expires_in_unreadable"] = true, true
+			default:
 				want["expires_in"], want["refresh_token_expires_in"] = json.Number(test.want), json.Number(test.want)
 			}
 			if diff := cmp.Diff(want, got); diff != "" {
@@ -512,6 +544,10 @@ func FuzzAnswer(f *testing.F) {
 				number, _ := value.(json.Number)
 				if seconds, err := number.Int64(); err != nil || seconds <= 0 {
 					t.Fatalf("%s is %#v", name, value)
+				}
+			case "expires_in" + marketplace.Unreadable, "refresh_token_expires_in" + marketplace.Unreadable:
+				if value != true || got[strings.TrimSuffix(name, marketplace.Unreadable)] != nil {
+					t.Fatalf("%s is %#v beside %v", name, value, got)
 				}
 			default:
 				t.Fatalf("%s is no member of a standard answer", name)

@@ -119,6 +119,8 @@ type Grant struct {
 	GrantedAt time.Time `json:"grantedAt,omitzero"`
 	// AuthorizationExpiresAt is the end that the marketplace's answer named; zero when it named none.
 	AuthorizationExpiresAt time.Time `json:"authorizationExpiresAt,omitzero"`
+	// AuthorizationEndUnreadable tells that it named an end in a way that cannot be read.
+	AuthorizationEndUnreadable bool `json:"authorizationEndUnreadable,omitempty"`
 	// Account is whose it is, as far as known.
 	Account Account `json:"account,omitzero"`
 	// Tokens are the current ones; nil when there are none.
@@ -129,12 +131,16 @@ type Grant struct {
 type Tokens struct {
 	AccessToken string `json:"accessToken"`
 	IDToken     string `json:"idToken,omitempty"`
-	TokenType   string `json:"tokenType,omitempty"`
-	Scope       string `json:"scope,omitempty"`
+	// IDTokenWithheld says why the ID token is not published; empty where it may be.
+	IDTokenWithheld string `json:"idTokenWithheld,omitempty"`
+	TokenType       string `json:"tokenType,omitempty"`
+	Scope           string `json:"scope,omitempty"`
 	// For identifies the spec that the tokens were obtained for.
 	For       string    `json:"for,omitempty"`
 	IssuedAt  time.Time `json:"issuedAt"`
 	ExpiresAt time.Time `json:"expiresAt"`
+	// EndUnreadable tells that the marketplace told the end in a way that cannot be read, so that ExpiresAt is early.
+	EndUnreadable bool `json:"endUnreadable,omitempty"`
 	// RenewAt was drawn when the tokens were stored.
 	RenewAt time.Time `json:"renewAt"`
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -86,7 +87,7 @@ func Matches(held, wanted *corev1.Secret) bool {
 // digestKey is where Digest puts what it keeps of the data: no Secret can have such a key.
 const digestKey = "*digest*"
 
-// Digest returns a token Secret without its tokens, for a cache to hold: of its data there is enough left for Matches, SameIDToken
+// Digest returns a token Secret without its tokens, for a cache to hold: of its data there is enough left for Matches, HoldsIDToken
 // and ExpiresAt to tell it from another digest. The digest of a digest is itself.
 func Digest(secret *corev1.Secret) *corev1.Secret {
 	if _, ok := secret.Data[digestKey]; ok {
@@ -109,9 +110,29 @@ func Digest(secret *corev1.Secret) *corev1.Secret {
 	return &digest
 }
 
-// SameIDToken tells whether a token Secret, which may be nil, holds the ID token of another.
-func SameIDToken(held, wanted *corev1.Secret) bool {
-	return held != nil && bytes.Equal(held.Data[v1alpha1.TokenKeyIDToken], wanted.Data[v1alpha1.TokenKeyIDToken])
+// HoldsIDToken tells whether the digest of a token Secret, which may be nil, is of one that holds this ID token.
+func HoldsIDToken(digest *corev1.Secret, idToken string) bool {
+	value := sha256.Sum256([]byte(idToken))
+	return digest != nil && bytes.Equal(digest.Data[v1alpha1.TokenKeyIDToken], value[:])
+}
+
+// HasIDToken tells whether the digest of a token Secret, which may be nil, is of one that holds an ID token.
+func HasIDToken(digest *corev1.Secret) bool {
+	return digest != nil && len(digest.Data[v1alpha1.TokenKeyIDToken]) > 0
+}
+
+// UsesIDToken tells whether a template of the account makes a key of the ID token.
+func UsesIDToken(account *v1alpha1.MarketplaceAccount) bool {
+	shape := account.Spec.TokenSecret.Template
+	if shape == nil {
+		return false
+	}
+	for _, text := range shape.Data {
+		if strings.Contains(string(text), v1alpha1.TokenKeyIDToken) {
+			return true
+		}
+	}
+	return false
 }
 
 // ExpiresAt is when the token in a token Secret expires; zero when the Secret does not say.

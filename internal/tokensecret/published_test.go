@@ -404,7 +404,7 @@ func TestDigest(t *testing.T) {
 		}
 	}
 	switch again := tokensecret.Digest(digest); {
-	case !tokensecret.Matches(digest, tokensecret.Digest(secret(same))), !tokensecret.SameIDToken(digest, tokensecret.Digest(secret(same))):
+	case !tokensecret.Matches(digest, tokensecret.Digest(secret(same))), !tokensecret.HoldsIDToken(digest, "eyJpZA"):
 		t.Error("two digests of the same differ")
 	case !tokensecret.Matches(again, digest) || digest.ResourceVersion != "7" || digest.Labels["a"] != "b":
 		t.Errorf("the digest of a digest is %+v", again)
@@ -427,27 +427,42 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-func TestSameIDToken(t *testing.T) {
-	with := func(data map[string][]byte) *corev1.Secret { return &corev1.Secret{Data: data} }
-	one, two := map[string][]byte{"id_token": []byte("1")}, map[string][]byte{"id_token": []byte("2")}
+func TestHoldsIDToken(t *testing.T) {
+	with := func(data map[string][]byte) *corev1.Secret { return tokensecret.Digest(&corev1.Secret{Data: data}) }
 	tests := map[string]struct {
-		held, wanted *corev1.Secret
-		want         bool
+		held       *corev1.Secret
+		holds, has bool
 	}{
-		"the same":           {with(one), with(one), true},
-		"another":            {with(one), with(two), false},
-		"one that is new":    {with(nil), with(one), false},
-		"one that is gone":   {with(one), with(nil), false},
-		"none in either":     {with(nil), with(nil), true},
-		"no Secret":          {nil, with(one), false},
-		"no Secret and none": {nil, with(nil), false},
+		"the same":  {with(map[string][]byte{"id_token": []byte("1")}), true, true},
+		"another":   {with(map[string][]byte{"id_token": []byte("2")}), false, true},
+		"an empty":  {with(map[string][]byte{"id_token": nil}), false, false},
+		"none":      {with(nil), false, false},
+		"no Secret": {nil, false, false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := tokensecret.SameIDToken(test.held, test.wanted); got != test.want {
-				t.Errorf("SameIDToken = %v, want %v", got, test.want)
+			if got := tokensecret.HoldsIDToken(test.held, "1"); got != test.holds {
+				t.Errorf("HoldsIDToken = %v, want %v", got, test.holds)
+			}
+			if got := tokensecret.HasIDToken(test.held); got != test.has {
+				t.Errorf("HasIDToken = %v, want %v", got, test.has)
 			}
 		})
+	}
+}
+
+func TestUsesIDToken(t *testing.T) {
+	account := &v1alpha1.MarketplaceAccount{}
+	if tokensecret.UsesIDToken(account) {
+		t.Error("an account without a template uses the ID token")
+	}
+	for text, want := range map[string]bool{
+		"Bearer {{ .access_token }}": false, "{{ .id_token }}": true, "{{.id_token}}": true, `{{ index . "id_token" }}`: true,
+	} {
+		account.Spec.TokenSecret.Template = &v1alpha1.TokenSecretTemplate{Data: map[string]v1alpha1.DataTemplate{"key": v1alpha1.DataTemplate(text)}}
+		if got := tokensecret.UsesIDToken(account); got != want {
+			t.Errorf("UsesIDToken of %s = %v, want %v", text, got, want)
+		}
 	}
 }
 

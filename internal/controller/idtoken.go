@@ -1,0 +1,84 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// withoutIDToken begins what Ready says of an ID token that is not published.
+const withoutIDToken = "its ID token is withheld"
+
+// uselessIDToken says why an ID token helps nobody, by what it says itself; empty where it may help.
+func (v view) uselessIDToken(got issued) string {
+	life := got.AccessTokenExpiresAt.Sub(got.IssuedAt)
+	held := v.custody.Tokens
+	switch {
+	case got.IDToken == "":
+		return ""
+	case grant.Ended(got.IDToken, got.IssuedAt):
+		return "it had expired when it came"
+	case held != nil && held.IDToken == got.IDToken && grant.Ends(got.IDToken).Before(got.IssuedAt.Add(life/2)):
+		return "it is the one of before, which renewals do not prolong" // and which they would be made for more and more often
+	}
+	return ""
+}
+
+// publishable returns the tokens to publish: without the ID token, where that is of no use or cannot be verified, so that it does not
+// take the access token along. It returns false while the former pair stays: where an ID token is relied upon, or may still be
+// verified in time.
+func (r *Reconciler) publishable(ctx context.Context, f *found) (tokens tokensecret.Tokens, ready bool) {
+	tokens = *f.custody.Tokens
+	why, passes := r.idTokenFault(ctx, f)
+	switch {
+	case why == "":
+		return tokens, true
+	case f.keepsPair(passes):
+		f.withheld = fmt.Sprintf("; a newer access token waits until then, since %s: %s", withoutIDToken, why)
+		f.obtained = false
+		if passes {
+			f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, "New tokens wait to be published: " + why})
+		}
+		return tokens, false
+	}
+	f.withheld = fmt.Sprintf("; %s: %s", withoutIDToken, why)
+	tokens.IDToken = ""
+	return tokens, true
+}
+
+// idTokenFault says why the ID token at hand must not be published; empty where it may be. passes tells that the issuer's keys may come.
+func (r *Reconciler) idTokenFault(ctx context.Context, f *found) (why string, passes bool) {
+	tokens := f.custody.Tokens
+	switch {
+	case tokens.IDToken == "":
+		return "", false
+	case tokens.IDTokenWithheld != "":
+		return tokens.IDTokenWithheld, false
+	case tokensecret.HoldsIDToken(f.published, tokens.IDToken): // it was verified then
+		return "", false
+	}
+	err := r.verifyIDToken(ctx, f.request, tokens.IDToken, "")
+	if err == nil {
+		return "", false
+	}
+	f.recheck = min(max(recheck, f.now.Sub(tokens.IssuedAt)/4), longestRecheck)
+	return err.Error(), f.unresolved || grant.AsError(err).Kind == grant.Unavailable
+}
+
+// keepsPair tells whether the tokens that are published stay until their end, in place of an access token without an ID token.
+func (f *found) keepsPair(passes bool) bool {
+	needed := passes || f.account.Spec.Grant.Type == v1alpha1.GrantPassword || tokensecret.UsesIDToken(f.account)
+	return needed && !f.first && f.now.Before(f.servedUntil) && tokensecret.HasIDToken(f.published)
+}
+
+// endNote says that the end of the token is not what the marketplace told.
+func (f *found) endNote() string {
+	if tokens := f.custody.Tokens; tokens == nil || !tokens.EndUnreadable || !tokens.ExpiresAt.Equal(f.servedUntil) {
+		return ""
+	}
+	return fmt.Sprintf("; the marketplace tells its end in a way that cannot be read, so it counts for %d minutes at most: look at "+
+		"spec.tokenResponse of the Marketplace", int(unreadableLife.Minutes()))
+}
