@@ -18,6 +18,16 @@ CHAOS_ARGS ?=
 # Flags of the benchmarks, such as BENCH_ARGS="-only signin -runs 1 -json bench.json".
 BENCH_ARGS ?=
 
+# What is built, and what the programs say about themselves. Time and commit are those of the checkout, so that two builds
+# of one commit are the same.
+VERSION ?= $(shell sed -n 's/^appVersion: *//p' charts/tokenkeeper/Chart.yaml)
+COMMIT ?= $(shell git describe --always --abbrev=40 --exclude='*' --dirty 2>/dev/null)
+DATE ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
+LDFLAGS = -s -w $(foreach name,version=$(VERSION) commit=$(COMMIT) date=$(DATE),-X $(VERSION_PACKAGE).$(name))
+VERSION_PACKAGE = github.com/tokenkeeper/tokenkeeper/internal/version
+# Where programs are put.
+BIN ?= bin
+
 .DEFAULT_GOAL := help
 
 ##@ General
@@ -43,9 +53,27 @@ $(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=$(1)/config/crd/bases
 $(CONTROLLER_GEN) rbac:roleName=tokenkeeper paths="./internal/controller/...;./internal/portal/..." output:rbac:dir=$(1)/config/rbac
 endef
 
+# What the charts take over from config/ as it is: file in the chart, file of config/.
+CHART_FILES = $(foreach kind,marketplaceaccounts marketplaces,tokenkeeper/files/crd/$(kind).yaml:crd/bases/tokenkeeper.dev_$(kind).yaml) \
+	$(foreach role,role marketplace_viewer_role marketplaceaccount_editor_role marketplaceaccount_viewer_role,tokenkeeper/files/rbac/$(role).yaml:rbac/$(role).yaml) \
+	tokenkeeper/files/namespaced/cluster_role.yaml:namespaced/cluster_role.yaml \
+	tokenkeeper/files/namespaced/role.yaml:namespaced/watched/role.yaml \
+	tokenkeeper/files/manager/deployment.yaml:manager/deployment.yaml \
+	$(foreach file,$(notdir $(filter-out %/kustomization.yaml,$(wildcard config/marketplaces/*.yaml))),tokenkeeper-marketplaces/files/$(file):marketplaces/$(file))
+
+# Copies these under the folder $(1), where generated ones of config/ are.
+define copy
+@for pair in $(CHART_FILES); do \
+	to="$(1)/charts/$${pair%%:*}" from="config/$${pair#*:}"; \
+	if test -e "$(1)/$$from"; then from="$(1)/$$from"; fi; \
+	mkdir -p "$${to%/*}" && cp "$$from" "$$to" || exit 1; \
+done
+endef
+
 .PHONY: generate
-generate: ## Write deepcopy functions, custom resource definitions and the operator's role.
+generate: ## Write deepcopy functions, custom resource definitions, the operator's role, and what the charts take from config/.
 	$(call generate,.)
+	$(call copy,.)
 
 .PHONY: fmt
 fmt: ## Format the code and group its imports.
@@ -69,7 +97,7 @@ verify-generate:
 	$(MAKE) --no-print-directory --silent generate-into INTO="$$fresh" && \
 	stale=$$(cd "$$fresh" && find . -type f | sort | while read -r file; do \
 		cmp -s "$$file" "$(CURDIR)/$$file" || echo "$$file"; done; \
-		cd "$(CURDIR)" && for file in config/crd/bases/*; do test -e "$$fresh/$$file" || echo "./$$file"; done) && \
+		cd "$(CURDIR)" && for file in config/crd/bases/* $$(find charts/*/files -type f); do test -e "$$fresh/$$file" || echo "./$$file"; done) && \
 	if test -n "$$stale"; then \
 		echo 'These generated files are not up to date; run "make generate":' >&2; \
 		echo "$$stale" | sed 's,^\./,  ,' >&2; exit 1; \
@@ -78,6 +106,7 @@ verify-generate:
 .PHONY: generate-into
 generate-into:
 	$(call generate,$(INTO))
+	$(call copy,$(INTO))
 
 .PHONY: verify-tidy
 verify-tidy:
@@ -108,8 +137,8 @@ bench: ## Measure on this machine: a table, and the figures as JSON (BENCH_ARGS=
 ##@ Build
 
 .PHONY: build
-build: ## Build the programs into bin.
-	$(GO) build -trimpath -o bin/ ./cmd/...
+build: ## Build the programs into bin, as they are in the images.
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
 
 .PHONY: run
 run: ## Run the operator here, against the cluster of the current kubeconfig context.

@@ -1,0 +1,186 @@
+package chart_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	appsv1 "k8s.io/api/apps/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+)
+
+// deployment is the operator's.
+const deployment = "Deployment tokenkeeper-system/tokenkeeper"
+
+func TestKindsAreThoseOfConfig(t *testing.T) {
+	everyHelm(t, func(t *testing.T, helm string) {
+		made := render(t, helm, operator, "")
+		for _, name := range names(t, "config/crd/bases/*.yaml") {
+			want := config(t, "crd/bases/"+name+".yaml")[0]
+			got := get[map[string]any](t, made, id(want))
+			if diff := cmp.Diff(want["spec"], got["spec"]); diff != "" {
+				t.Errorf("%s: %s", id(want), diff)
+			}
+			if controller := annotations(want)["controller-gen.kubebuilder.io/version"]; annotations(got)["controller-gen.kubebuilder.io/version"] != controller {
+				t.Errorf("%s lost the annotations that it has in config/", id(want))
+			}
+		}
+	})
+}
+
+func annotations(object map[string]any) map[string]any {
+	found, _ := metadata(object)["annotations"].(map[string]any)
+	return found
+}
+
+func TestRightsAreThoseOfConfig(t *testing.T) {
+	everyHelm(t, func(t *testing.T, helm string) {
+		made := render(t, helm, operator, "")
+		for _, want := range slices.Concat(config(t, "rbac/role.yaml"), config(t, "rbac/marketplace_viewer_role.yaml"),
+			config(t, "rbac/marketplaceaccount_editor_role.yaml"), config(t, "rbac/marketplaceaccount_viewer_role.yaml")) {
+			got := get[map[string]any](t, made, id(want))
+			for _, part := range []string{"rules", "aggregationRule"} {
+				if diff := cmp.Diff(want[part], got[part]); diff != "" {
+					t.Errorf("%s: %s", id(want), diff)
+				}
+			}
+			labels, _ := metadata(got)["labels"].(map[string]any)
+			wanted, _ := metadata(want)["labels"].(map[string]any)
+			for name, value := range wanted {
+				if labels[name] != value {
+					t.Errorf("%s has label %s=%v, want %v", id(want), name, labels[name], value)
+				}
+			}
+		}
+		for _, want := range config(t, "rbac/role_binding.yaml") {
+			got := get[rbacv1.ClusterRoleBinding](t, made, id(want))
+			wanted := get[rbacv1.ClusterRoleBinding](t, objects{want}, id(want))
+			if diff := cmp.Diff(wanted.Subjects, got.Subjects); diff != "" || got.RoleRef != wanted.RoleRef {
+				t.Errorf("%s refers to %v: %s", id(want), got.RoleRef, diff)
+			}
+		}
+	})
+}
+
+func TestPodIsThatOfConfig(t *testing.T) {
+	everyHelm(t, func(t *testing.T, helm string) {
+		want := get[appsv1.Deployment](t, config(t, "manager/deployment.yaml"), deployment)
+		got := get[appsv1.Deployment](t, render(t, helm, operator, ""), deployment)
+		container := &got.Spec.Template.Spec.Containers[0]
+		defaults := want.Spec.Template.Spec.Containers[0]
+		if missing := subtract(defaults.Args, container.Args); len(missing) > 0 {
+			t.Errorf("the arguments %q lack %q of config/manager", container.Args, missing)
+		}
+		container.Args = defaults.Args
+		if diff := cmp.Diff(want.Spec, got.Spec); diff != "" {
+			t.Errorf("with default values the Deployment must be that of config/manager: %s", diff)
+		}
+	})
+}
+
+// subtract returns what is in the first and not in the second.
+func subtract(from, without []string) []string {
+	return slices.DeleteFunc(slices.Clone(from), func(one string) bool { return slices.Contains(without, one) })
+}
+
+// In a namespaced installation these are the only rights that hold in the whole cluster. None of them reads a Secret.
+func TestNamespacedInstallationHasTheRightsOfConfigNamespaced(t *testing.T) {
+	everyHelm(t, func(t *testing.T, helm string) {
+		made := render(t, helm, operator, `
+watch:
+  namespaces: [shop, outlet]
+  applicationSecrets: [{namespace: apps, name: ebay-app}, {namespace: apps, name: allegro-app}]`)
+		got := get[rbacv1.ClusterRole](t, made, "ClusterRole tokenkeeper")
+		want := get[rbacv1.ClusterRole](t, config(t, "namespaced/cluster_role.yaml"), "ClusterRole tokenkeeper")
+		if diff := cmp.Diff(want.Rules, got.Rules); diff != "" {
+			t.Error(diff)
+		}
+		var everywhere []string
+		for _, rule := range got.Rules {
+			everywhere = append(everywhere, strings.Join(rule.Verbs, ",")+" "+strings.Join(rule.Resources, ","))
+		}
+		remaining := []string{
+			"get,list,watch namespaces", "create tokenreviews", "create subjectaccessreviews", "get,list,watch marketplaces",
+		}
+		if diff := cmp.Diff(remaining, everywhere); diff != "" {
+			t.Errorf("rights in the whole cluster: %s", diff)
+		}
+		watched := get[rbacv1.Role](t, config(t, "namespaced/watched/role.yaml"), "Role tokenkeeper-watched")
+		for _, in := range []string{"shop", "outlet"} {
+			role := get[rbacv1.Role](t, made, "Role "+in+"/tokenkeeper-watched")
+			if diff := cmp.Diff(watched.Rules, role.Rules); diff != "" {
+				t.Errorf("rights in %s: %s", in, diff)
+			}
+			binding := get[rbacv1.RoleBinding](t, made, "RoleBinding "+in+"/tokenkeeper-watched")
+			if binding.RoleRef.Name != role.Name || binding.Subjects[0].Namespace != namespace {
+				t.Errorf("in %s %v is bound to %v", in, binding.Subjects, binding.RoleRef)
+			}
+		}
+		application := get[rbacv1.Role](t, made, "Role apps/tokenkeeper-application")
+		if diff := cmp.Diff([]rbacv1.PolicyRule{{
+			APIGroups: []string{""}, Resources: []string{"secrets"}, ResourceNames: []string{"allegro-app", "ebay-app"}, Verbs: []string{"get"},
+		}}, application.Rules); diff != "" {
+			t.Errorf("rights where applications lie: %s", diff)
+		}
+		pod := get[appsv1.Deployment](t, made, deployment)
+		if !slices.Contains(pod.Spec.Template.Spec.Containers[0].Args, "--watch-namespaces=shop,outlet") {
+			t.Errorf("the arguments are %q", pod.Spec.Template.Spec.Containers[0].Args)
+		}
+		if pod.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
+			t.Errorf("the strategy is %q: two operators with different leases would work at once", pod.Spec.Strategy.Type)
+		}
+	})
+}
+
+func TestMarketplacesAreThoseOfConfig(t *testing.T) {
+	everyHelm(t, func(t *testing.T, helm string) {
+		made := render(t, helm, marketplaces, "oidc: {enabled: true}")
+		all := names(t, "config/marketplaces/*.yaml")
+		for _, name := range all {
+			want := config(t, "marketplaces/"+name+".yaml")[0]
+			got := get[map[string]any](t, made, "Marketplace "+name)
+			if diff := cmp.Diff(want["spec"], got["spec"]); diff != "" {
+				t.Errorf("%s: %s", name, diff)
+			}
+		}
+		if len(made) != len(all) {
+			t.Errorf("it makes %q, want %q", made.ids(), all)
+		}
+	})
+}
+
+func TestEveryMarketplaceCanBeLeftOut(t *testing.T) {
+	everyHelm(t, func(t *testing.T, helm string) {
+		for _, name := range names(t, "config/marketplaces/*.yaml") {
+			made := render(t, helm, marketplaces, "oidc: {enabled: true}\n"+name+": {enabled: false}")
+			if made.has("Marketplace " + name) {
+				t.Errorf("%s is there although it is switched off", name)
+			}
+		}
+	})
+}
+
+func TestMarketplaceIsOverriddenFieldByField(t *testing.T) {
+	everyHelm(t, func(t *testing.T, helm string) {
+		made := render(t, helm, marketplaces, `
+allegro:
+  overrides:
+    renewal: {before: 2h}
+    scopes: {default: [one, two]}
+    application:
+      secretRef: {name: allegro-app, namespace: tokenkeeper-system}
+      namespaceSelector: {matchLabels: {tokenkeeper.dev/allegro: allowed}}`)
+		want, _ := config(t, "marketplaces/allegro.yaml")[0]["spec"].(map[string]any)
+		want["renewal"].(map[string]any)["before"] = "2h"
+		want["scopes"] = map[string]any{"default": []any{"one", "two"}}
+		want["application"] = map[string]any{
+			"secretRef":         map[string]any{"name": "allegro-app", "namespace": "tokenkeeper-system"},
+			"namespaceSelector": map[string]any{"matchLabels": map[string]any{"tokenkeeper.dev/allegro": "allowed"}},
+		}
+		got := get[map[string]any](t, made, "Marketplace allegro")
+		if diff := cmp.Diff(want, got["spec"]); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
