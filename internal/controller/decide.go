@@ -230,15 +230,50 @@ func (v view) retryAt() time.Time {
 	if at.After(v.now) { // the clock was set back
 		at = v.now
 	}
-	return renewal.RetryAt(at, failure.Count, renewal.Spread(string(v.account.UID)))
+	return renewal.RetryAt(at, failure.Count, renewal.Spread(string(v.account.UID)), v.longestWait(at))
 }
 
-// notBefore is the end of a wait that the marketplace demanded.
+// longestWait is how long anything may wait from a moment on that stands between the token at hand and its renewal; zero where there is none.
+func (v view) longestWait(from time.Time) time.Duration {
+	tokens := v.custody.Tokens
+	if tokens == nil {
+		return 0
+	}
+	return renewal.LongestWait(tokens.IssuedAt, tokens.ExpiresAt, from)
+}
+
+// soonEnough is a wait, or as much of it as the token at hand allows.
+func (v view) soonEnough(wait time.Duration) time.Duration {
+	if most := v.longestWait(v.now); most > 0 {
+		return min(wait, most)
+	}
+	return wait
+}
+
+// notBefore is the end of a wait that the marketplace demanded, or the moment at which a token that is about to end interrupts it.
 func (v view) notBefore() time.Time {
-	if v.custody.NotBefore.Sub(v.now) > renewal.LongestRetryAfter { // the clock was set back
+	until := v.custody.NotBefore
+	if until.Sub(v.now) > renewal.LongestRetryAfter { // the clock was set back
 		return time.Time{}
 	}
-	return v.custody.NotBefore
+	if interrupts := v.interruptsAt(); !interrupts.IsZero() && interrupts.Before(until) {
+		return interrupts
+	}
+	return until
+}
+
+// interruptsAt is when a token that is about to end interrupts a wait: in its last minutes, or halfway to its end where the wait began in
+// these. Zero where there is no token, or it had ended already.
+func (v view) interruptsAt() time.Time {
+	moment, began := v.lastMinutes(), v.custody.DemandedAt
+	if moment.IsZero() || moment.After(began) {
+		return moment
+	}
+	left := v.custody.Tokens.ExpiresAt.Sub(began)
+	if left <= 0 {
+		return time.Time{}
+	}
+	return began.Add(left / 2)
 }
 
 // failing tells that the last attempt failed in a way that passes by itself.

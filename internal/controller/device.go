@@ -164,7 +164,7 @@ func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, custody
 	e := grant.AsError(failure)
 	state := r.pollState(f)
 	state.failures++
-	retry := renewal.RetryAt(f.now, state.failures, renewal.Spread(string(f.account.UID)))
+	retry := renewal.RetryAt(f.now, state.failures, renewal.Spread(string(f.account.UID)), 0)
 	state.after(max(retry.Sub(f.now), renewal.BoundRetryAfter(e.RetryAfter)), f.now)
 	state.code = ""
 	r.polls.Store(f.account.UID, state)

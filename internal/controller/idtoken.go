@@ -64,7 +64,7 @@ func (r *Reconciler) idTokenFault(ctx context.Context, f *found) (why string, pa
 	if err == nil {
 		return "", false
 	}
-	f.recheck = min(max(recheck, f.now.Sub(tokens.IssuedAt)/4), longestRecheck)
+	f.recheck = f.soonEnough(min(max(recheck, f.now.Sub(tokens.IssuedAt)/4), longestRecheck))
 	return err.Error(), f.unresolved || grant.AsError(err).Kind == grant.Unavailable
 }
 

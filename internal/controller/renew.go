@@ -14,6 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -266,7 +267,8 @@ func (r *Reconciler) vetCandidate(ctx context.Context, f *found, store *store) (
 
 // waitFor sets when to ask again about a grant that waits: the longer it has waited, the later.
 func (f *found) waitFor(candidate *tokensecret.Grant) {
-	f.recheck = min(max(recheck, f.now.Sub(candidate.Tokens.IssuedAt)/4), longestRecheck)
+	wait := min(max(recheck, f.now.Sub(candidate.Tokens.IssuedAt)/4), longestRecheck)
+	f.recheck = f.soonEnough(min(wait, renewal.LongestWait(candidate.Tokens.IssuedAt, candidate.Tokens.ExpiresAt, f.now)))
 }
 
 // identify learns by one call whose tokens were stored, where nothing else tells: of a candidate, to accept it or not,

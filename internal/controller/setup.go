@@ -38,6 +38,13 @@ import (
 // and the storing of its answer, go on until their own bounds.
 const reconciliationTimeout = 3 * time.Minute
 
+// shortestRequeue and longestRequeue bound the wait after an error of the API server. It is no longer than a token that is about to
+// end can wait, since the work queue does not know whose that is; controller-runtime's default goes up to a quarter of an hour.
+const (
+	shortestRequeue = 5 * time.Millisecond
+	longestRequeue  = 10 * time.Second
+)
+
 // shareOfOneHost is the part of the workers that requests to one token host may occupy: a quarter.
 const shareOfOneHost = 4
 
@@ -178,6 +185,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
 			NewQueue:                options.NewQueue,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](shortestRequeue, longestRequeue),
 			ReconciliationTimeout:   reconciliationTimeout,
 		}).
 		Complete(parting)

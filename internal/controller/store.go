@@ -438,9 +438,9 @@ func (s *store) failure(ctx context.Context, failure error, sent bool) error {
 	case f.spend() == spendForbidden:
 		return s.outcomeUnknown(ctx)
 	}
-	custody.NotBefore = time.Time{}
-	if asked.RetryAfter > 0 {
-		custody.NotBefore = f.now.Add(renewal.BoundRetryAfter(asked.RetryAfter)).Truncate(time.Second)
+	custody.NotBefore, custody.DemandedAt = time.Time{}, time.Time{}
+	if wait := renewal.BoundRetryAfter(asked.RetryAfter); wait > 0 {
+		custody.NotBefore, custody.DemandedAt = f.now.Add(wait).Truncate(time.Second), f.now
 	}
 	switch {
 	case !passes:

@@ -222,7 +222,6 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 			w.start()
 			w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonRateLimited)
 			w.start()
-			w.annotate(v1alpha1.AnnotationRenew, "impatient")
 			w.pass(29 * time.Minute)
 			w.Expect(w.calls("amazon")).To(Equal(1))
 			w.Expect(injected.Hits()).To(Equal(1))

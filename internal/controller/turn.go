@@ -219,7 +219,7 @@ func (r *Reconciler) hosts() []metrics.Host {
 // rank is how pressing new tokens are: first those that replace one which is about to end or has ended, then those that somebody waits for,
 // and the others in the order in which they fell due.
 func (v view) rank() throttle.Rank {
-	rank := throttle.Rank{Class: throttle.Scheduled, Asked: v.requested()}
+	rank := throttle.Rank{Class: throttle.Scheduled, Asked: v.requested(), Patience: v.longestWait(v.now)}
 	tokens := v.custody.Tokens
 	switch {
 	case tokens != nil && !v.now.Before(v.lastMinutes()):
@@ -295,7 +295,7 @@ func leave(pass *throttle.Pass[waiter], failure error) {
 	}
 	e := grant.AsError(failure)
 	outcome := throttle.Outcome{
-		Unavailable: e.Kind == grant.Unavailable, Refused: e.Kind == grant.ApplicationRejected, RetryAfter: min(e.RetryAfter, longestShared),
+		Unavailable: e.Kind == grant.Unavailable, Refused: e.Kind == grant.ApplicationRejected, RetryAfter: min(renewal.BoundRetryAfter(e.RetryAfter), longestShared),
 	}
 	if e.Kind == grant.Throttled && outcome.RetryAfter <= 0 {
 		outcome.RetryAfter = limitedFor

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -66,6 +67,9 @@ func TestRank(t *testing.T) {
 			if test.want.Due.IsZero() {
 				test.want.Due = v.retryAt()
 			}
+			if v.custody.Tokens != nil {
+				test.want.Patience = renewal.LongestWait(v.custody.Tokens.IssuedAt, v.custody.Tokens.ExpiresAt, now)
+			}
 			if got := v.rank(); got != test.want || got.Due.IsZero() {
 				t.Errorf("the rank is %+v, want %+v", got, test.want)
 			}
@@ -111,5 +115,39 @@ func TestWorkQueue(t *testing.T) {
 	// Where a look ends, it says when the next one is, and how pressing that will be.
 	if result := after(time.Time{}, time.Time{}.Add(time.Minute)); result.Priority == nil || *result.Priority != priorityScheduled {
 		t.Errorf("a look that is planned has the priority %v, want %d", result.Priority, priorityScheduled)
+	}
+}
+
+func TestWhenAWaitThatTheMarketplaceDemandsEnds(t *testing.T) {
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	at := func(minutes float64) time.Time { return now.Add(time.Duration(minutes * float64(time.Minute))) }
+	for name, test := range map[string]struct {
+		issued, ends, demanded, until, want float64 // minutes from now
+	}{
+		"it is obeyed while the token lives longer":            {-40, 20, 0, 10, 10},
+		"a token that ends within it interrupts it":            {-40, 20, 0, 60, 18},
+		"so it does after a day's life":                        {-1430, 10, 0, 600, 8},
+		"a wait that ends in the last two minutes is obeyed":   {-40, 20, 0, 17, 17},
+		"a short token interrupts it later":                    {-2, 2, 0, 60, 1},
+		"a wait that begins in the last minutes: halfway":      {-59, 1, 0, 60, .5},
+		"the interruption was answered with another wait":      {-59, 1.5, -.5, 60, .5},
+		"a token that had ended interrupts nothing":            {-70, -10, 0, 60, 60},
+		"nor does one that ended in the very moment":           {-60, 0, 0, 60, 60},
+		"a wait of a custody from before says no beginning":    {-40, 20, -1e6, 60, 18},
+		"more than a day ahead: the clock was set back":        {-40, 20, 0, 1441, 18},
+		"more than a day ahead, and the token ends much later": {-40, 2000, 0, 1441, -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := view{now: now, account: &v1alpha1.MarketplaceAccount{}}
+			v.custody.Tokens = &tokensecret.Tokens{IssuedAt: at(test.issued), ExpiresAt: at(test.ends)}
+			v.custody.NotBefore, v.custody.DemandedAt = at(test.until), at(test.demanded)
+			want := at(test.want)
+			if test.until > 1440 {
+				want = time.Time{}
+			}
+			if got := v.notBefore(); !got.Equal(want) {
+				t.Errorf("it ends at %v, want %v", got, want)
+			}
+		})
 	}
 }

@@ -184,21 +184,26 @@ func (a attempt) deadGrant() Kind {
 	return GrantRejected
 }
 
+// longestRetryAfter is the longest wait that is taken for one: a platform that names more has written a moment, or milliseconds.
+const longestRetryAfter = 24 * time.Hour
+
 // retryAfter reads how long to wait: Retry-After in seconds or as a date (RFC 9110 section 10.2.3), else, where the platform
 // wants fewer requests, X-RateLimit-Reset in epoch seconds (Auth0, which sends it with every answer). Zero means that the
 // answer does not say.
 func (a attempt) retryAfter(header http.Header, throttled bool) time.Duration {
-	if value := header.Get("Retry-After"); value != "" {
-		if seconds, err := strconv.ParseInt(value, 10, 32); err == nil && seconds >= 0 {
-			return time.Duration(seconds) * time.Second
-		}
-		if date, err := http.ParseTime(value); err == nil && date.After(a.now) {
-			return date.Sub(a.now)
-		}
+	var told []time.Duration
+	value := header.Get("Retry-After")
+	if seconds, err := strconv.ParseInt(value, 10, 32); err == nil {
+		told = append(told, time.Duration(seconds)*time.Second)
+	} else if date, err := http.ParseTime(value); err == nil {
+		told = append(told, date.Sub(a.now))
 	}
 	if reset, err := strconv.ParseInt(header.Get("X-Ratelimit-Reset"), 10, 64); err == nil && throttled {
-		if at := time.Unix(reset, 0); at.After(a.now) {
-			return at.Sub(a.now)
+		told = append(told, time.Unix(reset, 0).Sub(a.now))
+	}
+	for _, wait := range told {
+		if wait > 0 && wait <= longestRetryAfter {
+			return wait
 		}
 	}
 	return 0

@@ -211,6 +211,18 @@ func TestRetryAfter(t *testing.T) {
 		"a reset that is no moment":        {429, []string{"X-RateLimit-Reset", "60"}, 0},
 		"Retry-After goes before a reset":  {429, []string{"Retry-After", "5", "X-RateLimit-Reset", epoch(time.Hour)}, 5 * time.Second},
 		"a reset stands in for garbage":    {429, []string{"Retry-After", "soon", "X-RateLimit-Reset", epoch(time.Hour)}, time.Hour},
+		"a day":                            {429, []string{"Retry-After", "86400"}, 24 * time.Hour},
+		"more than a day":                  {429, []string{"Retry-After", "86401"}, 0},
+		"ten days":                         {429, []string{"Retry-After", "900000"}, 0},
+		"a moment in epoch seconds":        {429, []string{"Retry-After", epoch(time.Minute)}, 0},
+		"a moment in milliseconds":         {429, []string{"Retry-After", epoch(time.Minute) + "000"}, 0},
+		"a date far ahead":                 {429, []string{"Retry-After", date(8000 * time.Hour)}, 0},
+		"a date without an end":            {429, []string{"Retry-After", "Fri, 31 Dec 9999 23:59:59 GMT"}, 0},
+		"a reset stands in for nonsense":   {429, []string{"Retry-After", epoch(time.Minute), "X-RateLimit-Reset", epoch(time.Minute)}, time.Minute},
+		"a reset in milliseconds":          {429, []string{"X-RateLimit-Reset", epoch(time.Minute) + "000"}, 0},
+		"a reset far ahead":                {429, []string{"X-RateLimit-Reset", epoch(25 * time.Hour)}, 0},
+		"a reset that is negative":         {429, []string{"X-RateLimit-Reset", "-1"}, 0},
+		"a reset that overflows":           {429, []string{"X-RateLimit-Reset", "9223372036854775807"}, 0},
 		"a reset without 429 is no demand": {503, []string{"X-RateLimit-Remaining", "9", "X-RateLimit-Reset", epoch(time.Hour)}, 0},
 	}
 	for name, test := range tests {

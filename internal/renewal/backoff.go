@@ -7,6 +7,12 @@ const (
 	// longestWait keeps an account that waits for a marketplace to come back from waiting long after it has.
 	longestWait = 10 * time.Minute
 
+	// shareOfRest is the part of what is left of a token that anything waits at most, a quarter. leastWait is what it may always
+	// wait, or that part of a shorter life than a minute which leastShare is.
+	shareOfRest = 4
+	leastWait   = 10 * time.Second
+	leastShare  = 6
+
 	shortestRetryAfter = time.Second
 
 	// LongestRetryAfter is how long a marketplace is obeyed that wants to be left alone.
@@ -15,16 +21,30 @@ const (
 
 // RetryAt tells when to try again after count failures in a row, the last of them at failed: 10 s, 20 s,
 // 40 s and so on up to 10 minutes, and up to a fifth more by spread, so that the accounts of a marketplace
-// that was away do not come back at once.
-func RetryAt(failed time.Time, count int32, spread float64) time.Time {
+// that was away do not come back at once. It is no later than most after the failure, see [LongestWait]; zero means no such bound.
+func RetryAt(failed time.Time, count int32, spread float64, most time.Duration) time.Time {
 	wait := longestWait
 	if doublings := max(count, 1) - 1; doublings < 6 {
 		wait = min(firstWait<<doublings, longestWait)
 	}
-	return failed.Add(wait + time.Duration(spread*float64(wait)/5)).Truncate(time.Second)
+	wait += time.Duration(spread * float64(wait) / 5)
+	if most > 0 {
+		wait = min(wait, max(most, time.Second))
+	}
+	return failed.Add(wait).Truncate(time.Second)
 }
 
-// BoundRetryAfter keeps a wait that a marketplace demands within reason: 1 s to 24 h.
+// LongestWait is how long anything may wait from a moment on that stands between a token and its renewal, however often it has failed:
+// a quarter of what is left of the token, and 10 s when little or nothing is left, or a sixth of a life of less than a minute. So
+// no token stays expired because of a wait when what was waited for is over.
+func LongestWait(issued, expires, from time.Time) time.Duration {
+	return max(expires.Sub(from)/shareOfRest, min(leastWait, max(expires.Sub(issued), time.Second)/leastShare))
+}
+
+// BoundRetryAfter keeps a wait that a marketplace demands within reason: at least 1 s. One of more than 24 h, or of nothing, is none: zero.
 func BoundRetryAfter(wait time.Duration) time.Duration {
-	return min(max(wait, shortestRetryAfter), LongestRetryAfter)
+	if wait <= 0 || wait > LongestRetryAfter {
+		return 0
+	}
+	return max(wait, shortestRetryAfter)
 }

@@ -36,7 +36,8 @@ type Demand struct {
 	Refused bool
 	// RetryAt is the end of the backoff after a failure; zero means none. A request overrules it.
 	RetryAt time.Time
-	// NotBefore is the end of a wait that the marketplace demanded; zero means none. Nothing overrules it.
+	// NotBefore is the end of a wait that the marketplace demanded; zero means none. A request overrules it, as far as the limits of the
+	// marketplace let it through.
 	NotBefore time.Time
 }
 
@@ -53,9 +54,12 @@ type Plan struct {
 // Decide tells whether a token is due at now and, if not, when to look again.
 func Decide(held Held, demand Demand, now time.Time) Plan {
 	because := held.because(demand.Requested, now)
-	wait := demand.NotBefore
-	if because != Requested && demand.RetryAt.After(wait) {
-		wait = demand.RetryAt
+	var wait time.Time
+	if because != Requested {
+		wait = demand.NotBefore
+		if demand.RetryAt.After(wait) {
+			wait = demand.RetryAt
+		}
 	}
 	switch {
 	case demand.Suspended, demand.Refused:

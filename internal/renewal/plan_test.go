@@ -83,15 +83,10 @@ func TestDecide(t *testing.T) {
 			demand: renewal.Demand{Requested: true, RetryAt: in(time.Minute)},
 			want:   renewal.Plan{Due: true, Because: renewal.Requested},
 		},
-		"a request does not overrule a wait that the marketplace demands": {
-			held:   fresh,
-			demand: renewal.Demand{Requested: true, NotBefore: in(time.Minute)},
-			want:   renewal.Plan{Because: renewal.Requested, Look: in(time.Minute)},
-		},
-		"a request waits for the marketplace alone, and not for a longer backoff": {
+		"a request overrules a wait that the marketplace demands: whether it goes through is up to the gate": {
 			held:   fresh,
 			demand: renewal.Demand{Requested: true, RetryAt: in(time.Hour), NotBefore: in(time.Minute)},
-			want:   renewal.Plan{Because: renewal.Requested, Look: in(time.Minute)},
+			want:   renewal.Plan{Due: true, Because: renewal.Requested},
 		},
 
 		"the backoff holds up what is scheduled": {
@@ -212,7 +207,7 @@ func TestDecideNeverSpins(t *testing.T) {
 						switch {
 						case plan.Due && (demand.Suspended || demand.Refused):
 							t.Errorf("Decide(%+v, %+v) asks a marketplace that must not be asked", held, demand)
-						case plan.Due && notBefore.After(now):
+						case plan.Due && notBefore.After(now) && !demand.Requested:
 							t.Errorf("Decide(%+v, %+v) does not wait as the marketplace demands", held, demand)
 						case plan.Due && (!plan.Look.IsZero() || plan.Because == ""):
 							t.Errorf("Decide(%+v, %+v) = %+v, want a reason and no other moment", held, demand, plan)

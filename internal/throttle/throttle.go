@@ -187,10 +187,12 @@ type gate[W comparable] struct {
 	interrupted [interruptions]time.Time
 }
 
-// turn is that of somebody who was called.
+// turn is that of somebody who was called. It holds room at the host, unless it begins when a gate opens again: a client that is kept
+// waiting takes nothing from others.
 type turn struct {
 	begins time.Time
 	rank   Rank
+	holds  bool
 }
 
 // interruption is why somebody goes through although the platform wants to be left alone.
@@ -253,14 +255,22 @@ func (g *Gates[W]) hasTurn(at *gate[W], who W, rank Rank, now time.Time) bool {
 		g.advance(at, now, who)
 		turn, called = at.called[who]
 	}
-	return called && !turn.begins.After(now)
+	if !called || turn.begins.After(now) {
+		return false
+	}
+	if !turn.holds && at.host.taken >= g.perHost {
+		at.uncall(who)
+		at.waiting.put(who, rank)
+		return false
+	}
+	return true
 }
 
 // interruption is why somebody may go through a gate whose platform wants to be left alone: once in each wait for a person, and once for
 // the token that ends first. The answer to an interruption may demand a longer wait, which cannot be interrupted before
 // the first one would have ended: else everybody's token, one after the other, would be a reason.
 func (g *Gates[W]) interruption(at *gate[W], who W, rank Rank, now time.Time) interruption {
-	if !now.Before(at.closedUntil) || at.cause != LeftAlone || at.open() || at.underway >= at.limits.Concurrency || at.host.taken >= g.perHost {
+	if !now.Before(at.closedUntil) || at.cause != LeftAlone || at.open() || at.underway >= at.limits.Concurrency || at.host.taken >= g.perHost && !at.called[who].holds {
 		return uninterrupted
 	}
 	if !now.Before(at.waitEnds) {
@@ -314,7 +324,7 @@ func (g *Gates[W]) hasten(at *gate[W], patience time.Duration, now time.Time) {
 func (g *Gates[W]) recall(at *gate[W], until, now time.Time) {
 	for who, held := range at.called {
 		if held.begins.After(until) {
-			at.called[who] = turn{until, held.rank}
+			at.called[who] = turn{until, held.rank, held.holds}
 			if g.call != nil {
 				g.call(who, until.Sub(now))
 			}
@@ -480,10 +490,12 @@ func (g *gate[W]) wait(who W, since, now time.Time) Wait {
 // already is not called for a turn that has begun.
 func (g *Gates[W]) advance(at *gate[W], now time.Time, here ...W) {
 	at.expire(now)
-	for at.waiting.len() > 0 && at.free() > 0 && at.host.taken < g.perHost {
+	for at.waiting.len() > 0 && at.free() > 0 {
 		begins, behind := at.closedUntil, at.waiting.behind()
 		closed := now.Before(begins)
 		switch {
+		case !closed && at.host.taken >= g.perHost:
+			return
 		case closed && len(at.called) > 0:
 			return // one is enough to find the gate open
 		case at.called[at.latest].begins.After(now) && (closed || !behind || at.rate.TokensAt(now) < 1):
@@ -492,11 +504,13 @@ func (g *Gates[W]) advance(at *gate[W], now time.Time, here ...W) {
 			begins = now.Add(at.reserve(now, behind))
 		}
 		who, rank := at.waiting.pop()
-		at.called[who] = turn{begins, rank}
+		at.called[who] = turn{begins, rank, !closed}
 		if begins.After(now) {
 			at.latest = who
 		}
-		at.host.taken++
+		if !closed {
+			at.host.taken++
+		}
 		if g.call != nil && (begins.After(now) || !slices.Contains(here, who)) {
 			g.call(who, begins.Sub(now))
 		}
@@ -529,9 +543,11 @@ func (g *gate[W]) free() int {
 
 // uncall takes somebody back who was called, and tells whether he was.
 func (g *gate[W]) uncall(who W) bool {
-	_, called := g.called[who]
+	turn, called := g.called[who]
 	if called {
 		delete(g.called, who)
+	}
+	if turn.holds {
 		g.host.taken--
 	}
 	return called
@@ -561,7 +577,7 @@ func (g *Gates[W]) time() time.Time {
 				}
 			}
 			for who, held := range at.called {
-				at.called[who] = turn{held.begins.Add(-back), held.rank}
+				at.called[who] = turn{held.begins.Add(-back), held.rank, held.holds}
 			}
 		}
 	}

@@ -95,6 +95,25 @@ func TestAnInterruptionKeepsToTheConcurrency(t *testing.T) {
 	d.Leave(throttle.Outcome{})
 }
 
+func TestClientsThatAreKeptWaitingTakeNoRoomFromOthers(t *testing.T) {
+	w := newWorld(t, 2)
+	for i := range 10 {
+		key := throttle.Key{Host: allegro.Host, ClientID: fmt.Sprint("left alone ", i)}
+		w.enters(key, wide, fmt.Sprint(i, " a"), scheduled(0)).Leave(again)
+		w.waits(key, wide, fmt.Sprint(i, " b"), scheduled(0), throttle.Wait{Cause: throttle.LeftAlone, Until: start.Add(10 * time.Minute)})
+	}
+	a := w.enters(other, wide, "a", scheduled(0))
+	b := w.enters(other, wide, "b", scheduled(0))
+	w.now = start.Add(10 * time.Minute)
+	first := throttle.Key{Host: allegro.Host, ClientID: "left alone 0"}
+	w.waits(first, wide, "0 b", scheduled(0), throttle.Wait{}) // there is no room now
+	w.calls = nil
+	a.Leave(throttle.Outcome{})
+	w.called("0 b in 0s")
+	b.Leave(throttle.Outcome{})
+	w.enters(first, wide, "0 b", scheduled(0))
+}
+
 func TestAnOpenCircuitIsNotInterrupted(t *testing.T) {
 	w := newWorld(t, 100)
 	w.fail(allegro)

@@ -50,8 +50,9 @@ type Custody struct {
 	Refused *Refused `json:"refused,omitempty"`
 	// RefusedImport is a refusal of a refresh token that the user brought; the grant in use may go on.
 	RefusedImport *Refused `json:"refusedImport,omitempty"`
-	// NotBefore is the end of a wait that the marketplace demanded.
-	NotBefore time.Time `json:"notBefore,omitzero"`
+	// NotBefore is the end of a wait that the marketplace demanded, and DemandedAt when it did.
+	NotBefore  time.Time `json:"notBefore,omitzero"`
+	DemandedAt time.Time `json:"demandedAt,omitzero"`
 	// HandledRenew is the last request for a renewal that was acted on, stored with its result; HandledSignIn the last one
 	// for a sign-in.
 	HandledRenew  string `json:"handledRenew,omitempty"`
