@@ -132,7 +132,7 @@ var errNoKey = errors.New("none of the issuer's keys has signed it")
 
 // VerifySignature implements oidc.KeySet.
 func (v *signature) VerifySignature(ctx context.Context, token string) ([]byte, error) {
-	parsed, err := jose.ParseSigned(token, publicAlgorithms)
+	parsed, err := jose.ParseSignedCompact(token, publicAlgorithms)
 	if err != nil || len(parsed.Signatures) != 1 {
 		return nil, errors.New("malformed jwt")
 	}
