@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -49,6 +50,8 @@ func (p *Providers) Verify(ctx context.Context, issuer, clientID, idToken, nonce
 	token, err := verifier.Verify(ctx, idToken)
 	switch {
 	case err == nil:
+	case errors.Is(signature.unfetched, errKeysAddress): // which waiting does not mend
+		return &Error{Kind: Malformed, Message: "the ID token cannot be verified: " + signature.unfetched.Error()}
 	case signature.unfetched != nil:
 		return &Error{Kind: Unavailable, Message: "the ID token cannot be verified: the issuer's keys cannot be fetched: " + signature.unfetched.Error()}
 	default:

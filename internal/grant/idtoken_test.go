@@ -229,7 +229,7 @@ func TestABadMemberOfTheDocumentTakesNoOtherAlong(t *testing.T) {
 			}
 			err = providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "")
 			if member == "jwks_uri" {
-				if got := failure(t, err); got.Kind != grant.Unavailable || !strings.Contains(err.Error(), "jwks_uri") {
+				if got := failure(t, err); got.Kind != grant.Malformed || !strings.Contains(err.Error(), "jwks_uri") {
 					t.Errorf("the failure is %+v, want one that names jwks_uri", got)
 				}
 			} else if err != nil {

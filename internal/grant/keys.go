@@ -7,6 +7,7 @@ import (
 	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -48,10 +49,13 @@ type keySet struct {
 	fetched, at time.Time // the last time that it succeeded, and that it was tried
 }
 
+// errKeysAddress is why keys are not asked for.
+var errKeysAddress = errors.New("the discovery document names no usable jwks_uri")
+
 // fetchKeys gets the keys at an address; those that ask at the same time share one request.
 func (p *Providers) fetchKeys(ctx context.Context, address string) ([]publishedKey, error) {
 	if err := outgoing.CheckURL(address); err != nil {
-		return nil, errors.New("the discovery document's jwks_uri: " + bounded(printable(err.Error()), maxDescription))
+		return nil, fmt.Errorf("%w: %s", errKeysAddress, bounded(printable(err.Error()), maxDescription))
 	}
 	keys, err, _ := p.fetches.Do("keys "+address, func() (any, error) {
 		members, err := p.fetchObject(context.WithoutCancel(ctx), address)

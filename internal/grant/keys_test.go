@@ -234,8 +234,8 @@ func TestWhereKeysMayBe(t *testing.T) {
 			issuer := newIssuer(t)
 			issuer.change(func() { issuer.document["jwks_uri"] = test.address })
 			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "")
-			if got := failure(t, err); got.Kind != grant.Unavailable || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "jwks_uri") {
-				t.Errorf("the failure is %+v, want Unavailable and %q", got, test.says)
+			if got := failure(t, err); got.Kind != grant.Malformed || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "jwks_uri") {
+				t.Errorf("the failure is %+v, want Malformed and %q", got, test.says)
 			}
 		})
 	}
