@@ -17,7 +17,7 @@ import (
 func TestInstallation(t *testing.T) {
 	installed := &corev1.Namespace{}
 	convert(t, documents(t, "../../config/manager/namespace.yaml")[0].Object, installed)
-	if err := kube.Create(t.Context(), installed); err != nil {
+	if err := client.IgnoreAlreadyExists(kube.Create(t.Context(), installed)); err != nil {
 		t.Fatalf("creating the operator's namespace: %v", err)
 	}
 	strict := client.WithFieldValidation(kube, metav1.FieldValidationStrict)

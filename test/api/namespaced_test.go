@@ -10,10 +10,12 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/yaml"
 )
 
-const namespaced = "../../config/namespaced"
+const (
+	namespaced  = "../../config/namespaced"
+	clusterRole = "../../config/components/namespaces/cluster_role.yaml"
+)
 
 // rights are what the roles of a kind in a file allow, each verb on each resource by itself.
 func rights(t *testing.T, path, kind string) []string {
@@ -41,7 +43,7 @@ func rights(t *testing.T, path, kind string) []string {
 
 // Where the operator watches some namespaces, its rights are the generated ones, of which most hold there alone.
 func TestNamespacedRightsAreTheGeneratedOnes(t *testing.T) {
-	everywhere := rights(t, filepath.Join(namespaced, "cluster_role.yaml"), "ClusterRole")
+	everywhere := rights(t, clusterRole, "ClusterRole")
 	there := rights(t, filepath.Join(namespaced, "watched", "role.yaml"), "Role")
 	both := slices.Concat(everywhere, there)
 	slices.Sort(both)
@@ -63,7 +65,7 @@ func TestNamespacedRightsAreTheGeneratedOnes(t *testing.T) {
 
 func TestNamespacedManifests(t *testing.T) {
 	strict := client.WithFieldValidation(kube, metav1.FieldValidationStrict)
-	for _, name := range []string{"cluster_role.yaml", "watched/role.yaml", "watched/role_binding.yaml", "application.yaml"} {
+	for _, name := range []string{"../components/namespaces/cluster_role.yaml", "watched/role.yaml", "watched/role_binding.yaml", "application.yaml"} {
 		for _, manifest := range documents(t, filepath.Join(namespaced, name)) {
 			if manifest.GetKind() != "ClusterRole" {
 				manifest.SetNamespace(namespace) // it comes from a kustomization, or is not there in these tests
@@ -78,27 +80,16 @@ func TestNamespacedManifests(t *testing.T) {
 // What the flag names has its rights, and nothing else has.
 func TestNamespacedKustomization(t *testing.T) {
 	var kustomization struct {
-		Resources []string `json:"resources"`
-		Patches   []struct {
-			Patch string `json:"patch"`
-		} `json:"patches"`
+		Resources          []string `json:"resources"`
+		ConfigMapGenerator []struct {
+			Literals []string `json:"literals"`
+		} `json:"configMapGenerator"`
 	}
 	convert(t, documents(t, filepath.Join(namespaced, "kustomization.yaml"))[0].Object, &kustomization)
 	var watched, granted []string
-	for _, patch := range kustomization.Patches {
-		var operations []struct {
-			Value any `json:"value"`
-		}
-		if patch.Patch == "" {
-			continue // it is a file
-		}
-		if err := yaml.Unmarshal([]byte(patch.Patch), &operations); err != nil {
-			t.Fatal(err)
-		}
-		for _, operation := range operations {
-			if flag, ok := operation.Value.(string); ok {
-				watched = append(watched, strings.Split(strings.TrimPrefix(flag, "--watch-namespaces="), ",")...)
-			}
+	for _, generator := range kustomization.ConfigMapGenerator {
+		for _, literal := range generator.Literals {
+			watched = append(watched, strings.Split(strings.TrimPrefix(literal, "watch-namespaces="), ",")...)
 		}
 	}
 	for _, resource := range kustomization.Resources {

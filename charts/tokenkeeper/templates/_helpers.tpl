@@ -95,9 +95,13 @@ annotations:
 {{- toYaml (first $deployment.spec.template.spec.containers) -}}
 {{- end -}}
 
-{{/* Its arguments, and after them those that values ask for: the last one counts. */}}
+{{/*
+Its arguments, and after them those that values ask for: the last one counts. With kustomize a ConfigMap holds what
+installations set; here values do.
+*/}}
 {{- define "tokenkeeper.args" -}}
-{{- $args := (include "tokenkeeper.container" . | fromYaml).args -}}
+{{- $args := list -}}
+{{- range (include "tokenkeeper.container" . | fromYaml).args }}{{ if not (contains "$(" .) }}{{ $args = append $args . }}{{ end }}{{ end -}}
 {{- /* Issuers of one's own network need extraArgs: [--deny-private-addresses=false]. */ -}}
 {{- $args = append $args "--deny-private-addresses" -}}
 {{- with .Values.portal.url }}{{ $args = append $args (printf "--portal-url=%s" .) }}{{ end -}}
@@ -123,7 +127,7 @@ annotations:
 {{- define "tokenkeeper.env" -}}
 {{- $env := default list (include "tokenkeeper.container" . | fromYaml).env -}}
 {{- $own := list -}}
-{{- range $env }}{{ if ne .name "GOMEMLIMIT" }}{{ $own = append $own . }}{{ end }}{{ end -}}
+{{- range $env }}{{ if and (ne .name "GOMEMLIMIT") (not .valueFrom) }}{{ $own = append $own . }}{{ end }}{{ end -}}
 {{- with include "tokenkeeper.memoryLimit" . }}{{ $own = append $own (dict "name" "GOMEMLIMIT" "value" .) }}{{ end -}}
 {{- if or .Values.proxy.https .Values.proxy.http -}}
 {{- with .Values.proxy.https }}{{ $own = append $own (dict "name" "HTTPS_PROXY" "value" .) }}{{ end -}}

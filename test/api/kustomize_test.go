@@ -1,0 +1,221 @@
+package api_test
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// kustomize builds a kustomization with the kubectl of the API server's version. It is written into a folder of its own,
+// in which @ stands for config/.
+func kustomize(t *testing.T, kustomization string) []*unstructured.Unstructured {
+	t.Helper()
+	directory, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := filepath.Abs("../../config")
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(directory, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n" + strings.ReplaceAll(kustomization, "@", relative)
+	if err := os.WriteFile(filepath.Join(directory, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	kubectl := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")
+	if _, err := os.Stat(kubectl); err != nil {
+		kubectl = "kubectl" // assets that somebody named need not hold it
+	}
+	command := exec.CommandContext(t.Context(), kubectl, "kustomize", directory)
+	var failure strings.Builder
+	command.Stderr = &failure
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("%v: %s", err, failure.String())
+	}
+	var built []*unstructured.Unstructured
+	decoder := utilyaml.NewYAMLOrJSONDecoder(strings.NewReader(string(out)), 4096)
+	for {
+		var object unstructured.Unstructured
+		if err := decoder.Decode(&object); err != nil {
+			break // io.EOF
+		}
+		built = append(built, &object)
+	}
+	return built
+}
+
+// find decodes one of the objects.
+func find[T any](t *testing.T, built []*unstructured.Unstructured, kind, name string) T {
+	t.Helper()
+	var typed T
+	for _, object := range built {
+		if object.GetKind() == kind && (object.GetName() == name || kind == "ConfigMap" && strings.HasPrefix(object.GetName(), name+"-")) {
+			convert(t, object.Object, &typed)
+			return typed
+		}
+	}
+	t.Fatalf("there is no %s %s", kind, name)
+	return typed
+}
+
+// expand does with an argument what the kubelet does: it fills in the variables of the container.
+func expand(t *testing.T, built []*unstructured.Unstructured) []string {
+	t.Helper()
+	container := find[appsv1.Deployment](t, built, "Deployment", "tokenkeeper").Spec.Template.Spec.Containers[0]
+	var replacements []string
+	for _, variable := range container.Env {
+		value := variable.Value
+		if from := variable.ValueFrom; from != nil {
+			flags := find[corev1.ConfigMap](t, built, "ConfigMap", "tokenkeeper")
+			found, ok := flags.Data[from.ConfigMapKeyRef.Key]
+			if from.ConfigMapKeyRef.Name != flags.Name || !ok {
+				t.Errorf("%s comes from %v, and there is %s with %v", variable.Name, from.ConfigMapKeyRef, flags.Name, flags.Data)
+			}
+			value = found
+		}
+		replacements = append(replacements, "$("+variable.Name+")", value)
+	}
+	filled := make([]string, 0, len(container.Args))
+	for _, arg := range container.Args {
+		filled = append(filled, strings.NewReplacer(replacements...).Replace(arg))
+	}
+	return filled
+}
+
+func TestKustomizeSetsFlagsByTheirNames(t *testing.T) {
+	built := kustomize(t, `
+resources: ["@/default"]
+configMapGenerator:
+- name: tokenkeeper
+  namespace: tokenkeeper-system
+  behavior: merge
+  literals: [portal-url=https://tokens.example.com, "watch-label-selector=shard in (a, b)"]`)
+	args := expand(t, built)
+	for _, arg := range []string{
+		"--leader-elect", "--portal-url=https://tokens.example.com", "--watch-label-selector=shard in (a, b)", "--watch-namespaces=", "--zap-log-level=info",
+	} {
+		if !slices.Contains(args, arg) {
+			t.Errorf("the operator gets %q, without %q", args, arg)
+		}
+	}
+	name := func(literal string) string {
+		return find[corev1.ConfigMap](t, kustomize(t, `
+resources: ["@/default"]
+configMapGenerator: [{name: tokenkeeper, namespace: tokenkeeper-system, behavior: merge, literals: [`+literal+`]}]`), "ConfigMap", "tokenkeeper").Name
+	}
+	if before, after := name("portal-url=https://a.example"), name("portal-url=https://b.example"); before == after {
+		t.Errorf("with another flag the ConfigMap is %s as before: the operator would not start anew", after)
+	}
+}
+
+func TestKustomizeSetsTheImageInOneLine(t *testing.T) {
+	built := kustomize(t, `
+resources: ["@/default"]
+images: [{name: ghcr.io/tokenkeeper/tokenkeeper, newName: registry.example.com/tokenkeeper, newTag: v9}]`)
+	container := find[appsv1.Deployment](t, built, "Deployment", "tokenkeeper").Spec.Template.Spec.Containers[0]
+	if container.Image != "registry.example.com/tokenkeeper:v9" {
+		t.Errorf("the image is %s", container.Image)
+	}
+}
+
+// elsewhere are kinds of the components that this API server does not have.
+var elsewhere = []string{"CustomResourceDefinition", "HTTPRoute", "ServiceMonitor", "PodMonitor", "PrometheusRule"}
+
+func TestComponentsFitTogether(t *testing.T) {
+	found, err := filepath.Glob("../../config/components/*")
+	if err != nil || len(found) < 5 {
+		t.Fatalf("there are %d components, error %v", len(found), err)
+	}
+	var components strings.Builder
+	for _, path := range found {
+		components.WriteString("\n- \"@/components/" + filepath.Base(path) + `"`)
+	}
+	built := kustomize(t, "resources: [\"@/default\"]\ncomponents:"+components.String())
+	namespace := corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "tokenkeeper-system"}}
+	if err := client.IgnoreAlreadyExists(kube.Create(t.Context(), &namespace)); err != nil {
+		t.Fatal(err)
+	}
+	strict := client.WithFieldValidation(kube, metav1.FieldValidationStrict)
+	for _, object := range built {
+		if object.GetKind() == "Namespace" || slices.Contains(elsewhere, object.GetKind()) {
+			continue
+		}
+		if err := strict.Create(t.Context(), object, client.DryRunAll); err != nil {
+			t.Errorf("%s %s: %v", object.GetKind(), object.GetName(), err)
+		}
+	}
+	if strategy := find[appsv1.Deployment](t, built, "Deployment", "tokenkeeper").Spec.Strategy.Type; strategy != appsv1.RecreateDeploymentStrategyType {
+		t.Errorf("the strategy of an operator that keeps some namespaces is %q", strategy)
+	}
+}
+
+// What leads to the portal from outside is what people who follow a link need.
+func TestIngressComponentExposesNoMoreThanLinksNeed(t *testing.T) {
+	built := kustomize(t, `
+resources: ["@/default"]
+components: ["@/components/ingress", "@/components/httproute"]`)
+	want := []string{"/sign-in/", "/callback/", "/done/"}
+	var paths []string
+	for _, path := range find[networkingv1.Ingress](t, built, "Ingress", "tokenkeeper-portal").Spec.Rules[0].HTTP.Paths {
+		paths = append(paths, path.Path)
+	}
+	if !slices.Equal(paths, want) {
+		t.Errorf("the Ingress leads %q, want %q", paths, want)
+	}
+	route := find[map[string]any](t, built, "HTTPRoute", "tokenkeeper-portal")
+	rules, _, err := unstructured.NestedSlice(route, "spec", "rules")
+	if err != nil || len(rules) != 1 {
+		t.Fatalf("the HTTPRoute has %d rules, error %v", len(rules), err)
+	}
+	matches, _, err := unstructured.NestedSlice(rules[0].(map[string]any), "matches")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths = nil
+	for _, match := range matches {
+		path, _, err := unstructured.NestedString(match.(map[string]any), "path", "value")
+		if err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	if !slices.Equal(paths, want) {
+		t.Errorf("the HTTPRoute leads %q, want %q", paths, want)
+	}
+}
+
+// An index into the arguments breaks, or sets another flag, as soon as a version has one more.
+func TestNothingPatchesArgumentsByTheirIndex(t *testing.T) {
+	for _, folder := range []string{"../../config", "../../docs", "../../README.md"} {
+		err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			if strings.Contains(string(text), "/containers/0/args") {
+				t.Errorf("%s patches an argument by its index", path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
