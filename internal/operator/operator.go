@@ -105,6 +105,9 @@ func addPortal(mgr manager.Manager, o Options, signIns portal.SignIns) error {
 		Clock:       o.Clock,
 		Random:      rand.Reader,
 		Log:         ctrl.Log.WithName("portal"),
+
+		ClusterDocument: clusterDocument(mgr.GetConfig(), mgr.GetHTTPClient()),
+		TrustedProxies:  o.trustedProxies,
 	})
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ type Options struct {
 	portalURL               string
 	maxConcurrentReconciles int
 	denyPrivateAddresses    bool
+	trustedProxies          networks
 	shard                   shard
 	log                     zap.Options
 }
@@ -48,6 +49,8 @@ func Parse(flags *flag.FlagSet, args []string) (Options, error) {
 		"Public address of these pages, such as https://tokens.example.com. Without it nobody can sign in with grant AuthorizationCode.")
 	flags.IntVar(&o.maxConcurrentReconciles, "max-concurrent-reconciles", 256,
 		"How many accounts are worked on at once. Most of them wait for a marketplace, and those of one token host may be no more than a quarter.")
+	flags.Var(&o.trustedProxies, "trusted-proxies",
+		"Addresses and networks, separated by commas, of the proxies in front of the portal. What they say in X-Forwarded-For of where a visitor comes from is believed.")
 	flags.BoolVar(&o.Version, "version", false, "Print the version, the commit and its date, and do nothing else.")
 	flags.BoolVar(&o.denyPrivateAddresses, "deny-private-addresses", false,
 		"Refuse issuers whose discovery document or keys are at an address that is not public: of this machine, of a private network, or of a cloud's metadata.")

@@ -30,8 +30,13 @@ func TestParse(t *testing.T) {
 				return o.portalURL == "https://tokens.example.com" && o.portalBindAddress == ":9"
 			},
 		},
-		"private issuers by default":  {want: func(o Options) bool { return !o.denyPrivateAddresses }},
-		"public issuers alone":        {args: []string{"--deny-private-addresses"}, want: func(o Options) bool { return o.denyPrivateAddresses }},
+		"private issuers by default": {want: func(o Options) bool { return !o.denyPrivateAddresses }},
+		"public issuers alone":       {args: []string{"--deny-private-addresses"}, want: func(o Options) bool { return o.denyPrivateAddresses }},
+		"proxies that are trusted": {
+			args: []string{"--trusted-proxies=10.0.0.0/8, 192.0.2.7,2001:db8::/32"},
+			want: func(o Options) bool { return o.trustedProxies.String() == "10.0.0.0/8,192.0.2.7/32,2001:db8::/32" },
+		},
+		"a proxy that is no address":  {args: []string{"--trusted-proxies=ingress"}, says: `"ingress" is neither an address`},
 		"a portal on this machine":    {args: []string{"--portal-url=http://localhost:9"}, want: func(o Options) bool { return o.portalURL != "" }},
 		"no portal":                   {args: []string{"--portal-bind-address=0"}, want: func(o Options) bool { return o.portalURL == "" }},
 		"a portal without TLS":        {args: []string{"--portal-url=http://tokens.example.com"}, says: "--portal-url: \"http://tokens.example.com\" must be https"},

@@ -1,7 +1,9 @@
 package portal
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -9,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
@@ -22,16 +25,7 @@ import (
 const (
 	// answerLife is how long an answer about a right is taken for granted where something is shown. Where something
 	// is done, the API server is asked each time.
-	answerLife = 5 * time.Second
-	// maxAnswers bounds the memory of answers.
-	maxAnswers = 50_000
-	// maxQuestions is how many questions the API server is asked at once, for the lists of all visitors together.
-	maxQuestions = 12
-	// maxActing is the same for buttons, which do not wait for lists.
-	maxActing = 4
-	// maxSingle is about how many accounts by name a page asks at most. Of further ones only rights to whole namespaces count.
-	maxSingle = 200
-
+	answerLife       = 5 * time.Second
 	accountsResource = "marketplaceaccounts"
 )
 
@@ -51,8 +45,17 @@ type access struct {
 	// asking merges what several pages of a visitor ask at once.
 	asking singleflight.Group
 
-	mu      sync.Mutex // guards answers
-	answers *recent[question, answer]
+	mu       sync.Mutex // guards what follows
+	answers  *recent[question, answer]
+	visitors *recent[string, *curiosity]
+}
+
+// curiosity is what one user causes, with whatever tokens.
+type curiosity struct {
+	// pages is where their pages are made, one after the other.
+	pages *room
+	// left are the questions that they may still cause.
+	left *rate.Limiter
 }
 
 // question is whether somebody may do something with one account, with all of a namespace (no name), or with all (no
@@ -71,8 +74,24 @@ type answer struct {
 func newAccess(kube client.Writer, clock clock.PassiveClock) *access {
 	return &access{
 		kube: kube, clock: clock, showing: make(chan struct{}, maxQuestions), acting: make(chan struct{}, maxActing),
-		answers: newRecent[question, answer](maxAnswers),
+		answers:  newRecent[question, answer](maxAnswers),
+		visitors: newRecent[string, *curiosity](maxVisitors),
 	}
+}
+
+// of returns what a visitor causes.
+func (a *access) of(who *visitor) *curiosity {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	known, found := a.visitors.get(who.user.Username)
+	if !found {
+		known = &curiosity{
+			pages: &room{places: make(chan struct{}, 1), patience: listWait},
+			left:  rate.NewLimiter(rate.Every(askedEach), maxAsked),
+		}
+		a.visitors.put(who.user.Username, known)
+	}
+	return known
 }
 
 // may asks the API server whether something may be done now.
@@ -119,6 +138,9 @@ func (a *access) mightBefore(ctx context.Context, who *visitor, verb, namespace,
 	if age := a.clock.Now().Sub(known.at); found && age >= 0 && age < answerLife {
 		return known.allowed, nil
 	}
+	if !a.of(who).left.AllowN(a.clock.Now(), 1) {
+		return false, &busyError{answerLife}
+	}
 	asked := a.asking.DoChan(strings.Join([]string{string(who.key[:]), verb, namespace, name}, "/"), func() (any, error) {
 		// The answer is for everybody who waits for it, so it does not end with the page that asked first.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
@@ -138,51 +160,71 @@ func (a *access) mightBefore(ctx context.Context, who *visitor, verb, namespace,
 type permitted map[types.NamespacedName]bool
 
 // which tells of which accounts somebody may do something. It asks about all accounts at once, then by namespace, and about
-// each only where that was denied, up to maxSingle: many is the verb for all of them, one that for a single one.
-func (a *access) which(ctx context.Context, who *visitor, many, one string, accounts []types.NamespacedName) (permitted, error) {
-	byNamespace := map[string][]types.NamespacedName{}
-	for _, account := range accounts {
-		byNamespace[account.Namespace] = append(byNamespace[account.Namespace], account)
-	}
-	all := make(permitted, len(accounts))
+// each only where that was denied: many is the verb for all of them, one that for a single one. more tells that some were not
+// asked about.
+func (a *access) which(
+	ctx context.Context, who *visitor, many, one string, accounts []types.NamespacedName,
+) (may permitted, more bool, err error) {
+	may = make(permitted, len(accounts))
 	if len(accounts) == 0 {
-		return all, nil
+		return may, false, nil
 	}
 	everywhere, err := a.mightBefore(ctx, who, many, "", "")
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if everywhere {
-		for _, account := range accounts {
-			all[account] = true
+	whole := namespacesOf(who, accounts)
+	if len(whole) > maxNamespaces && !everywhere {
+		whole, more = whole[:maxNamespaces], true
+	}
+	namespaces := permitted{}
+	if !everywhere {
+		if namespaces, err = a.each(ctx, who, many, whole); err != nil {
+			return nil, false, err
 		}
-		return all, nil
-	}
-	whole := make([]types.NamespacedName, 0, len(byNamespace))
-	for namespace := range byNamespace {
-		whole = append(whole, types.NamespacedName{Namespace: namespace})
-	}
-	namespaces, err := a.each(ctx, who, many, whole)
-	if err != nil {
-		return nil, err
 	}
 	var single []types.NamespacedName
 	for _, account := range accounts {
-		if namespaces[types.NamespacedName{Namespace: account.Namespace}] {
-			all[account] = true
-		} else {
+		namespace := types.NamespacedName{Namespace: account.Namespace}
+		if everywhere || namespaces[namespace] {
+			may[account] = true
+		} else if slices.Contains(whole, namespace) {
 			single = append(single, account)
 		}
 	}
 	if len(single) > maxSingle { // always the same ones
 		slices.SortFunc(single, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
-		single = single[:maxSingle]
+		single, more = single[:maxSingle], true
 	}
 	some, err := a.each(ctx, who, one, single)
-	for account := range some {
-		all[account] = true
+	maps.Copy(may, some)
+	return may, more, err
+}
+
+// namespacesOf are those of accounts: first that of the account that they have just done something with, and their own, then always
+// in the same order.
+func namespacesOf(who *visitor, accounts []types.NamespacedName) []types.NamespacedName {
+	var whole []types.NamespacedName
+	for _, account := range accounts {
+		whole = append(whole, types.NamespacedName{Namespace: account.Namespace})
 	}
-	return all, err
+	own := ""
+	if parts := strings.Split(who.user.Username, ":"); len(parts) == 4 && parts[0] == "system" && parts[1] == "serviceaccount" {
+		own = parts[2]
+	}
+	distance := func(namespace string) int {
+		switch namespace {
+		case who.near:
+			return 0
+		case own:
+			return 1
+		}
+		return 2
+	}
+	slices.SortFunc(whole, func(a, b types.NamespacedName) int {
+		return cmp.Or(cmp.Compare(distance(a.Namespace), distance(b.Namespace)), cmp.Compare(a.Namespace, b.Namespace))
+	})
+	return slices.Compact(whole)
 }
 
 // each asks about every one, several at a time. It stops at the first error.

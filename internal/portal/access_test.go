@@ -68,8 +68,8 @@ func many(count int) []types.NamespacedName {
 
 func TestQuestionsAboutSingleAccountsAreBounded(t *testing.T) {
 	asked := &judge{answer: denied}
-	if _, err := newAccess(asked, clock.RealClock{}).which(t.Context(), somebody(), verbList, verbGet, many(5000)); err != nil {
-		t.Fatal(err)
+	if _, more, err := newAccess(asked, clock.RealClock{}).which(t.Context(), somebody(), verbList, verbGet, many(5000)); err != nil || !more {
+		t.Fatalf("some were not asked about: %t, %v", more, err)
 	}
 	if got, want := len(asked.asked), 1+3+maxSingle; got != want {
 		t.Errorf("%d questions are asked, want %d", got, want)
@@ -137,7 +137,7 @@ func TestSlowAnswersAreThoseOfTheCluster(t *testing.T) {
 		access := newAccess(&judge{answer: hanging}, clock.RealClock{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := access.which(ctx, somebody(), verbList, verbGet, many(100))
+		_, _, err := access.which(ctx, somebody(), verbList, verbGet, many(100))
 		if cluster, isCluster := errors.AsType[*clusterError](err); !isCluster || cluster.kind() != "no answer in time" {
 			t.Errorf("the error is %v", err)
 		}
@@ -173,7 +173,7 @@ func TestOnlyWhatIsShownIsCopied(t *testing.T) {
 			return strings.HasSuffix(on.Name, "a"), nil
 		},
 	}, clock.RealClock{})}
-	shown, _, err := p.seen(t.Context(), somebody())
+	shown, _, _, err := p.seen(t.Context(), somebody(), func(*v1alpha1.MarketplaceAccount) bool { return true })
 	if err != nil || len(shown) != 1 || shown[0].Name != "a" {
 		t.Fatalf("shown are %v, %v", shown, err)
 	}

@@ -13,9 +13,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-// maxCallback bounds the query with which a marketplace sends a browser back. Codes may be long.
-const maxCallback = 8 << 10
-
 // callback takes what a marketplace sent the browser back with, at once: codes live for seconds. The browser then leaves the
 // address that holds the code, and takes the result along in a cookie.
 func (p *Portal) callback(w http.ResponseWriter, r *http.Request) error {

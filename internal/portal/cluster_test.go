@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,8 +26,10 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -40,7 +44,9 @@ type realCluster struct {
 	environment *envtest.Environment
 	admin       client.Client
 	// portal has the rights of the portal's markers and no other.
-	portal client.Client
+	portal client.WithWatch
+	// document reads what the API server publishes.
+	document func(ctx context.Context, path string) ([]byte, error)
 }
 
 var real realCluster
@@ -95,8 +101,28 @@ func (c *realCluster) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if c.portal, err = client.New(user.Config(), client.Options{Scheme: scheme}); err != nil {
+	if c.portal, err = client.NewWithWatch(user.Config(), client.Options{Scheme: scheme}); err != nil {
 		return err
+	}
+	admin, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return err
+	}
+	server, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		return err
+	}
+	c.document = func(ctx context.Context, path string) ([]byte, error) {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.JoinPath(path).String(), nil)
+		if err != nil {
+			return nil, err
+		}
+		response, err := admin.Do(request)
+		if err != nil {
+			return nil, err
+		}
+		defer response.Body.Close()
+		return io.ReadAll(response.Body)
 	}
 	for _, object := range []client.Object{
 		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "portal"}, Rules: []rbacv1.PolicyRule{
@@ -123,6 +149,7 @@ type shops struct {
 	*world
 	cluster *realCluster
 	a, b    string
+	reviews atomic.Int64 // of tokens
 }
 
 func newShops(t *testing.T) *shops {
@@ -143,11 +170,20 @@ func newShops(t *testing.T) *shops {
 			},
 		})
 	}
+	s.serve()
+	return s
+}
+
+// serve starts a portal.
+func (s *shops) serve() {
+	s.t.Helper()
+	t, c := s.t, s.cluster
 	s.server = httptest.NewUnstartedServer(nil)
 	s.address = signin.Address("https://" + s.server.Listener.Addr().String())
 	served, err := portal.New(portal.Options{
-		Address: s.address, SignIns: s.signIns, Reader: c.portal, Writer: c.portal, Clock: s.clock, Random: rand.Reader,
-		Log: funcr.New(s.log.line, funcr.Options{Verbosity: 10}),
+		Address: s.address, SignIns: s.signIns, Reader: c.portal, Writer: s.counting(), Clock: s.clock, Random: rand.Reader,
+		ClusterDocument: c.document,
+		Log:             funcr.New(s.log.line, funcr.Options{Verbosity: 10}),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -157,7 +193,18 @@ func newShops(t *testing.T) *shops {
 	s.server.StartTLS()
 	t.Cleanup(s.server.Close)
 	t.Cleanup(func() { s.log.check(t) })
-	return s
+}
+
+// counting is the portal's client, which counts reviews of tokens.
+func (s *shops) counting() client.Client {
+	return interceptor.NewClient(s.cluster.portal, interceptor.Funcs{
+		Create: func(ctx context.Context, kube client.WithWatch, object client.Object, options ...client.CreateOption) error {
+			if _, is := object.(*authenticationv1.TokenReview); is {
+				s.reviews.Add(1)
+			}
+			return kube.Create(ctx, object, options...)
+		},
+	})
 }
 
 func (s *shops) create(object client.Object) {
@@ -188,7 +235,8 @@ func (s *shops) person(namespace, name string, verbs ...string) *corev1.ServiceA
 // token is what "kubectl create token" prints.
 func (s *shops) token(account *corev1.ServiceAccount, audiences ...string) string {
 	s.t.Helper()
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences}}
+	// The stories' clock is not the API server's.
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{Audiences: audiences, ExpirationSeconds: new(int64(20 * 365 * 24 * 3600))}}
 	if err := s.cluster.admin.SubResource("token").Create(s.t.Context(), account, request); err != nil {
 		s.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"context"
+	"net/netip"
 	"time"
 )
 
@@ -11,6 +12,13 @@ var Serve = (*Portal).serve
 // SetSleep replaces the waiting of tokens that are looked at slowly.
 func SetSleep(p *Portal, sleep func(ctx context.Context, wait time.Duration) error) {
 	p.doubtful.sleep = sleep
+}
+
+// Guess is an attempt with a token that another authenticator than the cluster's own may know.
+func Guess(p *Portal) {
+	done, _ := p.tokens.admit(netip.MustParsePrefix("127.0.0.1/32"))
+	done(true)
+	_ = p.doubtful.turns.AllowN(p.clock.Now(), doubtfulRate)
 }
 
 // Lists is how many lists are under way.

@@ -11,9 +11,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-// maxBody is enough for the longest session token, or a ticket and the query of an app store.
-const maxBody = 32 << 10
-
 // contentPolicy allows the pages their one stylesheet and forms to themselves, and nothing else. Browsers apply form-action to
 // the redirects of a form too, so a form does not redirect to a marketplace: see leaving.
 func contentPolicy(style string) string {

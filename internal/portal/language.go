@@ -17,9 +17,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-// maxAcceptLanguage bounds what is read of a header that lists languages.
-const maxAcceptLanguage = 256
-
 // languages are those that the portal speaks. The first is for everybody else.
 func languages() []*texts { return []*texts{english(), german(), polish()} }
 
@@ -41,6 +38,7 @@ type texts struct {
 
 	// The list.
 	ListTitle, ListEmpty, ListEmptyDo, ListReload, ListInOrder string
+	ListMore                                                   string
 	NeedPerson, DoNotWork                                      plural
 	Account, Seller, SellerID, GivenName, Environment          string
 	Details                                                    string

@@ -5,6 +5,8 @@ import (
 	"math"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -12,51 +14,39 @@ import (
 	"k8s.io/utils/clock"
 )
 
-const (
-	// maxAddresses bounds the memory of a limiter. Whoever has more addresses than that needs no limit to be evaded.
-	maxAddresses = 10_000
-	// tokenFailures are for a shop, which is one address and in which people mistype. Guesses are stopped by the size of
-	// tokens; the limit is for the API server, which reviews each.
-	tokenFailures = 10
-	// linkFailures are more, because mail scanners open old links again and again, and none costs a call.
-	linkFailures = 20
-	// anotherFailure is after how long one more is allowed.
-	anotherFailure = 5 * time.Second
-)
-
-// limiter limits failures by the address that they come from: that of the connection, since anybody can write
-// a header. Behind a proxy everybody has one address, so nothing that is right may be refused for the failures of others
-// where that can be helped.
-type limiter struct {
+// limiter limits failures by where they come from: by the address, or by the ServiceAccount. Behind a proxy that is not
+// trusted everybody has one address, so nothing that is right may be refused for the failures of others where that can be
+// helped.
+type limiter[K comparable] struct {
 	clock    clock.PassiveClock
 	failures int
 
-	mu        sync.Mutex // guards what follows
-	addresses *recent[netip.Prefix, *allowance]
+	mu      sync.Mutex // guards what follows
+	sources *recent[K, *allowance]
 }
 
-// allowance is what one address may still fail.
+// allowance is what one source may still fail.
 type allowance struct {
 	left     *rate.Limiter
 	underWay int // attempts that may yet fail
 }
 
-func newLimiter(clock clock.PassiveClock, failures int) *limiter {
-	return &limiter{clock: clock, failures: failures, addresses: newRecent[netip.Prefix, *allowance](maxAddresses)}
+func newLimiter[K comparable](clock clock.PassiveClock, failures, sources int) *limiter[K] {
+	return &limiter[K]{clock: clock, failures: failures, sources: newRecent[K, *allowance](sources)}
 }
 
-// of returns the allowance of an address. The caller holds the lock.
-func (l *limiter) of(address netip.Prefix) *allowance {
-	known, found := l.addresses.get(address)
+// of returns the allowance of a source. The caller holds the lock.
+func (l *limiter[K]) of(source K) *allowance {
+	known, found := l.sources.get(source)
 	if !found {
 		known = &allowance{left: rate.NewLimiter(rate.Every(anotherFailure), l.failures)}
-		l.addresses.put(address, known)
+		l.sources.put(source, known)
 	}
 	return known
 }
 
 // wait tells after how long there is room for one attempt more; zero when there is now.
-func (l *limiter) wait(a *allowance) time.Duration {
+func (l *limiter[K]) wait(a *allowance) time.Duration {
 	missing := float64(a.underWay+1) - a.left.TokensAt(l.clock.Now())
 	if missing <= 0 {
 		return 0
@@ -67,10 +57,10 @@ func (l *limiter) wait(a *allowance) time.Duration {
 // admit begins an attempt, and whoever made it calls done with its result. It is within the limit if there is room for
 // it beside those that are under way, all of which may fail: a burst of guesses is not looked at all at once. Those beyond
 // the limit take no room from others.
-func (l *limiter) admit(address netip.Prefix) (done func(failed bool), within bool) {
+func (l *limiter[K]) admit(source K) (done func(failed bool), within bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a := l.of(address)
+	a := l.of(source)
 	if within = l.wait(a) == 0; within {
 		a.underWay++
 	}
@@ -87,22 +77,15 @@ func (l *limiter) admit(address netip.Prefix) (done func(failed bool), within bo
 }
 
 // fail counts a failure. A positive wait means that there were too many.
-func (l *limiter) fail(address netip.Prefix) (wait time.Duration) {
+func (l *limiter[K]) fail(source K) (wait time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	a := l.of(address)
+	a := l.of(source)
 	if a.left.AllowN(l.clock.Now(), 1) {
 		return 0
 	}
 	return l.wait(a)
 }
-
-const (
-	// doubtfulRate is how many tokens a second are looked at from addresses with too many wrong ones, all together.
-	doubtfulRate = 5
-	// doubtfulWait is how long such a token waits for its turn.
-	doubtfulWait = 5 * time.Second
-)
 
 // slowLane lets attempts pass one after the other.
 type slowLane struct {
@@ -138,13 +121,6 @@ func sleep(ctx context.Context, wait time.Duration) error {
 	}
 }
 
-const (
-	// maxLists is how many lists are made at once: each reads every account.
-	maxLists = 8
-	// listWait is how long another waits for one of them to be done.
-	listWait = 5 * time.Second
-)
-
 // room bounds how much is done at once.
 type room struct {
 	places   chan struct{}
@@ -166,13 +142,26 @@ func (m *room) enter(ctx context.Context) (leave func(), err error) {
 	}
 }
 
-// addressOf is where a request comes from. An IPv6 visitor has 2^64 addresses, so what counts is his network.
-func addressOf(r *http.Request) netip.Prefix {
+// addressOf is where a request comes from: the address of the connection, or what a proxy that is trusted says. An IPv6 visitor
+// has 2^64 addresses, so what counts is their network.
+func (p *Portal) addressOf(r *http.Request) netip.Prefix {
 	remote, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
-		return netip.Prefix{} // one allowance for all who cannot be told apart
+		return netip.Prefix{} // one allowance for all that cannot be told apart
 	}
 	address := remote.Addr().Unmap().WithZone("")
+	// Each proxy adds where it was asked from at the end; what stands before that of the first one not trusted is anybody's.
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		if !p.trusts(address) {
+			break
+		}
+		before, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		address = before.Unmap().WithZone("")
+	}
 	bits := 64
 	if address.Is4() {
 		bits = 32
@@ -182,4 +171,8 @@ func addressOf(r *http.Request) netip.Prefix {
 		return netip.Prefix{}
 	}
 	return prefix
+}
+
+func (p *Portal) trusts(address netip.Addr) bool {
+	return slices.ContainsFunc(p.trustedProxies, func(proxies netip.Prefix) bool { return proxies.Contains(address) })
 }

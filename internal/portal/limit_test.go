@@ -14,7 +14,7 @@ import (
 
 func TestLimiter(t *testing.T) {
 	clock := clocktesting.NewFakePassiveClock(noon)
-	limiter := newLimiter(clock, 3)
+	limiter := newLimiter[netip.Prefix](clock, 3, maxAddresses)
 	guesser, other := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("192.0.2.2/32")
 	attempt := func(address netip.Prefix, failed bool) time.Duration {
 		wait := limiter.wait(limiter.of(address))
@@ -64,7 +64,7 @@ func TestLimiter(t *testing.T) {
 }
 
 func TestGuessesAtOnceAreCounted(t *testing.T) {
-	limiter := newLimiter(clocktesting.NewFakePassiveClock(noon), 3)
+	limiter := newLimiter[netip.Prefix](clocktesting.NewFakePassiveClock(noon), 3, maxAddresses)
 	address := netip.MustParsePrefix("192.0.2.1/32")
 	var done []func(bool)
 	for range 3 {
@@ -150,8 +150,37 @@ func TestAddressOfARequest(t *testing.T) {
 		request.RemoteAddr = remote
 		request.Header.Set("X-Forwarded-For", "198.51.100.7")
 		request.Header.Set("Forwarded", "for=198.51.100.7")
-		if got := addressOf(request).String(); got != want {
+		if got := (&Portal{}).addressOf(request).String(); got != want {
 			t.Errorf("%s is %s, want %s", remote, got, want)
+		}
+	}
+}
+
+func TestWhatATrustedProxySays(t *testing.T) {
+	p := &Portal{trustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")}}
+	for sentence, test := range map[string]struct {
+		remote    string
+		forwarded []string
+		want      string
+	}{
+		"nobody is before the proxy":        {"10.0.0.1:1", nil, "10.0.0.1/32"},
+		"one proxy":                         {"10.0.0.1:1", []string{"198.51.100.7"}, "198.51.100.7/32"},
+		"two proxies":                       {"10.0.0.1:1", []string{"198.51.100.7, 10.9.9.9"}, "198.51.100.7/32"},
+		"two headers":                       {"10.0.0.1:1", []string{"203.0.113.1", "198.51.100.7,10.9.9.9"}, "198.51.100.7/32"},
+		"the visitor writes the header too": {"10.0.0.1:1", []string{"203.0.113.1, 198.51.100.7"}, "198.51.100.7/32"},
+		"the visitor claims to be a proxy":  {"10.0.0.1:1", []string{"203.0.113.1, 10.1.1.1, 198.51.100.7"}, "198.51.100.7/32"},
+		"a proxy that is not trusted":       {"192.0.2.1:1", []string{"198.51.100.7"}, "192.0.2.1/32"},
+		"words":                             {"10.0.0.1:1", []string{"198.51.100.7, unknown"}, "10.0.0.1/32"},
+		"an IPv6 visitor":                   {"[2001:db8:1::5]:1", []string{"2001:db8:2:3:4::5"}, "2001:db8:2:3::/64"},
+		"a mapped address":                  {"[::ffff:10.0.0.1]:1", []string{"::ffff:198.51.100.7"}, "198.51.100.7/32"},
+	} {
+		request := httptest.NewRequest("GET", "/", nil)
+		request.RemoteAddr = test.remote
+		for _, header := range test.forwarded {
+			request.Header.Add("X-Forwarded-For", header)
+		}
+		if got := p.addressOf(request).String(); got != test.want {
+			t.Errorf("%s: it comes from %s, want %s", sentence, got, test.want)
 		}
 	}
 }

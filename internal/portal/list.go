@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -20,7 +21,9 @@ type listPage struct {
 	Summary []string
 	// Urgent tells that some do.
 	Urgent bool
-	Cards  []card
+	// More tells that there are accounts of which nobody looked whether the visitor may see them.
+	More  bool
+	Cards []card
 }
 
 // list shows the accounts that the visitor may see.
@@ -29,23 +32,27 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	leave, err := p.lists.enter(r.Context())
+	leave, err := p.enterLists(r.Context(), who)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	accounts, marketplaces, err := p.seen(r.Context(), who)
+	shown := r.URL.Query()
+	namespace := shown.Get(namespaceField)
+	who.near, _, _ = strings.Cut(shown.Get(accountField), "/")
+	accounts, marketplaces, more, err := p.seen(r.Context(), who, func(account *v1alpha1.MarketplaceAccount) bool {
+		return namespace == "" || account.Namespace == namespace
+	})
 	if err != nil {
 		return err
 	}
-	mayPatch, err := p.access.which(r.Context(), who, verbPatch, verbPatch, names(accounts))
+	mayPatch, _, err := p.access.which(r.Context(), who, verbPatch, verbPatch, names(accounts))
 	if err != nil {
 		return err
 	}
 	t := p.speech.to(r)
-	page := listPage{frame: p.frameOf(r, who, t.ListTitle)}
+	page := listPage{frame: p.frameOf(r, who, t.ListTitle), More: more}
 	page.Home = true
-	shown := r.URL.Query()
 	now := p.clock.Now()
 	counts := map[urgency]int{}
 	for _, e := range byUrgency(accounts, now) {
@@ -67,7 +74,7 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 		page.Summary = append(page.Summary, t.count(t.DoNotWork, n))
 	}
 	page.Urgent = len(page.Summary) > 0
-	if len(accounts) > 0 && counts[settled] == len(accounts) {
+	if len(accounts) > 0 && counts[settled] == len(accounts) && !more {
 		page.Summary = []string{t.ListInOrder}
 	}
 	leave() // a browser may read slowly
@@ -75,36 +82,58 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// seen reads the accounts that the visitor may see, and what their marketplaces are called. Neither is changed by anybody:
+// namespaceField names the namespace whose accounts are listed; all are where it is empty.
+const namespaceField = "namespace"
+
+// enterLists waits until a page of the visitor can be made: one of each visitor at a time, and a few altogether.
+func (p *Portal) enterLists(ctx context.Context, who *visitor) (leave func(), err error) {
+	own, err := p.access.of(who).pages.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	place, err := p.lists.enter(ctx)
+	if err != nil {
+		own()
+		return nil, err
+	}
+	return func() { place(); own() }, nil
+}
+
+// seen reads those accounts of some that the visitor may see, and what their marketplaces are called. more tells that it did not look
+// at all of them. Neither is changed by anybody:
 // they are the cache's own, since copying every account of a cluster for whoever has a token would cost more than the page.
-func (p *Portal) seen(ctx context.Context, who *visitor) ([]*v1alpha1.MarketplaceAccount, marketplaceNames, error) {
+func (p *Portal) seen(
+	ctx context.Context, who *visitor, some func(*v1alpha1.MarketplaceAccount) bool,
+) (shown []*v1alpha1.MarketplaceAccount, called marketplaceNames, more bool, err error) {
 	var accounts v1alpha1.MarketplaceAccountList
 	if err := p.reader.List(ctx, &accounts, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, nil, &clusterError{"listing accounts", err}
+		return nil, nil, false, &clusterError{"listing accounts", err}
 	}
 	var marketplaces v1alpha1.MarketplaceList
 	if err := p.reader.List(ctx, &marketplaces, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, nil, &clusterError{"listing Marketplaces", err}
+		return nil, nil, false, &clusterError{"listing Marketplaces", err}
 	}
-	called := make(marketplaceNames, len(marketplaces.Items))
+	called = make(marketplaceNames, len(marketplaces.Items))
 	for i := range marketplaces.Items {
 		called[marketplaces.Items[i].Name] = &marketplaces.Items[i]
 	}
 	all := make([]types.NamespacedName, 0, len(accounts.Items))
 	for i := range accounts.Items {
-		all = append(all, nameOf(&accounts.Items[i]))
+		if some(&accounts.Items[i]) {
+			all = append(all, nameOf(&accounts.Items[i]))
+		}
 	}
-	visible, err := p.access.which(ctx, who, verbList, verbGet, all)
+	visible, more, err := p.access.which(ctx, who, verbList, verbGet, all)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
-	shown := make([]*v1alpha1.MarketplaceAccount, 0, len(visible))
+	shown = make([]*v1alpha1.MarketplaceAccount, 0, len(visible))
 	for i := range accounts.Items {
 		if account := &accounts.Items[i]; visible[nameOf(account)] {
 			shown = append(shown, account.DeepCopy())
 		}
 	}
-	return shown, called, nil
+	return shown, called, more, nil
 }
 
 func nameOf(account *v1alpha1.MarketplaceAccount) types.NamespacedName {

@@ -38,7 +38,7 @@ type SignIns interface {
 	Decline(ctx context.Context, callback string, visits []string) error
 }
 
-// Options are what the portal takes from outside. All but Address are required.
+// Options are what the portal takes from outside. All but Address, ClusterDocument and TrustedProxies are required.
 type Options struct {
 	// Address is the portal's public address. Without one the list works, and the buttons that need the address
 	// say what the cluster admin has to set.
@@ -51,6 +51,11 @@ type Options struct {
 	Reader client.Reader
 	// Writer asks the API server who somebody is and what he may do, and annotates accounts.
 	Writer client.Client
+	// ClusterDocument reads what the API server publishes about the tokens that it issues, by its path. Without it, and where
+	// the API server does not tell, every token is reviewed.
+	ClusterDocument func(ctx context.Context, path string) ([]byte, error)
+	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
 	// Clock tells the time.
 	Clock clock.PassiveClock
 	// Random is where the names of results come from.
@@ -74,13 +79,17 @@ type Portal struct {
 	style  string
 	speech *speech
 	access *access
-	// tokens and links limit wrong ones; doubtful is for tokens beyond that.
-	tokens, links *limiter
-	doubtful      *slowLane
-	lists         *room
-	outcomeWait   time.Duration
-	reviews       reviews
-	routes        http.Handler
+	// keys tells which tokens the cluster has signed, of which subjects limits those that it does not honour any more. tokens and
+	// links limit other wrong ones; doubtful is for tokens beyond that.
+	keys           *clusterKeys
+	subjects       *limiter[string]
+	tokens, links  *limiter[netip.Prefix]
+	doubtful       *slowLane
+	trustedProxies []netip.Prefix
+	lists          *room
+	outcomeWait    time.Duration
+	reviews        reviews
+	routes         http.Handler
 }
 
 // New returns a portal.
@@ -99,12 +108,16 @@ func New(options Options) (*Portal, error) {
 		log:         options.Log,
 		speech:      newSpeech(),
 		access:      newAccess(options.Writer, options.Clock),
-		tokens:      newLimiter(options.Clock, tokenFailures),
-		links:       newLimiter(options.Clock, linkFailures),
-		doubtful:    newSlowLane(options.Clock),
-		outcomeWait: outcomeWait,
-		lists:       &room{places: make(chan struct{}, maxLists), patience: listWait},
-		reviews:     reviews{good: newRecent[tokenKey, *review](maxReviews)},
+		keys:        &clusterKeys{read: options.ClusterDocument, clock: options.Clock, log: options.Log},
+		subjects:    newLimiter[string](options.Clock, tokenFailures, maxSubjects),
+		tokens:      newLimiter[netip.Prefix](options.Clock, tokenFailures, maxAddresses),
+		links:       newLimiter[netip.Prefix](options.Clock, linkFailures, maxAddresses),
+
+		trustedProxies: options.TrustedProxies,
+		doubtful:       newSlowLane(options.Clock),
+		outcomeWait:    outcomeWait,
+		lists:          &room{places: make(chan struct{}, maxLists), patience: listWait},
+		reviews:        reviews{good: newRecent[tokenKey, *review](maxReviews)},
 	}
 	if err := checkAddress(options.Address); err != nil {
 		return nil, err

@@ -23,8 +23,6 @@ const (
 	resultID = 16
 	// resultLife is how long a browser may take from one page to the next.
 	resultLife = 2 * time.Minute
-	// maxResult is what a cookie holds, beside its name and attributes.
-	maxResult = 3800
 	// maxShown and maxTold bound names and longer texts in a result.
 	maxShown = 128
 	maxTold  = 300

@@ -24,14 +24,10 @@ const (
 	// sessionCookie holds the visitor's bearer token itself: every replica can answer, and a token that is revoked
 	// ends the session.
 	sessionCookie = "__Host-tokenkeeper-session"
-	// maxToken leaves room for the cookie's name and attributes: browsers keep 4096 bytes (RFC 6265 section 6.1).
-	maxToken = 4000
 	// audience is that of a token made for the portal alone, which is of no use anywhere else.
 	audience = "tokenkeeper"
 	// reviewLife is how long the API server's word on a token is taken for granted.
 	reviewLife = 10 * time.Second
-	// maxReviews bounds the memory of reviewed tokens.
-	maxReviews = 1000
 
 	formField = "form"
 )
@@ -44,6 +40,8 @@ type visitor struct {
 	token string
 	key   tokenKey
 	user  authenticationv1.UserInfo
+	// near is the namespace whose accounts they came for; empty for none.
+	near string
 }
 
 // tokenKey stands for a token in memory.
@@ -125,16 +123,11 @@ func (p *Portal) recognise(r *http.Request, token string) (*visitor, error) {
 		return who, nil
 	}
 	done := func(bool) {}
-	if known == nil {
-		// A token that was good before is no guess, so it does not wait for those who guess. Any other may be right too, for
-		// behind a proxy everybody has one address: where too many were wrong, it is looked at more slowly.
-		admitted, within := p.tokens.admit(addressOf(r))
-		if !within {
-			if err := p.doubtful.wait(r.Context()); err != nil {
-				return nil, err
-			}
+	if known == nil { // a token that was good before is no guess, so it does not wait for those who guess
+		var err error
+		if done, err = p.admit(r, token); err != nil {
+			return nil, err
 		}
-		done = admitted
 	}
 	user, err := p.review(r.Context(), token)
 	done(err == nil && user == nil)
@@ -150,6 +143,31 @@ func (p *Portal) recognise(r *http.Request, token string) (*visitor, error) {
 	p.reviews.put(who.key, &review{user: *user, at: now})
 	who.user = *user
 	return who, nil
+}
+
+// admit lets a token pass that was not seen before, and its result be told. What cannot be good costs the API server nothing.
+// What the cluster has signed does not wait for strangers.
+func (p *Portal) admit(r *http.Request, token string) (done func(failed bool), err error) {
+	judged, subject := p.keys.judge(r.Context(), token)
+	switch judged {
+	case forged:
+		return nil, tokenRefused
+	case signed: // and perhaps revoked since
+		admitted, within := p.subjects.admit(subject)
+		if !within {
+			return nil, &limitedError{anotherFailure}
+		}
+		return admitted, nil
+	}
+	// Any other may be right too, for behind a proxy everybody has one address: where too many were wrong, it is looked at more
+	// slowly.
+	admitted, within := p.tokens.admit(p.addressOf(r))
+	if !within {
+		if err := p.doubtful.wait(r.Context()); err != nil {
+			return nil, err
+		}
+	}
+	return admitted, nil
 }
 
 // review asks the API server about a token, first as one for itself, then as one for the portal. It returns nil when

@@ -12,11 +12,6 @@ import (
 )
 
 const (
-	// maxTicket is more than a ticket has.
-	maxTicket = 256
-	// maxQuery bounds the query with which an app store sends somebody.
-	maxQuery = 4 << 10
-
 	// ticketField is the ticket's name in a link, as signin.LinkPath has it, and in the form.
 	ticketField = "ticket"
 	storeField  = "store"
@@ -143,7 +138,7 @@ func (p *Portal) unlessGuessed(r *http.Request, err error) error {
 	if !isSignIn || e.Problem != signin.LinkInvalid {
 		return err
 	}
-	if wait := p.links.fail(addressOf(r)); wait > 0 {
+	if wait := p.links.fail(p.addressOf(r)); wait > 0 {
 		return &limitedError{wait}
 	}
 	return err

@@ -57,17 +57,18 @@ func (p *Portal) store(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	leave, err := p.lists.enter(r.Context())
+	leave, err := p.enterLists(r.Context(), who)
 	if err != nil {
 		return err
 	}
 	defer leave()
-	accounts, marketplaces, err := p.seen(r.Context(), who)
+	accounts, marketplaces, _, err := p.seen(r.Context(), who, func(account *v1alpha1.MarketplaceAccount) bool {
+		return connects(account, marketplace)
+	})
 	if err != nil {
 		return err
 	}
-	accounts = slices.DeleteFunc(accounts, func(account *v1alpha1.MarketplaceAccount) bool { return !connects(account, marketplace) })
-	mayPatch, err := p.access.which(r.Context(), who, verbPatch, verbPatch, names(accounts))
+	mayPatch, _, err := p.access.which(r.Context(), who, verbPatch, verbPatch, names(accounts))
 	if err != nil {
 		return err
 	}
