@@ -215,14 +215,16 @@ func (v view) plan() renewal.Plan {
 		Suspended: v.suspended(),
 		Refused:   v.blocked(),
 		RetryAt:   v.retryAt(),
-		NotBefore: v.notBefore(),
+		NotBefore: v.demandedUntil(),
+
+		RestsUntil: v.loginWait(),
 	}, v.now)
 }
 
 // retryAt is the end of the backoff after failures that pass by themselves; zero when there is none. A changed
 // spec is not made to wait.
 func (v view) retryAt() time.Time {
-	if !v.failing() || v.account.Status.ObservedGeneration != v.account.Generation {
+	if !v.failing() || v.loginDecides() || v.account.Status.ObservedGeneration != v.account.Generation {
 		return time.Time{}
 	}
 	failure := v.account.Status.LastFailure
@@ -250,8 +252,11 @@ func (v view) soonEnough(wait time.Duration) time.Duration {
 	return wait
 }
 
-// notBefore is the end of a wait that the marketplace demanded, or the moment at which a token that is about to end interrupts it.
-func (v view) notBefore() time.Time {
+// notBefore is the end of a wait that the marketplace demanded, or that a login is due.
+func (v view) notBefore() time.Time { return latest(v.demandedUntil(), v.loginWait()) }
+
+// demandedUntil is the end of a wait that the marketplace demanded, or the moment at which a token that is about to end interrupts it.
+func (v view) demandedUntil() time.Time {
 	until := v.custody.NotBefore
 	if until.Sub(v.now) > renewal.LongestRetryAfter { // the clock was set back
 		return time.Time{}

@@ -54,6 +54,7 @@ type Reconciler struct {
 
 	credentials credentials
 	own         ownWrites
+	logins      logins
 	arrears     *arrears
 	// requests bounds what people ask for by annotations.
 	requests *throttle.Allowance[types.NamespacedName]

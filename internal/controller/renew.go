@@ -126,6 +126,7 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 		return nil, err
 	}
 	f.unresolved = f.trouble != nil
+	r.noteLogin(f)
 	if !f.unresolved {
 		r.admitRequests(f)
 		if err := r.storeApproval(ctx, f); err != nil {
@@ -166,6 +167,10 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	if f.postponed = f.others(); !f.postponed.IsZero() {
 		return nil
 	}
+	if held, err := r.beginLogin(ctx, f); held || err != nil {
+		return err
+	}
+	defer r.endLogin(f)
 	pass := r.enter(f, renewing, f.rank())
 	if pass == nil {
 		return nil

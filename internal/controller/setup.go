@@ -174,6 +174,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			call := caller(queue)
 			r.Gates.OnCall(func(who waiter, after time.Duration) { call(who.NamespacedName, after, priorityCalled) })
+			r.logins.call = func(account client.ObjectKey) { call(account, 0, priorityCalled) }
 			r.arrears.call = func(account client.ObjectKey) { call(account, 0, priorityScheduled) }
 			r.own.tell = func(secret client.Object) {
 				for _, request := range lookup.accountsOfLabelledSecret(ctx, secret) {

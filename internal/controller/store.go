@@ -244,6 +244,7 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 		f.record(&custody, nil)
 		custody.Spend(f.bringing())
 	}
+	s.loggedIn(&custody)
 	custody.PreviousSecretOf = ""
 	if got.byPreviousSecret {
 		custody.PreviousSecretOf = s.clientSecrets(&custody)
@@ -438,6 +439,12 @@ func (s *store) failure(ctx context.Context, failure error, sent bool) error {
 	case f.spend() == spendForbidden:
 		return s.outcomeUnknown(ctx)
 	}
+	doubted := s.mayBeLocked(asked, sent)
+	if doubted {
+		if locked := s.doubtLogin(&custody, asked, sent); locked != nil {
+			return s.refuse(ctx, *locked, custody)
+		}
+	}
 	custody.NotBefore, custody.DemandedAt = time.Time{}, time.Time{}
 	if wait := renewal.BoundRetryAfter(asked.RetryAfter); wait > 0 {
 		custody.NotBefore, custody.DemandedAt = f.now.Add(wait).Truncate(time.Second), f.now
@@ -445,7 +452,7 @@ func (s *store) failure(ctx context.Context, failure error, sent bool) error {
 	switch {
 	case !passes:
 		return s.refuse(ctx, trouble, custody)
-	case custody.Journal == f.custody.Journal && custody.ImportJournal == f.custody.ImportJournal && custody.NotBefore.Equal(f.custody.NotBefore):
+	case custody.Journal == f.custody.Journal && custody.ImportJournal == f.custody.ImportJournal && custody.NotBefore.Equal(f.custody.NotBefore) && !doubted:
 		return nil // count and time in the status say the rest
 	}
 	return s.keep(ctx, custody)

@@ -39,6 +39,8 @@ type Demand struct {
 	// NotBefore is the end of a wait that the marketplace demanded; zero means none. A request overrules it, as far as the limits of the
 	// marketplace let it through.
 	NotBefore time.Time
+	// RestsUntil is the end of a wait in which an attempt may do harm; zero means none. Nothing overrules it.
+	RestsUntil time.Time
 }
 
 // Plan is what to do about a token.
@@ -54,11 +56,12 @@ type Plan struct {
 // Decide tells whether a token is due at now and, if not, when to look again.
 func Decide(held Held, demand Demand, now time.Time) Plan {
 	because := held.because(demand.Requested, now)
-	var wait time.Time
+	wait := demand.RestsUntil
 	if because != Requested {
-		wait = demand.NotBefore
-		if demand.RetryAt.After(wait) {
-			wait = demand.RetryAt
+		for _, until := range []time.Time{demand.NotBefore, demand.RetryAt} {
+			if until.After(wait) {
+				wait = until
+			}
 		}
 	}
 	switch {

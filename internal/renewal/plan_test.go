@@ -83,6 +83,16 @@ func TestDecide(t *testing.T) {
 			demand: renewal.Demand{Requested: true, RetryAt: in(time.Minute)},
 			want:   renewal.Plan{Due: true, Because: renewal.Requested},
 		},
+		"nothing overrules a rest": {
+			held:   fresh,
+			demand: renewal.Demand{Requested: true, RetryAt: in(time.Second), NotBefore: in(2 * time.Second), RestsUntil: in(time.Minute)},
+			want:   renewal.Plan{Because: renewal.Requested, Look: in(time.Minute)},
+		},
+		"the longest of all waits counts": {
+			held:   changed,
+			demand: renewal.Demand{RetryAt: in(time.Second), NotBefore: in(2 * time.Minute), RestsUntil: in(time.Minute)},
+			want:   renewal.Plan{Because: renewal.Changed, Look: in(2 * time.Minute)},
+		},
 		"a request overrules a wait that the marketplace demands: whether it goes through is up to the gate": {
 			held:   fresh,
 			demand: renewal.Demand{Requested: true, RetryAt: in(time.Hour), NotBefore: in(time.Minute)},

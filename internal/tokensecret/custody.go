@@ -45,6 +45,8 @@ type Custody struct {
 	// RefusalKey is the random key under which refusals keep a digest of what was refused; nil before the first one. Without it the
 	// digest of a weak password could be guessed by comparing two accounts.
 	RefusalKey []byte `json:"refusalKey,omitempty"`
+	// Logins is what is known of the logins of grant Password.
+	Logins Logins `json:"logins,omitzero"`
 	// Refused is a refusal of the grant in use, of the login or of the application that only a change can cure; nil
 	// when there is none.
 	Refused *Refused `json:"refused,omitempty"`
