@@ -25,8 +25,13 @@ COMMIT ?= $(shell git describe --always --abbrev=40 --exclude='*' --dirty 2>/dev
 DATE ?= $(shell TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null)
 LDFLAGS = -s -w $(foreach name,version=$(VERSION) commit=$(COMMIT) date=$(DATE),-X $(VERSION_PACKAGE).$(name))
 VERSION_PACKAGE = github.com/tokenkeeper/tokenkeeper/internal/version
-# Where programs are put.
+# Where programs and images are put, where the images belong, and for which platforms they are.
 BIN ?= bin
+DIST ?= dist
+REPOSITORY ?= ghcr.io/tokenkeeper
+PLATFORMS ?= linux/amd64,linux/arm64
+IMAGES ?= ./cmd/tokenkeeper ./cmd/demo-marketplace
+PROGRAMS ?= ./cmd/...
 
 .DEFAULT_GOAL := help
 
@@ -82,6 +87,7 @@ fmt: ## Format the code and group its imports.
 .PHONY: lint
 lint: ## Look for mistakes in the Go code (.golangci.yml).
 	$(GOLANGCI_LINT) run ./...
+	cd hack/image && $(GO) tool -modfile=../tools/golangci-lint/go.mod golangci-lint run --config ../../.golangci.yml ./...
 
 .PHONY: lint-api
 lint-api: ## Hold the API types against the Kubernetes API conventions (.golangci-kal.yml).
@@ -138,7 +144,12 @@ bench: ## Measure on this machine: a table, and the figures as JSON (BENCH_ARGS=
 
 .PHONY: build
 build: ## Build the programs into bin, as they are in the images.
-	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN)/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)' -o $(BIN)/ $(PROGRAMS)
+
+.PHONY: image
+image: ## Make the images of the operator and of the demo marketplace, as archives in dist. It needs neither Docker nor a registry.
+	$(GO) run -C hack/image . -root "$(CURDIR)" -out "$(abspath $(DIST))" -repository '$(REPOSITORY)' -tag '$(VERSION)' \
+		-date '$(DATE)' -platforms '$(PLATFORMS)' -ldflags '$(LDFLAGS)' $(IMAGES)
 
 .PHONY: run
 run: ## Run the operator here, against the cluster of the current kubeconfig context.
