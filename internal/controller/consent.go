@@ -32,7 +32,7 @@ func (s *store) consented(ctx context.Context, got issued, asked []string, unver
 	switch {
 	case unverified, id == "" && expected != "" && f.canIdentify():
 		custody.Candidate = &next
-		custody.SignIn.Device, custody.SignIn.Unattended = nil, 0
+		custody.SignIn.EndDevice()
 		return s.save(ctx, custody)
 	case !f.expects(id):
 		return s.discard(ctx, custody, next)
@@ -82,7 +82,7 @@ func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next to
 	}
 	f.obtained, f.first, f.failed, f.trouble = true, true, false, nil
 	if s.visiting { // nobody reports what was found here
-		s.event(f.account, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(f.account))
+		s.event(f.account, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(f.account, custody.Serial))
 	}
 	note := "A person signed in at " + f.request.platform.DisplayName
 	if id := custody.Account.ID; id != "" {
@@ -108,7 +108,7 @@ func (s *store) discard(ctx context.Context, custody tokensecret.Custody, wrong 
 	if custody.Candidate != nil && custody.Candidate.Consent == wrong.Consent {
 		custody.Candidate = nil
 	}
-	custody.SignIn.Device, custody.SignIn.Unattended = nil, 0
+	custody.SignIn.EndDevice()
 	custody.SignIn.Refused = s.signInRefusal(&custody, *why)
 	custody.SignIn.Refused.AccountID = wrong.Account.ID
 	if s.visiting {

@@ -157,6 +157,8 @@ func (v view) grantless() *trouble {
 	case v.custody.RefreshToken == "" && v.custody.Consent > 0 && v.custody.Tokens != nil:
 		return &trouble{v1alpha1.ReasonSignInRequired, fmt.Sprintf("%s gave no refresh token with the last sign-in, so %s again when the token expires; "+
 			"it may want a scope for it, such as offline_access, in spec.scopes", v.request.platform.DisplayName, cure)}
+	case v.custody.RefreshToken == "" && v.signsIn():
+		return &trouble{v1alpha1.ReasonSignInRequired, "A person must sign in at " + v.request.platform.DisplayName}
 	case v.custody.RefreshToken == "":
 		return &trouble{v1alpha1.ReasonSignInRequired, "There is no refresh token: " + cure}
 	case v.foreign():

@@ -17,6 +17,8 @@ const (
 	// maxUnattended is how many codes in a row are made that nobody uses: enough for a night, where a platform's codes
 	// live an hour. After the last one a person has to ask for another.
 	maxUnattended = 12
+	// shortestCode is how long a code has to work for a person to use it. One that ends before is the platform's fault.
+	shortestCode = time.Minute
 	// slowDown is what an answer of that name adds to the interval (RFC 8628 section 3.5).
 	slowDown = 5 * time.Second
 	// slowestPoll bounds the wait after polls that got no answer.
@@ -86,7 +88,7 @@ func (v view) mayStartDevice() bool {
 	if v.signInRequested() {
 		return true
 	}
-	if v.unattended() || v.now.Before(v.notBefore()) {
+	if v.unattended() || v.now.Before(v.notBefore()) || v.now.Before(v.nextCode()) {
 		return false
 	}
 	refused := v.signInRefused()
@@ -100,9 +102,20 @@ func (v view) mayStartDevice() bool {
 	return false
 }
 
-// unattended tells that as many codes were made as should be while nobody uses them.
+// unattended tells that as many codes were made as should be while nobody uses them, or can.
 func (v view) unattended() bool {
-	return v.custody.SignIn.Unattended >= maxUnattended && v.custody.SignIn.Device == nil
+	signIn := v.custody.SignIn
+	return signIn.Device == nil && (signIn.Unattended >= maxUnattended || signIn.Ended != nil && signIn.Ended.Count >= maxUnattended)
+}
+
+// nextCode is when to ask for a code after those that the platform has ended early: at once after the first, which may have been
+// used up by an answer that was lost, and then with growing waits. It is zero where there are none.
+func (v view) nextCode() time.Time {
+	ended := v.custody.SignIn.Ended
+	if ended == nil || ended.Count < 2 {
+		return time.Time{}
+	}
+	return renewal.RetryAt(ended.At, int32(min(ended.Count, maxUnattended)), renewal.Spread(string(v.account.UID)), 0)
 }
 
 // startDevice asks the platform for a device code and stores it.
@@ -123,8 +136,13 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 	switch {
 	case requested:
 		custody.HandledSignIn = requestOf(f.account, v1alpha1.AnnotationSignIn)
-		signIn.Requested, signIn.Unattended = custody.HandledSignIn, 0
+		signIn.Requested = custody.HandledSignIn
+		signIn.EndDevice()
+	case signIn.Device != nil && signIn.Device.ExpiresAt.Sub(signIn.Device.StartedAt) < shortestCode:
+		signIn.EndCode(f.now, fmt.Sprintf("it was good for %s", signIn.Device.ExpiresAt.Sub(signIn.Device.StartedAt)))
+		return store.write(ctx, custody)
 	case signIn.Device != nil:
+		signIn.Ended = nil
 		if signIn.Unattended++; signIn.Unattended >= maxUnattended {
 			signIn.Device, signIn.Requested = nil, ""
 			return store.write(ctx, custody)
@@ -141,6 +159,7 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 		UserCode:        code.UserCode,
 		URL:             code.URL,
 		ExpiresAt:       code.ExpiresAt.UTC().Truncate(time.Second),
+		StartedAt:       f.now.UTC().Truncate(time.Second),
 		IntervalSeconds: int64(code.Interval / time.Second),
 		ClientID:        f.request.application.ClientID,
 		Asked:           slices.Clone(f.request.platform.Scopes),
@@ -279,9 +298,12 @@ func (r *Reconciler) endDevice(ctx context.Context, f *found, e *grant.Error) er
 	custody.SignIn = custody.SignIn.Clone()
 	switch e.Kind {
 	case grant.CodeExpired:
-		ended := *custody.SignIn.Device
-		ended.ExpiresAt = f.now // which makes room for another, and counts this one as unattended
-		custody.SignIn.Device = &ended
+		if ended := *custody.SignIn.Device; f.now.Sub(ended.StartedAt) < ended.ExpiresAt.Sub(ended.StartedAt)/2 {
+			custody.SignIn.EndCode(f.now, e.Error())
+		} else {
+			ended.ExpiresAt = f.now // which makes room for another, and counts this one as unattended
+			custody.SignIn.Device = &ended
+		}
 		return store.write(ctx, custody)
 	case grant.ConsentDenied:
 		why := declined(f.view)
@@ -304,11 +326,11 @@ func (f *found) blameNewGrant(t *trouble) {
 }
 
 func declined(v view) trouble {
-	again := "use the link again"
+	again := "" // a link follows
 	if v.request.grant == v1alpha1.GrantDeviceCode {
-		again = "annotate the account with " + v1alpha1.AnnotationSignIn + "=<anything new> for another code"
+		again = "; annotate the account with " + v1alpha1.AnnotationSignIn + "=<anything new> for another code"
 	}
-	return trouble{v1alpha1.ReasonSignInRequired, fmt.Sprintf("The last sign-in at %s was declined there; %s", v.request.platform.DisplayName, again)}
+	return trouble{v1alpha1.ReasonSignInRequired, fmt.Sprintf("The last sign-in at %s was declined there%s", v.request.platform.DisplayName, again)}
 }
 
 // storeApproval stores what a device code has become, and learns whose it is. While it cannot be stored it waits in memory.
@@ -377,7 +399,7 @@ func (r *Reconciler) nextInvitation(f *found) time.Time {
 		look = renewal.Earliest(look, f.invitation.ExpirationTime.Time)
 	}
 	if f.request.grant == v1alpha1.GrantDeviceCode {
-		look = renewal.Earliest(look, ahead(f.notBefore(), f.now))
+		look = renewal.Earliest(look, ahead(f.notBefore(), f.now), ahead(f.nextCode(), f.now))
 		if f.custody.SignIn.Device != nil || f.mayStartDevice() {
 			next := r.pollState(f).next
 			if next.IsZero() {

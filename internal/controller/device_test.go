@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"fmt"
+	"net/http"
 	"testing"
 	"time"
 
@@ -106,6 +107,46 @@ func TestDeviceCodesThatNobodyUses(t *testing.T) {
 	w.Expect(w.get().Status.Handled.SignIn).To(Equal("tuesday"))
 	w.pass(5 * time.Second)
 	w.expectReady()
+}
+
+func TestDeviceCodesThatThePlatformEndsAtOnce(t *testing.T) {
+	for name, story := range map[string]struct {
+		prepare func(*demomarket.Market)
+		says    string
+	}{
+		"by an answer": {func(m *demomarket.Market) {
+			m.Inject(demomarket.Answer(demomarket.Response{
+				Status: http.StatusBadRequest, Header: http.Header{"Content-Type": {"application/json"}},
+				Body: `{"error":"expired_token","error_description":"Expired token."}`,
+			}).On(demomarket.TokenEndpoint))
+		}, "(expired_token (HTTP 400))"},
+		"by a life that is too short": {func(m *demomarket.Market) {
+			m.SetLifetimes(demomarket.Lifetimes{DeviceCode: 2 * time.Second})
+		}, "(it was good for 2s)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			market := w.prepareSignIn("allegro", v1alpha1.GrantDeviceCode)
+			story.prepare(market)
+			w.start()
+			w.expectSignInRequired()
+			for range 12 { // a minute
+				w.pass(5 * time.Second)
+			}
+			w.Expect(market.Report().DeviceCodes.Issued).To(BeNumerically("<=", 4))
+			w.Eventually(func() string { return w.expectSignInRequired() }).Should(And(ContainSubstring("Allegro ended each of the last"),
+				ContainSubstring("before it could be used "+story.says+": the next one follows at"), Not(ContainSubstring("nobody used"))))
+			issued := market.Report().DeviceCodes.Issued
+			w.start() // a restart does not make the waits shorter
+			w.settle()
+			w.Expect(market.Report().DeviceCodes.Issued).To(Equal(issued))
+			for range 100 {
+				w.pass(2 * time.Minute)
+			}
+			w.Expect(market.Report().DeviceCodes.Issued).To(Equal(12))
+			w.Expect(w.expectSignInRequired()).To(And(ContainSubstring("each of the last 12 codes"), ContainSubstring("annotate the account with "+v1alpha1.AnnotationSignIn)))
+		})
+	}
 }
 
 func TestDeviceSignInDeclined(t *testing.T) {

@@ -20,7 +20,7 @@ func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *fou
 	recovered := before.Status.LastFailure != nil && after.Status.LastFailure == nil
 	switch {
 	case f.obtained && f.first:
-		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(after))
+		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(after, f.custody.Serial))
 	case f.obtained && (heard(after) != heard(before) || recovered):
 		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenRenewed, "Renew", "Stored a new token in Secret "+after.TokenSecretName())
 	}
@@ -62,7 +62,11 @@ func tells(account *v1alpha1.MarketplaceAccount, something string) bool {
 	return ready != nil && strings.Contains(ready.Message, something)
 }
 
-func firstToken(account *v1alpha1.MarketplaceAccount) string {
+// firstToken says that a grant has brought its first token; that of a later grant is not the account's first.
+func firstToken(account *v1alpha1.MarketplaceAccount, serial int64) string {
+	if serial > 1 {
+		return "Stored the token of a new grant in Secret " + account.TokenSecretName()
+	}
 	return "Stored the first token in Secret " + account.TokenSecretName()
 }
 

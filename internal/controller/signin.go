@@ -201,6 +201,8 @@ func (v view) visiting() time.Time {
 // howToSignIn ends a sentence about a sign-in that is needed.
 func (f *found) howToSignIn() string {
 	switch invitation := f.invitation; {
+	case invitation == nil && f.signsIn() && f.custody.SignIn.Device == nil && f.custody.SignIn.Ended != nil:
+		return f.whyNoCode()
 	case invitation == nil && f.signsIn() && f.unattended():
 		return fmt.Sprintf("; nobody used the last %d codes: annotate the account with %s=<anything new> for another", maxUnattended, v1alpha1.AnnotationSignIn)
 	case invitation == nil && f.noPortal:
@@ -208,10 +210,27 @@ func (f *found) howToSignIn() string {
 	case invitation == nil:
 		return ""
 	case invitation.UserCode != "":
-		return fmt.Sprintf("; sign in at %s with the code %s before %s", invitation.URL, invitation.UserCode, clockTime(invitation.ExpirationTime.Time))
+		return fmt.Sprintf("; sign in at %s, check that it shows the code %s or enter it where it asks for one, before %s", invitation.URL, invitation.UserCode, clockTime(invitation.ExpirationTime.Time))
 	default:
 		return fmt.Sprintf("; sign in at %s before %s", invitation.URL, clockTime(invitation.ExpirationTime.Time))
 	}
+}
+
+// whyNoCode says that the platform ends its codes early.
+func (f *found) whyNoCode() string {
+	ended := f.custody.SignIn.Ended
+	text := fmt.Sprintf("; %s ended the code before it could be used", f.request.platform.DisplayName)
+	if ended.Count > 1 {
+		text = fmt.Sprintf("; %s ended each of the last %d codes before it could be used", f.request.platform.DisplayName, ended.Count)
+	}
+	text += " (" + ended.Why + ")"
+	switch next := f.nextCode(); {
+	case f.unattended():
+		text += ": annotate the account with " + v1alpha1.AnnotationSignIn + "=<anything new> for another"
+	case f.now.Before(next):
+		text += ": the next one follows at " + clockTime(next)
+	}
+	return text
 }
 
 // moreScopes says that the spec asks for more than a person has consented to.

@@ -75,7 +75,7 @@ func TestRefusedApplication(t *testing.T) {
 			w.account(platform, grant)
 			w.start()
 			message := w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonApplicationRejected)
-			w.Expect(message).To(ContainSubstring(`correct client_id and client_secret in Secret "app"`))
+			w.Expect(message).To(ContainSubstring(`check client_id and client_secret in Secret "app"`))
 			w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
 			w.pass(24 * time.Hour)
 			w.Expect(w.calls(platform)).To(Equal(1))

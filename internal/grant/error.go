@@ -66,13 +66,22 @@ func (e *Error) Error() string {
 	if e.Code == "" {
 		return e.Message
 	}
-	if e.Status == 0 { // of a callback, which is no answer
-		return strings.TrimSuffix(e.Code+": "+e.Message, ": ")
+	repeats := e.Message == "" || plain(e.Message) == plain(e.Code)
+	if e.Status == 0 && repeats { // of a callback, which is no answer
+		return e.Code
 	}
-	if e.Message == "" {
+	if e.Status == 0 {
+		return e.Code + ": " + e.Message
+	}
+	if repeats {
 		return fmt.Sprintf("%s (HTTP %d)", e.Code, e.Status)
 	}
 	return fmt.Sprintf("%s: %s (HTTP %d)", e.Code, e.Message, e.Status)
+}
+
+// plain is a code or its description without what people write differently.
+func plain(text string) string {
+	return strings.Trim(strings.ToLower(strings.NewReplacer("_", " ", "-", " ").Replace(text)), " .!")
 }
 
 // Passes tells whether the same request may succeed later without anybody's action.

@@ -15,6 +15,8 @@ type SignIn struct {
 	Device *Device `json:"device,omitempty"`
 	// Unattended counts the device codes in a row that nobody used.
 	Unattended int `json:"unattended,omitempty"`
+	// Ended are the device codes in a row that the platform ended before anybody could use them; nil for none.
+	Ended *EndedCodes `json:"ended,omitempty"`
 	// Tickets are the links that were given out, the latest last.
 	Tickets []Ticket `json:"tickets,omitempty"`
 	// Visits are the people at the marketplace, the latest last.
@@ -31,11 +33,21 @@ type Device struct {
 	UserCode  string    `json:"userCode"`
 	URL       string    `json:"url"`
 	ExpiresAt time.Time `json:"expiresAt"`
+	// StartedAt is when it was asked for; the zero time where that was not noted.
+	StartedAt time.Time `json:"startedAt,omitzero"`
 	// IntervalSeconds is how long to wait between two polls.
 	IntervalSeconds int64 `json:"intervalSeconds"`
 	// ClientID and Asked are what the person is asked to consent to.
 	ClientID string   `json:"clientID"`
 	Asked    []string `json:"asked,omitzero"`
+}
+
+// EndedCodes are device codes that the platform ended early.
+type EndedCodes struct {
+	Count int `json:"count"`
+	// At is when it ended the last one, and Why what it said.
+	At  time.Time `json:"at"`
+	Why string    `json:"why"`
 }
 
 // Ticket is a link that was given out.
@@ -126,9 +138,22 @@ func (s *SignIn) prune(now time.Time) {
 // End forgets what waits for a person after one has signed in: the links do not work any more. Whoever is at the
 // marketplace may still come back.
 func (s *SignIn) End() {
-	s.Requested, s.Device, s.Unattended, s.Refused = "", nil, 0, nil
+	s.Requested, s.Refused = "", nil
+	s.EndDevice()
 	s.Tickets = slices.Clone(s.Tickets)
 	for i := range s.Tickets {
 		s.Tickets[i].Used = true
 	}
+}
+
+// EndDevice forgets the device code after somebody has used it, and those before it.
+func (s *SignIn) EndDevice() { s.Device, s.Unattended, s.Ended = nil, 0, nil }
+
+// EndCode forgets a device code that the platform has ended early.
+func (s *SignIn) EndCode(now time.Time, why string) {
+	ended := EndedCodes{Count: 1, At: now, Why: why}
+	if s.Ended != nil {
+		ended.Count += s.Ended.Count
+	}
+	s.Device, s.Ended = nil, &ended
 }
