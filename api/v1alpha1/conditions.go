@@ -67,7 +67,8 @@ const (
 	// The shop unlocks it at the marketplace, then sets AnnotationRetry on the password Secret, or changes the password.
 	ReasonAccountLocked = "AccountLocked"
 	// ReasonApplicationRejected: the marketplace refuses client_id or client_secret, for every account of that
-	// application. Whoever owns the application Secret acts.
+	// application. Whoever owns the application Secret acts. One account of the application asks again now and then, and all go on when it
+	// is served.
 	ReasonApplicationRejected = "ApplicationRejected"
 	// ReasonScopeRejected: the marketplace refuses the scopes. The author of the account (spec.scopes) or of the
 	// application at the marketplace acts.

@@ -193,6 +193,10 @@ func TestWhatAClosedGateMeansWaitsForTenSecondsAtMost(t *testing.T) {
 func TestWhoAsksForARenewalIsToldAtOnceThatTheGateIsClosed(t *testing.T) {
 	w := newWorld(t)
 	shut, _ := w.closedMeanwhile()
+	asks := &v1alpha1.MarketplaceAccount{}
+	w.Expect(kube.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "asks"}, asks)).To(Succeed())
+	w.ask(asks, v1alpha1.AnnotationRenew, "the one request that goes through")
+	w.Eventually(w.opinionOf("asks")).Should(HavePrefix("True TokenValid"))
 	w.askToRenew(shut)
 	w.Eventually(w.opinionOf("shut")).Should(HavePrefix("Unknown RateLimited"))
 }

@@ -21,6 +21,8 @@ type view struct {
 	attempt time.Duration
 	// deferred are the request annotations that wait until the account may have another request, and until when.
 	deferred map[string]time.Time
+	// asksAgain tells that it is this account's turn to ask again for its application, which was refused.
+	asksAgain bool
 	// tokenRefused tells that the marketplace was seen to refuse the token at hand.
 	tokenRefused bool
 }

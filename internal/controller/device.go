@@ -191,7 +191,8 @@ func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, custody
 		f.failed, f.trouble = true, &why
 	}
 	refused := store.signInRefusal(&custody, why)
-	if was := custody.SignIn.Refused; was != nil && was.Reason == refused.Reason && was.Message == refused.Message &&
+	refused.Tries = f.triedAgain(custody.SignIn.Refused, why.reason)
+	if was := custody.SignIn.Refused; refused.Tries == 0 && was != nil && was.Reason == refused.Reason && was.Message == refused.Message &&
 		slices.Equal(was.Digests, refused.Digests) && (!was.Versioned() || was.Inputs == refused.Inputs) {
 		refused = was
 	}
@@ -203,6 +204,7 @@ func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, custody
 		return err
 	}
 	f.handledSignIn = requested
+	r.askAgain(f)
 	return nil
 }
 

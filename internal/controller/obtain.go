@@ -146,6 +146,7 @@ func (r *Reconciler) signInEndpoint(
 // withBothSecrets asks with the current client secret and, when that is refused, with the previous one, and tells
 // whether it was that one. The one that worked last goes first, until a client secret changes.
 func (r *Reconciler) withBothSecrets(v view, endpoint grant.Endpoint, ask func(grant.Endpoint) error) (byPrevious bool, err error) {
+	defer func() { r.asked(v.request, err) }()
 	application := v.request.application
 	secrets := []string{application.ClientSecret}
 	if application.PreviousSecret != "" {

@@ -28,7 +28,8 @@ var outcomes = []struct {
 		"{marketplace} does not let this login in ({answer}); when that is mended there, annotate its Secret{credentials} with " +
 			v1alpha1.AnnotationRetry + "=<anything new>, or change the password in it"},
 	{grant.ApplicationRejected, v1alpha1.ReasonApplicationRejected,
-		"{marketplace} refuses the application ({answer}); check client_id and client_secret{application}"},
+		"{marketplace} refuses the application ({answer}); check client_id and client_secret{application}; " +
+			"one account of the application asks again now and then"},
 	{grant.ScopeRejected, v1alpha1.ReasonScopeRejected,
 		"{marketplace} refuses the scopes ({answer}); correct spec.scopes, or the application at the marketplace"},
 	{grant.InvalidRequest, v1alpha1.ReasonInvalidSpec,

@@ -58,6 +58,9 @@ type Reconciler struct {
 	arrears     *arrears
 	// requests bounds what people ask for by annotations.
 	requests *throttle.Allowance[types.NamespacedName]
+	// applications are those that were refused. wakeRejected looks again at the accounts that say so.
+	applications applications
+	wakeRejected func()
 	// digestKey makes digests of secrets that mean nothing outside of this process.
 	digestKey []byte
 	// holder names this process in journals.

@@ -106,6 +106,8 @@ func (v view) sendsRefused(refused *tokensecret.Refused, parts []string) bool {
 // stands tells whether a refusal still holds: nothing that could cure it has changed since.
 func (v view) stands(refused *tokensecret.Refused) bool {
 	switch {
+	case refused.Reason == v1alpha1.ReasonApplicationRejected && v.asksAgain:
+		return false
 	case refused.Reason == v1alpha1.ReasonRenewalOutcomeUnknown: // it was given up, or may be spent
 		return v.request.renewsByRefreshToken() && (v.refreshToken() == "" || refused.Restored && v.bringing() == "" && !v.requested())
 	case refused.Reason == v1alpha1.ReasonGrantRejected && v.request.renewsByRefreshToken() && v.bringing() != "":
@@ -181,6 +183,7 @@ func (v view) signInRefused() *tokensecret.Refused {
 	refused := v.custody.SignIn.Refused
 	switch {
 	case refused == nil:
+	case refused.Reason == v1alpha1.ReasonApplicationRejected && v.asksAgain:
 	case refused.Reason == v1alpha1.ReasonAccountMismatch && refused.AccountID != "":
 		if !v.expects(refused.AccountID) {
 			same := *refused
@@ -209,6 +212,14 @@ func (s *store) refusal(custody *tokensecret.Custody, why trouble, parts []strin
 		refused.Remember(custody.RefusalDigest(parts), earlier)
 	}
 	return refused
+}
+
+// triedAgain is how often in a row an application was refused when the account asked for it by itself.
+func (v view) triedAgain(earlier *tokensecret.Refused, reason string) int32 {
+	if !v.asksAgain || earlier == nil || earlier.Reason != reason {
+		return 0
+	}
+	return earlier.Tries + 1
 }
 
 // signInRefusal is the record of a sign-in that brought nothing.

@@ -83,6 +83,8 @@ type found struct {
 	postponed time.Time
 	// withheld says why the ID token is not published, as the end of what Ready says; empty when it is, or when there is none.
 	withheld string
+	// askAgainAt is when an account looks again whether it asks for its application, which was refused; zero when that is in order.
+	askAgainAt time.Time
 	// recheck is when to look again at what can only be waited for; zero when there is nothing.
 	recheck time.Duration
 }
@@ -129,6 +131,7 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	r.noteLogin(f)
 	if !f.unresolved {
 		r.admitRequests(f)
+		r.askAgain(f)
 		if err := r.storeApproval(ctx, f); err != nil {
 			return f, err
 		}

@@ -176,6 +176,11 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 			r.Gates.OnCall(func(who waiter, after time.Duration) { call(who.NamespacedName, after, priorityCalled) })
 			r.logins.call = func(account client.ObjectKey) { call(account, 0, priorityCalled) }
 			r.arrears.call = func(account client.ObjectKey) { call(account, 0, priorityScheduled) }
+			r.wakeRejected = func() {
+				for _, request := range lookup.accountsRejected(ctx) {
+					call(request.NamespacedName, 0, priorityScheduled)
+				}
+			}
 			r.own.tell = func(secret client.Object) {
 				for _, request := range lookup.accountsOfLabelledSecret(ctx, secret) {
 					queue.Add(request)

@@ -410,7 +410,7 @@ func (f *found) next(account *v1alpha1.MarketplaceAccount, invited time.Time) ti
 		if f.recheck > 0 {
 			look = renewal.Earliest(look, f.now.Add(f.recheck))
 		}
-		look = f.whileWaiting(renewal.Earliest(look, f.nextTest(), invited, ahead(f.nextRequest(), f.now)))
+		look = f.whileWaiting(renewal.Earliest(look, f.nextTest(), invited, ahead(f.nextRequest(), f.now), ahead(f.askAgainAt, f.now)))
 		if f.waitsToTest {
 			look = renewal.Earliest(look, f.now.Add(lookWaiting))
 		}

@@ -465,7 +465,12 @@ func (s *store) refuse(ctx context.Context, why trouble, custody tokensecret.Cus
 		return s.refuseImport(ctx, why, custody, imported)
 	}
 	custody.Refused = s.refusal(&custody, why, s.found.refusedParts(why.reason), custody.Refused)
-	return s.keepRefusal(ctx, why, custody)
+	custody.Refused.Tries = s.found.triedAgain(s.found.custody.Refused, why.reason)
+	if err := s.keepRefusal(ctx, why, custody); err != nil {
+		return err
+	}
+	s.askAgain(s.found)
+	return nil
 }
 
 // refuseImport records that a refresh token which the user brought is of no use.

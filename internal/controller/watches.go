@@ -128,6 +128,26 @@ func (l lookup) accountsOfNamespace(ctx context.Context, namespace *metav1.Parti
 	return l.accounts(ctx, client.InNamespace(namespace.Name))
 }
 
+// accountsRejected finds the accounts which say that their application is refused.
+func (l lookup) accountsRejected(ctx context.Context) []reconcile.Request {
+	var list v1alpha1.MarketplaceAccountList
+	if err := l.cache.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		logf.FromContext(ctx).Error(err, "Listing accounts whose application was refused")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range list.Items {
+		account := &list.Items[i]
+		for _, condition := range account.Status.Conditions {
+			if condition.Reason == v1alpha1.ReasonApplicationRejected {
+				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(account)})
+				break
+			}
+		}
+	}
+	return requests
+}
+
 // accountsOfLabelledSecret finds the account that one of the operator's own Secrets belongs to by its labels, and others that it
 // concerns for another reason.
 func (l lookup) accountsOfLabelledSecret(ctx context.Context, secret client.Object) []reconcile.Request {

@@ -13,6 +13,8 @@ const (
 	leastWait   = 10 * time.Second
 	leastShare  = 6
 
+	firstAsk, longestAsk = 5 * time.Minute, time.Hour
+
 	shortestRetryAfter = time.Second
 
 	// LongestRetryAfter is how long a marketplace is obeyed that wants to be left alone.
@@ -32,6 +34,12 @@ func RetryAt(failed time.Time, count int32, spread float64, most time.Duration) 
 		wait = min(wait, max(most, time.Second))
 	}
 	return failed.Add(wait).Truncate(time.Second)
+}
+
+// AskAgainAt tells when to ask again for an application that was refused at a moment, after as many tries in a row: 5 minutes later, then
+// 10, 20, 40, and an hour from then on. A platform that does not know a new secret everywhere yet does so within minutes.
+func AskAgainAt(refused time.Time, tries int32) time.Time {
+	return refused.Add(min(firstAsk<<min(max(tries, 0), 4), longestAsk))
 }
 
 // LongestWait is how long anything may wait from a moment on that stands between a token and its renewal, however often it has failed:

@@ -121,3 +121,14 @@ func TestNoTokenEndsBetweenTwoAttempts(t *testing.T) {
 		}
 	}
 }
+
+func TestAskAgainAt(t *testing.T) {
+	for tries, want := range map[int32]time.Duration{
+		math.MinInt32: 5 * time.Minute, -1: 5 * time.Minute, 0: 5 * time.Minute, 1: 10 * time.Minute, 2: 20 * time.Minute,
+		3: 40 * time.Minute, 4: time.Hour, 5: time.Hour, math.MaxInt32: time.Hour,
+	} {
+		if got := renewal.AskAgainAt(now, tries).Sub(now); got != want {
+			t.Errorf("after %d tries it is asked for again after %v, want %v", tries, got, want)
+		}
+	}
+}

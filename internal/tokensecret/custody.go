@@ -191,6 +191,8 @@ type Refused struct {
 	// Inputs are the versions of what was used. A refusal without digests stands until the version of the Secret that was refused
 	// changes.
 	Inputs Inputs `json:"inputs"`
+	// Tries counts how often in a row the account has asked again by itself and was refused, of ApplicationRejected.
+	Tries int32 `json:"tries,omitempty"`
 	// Imported is the refresh token that was refused, of a RefusedImport.
 	Imported string `json:"imported,omitempty"`
 	// Restored tells that the refresh token may be spent, since it is of a restored Custody; of RenewalOutcomeUnknown. A request

@@ -1,0 +1,177 @@
+package controller
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+const (
+	// afterStart is how long a process waits before an account asks again for an application that was refused before it began. By then
+	// it has seen all accounts, and knows when one of them asked last.
+	afterStart = time.Minute
+	// askingFor is how long an account has to ask, in its turn, before another may.
+	askingFor = time.Minute
+	// singleUseCosts and passwordCosts are how much later an account asks that sends a single-use refresh token or a password: another
+	// one, that sends neither, has asked by then where there is one.
+	singleUseCosts, passwordCosts = time.Minute, 2 * time.Minute
+	// forgetRejected is when an application is forgotten of which no account says any more that it is refused. Accounts look more often.
+	forgetRejected = 3 * time.Hour
+)
+
+// applications are those that a marketplace has refused. Some refuse for a moment what is in order, such as a client secret that they
+// have not told to all of their servers yet. So one account of the application asks again now and then, and when it is served, all do.
+//
+// How often an account has asked is kept with its refusal in its custody. This is the sum over all accounts, and is built from these after
+// a restart. It may be used by many goroutines at once.
+type applications struct {
+	mu       sync.Mutex
+	rejected map[throttle.Key]*rejected
+}
+
+// rejected is one application that was refused.
+type rejected struct {
+	// since is when this process heard of it, and seen when an account said so last.
+	since, seen time.Time
+	// lastAt is when the last account was refused, after as many tries in a row.
+	lastAt time.Time
+	tries  int32
+	// workedAt is when the application was accepted last.
+	workedAt time.Time
+	// asking is the account that asks now, and may do so for a while.
+	asking      types.NamespacedName
+	askingUntil time.Time
+}
+
+// mayAsk tells whether an account whose application was refused asks again now, or when to look again.
+func (a *applications) mayAsk(key throttle.Key, who types.NamespacedName, refused *tokensecret.Refused, costs time.Duration, now time.Time) (bool, time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	of, at := a.of(key, now), refused.At
+	of.seen = now
+	if at.After(now) { // the clock was set back
+		at = of.since
+	}
+	if at.After(of.lastAt) {
+		of.lastAt, of.tries = at, max(refused.Tries, of.tries)
+		if of.asking == who || of.askingUntil.Before(now) {
+			of.asking, of.askingUntil = types.NamespacedName{}, time.Time{}
+		}
+	}
+	if of.workedAt.After(at) { // others are served with it
+		next := renewal.AskAgainAt(at, max(refused.Tries-fewTries, 0))
+		return refused.Tries == 0 || !now.Before(next), next
+	}
+	next := renewal.AskAgainAt(of.lastAt, of.tries).Add(costs)
+	if soonest := of.since.Add(afterStart + costs); next.Before(soonest) {
+		next = soonest
+	}
+	switch {
+	case now.Before(next):
+		return false, next
+	case of.asking != who && now.Before(of.askingUntil):
+		return false, of.askingUntil
+	}
+	of.asking, of.askingUntil = who, now.Add(askingFor)
+	return true, of.askingUntil
+}
+
+// fewTries is how often an account asks every few minutes that alone is refused while others of its application are served.
+const fewTries = 5
+
+// of finds or makes what is known of an application, and forgets others.
+func (a *applications) of(key throttle.Key, now time.Time) *rejected {
+	if of := a.rejected[key]; of != nil {
+		if of.since.After(now) || of.workedAt.After(now) { // the clock was set back
+			*of = rejected{since: now}
+		}
+		return of
+	}
+	for other, of := range a.rejected {
+		if now.Sub(of.seen) > forgetRejected {
+			delete(a.rejected, other)
+		}
+	}
+	if a.rejected == nil {
+		a.rejected = map[throttle.Key]*rejected{}
+	}
+	of := &rejected{since: now}
+	a.rejected[key] = of
+	return of
+}
+
+// worked notes that an application was accepted, and tells whether accounts of it wait to hear that.
+func (a *applications) worked(key throttle.Key, now time.Time) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	of := a.rejected[key]
+	if of == nil {
+		return false
+	}
+	waiting := !of.workedAt.After(of.lastAt)
+	of.workedAt, of.tries, of.asking, of.askingUntil = now, 0, types.NamespacedName{}, time.Time{}
+	return waiting
+}
+
+// any tells whether an application is known to be refused.
+func (a *applications) any() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.rejected) > 0
+}
+
+// askAgain lets an account ask again whose application was refused, when it is its turn.
+func (r *Reconciler) askAgain(f *found) {
+	f.asksAgain, f.askAgainAt = false, time.Time{}
+	refused := f.rejectedApplication()
+	if refused == nil || f.suspended() {
+		return
+	}
+	costs := time.Duration(0)
+	switch {
+	case f.request.grant == v1alpha1.GrantPassword:
+		costs = passwordCosts
+	case refused == f.custody.Refused && f.request.rotates():
+		costs = singleUseCosts
+	}
+	key, _ := r.gate(f.request)
+	f.asksAgain, f.askAgainAt = r.applications.mayAsk(key, f.waiter(renewing).NamespacedName, refused, costs, f.now)
+}
+
+// rejectedApplication is the refusal of the application by which the account's tokens, or its device codes, are held up; nil when they are not.
+func (v view) rejectedApplication() *tokensecret.Refused {
+	if refused := v.custody.Refused; refused != nil && refused.Reason == v1alpha1.ReasonApplicationRejected && v.stands(refused) {
+		return refused
+	}
+	if v.request.grant != v1alpha1.GrantDeviceCode || !v.needsSignIn() {
+		return nil
+	}
+	if refused := v.signInRefused(); refused != nil && refused.Reason == v1alpha1.ReasonApplicationRejected {
+		return refused
+	}
+	return nil
+}
+
+// asked notes what the answer to a request tells of the application: whether it was accepted, whatever became of the rest.
+func (r *Reconciler) asked(req request, failure error) {
+	if !r.applications.any() {
+		return
+	}
+	if failure != nil {
+		switch grant.AsError(failure).Kind {
+		case grant.GrantRejected, grant.Pending, grant.SlowDown:
+		default:
+			return
+		}
+	}
+	if key, _ := r.gate(req); r.applications.worked(key, r.now()) {
+		r.wakeRejected()
+	}
+}
