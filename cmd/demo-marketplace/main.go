@@ -1,6 +1,6 @@
 // Command demo-marketplace is an OAuth 2 platform to try tokenkeeper against: it speaks like Allegro, eBay, Amazon, an
-// Auth0 tenant and a plain OpenID Connect provider, with tokens that live for seconds. It listens on loopback only,
-// prints its address, and ends on SIGINT or SIGTERM. What can be tried is told at /_demo/.
+// Auth0 tenant and a plain OpenID Connect provider, with tokens that live for seconds. It listens on loopback only, unless
+// --anyone is given, prints its address, and ends on SIGINT or SIGTERM. What can be tried is told at /_demo/.
 package main
 
 import (
@@ -41,28 +41,37 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if options.version {
+	switch {
+	case options.version:
 		_, err := fmt.Fprintln(stdout, version.Get().Line("demo-marketplace"))
 		return err
+	case options.manifests != "":
+		return printManifests(stdout, os.DirFS(options.manifests), options.url)
 	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", options.address)
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
 	market := options.market()
-	base := "http://" + listener.Addr().String()
+	base := options.base(listener.Addr())
 	market.SetBaseURL(base)
 	if _, err := fmt.Fprintln(stdout, base); err != nil {
 		return errors.Join(fmt.Errorf("printing the address: %w", err), listener.Close())
 	}
-	return serve(ctx, listener, market)
+	return options.serve(ctx, listener, market)
 }
 
 // serve answers requests until ctx ends, and lets those that are there finish.
-func serve(ctx context.Context, listener net.Listener, market *demomarket.Server) error {
+func (o options) serve(ctx context.Context, listener net.Listener, market *demomarket.Server) error {
 	server := &http.Server{Handler: market, ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
-	go func() { stopped <- server.Serve(listener) }()
+	go func() {
+		if o.certFile != "" {
+			stopped <- server.ServeTLS(listener, o.certFile, o.keyFile)
+			return
+		}
+		stopped <- server.Serve(listener)
+	}()
 	select {
 	case err := <-stopped:
 		return fmt.Errorf("serving: %w", err)

@@ -21,6 +21,10 @@ type options struct {
 	latency              time.Duration
 	seedRefreshTokens    bool
 	portalURL            string
+	anyone               bool
+	url                  string
+	certFile, keyFile    string
+	manifests            string
 	version              bool
 }
 
@@ -30,7 +34,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags := flag.NewFlagSet("demo-marketplace", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.address, "address", "127.0.0.1:0",
-		"`address` to listen on, which must be on loopback; port 0 takes a free one")
+		"`address` to listen on, which must be on loopback unless --anyone is given; port 0 takes a free one")
 	flags.DurationVar(&o.accessTokenLifetime, "access-token-lifetime", demomarket.DemoAccessTokenLifetime,
 		"`lifetime` of access tokens; 0 leaves each platform its own")
 	flags.DurationVar(&o.refreshTokenLifetime, "refresh-token-lifetime", 0,
@@ -40,6 +44,13 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 		"know the refresh tokens demo-refresh-token-allegro, -ebay, -amazon and -oidc")
 	flags.StringVar(&o.portalURL, "portal-url", "",
 		"`address` of tokenkeeper's portal, to whose callbacks, and from Amazon's store, people are sent; empty registers none")
+	flags.BoolVar(&o.anyone, "anyone", false,
+		"let everybody who reaches --address use it, who then knows every password and can change everything: for a test cluster")
+	flags.StringVar(&o.url, "url", "", "`address` by which others know it, such as https://demo-marketplace.tokenkeeper-demo.svc; default the one it listens on")
+	flags.StringVar(&o.certFile, "tls-cert-file", "", "`file` with the certificate, for HTTPS")
+	flags.StringVar(&o.keyFile, "tls-key-file", "", "`file` with the key of the certificate")
+	flags.StringVar(&o.manifests, "manifests", "",
+		"print the Marketplaces of this `directory` with their addresses at --url, and do nothing else")
 	flags.BoolVar(&o.version, "version", false, "print the version, the commit and its date, and do nothing else")
 	if err := flags.Parse(args); err != nil {
 		return options{}, fmt.Errorf("reading flags: %w", err)
@@ -52,20 +63,29 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 
 // check tells what is wrong with the options, if anything is.
 func (o options) check() error {
-	if err := checkLoopback(o.address); err != nil {
-		return fmt.Errorf("checking --address: %w", err)
+	if err := checkLoopback(o.address); err != nil && !o.anyone {
+		return fmt.Errorf("checking --address: %w; --anyone lets others in", err)
+	}
+	if (o.certFile == "") != (o.keyFile == "") {
+		return errors.New("checking flags: --tls-cert-file and --tls-key-file belong together")
+	}
+	if o.manifests != "" && o.url == "" {
+		return errors.New("checking flags: --manifests needs --url, to which the addresses lead")
+	}
+	if err := checkAddress(o.url); err != nil {
+		return fmt.Errorf("checking --url: %w", err)
 	}
 	if min(o.accessTokenLifetime, o.refreshTokenLifetime, o.latency) < 0 {
 		return errors.New("checking flags: durations must not be negative")
 	}
-	if err := checkPortal(o.portalURL); err != nil {
+	if err := checkAddress(o.portalURL); err != nil {
 		return fmt.Errorf("checking --portal-url: %w", err)
 	}
 	return nil
 }
 
-// checkPortal refuses what no browser could be sent to.
-func checkPortal(address string) error {
+// checkAddress refuses what no browser could be sent to.
+func checkAddress(address string) error {
 	if address == "" {
 		return nil
 	}

@@ -166,6 +166,30 @@ func TestComponentsFitTogether(t *testing.T) {
 	}
 }
 
+func TestDemoMarketplaceIsAdmittedWherePodsAreRestricted(t *testing.T) {
+	built := kustomize(t, `resources: ["@/demo"]`)
+	namespace := find[corev1.Namespace](t, built, "Namespace", "tokenkeeper-demo")
+	if err := kube.Create(t.Context(), &namespace); err != nil {
+		t.Fatal(err)
+	}
+	strict := client.WithFieldValidation(kube, metav1.FieldValidationStrict)
+	for _, object := range built {
+		if object.GetKind() == "Namespace" {
+			continue
+		}
+		if err := strict.Create(t.Context(), object, client.DryRunAll); err != nil {
+			t.Errorf("%s %s: %v", object.GetKind(), object.GetName(), err)
+		}
+	}
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Name: "demo-marketplace", Namespace: namespace.Name},
+		Spec:       find[appsv1.Deployment](t, built, "Deployment", "demo-marketplace").Spec.Template.Spec,
+	}
+	if err := kube.Create(t.Context(), pod, client.DryRunAll); err != nil {
+		t.Error(err)
+	}
+}
+
 // What leads to the portal from outside is what people who follow a link need.
 func TestIngressComponentExposesNoMoreThanLinksNeed(t *testing.T) {
 	built := kustomize(t, `
