@@ -48,7 +48,7 @@ type place[W comparable] struct {
 }
 
 func newQueue[W comparable](tenantOf func(W) string) queue[W] {
-	return queue[W]{tenantOf: tenantOf, at: map[W]*place[W]{}, lines: map[string]*line[W]{}}
+	return queue[W]{tenantOf: tenantOf}
 }
 
 // put adds somebody, or gives him another rank.
@@ -57,6 +57,9 @@ func (q *queue[W]) put(who W, rank Rank) {
 		held.rank = rank
 		heap.Fix(&held.line.items, held.index)
 		return
+	}
+	if q.at == nil {
+		q.at, q.lines = map[W]*place[W]{}, map[string]*line[W]{}
 	}
 	tenant := q.tenantOf(who)
 	of := q.lines[tenant]
@@ -110,8 +113,7 @@ func (q *queue[W]) settle(of *line[W]) {
 	heap.Remove(&q.waiting, of.index)
 	switch {
 	case len(q.waiting) == 0: // nobody is kept waiting, so that nobody has had more than a share
-		clear(q.lines)
-		q.idle = nil
+		*q = newQueue[W](q.tenantOf) // maps do not shrink by themselves
 	case !of.idle:
 		of.idle = true
 		if q.idle = append(q.idle, of); len(q.idle) > mostIdle {
