@@ -202,9 +202,9 @@ func TestATokenThatIsNoneReplacesNoGoodOne(t *testing.T) {
 
 // TestAPageInsteadOfAnIdentityOpensNoCircuit: the host answers, so that nobody else has to wait for it.
 func TestAPageInsteadOfAnIdentityOpensNoCircuit(t *testing.T) {
-	const me = loginHost + "/me"
+	const me = "api.example.com/me" // where nothing else is asked
 	w, network := atAnIssuer(t, func(m *v1alpha1.Marketplace) {
-		m.Spec.Identity = v1alpha1.Identity{Request: &v1alpha1.IdentityRequest{URL: "https://login.example.com/me", IDPath: "{.id}"}}
+		m.Spec.Identity = v1alpha1.Identity{Request: &v1alpha1.IdentityRequest{URL: "https://api.example.com/me", IDPath: "{.id}"}}
 	})
 	network.set(me, says("<!DOCTYPE html><html><body>We'll be back soon</body></html>"))
 	for n := range 11 {
