@@ -247,6 +247,19 @@ func TestADocumentWithAByteOrderMark(t *testing.T) {
 	}
 }
 
+// TestAnIssuerThatPointsInwards is refused by the address that is dialled, which is not told: others read the failure.
+func TestAnIssuerThatPointsInwards(t *testing.T) {
+	issuer := newIssuer(t)
+	public := &grant.Providers{HTTP: outgoing.NewClient(outgoing.NewPublicTransport(), time.Minute), Now: now}
+	_, err := public.Discover(t.Context(), issuer.URL)
+	if got := failure(t, err); got.Kind != grant.Unavailable || !strings.Contains(err.Error(), "--deny-private-addresses") || strings.Contains(err.Error(), "127.0.0.1") {
+		t.Errorf("the failure is %+v, want Unavailable and why", got)
+	}
+	if issuer.fetches(discoveryPath) > 0 {
+		t.Error("the issuer was asked")
+	}
+}
+
 func TestDiscoveryOfAnIssuerThatIsDown(t *testing.T) {
 	issuer := newIssuer(t)
 	issuer.Close()

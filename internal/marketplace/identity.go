@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/client-go/util/jsonpath"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
@@ -104,17 +105,20 @@ func (p *Platform) identityHeaders(header http.Header, accessToken string) {
 // readIdentity finds whose the token is in an answer.
 func (p *Platform) readIdentity(response *http.Response, body []byte) (Identity, error) {
 	if p.identity.IDPath == "" && p.identity.LoginPath == "" {
+		if answer.IsPage(body) { // for maintenance, or of a firewall, which proves no token
+			return Identity{}, &IdentityError{Status: response.StatusCode, why: "the marketplace answered with a web page", unreadable: true}
+		}
 		return Identity{}, nil
 	}
-	answer, err := decode(body, response.Header.Get("Content-Type"))
+	members, err := decode(body, response.Header.Get("Content-Type"))
 	if err != nil {
 		return Identity{}, &IdentityError{Status: response.StatusCode, why: err.Error(), unreadable: true}
 	}
-	id, err := find(p.identity.IDPath, answer)
+	id, err := find(p.identity.IDPath, members)
 	if err != nil {
 		return Identity{}, &IdentityError{Status: response.StatusCode, why: "identity.request.idPath: " + err.Error()}
 	}
-	login, err := find(p.identity.LoginPath, answer)
+	login, err := find(p.identity.LoginPath, members)
 	if err != nil {
 		return Identity{}, &IdentityError{Status: response.StatusCode, why: "identity.request.loginPath: " + err.Error()}
 	}

@@ -88,7 +88,7 @@ func TestIdentify(t *testing.T) {
 		"an id that is a number":    {"{.id}", "", `{"id":44130512}`, marketplace.Identity{ID: "44130512"}, ""},
 		"a number with many digits": {"{.id}", "", `{"id":12345678901234567890}`, marketplace.Identity{ID: "12345678901234567890"}, ""},
 		"a login alone":             {"", "{.login}", `{"id":"1","login":"my-shop"}`, marketplace.Identity{Login: "my-shop"}, ""},
-		"neither is asked for, so the answer is not read": {"", "", `<html>`, marketplace.Identity{}, ""},
+		"neither is asked for, so the answer is not read": {"", "", `hello`, marketplace.Identity{}, ""},
 		"deep inside":                {"{.data.shops[0].id}", "", `{"data":{"shops":[{"id":7}]}}`, marketplace.Identity{ID: "7"}, ""},
 		"one of several":             {`{.shops[?(@.kind=="main")].id}`, "", `{"shops":[{"kind":"x","id":1},{"kind":"main","id":2}]}`, marketplace.Identity{ID: "2"}, ""},
 		"all of several":             {"{.shops[*].id}", "", `{"shops":[{"id":1},{"id":"2"}]}`, marketplace.Identity{ID: "1 2"}, ""},
@@ -110,12 +110,14 @@ func TestIdentify(t *testing.T) {
 		"a place beyond a list": {
 			"{.shops[3].id}", "", `{"shops":[]}`, marketplace.Identity{}, "identity.request.idPath: does not fit the answer",
 		},
-		"a path that is none":       {"{.id", "", `{"id":"1"}`, marketplace.Identity{}, "identity.request.idPath: is no JSONPath"},
-		"a login path that is none": {"", "{[}", `{"id":"1"}`, marketplace.Identity{}, "identity.request.loginPath: is no JSONPath"},
-		"a page":                    {"{.id}", "", `<html>`, marketplace.Identity{}, `the marketplace's answer is not a JSON object (content type "application/json")`},
-		"nothing":                   {"{.id}", "", ``, marketplace.Identity{}, "the marketplace's answer is empty"},
-		"a list":                    {"{.id}", "", `[]`, marketplace.Identity{}, `the marketplace's answer is not a JSON object (content type "application/json")`},
-		"two MiB":                   {"{.id}", "", `{"id":"` + strings.Repeat("x", 2<<20) + `"}`, marketplace.Identity{}, "the marketplace's answer is larger than 1 MiB"},
+		"a page where any answer does": {"", "", "<!DOCTYPE html><html>", marketplace.Identity{}, "the marketplace answered with a web page"},
+		"no answer where any does":     {"", "", "", marketplace.Identity{}, ""},
+		"a path that is none":          {"{.id", "", `{"id":"1"}`, marketplace.Identity{}, "identity.request.idPath: is no JSONPath"},
+		"a login path that is none":    {"", "{[}", `{"id":"1"}`, marketplace.Identity{}, "identity.request.loginPath: is no JSONPath"},
+		"a page":                       {"{.id}", "", `<html>`, marketplace.Identity{}, `the marketplace's answer is not a JSON object (content type "application/json")`},
+		"nothing":                      {"{.id}", "", ``, marketplace.Identity{}, "the marketplace's answer is empty"},
+		"a list":                       {"{.id}", "", `[]`, marketplace.Identity{}, `the marketplace's answer is not a JSON object (content type "application/json")`},
+		"two MiB":                      {"{.id}", "", `{"id":"` + strings.Repeat("x", 2<<20) + `"}`, marketplace.Identity{}, "the marketplace's answer is larger than 1 MiB"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

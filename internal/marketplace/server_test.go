@@ -1,6 +1,7 @@
 package marketplace_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -52,5 +53,25 @@ func TestCallbackKey(t *testing.T) {
 				t.Errorf("the key of another host is %q after %q", second, first)
 			}
 		})
+	}
+}
+
+// TestShippedMarketplacesKeepTheirCallback since people have registered it.
+func TestShippedMarketplacesKeepTheirCallback(t *testing.T) {
+	for name, object := range shipped(t) {
+		for _, environment := range object.Spec.Environments {
+			if !slices.Contains(object.Spec.Grants, v1alpha1.GrantAuthorizationCode) {
+				continue
+			}
+			of := accountOf(object, environment.Name, v1alpha1.GrantAuthorizationCode)
+			for _, declared := range object.Spec.Parameters {
+				if declared.Required && len(declared.Enum) > 0 {
+					of.Spec.Parameters = append(of.Spec.Parameters, v1alpha1.Parameter{Name: declared.Name, Value: declared.Enum[0]})
+				}
+			}
+			if key := resolved(t, object, of).CallbackKey; key != "" {
+				t.Errorf("%s, %s: the callback has the key %q", name, environment.Name, key)
+			}
+		}
 	}
 }

@@ -15,13 +15,13 @@ const maxLink = 2048
 func CheckURL(address string) error {
 	parsed, err := url.Parse(address)
 	if err != nil || parsed.Hostname() == "" {
-		return fmt.Errorf("%q is no absolute URL", address)
+		return fmt.Errorf("%.200q is no absolute URL", address)
 	}
 	if parsed.User != nil || strings.Contains(address, "#") {
-		return fmt.Errorf("%q must not hold user information or a fragment", address)
+		return fmt.Errorf("%.200q must not hold user information or a fragment", address)
 	}
 	if !isSecure(parsed) {
-		return fmt.Errorf("%q must be https", address)
+		return fmt.Errorf("%.200q must be https", address)
 	}
 	return nil
 }

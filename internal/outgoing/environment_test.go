@@ -72,6 +72,25 @@ func newForwardProxy(t *testing.T, to string) *forwardProxy {
 	return p
 }
 
+// TestAProxyThatCannotBeUsed is found at the start, and not passed by in silence.
+func TestAProxyThatCannotBeUsed(t *testing.T) {
+	for proxy, good := range map[string]bool{
+		"": true, "http://proxy.example.com:3128": true, "proxy.example.com:3128": true, "proxy.example.com": true, "10.0.0.3:3128": true,
+		"https://user:s3cr3t@proxy.example.com": true, "socks5://127.0.0.1:1080": true, "[fd00::1]:3128": true,
+		"ftp://proxy.example.com": false, "http://": false, "://proxy": false, "http://user:s3cr3t@%zz": false, "http://pro xy:1": false,
+	} {
+		for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
+			err := outgoing.CheckEnvironment(func(asked string) string { return map[string]string{name: proxy}[asked] })
+			if (err == nil) != good {
+				t.Errorf("%s=%s: %v", name, proxy, err)
+			}
+			if err != nil && (strings.Contains(err.Error(), "s3cr3t") || !strings.Contains(err.Error(), name)) {
+				t.Errorf("the error is %v", err)
+			}
+		}
+	}
+}
+
 // TestTheEnvironmentNamesProxyAndAuthorities asks by a real forward proxy for a host that only the proxy can reach, and whose
 // certificate only an authority of the environment vouches for. The certificate of httptest is one of example.com.
 func TestTheEnvironmentNamesProxyAndAuthorities(t *testing.T) {
