@@ -77,6 +77,7 @@ func (r *Reconciler) forget(account *v1alpha1.MarketplaceAccount) {
 	r.behind.Delete(account.UID)
 	r.polls.Delete(account.UID)
 	r.logins.forget(account.UID)
+	r.denials.forget(account.UID)
 	r.approvals.Delete(account.UID)
 	r.noTurns(account)
 }

@@ -36,7 +36,8 @@ type script struct {
 
 	mu      sync.Mutex
 	replies []reply
-	asked   []string // by whom: the client_id, or the user
+	of      map[string]reply // by client_id, whatever else is answered
+	asked   []string         // by whom: the client_id, or the user
 }
 
 // scripted starts a platform, and makes a Marketplace of it.
@@ -63,9 +64,10 @@ func (s *script) serve(response http.ResponseWriter, request *http.Request) {
 		who = user + ":" + request.PostForm.Get("password")
 	}
 	s.asked = append(s.asked, who)
-	next := s.replies[0]
-	if len(s.replies) > 1 {
-		s.replies = s.replies[1:]
+	next, fixed := s.of[who]
+	if !fixed {
+		next = s.replies[0]
+		s.replies = s.replies[min(1, len(s.replies)-1):]
 	}
 	s.mu.Unlock()
 	if next.lost {

@@ -157,7 +157,8 @@ func (r *Reconciler) withBothSecrets(v view, endpoint grant.Endpoint, ask func(g
 	}
 	for _, secret := range secrets {
 		endpoint.ClientSecret = secret
-		if err = ask(endpoint); err == nil || grant.AsError(err).Kind != grant.ApplicationRejected {
+		err = r.judgeApplication(v, secret, ask(endpoint))
+		if err == nil || grant.AsError(err).Kind != grant.ApplicationRejected {
 			return secret != application.ClientSecret, err
 		}
 	}

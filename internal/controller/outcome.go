@@ -76,6 +76,14 @@ func inSecret(account *v1alpha1.MarketplaceAccount) string {
 	return ""
 }
 
+// inApplicationSecret names the Secret that holds an account's application, for the end of a phrase.
+func inApplicationSecret(account *v1alpha1.MarketplaceAccount) string {
+	if name := account.Spec.ApplicationSecretRef.Name; name != "" {
+		return fmt.Sprintf(" in Secret %q", name)
+	}
+	return ""
+}
+
 // newGrant says what brings a new grant.
 func (v view) newGrant() string {
 	if v.signsIn() {
@@ -98,12 +106,8 @@ func unwritable(name string, err error) *trouble {
 
 // sentence says what happened and who can mend it.
 func sentence(v view, e *grant.Error) string {
-	application := ""
-	if name := v.account.Spec.ApplicationSecretRef.Name; name != "" {
-		application = fmt.Sprintf(" in Secret %q", name)
-	}
 	filler := strings.NewReplacer("{marketplace}", v.request.platform.DisplayName, "{answer}", e.Error(),
-		"{credentials}", inSecret(v.account), "{application}", application, "{until}", "until "+v.newGrant())
+		"{credentials}", inSecret(v.account), "{application}", inApplicationSecret(v.account), "{until}", "until "+v.newGrant())
 	for _, outcome := range outcomes {
 		if outcome.kind == e.Kind {
 			return filler.Replace(outcome.says)

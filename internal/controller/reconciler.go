@@ -55,6 +55,7 @@ type Reconciler struct {
 	credentials credentials
 	own         ownWrites
 	logins      logins
+	denials     denials
 	arrears     *arrears
 	// requests bounds what people ask for by annotations.
 	requests *throttle.Allowance[types.NamespacedName]
