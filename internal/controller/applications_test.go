@@ -46,9 +46,10 @@ func (a *asker) waits(who string, refused *tokensecret.Refused, costs, wait time
 func TestARefusedApplicationIsAskedForAfterFiveMinutesAndThenLessOften(t *testing.T) {
 	a := newAsker(t)
 	refused := a.refusedAgo(0, 0)
-	for _, wait := range []time.Duration{5, 10, 20, 40, 60, 60, 60} {
-		a.waits("a", refused, 0, wait*time.Minute)
-		a.now = a.now.Add(wait * time.Minute)
+	for _, minutes := range []int{5, 10, 20, 40, 60, 60, 60} {
+		wait := time.Duration(minutes) * time.Minute
+		a.waits("a", refused, 0, wait)
+		a.now = a.now.Add(wait)
 		a.asks("a", refused, 0)
 		refused = a.refusedAgo(0, refused.Tries+1)
 	}
