@@ -69,6 +69,18 @@ const (
 	RotationStatic Rotation = "Static"
 )
 
+// LostAnswer tells what to do with a single-use refresh token whose answer was lost.
+//
+// +kubebuilder:validation:Enum=RetryAtEnd;Never
+type LostAnswer string
+
+const (
+	// LostAnswerRetryAtEnd: it rests until shortly before the access token ends, and is sent again from then on.
+	LostAnswerRetryAtEnd LostAnswer = "RetryAtEnd"
+	// LostAnswerNever: it is kept, and never sent again by itself.
+	LostAnswerNever LostAnswer = "Never"
+)
+
 // Expiry tells from when the lifetime of an authorization counts.
 //
 // +kubebuilder:validation:Enum=Sliding;Fixed;None
@@ -597,6 +609,14 @@ type RefreshToken struct {
 	//
 	// +optional
 	ReuseGrace Duration `json:"reuseGrace,omitempty"`
+
+	// lostAnswer is what to do with a single-use refresh token whose answer was lost, so that it may be spent or not.
+	// RetryAtEnd, the default, leaves it alone until shortly before the access token ends, and sends it again from then on.
+	// Never leaves it alone for good; changing it back resumes the wait. A person may sign in meanwhile, either way.
+	//
+	// +optional
+	// +kubebuilder:default=RetryAtEnd
+	LostAnswer LostAnswer `json:"lostAnswer,omitempty"`
 
 	// expiry is Sliding where each renewal prolongs the authorization, Fixed where it ends a lifetime after
 	// the person's consent, None where it does not end.

@@ -86,7 +86,7 @@ func (v *Visits) formerNow(ctx context.Context, b *returned) (outcome signin.Out
 	if account == nil {
 		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	f := &found{view: view{account: account, now: v.r.now()}}
+	f := &found{view: v.r.viewOf(account)}
 	if f.custody, err = v.live(ctx, account); err != nil {
 		return outcome, false, clusterDown(err)
 	}

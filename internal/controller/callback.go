@@ -229,9 +229,9 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (i
 	}
 	told := b.callback.AccountID
 	switch {
-	case got.accountID == "":
-		got.accountID = told
-	case told != "" && told != got.accountID:
+	case got.account.ID == "" && told != "":
+		got.account = tokensecret.Account{ID: told, By: "callback"}
+	case told != "" && told != got.account.ID:
 		return issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.signInAccount(), Detail: "the callback names another account than the tokens"}
 	}
 	return got, nil
@@ -363,7 +363,7 @@ func (v *Visits) store(ctx context.Context, b *returned, got issued) (signin.Out
 		return signin.Outcome{}, &signin.Error{Problem: signin.NotStored, Account: b.signInAccount()}
 	}
 	f := s.found
-	if !f.discarded && !b.unverified {
+	if !f.discarded && !b.unverified && f.newer() == nil {
 		if err := v.identify(ctx, f, s); err != nil { // the leader's controller learns it too
 			logf.FromContext(ctx).Info("Learning whose the new grant is", "reason", err.Error())
 		}
@@ -413,7 +413,7 @@ func (v *Visits) identify(ctx context.Context, f *found, s *store) error {
 
 // storeNow stores on top of what is there now.
 func (v *Visits) storeNow(ctx context.Context, b *returned, got issued) (*store, error) {
-	f := &found{view: b.view, retryTicket: b.retryTicket}
+	f := &found{view: b.view, retryTicket: b.retryTicket, inHand: true}
 	s, err := v.open(ctx, f)
 	if err != nil {
 		return nil, err
@@ -421,10 +421,12 @@ func (v *Visits) storeNow(ctx context.Context, b *returned, got issued) (*store,
 	if b.stored(f.custody) { // a write was done whose answer got lost
 		return s, nil
 	}
-	if !b.use(&f.custody) {
+	if !b.use(&f.custody) && f.newer() == nil {
 		return nil, &signin.Error{Problem: signin.VisitUsed}
 	}
-	f.custody.SignIn.Visits[b.at(f.custody)].Consent = f.custody.Consents + 1
+	if at := b.at(f.custody); at >= 0 {
+		f.custody.SignIn.Visits[at].Consent = f.custody.Consents + 1
+	}
 	return s, s.consented(ctx, got, b.visit.Asked, b.unverified)
 }
 

@@ -30,7 +30,7 @@ func (s *store) consented(ctx context.Context, got issued, asked []string, unver
 	next.Consent, next.Unverified = custody.Consents, unverified
 	expected, id := f.expectedAccount(), next.Account.ID
 	switch {
-	case unverified, id == "" && expected != "" && f.canIdentify():
+	case unverified, f.newer() != nil, id == "" && expected != "" && f.canIdentify():
 		custody.Candidate = &next
 		custody.SignIn.EndDevice()
 		return s.save(ctx, custody)
@@ -53,7 +53,8 @@ func (v view) consentOf(got issued, asked []string) tokensecret.Grant {
 		GrantedAt:                  got.IssuedAt.UTC().Truncate(time.Second),
 		AuthorizationExpiresAt:     got.AuthorizationExpiresAt,
 		AuthorizationEndUnreadable: got.AuthorizationEndUnreadable,
-		Account:                    tokensecret.Account{ID: got.accountID},
+		Account:                    got.account,
+		Subject:                    got.subject,
 		Tokens:                     v.tokensOf(got),
 	}
 }
@@ -74,7 +75,7 @@ func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next to
 	custody.Grant = next
 	custody.NotBefore = time.Time{}
 	custody.Recover()
-	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil
+	custody.Candidate, custody.Aside, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil, nil
 	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
 	custody.SignIn.End()
 	if err := s.save(ctx, custody); err != nil {

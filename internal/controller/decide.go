@@ -16,9 +16,16 @@ type view struct {
 	custody tokensecret.Custody
 	request request
 	now     time.Time
-	// holder names this process, and attempt is how long a request and the storing of its answer may take.
-	holder  string
-	attempt time.Duration
+	// holder names this process, call is how long a request may take, and attempt how long one may with the storing of its answer.
+	holder        string
+	call, attempt time.Duration
+	// cluster identifies the cluster; empty where that is not known.
+	cluster string
+	// sellerElsewhere tells that another account holds a grant of the same seller and application; looked for where an answer
+	// was lost.
+	sellerElsewhere bool
+	// codeUsed tells that a poll of the device code had no answer, so that it may have become tokens.
+	codeUsed bool
 	// deferred are the request annotations that wait until the account may have another request, and until when.
 	deferred map[string]time.Time
 	// asksAgain tells that it is this account's turn to ask again for its application, which was refused.
@@ -32,7 +39,7 @@ type view struct {
 func (v view) bringing() string {
 	imported := v.request.imported.RefreshToken
 	switch {
-	case imported == v.custody.Imported, v.candidate() != nil, v.importRefused(), v.usedBefore():
+	case imported == v.custody.Imported, v.candidate() != nil, v.importRefused(), v.importRests(), v.usedBefore():
 		return ""
 	}
 	return imported
@@ -111,6 +118,30 @@ func (v view) expects(id string) bool {
 	return expected == "" || id == expected
 }
 
+// expectsOf tells the same of an account as an answer names it. One that was seen first, and told by another source, says nothing.
+func (v view) expectsOf(account tokensecret.Account) bool {
+	return v.expects(account.ID) || v.account.Spec.AccountID == "" && !v.custody.Account.SameSource(account)
+}
+
+// misplaced is the trouble with a grant that a renewal brought for another account; nil when there is none. Where the refresh token
+// was not spent for it, a request has it tried once more.
+func (v view) misplaced() *trouble {
+	aside := v.custody.Aside
+	switch {
+	case aside == nil, v.bringing() != "", v.asideIsExpected(), !v.request.rotates() && v.requested():
+		return nil
+	case aside.Account.ID != "" && !v.expectsOf(aside.Account):
+		return v.mismatch(aside.Account.ID, v.expectedAccount())
+	}
+	return v.mismatch(cut(aside.Subject, maxName), cut(v.custody.Subject, maxName))
+}
+
+// asideIsExpected tells that the spec names the account of the grant that was set aside.
+func (v view) asideIsExpected() bool {
+	aside := v.custody.Aside
+	return aside != nil && aside.Account.ID != "" && aside.Account.ID == v.account.Spec.AccountID
+}
+
 // misfit tells that the grant in use belongs to another account than the spec names.
 func (v view) misfit() bool {
 	id, want := v.custody.Account.ID, v.account.Spec.AccountID
@@ -126,14 +157,23 @@ func (v view) standing() *trouble {
 	if refused := v.signInRefused(); refused != nil && v.needsNewGrant() {
 		return &trouble{refused.Reason, refused.Message}
 	}
+	if trouble := v.misplaced(); trouble != nil {
+		return trouble
+	}
 	if v.misfit() && !v.changed() {
 		return v.mismatch(v.custody.Account.ID, v.account.Spec.AccountID)
 	}
 	if refused := v.custody.Refused; refused != nil && v.stands(refused) {
 		return &trouble{refused.Reason, refused.Message}
 	}
+	if v.resting() {
+		return v.restTrouble()
+	}
 	if v.importRefused() {
 		return &trouble{v.custody.RefusedImport.Reason, v.custody.RefusedImport.Message}
+	}
+	if v.importRests() {
+		return v.importRestTrouble()
 	}
 	if v.usedBefore() {
 		return &trouble{v1alpha1.ReasonGrantRejected, "The refresh token was used up before, and what it became belongs to another state of the " +
@@ -179,7 +219,7 @@ func (v view) foreign() bool {
 func (v view) blocked() bool {
 	if v.request.renewsByRefreshToken() && v.bringing() == "" && v.custody.RefreshToken != "" && !v.misfit() && !v.foreign() {
 		// The grant in use goes on whatever became of a new one.
-		return v.custody.Refused != nil && v.stands(v.custody.Refused)
+		return v.resting() || v.misplaced() != nil || v.custody.Refused != nil && v.stands(v.custody.Refused)
 	}
 	return v.standing() != nil || v.candidate() != nil
 }
@@ -205,6 +245,9 @@ func (v view) outOfDate() bool {
 
 // plan decides whether to ask now.
 func (v view) plan() renewal.Plan {
+	if v.resting() {
+		return v.planRest()
+	}
 	refused := v.custody.Refused
 	held := renewal.Held{
 		// What failed is tried until it succeeds, whether or not the tokens at hand are due by themselves; and a
@@ -236,7 +279,11 @@ func (v view) retryAt() time.Time {
 	if at.After(v.now) { // the clock was set back
 		at = v.now
 	}
-	return renewal.RetryAt(at, failure.Count, renewal.Spread(string(v.account.UID)), v.longestWait(at))
+	next := renewal.RetryAt(at, failure.Count, renewal.Spread(string(v.account.UID)), v.longestWait(at))
+	if journal := v.journal(); journal != nil && v.reuse() == withinGrace {
+		return renewal.Earliest(next, v.lastTry(journal)) // longer waits would leave no time
+	}
+	return next
 }
 
 // longestWait is how long anything may wait from a moment on that stands between the token at hand and its renewal; zero where there is none.
@@ -322,43 +369,29 @@ func (v view) dare(custody *tokensecret.Custody) {
 	switch {
 	case !v.restored() || !v.requested():
 	case imported == "":
-		custody.Restored, custody.Refused = nil, nil
+		custody.Restored, custody.Refused, custody.Journal = nil, nil, nil
 	case imported == custody.Restored.Imported:
-		custody.Restored, custody.RefusedImport = &tokensecret.Restored{Told: true}, nil
+		custody.Restored, custody.RefusedImport, custody.ImportJournal = &tokensecret.Restored{Told: true}, nil, nil
 	}
 }
 
-// spending tells how to go about a single-use refresh token that the journal says was sent before.
-type spending int
-
-const (
-	spendFresh     spending = iota // no attempt is on record
-	spendInGrace                   // a spent token still works
-	spendLastTime                  // it may not work any more, but trying once does no harm
-	spendForbidden                 // trying would count as theft
-)
-
 // journal is what is on record of the token to send; nil when nothing is.
 func (v view) journal() *tokensecret.Journal {
-	imported := v.bringing()
-	if imported == "" {
+	if v.bringing() == "" {
 		return v.custody.Journal
 	}
-	if entry := v.custody.ImportJournal; entry != nil && entry.Imported == imported {
-		return entry
-	}
-	return nil
+	return v.importEntry()
 }
 
 // others is until when another process may be at work on the token to send; zero when none is. After a grace there would be
 // no use in waiting longer.
 func (v view) others() time.Time {
 	journal := v.journal()
-	if !v.request.rotates() || journal == nil || journal.Holder == v.holder || journal.LastAt.After(v.now) { // of the clock before it was set back
+	if !v.request.rotates() || journal == nil || journal.Lost || journal.Holder == v.holder || journal.LastAt.After(v.now) { // of the clock before it was set back
 		return time.Time{}
 	}
 	wait := v.attempt
-	if grace := v.request.platform.ReuseGrace; grace > 0 {
+	if grace := v.grace(); grace > 0 {
 		wait = min(longestGraceWait, grace/4)
 	}
 	return ahead(journal.LastAt.Add(wait), v.now)
@@ -371,23 +404,4 @@ func (v view) record(custody *tokensecret.Custody, entry *tokensecret.Journal) {
 		return
 	}
 	custody.ImportJournal = entry
-}
-
-// spend reads the journal.
-func (v view) spend() spending {
-	journal := v.journal()
-	if journal == nil {
-		return spendFresh
-	}
-	grace := v.request.platform.ReuseGrace
-	age := v.now.Sub(journal.StartedAt)
-	switch {
-	case grace <= 0:
-		return spendForbidden
-	case age >= 0 && age < grace:
-		return spendInGrace
-	case !journal.Retried:
-		return spendLastTime
-	}
-	return spendForbidden
 }

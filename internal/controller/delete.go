@@ -101,6 +101,9 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 	if err != nil {
 		return "the grant Secret cannot be read", cannotRevoke, nil
 	}
+	if v := r.viewOf(account); v.moved(custody, held) || custody.Restored != nil && custody.Restored.Moved {
+		return "the grant Secret was written for another account or in another cluster, where the grant may be in use", cannotRevoke, nil
+	}
 	if waiting, ok := r.unstored.Load(account.UID); ok && waiting.(unstored).unsent == nil {
 		custody = waiting.(unstored).custody // newer than what could be stored
 	}

@@ -33,6 +33,8 @@ type poll struct {
 	wait     time.Duration // until next, when that was set
 	interval time.Duration
 	failures int32
+	// unanswered tells that a poll was sent and had no answer, so that the code may have become tokens.
+	unanswered bool
 }
 
 // after sets the next poll.
@@ -266,6 +268,7 @@ func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
 // notYet does what an answer without tokens asks for.
 func (r *Reconciler) notYet(ctx context.Context, f *found, state poll, e *grant.Error) error {
 	wait := state.interval
+	state.unanswered = e.OutcomeUnknown || state.unanswered && e.Kind != grant.Pending && e.Kind != grant.SlowDown
 	switch e.Kind {
 	case grant.Pending:
 		state.failures = 0
@@ -343,12 +346,17 @@ func (r *Reconciler) storeApproval(ctx context.Context, f *found) error {
 	}
 	approved := waiting.(approval)
 	ctx = context.WithoutCancel(ctx)
+	f.inHand = true
+	defer func() { f.inHand = false }()
 	store, err := r.openStore(ctx, f)
 	if err != nil || store == nil {
 		return err
 	}
 	f.trouble, f.failed = nil, false
-	unverified, failure := r.vet(ctx, f.request, approved.got, "")
+	unverified, failure := true, error(nil)
+	if f.newer() == nil {
+		unverified, failure = r.vet(ctx, f.request, approved.got, "")
+	}
 	if failure != nil {
 		r.approvals.Delete(f.account.UID)
 		return r.endDevice(ctx, f, grant.AsError(failure))
@@ -358,7 +366,7 @@ func (r *Reconciler) storeApproval(ctx context.Context, f *found) error {
 	}
 	r.approvals.Delete(f.account.UID)
 	r.polls.Delete(f.account.UID)
-	if f.discarded {
+	if f.discarded || f.newer() != nil {
 		return nil
 	}
 	return r.identify(ctx, f, store)
@@ -389,6 +397,12 @@ func (r *Reconciler) pollState(f *found) poll {
 	}
 	r.polls.Store(f.account.UID, state)
 	return state
+}
+
+// codeUnanswered tells that the device code at hand may have become tokens.
+func (r *Reconciler) codeUnanswered(f *found) bool {
+	held, ok := r.polls.Load(f.account.UID)
+	return ok && f.custody.SignIn.Device != nil && held.(poll).code == f.custody.SignIn.Device.Code && held.(poll).unanswered
 }
 
 // nextInvitation is when the invitation needs attention again; zero when it does not.

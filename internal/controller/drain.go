@@ -57,7 +57,7 @@ func (r *Reconciler) owes(account *v1alpha1.MarketplaceAccount) bool {
 
 // handOver stores what waits of an account, for whoever keeps it from now on.
 func (r *Reconciler) handOver(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
-	f := &found{view: view{account: account, now: r.now()}}
+	f := &found{view: r.viewOf(account)}
 	if err := r.rescue(ctx, f); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // sellerOf identifies a seller among all platforms, as an index does: by platform, environment and the platform's own
@@ -63,6 +64,30 @@ func (r *Reconciler) findDuplicate(ctx context.Context, f *found) error {
 			f.duplicateOf = "a MarketplaceAccount of another namespace"
 		}
 		return nil
+	}
+	return nil
+}
+
+// lookElsewhere looks, where an answer was lost, whether another account holds a grant of the same seller and application: some
+// platforms end all of them when a refresh token is used twice.
+func (r *Reconciler) lookElsewhere(ctx context.Context, f *found) error {
+	id := cut(f.custody.Account.ID, maxName)
+	if !f.resting() || id == "" {
+		return nil
+	}
+	others, err := r.accountsOfSeller(ctx, f.account, id)
+	if err != nil {
+		return err
+	}
+	for i := range others {
+		held, err := r.heldCustody(ctx, &others[i])
+		if err != nil {
+			return err
+		}
+		custody, err := tokensecret.DecodeCustody(ownSecret(&others[i], held))
+		if err == nil && custody.RefreshToken != "" && custody.ClientID == f.request.application.ClientID {
+			f.sellerElsewhere = true
+		}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 const defaultCallTimeout = 30 * time.Second
@@ -17,8 +18,10 @@ const defaultCallTimeout = 30 * time.Second
 // issued is what the marketplace gave.
 type issued struct {
 	grant.Tokens
-	// accountID is whose tokens these are, as far as answer and claims tell.
-	accountID string
+	// account is whose tokens these are, as far as answer and claims tell.
+	account tokensecret.Account
+	// subject is issuer and sub of the ID token; empty where there is none.
+	subject string
 	// byPreviousSecret tells that client_secret_previous was accepted.
 	byPreviousSecret bool
 }
@@ -58,18 +61,22 @@ func (r *Reconciler) exchange(
 	}
 	platform := v.request.platform
 	tokens = withEnd(tokens, platform.TokenLifetime)
-	id := tokens.AccountID
-	if id == "" && platform.AccountIDClaim != "" {
-		token := tokens.AccessToken
+	account := tokensecret.Account{ID: tokens.AccountID, By: "answer"}
+	if account.ID == "" && platform.AccountIDClaim != "" {
+		token, kind := tokens.AccessToken, "access token "
 		if platform.AccountIDInIDToken {
-			token = tokens.IDToken
+			token, kind = tokens.IDToken, "ID token "
 		}
-		id = grant.Claim(token, platform.AccountIDClaim)
+		account = tokensecret.Account{ID: grant.Claim(token, platform.AccountIDClaim), By: kind + platform.AccountIDClaim}
 	}
-	if v.request.grant == v1alpha1.GrantClientCredentials {
-		id = "" // an application's tokens are nobody's
+	if account.ID == "" || v.request.grant == v1alpha1.GrantClientCredentials {
+		account = tokensecret.Account{} // an application's tokens are nobody's
 	}
-	return issued{Tokens: tokens, accountID: id, byPreviousSecret: byPrevious}, nil
+	got := issued{Tokens: tokens, account: account, byPreviousSecret: byPrevious}
+	if sub := grant.Claim(tokens.IDToken, "sub"); sub != "" {
+		got.subject = grant.Claim(tokens.IDToken, "iss") + " " + sub
+	}
+	return got, nil
 }
 
 // unreadableLife is how long an access token counts at most whose end the marketplace tells in a way that cannot be read: less than
@@ -105,7 +112,7 @@ func (r *Reconciler) endpoint(ctx context.Context, req request, speaking v1alpha
 			reason, ok := req.platform.Means(code, status, speaking)
 			return kindOf(reason), ok
 		},
-		SingleUse: req.rotates() && req.platform.ReuseGrace <= 0,
+		SingleUse: req.rotates() && req.platform.ReuseGrace < r.callTimeout(),
 	}
 	if endpoint.TokenURL == "" {
 		discovered, err := r.Providers.Discover(ctx, req.platform.Issuer)

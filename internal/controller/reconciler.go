@@ -64,8 +64,8 @@ type Reconciler struct {
 	wakeRejected func()
 	// digestKey makes digests of secrets that mean nothing outside of this process.
 	digestKey []byte
-	// holder names this process in journals.
-	holder string
+	// holder names this process in journals, and cluster the cluster in witnesses; empty where that is not known.
+	holder, cluster string
 	// underway is held, for reading, from before a request that spends something until its answer is stored or waits in
 	// unstored. A shutdown takes it for writing.
 	underway sync.RWMutex
@@ -135,6 +135,14 @@ func (r *Reconciler) callTimeout() time.Duration {
 		return defaultCallTimeout
 	}
 	return r.CallTimeout
+}
+
+// viewOf begins to look at an account.
+func (r *Reconciler) viewOf(account *v1alpha1.MarketplaceAccount) view {
+	return view{
+		account: account, now: r.now(), holder: r.holder, cluster: r.cluster,
+		call: r.callTimeout(), attempt: 2*r.callTimeout() + storeTimeout,
+	}
 }
 
 // now is the current time as the API stores it: in UTC and whole seconds.

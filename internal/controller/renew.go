@@ -85,6 +85,8 @@ type found struct {
 	withheld string
 	// askAgainAt is when an account looks again whether it asks for its application, which was refused; zero when that is in order.
 	askAgainAt time.Time
+	// inHand tells that an answer is stored, which is done on top of whatever is there.
+	inHand bool
 	// recheck is when to look again at what can only be waited for; zero when there is nothing.
 	recheck time.Duration
 }
@@ -99,7 +101,7 @@ func (f *found) blame(t *trouble) {
 // renew gathers, decides, obtains and stores. What it found is worth reporting even when it returns an error, which
 // is the API server's.
 func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*found, error) {
-	f := &found{view: view{account: account, now: r.now(), holder: r.holder, attempt: 2*r.callTimeout() + storeTimeout}, unresolved: true}
+	f := &found{view: r.viewOf(account), unresolved: true}
 	held, err := r.heldCustody(ctx, account)
 	if err != nil {
 		return nil, err
@@ -108,6 +110,9 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 		return nil, err
 	}
 	outdated, err := f.take(held)
+	if tokensecret.IsNewer(err) {
+		return f, r.storeInHand(ctx, f)
+	}
 	if err != nil {
 		f.trouble = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}
 		return f, nil
@@ -123,6 +128,9 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	if err := r.rescue(ctx, f); err != nil || f.trouble != nil {
 		return f, err
 	}
+	if f.newer() != nil {
+		return f, r.storeInHand(ctx, f)
+	}
 	f.request, f.trouble, err = r.resolve(ctx, f.view)
 	if err != nil {
 		return nil, err
@@ -135,8 +143,23 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 		if err := r.storeApproval(ctx, f); err != nil {
 			return f, err
 		}
+		if f.newer() != nil {
+			return f, r.storeInHand(ctx, f)
+		}
+		f.codeUsed = r.codeUnanswered(f)
+		if err := r.lookElsewhere(ctx, f); err != nil {
+			return f, err
+		}
 		if err := r.acceptCandidate(ctx, f); err != nil {
 			return f, err
+		}
+		if err := r.acceptAside(ctx, f); err != nil {
+			return f, err
+		}
+		if f.aheadOfClock() {
+			if err := r.setRest(ctx, f); err != nil {
+				return f, err
+			}
 		}
 		if f.plan().Due {
 			if err := r.renewNow(ctx, f); err != nil {
@@ -156,6 +179,17 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 		return f, err
 	}
 	return f, r.verify(ctx, f)
+}
+
+// storeInHand stores what is in memory on top of a custody that a later version wrote, and does nothing else with it.
+func (r *Reconciler) storeInHand(ctx context.Context, f *found) error {
+	if r.owes(f.account) {
+		if err := r.handOver(ctx, f.account); err != nil {
+			return err
+		}
+	}
+	f.unresolved, f.trouble = true, &trouble{v1alpha1.ReasonSecretInvalid, f.newer().Error()}
+	return nil
 }
 
 // usable tells whether there is a token that has not expired.
@@ -180,7 +214,7 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	}
 	defer unused(pass)
 	store := &store{Reconciler: r, found: f, held: f.grantSecret}
-	if _, behind := r.behind.LoadAndDelete(f.account.UID); behind || !f.request.rotates() || f.restored() {
+	if _, behind := r.behind.LoadAndDelete(f.account.UID); behind || !f.request.rotates() || f.restored() || f.resting() {
 		var err error
 		if store, err = r.openStore(ctx, f); err != nil || store == nil || !f.plan().Due {
 			return err
@@ -229,6 +263,18 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	return r.identify(ctx, f, store)
 }
 
+// setRest counts the rest of a refresh token from now on, where the clock was set back.
+func (r *Reconciler) setRest(ctx context.Context, f *found) error {
+	store, err := r.openStore(ctx, f)
+	if err != nil || store == nil || !f.aheadOfClock() {
+		return err
+	}
+	custody, entry := f.custody, *f.journal()
+	entry.StartedAt, entry.LastAt = since(entry.StartedAt, f.now), f.now
+	f.record(&custody, &entry)
+	return store.write(ctx, custody)
+}
+
 // acceptCandidate puts a new grant into use once it is known to belong to the expected account.
 func (r *Reconciler) acceptCandidate(ctx context.Context, f *found) error {
 	if f.candidate() == nil || f.suspended() {
@@ -252,6 +298,26 @@ func (r *Reconciler) acceptCandidate(ctx context.Context, f *found) error {
 		}
 	}
 	return r.identify(ctx, f, store)
+}
+
+// acceptAside puts a grant of another account into use that a renewal brought, once the spec names that account.
+func (r *Reconciler) acceptAside(ctx context.Context, f *found) error {
+	if !f.asideIsExpected() || f.suspended() {
+		return nil
+	}
+	store, err := r.openStore(ctx, f)
+	if err != nil || store == nil || !f.asideIsExpected() {
+		return err
+	}
+	custody := f.custody
+	custody.Serial++
+	custody.Grant = *custody.Aside
+	custody.Aside, custody.Candidate, custody.Journal, custody.Verified, custody.Refused = nil, nil, nil, nil, nil
+	if err := store.keep(ctx, custody); err != nil {
+		return err
+	}
+	f.obtained, f.first = true, true
+	return nil
 }
 
 // vetCandidate verifies the ID token of a sign-in that was stored while the issuer's keys could not be had.
@@ -285,7 +351,7 @@ func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error
 	candidate := f.candidate()
 	switch {
 	case candidate != nil && (candidate.Account.ID != "" || f.expectedAccount() == ""):
-		return store.judge(ctx, candidate.Account)
+		return store.judge(ctx, candidate.Account, candidate.Identified)
 	case candidate == nil && f.custody.Account.ID != "", !f.canIdentify():
 		return nil
 	}
@@ -314,7 +380,7 @@ func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error
 	case candidate == nil && (err != nil || identity.ID == ""):
 		return nil // not knowing the seller is no reason to keep tokens from anybody
 	case candidate == nil:
-		return store.learn(ctx, tokensecret.Account(identity))
+		return store.learn(ctx, accountOf(identity))
 	case candidate.Consent > 0 && forbidden(err):
 		return store.drop(ctx, trouble{v1alpha1.ReasonScopeRejected, fmt.Sprintf("%s does not tell the bearer of the new tokens whose they are (%v), "+
 			"and expected is %s; ask for the scope that the identity request of the Marketplace needs", f.request.platform.DisplayName, err, f.expectedAccount())})
@@ -324,7 +390,12 @@ func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error
 			"%s does not tell whose the new grant is, and it is not used before: %v", f.request.platform.DisplayName, unnamed(err))})
 		return nil
 	}
-	return store.judge(ctx, tokensecret.Account(identity))
+	return store.judge(ctx, accountOf(identity), true)
+}
+
+// accountOf is the account that an identity request told.
+func accountOf(identity marketplace.Identity) tokensecret.Account {
+	return tokensecret.Account{ID: identity.ID, Login: identity.Login, By: "identity request"}
 }
 
 // forbidden tells that the identity request will not be answered, however often it is asked.
@@ -393,13 +464,18 @@ func (r *Reconciler) verify(ctx context.Context, f *found) error {
 		f.handledVerify, f.recheck = false, time.Second // somebody has stored others meanwhile
 		return nil
 	}
-	return store.verified(ctx, tokensecret.Account(identity), verification)
+	if identity.ID != "" && !f.expectsOf(accountOf(identity)) {
+		verification.Failure = fmt.Sprintf("the access token belongs to account %s, expected is %s", identity.ID, f.expectedAccount())
+	}
+	return store.verified(ctx, accountOf(identity), verification)
 }
 
-// nextTest is when to repeat a test that did not reach the marketplace; zero when there is nothing to repeat.
+// nextTest is when to repeat a test that did not reach the marketplace, or whose refusal would end the rest of a refresh token;
+// zero when there is nothing to repeat.
 func (f *found) nextTest() time.Time {
 	verified := f.custody.Verified
-	if verified == nil || !verified.Unreachable || f.suspended() || !f.usable() || f.account.Annotations[v1alpha1.AnnotationVerify] == "" {
+	again := verified != nil && (verified.Unreachable || verified.Refusals == 1 && f.custody.Identified && f.resting())
+	if !again || f.suspended() || !f.usable() || f.account.Annotations[v1alpha1.AnnotationVerify] == "" {
 		return time.Time{}
 	}
 	return verified.At.Add(retest)
@@ -421,7 +497,11 @@ func (r *Reconciler) replaceRefused(ctx context.Context, f *found) error {
 	if err != nil || store == nil {
 		return err
 	}
-	return store.verified(ctx, tokensecret.Account{}, tokensecret.Verification{At: f.now, Failure: "the marketplace refuses the access token"})
+	verification := tokensecret.Verification{At: f.now, Failure: "the marketplace refuses the access token", Refusals: 1}
+	if was := f.custody.Verified; was != nil && was.Refusals > 0 && f.now.Sub(was.At) >= retest {
+		verification.Refusals = 2
+	}
+	return store.verified(ctx, tokensecret.Account{}, verification)
 }
 
 // vet checks the ID token that a sign-in brought, if it brought one: that it was made for this sign-in, where a nonce was

@@ -14,6 +14,8 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
@@ -22,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -91,6 +94,20 @@ func Scheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
+// clusterIdentity is the UID of namespace kube-system, which no cluster shares with another; empty where it may not be read.
+func clusterIdentity(ctx context.Context, live client.Reader) (string, error) {
+	namespace := namespaceMetadata()
+	err := live.Get(ctx, client.ObjectKey{Name: metav1.NamespaceSystem}, namespace)
+	switch {
+	case apierrors.IsForbidden(err), apierrors.IsNotFound(err):
+		logf.FromContext(ctx).Info("Not knowing which cluster this is, so that a grant Secret of another cluster is not noticed", "reason", err.Error())
+		return "", nil
+	case err != nil:
+		return "", fmt.Errorf("reading namespace %s: %w", metav1.NamespaceSystem, err)
+	}
+	return string(namespace.UID), nil
+}
+
 // Add adds the controller to a manager that was made with ManagerOptions, and returns what completes sign-ins. The
 // controller works where the manager leads, the other everywhere.
 func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, error) {
@@ -143,6 +160,9 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		return nil, fmt.Errorf("drawing a key: %w", err)
 	}
 	if r.holder, err = signin.NewSecret(rand.Reader); err != nil {
+		return nil, err
+	}
+	if r.cluster, err = clusterIdentity(ctx, mgr.GetAPIReader()); err != nil {
 		return nil, err
 	}
 	metrics.RegisterHosts(options.Registry, r.hosts)

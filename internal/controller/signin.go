@@ -36,6 +36,12 @@ func (v view) deadGrant() *trouble {
 	if v.misfit() {
 		return v.mismatch(v.custody.Account.ID, v.account.Spec.AccountID)
 	}
+	if trouble := v.misplaced(); trouble != nil {
+		return trouble
+	}
+	if v.resting() {
+		return v.restTrouble()
+	}
 	refused := v.custody.Refused
 	if refused != nil && v.stands(refused) &&
 		(refused.Reason == v1alpha1.ReasonGrantRejected || refused.Reason == v1alpha1.ReasonRenewalOutcomeUnknown) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -70,7 +71,7 @@ func (r *Reconciler) openStore(ctx context.Context, f *found) (*store, error) {
 		return nil, nil
 	}
 	before := f.grantSecret
-	if _, err := f.take(held); err != nil {
+	if _, err := f.take(held); err != nil && !(f.inHand && tokensecret.IsNewer(err)) {
 		f.trouble, f.unresolved = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}, true
 		return nil, nil
 	}
@@ -98,8 +99,14 @@ func ownSecret(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret) *cor
 func (f *found) take(held *corev1.Secret) (outdated bool, err error) {
 	held = ownSecret(f.account, held)
 	custody, err := tokensecret.DecodeCustody(held)
+	if tokensecret.IsNewer(err) { // nothing is decided by it, and an answer in hand is stored on top of it
+		f.custody, f.grantSecret = custody, held
+	}
 	if err != nil {
 		return false, err
+	}
+	if f.moved(custody, held) {
+		custody.Restored = &tokensecret.Restored{Moved: true}
 	}
 	if seen := f.account.Status.AccessToken; seen != nil && seen.Serial > custody.Serial { // not the time of issue: clocks are set back
 		custody.Outdate(seen.Serial)
@@ -109,12 +116,45 @@ func (f *found) take(held *corev1.Secret) (outdated bool, err error) {
 	return outdated, nil
 }
 
+// moved tells that a custody was written for another account, as after a restore that gave the account a new UID, or in another
+// cluster. One without a witness, from before, is this account's where its Secret is controlled by it.
+func (v view) moved(custody tokensecret.Custody, held *corev1.Secret) bool {
+	switch was := custody.Witness; {
+	case held == nil:
+		return false
+	case was.Account == "":
+		controller, _ := tokensecret.ControllingAccount(held)
+		return controller != v.account.UID
+	default:
+		return was.Account != v.account.UID || was.Cluster != "" && v.cluster != "" && was.Cluster != v.cluster
+	}
+}
+
+// witness is what a custody says when it is written now.
+func (v view) witness() tokensecret.Witness {
+	witness := tokensecret.Witness{Account: v.account.UID, Cluster: v.cluster}
+	if witness.Cluster == "" && v.custody.Witness.Account == v.account.UID {
+		witness.Cluster = v.custody.Witness.Cluster
+	}
+	return witness
+}
+
+// newer is why nothing is decided by the custody; nil when something may be.
+func (f *found) newer() error {
+	if f.custody.Version <= tokensecret.CustodyVersion {
+		return nil
+	}
+	return &tokensecret.NewerError{Secret: f.account.GrantSecretName(), Version: f.custody.Version}
+}
+
 // rescue stores what an earlier reconcile obtained and could not store, before anything else is looked at.
 func (r *Reconciler) rescue(ctx context.Context, f *found) error {
 	value, ok := r.unstored.Load(f.account.UID)
 	if !ok {
 		return nil
 	}
+	f.inHand = true
+	defer func() { f.inHand = false }()
 	s, err := r.openStore(ctx, f)
 	if err != nil || s == nil {
 		return err
@@ -168,18 +208,22 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 	custody := s.found.custody
 	former := s.found.journal()
 	entry := tokensecret.Journal{StartedAt: s.found.now, Imported: s.found.bringing()}
-	spend := s.found.spend()
-	if spend != spendFresh {
+	if former != nil {
 		entry = *former
+		entry.StartedAt = since(former.StartedAt, s.found.now)
 	}
-	switch spend {
-	case spendForbidden:
-		return true, s.outcomeUnknown(ctx)
-	case spendLastTime:
-		entry.Retried = true
+	switch {
+	case s.found.reuse() != answerLost:
+	case !entry.Lost:
+		return true, s.rest(ctx)
+	default:
+		entry.LastResorts++
 	}
 	entry.Attempts++
 	entry.LastAt, entry.Holder = s.found.now, s.holder
+	if other := custody.ImportJournal; entry.Imported != "" && other != nil && other.Lost && other.Imported != entry.Imported {
+		custody.Spend(other.Imported) // what was lost stays so when the user brings it back
+	}
 	s.found.record(&custody, &entry)
 	s.found.dare(&custody)
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
@@ -195,16 +239,20 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 
 // restored does not spend a refresh token that may be spent already.
 func (s *store) restored(ctx context.Context) error {
-	last := "what this account had"
+	says := "is older than what this account had, as after the restore of a backup: its single-use refresh token may be spent"
 	if seen := s.found.account.Status.AccessToken; seen != nil && !seen.IssuedTime.IsZero() {
-		last = fmt.Sprintf("the token of %s that this account had", clockTime(seen.IssuedTime.Time))
+		says = fmt.Sprintf("is older than the token of %s that this account had, as after the restore of a backup: its single-use refresh token "+
+			"may be spent", clockTime(seen.IssuedTime.Time))
 	}
-	why := trouble{v1alpha1.ReasonRenewalOutcomeUnknown, fmt.Sprintf("Secret %q is older than %s, as after the restore "+
-		"of a backup: its single-use refresh token may be spent, and sending it again could end the grant. Nothing more is tried until %s; "+
+	if s.found.custody.Restored.Moved {
+		says = "was written for another account or in another cluster, as after the restore of a backup or a move: its single-use refresh token " +
+			"may be spent, or in use there"
+	}
+	why := trouble{v1alpha1.ReasonRenewalOutcomeUnknown, fmt.Sprintf("Secret %q %s, and sending it again could end the grant. Nothing more is tried until %s; "+
 		"to try all the same, annotate the account with %s=<anything new>", s.found.account.GrantSecretName(),
-		last, s.found.newGrant(), v1alpha1.AnnotationRenew)}
+		says, s.found.newGrant(), v1alpha1.AnnotationRenew)}
 	custody := s.found.custody
-	custody.Restored = &tokensecret.Restored{Told: true, Imported: s.found.request.imported.RefreshToken}
+	custody.Restored = &tokensecret.Restored{Moved: custody.Restored.Moved, Told: true, Imported: s.found.request.imported.RefreshToken}
 	if imported := s.found.bringing(); imported != "" {
 		custody.RefusedImport = s.refusal(&custody, why, s.found.importParts(why.reason), custody.RefusedImport)
 		custody.RefusedImport.Imported, custody.RefusedImport.Restored = imported, true
@@ -215,18 +263,21 @@ func (s *store) restored(ctx context.Context) error {
 	return s.keepRefusal(ctx, why, custody)
 }
 
-// outcomeUnknown gives up a single-use refresh token that was sent and whose answer is lost.
-func (s *store) outcomeUnknown(ctx context.Context) error {
-	custody := s.found.custody
+// rest leaves a single-use refresh token alone that was sent and whose answer is lost, until its end of use. The serial tells an
+// older custody, in which it was not sent yet, from this one.
+func (s *store) rest(ctx context.Context) error {
+	f := s.found
+	custody := f.custody
 	custody.Serial++
-	s.found.record(&custody, nil)
-	custody.Spend(s.found.bringing())
-	if s.found.bringing() == "" {
-		custody.RefreshToken = ""
-	}
-	return s.refuse(ctx, trouble{v1alpha1.ReasonRenewalOutcomeUnknown, fmt.Sprintf("%s got the refresh token and its answer was lost; "+
-		"sending a single-use token twice would end the grant: nothing more is tried until %s",
-		s.found.request.platform.DisplayName, s.found.newGrant())}, custody)
+	entry := *f.journal()
+	entry.Lost = true
+	entry.StartedAt, entry.LastAt = since(entry.StartedAt, f.now), since(entry.LastAt, f.now)
+	f.record(&custody, &entry)
+	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
+	after := f.view
+	after.custody = custody
+	f.failed, f.trouble = true, after.standing()
+	return s.keep(ctx, custody)
 }
 
 // tokens stores what the marketplace gave: the one copy of it that survives us. A new grant of which it is not known
@@ -249,6 +300,9 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 	if got.byPreviousSecret {
 		custody.PreviousSecretOf = s.clientSecrets(&custody)
 	}
+	if !begun && f.wrongAccountOf(got) {
+		return s.setAside(ctx, custody, next, got)
+	}
 	mustKnow := f.canIdentify() || f.account.Spec.AccountID != ""
 	if begun && !f.expects(id) && (id != "" || mustKnow) {
 		custody.Candidate = &next
@@ -265,6 +319,36 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 	return nil
 }
 
+// wrongAccountOf tells that a renewal brought tokens of another account than the expected one: by what the answer names, or by the
+// subject of the ID token, which stays the same as long as its issuer does.
+func (v view) wrongAccountOf(got issued) bool {
+	if got.account.ID != "" && !v.expectsOf(got.account) {
+		return true
+	}
+	if got.account.ID != "" && got.account.ID == v.account.Spec.AccountID {
+		return false
+	}
+	was, is := strings.Fields(v.custody.Subject), strings.Fields(got.subject)
+	return len(was) > 1 && len(is) > 1 && was[0] == is[0] && v.custody.Subject != got.subject
+}
+
+// setAside keeps a pair of another account without using it. The token that is published stays; a single-use refresh token that the
+// pair was given for is spent.
+func (s *store) setAside(ctx context.Context, custody tokensecret.Custody, wrong tokensecret.Grant, got issued) error {
+	wrong.Account = got.account
+	custody.Aside = &wrong
+	if s.found.request.rotates() {
+		custody.RefreshToken = ""
+	}
+	after := s.found.view
+	after.custody = custody
+	s.found.failed, s.found.trouble = true, after.misplaced()
+	if s.found.trouble == nil { // the request was this one
+		s.found.trouble = after.mismatch(wrong.Account.ID, after.expectedAccount())
+	}
+	return s.keep(ctx, custody)
+}
+
 // use puts a grant into use.
 func (f *found) use(custody *tokensecret.Custody, next tokensecret.Grant) {
 	if f.bringing() != "" { // the one before is not in use any more
@@ -277,7 +361,7 @@ func (f *found) use(custody *tokensecret.Custody, next tokensecret.Grant) {
 	if custody.Candidate != nil && custody.Candidate.Consent == 0 && custody.Candidate.Imported == next.Imported {
 		custody.Candidate = nil // and one that the user withdrew is kept: he may bring it back
 	}
-	custody.Refused, custody.Verified = nil, nil
+	custody.Refused, custody.Verified, custody.Aside = nil, nil, nil
 	if !f.importRefused() {
 		custody.RefusedImport = nil
 	}
@@ -301,8 +385,11 @@ func (v view) grant(got issued) tokensecret.Grant {
 		}
 		next.AuthorizationExpiresAt = time.Time{}
 		next.Imported = imported
-		next.Account = tokensecret.Account{}
-		next.Consent, next.Asked = 0, nil
+		next.Account, next.Identified = tokensecret.Account{}, false
+		next.Consent, next.Asked, next.Subject = 0, nil, ""
+	}
+	if got.subject != "" {
+		next.Subject = got.subject
 	}
 	if told := got.AuthorizationExpiresAt; !told.IsZero() || v.request.platform.AuthorizationSlides || got.AuthorizationEndUnreadable {
 		next.AuthorizationExpiresAt, next.AuthorizationEndUnreadable = told, got.AuthorizationEndUnreadable
@@ -313,8 +400,8 @@ func (v view) grant(got issued) tokensecret.Grant {
 	} else {
 		next.Consent, next.Asked = 0, nil
 	}
-	if got.accountID != next.Account.ID && (got.accountID != "" || v.outOfDate() && !v.request.renewsByRefreshToken()) {
-		next.Account = tokensecret.Account{ID: got.accountID}
+	if got.account.ID != next.Account.ID && (got.account.ID != "" || v.outOfDate() && !v.request.renewsByRefreshToken()) {
+		next.Account = got.account
 	}
 	next.Tokens = v.tokensOf(got)
 	return next
@@ -340,12 +427,13 @@ func (v view) tokensOf(got issued) *tokensecret.Tokens {
 	}
 }
 
-// judge accepts the candidate, whose account is now known, or keeps it waiting for another expectation.
-func (s *store) judge(ctx context.Context, account tokensecret.Account) error {
+// judge accepts the candidate, whose account is now known, or keeps it waiting for another expectation. identified tells that an
+// identity request told the account.
+func (s *store) judge(ctx context.Context, account tokensecret.Account, identified bool) error {
 	f := s.found
 	custody := f.custody
 	candidate := *f.candidate()
-	candidate.Account = account
+	candidate.Account, candidate.Identified = account, identified
 	if candidate.Consent > 0 {
 		s.retried = true // it is stored already
 		custody.SignIn = custody.SignIn.Clone()
@@ -366,7 +454,7 @@ func (s *store) judge(ctx context.Context, account tokensecret.Account) error {
 		custody.Journal = nil
 		custody.Recover()
 	}
-	custody.Candidate, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil
+	custody.Candidate, custody.Aside, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil, nil
 	if err := s.keep(ctx, custody); err != nil {
 		return err
 	}
@@ -410,7 +498,7 @@ func (s *store) drop(ctx context.Context, why trouble) error {
 // learn notes whose the grant in use is.
 func (s *store) learn(ctx context.Context, account tokensecret.Account) error {
 	custody := s.found.custody
-	custody.Account = account
+	custody.Account, custody.Identified = account, true
 	return s.write(ctx, custody)
 }
 
@@ -430,14 +518,14 @@ func (s *store) failure(ctx context.Context, failure error, sent bool) error {
 	asked := grant.AsError(failure)
 	switch entry := f.journal(); {
 	case entry == nil, !sent: // nothing new is known of a token that was not sent
-	case !asked.OutcomeUnknown && (!asked.Passes() || entry.Attempts == 1):
+	case asked.Kind == grant.GrantRejected, !asked.OutcomeUnknown && entry.Attempts == 1:
 		f.record(&custody, nil)
-	case !asked.OutcomeUnknown && entry.Retried: // that was not its last time
-		again := *entry
-		again.Retried = false
-		f.record(&custody, &again)
-	case f.spend() == spendForbidden:
-		return s.outcomeUnknown(ctx)
+	case entry.Lost: // what became of it is as unknown as before, and its own waits hold
+		if passes {
+			f.trouble = f.standing()
+		}
+	case asked.OutcomeUnknown && f.reuse() == answerLost:
+		return s.rest(ctx)
 	}
 	doubted := s.mayBeLocked(asked, sent)
 	if doubted {
@@ -490,7 +578,11 @@ func (s *store) keepRefusal(ctx context.Context, why trouble, custody tokensecre
 func (s *store) verified(ctx context.Context, account tokensecret.Account, verification tokensecret.Verification) error {
 	custody := s.found.custody
 	custody.Verified = &verification
+	custody.Identified = custody.Identified || verification.Failure == ""
 	if account.ID != "" && (custody.Account.ID == "" || custody.Account.ID == account.ID) {
+		if custody.Account.By != "" {
+			account.By = custody.Account.By
+		}
 		custody.Account = account
 	}
 	return s.write(ctx, custody)
@@ -525,19 +617,12 @@ func mayPass(err error) bool {
 		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || isNetwork && network != nil
 }
 
-// version is that of the Secret which was read or written last; empty while there is none.
-func (s *store) version() string {
-	if s.held == nil {
-		return ""
-	}
-	return s.held.ResourceVersion
-}
-
 // write writes the custody on top of the Secret that was read or written last, and loses against any other
 // write since.
 func (s *store) write(ctx context.Context, custody tokensecret.Custody) error {
 	account := s.found.account
-	secret, err := tokensecret.EncodeCustody(account, owner(account), custody, s.version())
+	custody.Version, custody.Witness = max(custody.Version, s.found.custody.Version), s.found.witness()
+	secret, err := tokensecret.EncodeCustody(account, owner(account), custody, s.held)
 	if err != nil {
 		return err
 	}

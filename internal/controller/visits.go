@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -252,7 +253,7 @@ func (v *Visits) look(ctx context.Context, key types.NamespacedName) (*found, er
 	if account == nil {
 		return nil, &signin.Error{Problem: signin.LinkInvalid}
 	}
-	f := &found{view: view{account: account, now: v.r.now()}}
+	f := &found{view: v.r.viewOf(account)}
 	held, err := v.r.heldCustody(ctx, account)
 	if err != nil {
 		return nil, clusterDown(err)
@@ -352,7 +353,7 @@ func (v *Visits) cached(ctx context.Context, account *v1alpha1.MarketplaceAccoun
 	if err != nil {
 		return tokensecret.Custody{}, err
 	}
-	return tokensecret.DecodeCustody(ownSecret(account, held))
+	return v.decode(account, held)
 }
 
 func (v *Visits) live(ctx context.Context, account *v1alpha1.MarketplaceAccount) (tokensecret.Custody, error) {
@@ -360,7 +361,15 @@ func (v *Visits) live(ctx context.Context, account *v1alpha1.MarketplaceAccount)
 	if err != nil {
 		return tokensecret.Custody{}, err
 	}
-	return tokensecret.DecodeCustody(ownSecret(account, held))
+	return v.decode(account, held)
+}
+
+func (v *Visits) decode(account *v1alpha1.MarketplaceAccount, held *corev1.Secret) (tokensecret.Custody, error) {
+	custody, err := tokensecret.DecodeCustody(ownSecret(account, held))
+	if tokensecret.IsNewer(err) {
+		return tokensecret.Custody{}, &signin.Error{Problem: signin.AccountUnready, Account: v.r.viewOf(account).signInAccount(), Detail: err.Error()}
+	}
+	return custody, err
 }
 
 // write changes the custody on top of what is there now, and again when somebody else was quicker.
@@ -401,6 +410,9 @@ func mayWriteAgain(err error) bool {
 
 // clusterDown tells a person that the API server does not answer. What it said is for the log.
 func clusterDown(err error) error {
+	if problem, ok := errors.AsType[*signin.Error](err); ok {
+		return problem
+	}
 	return fmt.Errorf("%w: %w", &signin.Error{Problem: signin.ClusterDown}, err)
 }
 

@@ -41,6 +41,8 @@ type Platform struct {
 	Rotating bool
 	// ReuseGrace is how long a spent refresh token still works.
 	ReuseGrace time.Duration
+	// LostAnswerNever tells that a single-use refresh token whose answer was lost is not sent again, not even as a last resort.
+	LostAnswerNever bool
 	// AuthorizationLifetime is how long an authorization lives when the answer names no end; zero means that it does not end.
 	AuthorizationLifetime time.Duration
 	// AuthorizationSlides tells that the lifetime counts from the last renewal and not from the consent.
@@ -84,6 +86,7 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 		TokenLifetime:       spec.AccessToken.Lifetime.Or(defaultTokenLifetime),
 		Rotating:            spec.RefreshToken.Rotation != v1alpha1.RotationStatic,
 		ReuseGrace:          spec.RefreshToken.ReuseGrace.Or(0),
+		LostAnswerNever:     spec.RefreshToken.LostAnswer == v1alpha1.LostAnswerNever,
 		AuthorizationSlides: spec.RefreshToken.Expiry == v1alpha1.ExpirySliding,
 		RenewBefore:         spec.Renewal.Before.Or(0),
 		MaxBefore:           spec.Renewal.MaxBefore.Or(0),

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
@@ -17,9 +18,17 @@ import (
 // parts cannot disagree.
 const custodyKey = "grant.json"
 
+// CustodyVersion is the version of the document that this program writes. One without a version is from before versions; of one
+// with a later version this program does not know what it means.
+const CustodyVersion = 1
+
 // Custody is what the operator keeps of an account: the grant in use, the current tokens, and what it must not
 // forget in a restart. The zero value means that nothing was obtained yet.
 type Custody struct {
+	// Version is that of the document.
+	Version int `json:"version,omitempty"`
+	// Witness tells for which account, in which cluster, it was written; zero in a document from before.
+	Witness Witness `json:"witness,omitzero"`
 	// Serial counts what was used up: each stored set of tokens, and each refresh token that was given up. The account's status
 	// tells it too, so that an older Custody is known for what it is.
 	Serial int64 `json:"serial,omitempty"`
@@ -31,6 +40,9 @@ type Custody struct {
 	// Candidate is a grant that was begun and is not in use, since whose it is has not been seen, or is not
 	// who is expected; nil when there is none. Its refresh token is not lost, and the grant in use stays.
 	Candidate *Grant `json:"candidate,omitempty"`
+	// Aside is a grant that a renewal brought for another account than the expected one: neither published nor sent, and kept, since
+	// it may be the only copy; nil when there is none.
+	Aside *Grant `json:"aside,omitempty"`
 	// Verified is the last test of the connection; nil when there was none since the tokens were issued.
 	Verified *Verification `json:"verified,omitempty"`
 	// PreviousSecretOf is the digest of the client secrets of which client_secret was refused while client_secret_previous was
@@ -80,8 +92,18 @@ func (c *Custody) Spend(imported string) {
 	c.SpentImports = spent[max(0, len(spent)-maxSpentImports):]
 }
 
-// Restored is what became of a refresh token that may be spent, since its Custody was restored from a backup or lost.
+// Witness tells for which account a Custody was written. Another one means that it was restored from a backup, or moved.
+type Witness struct {
+	// Account is the UID of the account.
+	Account types.UID `json:"account,omitempty"`
+	// Cluster identifies the cluster; empty where that was not known.
+	Cluster string `json:"cluster,omitempty"`
+}
+
+// Restored is what became of a refresh token that may be spent, since its Custody was restored from a backup, moved or lost.
 type Restored struct {
+	// Moved tells that the Custody was written for another account, or in another cluster.
+	Moved bool `json:"moved,omitempty"`
 	// Told tells that the account has said so. Before that, nobody can have answered.
 	Told bool `json:"told,omitempty"`
 	// Imported is the refresh token that the user's Secret held when it did.
@@ -126,6 +148,11 @@ type Grant struct {
 	AuthorizationEndUnreadable bool `json:"authorizationEndUnreadable,omitempty"`
 	// Account is whose it is, as far as known.
 	Account Account `json:"account,omitzero"`
+	// Subject is issuer and sub of its ID token, which every renewal repeats (OpenID Connect Core section 12.2); empty where there
+	// is none.
+	Subject string `json:"subject,omitempty"`
+	// Identified tells that an identity request has accepted an access token of this grant.
+	Identified bool `json:"identified,omitempty"`
 	// Tokens are the current ones; nil when there are none.
 	Tokens *Tokens `json:"tokens,omitempty"`
 }
@@ -152,13 +179,20 @@ type Tokens struct {
 type Account struct {
 	ID    string `json:"id,omitempty"`
 	Login string `json:"login,omitempty"`
+	// By is what told ID: identifiers of one account that different sources tell need not agree. Empty where it is not known.
+	By string `json:"by,omitempty"`
 }
+
+// SameSource tells whether the identifiers of two Accounts may be compared.
+func (a Account) SameSource(b Account) bool { return a.By == "" || b.By == "" || a.By == b.By }
 
 // Verification is a test of the connection that somebody asked for.
 type Verification struct {
 	At time.Time `json:"at"`
 	// Failure says why it failed; empty when it did not.
 	Failure string `json:"failure,omitempty"`
+	// Refusals counts, to two, how often the marketplace refused the access token, a minute apart.
+	Refusals int `json:"refusals,omitempty"`
 	// Unreachable tells that the marketplace could not be asked, Unsupported that it has no call for it.
 	Unreachable bool `json:"unreachable,omitempty"`
 	Unsupported bool `json:"unsupported,omitempty"`
@@ -176,7 +210,11 @@ type Journal struct {
 	Attempts int `json:"attempts"`
 	// Imported is the token, where it is one that the user brought and not RefreshToken of the Custody.
 	Imported string `json:"imported,omitempty"`
-	// Retried tells that it was sent again after the platform's grace had passed.
+	// Lost tells that its answer is lost and no grace helps: nothing but a last resort sends the token again.
+	Lost bool `json:"lost,omitempty"`
+	// LastResorts counts how often it was sent since then.
+	LastResorts int `json:"lastResorts,omitempty"`
+	// Retried is read alone, of journals from before: it was sent again after the platform's grace had passed.
 	Retried bool `json:"retried,omitempty"`
 }
 
@@ -210,7 +248,26 @@ type Inputs struct {
 	Credentials string `json:"credentials,omitempty"`
 }
 
-// DecodeCustody reads a grant Secret; an absent one (nil) is the zero Custody. Its error never holds data.
+// NewerError is a grant Secret that a later version of this program wrote.
+type NewerError struct {
+	// Secret is its name, and Version that of the document.
+	Secret  string
+	Version int
+}
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("Secret %q was written by a later version of tokenkeeper (format %d, this one knows %d), and nothing is done with it; "+
+		"run that version again, or a later one", e.Secret, e.Version, CustodyVersion)
+}
+
+// IsNewer tells whether an error is a NewerError.
+func IsNewer(err error) bool {
+	_, newer := errors.AsType[*NewerError](err)
+	return newer
+}
+
+// DecodeCustody reads a grant Secret; an absent one (nil) is the zero Custody. Its error never holds data. With a NewerError
+// comes what could be read of the document all the same, so that an answer in hand can be stored on top of it.
 func DecodeCustody(secret *corev1.Secret) (Custody, error) {
 	var custody Custody
 	if secret == nil {
@@ -223,17 +280,42 @@ func DecodeCustody(secret *corev1.Secret) (Custody, error) {
 	if !ok {
 		return custody, nil
 	}
-	if err := json.Unmarshal(document, &custody); err != nil {
+	err := json.Unmarshal(document, &custody)
+	if custody.Version > CustodyVersion || err != nil && versionOf(document) > CustodyVersion {
+		return decodeNewer(document), &NewerError{Secret: secret.Name, Version: versionOf(document)}
+	}
+	if err != nil {
 		return Custody{}, errors.New("Secret \"" + secret.Name + "\" must hold a readable " + custodyKey +
 			"; restore it, or delete it and supply a new grant: what was single-use in it is spent")
+	}
+	custody.Version = CustodyVersion
+	for _, entry := range []*Journal{custody.Journal, custody.ImportJournal} {
+		entry.upgrade()
 	}
 	return custody, nil
 }
 
-// EncodeCustody writes custody into a new grant Secret of the account. resourceVersion is that of the Secret
-// which custody was read from, so that a write loses against any other since; empty to create the Secret.
-func EncodeCustody(account *v1alpha1.MarketplaceAccount, owner metav1.OwnerReference, custody Custody, resourceVersion string) (*corev1.Secret, error) {
+// upgrade reads an entry of a Custody from before last resorts.
+func (j *Journal) upgrade() {
+	if j != nil && j.Retried {
+		j.Retried, j.Lost, j.LastResorts = false, true, max(j.LastResorts, 1)
+	}
+}
+
+// EncodeCustody writes custody into a new grant Secret of the account, in place of held, the Secret that custody was read from, so
+// that a write loses against any other since; nil to create the Secret. Of a document that a later version wrote, what this one
+// does not know stays as it is.
+func EncodeCustody(account *v1alpha1.MarketplaceAccount, owner metav1.OwnerReference, custody Custody, held *corev1.Secret) (*corev1.Secret, error) {
+	version := ""
+	if held != nil {
+		version = held.ResourceVersion
+	}
+	newer := custody.Version > CustodyVersion
+	custody.Version = max(custody.Version, CustodyVersion)
 	document, err := json.Marshal(custody)
+	if err == nil && newer && held != nil {
+		document, err = onTopOf(held.Data[custodyKey], document)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("encoding the grant Secret: %w", err)
 	}
@@ -241,7 +323,7 @@ func EncodeCustody(account *v1alpha1.MarketplaceAccount, owner metav1.OwnerRefer
 		ObjectMeta: metav1.ObjectMeta{
 			Name:            account.GrantSecretName(),
 			Namespace:       account.Namespace,
-			ResourceVersion: resourceVersion,
+			ResourceVersion: version,
 			Labels:          labels(account, nil),
 			OwnerReferences: []metav1.OwnerReference{owner},
 		},

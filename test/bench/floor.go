@@ -118,7 +118,7 @@ func (f *floor) serve(ctx context.Context, known floorAccount) error {
 	refreshToken := refreshTokenOf(known.Name)
 	now := time.Now().UTC().Truncate(time.Second)
 	custody := tokensecret.Custody{ImportJournal: &tokensecret.Journal{StartedAt: now, Attempts: 1, Imported: refreshToken}}
-	secret, err := tokensecret.EncodeCustody(account, owner, custody, "")
+	secret, err := tokensecret.EncodeCustody(account, owner, custody, nil)
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (f *floor) serve(ctx context.Context, known floorAccount) error {
 		return err
 	}
 	custody = answer.custody(known, refreshToken, now)
-	if secret, err = tokensecret.EncodeCustody(account, owner, custody, secret.ResourceVersion); err != nil {
+	if secret, err = tokensecret.EncodeCustody(account, owner, custody, secret); err != nil {
 		return err
 	}
 	if _, err = secrets.Update(ctx, secret, metav1.UpdateOptions{}); err != nil {

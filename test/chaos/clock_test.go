@@ -30,6 +30,12 @@ func clockJumps(t *testing.T) {
 				all := w.holdable(o, lenient, points)
 				w.killAt(o, all)
 				o.setClock(jump)
+				if jump > 0 { // by the operator's clock the grace is over
+					w.cluster.observer.forgive(w.ns)
+					for _, h := range all {
+						h.lost = h.loses && h.rotates
+					}
+				}
 				o.start()
 				w.expectAtRest()
 			})

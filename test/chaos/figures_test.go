@@ -14,8 +14,10 @@ type figures struct {
 	calls, renewals, strictRenewals      int
 	doubleSpends, graceReuses, abandoned int
 	notReady                             int
-	windowKills, losses, saved           int
-	lostUnsent, lostSent, lostAnswered   int
+	windowKills, losses                  int
+	saved, recovered, lastResorts        int
+	lostUnsent, lostSent                 int
+	lostCommitted, lostAnswered          int
 	windows                              []window
 }
 
@@ -35,6 +37,7 @@ func (f *allFigures) add(other *figures) {
 		&f.strictRenewals: other.strictRenewals, &f.doubleSpends: other.doubleSpends, &f.graceReuses: other.graceReuses,
 		&f.abandoned: other.abandoned, &f.notReady: other.notReady, &f.windowKills: other.windowKills, &f.losses: other.losses, &f.saved: other.saved,
 		&f.lostUnsent: other.lostUnsent, &f.lostSent: other.lostSent, &f.lostAnswered: other.lostAnswered,
+		&f.lostCommitted: other.lostCommitted, &f.recovered: other.recovered, &f.lastResorts: other.lastResorts,
 	} {
 		*to += from
 	}
@@ -55,22 +58,23 @@ func (f *allFigures) print(out io.Writer) error {
 	_, err := fmt.Fprintf(out, `killed at random
   kills                                  %d (%d of an operator with nothing to do)
   answers with tokens                    %d of %d token requests
-  refresh tokens spent twice, no grace   %d
+  refresh tokens spent twice, no grace   %d, of %d last resorts
   the same within the grace              %d
   pairs whose answer nobody took         %d
   accounts not in order in the end       %d, of those that get over everything
 a strict platform without grace, beside them
   answers with tokens                    %d
   kills with a renewal on record there   %d
-  accounts lost                          %d: %d not sent yet, %d sent, %d answered; %d more were saved by a write under way
+  accounts lost                          %d: %d not sent yet, %d sent without effect, %d committed and lost, %d answered
+  accounts not lost                      %d, %d of them not sent yet or without effect
   per kill                               %s
   per renewal                            %s
 the only copy of a pair is in memory, over %d renewals that were not killed
   until the write that stores it leaves  p50 %s, p99 %s
   until the API server has it            p50 %s, p99 %s, longest %s
 `,
-		f.kills, f.idle, f.renewals, f.calls, f.doubleSpends, f.graceReuses, f.abandoned, f.notReady,
-		f.strictRenewals, f.windowKills, f.losses, f.lostUnsent, f.lostSent, f.lostAnswered, f.saved,
+		f.kills, f.idle, f.renewals, f.calls, f.doubleSpends, f.lastResorts, f.graceReuses, f.abandoned, f.notReady,
+		f.strictRenewals, f.windowKills, f.losses, f.lostUnsent, f.lostSent, f.lostCommitted, f.lostAnswered, f.saved, f.recovered,
 		rate(f.losses, f.kills), rate(f.losses, f.strictRenewals),
 		len(f.windows), quantile(toWrite, .5), quantile(toWrite, .99),
 		quantile(toStore, .5), quantile(toStore, .99), quantile(toStore, 1))

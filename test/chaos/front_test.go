@@ -44,8 +44,9 @@ type issue struct {
 type count struct {
 	// number are the answers with tokens.
 	number int
-	// asked are the requests since tokens were stored last, and answered those whose answer somebody was there to take.
-	asked, answered int
+	// asked are the requests since tokens were stored last, issued those that the platform acted on, and answered those whose answer
+	// was taken.
+	asked, issued, answered int
 }
 
 // window is how long the only copy of a pair was in the operator's memory.
@@ -192,6 +193,7 @@ func (f *front) note(account string, body []byte) *issue {
 	defer f.mu.Unlock()
 	counted := f.countOf(account)
 	counted.number++
+	counted.issued++
 	noted := &issue{account: account, number: counted.number, answered: time.Now()}
 	f.issued[tokens.AccessToken] = noted
 	if tokens.RefreshToken != "" {
@@ -258,7 +260,7 @@ func (f *front) settled(custody *tokensecret.Custody) {
 func (f *front) store(known *issue) {
 	known.stored = time.Now()
 	counted := f.countOf(known.account)
-	counted.asked, counted.answered = 0, 0
+	counted.asked, counted.issued, counted.answered = 0, 0, 0
 }
 
 // beginAnew forgets what was asked and not stored: a person has brought another grant.
@@ -266,7 +268,7 @@ func (f *front) beginAnew(account string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	counted := f.countOf(account)
-	counted.asked, counted.answered = 0, 0
+	counted.asked, counted.issued, counted.answered = 0, 0, 0
 }
 
 // measured are the windows so far.

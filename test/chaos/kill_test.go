@@ -138,6 +138,46 @@ func killsWithoutGrace(t *testing.T) {
 	w.expectAtRest()
 }
 
+// lastResorts lets the end of use come for accounts whose answers were lost on a platform that takes a second use for theft: what was
+// not acted on goes on, and what was says so.
+func lastResorts(t *testing.T) {
+	w := newWorld(t, shared)
+	o := w.running()
+	var losing []point
+	for _, p := range points {
+		if p.loses {
+			losing = append(losing, p)
+		}
+	}
+	all := w.holdable(o, []kind{strict}, losing)
+	w.killAt(o, all)
+	o.setClock(2 * time.Minute)
+	o.start()
+	for _, h := range all {
+		h.lost = true
+		w.expectAccount(h.account)
+	}
+	w.expectAtRest()
+	o.kill()
+	o.setClock(12 * time.Hour) // past the end of their access tokens by the operator's clock
+	o.start()
+	acted := 0
+	for _, h := range all {
+		if h.answers == 1 { // the platform had not acted
+			h.lost = false
+			w.expectAccount(h.account)
+			continue
+		}
+		acted++
+		w.Eventually(func() string { return w.says(h.account, v1alpha1.ConditionReauthRequired) }).Should(
+			HavePrefix("True "+v1alpha1.ReasonGrantRejected), h.name)
+	}
+	w.expectJudged()
+	w.Expect(w.market.Report().Platforms[strict.platform].DoubleSpends).To(Equal(acted))
+	w.Expect(w.cluster.observer.lastResortsOf(w.ns)).To(BeNumerically(">=", len(all)))
+	w.Expect(w.cluster.observer.problemsOf(w.ns)).To(BeEmpty())
+}
+
 // askedToEnd tells the operator to end, as Kubernetes does, while answers are on their way and the API server refuses to store any. It
 // stores them before it ends, so that a strict platform forgives that too.
 func askedToEnd(t *testing.T) {

@@ -52,6 +52,7 @@ var stories = []struct {
 }{
 	{name: "a kill at any point between two steps", tell: killsAtEveryPoint},
 	{name: "a kill that takes the only copy of a pair", tell: killsWithoutGrace},
+	{name: "last resorts after lost answers", tell: lastResorts},
 	{name: "an end that is asked for", tell: askedToEnd},
 	{name: "kills at random", tell: randomKills},
 	{name: "an API server that answers badly", tell: badAPIServer},

@@ -25,8 +25,9 @@ func badMarketplace(t *testing.T) {
 	w.apart = true
 	w.running()
 	w.meet([]platformFault{
-		{name: "maintenance", fault: demomarket.Maintenance()},
-		{name: "error", fault: demomarket.Answer(demomarket.Response{Status: 500, Body: `{"error":"server_error"}`})},
+		{name: "maintenance", fault: demomarket.Maintenance(), unclear: true},
+		{name: "error", fault: demomarket.Answer(demomarket.Response{Status: 500, Body: `{"error":"server_error"}`}), unclear: true},
+		{name: "page", fault: demomarket.HTMLPage()},
 		{name: "throttled", fault: demomarket.Throttle(3)},
 		{name: "reset", fault: demomarket.DropBeforeCommit(), unclear: true},
 		{name: "committed-and-reset", fault: demomarket.DropAfterCommit(), unclear: true},

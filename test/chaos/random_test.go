@@ -138,8 +138,9 @@ func (s *shard) liveAndDie() {
 	s.noteBroken()
 }
 
-// brokenOff says how far a renewal had come when it was broken off.
-type brokenOff struct{ sent, answered bool }
+// brokenOff says how far a renewal had come when it was broken off: whether its request had arrived, whether the platform had acted, and
+// whether its answer was on its way.
+type brokenOff struct{ sent, committed, answered bool }
 
 // noteBroken finds the strict accounts whose renewal the last kill broke off.
 func (s *shard) noteBroken() {
@@ -154,7 +155,7 @@ func (s *shard) noteBroken() {
 		}
 		hit = true
 		counted := s.front.count(a.name)
-		s.broken[a] = brokenOff{sent: counted.asked > 0, answered: counted.answered > 0}
+		s.broken[a] = brokenOff{sent: counted.asked > 0, committed: counted.issued > 0, answered: counted.answered > 0}
 	}
 	if hit {
 		s.windowKills++
@@ -175,23 +176,32 @@ func (s *shard) resolve() {
 				s.t.Errorf("%s is lost, and no kill explains it: %s", a.name, s.says(a, v1alpha1.ConditionReauthRequired))
 				continue
 			}
-			if !strings.HasPrefix(s.says(a, v1alpha1.ConditionReauthRequired), "True "+v1alpha1.ReasonRenewalOutcomeUnknown) {
+			if !strings.HasPrefix(s.says(a, v1alpha1.ConditionReauthRequired), "True "+v1alpha1.ReasonGrantRejected) {
 				continue // the operator was killed before it said so
 			}
 			s.losses++
+			committed := s.front.count(a.name).issued > 0 // in the renewal, or in a last resort that a kill broke off as well
 			switch {
 			case how.answered:
 				s.lostAnswered++
+			case committed:
+				s.lostCommitted++
 			case how.sent:
 				s.lostSent++
 			default:
 				s.lostUnsent++
 			}
+			if !committed {
+				s.t.Errorf("%s is lost, although the platform had not acted", a.name)
+			}
 			delete(s.broken, a)
 			s.signIn(a)
 		case fine:
-			if broken { // the API server had it all the same
+			if broken { // the API server had it all the same, or a last resort found the token unspent
 				s.saved++
+				if !how.committed {
+					s.recovered++
+				}
 				delete(s.broken, a)
 			}
 		}
@@ -213,14 +223,14 @@ func (s *shard) standing(a *account) standing {
 	s.Expect(err).NotTo(HaveOccurred())
 	custody, err := tokensecret.DecodeCustody(secret)
 	s.Expect(err).NotTo(HaveOccurred())
-	unknown := func(refused *tokensecret.Refused) bool {
-		return refused != nil && refused.Reason == v1alpha1.ReasonRenewalOutcomeUnknown
+	rejected := func(refused *tokensecret.Refused) bool {
+		return refused != nil && refused.Reason == v1alpha1.ReasonGrantRejected
 	}
 	switch {
 	case custody.Journal != nil || custody.ImportJournal != nil:
 		return underway
-	case unknown(custody.RefusedImport) && custody.RefusedImport.Imported == a.brought,
-		unknown(custody.Refused) && custody.Imported == a.brought:
+	case rejected(custody.RefusedImport) && custody.RefusedImport.Imported == a.brought,
+		rejected(custody.Refused) && custody.Imported == a.brought:
 		return lost
 	}
 	return fine
@@ -240,6 +250,7 @@ func (s *shard) count() {
 	report := s.market.Report().Total
 	s.calls = report.Count("", "")
 	s.doubleSpends, s.graceReuses, s.abandoned = report.DoubleSpends, report.GraceReuses, report.AbandonedPairs
+	s.lastResorts = s.cluster.observer.lastResortsOf(s.ns)
 	for _, a := range s.accounts {
 		s.renewals += s.front.count(a.name).number
 		if !a.strict && s.inOrder(a) != nil {

@@ -1,0 +1,229 @@
+package controller
+
+import (
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+var lostAt = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+
+// afterLoss is an account whose refresh token was sent at lostAt, with a token of 12 hours that was due then.
+func afterLoss(changes ...func(*view)) view {
+	v := view{
+		account: &v1alpha1.MarketplaceAccount{
+			ObjectMeta: metav1.ObjectMeta{Name: "main", Namespace: "shop", Generation: 1},
+			Spec:       v1alpha1.MarketplaceAccountSpec{Grant: v1alpha1.Grant{Type: v1alpha1.GrantAuthorizationCode}},
+		},
+		request: request{
+			grant:       v1alpha1.GrantAuthorizationCode,
+			platform:    &marketplace.Platform{DisplayName: "Shop", Rotating: true},
+			application: tokensecret.Application{ClientID: "app"},
+		},
+		custody: tokensecret.Custody{
+			Grant: tokensecret.Grant{
+				RefreshToken: "one", ClientID: "app", Consent: 1,
+				Tokens: &tokensecret.Tokens{IssuedAt: lostAt.Add(-11 * time.Hour), RenewAt: lostAt, ExpiresAt: lostAt.Add(time.Hour)},
+			},
+			Accepted: 1, Consents: 1,
+			Journal: &tokensecret.Journal{StartedAt: lostAt, LastAt: lostAt, Holder: "me", Attempts: 1, Lost: true},
+		},
+		now: lostAt, holder: "me", call: 30 * time.Second, attempt: 80 * time.Second,
+	}
+	v.request.key = v.custody.Tokens.For
+	for _, change := range changes {
+		change(&v)
+	}
+	return v
+}
+
+func TestWhenATokenWhoseAnswerWasLostIsSentAgain(t *testing.T) {
+	end := lostAt.Add(time.Hour - longestUseMargin)
+	journal := func(change func(*tokensecret.Journal)) func(*view) {
+		return func(v *view) { change(v.custody.Journal) }
+	}
+	tests := map[string]struct {
+		change func(*view)
+		want   time.Time // zero means never by itself
+	}{
+		"three minutes before the token ends": {func(*view) {}, end},
+		"a tenth of a short life before it": {func(v *view) {
+			v.custody.Tokens.IssuedAt, v.custody.Tokens.ExpiresAt = lostAt.Add(-5*time.Minute), lostAt.Add(5*time.Minute)
+		}, lostAt.Add(4 * time.Minute)},
+		"90 seconds later where the token ends before": {func(v *view) { v.custody.Tokens.ExpiresAt = lostAt.Add(2 * time.Minute) }, lostAt.Add(90 * time.Second)},
+		"two calls and a store later where those are longer": {func(v *view) {
+			v.attempt, v.custody.Tokens.ExpiresAt = 140*time.Second, lostAt.Add(2*time.Minute)
+		}, lostAt.Add(140 * time.Second)},
+		"before the authorization ends":                    {func(v *view) { v.custody.AuthorizationExpiresAt = lostAt.Add(30 * time.Minute) }, lostAt.Add(27 * time.Minute)},
+		"an authorization that had ended says nothing":     {func(v *view) { v.custody.AuthorizationExpiresAt = lostAt.Add(-time.Minute) }, end},
+		"an authorization that ends later than the token":  {func(v *view) { v.custody.AuthorizationExpiresAt = lostAt.Add(2 * time.Hour) }, end},
+		"now, where there is no token":                     {func(v *view) { v.custody.Tokens = nil }, lostAt.Add(90 * time.Second)},
+		"now, where the token has expired":                 {func(v *view) { v.custody.Tokens.ExpiresAt = lostAt.Add(-time.Hour) }, lostAt.Add(90 * time.Second)},
+		"now, where an identity request refused it twice":  {func(v *view) { v.custody.Identified, v.custody.Verified = true, &tokensecret.Verification{Refusals: 2} }, lostAt.Add(90 * time.Second)},
+		"one refusal of an identity request is not enough": {func(v *view) { v.custody.Identified, v.custody.Verified = true, &tokensecret.Verification{Refusals: 1} }, end},
+		"one that never accepted a token says nothing":     {func(v *view) { v.custody.Verified = &tokensecret.Verification{Refusals: 2} }, end},
+		"a last sending ahead of the clock counts as now":  {journal(func(j *tokensecret.Journal) { j.LastAt = lostAt.Add(time.Hour) }), end},
+		"a last sending ahead of the clock, token at its end": {func(v *view) {
+			v.custody.Journal.LastAt, v.custody.Tokens.ExpiresAt = lostAt.Add(time.Hour), lostAt.Add(time.Minute)
+		}, lostAt.Add(90 * time.Second)},
+		"a journal from before, without a last sending": {journal(func(j *tokensecret.Journal) { j.LastAt = time.Time{} }), end},
+		"after one last resort":                         {journal(func(j *tokensecret.Journal) { j.LastResorts = 1 }), lostAt.Add(90 * time.Second)},
+		"after two":                                     {journal(func(j *tokensecret.Journal) { j.LastResorts = 2 }), lostAt.Add(3 * time.Minute)},
+		"after six":                                     {journal(func(j *tokensecret.Journal) { j.LastResorts = 6 }), lostAt.Add(48 * time.Minute)},
+		"after many, once an hour":                      {journal(func(j *tokensecret.Journal) { j.LastResorts = 1 << 20 }), lostAt.Add(time.Hour)},
+		"never, where the Marketplace says so":          {func(v *view) { v.request.platform.LostAnswerNever = true }, time.Time{}},
+		"never, where another account lives on it":      {func(v *view) { v.sellerElsewhere = true }, time.Time{}},
+		"an import, where no grant is in use": {func(v *view) {
+			v.custody.Grant, v.custody.Journal = tokensecret.Grant{}, nil
+			v.request.grant, v.request.imported.RefreshToken = v1alpha1.GrantRefreshToken, "import"
+			v.custody.ImportJournal = &tokensecret.Journal{StartedAt: lostAt, LastAt: lostAt, Imported: "import", Attempts: 1, Lost: true}
+		}, lostAt.Add(90 * time.Second)},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			v := afterLoss(test.change)
+			if !v.resting() {
+				t.Fatal("the token does not rest")
+			}
+			at, never := v.nextUse()
+			if !at.Equal(test.want) || test.want.IsZero() != (never != "") {
+				t.Errorf("it is sent at %v (%q), want %v", at, never, test.want)
+			}
+			if entry := v.journal(); v.aheadOfClock() {
+				entry.LastAt = v.now // as it is written down
+			}
+			v.now = latest(v.now, test.want)
+			if plan := v.planRest(); plan.Due == test.want.IsZero() {
+				t.Errorf("the plan of that moment is %+v", plan)
+			}
+			if v.now = v.now.Add(-time.Second); !test.want.IsZero() && v.now.Before(test.want) && v.planRest().Due {
+				t.Error("it is due a second before")
+			}
+		})
+	}
+}
+
+func TestWhatDoesNotShortenTheRest(t *testing.T) {
+	for name, change := range map[string]func(*view){
+		"a request": func(v *view) {
+			v.account.Annotations = map[string]string{v1alpha1.AnnotationRenew: "now"}
+		},
+		"an edit":               func(v *view) { v.account.Generation++ },
+		"tokens of another key": func(v *view) { v.request.key = "other" },
+		"a token that the marketplace refused once": func(v *view) { v.tokenRefused = true },
+		"a failure from before": func(v *view) {
+			v.account.Status.LastFailure = &v1alpha1.FailureStatus{Reason: v1alpha1.ReasonMarketplaceUnavailable, Time: metav1.NewTime(lostAt.Add(-time.Hour))}
+		},
+		"another process": func(v *view) { v.holder = "successor" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := afterLoss(change)
+			if v.now = lostAt.Add(30 * time.Minute); v.plan().Due {
+				t.Error("the token is sent before its end of use")
+			}
+			if v.now = lostAt.Add(58 * time.Minute); !v.plan().Due {
+				t.Error("the token is not sent at its end of use")
+			}
+		})
+	}
+}
+
+func TestWhatPutsOffALastResort(t *testing.T) {
+	due := lostAt.Add(57 * time.Minute)
+	visit := func(begun time.Time) func(*view) {
+		return func(v *view) {
+			v.custody.SignIn.Visits = append(v.custody.SignIn.Visits, tokensecret.Visit{ExpiresAt: begun.Add(signin.VisitLife)})
+		}
+	}
+	candidate := func(account string) func(*view) {
+		return func(v *view) {
+			v.custody.Account.ID = "seller"
+			v.custody.Candidate = &tokensecret.Grant{Consent: 2, ClientID: "app", Account: tokensecret.Account{ID: account}, Tokens: &tokensecret.Tokens{}}
+		}
+	}
+	tests := map[string]struct {
+		change func(*view)
+		now    time.Time
+		want   bool
+	}{
+		"nothing":                        {func(*view) {}, due, true},
+		"a browser at the marketplace":   {visit(due.Add(-9 * time.Minute)), due, false},
+		"one that left ten minutes ago":  {visit(due.Add(-10 * time.Minute)), due, true},
+		"one that came back":             {func(v *view) { visit(due)(v); v.custody.SignIn.Visits[0].Used = true }, due, true},
+		"browsers, one after the other":  {visit(due.Add(55 * time.Minute)), due.Add(59 * time.Minute), false},
+		"for an hour at most":            {visit(due.Add(55 * time.Minute)), due.Add(time.Hour), true},
+		"a grant whose account is asked": {candidate(""), due.Add(2 * time.Hour), false},
+		"a grant of the right account":   {candidate("seller"), due, false},
+		"a grant of another account":     {candidate("other"), due, true},
+		"a grant of another application": {func(v *view) { candidate("")(v); v.custody.Candidate.ClientID = "other" }, due, true},
+		"a grant that was withdrawn":     {func(v *view) { candidate("")(v); v.custody.Candidate.Consent = 1 }, due, true},
+		"a device code that is offered": {func(v *view) {
+			v.custody.SignIn.Device = &tokensecret.Device{ExpiresAt: due.Add(5 * time.Minute), ClientID: "app"}
+		}, due, true},
+		"a device code that was used": {func(v *view) {
+			v.codeUsed = true
+			v.custody.SignIn.Device = &tokensecret.Device{ExpiresAt: due.Add(5 * time.Minute), ClientID: "app"}
+		}, due, false},
+		"a wait that the marketplace demands": {func(v *view) { v.custody.NotBefore = due.Add(time.Minute) }, due, false},
+		"a suspended account":                 {func(v *view) { v.account.Spec.Renewal.Policy = v1alpha1.RenewalSuspended }, due, false},
+		"a custody from a backup":             {func(v *view) { v.custody.Restored = &tokensecret.Restored{Told: true} }, due, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			v := afterLoss(test.change)
+			v.now = test.now
+			got := v.plan().Due && !v.mayBeSpent()
+			if got != test.want {
+				t.Errorf("the last resort is due: %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+func TestUseWithinTheGrace(t *testing.T) {
+	graceful := func(age time.Duration, changes ...func(*view)) view {
+		return afterLoss(append([]func(*view){func(v *view) {
+			v.request.platform.ReuseGrace = time.Minute
+			v.custody.Journal.Lost = false
+			v.now = lostAt.Add(age)
+		}}, changes...)...)
+	}
+	tests := map[string]struct {
+		v    view
+		want reuse
+	}{
+		"at once":                             {graceful(0), withinGrace},
+		"at nine tenths of it less a second":  {graceful(52 * time.Second), withinGrace},
+		"at nine tenths":                      {graceful(53 * time.Second), answerLost},
+		"after the last try within it":        {graceful(52*time.Second, func(v *view) { v.custody.Journal.LastAt = lostAt.Add(51 * time.Second) }), answerLost},
+		"a grace shorter than a call is none": {graceful(0, func(v *view) { v.request.platform.ReuseGrace = 29 * time.Second }), answerLost},
+		"given up before, whatever the grace": {graceful(0, func(v *view) { v.custody.Journal.Lost = true }), answerLost},
+		"the clock was set back":              {graceful(-time.Hour), withinGrace},
+		"nothing on record":                   {graceful(0, func(v *view) { v.custody.Journal = nil }), firstUse},
+		"a platform whose tokens do not mind": {graceful(0, func(v *view) { v.request.platform.Rotating = false }), firstUse},
+		"an import that is not on record":     {graceful(0, func(v *view) { v.custody.Journal = nil }), firstUse},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := test.v.reuse(); got != test.want {
+				t.Errorf("the use is %d, want %d", got, test.want)
+			}
+		})
+	}
+	v := graceful(45*time.Second, func(v *view) {
+		v.account.Status.LastFailure = &v1alpha1.FailureStatus{
+			Reason: v1alpha1.ReasonMarketplaceUnavailable, Time: metav1.NewTime(lostAt.Add(31 * time.Second)), Count: 3,
+		}
+		v.account.Status.ObservedGeneration = 1
+		v.custody.Journal.LastAt = lostAt.Add(31 * time.Second)
+	})
+	if at := v.retryAt(); at.Before(lostAt.Add(45*time.Second)) || at.After(lostAt.Add(54*time.Second)) {
+		t.Errorf("the last try within the grace is at %v", at.Sub(lostAt))
+	}
+}

@@ -1,0 +1,82 @@
+package tokensecret
+
+import (
+	"bytes"
+	"encoding/json"
+)
+
+// A document of a later version is not understood, and still may have to take an answer that is in hand: the only copy of what a
+// single-use token was spent for. So what this program knows of it is written on top of what it does not know.
+
+// versionOf reads nothing but the version of a document; zero where there is none.
+func versionOf(document []byte) int {
+	var only struct {
+		Version int `json:"version"`
+	}
+	if json.Unmarshal(document, &only) != nil {
+		return 0
+	}
+	return only.Version
+}
+
+// decodeNewer reads the members of a document one by one, and leaves out those that mean something else today.
+func decodeNewer(document []byte) Custody {
+	var members map[string]json.RawMessage
+	if json.Unmarshal(document, &members) != nil {
+		return Custody{Version: versionOf(document)}
+	}
+	var custody Custody
+	for name, value := range members {
+		alone, err := json.Marshal(map[string]json.RawMessage{name: value})
+		if err != nil {
+			continue
+		}
+		with := custody
+		if json.Unmarshal(alone, &with) == nil {
+			custody = with
+		}
+	}
+	return custody
+}
+
+// onTopOf writes a document on top of the one of a later version that held holds, and keeps the members, at any depth, that this
+// program does not know.
+func onTopOf(held, document []byte) ([]byte, error) {
+	understood, err := json.Marshal(decodeNewer(held))
+	if err != nil {
+		return nil, err
+	}
+	var into, base, known map[string]any
+	for _, read := range []struct {
+		from []byte
+		into *map[string]any
+	}{{document, &into}, {held, &base}, {understood, &known}} {
+		decoder := json.NewDecoder(bytes.NewReader(read.from))
+		decoder.UseNumber() // numbers stay as they are written
+		if err := decoder.Decode(read.into); err != nil {
+			return nil, err
+		}
+	}
+	keepUnknown(into, base, known)
+	return json.Marshal(into)
+}
+
+// keepUnknown adds to an object the members of base that are not known.
+func keepUnknown(into, base, known map[string]any) {
+	for name, value := range base {
+		understood, isKnown := known[name]
+		there, isThere := into[name]
+		if !isKnown {
+			if !isThere {
+				into[name] = value
+			}
+			continue
+		}
+		inner, ok := value.(map[string]any)
+		innerKnown, okKnown := understood.(map[string]any)
+		innerInto, okInto := there.(map[string]any)
+		if ok && okKnown && okInto {
+			keepUnknown(innerInto, inner, innerKnown)
+		}
+	}
+}
