@@ -12,6 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // shops are servers of one software at hosts that the authors of accounts choose: honest is the demo marketplace, and what
@@ -201,4 +202,20 @@ func TestARedirectURIOfAnotherServer(t *testing.T) {
 	_, err := w.browser().begin(w.link())
 	w.Expect(problemOf(err)).To(Equal(signin.AccountUnready))
 	w.Expect(err.Error()).To(ContainSubstring("leave it out, and register https://tokens.example.com/callback/" + w.ns + "-allegro/"))
+}
+
+// TestAVisitOfAnOlderVersion does not say which server it leads to, and is completed all the same: the person is on the way.
+func TestAVisitOfAnOlderVersion(t *testing.T) {
+	w := newWorld(t)
+	w.prepareSignIn("allegro", v1alpha1.GrantAuthorizationCode)
+	w.start()
+	b, back := w.atTheMarketplace("allegro", demomarket.Person{})
+	w.editCustody(func(custody *tokensecret.Custody) {
+		w.Expect(custody.SignIn.Visits).To(HaveLen(1))
+		custody.SignIn.Visits[0].Server = ""
+	})
+	w.settle()
+	_, err := b.comeBack(back)
+	w.Expect(err).NotTo(HaveOccurred())
+	w.expectReady()
 }
