@@ -23,7 +23,10 @@ const (
 	// one, that sends neither, has asked by then where there is one.
 	singleUseCosts, passwordCosts = time.Minute, 2 * time.Minute
 	// forgetRejected is when an application is forgotten of which no account says any more that it is refused. Accounts look more often.
+	// mostRejected bounds how many are remembered: each edit of a client secret makes another one. What is forgotten too early is found
+	// again in the custody of its accounts, as after a restart.
 	forgetRejected = 3 * time.Hour
+	mostRejected   = 1024
 )
 
 // applications are those that a marketplace has refused. Some refuse for a moment what is in order, such as a client secret that they
@@ -94,10 +97,8 @@ func (a *applications) of(key throttle.Key, now time.Time) *rejected {
 		}
 		return of
 	}
-	for other, of := range a.rejected {
-		if now.Sub(of.seen) > forgetRejected {
-			delete(a.rejected, other)
-		}
+	if len(a.rejected) >= mostRejected {
+		a.forget(now)
 	}
 	if a.rejected == nil {
 		a.rejected = map[throttle.Key]*rejected{}
@@ -105,6 +106,21 @@ func (a *applications) of(key throttle.Key, now time.Time) *rejected {
 	of := &rejected{since: now}
 	a.rejected[key] = of
 	return of
+}
+
+// forget makes room: it drops the applications that nobody has any more, and else as many others as it takes.
+func (a *applications) forget(now time.Time) {
+	for key, of := range a.rejected {
+		if now.Sub(of.seen) > forgetRejected {
+			delete(a.rejected, key)
+		}
+	}
+	for key := range a.rejected {
+		if len(a.rejected) < mostRejected*3/4 {
+			return
+		}
+		delete(a.rejected, key)
+	}
 }
 
 // worked notes that an application was accepted, and tells whether accounts of it wait to hear that.

@@ -144,13 +144,13 @@ func TestARestartNeitherHammersNorForgetsAnApplication(t *testing.T) {
 
 func TestApplicationsThatNobodyHasAreForgotten(t *testing.T) {
 	a := newAsker(t)
-	for i := range 1000 {
-		a.now = a.now.Add(time.Minute)
+	for i := range 10_000 {
+		a.now = a.now.Add(time.Second)
 		key := app
 		key.Credential = fmt.Sprint(i)
 		a.mayAsk(key, types.NamespacedName{}, a.refusedAgo(0, 0), 0, a.now)
 	}
-	if n := len(a.rejected); n > 200 {
+	if n := len(a.rejected); n > mostRejected {
 		t.Errorf("%d applications are remembered", n)
 	}
 }
