@@ -121,7 +121,7 @@ func isSuspended(account *v1alpha1.MarketplaceAccount) bool {
 	return account.Spec.Renewal.Policy == v1alpha1.RenewalSuspended
 }
 
-// meansOf is how whoever looks at an account can sign it in.
+// meansOf is how the visitor can sign an account in.
 func meansOf(account *v1alpha1.MarketplaceAccount, may bool) means {
 	switch {
 	case !signsIn(account):

@@ -56,7 +56,7 @@ type texts struct {
 	ApplicationInDays                            plural
 	ApplicationEnded                             string
 	Reasons                                      map[string]reason
-	// Tests are how a test of the connection went. Where nothing but a sign-in helps: OthersSignIn is for whoever may
+	// Tests are how a test of the connection went. Where nothing but a sign-in helps: OthersSignIn is for visitors who may
 	// not begin it, SuspendedAsk for an account for which nobody may.
 	Tests                      map[v1alpha1.ConnectionTestResult]string
 	OthersSignIn, SuspendedAsk string
@@ -178,7 +178,7 @@ func newSpeech() *speech {
 	return s
 }
 
-// to returns the language of whoever sent a request.
+// to returns the language of the visitor who sent a request.
 func (s *speech) to(r *http.Request) *texts {
 	accepted := r.Header.Get("Accept-Language")
 	if len(accepted) > maxAcceptLanguage {

@@ -54,7 +54,7 @@ func (l *limiter[K]) wait(a *allowance) time.Duration {
 	return time.Duration(math.Ceil(missing * float64(anotherFailure)))
 }
 
-// admit begins an attempt, and whoever made it calls done with its result. It is within the limit if there is room for
+// admit begins an attempt, and the caller calls done with its result. It is within the limit if there is room for
 // it beside those that are under way, all of which may fail: a burst of guesses is not looked at all at once. Those beyond
 // the limit take no room from others.
 func (l *limiter[K]) admit(source K) (done func(failed bool), within bool) {
@@ -127,7 +127,7 @@ type room struct {
 	patience time.Duration
 }
 
-// enter waits for a place. Who gets one leaves it, as often as he likes.
+// enter waits for a place. The caller leaves it, as often as it likes.
 func (m *room) enter(ctx context.Context) (leave func(), err error) {
 	patient, cancel := context.WithTimeout(ctx, m.patience)
 	defer cancel()

@@ -101,7 +101,7 @@ func (p *Portal) enterLists(ctx context.Context, who *visitor) (leave func(), er
 
 // seen reads those accounts of some that the visitor may see, and what their marketplaces are called. more tells that it did not look
 // at all of them. Neither is changed by anybody:
-// they are the cache's own, since copying every account of a cluster for whoever has a token would cost more than the page.
+// they are the cache's own, since copying every account of a cluster for each visitor would cost more than the page.
 func (p *Portal) seen(
 	ctx context.Context, who *visitor, some func(*v1alpha1.MarketplaceAccount) bool,
 ) (shown []*v1alpha1.MarketplaceAccount, called marketplaceNames, more bool, err error) {

@@ -49,7 +49,7 @@ type frame struct {
 	T     *texts
 	Title string
 	Style template.CSS
-	// Visitor is who is logged in, and LeaveForm the token of the form that logs him out; empty where nobody is, or
+	// Visitor is who is logged in, and LeaveForm the token of the form that logs them out; empty where nobody is, or
 	// where it does not matter.
 	Visitor, LeaveForm string
 	// Onward is where the page goes by itself; empty where it stays.

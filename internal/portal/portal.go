@@ -49,7 +49,7 @@ type Options struct {
 	SignIns SignIns
 	// Reader reads MarketplaceAccounts and Marketplaces from a cache.
 	Reader client.Reader
-	// Writer asks the API server who somebody is and what he may do, and annotates accounts.
+	// Writer asks the API server who a visitor is and what they may do, and annotates accounts.
 	Writer client.Client
 	// ClusterDocument reads what the API server publishes about the tokens that it issues, by its path. Without it, and where
 	// the API server does not tell, every token is reviewed.

@@ -21,7 +21,7 @@ const (
 	problemShown signin.Problem = "Shown"
 	// problemNotFound: there is no such page.
 	problemNotFound signin.Problem = "NotFound"
-	// problemForbidden: the visitor's RBAC does not allow it, or there is no such account; he is not told which.
+	// problemForbidden: the visitor's RBAC does not allow it, or there is no such account; they are not told which.
 	problemForbidden signin.Problem = "Forbidden"
 	// problemForm: the form is not one that this session was given.
 	problemForm signin.Problem = "Form"

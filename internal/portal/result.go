@@ -28,7 +28,7 @@ const (
 	maxTold  = 300
 )
 
-// result is what became of a sign-in: the one or the other. It travels in a cookie, which a visitor can write as he likes, so it
+// result is what became of a sign-in: the one or the other. It travels in a cookie, which a visitor can write as they like, so it
 // is shown and not believed: nothing but the page of that browser comes from it.
 type result struct {
 	Outcome *signin.Outcome `json:",omitempty"`

@@ -130,7 +130,7 @@ func storeOf(encoded string) (url.Values, error) {
 	return store, nil
 }
 
-// unlessGuessed counts a link that cannot have been given to anybody, and turns away whoever tries too many. A link that
+// unlessGuessed counts a link that cannot have been given to anybody, and turns away visitors who try too many. A link that
 // is right, used or too old is never turned away, not even while others guess from the same address, such as behind a proxy:
 // it was looked at first. That is safe because tickets have 256 random bits: however many are tried, none is hit.
 func (p *Portal) unlessGuessed(r *http.Request, err error) error {

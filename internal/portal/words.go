@@ -28,7 +28,7 @@ func (t *texts) says(s standing, marketplace string) string {
 	return t.Authenticated
 }
 
-// means is how an account is signed in by whoever looks at it.
+// means is how an account is signed in by the visitor.
 type means int
 
 const (
@@ -115,7 +115,7 @@ func (t *texts) reason(name string) reason {
 	return t.Reasons[""]
 }
 
-// details are the status's own messages, which are in English and for whoever set the account up.
+// details are the status's own messages, which are in English and for the person who set the account up.
 func details(status *v1alpha1.MarketplaceAccountStatus) []string {
 	var said []string
 	message := func(text string) string { return withoutCode(withoutTickets(text), status.SignIn) }
@@ -150,7 +150,7 @@ func withoutCode(message string, code *v1alpha1.SignInStatus) string {
 // signInLink is a link with a ticket.
 var signInLink = regexp.MustCompile(`\S*` + signin.LinkPrefix + `\S*\?\S*`)
 
-// withoutTickets takes sign-in links out of a message: whoever has one could sign in as another seller.
+// withoutTickets takes sign-in links out of a message: its holder could sign in as another seller.
 func withoutTickets(message string) string {
 	return signInLink.ReplaceAllString(message, "…")
 }

@@ -1,5 +1,5 @@
-// Package signin knows how a person is led through a sign-in: the link that he clicks, the state that travels with
-// his browser to the marketplace and back, and what can become of it. It knows no cluster, no pages and no tokens.
+// Package signin knows how a person is led through a sign-in: the link that they click, the state that travels with
+// their browser to the marketplace and back, and what can become of it. It knows no cluster, no pages and no tokens.
 //
 // A sign-in goes like this. The account's status shows a link, which holds a ticket: Offer tells what it is for. When the
 // person goes on, Begin uses the ticket up, makes the state of one visit, and sends the browser to the marketplace.

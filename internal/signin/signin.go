@@ -54,7 +54,7 @@ const (
 	LinkInvalid Problem = "LinkInvalid"
 	// LinkUsed: the link was used.
 	LinkUsed Problem = "LinkUsed"
-	// LinkExpired: the link's time is over.
+	// LinkExpired: the link has expired.
 	LinkExpired Problem = "LinkExpired"
 	// StartRefused: what the marketplace's app store is said to have sent is not believed, such as an address that is none of
 	// the marketplace's. Nobody was asked for anything.
@@ -72,7 +72,7 @@ const (
 	VisitExpired Problem = "VisitExpired"
 	// IssuerMismatch: another issuer than the one that was asked has answered (RFC 9207).
 	IssuerMismatch Problem = "IssuerMismatch"
-	// ConsentDenied: the person, or the marketplace in his name, said no.
+	// ConsentDenied: the person, or the marketplace in their name, declined.
 	ConsentDenied Problem = "ConsentDenied"
 	// CodeRefused: the marketplace does not take the code, which may have been too old.
 	CodeRefused Problem = "CodeRefused"
