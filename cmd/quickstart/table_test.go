@@ -16,7 +16,7 @@ func TestTable(t *testing.T) {
 		condition(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonRenewing, "Waiting for the operator"))
 	fine := account("main", ready, issued(0),
 		condition(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonTokenValid, "Authenticated as my-shop"),
-		condition(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired, "Nobody has to sign in"))
+		condition(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired, "No sign-in is needed"))
 	fine.Status.Account = &v1alpha1.AccountStatus{ID: "auth0|64f0c1d2e3b4a59687786950"}
 	fine.Status.Authorization = &v1alpha1.AuthorizationStatus{DaysRemaining: new(int32(6))}
 

@@ -359,7 +359,7 @@ func (f *found) reauthRequired(ending time.Time) metav1.Condition {
 	case !f.unresolved && len(f.unconsented()) > 0:
 		condition.Reason, condition.Message = v1alpha1.ReasonSignInRequired, f.moreScopes()+f.howToSignIn()
 	default:
-		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, v1alpha1.ReasonNotRequired, "Nobody has to sign in"
+		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, v1alpha1.ReasonNotRequired, "No sign-in is needed"
 	}
 	return condition
 }

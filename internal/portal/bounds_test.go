@@ -42,7 +42,7 @@ func TestMemoriesAreBounded(t *testing.T) {
 	}
 	for i := range maxAnswers + 100 {
 		var address [4]byte
-		binary.BigEndian.PutUint32(address[:], uint32(i)) //nolint:gosec // it is small
+		binary.BigEndian.PutUint32(address[:], uint32(i))
 		p.tokens.fail(netip.PrefixFrom(netip.AddrFrom4(address), 32))
 		p.subjects.fail(fmt.Sprint("system:serviceaccount:shop:", i))
 		who := named(fmt.Sprint("user-", i), i)

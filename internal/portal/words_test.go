@@ -156,7 +156,7 @@ func TestSecretOfTheApplication(t *testing.T) {
 func TestDetailsHoldNoTicket(t *testing.T) {
 	said := details(&v1alpha1.MarketplaceAccountStatus{Conditions: []metav1.Condition{
 		{Type: "AuthorizationExpiring", Status: "True", Reason: "AuthorizationExpiring", Message: "sign in at https://tokens.example.com/sign-in/shop/a?ticket=abc before that"},
-		{Type: "ReauthRequired", Status: "False", Reason: "NotRequired", Message: "Nobody has to sign in"},
+		{Type: "ReauthRequired", Status: "False", Reason: "NotRequired", Message: "No sign-in is needed"},
 		{Type: "Ready", Status: "True", Reason: "TokenValid", Message: "The token is valid"},
 		{Type: "Unheard", Status: "True", Reason: "Of", Message: "Never mind"},
 	}, ConnectionTest: &v1alpha1.ConnectionTestStatus{Result: "Failed", Message: "HTTP 500 at https://tokens.example.com/sign-in/shop/a?ticket=abc"}})

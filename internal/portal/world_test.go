@@ -207,7 +207,7 @@ func (c *cluster) handle(namespace, name string, do func(*v1alpha1.MarketplaceAc
 			return
 		}
 		if len(account.Annotations) == 0 {
-			time.Sleep(time.Millisecond)
+			<-time.After(time.Millisecond)
 			continue
 		}
 		account.Status.Handled = &v1alpha1.HandledStatus{

@@ -87,7 +87,7 @@ func (f *front) twice(path string, pause time.Duration) <-chan string {
 				response.Body.Close()
 			}
 		}()
-		time.Sleep(pause)
+		<-time.After(pause) // of the user
 		address <- f.url + r.URL.RequestURI()
 		return false
 	}
