@@ -1,5 +1,5 @@
 // Package chart_test renders the charts with both versions of Helm that are supported, as users do, and looks at what
-// comes out. It needs no cluster.
+// comes out; and installs, upgrades and removes them at a real API server.
 package chart_test
 
 import (
@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-logr/logr"
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
 )
 
@@ -39,6 +41,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) (int, error) {
+	logf.SetLogger(logr.Discard())
 	directory, err := os.MkdirTemp("", "tokenkeeper-helm-")
 	if err != nil {
 		return 1, err
@@ -54,7 +57,7 @@ func run(m *testing.M) (int, error) {
 		}
 		helms[major] = program
 	}
-	if err := touch(operator, marketplaces); err != nil {
+	if err := touch(operator, marketplaces, filepath.Join(root, "config")); err != nil {
 		return 1, err
 	}
 	return m.Run(), nil
