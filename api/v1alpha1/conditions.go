@@ -36,9 +36,16 @@ const (
 	// ConditionAuthorizationExpiring is True when the authorization ends within spec.authorization.warnBefore.
 	// Its message names the days, the date and, where there is one, the sign-in link.
 	//
-	// True:  AuthorizationExpiring, AuthorizationExpired.
-	// False: NotRequired.
+	// True:    AuthorizationExpiring, AuthorizationExpired.
+	// False:   NotRequired: it ends later, or does not end by itself.
+	// Unknown: there is no authorization, or none that the marketplace honours; the reason says why.
 	ConditionAuthorizationExpiring = "AuthorizationExpiring"
+
+	// ConditionStalled is True while nothing more is tried before somebody changes something: kstatus, which Argo CD, Flux and Helm follow,
+	// calls the account failed then. It is absent otherwise, also while a failure passes or something will be tried by itself.
+	//
+	// True: the reason of the condition that it follows, such as InvalidSpec, SecretNotFound, GrantRejected, SignInRequired or Suspended.
+	ConditionStalled = "Stalled"
 )
 
 // Reasons of the conditions. Each comment ends with who must act.
@@ -53,12 +60,12 @@ const (
 	ReasonSignInRequired = "SignInRequired"
 	// ReasonSignInPending: somebody went to the marketplace with a link and has not come back yet. The shop finishes it.
 	ReasonSignInPending = "SignInPending"
-	// ReasonAuthorizationExpired: the authorization's time is over. The shop signs in again.
+	// ReasonAuthorizationExpired: the authorization has expired. The shop signs in again.
 	ReasonAuthorizationExpired = "AuthorizationExpired"
 	// ReasonAuthorizationExpiring: the authorization ends soon. The shop signs in again before that.
 	ReasonAuthorizationExpiring = "AuthorizationExpiring"
 	// ReasonGrantRejected: the marketplace refuses the refresh token: expired, revoked or of another
-	// application. The shop signs in again, or whoever imported the refresh token supplies a new one.
+	// application. The shop signs in again, or the author of the imported refresh token supplies a new one.
 	ReasonGrantRejected = "GrantRejected"
 	// ReasonPasswordRejected: the marketplace refuses user name or password; they are not tried again until
 	// they change, or their Secret gets another value of AnnotationRetry. The owner of that Secret acts.
@@ -67,7 +74,7 @@ const (
 	// The shop unlocks it at the marketplace, then sets AnnotationRetry on the password Secret, or changes the password.
 	ReasonAccountLocked = "AccountLocked"
 	// ReasonApplicationRejected: the marketplace refuses client_id or client_secret, for every account of that
-	// application. Whoever owns the application Secret acts. One account of the application asks again now and then, and all go on when it
+	// application. The owner of the application Secret acts. One account of the application asks again now and then, and all go on when it
 	// is served.
 	ReasonApplicationRejected = "ApplicationRejected"
 	// ReasonScopeRejected: the marketplace refuses the scopes. The author of the account (spec.scopes) or of the

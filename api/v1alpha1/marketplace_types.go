@@ -291,6 +291,15 @@ type Scopes struct {
 	// +kubebuilder:default=" "
 	// +kubebuilder:validation:Enum=" ";",";"+"
 	Separator string `json:"separator,omitempty"`
+
+	// unreported are scopes that the platform grants without naming them in its answer, so that an account is not taken to lack them. A star
+	// at the end stands for anything. openid and offline_access are never missed.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:XValidation:rule="self.all(s, !s.contains('*') || s.indexOf('*') == s.size() - 1)",message="must not have a star (*) but at the end, where it stands for anything"
+	Unreported []Scope `json:"unreported,omitempty"`
 }
 
 // CallbackParameters are the names of the callback's parameters.
@@ -334,7 +343,7 @@ type StoreStart struct {
 	// +kubebuilder:validation:XValidation:rule="!(self in ['state', 'nonce', 'code_challenge', 'code_challenge_method', 'redirect_uri'])",message="must not be state, nonce, code_challenge, code_challenge_method or redirect_uri, which the operator sends as well"
 	State string `json:"state,omitempty"`
 
-	// hosts are the platform's, letter by letter. A browser is sent to no other: the address comes from whoever opens the
+	// hosts are exactly the platform's. A browser is sent to no other: the address comes from the person who opens the
 	// portal.
 	//
 	// +required

@@ -290,7 +290,7 @@ type MarketplaceAccountSpec struct {
 	// +required
 	Grant Grant `json:"grant,omitzero"`
 
-	// scopes are asked of the marketplace in place of the Marketplace's default scopes.
+	// scopes are asked of the marketplace instead of the Marketplace's default scopes.
 	//
 	// +optional
 	// +listType=set
@@ -367,7 +367,8 @@ type AccessTokenStatus struct {
 	// +optional
 	ExpirationTime metav1.Time `json:"expirationTime,omitzero"`
 
-	// renewalTime is when the token will be renewed. It is decided once per token and stored with it.
+	// renewalTime is when the token will be renewed. It is decided once per token and stored with it. It is absent while the marketplace
+	// does not honour the grant.
 	//
 	// +optional
 	RenewalTime metav1.Time `json:"renewalTime,omitzero"`
@@ -385,7 +386,8 @@ type AuthorizationStatus struct {
 	// +optional
 	ExpirationTime metav1.Time `json:"expirationTime,omitzero"`
 
-	// daysRemaining is the number of days until then, a begun day counted as one; 0 after it.
+	// daysRemaining is the number of days until then, a begun day counted as one; 0 after it. It is absent while each renewal
+	// prolongs the authorization, and renewals go well and are not suspended.
 	//
 	// +optional
 	// +kubebuilder:validation:Minimum=0
@@ -530,7 +532,7 @@ type MarketplaceAccountStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions are Ready, Authenticated, ReauthRequired and AuthorizationExpiring.
+	// conditions are Ready, Authenticated, ReauthRequired and AuthorizationExpiring, and Stalled while only a change helps.
 	//
 	// +optional
 	// +listType=map

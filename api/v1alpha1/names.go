@@ -62,7 +62,7 @@ const (
 	ApplicationKeyClientSecretExpiresAt = "client_secret_expires_at"
 	// ApplicationKeyRedirectURI replaces the portal's callback address; eBay's RuName goes here.
 	ApplicationKeyRedirectURI = "redirect_uri"
-	// ApplicationKeyApplicationID is what Amazon wants in place of the client identifier at sign-in.
+	// ApplicationKeyApplicationID is what Amazon wants instead of the client identifier at sign-in.
 	ApplicationKeyApplicationID = "application_id"
 
 	// PasswordKeyUsername and PasswordKeyPassword are the keys of the Secret of grant Password.

@@ -38,8 +38,8 @@ Break something at the demo marketplace, and mend it (with buttons: open $DEMO/)
 {{- end}}
 {{- with .Spec.Grant.RefreshToken}}
   curl -X POST "$DEMO/{{$.Account.Spec.MarketplaceRef.Name}}/revoke-grants"
-    curl -X POST "$DEMO/{{$.Account.Spec.MarketplaceRef.Name}}/grant"   # prints a new refresh token, for the next line
-    kubectl -n {{$.Account.Namespace}} patch secret {{.SecretRef.Name}} -p '{"stringData":{"refresh_token":"…"}}'
+    TOKEN=$(curl -s -X POST -H "Accept: text/plain" "$DEMO/{{$.Account.Spec.MarketplaceRef.Name}}/grant")   # a new refresh token
+    kubectl -n {{$.Account.Namespace}} patch secret {{.SecretRef.Name}} -p '{"stringData":{"refresh_token":"'"$TOKEN"'"}}'
 {{- end}}
 {{- end}}
 {{- with .Login}}

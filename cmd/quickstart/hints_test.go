@@ -61,7 +61,7 @@ func TestHints(t *testing.T) {
 		"get secret allegro-main-token -o jsonpath=",
 		`"$DEMO/allegro/down?for=60s"`,
 		`patch secret allegro-app allegro-device-app -p '{"stringData":{"client_secret":"new"}}'`,
-		`patch secret allegro-import -p '{"stringData":{"refresh_token":"…"}}'`,
+		`patch secret allegro-import -p '{"stringData":{"refresh_token":"'"$TOKEN"'"}}'`,
 		`"$DEMO/xsale/lock"`,
 		`patch secret xsale-login -p '{"stringData":{"password":"new"}}'`,
 		"/tmp/q/operator.log", "http://127.0.0.1:9090/metrics\n",

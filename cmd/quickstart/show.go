@@ -53,7 +53,7 @@ func (s *show) begin(ctx context.Context) error {
 		{"Building the operator and the demo marketplace (the first time takes minutes)", s.build},
 		{"Starting etcd and kube-apiserver", s.startCluster},
 		{"Starting the demo marketplace", s.startMarket},
-		{"Applying " + marketplaceDirectory + ", with the demo marketplace in place of the real ones", s.applyMarketplaces},
+		{"Applying " + marketplaceDirectory + ", with the demo marketplace instead of the real ones", s.applyMarketplaces},
 		{"Starting the operator, with no more rights than " + roleFile + " gives", s.startOperator},
 		{"Applying " + sampleDirectory + ", and " + clerkRoleFile + " to which it binds", s.applySamples},
 	} {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,28 +15,43 @@ import (
 )
 
 const (
-	// maxAccount and maxMessage are how many characters of an identifier and of a message the table shows.
-	maxAccount = 16
-	maxMessage = 72
+	// tableWidth is how many columns of a terminal the table takes at most. The longest names and identifiers are cut for that, never the messages.
+	tableWidth = 100
+	maxName    = 16
+	maxAccount = 12
+	// indent is put before the lines of a message.
+	indent = "    "
 )
 
-// table shows the accounts, a line each. Times are those of the given place.
+// table shows the accounts: a line each, and below it what there is to say, whole. Times are those of the given place.
 func (b *board) table(place *time.Location) string {
 	var text strings.Builder
 	columns := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
 	row := func(cells ...string) { fmt.Fprintln(columns, strings.Join(cells, "\t")) } // a Builder takes everything
-	row("NAMESPACE", "NAME", "MARKETPLACE", "ACCOUNT", "AUTHENTICATED", "DAYS", "REAUTH", "READY", "EXPIRES", "RENEWED", "MESSAGE")
+	row("NAME", "MARKETPLACE", "ACCOUNT", "AUTHENTICATED", "DAYS", "REAUTH", "READY", "EXPIRES", "RENEWED")
 	for i := range b.accounts {
-		row(cells(&b.accounts[i], b.renewals[b.accounts[i].UID].count, place)...)
+		row(b.cells(&b.accounts[i], place)...)
 	}
 	_ = columns.Flush() // as above
-	return text.String()
+	var out strings.Builder
+	for i, line := range strings.Split(strings.TrimSuffix(text.String(), "\n"), "\n") {
+		out.WriteString(strings.TrimRight(line, " ") + "\n")
+		if i > 0 {
+			for _, part := range wrapped(message(&b.accounts[i-1]), tableWidth-len(indent)) {
+				out.WriteString(indent + part + "\n")
+			}
+		}
+	}
+	return out.String()
 }
 
 // cells are a line of the table.
-func cells(account *v1alpha1.MarketplaceAccount, renewed int, place *time.Location) []string {
+func (b *board) cells(account *v1alpha1.MarketplaceAccount, place *time.Location) []string {
 	status := &account.Status
-	id, days, expires := "", "", ""
+	name, id, days, expires, renewed := account.Name, "", "", "", ""
+	if b.namespaces() > 1 {
+		name = account.Namespace + "/" + name
+	}
 	if status.Account != nil {
 		id = shortened(status.Account.ID, maxAccount)
 	}
@@ -45,12 +61,47 @@ func cells(account *v1alpha1.MarketplaceAccount, renewed int, place *time.Locati
 	if status.AccessToken != nil && !status.AccessToken.ExpirationTime.IsZero() {
 		expires = status.AccessToken.ExpirationTime.In(place).Format(time.TimeOnly)
 	}
-	return []string{
-		account.Namespace, account.Name, account.Spec.MarketplaceRef.Name, id,
-		state(account, v1alpha1.ConditionAuthenticated), days,
-		state(account, v1alpha1.ConditionReauthRequired), state(account, v1alpha1.ConditionReady),
-		expires, times(renewed), shortened(message(account), maxMessage),
+	if count := b.renewals[account.UID].count; count > 0 {
+		renewed = strconv.Itoa(count)
 	}
+	return []string{
+		shortened(name, maxName), shortened(account.Spec.MarketplaceRef.Name, maxAccount), id,
+		state(account, v1alpha1.ConditionAuthenticated), days,
+		state(account, v1alpha1.ConditionReauthRequired), state(account, v1alpha1.ConditionReady), expires, renewed,
+	}
+}
+
+// namespaces is in how many the accounts are.
+func (b *board) namespaces() int {
+	all := map[string]bool{}
+	for i := range b.accounts {
+		all[b.accounts[i].Namespace] = true
+	}
+	return len(all)
+}
+
+// wrapped breaks a text into lines of so many characters at most, between words where that is possible.
+func wrapped(text string, width int) []string {
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		if line != "" && utf8.RuneCountInString(line+" "+word) <= width {
+			line += " " + word
+			continue
+		}
+		if line != "" {
+			lines = append(lines, line)
+		}
+		characters := []rune(word)
+		for ; len(characters) > width; characters = characters[width:] {
+			lines = append(lines, string(characters[:width]))
+		}
+		line = string(characters)
+	}
+	if line != "" {
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 // state is the status of a condition, nothing where it is not known.
@@ -72,16 +123,6 @@ func message(account *v1alpha1.MarketplaceAccount) string {
 		return ready.Message
 	}
 	return authenticated.Message
-}
-
-func times(n int) string {
-	switch n {
-	case 0:
-		return ""
-	case 1:
-		return "1 time"
-	}
-	return strconv.Itoa(n) + " times"
 }
 
 // shortened keeps the first line, and of that at most so many characters.

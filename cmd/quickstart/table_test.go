@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -27,13 +28,41 @@ func TestTable(t *testing.T) {
 	b.observe([]v1alpha1.MarketplaceAccount{waiting, fine})
 
 	want := strings.Join([]string{
-		"NAMESPACE  NAME  MARKETPLACE  ACCOUNT           AUTHENTICATED  DAYS  REAUTH  READY  EXPIRES   RENEWED  MESSAGE",
-		"shop       main  allegro      auth0|64f0c1d2e…  True           6     False   True   14:00:00  1 time   Authenticated as my-shop",
-		"shop       new   allegro                        Unknown                      False                     Waiting for the operator",
+		"NAME  MARKETPLACE  ACCOUNT       AUTHENTICATED  DAYS  REAUTH  READY  EXPIRES   RENEWED",
+		"main  allegro      auth0|64f0c…  True           6     False   True   14:00:00  1",
+		"    Authenticated as my-shop",
+		"new   allegro                    Unknown                      False",
+		"    Waiting for the operator",
 		"",
 	}, "\n")
 	if got := b.table(time.FixedZone("", 3600)); got != want {
 		t.Errorf("the table is\n%s\nwant\n%s", got, want)
+	}
+}
+
+// TestTableFitsATerminal has the longest values that there are, and says all of the message.
+func TestTableFitsATerminal(t *testing.T) {
+	said := strings.Repeat("żółć has no token, since the marketplace cannot be reached; ", 15) + strings.Repeat("x", 150)
+	long := account(strings.Repeat("a", 63), ready, issued(0),
+		condition(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonTokenValid, said),
+		condition(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired, ""))
+	long.Spec.MarketplaceRef.Name = strings.Repeat("m", 63)
+	long.Status.Account = &v1alpha1.AccountStatus{ID: strings.Repeat("1", 256)}
+	long.Status.Authorization = &v1alpha1.AuthorizationStatus{DaysRemaining: new(int32(99999))}
+	other := long
+	other.Namespace, other.UID = "another", "another"
+	b := board{}
+	b.observe([]v1alpha1.MarketplaceAccount{long, other})
+	b.renewals[long.UID] = renewals{count: 1234567}
+	table := b.table(time.UTC)
+	for line := range strings.Lines(table) {
+		if characters := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); characters > 100 {
+			t.Errorf("a line has %d characters: %s", characters, line)
+		}
+	}
+	without := func(text string) string { return strings.Join(strings.Fields(text), "") }
+	if !strings.Contains(without(table), without(said)) {
+		t.Errorf("the message is not whole:\n%s", table)
 	}
 }
 

@@ -26,7 +26,7 @@ const (
 type news int
 
 const (
-	// pressing news do not wait.
+	// pressing news does not wait.
 	pressing news = iota
 	// newTimes are those of the tokens of a renewal. They wait while the API server is behind with what it was given to write.
 	newTimes

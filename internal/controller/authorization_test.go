@@ -63,12 +63,29 @@ func TestSlidingAuthorizationMovesWithEachRenewal(t *testing.T) {
 	w.start()
 	w.expectReady()
 	first := w.get().Status.Authorization.ExpirationTime
-	w.Expect(*w.get().Status.Authorization.DaysRemaining).To(Equal(int32(90)))
+	w.Expect(w.get().Status.Authorization.DaysRemaining).To(BeNil(), "nobody has to mind a number that never changes")
+	w.Expect(w.expectAuthenticated()).To(ContainSubstring(", authorization renews itself"))
 	due := w.renewalTime()
 	w.passUntil(due)
 	w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
 	w.Expect(w.get().Status.Authorization.ExpirationTime.Sub(first.Time)).To(BeNumerically("~", due.Sub(first.Add(-90*day)), time.Second))
-	w.Expect(*w.get().Status.Authorization.DaysRemaining).To(Equal(int32(90)))
+
+	// While it is suspended, or renewals fail, it ends.
+	days := func() *int32 { return w.get().Status.Authorization.DaysRemaining }
+	w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.Renewal.Policy = v1alpha1.RenewalSuspended })
+	w.Eventually(days).Should(HaveValue(Equal(int32(90))))
+	w.Expect(w.expectAuthenticated()).To(ContainSubstring(", authorization expires in 90 days"))
+	w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.Renewal.Policy = v1alpha1.RenewalAutomatic })
+	w.Eventually(days).Should(BeNil())
+	w.market.Platform("allegro").Inject(demomarket.Maintenance().Times(0))
+	w.pass(time.Minute)
+	w.annotate(v1alpha1.AnnotationRenew, "now")
+	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
+	w.Eventually(days).Should(HaveValue(Equal(int32(90))))
+	w.market.Platform("allegro").ClearFaults()
+	w.pass(time.Minute)
+	w.expectAuthenticated()
+	w.Eventually(days).Should(BeNil())
 }
 
 func TestTouchedImportDoesNotSpendTheOldTokenAgain(t *testing.T) {

@@ -59,7 +59,7 @@ func (v view) consentOf(got issued, asked []string) tokensecret.Grant {
 	}
 }
 
-// accept puts a grant that a person gave into use, in place of the one before.
+// accept puts a grant that a person gave into use, instead of the one before.
 func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next tokensecret.Grant) error {
 	f := s.found
 	if next.RefreshToken == "" && f.mayKeep(next) {

@@ -50,7 +50,7 @@ func TestDeviceSignIn(t *testing.T) {
 	w.Expect(market.ApproveDevice(shown.UserCode, market.Seller().ID)).To(Succeed())
 	w.pass(5 * time.Second)
 	w.expectReady()
-	w.Expect(w.expectAuthenticated()).To(ContainSubstring("Authenticated as my-shop (" + market.Seller().ID + "), authorization expires in 90 days"))
+	w.Expect(w.expectAuthenticated()).To(ContainSubstring("Authenticated as my-shop (" + market.Seller().ID + "), authorization renews itself"))
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
 	w.Expect(w.get().Status.SignIn).To(BeNil())
 	w.Expect(market.AccessTokenValid(w.token()["access_token"])).To(BeTrue())
@@ -159,7 +159,7 @@ func TestDeviceSignInDeclined(t *testing.T) {
 	w.Eventually(func() string { return w.expectSignInRequired() }).Should(ContainSubstring("declined"))
 	w.Expect(w.get().Status.SignIn).To(BeNil())
 	w.pass(2 * time.Hour)
-	w.Expect(market.Report().DeviceCodes.Issued).To(Equal(1), "asked again after a person said no")
+	w.Expect(market.Report().DeviceCodes.Issued).To(Equal(1), "asked again after a person declined")
 
 	w.annotate(v1alpha1.AnnotationSignIn, "again")
 	w.Expect(market.ApproveDevice(w.userCode(code), market.Seller().ID)).To(Succeed())

@@ -68,7 +68,7 @@ func (r *Reconciler) idTokenFault(ctx context.Context, f *found) (why string, pa
 	return err.Error(), f.unresolved || grant.AsError(err).Kind == grant.Unavailable
 }
 
-// keepsPair tells whether the tokens that are published stay until their end, in place of an access token without an ID token.
+// keepsPair tells whether the tokens that are published stay until their end, instead of an access token without an ID token.
 func (f *found) keepsPair(passes bool) bool {
 	needed := passes || f.account.Spec.Grant.Type == v1alpha1.GrantPassword || tokensecret.UsesIDToken(f.account)
 	return needed && !f.first && f.now.Before(f.servedUntil) && tokensecret.HasIDToken(f.published)

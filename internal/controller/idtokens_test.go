@@ -162,16 +162,7 @@ func TestPairStaysWhileTheIssuersKeysCannotBeHad(t *testing.T) {
 func TestSignInWithoutTheIDTokenThatWasAskedFor(t *testing.T) {
 	w := newWorld(t)
 	market := w.prepareSignIn("oidc", v1alpha1.GrantAuthorizationCode)
-	market.Inject(demomarket.HookFault(func(answer http.ResponseWriter, request *http.Request, next http.Handler) {
-		recorder := httptest.NewRecorder()
-		next.ServeHTTP(recorder, request)
-		members := map[string]any{}
-		_ = json.Unmarshal(recorder.Body.Bytes(), &members)
-		delete(members, "id_token")
-		answer.Header().Set("Content-Type", "application/json")
-		answer.WriteHeader(recorder.Code)
-		_ = json.NewEncoder(answer).Encode(members)
-	}).Once())
+	market.Inject(withMember("id_token", "").Once())
 	w.start()
 	_, err := w.browser().signIn("oidc", w.link(), demomarket.Person{})
 	w.Expect(problemOf(err)).To(Equal(signin.CodeRefused))
@@ -179,4 +170,21 @@ func TestSignInWithoutTheIDTokenThatWasAskedFor(t *testing.T) {
 	w.hasNoSecret("main-token")
 	w.Expect(w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonSignInRequired)).To(ContainSubstring("no ID token"))
 	w.signedIn("oidc")
+}
+
+// withMember lets a platform answer with another value of one member, and without it where that is empty.
+func withMember(name, value string) demomarket.Fault {
+	return demomarket.HookFault(func(answer http.ResponseWriter, request *http.Request, next http.Handler) {
+		recorder := httptest.NewRecorder()
+		next.ServeHTTP(recorder, request)
+		members := map[string]any{}
+		_ = json.Unmarshal(recorder.Body.Bytes(), &members)
+		delete(members, name)
+		if value != "" {
+			members[name] = value
+		}
+		answer.Header().Set("Content-Type", "application/json")
+		answer.WriteHeader(recorder.Code)
+		_ = json.NewEncoder(answer).Encode(members)
+	})
 }

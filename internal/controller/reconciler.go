@@ -113,6 +113,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 	if err == nil && found.soon() {
 		return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil
 	}
+	found.goesOn = err != nil
 	found.report(account)
 	r.requestsDone(found)
 	what := pressing

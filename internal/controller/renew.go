@@ -87,6 +87,8 @@ type found struct {
 	askAgainAt time.Time
 	// inHand tells that an answer is stored, which is done on top of whatever is there.
 	inHand bool
+	// goesOn tells that this look ended early, since the API server did not do its part, and is repeated.
+	goesOn bool
 	// recheck is when to look again at what can only be waited for; zero when there is nothing.
 	recheck time.Duration
 }

@@ -136,7 +136,7 @@ func (r *Reconciler) resolveApplication(
 }
 
 // beyondDefault is the trouble with scopes that a tenant may not ask for in the name of an application that is not
-// his: an application's own token can reach all its tenants, and even its secret (Amazon).
+// theirs: an application's own token can reach all its tenants, and even its secret (Amazon).
 func beyondDefault(account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace) *trouble {
 	if account.Spec.Grant.Type != v1alpha1.GrantClientCredentials {
 		return nil

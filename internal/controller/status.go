@@ -113,6 +113,9 @@ func (f *found) reportTokens(account *v1alpha1.MarketplaceAccount) {
 			ExpirationTime: metav1.NewTime(tokens.ExpiresAt),
 			RenewalTime:    metav1.NewTime(tokens.RenewAt),
 		}
+		if !f.unresolved && f.grantRefused() {
+			status.AccessToken.RenewalTime = metav1.Time{}
+		}
 	case f.custody.Serial > 0:
 		if status.AccessToken == nil {
 			status.AccessToken = &v1alpha1.AccessTokenStatus{}
@@ -135,7 +138,7 @@ func (f *found) reportTokens(account *v1alpha1.MarketplaceAccount) {
 func (f *found) reportTest(status *v1alpha1.MarketplaceAccountStatus) {
 	status.ConnectionTest = nil
 	verified := f.custody.Verified
-	if verified == nil {
+	if verified == nil || !f.usable() || f.refusedSince(verified.At) {
 		return
 	}
 	test := &v1alpha1.ConnectionTestStatus{Time: metav1.NewTime(verified.At), Result: v1alpha1.ConnectionTestPassed, Message: bounded(verified.Failure)}
@@ -146,6 +149,13 @@ func (f *found) reportTest(status *v1alpha1.MarketplaceAccountStatus) {
 		test.Result = v1alpha1.ConnectionTestFailed
 	}
 	status.ConnectionTest = test
+}
+
+// refusedSince tells that the marketplace has refused the grant, or what renews it, after a moment: what was true of it then is not
+// any more.
+func (f *found) refusedSince(at time.Time) bool {
+	refused := f.custody.Refused
+	return refused != nil && (f.unresolved || f.stands(refused)) && !refused.At.Before(at)
 }
 
 // reportAuthorization counts down what a person must renew, and returns its end; zero where nothing ends.
@@ -161,13 +171,27 @@ func (f *found) reportAuthorization(status *v1alpha1.MarketplaceAccountStatus) t
 		return time.Time{}
 	}
 	end := status.Authorization.ExpirationTime.UTC()
-	status.Authorization.DaysRemaining = new(renewal.Days(end, f.now))
+	status.Authorization.DaysRemaining = nil
+	if !f.renewsItself() {
+		status.Authorization.DaysRemaining = new(renewal.Days(end, f.now))
+	}
 	return end
+}
+
+// renewsItself tells that nobody has to mind the end of the authorization: each renewal moves it, and renewals go well.
+func (f *found) renewsItself() bool {
+	return !f.unresolved && !f.suspended() && f.trouble == nil && f.prolonged()
+}
+
+// grantRefused tells that the marketplace does not honour the refresh token any more, whatever end it has named before.
+func (f *found) grantRefused() bool {
+	refused := f.custody.Refused
+	return f.request.renewsByRefreshToken() && refused != nil && refused.Reason == v1alpha1.ReasonGrantRejected && f.stands(refused)
 }
 
 func (f *found) authorization() *v1alpha1.AuthorizationStatus {
 	granted, end := f.authorizationTimes()
-	if end.IsZero() {
+	if end.IsZero() || f.grantRefused() {
 		return nil
 	}
 	return &v1alpha1.AuthorizationStatus{
@@ -213,6 +237,7 @@ func (f *found) reportConditions(account *v1alpha1.MarketplaceAccount, ending ti
 		condition.Message = bounded(condition.Message)
 		meta.SetStatusCondition(&account.Status.Conditions, condition)
 	}
+	f.reportStalled(account)
 }
 
 // ready is True while the token Secret holds an unexpired token for this spec, whatever else is wrong.
@@ -292,7 +317,11 @@ func (f *found) asWhom(account *v1alpha1.MarketplaceAccount, ending time.Time) s
 			text += " as " + who.Login + who.ID
 		}
 	}
-	if !ending.IsZero() {
+	switch {
+	case ending.IsZero():
+	case f.renewsItself():
+		text += ", authorization renews itself"
+	default:
 		text += ", authorization " + inDays(ending, f.now)
 	}
 	if verified := f.custody.Verified; verified != nil {
@@ -319,20 +348,12 @@ func (f *found) outlook() string {
 	return "; next attempt not before " + clockTime(wait) // which stays true while the account waits for its turn
 }
 
-// missingScopes are those that were asked for and not granted. An answer that names no scope granted all
-// (RFC 6749 section 5.1).
+// missingScopes are those that were asked for and not granted.
 func (f *found) missingScopes() []string {
-	if f.unresolved || f.custody.Tokens == nil || f.custody.Tokens.Scope == "" {
+	if f.unresolved || f.custody.Tokens == nil {
 		return nil
 	}
-	granted := strings.Fields(f.custody.Tokens.Scope)
-	var missing []string
-	for _, scope := range f.request.platform.Scopes {
-		if !slices.Contains(granted, scope) {
-			missing = append(missing, scope)
-		}
-	}
-	return missing
+	return f.request.platform.MissingScopes(f.custody.Tokens.Scope)
 }
 
 // personActs are the reasons that nothing but a person's action cures.
@@ -370,12 +391,16 @@ func (f *found) expiring(account *v1alpha1.MarketplaceAccount, ending time.Time)
 		Message: "The authorization does not end by itself",
 	}
 	switch {
+	case ending.IsZero() && f.unauthorized() != nil:
+		nothing := f.unauthorized()
+		condition.Status, condition.Reason = metav1.ConditionUnknown, nothing.reason
+		condition.Message = "There is no authorization whose end is known: " + nothing.message
 	case ending.IsZero():
 	case !f.now.Before(ending):
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpired
 		condition.Message = fmt.Sprintf("The authorization ended on %s; authorize the account again", date(ending)) + f.howToSignIn()
 	case !f.unresolved && f.prolonged():
-		condition.Message = fmt.Sprintf("The authorization ends on %s, and each renewal prolongs it", date(ending))
+		condition.Message = fmt.Sprintf("Each renewal prolongs the authorization; without one it ends on %s", date(ending))
 	case !f.now.Before(warnFrom(account, ending)):
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpiring
 		condition.Message = fmt.Sprintf("The authorization %s, on %s; authorize the account again before that%s",
@@ -387,6 +412,26 @@ func (f *found) expiring(account *v1alpha1.MarketplaceAccount, ending time.Time)
 		condition.Message += "; the marketplace tells the end in a way that cannot be read, so refreshToken.lifetime of the Marketplace counts"
 	}
 	return condition
+}
+
+// unauthorized is why the account has no authorization, or none that the marketplace honours; nil where it has one, or needs none.
+func (f *found) unauthorized() *trouble {
+	switch {
+	case f.unresolved:
+		if f.custody.Tokens == nil {
+			return f.trouble
+		}
+		return nil
+	case !f.request.renewsByRefreshToken():
+		return nil
+	case f.grantRefused():
+		return &trouble{f.custody.Refused.Reason, f.custody.Refused.Message}
+	case f.custody.RefreshToken != "":
+		return nil
+	case f.trouble != nil:
+		return f.trouble
+	}
+	return &trouble{v1alpha1.ReasonRenewing, "a token is being obtained"}
 }
 
 func warnFrom(account *v1alpha1.MarketplaceAccount, ending time.Time) time.Time {
@@ -418,7 +463,10 @@ func (f *found) next(account *v1alpha1.MarketplaceAccount, invited time.Time) ti
 	look = renewal.Earliest(look, ahead(f.servedUntil, f.now)) // which may be a token that the custody does not hold any more
 	if authorization := account.Status.Authorization; authorization != nil {
 		end := authorization.ExpirationTime.UTC()
-		look = renewal.Earliest(look, renewal.NextDay(end, f.now), ahead(warnFrom(account, end), f.now))
+		if authorization.DaysRemaining != nil {
+			look = renewal.Earliest(look, renewal.NextDay(end, f.now))
+		}
+		look = renewal.Earliest(look, ahead(warnFrom(account, end), f.now))
 	}
 	if application := account.Status.Application; application != nil {
 		look = renewal.Earliest(look, renewal.NextDay(application.SecretExpirationTime.UTC(), f.now))

@@ -359,7 +359,7 @@ func (f *found) use(custody *tokensecret.Custody, next tokensecret.Grant) {
 		custody.Recover()
 	}
 	if custody.Candidate != nil && custody.Candidate.Consent == 0 && custody.Candidate.Imported == next.Imported {
-		custody.Candidate = nil // and one that the user withdrew is kept: he may bring it back
+		custody.Candidate = nil // and one that the user withdrew is kept: it may come back
 	}
 	custody.Refused, custody.Verified, custody.Aside = nil, nil, nil
 	if !f.importRefused() {

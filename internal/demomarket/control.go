@@ -17,6 +17,11 @@ const controlName = "_demo"
 // action is something that can be done to a market from the control pages. It returns what it did.
 type action func(m *Market, query url.Values) (string, error)
 
+// values are actions that yield something, which a caller may want alone.
+var values = map[string]func(m *Market) string{
+	"grant": func(m *Market) string { return m.Grant(m.platform.Seller.ID) },
+}
+
 // actions are all of them.
 func actions() map[string]action {
 	return map[string]action{
@@ -55,11 +60,17 @@ func (s *Server) serveReport(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(append(body, '\n')) // nobody left to tell
 }
 
-// serveAction does what the path says. A browser is led back to the page, others get a line of text.
+// serveAction does what the path says. A browser is led back to the page, others get a line of text: nothing but what the action yields, where
+// they accept plain text alone.
 func (s *Server) serveAction(w http.ResponseWriter, r *http.Request) {
 	market, act := s.markets[r.PathValue("platform")], actions()[r.PathValue("action")]
 	if market == nil || act == nil {
 		http.NotFound(w, r)
+		return
+	}
+	if value := values[r.PathValue("action")]; value != nil && r.Header.Get("Accept") == "text/plain" {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		_, _ = fmt.Fprintln(w, value(market)) // nobody left to tell
 		return
 	}
 	done, err := act(market, r.URL.Query())

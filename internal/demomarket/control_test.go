@@ -68,6 +68,19 @@ func TestControlGrantsAnew(t *testing.T) {
 	wantStatus(t, d.refresh("allegro", words[len(words)-1]), http.StatusOK)
 }
 
+func TestControlPrintsTheTokenAlone(t *testing.T) {
+	d := serveWith(t, demomarket.Options{Control: true})
+	d.SeedDemo()
+	d.press("allegro/revoke-grants")
+	got := d.press("allegro/grant", "Accept", "text/plain")
+	wantStatus(t, got, http.StatusOK)
+	token := strings.TrimSuffix(got.raw, "\n")
+	if strings.ContainsAny(token, " \n") {
+		t.Fatalf("more than a token is printed: %q", got.raw)
+	}
+	wantStatus(t, d.refresh("allegro", token), http.StatusOK)
+}
+
 func TestControlSignsIn(t *testing.T) {
 	d := serveSites(t, demomarket.Options{Control: true})
 	device := d.device("allegro")

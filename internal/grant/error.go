@@ -24,7 +24,7 @@ const (
 	ScopeRejected Kind = "ScopeRejected"
 	// InvalidRequest: the platform does not understand the request; its description is wrong.
 	InvalidRequest Kind = "InvalidRequest"
-	// ConsentDenied: the person said no. A new sign-in asks him again.
+	// ConsentDenied: the person declined. A new sign-in asks them again.
 	ConsentDenied Kind = "ConsentDenied"
 	// CodeExpired: the device code has expired, was used, or is not known. A new sign-in brings another.
 	CodeExpired Kind = "CodeExpired"
@@ -36,7 +36,7 @@ const (
 	Throttled Kind = "Throttled"
 	// Unavailable: no answer, or an answer that says "later".
 	Unavailable Kind = "Unavailable"
-	// Malformed: an answer that is none.
+	// Malformed: no usable answer.
 	Malformed Kind = "Malformed"
 	// Pending: the person has not decided yet. This is how most polls with a device code end.
 	Pending Kind = "Pending"

@@ -318,7 +318,7 @@ func hijack(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter) {
 	return conn, buffer
 }
 
-// hangUp closes the connection in place of an answer.
+// hangUp closes the connection instead of an answer.
 func hangUp(w http.ResponseWriter, _ *http.Request) {
 	conn, _ := hijack(w)
 	_ = conn.Close()

@@ -95,7 +95,7 @@ func TestExpiry(t *testing.T) {
 	tests := map[string]struct {
 		expiresIn   string // raw JSON; empty leaves the member out
 		access, id  any    // the exp claim of access and ID token; nil makes an opaque token
-		contentType string // in place of JSON
+		contentType string // instead of JSON
 		want        time.Time
 		malformed   bool
 	}{

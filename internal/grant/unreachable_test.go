@@ -260,7 +260,7 @@ func TestCancelled(t *testing.T) {
 	})
 }
 
-// malformed is what the transport of a platform says of an answer that is none.
+// malformed is what the transport of a platform says of no usable answer.
 type malformed struct{ error }
 
 func (malformed) FromPlatform() bool { return true }

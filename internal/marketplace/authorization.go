@@ -40,7 +40,7 @@ func (p *Platform) AuthorizationRequest(endpoint string, a AuthorizationParamete
 	renamed := slices.ContainsFunc(p.authorization.Rename, func(r v1alpha1.Rename) bool { return r.From == "client_id" })
 	if renamed {
 		if a.ApplicationID == "" {
-			return "", errors.New(`the application Secret must have key "application_id", which the marketplace wants in place of client_id`)
+			return "", errors.New(`the application Secret must have key "application_id", which the marketplace wants instead of client_id`)
 		}
 		clientID = a.ApplicationID
 	}

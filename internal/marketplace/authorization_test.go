@@ -58,7 +58,7 @@ func TestAuthorizationRequests(t *testing.T) {
 		"without redirect_uri, which Amazon allows": {
 			change: func(a *marketplace.AuthorizationParameters) { a.RedirectURI = "" }, want: with("redirect_uri", ""),
 		},
-		"eBay's name in place of an address": {
+		"eBay's name instead of an address": {
 			change: func(a *marketplace.AuthorizationParameters) { a.RedirectURI = "My_Name-MyApp-PRD-ab&c" },
 			want:   with("redirect_uri", "My_Name-MyApp-PRD-ab&c"),
 		},
@@ -155,7 +155,7 @@ func TestNoAuthorizationRequest(t *testing.T) {
 	}{
 		"without a name for Amazon": {
 			amazon, authorizeURL, func(a *marketplace.AuthorizationParameters) { a.ApplicationID = "" },
-			`the application Secret must have key "application_id", which the marketplace wants in place of client_id`,
+			`the application Secret must have key "application_id", which the marketplace wants instead of client_id`,
 		},
 		"without a state": {
 			amazon, authorizeURL, func(a *marketplace.AuthorizationParameters) { a.State = "" },

@@ -10,7 +10,7 @@ import (
 )
 
 // Unreadable follows the standard name of an expiry that the platform's answer tells in a way which cannot be read. The dialect sets a member of
-// that name in place of the expiry.
+// that name instead of the expiry.
 const Unreadable = "_unreadable"
 
 const (

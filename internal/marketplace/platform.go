@@ -64,6 +64,7 @@ type Platform struct {
 	request       v1alpha1.TokenRequest
 	response      v1alpha1.TokenResponse
 	scopeSep      string
+	unreported    []v1alpha1.Scope
 }
 
 // Resolve fills in a Marketplace for one account. Its error says what does not fit, and whether the account or
@@ -101,6 +102,7 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 		request:       *spec.TokenRequest.DeepCopy(),
 		response:      spec.TokenResponse,
 		scopeSep:      spec.Scopes.Separator,
+		unreported:    slices.Clone(spec.Scopes.Unreported),
 	}
 	if spec.RefreshToken.Expiry != v1alpha1.ExpiryNone {
 		p.AuthorizationLifetime = spec.RefreshToken.Lifetime.Or(0)

@@ -100,7 +100,7 @@ func (s SignIn) Clone() SignIn {
 	return s
 }
 
-// AddTicket keeps a ticket, and forgets those whose time is over.
+// AddTicket keeps a ticket, and forgets those that have expired.
 func (s *SignIn) AddTicket(ticket Ticket, now time.Time) {
 	s.prune(now)
 	s.Tickets = append(s.Tickets, ticket)
@@ -120,7 +120,7 @@ func (s *SignIn) leastTicket() int {
 	return least
 }
 
-// AddVisit keeps a visit, and forgets those whose time is over.
+// AddVisit keeps a visit, and forgets those that have expired.
 func (s *SignIn) AddVisit(visit Visit, now time.Time) {
 	s.prune(now)
 	s.Visits = append(s.Visits, visit)

@@ -21,9 +21,9 @@ type Application struct {
 	SecretNeverExpires bool
 	// SecretSince is when the client secret was put into the Secret, as far as the Secret tells.
 	SecretSince time.Time
-	// RedirectURI is what the application is registered with in place of the portal's callback; usually empty.
+	// RedirectURI is what the application is registered with instead of the portal's callback; usually empty.
 	RedirectURI string
-	// ApplicationID is what Amazon wants in place of the client identifier at sign-in; usually empty.
+	// ApplicationID is what Amazon wants instead of the client identifier at sign-in; usually empty.
 	ApplicationID string
 	// Retry is the request on the Secret to try again what was refused; usually empty.
 	Retry string

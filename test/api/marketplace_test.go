@@ -197,7 +197,15 @@ func TestMarketplaceScopes(t *testing.T) {
 		"scopes must have a separator we know": {set: fields{"spec.scopes.separator": ";"}, wants: `supported values: " ", ",", "+"`},
 		"a scope must not have a space":        {set: fields{"spec.scopes.default": []any{"a b"}}, wants: "spec.scopes.default[0] in body should match"},
 		"a scope must not come twice":          {set: fields{"spec.scopes.default": []any{"a", "a"}}, wants: "Duplicate value"},
-		"scopes must be bounded in number":     {set: fields{"spec.scopes.default": list(65, func(i int) any { return strings.Repeat("a", i+1) })}, wants: "must have at most 64 items"},
+		"scopes may be unreported":             {set: fields{"spec.scopes.unreported": []any{"offline_access", "write_*", "*"}}},
+		"an unreported scope must not have a star within": {
+			set: fields{"spec.scopes.unreported": []any{"a*b"}}, wants: "must not have a star (*) but at the end, where it stands for anything",
+		},
+		"an unreported scope must not have two stars": {
+			set: fields{"spec.scopes.unreported": []any{"a**"}}, wants: "must not have a star (*) but at the end, where it stands for anything",
+		},
+		"an unreported scope must not come twice": {set: fields{"spec.scopes.unreported": []any{"a", "a"}}, wants: "Duplicate value"},
+		"scopes must be bounded in number":        {set: fields{"spec.scopes.default": list(65, func(i int) any { return strings.Repeat("a", i+1) })}, wants: "must have at most 64 items"},
 	})
 }
 
