@@ -43,6 +43,8 @@ const (
 const (
 	// Token is an access token, an ID token or a refresh token: those of real platforms stay below 20 KiB.
 	Token = 32 << 10
+	// Credential is one key of a Secret that a user wrote: a refresh token, a password, a private key.
+	Credential = 16 << 10
 )
 
 // What the templates of an account may make of its tokens. Some hundred accounts may be worked on at once, and each holds
@@ -57,4 +59,19 @@ const (
 	TemplateInput = 128 << 10
 	// TemplateArguments are the functions, values and arguments of one key, whether or not they are reached.
 	TemplateArguments = 256
+)
+
+// What the cache holds of an object that a tenant writes, beside fields that the definition bounds. More than that is read from the API
+// server when it is needed.
+const (
+	// HeldMetadata are the labels, annotations, owners and managed fields of an object. Those of an account are not held at all.
+	HeldMetadata = 16 << 10
+	// HeldGrant is the data of a grant Secret: some 4 KiB, where tokens are large 20 KiB.
+	HeldGrant = 32 << 10
+	// GrantSecret is the data of a grant Secret that is used at all.
+	GrantSecret = 256 << 10
+	// LargeObjects are read and written at once: three megabytes each, with what decoding takes.
+	LargeObjects = 16
+	// ListPage is how many objects are listed at once where the API server cannot stream them: some may have a megabyte.
+	ListPage = 25
 )

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
 // Shard is which accounts an operator keeps; its zero value is all of them.
@@ -40,23 +40,29 @@ func (s Shard) ManagerOptions(options manager.Options) (manager.Options, error) 
 		return options, err
 	}
 	options.Scheme = scheme
+	keeper := &keeper{}
+	options.NewCache = keeper.newCache
 	options.Cache = cache.Options{
 		DefaultTransform:  cache.TransformStripManagedFields(),
 		DefaultNamespaces: cacheNamespaces(s.Namespaces),
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Secret{}: {
 				Label:     labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}),
-				Transform: keepOwn,
+				Transform: keeper.secret,
 			},
-			&v1alpha1.MarketplaceAccount{}: {Label: s.Selector},
+			&v1alpha1.MarketplaceAccount{}: {Label: s.Selector, Transform: keeper.account},
+			&v1alpha1.Marketplace{}:        {Transform: keeper.marketplace},
 		},
+		NewInformer: keeper.newInformer,
 	}
-	options.NewClient = s.newClient
+	options.NewClient = func(config *rest.Config, options client.Options) (client.Client, error) {
+		return s.newClient(config, options, keeper)
+	}
 	return options, nil
 }
 
 // newClient makes the manager's client.
-func (s Shard) newClient(config *rest.Config, options client.Options) (client.Client, error) {
+func (s Shard) newClient(config *rest.Config, options client.Options, keeper *keeper) (client.Client, error) {
 	cached := *options.Cache
 	cached.Reader = within{cached.Reader, s.Namespaces}
 	options.Cache = nil
@@ -69,7 +75,7 @@ func (s Shard) newClient(config *rest.Config, options client.Options) (client.Cl
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
-	return newFresh(kube, live, s), nil
+	return newFresh(kube, live, s, keeper), nil
 }
 
 func cacheNamespaces(namespaces []string) map[string]cache.Config {
@@ -83,50 +89,13 @@ func cacheNamespaces(namespaces []string) map[string]cache.Config {
 	return configs
 }
 
-// keepOwn keeps the data of the operator's own Secrets alone, and of others that carry its label only what tells whose they
-// are. Nothing of these is written back, because tokensecret.Owned takes them for no account's.
-//
-// Whoever may write Secrets in a watched namespace can still copy an owner reference or all labels of ours, and have the operator
-// hold as much as he writes; he can have the same by creating accounts, and a ResourceQuota bounds both. It serves him for
-// nothing: only a Secret with the name of an account's own is looked at.
-func keepOwn(object any) (any, error) {
-	secret, ok := object.(*corev1.Secret)
-	if !ok {
-		return object, nil
-	}
-	account, controlled := tokensecret.ControllingAccount(secret)
-	if account != "" || !controlled && secret.Labels[v1alpha1.LabelAccount] != "" {
-		secret.ManagedFields = nil
-		if secret.Type != v1alpha1.SecretTypeGrant {
-			return tokensecret.Digest(secret), nil // the grant Secret holds the same tokens
-		}
-		return secret, nil
-	}
-	kept := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:            secret.Name,
-			Namespace:       secret.Namespace,
-			UID:             secret.UID,
-			ResourceVersion: secret.ResourceVersion,
-			Labels:          map[string]string{},
-			OwnerReferences: secret.OwnerReferences,
-		},
-		Type: secret.Type,
-	}
-	for _, name := range []string{v1alpha1.LabelManagedBy, v1alpha1.LabelAccount} {
-		if value, ok := secret.Labels[name]; ok {
-			kept.Labels[name] = value
-		}
-	}
-	return kept, nil
-}
-
 // metadataCache holds the labels of every Namespace, and knows the versions of all Secrets. It is a cache of its own because
 // one cache holds a kind in one way, and the manager's holds the operator's own Secrets whole.
 type metadataCache struct {
 	cache.Cache // of Namespaces
 	// labelled reads the Secrets that carry the operator's label from the manager's cache.
 	labelled client.Reader
+	live     client.Reader
 	// others are the Secrets that do not.
 	others *versions
 }
@@ -146,7 +115,7 @@ func newMetadataCache(mgr manager.Manager, namespaces []string) (metadataCache, 
 	if err != nil {
 		return metadataCache{}, fmt.Errorf("making a client for the metadata of Secrets: %w", err)
 	}
-	m := metadataCache{made, mgr.GetCache(), newVersions(getter.Resource(corev1.SchemeGroupVersion.WithResource("secrets")), namespaces)}
+	m := metadataCache{made, mgr.GetCache(), mgr.GetAPIReader(), newVersions(getter.Resource(corev1.SchemeGroupVersion.WithResource("secrets")), namespaces)}
 	if err := mgr.Add(m); err != nil {
 		return metadataCache{}, fmt.Errorf("adding the metadata cache: %w", err)
 	}
@@ -177,7 +146,10 @@ func (m metadataCache) Get(ctx context.Context, key client.ObjectKey, object cli
 	if ok && metadata.GroupVersionKind() == secretMetadata().GroupVersionKind() {
 		return m.secret(ctx, key, metadata)
 	}
-	return m.Cache.Get(ctx, key, object, options...)
+	if err := m.Cache.Get(ctx, key, object, options...); err != nil || isHeld(object) {
+		return err
+	}
+	return m.live.Get(ctx, key, object, options...)
 }
 
 // secret reads the metadata of a Secret. Two watches bring it to attention when it gets the label or loses it; until both have, the
@@ -209,8 +181,14 @@ func keepLabels(object any) (any, error) {
 	if !ok {
 		return object, nil
 	}
+	if !isHeld(metadata) {
+		return metadata, nil
+	}
 	metadata.ObjectMeta = metav1.ObjectMeta{
 		Name: metadata.Name, Namespace: metadata.Namespace, ResourceVersion: metadata.ResourceVersion, Labels: metadata.Labels,
+	}
+	if sizeOfMetadata(metadata) > bounds.HeldMetadata {
+		metadata.Labels, metadata.Annotations = nil, map[string]string{notHeld: ""}
 	}
 	return metadata, nil
 }

@@ -16,6 +16,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -145,7 +146,7 @@ func TestAnAPIServerThatDoesNotStream(t *testing.T) {
 			return refusal(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid)
 		}
 		if strings.Contains(request.Header.Get("Accept"), "as=PartialObjectMetadataList") && strings.HasSuffix(request.URL.Path, "/secrets") &&
-			query.Get("limit") == "500" && query.Get("resourceVersion") == "" {
+			query.Get("limit") == fmt.Sprint(bounds.ListPage) && query.Get("resourceVersion") == "" {
 			pages.Add(1)
 		}
 		return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // credentials remembers the Secrets that users wrote, by version. A Secret is read from the API server once
@@ -28,6 +30,8 @@ type heldSecret struct {
 	*corev1.Secret
 	// contentVersion is the version with which this content was first seen here: tools that set labels make versions, and no content.
 	contentVersion string
+	// invalid is why the Secret cannot be used; nil when it can.
+	invalid error
 }
 
 func (s *heldSecret) sameContent(as *heldSecret) bool {
@@ -65,8 +69,15 @@ func (r *Reconciler) userSecret(ctx context.Context, key client.ObjectKey, field
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading the metadata of Secret %q: %w", key, err)
 	}
-	if held := r.credentials.get(key, metadata.ResourceVersion); held != nil {
-		return held, nil, nil
+	invalid := func(held *heldSecret) *trouble {
+		if held.invalid == nil {
+			return nil
+		}
+		return invalidSecret(field, held.invalid)
+	}
+	held := r.credentials.get(key, metadata.ResourceVersion)
+	if held != nil {
+		return held, invalid(held), nil
 	}
 	secret := &corev1.Secret{}
 	if err := r.Live.Get(ctx, key, secret); err != nil {
@@ -76,7 +87,8 @@ func (r *Reconciler) userSecret(ctx context.Context, key client.ObjectKey, field
 		}
 		return nil, nil, fmt.Errorf("reading Secret %q: %w", key, err)
 	}
-	return r.credentials.put(key, secret), nil, nil
+	held = r.credentials.put(key, secret)
+	return held, invalid(held), nil
 }
 
 func (c *credentials) get(key client.ObjectKey, version string) *heldSecret {
@@ -89,23 +101,13 @@ func (c *credentials) get(key client.ObjectKey, version string) *heldSecret {
 }
 
 func (c *credentials) put(key client.ObjectKey, secret *corev1.Secret) *heldSecret {
-	kept := &heldSecret{Secret: &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Name: secret.Name, Namespace: secret.Namespace, ResourceVersion: secret.ResourceVersion,
-			CreationTimestamp: secret.CreationTimestamp,
-		},
-		Data: map[string][]byte{},
-	}, contentVersion: secret.ResourceVersion}
+	used, err := tokensecret.Used(secret, keysOfUsers...)
+	if err != nil {
+		used = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: secret.Name, Namespace: secret.Namespace, ResourceVersion: secret.ResourceVersion}}
+	}
+	kept := &heldSecret{Secret: used, contentVersion: secret.ResourceVersion, invalid: err}
 	if value, ok := secret.Annotations[v1alpha1.AnnotationRetry]; ok {
-		kept.Annotations = map[string]string{v1alpha1.AnnotationRetry: value}
-	}
-	if _, ok := secret.Data[v1alpha1.ApplicationKeyClientSecret]; ok {
-		kept.ManagedFields = secret.ManagedFields // they tell how old it is
-	}
-	for _, name := range keysOfUsers {
-		if value, ok := secret.Data[name]; ok {
-			kept.Data[name] = value
-		}
+		kept.Annotations = map[string]string{v1alpha1.AnnotationRetry: strings.Clone(cut(value, maxMessage))}
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

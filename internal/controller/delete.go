@@ -6,6 +6,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -25,25 +27,45 @@ const (
 
 // keepFinalizer adds or removes the finalizer, as spec.deletionPolicy has it.
 func (r *Reconciler) keepFinalizer(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
-	before := account.DeepCopy()
-	var changed bool
-	if account.Spec.DeletionPolicy == v1alpha1.DeletionRevoke {
-		changed = controllerutil.AddFinalizer(account, v1alpha1.FinalizerRevoke)
-	} else {
-		changed = controllerutil.RemoveFinalizer(account, v1alpha1.FinalizerRevoke)
-	}
-	if !changed {
+	wanted := account.Spec.DeletionPolicy == v1alpha1.DeletionRevoke
+	if controllerutil.ContainsFinalizer(account, v1alpha1.FinalizerRevoke) == wanted {
 		return nil
 	}
-	return r.patchFinalizers(ctx, before, account)
+	return r.setFinalizer(ctx, account, wanted)
 }
 
-func (r *Reconciler) patchFinalizers(ctx context.Context, before, after *v1alpha1.MarketplaceAccount) error {
+// setFinalizer writes the finalizer on top of what the API server has: the list is written whole, and the cache does not hold those of
+// others.
+func (r *Reconciler) setFinalizer(ctx context.Context, account *v1alpha1.MarketplaceAccount, wanted bool) error {
+	metadata := accountMetadata()
+	err := r.Live.Get(ctx, client.ObjectKeyFromObject(account), metadata)
+	if apierrors.IsNotFound(err) || err == nil && metadata.UID != account.UID {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the finalizers: %w", err)
+	}
+	before := metadata.DeepCopy()
+	change := controllerutil.RemoveFinalizer
+	if wanted {
+		change = controllerutil.AddFinalizer
+	}
+	change(account, v1alpha1.FinalizerRevoke)
+	if !change(metadata, v1alpha1.FinalizerRevoke) {
+		return nil
+	}
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Patch(ctx, after, patch); client.IgnoreNotFound(err) != nil {
+	if err := r.Client.Patch(ctx, metadata, patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("writing the finalizers: %w", err)
 	}
 	return nil
+}
+
+// accountMetadata is the type under which the metadata of accounts is read.
+func accountMetadata() *metav1.PartialObjectMetadata {
+	metadata := &metav1.PartialObjectMetadata{}
+	metadata.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kindAccount))
+	return metadata
 }
 
 // finalize revokes the grant of an account that is being deleted, where the account wants it. The Secrets go
@@ -65,10 +87,8 @@ func (r *Reconciler) finalize(ctx context.Context, account *v1alpha1.Marketplace
 		eventType, note = corev1.EventTypeWarning, "The grant was not revoked: "+note
 	}
 	r.event(account, eventType, v1alpha1.EventGrantRevoked, "Revoke", note)
-	before := account.DeepCopy()
-	controllerutil.RemoveFinalizer(account, v1alpha1.FinalizerRevoke)
 	r.forget(account)
-	return reconcile.Result{}, r.patchFinalizers(ctx, before, account)
+	return reconcile.Result{}, r.setFinalizer(ctx, account, false)
 }
 
 // forget drops what is in memory of an account that is being deleted.

@@ -30,8 +30,10 @@ const freshPatience = time.Second
 type fresh struct {
 	client.Client
 	live client.Reader
-	// shard is what the cache was made for.
+	// shard is what the cache was made for, and keeper decides what it holds.
 	shard    Shard
+	keeper   *keeper
+	lanes    *lanes
 	patience time.Duration
 
 	mu     sync.Mutex // guards behind
@@ -61,8 +63,12 @@ const (
 	kindSecret  = "Secret"
 )
 
-func newFresh(cached client.Client, live client.Reader, shard Shard) *fresh {
-	return &fresh{Client: cached, live: live, shard: shard, patience: freshPatience, behind: map[written]lag{}}
+func newFresh(cached client.Client, live client.Reader, shard Shard, keeper *keeper) *fresh {
+	lanes := newLanes(cached)
+	return &fresh{
+		Client: cached, live: throughLanes{live, lanes}, shard: shard, keeper: keeper, lanes: lanes,
+		patience: freshPatience, behind: map[written]lag{},
+	}
 }
 
 // followed is the kind of an object, and empty for what is not followed.
@@ -87,8 +93,16 @@ func (w written) empty() client.Object {
 	return &corev1.Secret{}
 }
 
-// Get implements client.Reader. Where the cache stays behind, the API server is asked.
+// Get implements client.Reader. Where the cache stays behind, or does not hold all of a Secret, the API server is asked.
 func (f *fresh) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	err := f.getCached(ctx, key, object, options...)
+	if secret, ok := object.(*corev1.Secret); ok && err == nil && !isHeld(secret) {
+		return f.getLive(ctx, written{kindSecret, key}, object)
+	}
+	return err
+}
+
+func (f *fresh) getCached(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 	w := written{followed(object), key}
 	if _, waits := f.lagOf(w); !waits {
 		return f.Client.Get(ctx, key, object, options...)
@@ -260,8 +274,13 @@ func (f *fresh) write(ctx context.Context, object client.Object, write func() er
 	if w.kind == "" {
 		return write()
 	}
+	leave, err := f.lanes.enter(ctx, w.key, object)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	f.change(w, func(l *lag) { l.writing++ })
-	err := write()
+	err = write()
 	f.change(w, func(l *lag) {
 		l.writing--
 		if version := object.GetResourceVersion(); err == nil && (l.version == "" || newer(version, l.version)) {

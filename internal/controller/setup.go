@@ -118,6 +118,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 	if options.IssuerTransport == nil {
 		options.IssuerTransport = options.Transport
 	}
+	written.keeper.ctx.Store(&ctx)
 	namespaces := written.shard.Namespaces
 	metadata, err := newMetadataCache(mgr, namespaces)
 	if err != nil {
@@ -136,7 +137,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 	r := &Reconciler{
 		Client:    kube,
 		Cached:    lookup.cache,
-		Live:      mgr.GetAPIReader(),
+		Live:      written.live,
 		Metadata:  elsewhere,
 		Recorder:  mgr.GetEventRecorder(v1alpha1.ManagedBy),
 		Clock:     options.Clock,

@@ -22,11 +22,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
-
-// listPage is how many Secrets are asked for at once where the API server cannot stream them.
-const listPage = 500
 
 // unlabelled selects the Secrets that do not carry the operator's label.
 const unlabelled = v1alpha1.LabelManagedBy + "!=" + v1alpha1.ManagedBy
@@ -65,7 +63,7 @@ func (v *versions) run(ctx context.Context) {
 	for namespace, store := range v.stores {
 		reflector := toolscache.NewReflectorWithOptions(v.listerWatcher(namespace), &metav1.PartialObjectMetadata{}, store,
 			toolscache.ReflectorOptions{Name: "versions of Secrets", TypeDescription: "metadata of Secrets"})
-		reflector.WatchListPageSize = listPage
+		reflector.WatchListPageSize = bounds.ListPage
 		reflectors.StartWithContext(ctx, reflector.RunWithContext)
 	}
 	reflectors.StartWithContext(ctx, v.giveBack)

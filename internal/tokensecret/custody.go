@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
 // custodyKey is the one key of the grant Secret. A single document is read and written whole, so that its
@@ -280,6 +281,10 @@ func DecodeCustody(secret *corev1.Secret) (Custody, error) {
 	if !ok {
 		return custody, nil
 	}
+	if len(document) > bounds.GrantSecret {
+		return custody, fmt.Errorf("Secret %q must have at most %d KiB in %s; restore it, or delete it and supply a new grant: what was single-use in it is spent",
+			secret.Name, bounds.GrantSecret>>10, custodyKey)
+	}
 	err := json.Unmarshal(document, &custody)
 	if custody.Version > CustodyVersion || err != nil && versionOf(document) > CustodyVersion {
 		return decodeNewer(document), &NewerError{Secret: secret.Name, Version: versionOf(document)}
@@ -312,12 +317,23 @@ func EncodeCustody(account *v1alpha1.MarketplaceAccount, owner metav1.OwnerRefer
 	}
 	newer := custody.Version > CustodyVersion
 	custody.Version = max(custody.Version, CustodyVersion)
-	document, err := json.Marshal(custody)
-	if err == nil && newer && held != nil {
-		document, err = onTopOf(held.Data[custodyKey], document)
+	encode := func() ([]byte, error) {
+		document, err := json.Marshal(custody)
+		if err == nil && newer && held != nil {
+			document, err = onTopOf(held.Data[custodyKey], document)
+		}
+		return document, err
+	}
+	document, err := encode()
+	for err == nil && len(document) > bounds.GrantSecret && len(custody.SpentImports) > 0 { // the oldest matter least
+		custody.SpentImports = custody.SpentImports[(len(custody.SpentImports)+1)/2:]
+		document, err = encode()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("encoding the grant Secret: %w", err)
+	}
+	if len(document) > bounds.GrantSecret {
+		return nil, fmt.Errorf("the tokens of this grant take %d KiB, and the grant Secret may have %d KiB", len(document)>>10, bounds.GrantSecret>>10)
 	}
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{

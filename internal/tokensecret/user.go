@@ -6,8 +6,10 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
 // Application is a registered OAuth application.
@@ -138,6 +140,28 @@ func (r *reader) time(key string) time.Time {
 		return time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
 	}
 	return at
+}
+
+// Used returns of a Secret that a user wrote what the operator reads of it: these keys, and when the client secret was changed. Its error
+// says which key is too large.
+func Used(secret *corev1.Secret, keys ...string) (*corev1.Secret, error) {
+	used := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: secret.Name, Namespace: secret.Namespace, ResourceVersion: secret.ResourceVersion,
+			CreationTimestamp: metav1.NewTime(since(secret, v1alpha1.ApplicationKeyClientSecret)),
+		},
+		Data: map[string][]byte{},
+	}
+	for _, key := range keys {
+		value, ok := secret.Data[key]
+		if len(value) > bounds.Credential {
+			return nil, fmt.Errorf("Secret %q must have at most %d KiB in key %q", secret.Name, bounds.Credential>>10, key)
+		}
+		if ok {
+			used.Data[key] = value
+		}
+	}
+	return used, nil
 }
 
 // since is when a key of a Secret was last changed: when the last of those who wrote it changed something of theirs,
