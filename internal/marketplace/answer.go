@@ -6,14 +6,17 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
 // malformedError is an answer of success that cannot be used. Its text holds nothing of the answer but its size and type.
@@ -46,8 +49,13 @@ func (d *dialect) answer(response *http.Response, translate func(map[string]any)
 	standard := body[:min(len(body), maxAnswer)] // of a refusal that is not in JSON: its shape tells who spoke
 	if members != nil {
 		translated := translate(members)
-		if name := unfitToken(translated); name != "" && success {
-			return nil, &malformedError{why: "holds a member " + name + " with characters that no token has, or none that can be seen"}
+		if success {
+			if name := unfitToken(translated); name != "" {
+				return nil, &malformedError{why: "holds a member " + name + " with characters that no token has, or none that can be seen"}
+			}
+			if name := oversized(translated); name != "" {
+				return nil, &malformedError{why: fmt.Sprintf("holds a member %s of more than %d KiB", name, bounds.Token>>10)}
+			}
 		}
 		if standard, err = json.Marshal(translated); err != nil {
 			return nil, err
@@ -133,6 +141,19 @@ func unfitToken(standard map[string]any) string {
 	for _, name := range []string{"access_token", "refresh_token", "id_token", "token_type", "device_code"} {
 		token, isText := standard[name].(string)
 		if isText && (strings.TrimSpace(token) == "" || strings.ContainsFunc(token, func(r rune) bool { return r < ' ' || r > '~' })) {
+			return name
+		}
+	}
+	return ""
+}
+
+// oversized names a member of a standard answer that is larger than what can be kept; empty when there is none.
+func oversized(standard map[string]any) string {
+	if standard["access_token"] == nil && standard["device_code"] == nil {
+		return "" // as above
+	}
+	for _, name := range slices.Sorted(maps.Keys(standard)) { // in order, so that what is told is the same each time
+		if text, isText := standard[name].(string); isText && len(text) > bounds.Token {
 			return name
 		}
 	}

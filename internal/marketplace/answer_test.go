@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 )
 
@@ -441,11 +442,11 @@ func TestMalformedAnswers(t *testing.T) {
 
 // TestAnAnswerOfOneMiB is the largest that is read.
 func TestAnAnswerOfOneMiB(t *testing.T) {
-	const frame = len(`{"access_token":""}`)
-	token := strings.Repeat("x", 1<<20-frame)
-	_, got, err := translated(t, resolved(t, shop(), account()), answers(200, "application/json", `{"access_token":"`+token+`"}`))
-	if err != nil || got["access_token"] != token {
-		t.Errorf("%d bytes and error %v, want all of it", len(fmt.Sprint(got["access_token"])), err)
+	const frame = len(`{"profile":"","access_token":"at"}`)
+	profile := strings.Repeat("x", 1<<20-frame)
+	_, got, err := translated(t, resolved(t, shop(), account()), answers(200, "application/json", `{"profile":"`+profile+`","access_token":"at"}`))
+	if err != nil || got["access_token"] != "at" {
+		t.Errorf("%v and error %v, want all of it", got["access_token"], err)
 	}
 }
 
@@ -554,4 +555,37 @@ func FuzzAnswer(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestAnAnswerIsNoLargerThanWhatCanBeKept(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer string
+		says   string
+	}{
+		"the largest token":      {`{"access_token":"` + strings.Repeat("a", bounds.Token) + `"}`, ""},
+		"a larger access token":  {`{"access_token":"` + strings.Repeat("a", bounds.Token+1) + `"}`, "a member access_token of more than 32 KiB"},
+		"a larger refresh token": {`{"access_token":"at","refresh_token":"` + strings.Repeat("a", bounds.Token+1) + `"}`, "a member refresh_token of more than 32 KiB"},
+		"a larger scope":         {`{"access_token":"at","scope":"` + strings.Repeat("a ", bounds.Token) + `"}`, "a member scope of more than 32 KiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := translated(t, resolved(t, shop(), account()), answers(200, "application/json", test.answer))
+			if test.says == "" && err != nil || test.says != "" && (err == nil || !strings.Contains(err.Error(), test.says)) {
+				t.Errorf("it is told %v, want %q", err, test.says)
+			}
+		})
+	}
+}
+
+func TestADeviceCodeIsNoLargerThanWhatCanBeKept(t *testing.T) {
+	large := strings.Repeat("a", bounds.Token+1)
+	for member, answer := range map[string]string{
+		"device_code":      `{"device_code":"` + large + `"}`,
+		"verification_uri": `{"device_code":"dc","verification_uri":"https://example.com/` + large + `"}`,
+	} {
+		_, err := resolved(t, shop(), account()).Dialect(answers(200, "application/json", answer), now).RoundTrip(
+			standard(t, "https://login.example.com/device", deviceForm()))
+		if want := "a member " + member + " of more than 32 KiB"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("it is told %v, want %q", err, want)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package tokensecret_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -256,4 +258,46 @@ func FuzzDecodeCustody(f *testing.F) {
 			t.Fatalf("reading twice makes a difference (-first +second):\n%s", diff)
 		}
 	})
+}
+
+// TestAGrantSecretIsBounded reads one that is larger than what the operator writes.
+func TestAGrantSecretIsBounded(t *testing.T) {
+	secret, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, tokensecret.Custody{}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	document := secret.Data["grant.json"]
+	secret.Data["grant.json"] = append(bytes.Repeat([]byte(" "), bounds.GrantSecret-len(document)), document...)
+	if _, err := tokensecret.DecodeCustody(secret); err != nil {
+		t.Errorf("the largest is refused: %v", err)
+	}
+	secret.Data["grant.json"] = append(secret.Data["grant.json"], ' ')
+	if _, err := tokensecret.DecodeCustody(secret); err == nil || !strings.Contains(err.Error(), "must have at most 256 KiB in grant.json") {
+		t.Errorf("a larger one is told %v", err)
+	}
+}
+
+// TestTheLargestGrantCanBeStored has two grants of the largest tokens, and a history of the largest refresh tokens, of which the latest stay.
+func TestTheLargestGrantCanBeStored(t *testing.T) {
+	token := strings.Repeat("t", bounds.Token)
+	grant := tokensecret.Grant{RefreshToken: token, Tokens: &tokensecret.Tokens{AccessToken: token, IDToken: token}}
+	custody := tokensecret.Custody{Grant: grant, Candidate: &grant}
+	for i := range 16 {
+		custody.Spend(strings.Repeat(string(rune('a'+i)), bounds.Credential))
+	}
+	secret, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, custody, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, err := tokensecret.DecodeCustody(secret)
+	if err != nil || kept.RefreshToken != token || kept.Candidate == nil || kept.Candidate.RefreshToken != token {
+		t.Errorf("it is not what was stored: %v", err)
+	}
+	if last := len(kept.SpentImports) - 1; last < 0 || kept.SpentImports[last] != custody.SpentImports[15] {
+		t.Error("the last refresh token that was spent is forgotten")
+	}
+	custody.RefusedImport = &tokensecret.Refused{Imported: strings.Repeat("x", bounds.GrantSecret)}
+	if _, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, custody, ""); err == nil || !strings.Contains(err.Error(), "may have 256 KiB") {
+		t.Errorf("one that is too large is told %v", err)
+	}
 }

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -300,5 +301,33 @@ func TestTimesOfUserSecrets(t *testing.T) {
 				t.Errorf("it cannot be stored: %v", err)
 			}
 		})
+	}
+}
+
+func TestWhatIsUsedOfAUsersSecret(t *testing.T) {
+	large := strings.Repeat("x", bounds.Credential)
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "shop", Name: "app", ResourceVersion: "7", Annotations: map[string]string{"a": large},
+			ManagedFields: []metav1.ManagedFieldsEntry{{
+				Manager: "kubectl", Time: &metav1.Time{Time: start},
+				FieldsV1: metav1.NewFieldsV1(`{"f:data":{"f:client_secret":{},"f:` + large + `":{}}}`),
+			}},
+		},
+		Data: map[string][]byte{"client_id": []byte("id"), "client_secret": []byte(large), "another": []byte(large + large)},
+	}
+	used, err := tokensecret.Used(secret, "client_id", "client_secret", "redirect_uri")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(used.Data) != 2 || len(used.Annotations)+len(used.ManagedFields) > 0 || used.ResourceVersion != "7" {
+		t.Errorf("it keeps %v of %v", used.Data, used.ObjectMeta)
+	}
+	if application, err := tokensecret.DecodeApplication(used, false); err != nil || !application.SecretSince.Equal(start) {
+		t.Errorf("the client secret is of %v, %v", application.SecretSince, err)
+	}
+	secret.Data["client_secret"] = []byte(large + "x")
+	if _, err := tokensecret.Used(secret, "client_id", "client_secret"); err == nil || err.Error() != `Secret "app" must have at most 16 KiB in key "client_secret"` {
+		t.Errorf("a larger one is told %v", err)
 	}
 }
