@@ -6,6 +6,9 @@ package bounds
 
 import "time"
 
+// MemoryShare is the part of the container's memory that Go may take: the rest is for the kernel, which holds sockets and pages of files.
+const MemoryShare = 0.9
+
 // What strangers may make a listener hold. A request whose headers are not complete holds at most some 150 KiB, if it is made of many
 // short lines, so that all listeners together hold less than 48 MiB.
 const (

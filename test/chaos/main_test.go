@@ -59,6 +59,7 @@ var stories = []struct {
 	{name: "Secrets that may not be written", tell: refusedWrites},
 	{name: "a marketplace that answers badly", tell: badMarketplace},
 	{name: "a clock that jumps", tell: clockJumps},
+	{name: "a storm of strangers", tell: storm},
 	{name: "a marketplace that is late", long: true, tell: lateMarketplace},
 	{name: "two operators at once", long: true, tell: twoOperators},
 	{name: "an API server that stops", long: true, tell: stoppedAPIServer},

@@ -22,6 +22,8 @@ type operator struct {
 	dir   string
 	log   *transcript
 	args  []string
+	// cgroup is the folder of the one to run in; empty for the suite's own.
+	cgroup string
 
 	mu      sync.Mutex // guards what follows
 	command *exec.Cmd  // nil while it does not run
@@ -69,10 +71,15 @@ func (o *operator) start() {
 	log, err := os.OpenFile(o.log.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	o.w.Expect(err).NotTo(HaveOccurred())
 	defer log.Close()
-	command := exec.Command(operatorProgram, append([]string{
+	args := append([]string{
 		"--kubeconfig", o.kubeconfig(), "--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0",
 		"--portal-bind-address=0", "--watch-namespaces=" + o.w.ns, "--max-concurrent-reconciles=80", "--zap-log-level=debug",
-	}, o.args...)...)
+	}, o.args...)
+	command := exec.Command(operatorProgram, args...)
+	if o.cgroup != "" {
+		enter := `echo $$ >"$0/cgroup.procs" && exec "$@"`
+		command = exec.Command("/bin/sh", append([]string{"-c", enter, o.cgroup, operatorProgram}, args...)...)
+	}
 	command.Env = append(os.Environ(), "TOKENKEEPER_CHAOS_CLOCK="+o.clockFile())
 	command.Stdout, command.Stderr = log, log
 	o.stdin, err = command.StdinPipe()
