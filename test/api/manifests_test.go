@@ -123,6 +123,19 @@ func checkManifest(t *testing.T, path string) {
 	}
 }
 
+// The quota and the policy are for others' names, which kustomize or whoever applies them sets.
+func TestShippedBounds(t *testing.T) {
+	strict := client.WithFieldValidation(kube, metav1.FieldValidationStrict)
+	for _, path := range []string{"quota/resource_quota.yaml", "components/network-policy/network_policy.yaml"} {
+		for _, manifest := range documents(t, filepath.Join("../../config", path)) {
+			manifest.SetNamespace(namespace)
+			if err := strict.Create(t.Context(), manifest, client.DryRunAll); err != nil {
+				t.Errorf("%s: %v", path, err)
+			}
+		}
+	}
+}
+
 // kubectl applies what the kustomization names, and quickstart what the folder holds.
 func TestKustomizationsNameEveryManifest(t *testing.T) {
 	for _, folder := range []string{"marketplaces", "samples"} {
