@@ -35,6 +35,7 @@ var (
 	shards   = flag.Int("chaos.shards", 6, "how many operators are killed at once, each with its own accounts")
 	each     = flag.Int("chaos.accounts", 6, "accounts of each kind in a shard")
 	seed     = flag.Uint64("chaos.seed", 0, "seed of random kills; 0 takes one from the clock and prints it")
+	greed    = flag.Int("chaos.greed", 1, "how many times 600 Secrets of 0.7 MB and 1500 accounts of 250 kB tenants write, in the long form")
 	keepLogs = flag.String("chaos.logs", "", "folder to leave the logs in")
 )
 
@@ -60,6 +61,7 @@ var stories = []struct {
 	{name: "a marketplace that answers badly", tell: badMarketplace},
 	{name: "a clock that jumps", tell: clockJumps},
 	{name: "a storm of strangers", tell: storm},
+	{name: "tenants that write too much", tell: greedyTenants},
 	{name: "a marketplace that is late", long: true, tell: lateMarketplace},
 	{name: "two operators at once", long: true, tell: twoOperators},
 	{name: "an API server that stops", long: true, tell: stoppedAPIServer},
