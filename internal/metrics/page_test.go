@@ -34,7 +34,7 @@ func (s *slow) Gather() ([]*dto.MetricFamily, error) {
 	s.atOnce = max(s.atOnce, s.now)
 	times := s.times
 	s.mu.Unlock()
-	time.Sleep(time.Second)
+	<-time.After(time.Second)
 	s.mu.Lock()
 	s.now--
 	s.mu.Unlock()
@@ -48,7 +48,7 @@ func (s *slow) Gather() ([]*dto.MetricFamily, error) {
 
 // rested waits until nothing goes on behind a page.
 func rested() {
-	time.Sleep(time.Second + bounds.LongestMetricsRest)
+	<-time.After(time.Second + bounds.LongestMetricsRest)
 	synctest.Wait()
 }
 
@@ -77,7 +77,7 @@ func TestManyScrapesAreGatheredTogether(t *testing.T) {
 					}
 				})
 			}
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 		}
 		scrapes.Wait()
 		if gatherer.atOnce != 1 {
