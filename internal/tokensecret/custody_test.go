@@ -262,7 +262,7 @@ func FuzzDecodeCustody(f *testing.F) {
 
 // TestAGrantSecretIsBounded reads one that is larger than what the operator writes.
 func TestAGrantSecretIsBounded(t *testing.T) {
-	secret, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, tokensecret.Custody{}, "")
+	secret, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, tokensecret.Custody{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -285,7 +285,7 @@ func TestTheLargestGrantCanBeStored(t *testing.T) {
 	for i := range 16 {
 		custody.Spend(strings.Repeat(string(rune('a'+i)), bounds.Credential))
 	}
-	secret, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, custody, "")
+	secret, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, custody, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,7 +297,7 @@ func TestTheLargestGrantCanBeStored(t *testing.T) {
 		t.Error("the last refresh token that was spent is forgotten")
 	}
 	custody.RefusedImport = &tokensecret.Refused{Imported: strings.Repeat("x", bounds.GrantSecret)}
-	if _, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, custody, ""); err == nil || !strings.Contains(err.Error(), "may have 256 KiB") {
+	if _, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, custody, nil); err == nil || !strings.Contains(err.Error(), "may have 256 KiB") {
 		t.Errorf("one that is too large is told %v", err)
 	}
 }
