@@ -56,7 +56,7 @@ func heard(account *v1alpha1.MarketplaceAccount) string {
 	return account.Status.Handled.Renew
 }
 
-// tells tells whether the condition Ready says something.
+// tells is whether the condition Ready says something.
 func tells(account *v1alpha1.MarketplaceAccount, something string) bool {
 	ready := meta.FindStatusCondition(account.Status.Conditions, v1alpha1.ConditionReady)
 	return ready != nil && strings.Contains(ready.Message, something)
