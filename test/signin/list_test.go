@@ -1,11 +1,14 @@
 package signin_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
@@ -98,8 +101,9 @@ func TestTheButtonsOfTheList(t *testing.T) {
 	old := w.token("main")["access_token"]
 	anna.Press("Renew now")
 	anna.WantText("Renewed at")
-	w.Expect(anna.Evaluate(`document.activeElement.textContent + " of " + document.activeElement.closest("article").getAttribute("aria-label")`)).
-		To(Equal("Renew now of Allegro, " + w.ns + "/main"))
+	w.Eventually(func() string {
+		return anna.Evaluate(`document.activeElement.textContent + " of " + document.activeElement.closest("article")?.getAttribute("aria-label")`)
+	}).Should(Equal("Renew now of Allegro, " + w.ns + "/main"))
 	picture(anna, "renewed")
 	w.expectNewToken(old)
 	w.Eventually(func() bool { return handled(w, v1alpha1.AnnotationRenew) }).Should(BeTrue())
@@ -109,7 +113,7 @@ func TestTheButtonsOfTheList(t *testing.T) {
 
 	anna.Press("Test connection")
 	anna.WantText("works.")
-	w.Expect(anna.Evaluate(`document.activeElement.textContent`)).To(Equal("Test connection"))
+	w.Eventually(func() string { return anna.Evaluate(`document.activeElement.textContent`) }).Should(Equal("Test connection"))
 	w.Eventually(func() bool { return handled(w, v1alpha1.AnnotationVerify) }).Should(BeTrue())
 	w.Eventually(func() string {
 		return w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
@@ -124,6 +128,30 @@ func TestTheButtonsOfTheList(t *testing.T) {
 	anna.WantText("Signed in at Allegro")
 	w.expectSignedIn(market, market.Seller())
 	w.Expect(market.Report().DoubleSpends).To(BeZero())
+}
+
+// TestAButtonFarDownKeepsItsPlace presses one that a window does not show at first.
+func TestAButtonFarDownKeepsItsPlace(t *testing.T) {
+	w, _ := newWorld(t)
+	w.marketplace("allegro")
+	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+		w.imported("allegro", name, fmt.Sprint("seller-", name), w.clock.Now())
+		w.expectOf(name, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
+		if name != "h" { // the only one with buttons, and the last
+			suspended := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"renewal":{"policy":"Suspended"}}}`))
+			w.Expect(kube.Patch(t.Context(), w.get(name), suspended)).To(Succeed())
+		}
+	}
+	anna := w.window()
+	anna.Resize(1280, 800)
+	w.enter(anna, w.clerk("clerk", w.ns))
+	anna.Press("Renew now")
+	anna.WantText("Renewed at")
+	w.Eventually(func() string { return anna.Evaluate(`document.activeElement.form?.action ?? ""`) }).Should(HaveSuffix(w.ns + "/h/renew"))
+	w.Eventually(func() string {
+		return anna.Evaluate(`(r => r.top >= 0 && r.bottom <= innerHeight ? "in sight" : "out of sight")(document.activeElement.getBoundingClientRect())`)
+	}).Should(Equal("in sight"))
+	w.Expect(anna.Evaluate(`document.querySelector(".outcome").closest("article").getAttribute("aria-label")`)).To(HaveSuffix(w.ns + "/h"))
 }
 
 // handled tells whether the operator has done what an annotation of main asks for.
