@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"flag"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -16,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/operator"
 )
 
 // kustomize builds a kustomization with the kubectl of the API server's version. It is written into a folder of its own,
@@ -114,6 +117,9 @@ configMapGenerator:
 		if !slices.Contains(args, arg) {
 			t.Errorf("the operator gets %q, without %q", args, arg)
 		}
+	}
+	if _, err := operator.Parse(flag.NewFlagSet("tokenkeeper", flag.ContinueOnError), expand(t, kustomize(t, `resources: ["@/default"]`))); err != nil {
+		t.Errorf("the operator refuses its flags where none is set: %v", err)
 	}
 	name := func(literal string) string {
 		return find[corev1.ConfigMap](t, kustomize(t, `

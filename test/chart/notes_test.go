@@ -56,6 +56,7 @@ func TestNotesWarnOfContradictions(t *testing.T) {
 		"kinds of a part":                 {"watch: {namespaces: [shop]}", "crds.enabled=false in all but one"},
 		"no limit of memory":              {"resources: {limits: null}", "GOMEMLIMIT is not either"},
 		"exceptions from no proxy":        {"proxy: {noProxy: [a]}", "no effect without proxy.https"},
+		"proxies in front of nothing":     {"portal: {trustedProxies: [10.0.0.1]}", "nothing stands in front"},
 		"no replica":                      {"replicas: 0", "no token is renewed"},
 		"a flag that a value sets":        {"extraArgs: [--portal-url=https://a.example]", "use the value portal.url"},
 	} {

@@ -21,6 +21,7 @@ func TestWhatTheSchemaRefuses(t *testing.T) {
 		"a portal with a path":              {operator, "portal: {url: 'https://example.com/tokens'}", "url"},
 		"a namespace that cannot be":        {operator, "watch: {namespaces: [Shop]}", "namespaces"},
 		"a namespace twice":                 {operator, "watch: {namespaces: [shop, shop]}", "namespaces"},
+		"a proxy that is no address":        {operator, "portal: {trustedProxies: [ingress]}", "trustedProxies"},
 		"a digest that is none":             {operator, "image: {digest: latest}", "digest"},
 		"fewer than no replicas":            {operator, "replicas: -1", "replicas"},
 		"an argument that is no flag":       {operator, "extraArgs: [start]", "extraArgs"},

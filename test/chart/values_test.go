@@ -76,6 +76,9 @@ var matrix = map[string]struct {
 	"a portal": {"portal: {url: 'https://tokens.example.com'}", func(t *testing.T, made objects) {
 		wantArg(t, made, "--portal-url=https://tokens.example.com")
 	}},
+	"proxies in front of the portal": {"portal: {url: 'https://a.example', trustedProxies: [10.0.0.0/8, '::1']}", func(t *testing.T, made objects) {
+		wantArg(t, made, "--trusted-proxies=10.0.0.0/8,::1")
+	}},
 	"an Ingress exposes what links need and no more": {`
 portal:
   url: https://tokens.example.com:8443

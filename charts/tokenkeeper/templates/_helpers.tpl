@@ -105,6 +105,7 @@ installations set; here values do.
 {{- /* Issuers of one's own network need extraArgs: [--deny-private-addresses=false]. */ -}}
 {{- $args = append $args "--deny-private-addresses" -}}
 {{- with .Values.portal.url }}{{ $args = append $args (printf "--portal-url=%s" .) }}{{ end -}}
+{{- with .Values.portal.trustedProxies }}{{ $args = append $args (printf "--trusted-proxies=%s" (join "," .)) }}{{ end -}}
 {{- with .Values.watch.namespaces }}{{ $args = append $args (printf "--watch-namespaces=%s" (join "," .)) }}{{ end -}}
 {{- with .Values.watch.labelSelector }}{{ $args = append $args (printf "--watch-label-selector=%s" .) }}{{ end -}}
 {{- toYaml (concat $args .Values.extraArgs) -}}
