@@ -40,7 +40,6 @@ func TestAnswersAfterWhichATokenRests(t *testing.T) {
 	} {
 		for _, acts := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, acted on: %t", name, acts), func(t *testing.T) {
-				t.Parallel()
 				w := newWorld(t)
 				platform := w.bytesPlatform(0)
 				at := w.renewing(platform, said{acts, raw})
@@ -90,7 +89,6 @@ func TestAnswersAfterWhichATokenIsSentAgain(t *testing.T) {
 		"too many requests": respond(429, "application/json", `{"error":"invalid_request","error_description":"Too many requests"}`),
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			w := newWorld(t)
 			platform := w.bytesPlatform(0)
 			at := w.renewing(platform, said{false, raw})
@@ -141,7 +139,6 @@ func TestAWholeTokenSetIsUsed(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			w := newWorld(t)
 			var changes []func(*v1alpha1.Marketplace)
 			first := said{true, func(good string) string { return respond(200, "application/json", good)("") }}
@@ -165,7 +162,6 @@ func TestAWholeTokenSetIsUsed(t *testing.T) {
 // TestTheLastTryWithinAGrace has a gateway in front of the platform that answers for 45 of the 60 seconds for which a spent
 // refresh token still works.
 func TestTheLastTryWithinAGrace(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	platform := w.bytesPlatform(time.Minute)
 	w.start()
@@ -186,7 +182,6 @@ func TestTheLastTryWithinAGrace(t *testing.T) {
 
 // TestAnOutageLongerThanTheGrace rests until the end of use, and is found out then.
 func TestAnOutageLongerThanTheGrace(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	platform := w.bytesPlatform(time.Minute)
 	w.start()

@@ -199,7 +199,7 @@ func TestStrippedLabelsAreRestored(t *testing.T) {
 		w.Expect(kube.Update(t.Context(), secret)).To(Succeed())
 	}
 	w.Eventually(func() map[string]string { return w.readSecret("main-token").Labels }).Should(HaveKey(v1alpha1.LabelManagedBy))
-	w.settle()
+	w.pass(time.Second)
 	w.traffic.reset()
 	w.pass(5 * time.Second)
 	w.Expect(w.traffic.reads()+w.traffic.writes()).To(BeZero(), "%v", w.traffic.counted())

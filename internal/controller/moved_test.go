@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -242,5 +244,65 @@ func TestARolloutWhileARenewalIsUnderWay(t *testing.T) {
 	w.Expect(document.Proof).To(Equal("of a later version"))
 	w.pass(13 * time.Hour)
 	w.Expect(w.calls("oidc")).To(Equal(calls + 1))
+	w.Expect(market.Report().LostPairs).To(BeZero())
+}
+
+// TestARollbackWhileABrowserIsAtTheMarketplace comes back to an older version, which looks before it redeems the code.
+func TestARollbackWhileABrowserIsAtTheMarketplace(t *testing.T) {
+	w := newWorld(t)
+	w.prepareSignIn("allegro", v1alpha1.GrantAuthorizationCode)
+	w.start()
+	b := w.browser()
+	visit, err := b.begin(w.link())
+	w.Expect(err).NotTo(HaveOccurred())
+	back := b.consent("allegro", visit, demomarket.Person{})
+	w.settle()
+	w.writeDocument(map[string]any{"version": 99})
+	_, err = w.visits.Complete(t.Context(), w.ns+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
+	var problem *signin.Error
+	w.Expect(errors.As(err, &problem)).To(BeTrue(), "%v", err)
+	w.Expect(problem.Problem).To(Equal(signin.AccountUnready))
+	w.Expect(problem.Detail).To(ContainSubstring("a later version"))
+	w.Expect(w.calls("allegro")).To(BeZero(), "a code was redeemed")
+
+	w.writeDocument(map[string]any{"version": 1})
+	w.settle()
+	_, err = w.visits.Complete(t.Context(), w.ns+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
+	w.Expect(err).NotTo(HaveOccurred())
+	w.expectReady()
+}
+
+// TestARolloutWhileACodeIsRedeemed lets a later version write the document between the code and its tokens, which are stored.
+func TestARolloutWhileACodeIsRedeemed(t *testing.T) {
+	w := newWorld(t)
+	market := w.prepareSignIn("allegro", v1alpha1.GrantAuthorizationCode)
+	w.start()
+	b := w.browser()
+	visit, err := b.begin(w.link())
+	w.Expect(err).NotTo(HaveOccurred())
+	back := b.consent("allegro", visit, demomarket.Person{})
+	w.settle()
+	market.Inject(demomarket.HookFault(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+		w.writeDocument(map[string]any{"version": 99, "proof": "of a later version"})
+		next.ServeHTTP(rw, r)
+	}).Once())
+	outcome, err := w.visits.Complete(t.Context(), w.ns+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(outcome.Unconfirmed).To(BeTrue())
+	var document struct {
+		Version   int
+		Proof     string
+		Candidate *struct{ RefreshToken string }
+	}
+	w.Expect(json.Unmarshal(w.readSecret("main-grant").Data["grant.json"], &document)).To(Succeed())
+	w.Expect(document.Version).To(Equal(99))
+	w.Expect(document.Proof).To(Equal("of a later version"))
+	w.Expect(document.Candidate).NotTo(BeNil(), "the answer in hand was lost")
+	w.Expect(market.RefreshTokenValid(document.Candidate.RefreshToken)).To(BeTrue())
+
+	w.writeDocument(map[string]any{"version": 1}) // which the later version knows as well
+	w.pass(time.Minute)
+	w.expectReady()
+	w.expectAuthenticated()
 	w.Expect(market.Report().LostPairs).To(BeZero())
 }

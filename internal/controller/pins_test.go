@@ -45,7 +45,6 @@ func TestARenewalThatBringsAnotherSellersTokens(t *testing.T) {
 		"the subject of the ID token": func(*v1alpha1.Marketplace) {},
 	} {
 		t.Run("told by "+way, func(t *testing.T) {
-			t.Parallel()
 			w := newWorld(t)
 			platform := w.bytesPlatform(0, tell)
 			platform.says(sellersAnswer(way, "seller-1", 1))
@@ -79,7 +78,6 @@ func TestARenewalThatBringsAnotherSellersTokens(t *testing.T) {
 
 // TestARenewalWithAnotherSellersTokensWhereTheRefreshTokenStays may be tried again, since nothing was spent.
 func TestARenewalWithAnotherSellersTokensWhereTheRefreshTokenStays(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	platform := w.bytesPlatform(0, func(m *v1alpha1.Marketplace) {
 		m.Spec.TokenResponse.Fields.AccountID = "seller"
@@ -102,7 +100,6 @@ func TestARenewalWithAnotherSellersTokensWhereTheRefreshTokenStays(t *testing.T)
 
 // TestAMarketplaceThatTellsTheAccountInAnotherWay changes nothing about whose the tokens are.
 func TestAMarketplaceThatTellsTheAccountInAnotherWay(t *testing.T) {
-	t.Parallel()
 	w := newWorld(t)
 	platform := w.bytesPlatform(0, func(m *v1alpha1.Marketplace) { m.Spec.TokenResponse.Fields.AccountID = "seller" })
 	platform.says(sellersAnswer("an answer field", "seller-1", 1))

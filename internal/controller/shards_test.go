@@ -281,7 +281,7 @@ func (w *world) namespacedRights(operator string, watched ...string) (*rest.Conf
 		}
 	}
 	var cluster rbacv1.ClusterRole
-	w.manifest(filepath.Join("namespaced", "cluster_role.yaml"), &cluster)
+	w.manifest(filepath.Join("components", "namespaces", "cluster_role.yaml"), &cluster)
 	cluster.Name = name
 	create(&cluster, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: roleRef("ClusterRole", name), Subjects: subject(name)})
 	w.t.Cleanup(func() {

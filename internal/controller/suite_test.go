@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -46,6 +48,9 @@ func runSuite(m *testing.M) (code int, err error) {
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		return 1, fmt.Errorf("KUBEBUILDER_ASSETS is not set: run \"make test\", which finds or builds a kube-apiserver")
 	}
+	if err := flag.Set("test.parallel", parallelStories()); err != nil {
+		return 1, err
+	}
 	log := zap.New(zap.WriteTo(&watched), zap.Level(controller.LogLevel(zapcore.Level(-10))))
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
@@ -74,6 +79,17 @@ func runSuite(m *testing.M) (code int, err error) {
 	}
 	code = m.Run()
 	return code, watched.leaks()
+}
+
+// parallelStories is how many stories are told at once: as many as -parallel says, and without it more than there are processors, since each
+// waits for the API server most of the time.
+func parallelStories() string {
+	flag.Parse()
+	given := flag.Lookup("test.parallel").Value.String()
+	if given != strconv.Itoa(goruntime.GOMAXPROCS(0)) {
+		return given
+	}
+	return "8"
 }
 
 // transcript collects all that the operator says: logs as they come, the metrics of each of its lives, and at the end
