@@ -66,9 +66,9 @@ func badAPIServer(t *testing.T) {
 		counted.match = func(c *call) bool { return fault.match(c) && hits.Add(1) > 0 }
 		remove := o.proxy.add(&counted)
 		w.renew(w.accounts...)
+		w.Eventually(hits.Load).Should(BeNumerically(">", 0), fault.name)
 		<-time.After(someTime)
 		remove()
-		w.Expect(hits.Load()).To(BeNumerically(">", 0), fault.name)
 		w.expectAtRest()
 		if t.Failed() {
 			t.Fatalf("after %s", fault.name)
