@@ -78,6 +78,7 @@ func german() *texts {
 		NoAddress:      "Hier kann sich noch niemand anmelden: Ihre Administration muss erst die öffentliche Adresse dieser Seiten einstellen (--portal-url, Chart-Wert portal.url).",
 
 		Authenticated:   "Authentifiziert",
+		RenewsItself:    "Authentifiziert, verlängert sich von selbst",
 		ExpiresInDays:   plural{One: "Authentifiziert, läuft innerhalb eines Tages ab", Many: "Authentifiziert, läuft in {n} Tagen ab"},
 		WorksForMinutes: plural{One: "Ihre Anbindung funktioniert noch eine Minute.", Many: "Ihre Anbindung funktioniert noch {n} Minuten."},
 		WorksForHours:   plural{One: "Ihre Anbindung funktioniert noch eine Stunde.", Many: "Ihre Anbindung funktioniert noch {n} Stunden."},

@@ -70,6 +70,7 @@ func english() *texts {
 		NoAddress:      "Nobody can sign in here yet: your administrator has to set the public address of these pages (--portal-url, chart value portal.url).",
 
 		Authenticated:   "Authenticated",
+		RenewsItself:    "Authenticated, renews itself",
 		ExpiresInDays:   plural{One: "Authenticated, expires within a day", Many: "Authenticated, expires in {n} days"},
 		WorksForMinutes: plural{One: "Your integration keeps working for another minute.", Many: "Your integration keeps working for another {n} minutes."},
 		WorksForHours:   plural{One: "Your integration keeps working for another hour.", Many: "Your integration keeps working for another {n} hours."},

@@ -78,6 +78,7 @@ func polish() *texts {
 		NoAddress:      "Logowanie nie jest jeszcze możliwe: administrator musi najpierw ustawić publiczny adres tych stron (--portal-url, wartość portal.url w charcie).",
 
 		Authenticated:   "Uwierzytelnione",
+		RenewsItself:    "Uwierzytelnione, odnawia się samo",
 		ExpiresInDays:   plural{One: "Uwierzytelnione, wygasa w ciągu doby", Few: "Uwierzytelnione, wygasa za {n} dni", Many: "Uwierzytelnione, wygasa za {n} dni"},
 		WorksForMinutes: plural{One: "Twoja integracja działa jeszcze przez minutę.", Few: "Twoja integracja działa jeszcze przez {n} minuty.", Many: "Twoja integracja działa jeszcze przez {n} minut."},
 		WorksForHours:   plural{One: "Twoja integracja działa jeszcze przez godzinę.", Few: "Twoja integracja działa jeszcze przez {n} godziny.", Many: "Twoja integracja działa jeszcze przez {n} godzin."},

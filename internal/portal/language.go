@@ -50,7 +50,7 @@ type texts struct {
 	Renewed, NotRenewed, NothingRenewed                        string
 
 	// The status in words.
-	Authenticated, MoreScopes                    string
+	Authenticated, RenewsItself, MoreScopes      string
 	ExpiresInDays                                plural // from two days on; One is "within a day"
 	WorksForMinutes, WorksForHours, WorksForDays plural
 	ApplicationInDays                            plural

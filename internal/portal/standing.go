@@ -32,6 +32,8 @@ type standing struct {
 	// ends tells that the authorization ends, days how many days it still has, a begun day counted as one.
 	ends bool
 	days int
+	// renewsItself tells that each renewal prolongs the authorization, so that nobody has to mind its end.
+	renewsItself bool
 	// soon tells that the authorization is to be renewed before it ends.
 	soon bool
 	// usableUntil is when the published token expires, while there is one.
@@ -61,7 +63,10 @@ func standingOf(account *v1alpha1.MarketplaceAccount, now time.Time) standing {
 	status := &account.Status
 	s := standing{urgency: settled}
 	if authorization := status.Authorization; authorization != nil && !authorization.ExpirationTime.IsZero() {
-		s.ends, s.days = true, daysUntil(authorization.ExpirationTime.Time, now)
+		days := daysUntil(authorization.ExpirationTime.Time, now)
+		if s.renewsItself = authorization.DaysRemaining == nil && days > 0; !s.renewsItself {
+			s.ends, s.days = true, days
+		}
 	}
 	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
 	authenticated := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionAuthenticated)

@@ -41,6 +41,14 @@ func found(said conditions, changes ...func(*v1alpha1.MarketplaceAccountStatus))
 
 func ends(after time.Duration) func(*v1alpha1.MarketplaceAccountStatus) {
 	return func(status *v1alpha1.MarketplaceAccountStatus) {
+		end := noon.Add(after)
+		status.Authorization = &v1alpha1.AuthorizationStatus{ExpirationTime: metav1.NewTime(end), DaysRemaining: new(int32(daysUntil(end, noon)))}
+	}
+}
+
+// prolonged is an authorization that each renewal prolongs.
+func prolonged(after time.Duration) func(*v1alpha1.MarketplaceAccountStatus) {
+	return func(status *v1alpha1.MarketplaceAccountStatus) {
 		status.Authorization = &v1alpha1.AuthorizationStatus{ExpirationTime: metav1.NewTime(noon.Add(after))}
 	}
 }

@@ -22,6 +22,8 @@ func (t *texts) says(s standing, marketplace string) string {
 		return t.at(marketplace, t.reason(s.reason).Says)
 	case s.ends:
 		return t.count(t.ExpiresInDays, s.days)
+	case s.renewsItself && s.urgency != expiring:
+		return t.RenewsItself
 	case s.urgency == expiring:
 		return t.reason(v1alpha1.ReasonAuthorizationExpiring).Says
 	}

@@ -34,6 +34,14 @@ func TestStatusInWords(t *testing.T) {
 			found(nil, ends(-time.Hour)),
 			"Authentication has expired", "Die Authentifizierung ist abgelaufen", "Uwierzytelnienie wygasło",
 		},
+		"each renewal prolongs it": {
+			found(nil, prolonged(90*day)),
+			"Authenticated, renews itself", "Authentifiziert, verlängert sich von selbst", "Uwierzytelnione, odnawia się samo",
+		},
+		"renewals that prolonged it have not come for too long": {
+			found(nil, prolonged(-time.Hour)),
+			"Authentication has expired", "Die Authentifizierung ist abgelaufen", "Uwierzytelnienie wygasło",
+		},
 		"soon, and nobody says when": {
 			found(soon), "Authentication expires soon", "Die Authentifizierung läuft bald ab", "Uwierzytelnienie wkrótce wygaśnie",
 		},

@@ -543,7 +543,8 @@ func says(condition string, status metav1.ConditionStatus, reason string) change
 // ending makes the authorization end; the condition is that of the default warning.
 func ending(after time.Duration) change {
 	return func(a *v1alpha1.MarketplaceAccount) {
-		a.Status.Authorization = &v1alpha1.AuthorizationStatus{ExpirationTime: metav1.NewTime(noon.Add(after))}
+		days := int32(max(after, 0) / (24 * time.Hour))
+		a.Status.Authorization = &v1alpha1.AuthorizationStatus{ExpirationTime: metav1.NewTime(noon.Add(after)), DaysRemaining: &days}
 		if after <= 14*24*time.Hour {
 			says(v1alpha1.ConditionAuthorizationExpiring, metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpiring)(a)
 		}
