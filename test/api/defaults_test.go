@@ -87,8 +87,10 @@ func TestMarketplaceDefaults(t *testing.T) {
 			Encoding:             v1alpha1.EncodingForm,
 		},
 		TokenResponse: v1alpha1.TokenResponse{ExpiryUnit: v1alpha1.ExpiryUnitSeconds},
-		RefreshToken:  v1alpha1.RefreshToken{Rotation: v1alpha1.RotationRotating, Expiry: v1alpha1.ExpiryNone},
-		Limits:        v1alpha1.Limits{RequestsPerSecond: 5, Concurrency: 4},
+		RefreshToken: v1alpha1.RefreshToken{
+			Rotation: v1alpha1.RotationRotating, LostAnswer: v1alpha1.LostAnswerRetryAtEnd, Expiry: v1alpha1.ExpiryNone,
+		},
+		Limits: v1alpha1.Limits{RequestsPerSecond: 5, Concurrency: 4},
 	}
 	if diff := cmp.Diff(want, got.Spec); diff != "" {
 		t.Errorf("spec as stored (-want +got):\n%s", diff)

@@ -19,7 +19,7 @@ func TestADevice(t *testing.T) {
 
 	clerk, anna := w.window(), w.window()
 	w.enter(clerk, w.clerk("clerk", w.ns))
-	clerk.WantText("Enter this code at Allegro")
+	clerk.WantText("Open Allegro, and check that it shows this code")
 	clerk.WantText(shown.UserCode)
 	picture(clerk, "code")
 	w.Expect(clerk.Link("Open Allegro")).To(Equal(shown.URL))
@@ -36,5 +36,5 @@ func TestADevice(t *testing.T) {
 	w.Expect(tally.Count(demomarket.GrantDeviceCode, demomarket.OK)).To(Equal(1))
 	w.Expect(tally.EarlyPolls).To(BeZero())
 	clerk.Press("Refresh")
-	clerk.WantText("Authenticated, expires in 90 days")
+	clerk.WantText("Authenticated, renews itself")
 }

@@ -49,8 +49,8 @@ func TestTheList(t *testing.T) {
 		"2 accounts need you.",
 		w.ns+"/main", "Sign-in needed", "Sign in at Allegro.",
 		w.ns+"/c-ending", "Authenticated, expires in 7 days",
-		w.ns+"/a-good-one", "Authenticated, expires in 90 days",
-		w.ns+"/b-good-one", "Authenticated, expires in 90 days",
+		w.ns+"/a-good-one", "Authenticated, renews itself",
+		w.ns+"/b-good-one", "Authenticated, renews itself",
 	)
 	w.Expect(anna.Text()).NotTo(ContainSubstring("ticket="))
 	picture(anna, "list")
@@ -95,7 +95,7 @@ func TestTheButtonsOfTheList(t *testing.T) {
 	picture(anna, "done")
 	w.expectSignedIn(market, market.Seller())
 	anna.Press("Show accounts")
-	anna.WantText("Authenticated, expires in 90 days")
+	anna.WantText("Authenticated, renews itself")
 	anna.WantText("Everything is in order.")
 
 	old := w.token("main")["access_token"]
@@ -120,7 +120,7 @@ func TestTheButtonsOfTheList(t *testing.T) {
 	}).Should(ContainSubstring("connection tested at"))
 	w.Expect(market.Report().Requests[demomarket.IdentityEndpoint]).To(Equal(1))
 	anna.Press("Refresh")
-	anna.WantText("Authenticated, expires in 90 days")
+	anna.WantText("Authenticated, renews itself")
 
 	anna.Press("Sign in again")
 	anna.Press("Continue to Allegro")
