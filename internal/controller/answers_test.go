@@ -202,3 +202,20 @@ func TestAnOutageLongerThanTheGrace(t *testing.T) {
 	w.Expect(platform.sentSince(at)).To(HaveLen(len(sent) + 1))
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonGrantRejected)
 }
+
+// TestAWaitThatIsLongerThanTheGrace is demanded by whoever stands in front of the platform while a spent refresh token still works.
+func TestAWaitThatIsLongerThanTheGrace(t *testing.T) {
+	w := newWorld(t)
+	platform := w.bytesPlatform(time.Minute)
+	at := w.renewing(platform, said{true, func(string) string {
+		return "HTTP/1.1 502 Bad Gateway\r\nRetry-After: 300\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+	}})
+	for range 59 {
+		w.pass(time.Second)
+	}
+	sent := platform.sentSince(at)
+	w.Expect(sent).To(HaveLen(2))
+	w.Expect(sent[1].at.Sub(at)).To(And(BeNumerically(">=", 45*time.Second), BeNumerically("<=", 54*time.Second)))
+	w.expectAuthenticated()
+	w.Expect(platform.doubleSpends()).To(BeZero())
+}

@@ -280,10 +280,7 @@ func (v view) retryAt() time.Time {
 		at = v.now
 	}
 	next := renewal.RetryAt(at, failure.Count, renewal.Spread(string(v.account.UID)), v.longestWait(at))
-	if journal := v.journal(); journal != nil && v.reuse() == withinGrace {
-		return renewal.Earliest(next, v.lastTry(journal)) // longer waits would leave no time
-	}
-	return next
+	return renewal.Earliest(next, v.graceLimit()) // longer waits would leave no time
 }
 
 // longestWait is how long anything may wait from a moment on that stands between the token at hand and its renewal; zero where there is none.
@@ -306,14 +303,17 @@ func (v view) soonEnough(wait time.Duration) time.Duration {
 // notBefore is the end of a wait that the marketplace demanded, or that a login is due.
 func (v view) notBefore() time.Time { return latest(v.demandedUntil(), v.loginWait()) }
 
-// demandedUntil is the end of a wait that the marketplace demanded, or the moment at which a token that is about to end interrupts it.
+// demandedUntil is the end of a wait that the marketplace demanded, or the moment at which a token, or the grace of a spent one, that is about
+// to end interrupts it.
 func (v view) demandedUntil() time.Time {
 	until := v.custody.NotBefore
 	if until.Sub(v.now) > renewal.LongestRetryAfter { // the clock was set back
 		return time.Time{}
 	}
-	if interrupts := v.interruptsAt(); !interrupts.IsZero() && interrupts.Before(until) {
-		return interrupts
+	for _, interrupts := range []time.Time{v.interruptsAt(), v.graceLimit()} {
+		if !interrupts.IsZero() && interrupts.Before(until) {
+			until = interrupts
+		}
 	}
 	return until
 }
@@ -350,29 +350,29 @@ func (v view) outdated(failure *v1alpha1.FailureStatus) bool {
 // the status, as after the restore of a backup or the loss of the grant Secret: it may be spent.
 func (v view) restored() bool { return v.custody.Restored != nil && v.request.rotates() }
 
-// mayBeSpent tells that the token to send was restored, unless the user has brought it, or asks to try all the same, after the account
-// had said so. A request from before is no answer to it.
-func (v view) mayBeSpent() bool {
+// fromBackup tells that the token to send was restored, and that the user has not brought it since the account said so.
+func (v view) fromBackup() bool {
 	if !v.restored() {
 		return false
 	}
 	restored, imported := v.custody.Restored, v.bringing()
-	if !restored.Told {
-		return true
-	}
-	return !v.requested() && (imported == "" || imported == restored.Imported)
+	return !restored.Told || imported == "" || imported == restored.Imported
 }
 
-// dare makes the token to send one like any other, where somebody asks to try it although it may be spent.
+// mayBeSpent tells that the token to send was restored, unless a person asks to try all the same, after the account had said so. A request
+// from before is no answer to it.
+func (v view) mayBeSpent() bool {
+	return v.fromBackup() && !(v.custody.Restored.Told && v.requested())
+}
+
+// dare makes a restored token that a person asks to try all the same one like any other, of which nothing is on record.
 func (v view) dare(custody *tokensecret.Custody) {
-	imported := v.bringing()
-	switch {
-	case !v.restored() || !v.requested():
-	case imported == "":
-		custody.Restored, custody.Refused, custody.Journal = nil, nil, nil
-	case imported == custody.Restored.Imported:
-		custody.Restored, custody.RefusedImport, custody.ImportJournal = &tokensecret.Restored{Told: true}, nil, nil
+	if custody.Restored = nil; v.bringing() == "" {
+		custody.Refused, custody.Journal = nil, nil
+		return
 	}
+	custody.Restored = &tokensecret.Restored{Moved: v.custody.Restored.Moved, Told: true} // the one in use may be spent as before
+	custody.RefusedImport, custody.ImportJournal = nil, nil
 }
 
 // journal is what is on record of the token to send; nil when nothing is.

@@ -68,28 +68,28 @@ func (r *Reconciler) findDuplicate(ctx context.Context, f *found) error {
 	return nil
 }
 
-// lookElsewhere looks, where an answer was lost, whether another account holds a grant of the same seller and application: some
+// heldElsewhere looks, where an answer was lost, whether another account holds a grant of the same seller and application: some
 // platforms end all of them when a refresh token is used twice.
-func (r *Reconciler) lookElsewhere(ctx context.Context, f *found) error {
-	id := cut(f.custody.Account.ID, maxName)
-	if !f.resting() || id == "" {
-		return nil
+func (r *Reconciler) heldElsewhere(ctx context.Context, v view) (bool, error) {
+	id := cut(v.expectedAccount(), maxName)
+	if !v.resting() || id == "" {
+		return false, nil
 	}
-	others, err := r.accountsOfSeller(ctx, f.account, id)
+	others, err := r.accountsOfSeller(ctx, v.account, id)
 	if err != nil {
-		return err
+		return false, err
 	}
 	for i := range others {
 		held, err := r.heldCustody(ctx, &others[i])
 		if err != nil {
-			return err
+			return false, err
 		}
 		custody, err := tokensecret.DecodeCustody(ownSecret(&others[i], held))
-		if err == nil && custody.RefreshToken != "" && custody.ClientID == f.request.application.ClientID {
-			f.sellerElsewhere = true
+		if (err == nil || tokensecret.IsNewer(err)) && custody.RefreshToken != "" && custody.ClientID == v.request.application.ClientID {
+			return true, nil
 		}
 	}
-	return nil
+	return false, nil
 }
 
 // older tells which of two accounts was there first.

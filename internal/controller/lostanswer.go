@@ -75,6 +75,14 @@ func (v view) inGrace(journal *tokensecret.Journal) bool {
 	return v.now.Sub(since(journal.StartedAt, v.now)) < grace*9/10-time.Second
 }
 
+// graceLimit is until when nothing may hold up the token to send, since it works no longer; zero where it is not sent within a grace.
+func (v view) graceLimit() time.Time {
+	if journal := v.journal(); journal != nil && v.reuse() == withinGrace {
+		return v.lastTry(journal)
+	}
+	return time.Time{}
+}
+
 // since is a moment that lies behind us: one ahead of the clock, which was set back, counts as now.
 func since(t, now time.Time) time.Time {
 	if t.After(now) {
@@ -86,7 +94,7 @@ func since(t, now time.Time) time.Time {
 // resting tells that the token to send rests, since its answer was lost.
 func (v view) resting() bool {
 	journal := v.journal()
-	return journal != nil && journal.Lost && v.request.rotates() && !v.restored()
+	return journal != nil && journal.Lost && v.request.rotates() && !v.fromBackup()
 }
 
 // aheadOfClock tells that the token was sent at a moment that is still to come, since the clock was set back. It counts as now,
@@ -109,10 +117,10 @@ func (v view) importRests() bool {
 	return entry != nil && entry.Lost && v.request.rotates() && v.grantInUse()
 }
 
-// grantInUse tells whether there is a refresh token in use that was not refused.
+// grantInUse tells whether there is a refresh token in use that was not refused, and is not of a backup.
 func (v view) grantInUse() bool {
 	refused := v.custody.Refused
-	return v.custody.RefreshToken != "" && !(refused != nil && refused.Reason == v1alpha1.ReasonGrantRejected)
+	return v.custody.RefreshToken != "" && !v.restored() && !(refused != nil && refused.Reason == v1alpha1.ReasonGrantRejected)
 }
 
 // nextUse is when the token that rests is sent again; never is why that does not happen by itself.
@@ -121,6 +129,10 @@ func (v view) nextUse() (at time.Time, never string) {
 	switch {
 	case v.request.platform.LostAnswerNever:
 		return time.Time{}, "the Marketplace's refreshToken.lostAnswer is Never"
+	case v.bringing() == "" && v.foreign():
+		return time.Time{}, "it belongs to the application that was used before, and only that one can renew it"
+	case v.bringing() == "" && v.misfit():
+		return time.Time{}, "it belongs to another account than spec.accountID names"
 	case v.sellerElsewhere:
 		return time.Time{}, "another account holds a grant of the same seller and application, which a second use could end"
 	}
@@ -158,11 +170,12 @@ func (v view) tokenDead() bool {
 // putOff is until when a last resort waits for people who may be bringing a new grant; open tells that a grant is being looked
 // at, which ends by an event of its own.
 func (v view) putOff(due time.Time) (until time.Time, open bool) {
-	if candidate := v.candidate(); candidate != nil && (candidate.Account.ID == "" || v.expects(candidate.Account.ID)) {
+	if candidate := v.candidate(); candidate != nil && v.mayAccept(candidate) {
 		return time.Time{}, true
 	}
 	for _, visit := range v.custody.SignIn.Visits {
-		if begun := visit.ExpiresAt.Add(-signin.VisitLife); !visit.Used && !begun.After(v.now) {
+		underway := visit.Consent == 0 && visit.Problem == "" // also while its code is redeemed
+		if begun := visit.ExpiresAt.Add(-signin.VisitLife); underway && !begun.After(v.now) {
 			until = latest(until, begun.Add(visitPatience))
 		}
 	}
@@ -173,6 +186,14 @@ func (v view) putOff(due time.Time) (until time.Time, open bool) {
 		until = limit
 	}
 	return until, false
+}
+
+// mayAccept tells that a grant that waits may be put into use without a change: it is the expected account's, or that is being asked.
+func (v view) mayAccept(candidate *tokensecret.Grant) bool {
+	if candidate.Account.ID != "" {
+		return v.expects(candidate.Account.ID)
+	}
+	return candidate.Unverified || v.expectedAccount() == "" || v.canIdentify()
 }
 
 // planRest decides whether to send a token that rests. No request, edit or restart shortens its waits.
@@ -187,6 +208,7 @@ func (v view) planRest() renewal.Plan {
 	return renewal.Decide(held, renewal.Demand{
 		Suspended: v.suspended(),
 		Refused:   never != "" || open || refused != nil && v.stands(refused),
+		RetryAt:   v.retryAt(), // after what was in the way of sending it
 		NotBefore: latest(latest(at, until), v.notBefore()),
 	}, v.now)
 }

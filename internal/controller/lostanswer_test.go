@@ -79,6 +79,15 @@ func TestWhenATokenWhoseAnswerWasLostIsSentAgain(t *testing.T) {
 		"after many, once an hour":                      {journal(func(j *tokensecret.Journal) { j.LastResorts = 1 << 20 }), lostAt.Add(time.Hour)},
 		"never, where the Marketplace says so":          {func(v *view) { v.request.platform.LostAnswerNever = true }, time.Time{}},
 		"never, where another account lives on it":      {func(v *view) { v.sellerElsewhere = true }, time.Time{}},
+		"never, for another application":                {func(v *view) { v.request.application.ClientID = "another" }, time.Time{}},
+		"never, for another account than the spec's": {func(v *view) {
+			v.custody.Account.ID, v.account.Spec.AccountID = "one", "two"
+		}, time.Time{}},
+		"an import that was brought since a restore": {func(v *view) {
+			v.custody.Restored = &tokensecret.Restored{Told: true, Imported: "of before"}
+			v.request.grant, v.request.imported.RefreshToken = v1alpha1.GrantRefreshToken, "import"
+			v.custody.ImportJournal = &tokensecret.Journal{StartedAt: lostAt, LastAt: lostAt, Imported: "import", Attempts: 1, Lost: true}
+		}, lostAt.Add(90 * time.Second)},
 		"an import, where no grant is in use": {func(v *view) {
 			v.custody.Grant, v.custody.Journal = tokensecret.Grant{}, nil
 			v.request.grant, v.request.imported.RefreshToken = v1alpha1.GrantRefreshToken, "import"
@@ -152,17 +161,26 @@ func TestWhatPutsOffALastResort(t *testing.T) {
 		now    time.Time
 		want   bool
 	}{
-		"nothing":                        {func(*view) {}, due, true},
-		"a browser at the marketplace":   {visit(due.Add(-9 * time.Minute)), due, false},
-		"one that left ten minutes ago":  {visit(due.Add(-10 * time.Minute)), due, true},
-		"one that came back":             {func(v *view) { visit(due)(v); v.custody.SignIn.Visits[0].Used = true }, due, true},
-		"browsers, one after the other":  {visit(due.Add(55 * time.Minute)), due.Add(59 * time.Minute), false},
-		"for an hour at most":            {visit(due.Add(55 * time.Minute)), due.Add(time.Hour), true},
-		"a grant whose account is asked": {candidate(""), due.Add(2 * time.Hour), false},
-		"a grant of the right account":   {candidate("seller"), due, false},
-		"a grant of another account":     {candidate("other"), due, true},
-		"a grant of another application": {func(v *view) { candidate("")(v); v.custody.Candidate.ClientID = "other" }, due, true},
-		"a grant that was withdrawn":     {func(v *view) { candidate("")(v); v.custody.Candidate.Consent = 1 }, due, true},
+		"nothing":                       {func(*view) {}, due, true},
+		"a browser at the marketplace":  {visit(due.Add(-9 * time.Minute)), due, false},
+		"one that left ten minutes ago": {visit(due.Add(-10 * time.Minute)), due, true},
+		"one that came back": {func(v *view) {
+			visit(due)(v)
+			v.custody.SignIn.Visits[0].Used, v.custody.SignIn.Visits[0].Consent = true, 2
+		}, due, true},
+		"one whose code is redeemed": {func(v *view) { visit(due)(v); v.custody.SignIn.Visits[0].Used = true }, due, false},
+		"one that brought nothing": {func(v *view) {
+			visit(due)(v)
+			v.custody.SignIn.Visits[0].Used, v.custody.SignIn.Visits[0].Problem = true, string(signin.CodeRefused)
+		}, due, true},
+		"browsers, one after the other":      {visit(due.Add(55 * time.Minute)), due.Add(59 * time.Minute), false},
+		"for an hour at most":                {visit(due.Add(55 * time.Minute)), due.Add(time.Hour), true},
+		"a grant whose account is asked":     {func(v *view) { candidate("")(v); v.custody.Candidate.Unverified = true }, due.Add(2 * time.Hour), false},
+		"a grant whose account nobody tells": {candidate(""), due, true},
+		"a grant of the right account":       {candidate("seller"), due, false},
+		"a grant of another account":         {candidate("other"), due, true},
+		"a grant of another application":     {func(v *view) { candidate("seller")(v); v.custody.Candidate.ClientID = "other" }, due, true},
+		"a grant that was withdrawn":         {func(v *view) { candidate("seller")(v); v.custody.Candidate.Consent = 1 }, due, true},
 		"a device code that is offered": {func(v *view) {
 			v.custody.SignIn.Device = &tokensecret.Device{ExpiresAt: due.Add(5 * time.Minute), ClientID: "app"}
 		}, due, true},

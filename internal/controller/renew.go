@@ -149,7 +149,7 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 			return f, r.storeInHand(ctx, f)
 		}
 		f.codeUsed = r.codeUnanswered(f)
-		if err := r.lookElsewhere(ctx, f); err != nil {
+		if f.sellerElsewhere, err = r.heldElsewhere(ctx, f.view); err != nil {
 			return f, err
 		}
 		if err := r.acceptCandidate(ctx, f); err != nil {

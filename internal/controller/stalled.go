@@ -28,7 +28,7 @@ func (f *found) stalled() bool {
 		return true
 	case f.resting():
 		at, _ := f.nextUse()
-		return at.IsZero()
+		return at.IsZero() || f.custody.Refused != nil && f.stands(f.custody.Refused)
 	}
 	return f.blocked()
 }

@@ -206,14 +206,18 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 		return true, s.restored(ctx)
 	}
 	custody := s.found.custody
-	former := s.found.journal()
+	former, use := s.found.journal(), s.found.reuse()
+	if s.found.fromBackup() {
+		s.found.dare(&custody)
+		former, use = nil, firstUse
+	}
 	entry := tokensecret.Journal{StartedAt: s.found.now, Imported: s.found.bringing()}
 	if former != nil {
 		entry = *former
 		entry.StartedAt = since(former.StartedAt, s.found.now)
 	}
 	switch {
-	case s.found.reuse() != answerLost:
+	case use != answerLost:
 	case !entry.Lost:
 		return true, s.rest(ctx)
 	default:
@@ -221,11 +225,10 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 	}
 	entry.Attempts++
 	entry.LastAt, entry.Holder = s.found.now, s.holder
-	if other := custody.ImportJournal; entry.Imported != "" && other != nil && other.Lost && other.Imported != entry.Imported {
-		custody.Spend(other.Imported) // what was lost stays so when the user brings it back
+	if other := custody.ImportJournal; entry.Imported != "" && other != nil && other.Imported != entry.Imported {
+		custody.Spend(other.Imported) // what may be spent stays so when the user brings it back
 	}
 	s.found.record(&custody, &entry)
-	s.found.dare(&custody)
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	if err := s.write(ctx, custody); err != nil {
@@ -276,6 +279,9 @@ func (s *store) rest(ctx context.Context) error {
 	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
 	after := f.view
 	after.custody = custody
+	if elsewhere, err := s.heldElsewhere(ctx, after); err == nil { // else the next look tells
+		f.sellerElsewhere, after.sellerElsewhere = elsewhere, elsewhere
+	}
 	f.failed, f.trouble = true, after.standing()
 	return s.keep(ctx, custody)
 }
@@ -291,8 +297,10 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 	custody.Serial++
 	custody.NotBefore = time.Time{}
 	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
-	if f.request.rotates() {
+	if f.request.renewsByRefreshToken() {
 		f.record(&custody, nil)
+	}
+	if f.request.rotates() {
 		custody.Spend(f.bringing())
 	}
 	s.loggedIn(&custody)
@@ -517,7 +525,7 @@ func (s *store) failure(ctx context.Context, failure error, sent bool) error {
 	custody := f.custody
 	asked := grant.AsError(failure)
 	switch entry := f.journal(); {
-	case entry == nil, !sent: // nothing new is known of a token that was not sent
+	case entry == nil, !sent, !f.request.rotates(): // nothing new is known of a token that was not sent, or is not spent by that
 	case asked.Kind == grant.GrantRejected, !asked.OutcomeUnknown && entry.Attempts == 1:
 		f.record(&custody, nil)
 	case entry.Lost: // what became of it is as unknown as before, and its own waits hold

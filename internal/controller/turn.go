@@ -221,7 +221,9 @@ func (r *Reconciler) hosts() []metrics.Host {
 func (v view) rank() throttle.Rank {
 	rank := throttle.Rank{Class: throttle.Scheduled, Asked: v.requested(), Patience: v.longestWait(v.now)}
 	tokens := v.custody.Tokens
-	switch {
+	switch limit := v.graceLimit(); {
+	case !limit.IsZero() && !v.now.Before(limit):
+		rank.Class, rank.Due = throttle.Ending, v.journal().StartedAt.Add(v.grace())
 	case tokens != nil && !v.now.Before(v.lastMinutes()):
 		rank.Class, rank.Due = throttle.Ending, tokens.ExpiresAt
 	case rank.Asked, v.account.Status.ObservedGeneration != v.account.Generation:
