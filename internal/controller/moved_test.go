@@ -3,6 +3,7 @@ package controller_test
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -177,9 +178,7 @@ func (w *world) writeDocument(members map[string]any) {
 	secret := w.readSecret("main-grant")
 	document := map[string]any{}
 	w.Expect(json.Unmarshal(secret.Data["grant.json"], &document)).To(Succeed())
-	for name, value := range members {
-		document[name] = value
-	}
+	maps.Copy(document, members)
 	text, err := json.Marshal(document)
 	w.Expect(err).NotTo(HaveOccurred())
 	secret.Data["grant.json"] = text

@@ -17,7 +17,7 @@ func Days(end, now time.Time) int32 {
 	case left >= MaxDays*day:
 		return MaxDays
 	default:
-		return int32((left + day - 1) / day) //nolint:gosec // less than MaxDays
+		return int32((left + day - 1) / day)
 	}
 }
 
