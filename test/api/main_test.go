@@ -32,8 +32,9 @@ const (
 )
 
 var (
-	config *rest.Config
-	kube   client.Client
+	config          *rest.Config
+	kube            client.Client
+	adminKubeconfig []byte
 )
 
 func TestMain(m *testing.M) {
@@ -64,6 +65,7 @@ func run(m *testing.M) (code int, err error) {
 		}
 	}()
 
+	adminKubeconfig = environment.KubeConfig
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(scheme); err != nil {
