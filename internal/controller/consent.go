@@ -78,6 +78,7 @@ func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next to
 	custody.Candidate, custody.Aside, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil, nil
 	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
 	custody.SignIn.End()
+	s.dateClientSecret(&custody)
 	if err := s.save(ctx, custody); err != nil {
 		return err
 	}

@@ -115,7 +115,7 @@ func (c *credentials) put(key client.ObjectKey, secret *corev1.Secret) *heldSecr
 		c.held = map[client.ObjectKey]*heldSecret{}
 	}
 	if before := c.held[key]; before != nil && before.sameContent(kept) {
-		kept.contentVersion = before.contentVersion
+		kept.contentVersion, kept.CreationTimestamp = before.contentVersion, before.CreationTimestamp
 	}
 	c.held[key] = kept
 	return kept

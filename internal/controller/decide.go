@@ -28,6 +28,10 @@ type view struct {
 	codeUsed bool
 	// deferred are the request annotations that wait until the account may have another request, and until when.
 	deferred map[string]time.Time
+	// edited tells that the request that would be sent is another than the one that was sent last, and editWaits until when an attempt
+	// waits that follows an edit; zero when it does not.
+	edited    bool
+	editWaits time.Time
 	// asksAgain tells that it is this account's turn to ask again for its application, which was refused.
 	asksAgain bool
 	// tokenRefused tells that the marketplace was seen to refuse the token at hand.
@@ -262,16 +266,16 @@ func (v view) plan() renewal.Plan {
 		Suspended: v.suspended(),
 		Refused:   v.blocked(),
 		RetryAt:   v.retryAt(),
-		NotBefore: v.demandedUntil(),
+		NotBefore: latest(v.demandedUntil(), v.editWaits),
 
 		RestsUntil: v.loginWait(),
 	}, v.now)
 }
 
 // retryAt is the end of the backoff after failures that pass by themselves; zero when there is none. A changed
-// spec is not made to wait.
+// request is not made to wait.
 func (v view) retryAt() time.Time {
-	if !v.failing() || v.loginDecides() || v.account.Status.ObservedGeneration != v.account.Generation {
+	if !v.failing() || v.loginDecides() || v.edited {
 		return time.Time{}
 	}
 	failure := v.account.Status.LastFailure

@@ -98,6 +98,7 @@ func (r *Reconciler) forget(account *v1alpha1.MarketplaceAccount) {
 	r.polls.Delete(account.UID)
 	r.logins.forget(account.UID)
 	r.denials.forget(account.UID)
+	r.edits.leave(client.ObjectKeyFromObject(account), r.Clock.Now())
 	r.approvals.Delete(account.UID)
 	r.noTurns(account)
 }

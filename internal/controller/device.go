@@ -90,7 +90,7 @@ func (v view) mayStartDevice() bool {
 	if v.signInRequested() {
 		return true
 	}
-	if v.unattended() || v.now.Before(v.notBefore()) || v.now.Before(v.nextCode()) {
+	if v.unattended() || v.now.Before(v.notBefore()) || v.now.Before(v.nextCode()) || v.now.Before(v.editWaits) {
 		return false
 	}
 	refused := v.signInRefused()
@@ -151,6 +151,7 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 		}
 	}
 	signIn.Device = nil
+	r.sends(f)
 	code, failure := r.askForCode(ctx, f.view)
 	leave(pass, failure)
 	if failure != nil {
@@ -416,7 +417,7 @@ func (r *Reconciler) nextInvitation(f *found) time.Time {
 	}
 	if f.request.grant == v1alpha1.GrantDeviceCode {
 		look = renewal.Earliest(look, ahead(f.notBefore(), f.now), ahead(f.nextCode(), f.now))
-		if f.custody.SignIn.Device != nil || f.mayStartDevice() {
+		if f.codeLives() || f.mayStartDevice() {
 			next := r.pollState(f).next
 			if next.IsZero() {
 				next = f.now

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/event"
@@ -48,7 +49,7 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 				WithIndex(&v1alpha1.MarketplaceAccount{}, indexSecret, func(object client.Object) []string {
 					return secretsOf(object.(*v1alpha1.MarketplaceAccount))
 				}).Build()
-			r := &Reconciler{Client: kube, Live: kube, Gates: newGates(time.Now, 1), requests: newAllowance(time.Now, 0), arrears: newArrears(1)}
+			r := &Reconciler{Client: kube, Live: kube, Clock: clock.RealClock{}, Gates: newGates(time.Now, 1), requests: newAllowance(time.Now, 0), arrears: newArrears(1)}
 			p := newParting(r, kube)
 			p.staying = reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
 			key := client.ObjectKey{Namespace: "shop", Name: "app"}

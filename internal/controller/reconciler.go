@@ -59,6 +59,8 @@ type Reconciler struct {
 	arrears     *arrears
 	// requests bounds what people ask for by annotations.
 	requests *throttle.Allowance[types.NamespacedName]
+	// edits remembers what accounts sent last.
+	edits edits
 	// applications are those that were refused. wakeRejected looks again at the accounts that say so.
 	applications applications
 	wakeRejected func()

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"slices"
+	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -48,6 +49,37 @@ func (s *store) clientSecrets(custody *tokensecret.Custody) string {
 		return s.found.request.inputs.Application
 	}
 	return custody.RefusalDigest(s.found.request.secretParts())
+}
+
+// clientSecretSince is when the client secret was put into its Secret: as the Secret tells, or told when tokens were first stored with
+// this client secret.
+func (v view) clientSecretSince() time.Time {
+	told, known := v.request.application.SecretSince, v.custody.ClientSecret
+	if known == nil || known.At.After(told) {
+		return told
+	}
+	if known.Of == v.request.inputs.Application || known.Of == v.custody.RefusalDigest(v.request.clientSecretParts()) {
+		return known.At
+	}
+	return told
+}
+
+// clientSecretParts are the client secret alone.
+func (r request) clientSecretParts() []string {
+	return []string{"client secret", r.application.ClientID, r.application.ClientSecret}
+}
+
+// dateClientSecret keeps since when the client secret is what it is, where the platform ends client secrets.
+func (s *store) dateClientSecret(custody *tokensecret.Custody) {
+	v := s.found.view
+	if v.request.platform.ApplicationSecretLifetime <= 0 {
+		return
+	}
+	since := &tokensecret.Since{Of: v.request.inputs.Application, At: v.clientSecretSince()}
+	if !v.request.shared && custody.KeyRefusals(s.Random) == nil {
+		since.Of = custody.RefusalDigest(v.request.clientSecretParts())
+	}
+	custody.ClientSecret = since
 }
 
 // requestParts are what a platform refuses of a request whose parts are in order by themselves.

@@ -235,6 +235,7 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	}
 	endpoint, failure := r.endpoint(ctx, f.request, wireGrant(f.request))
 	if failure != nil {
+		r.sends(f)
 		f.handledRenew = requested
 		leave(pass, failure)
 		return store.failure(ctx, failure, false)
@@ -254,6 +255,7 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 		}
 	}
 	f.handledRenew = requested
+	r.sends(f)
 	got, failure := r.obtain(ctx, f.view, endpoint)
 	leave(pass, failure)
 	if failure != nil {

@@ -210,7 +210,7 @@ func (f *found) reportApplication(status *v1alpha1.MarketplaceAccountStatus) {
 	application := f.request.application
 	end := application.SecretExpiresAt
 	if lifetime := f.request.platform.ApplicationSecretLifetime; end.IsZero() && lifetime > 0 && !application.SecretNeverExpires {
-		end = application.SecretSince.Add(lifetime)
+		end = f.clientSecretSince().Add(lifetime)
 	}
 	if end.IsZero() {
 		return

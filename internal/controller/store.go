@@ -304,6 +304,7 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 		custody.Spend(f.bringing())
 	}
 	s.loggedIn(&custody)
+	s.dateClientSecret(&custody)
 	custody.PreviousSecretOf = ""
 	if got.byPreviousSecret {
 		custody.PreviousSecretOf = s.clientSecrets(&custody)

@@ -226,11 +226,11 @@ func (v view) rank() throttle.Rank {
 		rank.Class, rank.Due = throttle.Ending, v.journal().StartedAt.Add(v.grace())
 	case tokens != nil && !v.now.Before(v.lastMinutes()):
 		rank.Class, rank.Due = throttle.Ending, tokens.ExpiresAt
-	case rank.Asked, v.account.Status.ObservedGeneration != v.account.Generation:
+	case rank.Asked, v.edited, v.account.Status.ObservedGeneration == 0:
 		rank.Class, rank.Due = throttle.Urgent, v.account.CreationTimestamp.Time
 	case v.failing():
 		rank.Due = v.retryAt()
-	case tokens == nil, v.bringing() != "":
+	case tokens == nil, v.changed():
 		rank.Class, rank.Due = throttle.Urgent, v.account.CreationTimestamp.Time
 	default:
 		rank.Due = tokens.RenewAt
@@ -251,6 +251,7 @@ func (v view) lastMinutes() time.Time {
 // acted on then, and stands for those that it replaced.
 func (r *Reconciler) admitRequests(f *found) {
 	f.deferred = nil
+	defer r.admitEdit(f)
 	for annotation, open := range map[string]bool{
 		v1alpha1.AnnotationRenew: f.requested(), v1alpha1.AnnotationVerify: f.testRequested(), v1alpha1.AnnotationSignIn: f.signsIn() && f.signInRequested(),
 	} {
@@ -280,9 +281,9 @@ func (r *Reconciler) requestsDone(f *found) {
 // waits tells whether a request waits until the account may have another.
 func (v view) waitsToAsk(annotation string) bool { return v.now.Before(v.deferred[annotation]) }
 
-// nextRequest is when a request that waits is acted on; zero when none does.
+// nextRequest is when a request or an edit that waits is acted on; zero when none does.
 func (v view) nextRequest() time.Time {
-	var next time.Time
+	next := v.editWaits
 	for _, at := range v.deferred {
 		next = renewal.Earliest(next, at)
 	}

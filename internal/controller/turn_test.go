@@ -34,7 +34,7 @@ func TestRank(t *testing.T) {
 		v.account.Status.LastFailure = &v1alpha1.FailureStatus{Time: metav1.NewTime(due), Reason: v1alpha1.ReasonMarketplaceUnavailable, Count: 1}
 	}
 	requested := func(v *view) { metav1.SetMetaDataAnnotation(&v.account.ObjectMeta, v1alpha1.AnnotationRenew, "now") }
-	edited := func(v *view) { v.account.Generation++ }
+	edited := func(v *view) { v.edited = true }
 	for name, test := range map[string]struct {
 		is   []func(*view)
 		want throttle.Rank

@@ -49,6 +49,8 @@ type Custody struct {
 	// PreviousSecretOf is the digest of the client secrets of which client_secret was refused while client_secret_previous was
 	// accepted; in the format before digests, and of a Marketplace's own application, the version of their Secret.
 	PreviousSecretOf string `json:"previousSecretOf,omitempty"`
+	// ClientSecret tells since when the client secret is the one that is used; nil where the platform ends none.
+	ClientSecret *Since `json:"clientSecret,omitempty"`
 	// Journal is a renewal of the grant in use under way, ImportJournal the first use of a refresh token that the user
 	// brought; nil when none is. Each speaks of its own token, so that sending one does not forget the other.
 	Journal       *Journal `json:"journal,omitempty"`
@@ -197,6 +199,13 @@ type Verification struct {
 	// Unreachable tells that the marketplace could not be asked, Unsupported that it has no call for it.
 	Unreachable bool `json:"unreachable,omitempty"`
 	Unsupported bool `json:"unsupported,omitempty"`
+}
+
+// Since tells since when a credential is what it is. Tools that set labels make the Secret look younger.
+type Since struct {
+	// Of is the digest of the credential; of a Marketplace's own application, the version of its Secret.
+	Of string    `json:"of"`
+	At time.Time `json:"at"`
 }
 
 // Journal records, before a single-use refresh token is spent, that it is about to be.
