@@ -593,6 +593,9 @@ type MarketplaceAccountStatus struct {
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=mpa,categories=tokenkeeper
+// +kubebuilder:selectablefield:JSONPath=`.spec.marketplaceRef.name`
+// +kubebuilder:selectablefield:JSONPath=`.spec.environment`
+// +kubebuilder:selectablefield:JSONPath=`.spec.grant.type`
 // +kubebuilder:printcolumn:name="Marketplace",type=string,JSONPath=`.spec.marketplaceRef.name`
 // +kubebuilder:printcolumn:name="Account",type=string,JSONPath=`.status.account.id`
 // +kubebuilder:printcolumn:name="Authenticated",type=string,JSONPath=`.status.conditions[?(@.type=="Authenticated")].status`
