@@ -119,6 +119,9 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 		return "", mayStillRevoke, err
 	}
 	custody, err := tokensecret.DecodeCustody(ownSecret(account, held))
+	if tokensecret.IsNewer(err) {
+		return err.Error(), cannotRevoke, nil
+	}
 	if err != nil {
 		return "the grant Secret cannot be read", cannotRevoke, nil
 	}

@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -156,4 +157,29 @@ func TestAnImportThatIsReplacedWhileItsAnswerIsUnknown(t *testing.T) {
 	for _, s := range platform.sentSince(at) {
 		w.Expect(s.token).NotTo(Equal("brought"), "what may be spent was sent again")
 	}
+}
+
+// TestALossBesideAnotherAccountOfTheSeller leaves a token unsent whose second use could end the other account's grant as well.
+func TestALossBesideAnotherAccountOfTheSeller(t *testing.T) {
+	w := newWorld(t)
+	market := w.market.Platform("oidc")
+	w.prepare("oidc", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectAuthenticated()
+	w.pass(time.Minute)
+	w.secret("import-of-second", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
+	second := w.account("oidc", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) {
+		a.Name, a.Spec.Grant.RefreshToken.SecretRef.Name = "second", "import-of-second"
+	})
+	w.Eventually(func() string { return w.conditionOf("second", v1alpha1.ConditionReady) }).Should(HavePrefix("True TokenValid"))
+	w.settle()
+	market.Inject(demomarket.DropAfterCommit().Once())
+	w.annotate(v1alpha1.AnnotationRenew, "now")
+	message := w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
+	w.Expect(message).To(ContainSubstring("another account holds a grant of the same seller"))
+	w.Expect(w.stalledFor()).To(Equal(v1alpha1.ReasonRenewalOutcomeUnknown))
+	w.pass(2 * day)
+	w.Expect(market.Report().DoubleSpends).To(BeZero())
+	w.delete(second)
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonGrantRejected)
 }

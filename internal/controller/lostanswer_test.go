@@ -143,6 +143,19 @@ func TestWhatDoesNotShortenTheRest(t *testing.T) {
 	}
 }
 
+// TestALastResortThatCouldNotBeSent is not tried again each second.
+func TestALastResortThatCouldNotBeSent(t *testing.T) {
+	v := afterLoss(func(v *view) {
+		v.now = lostAt.Add(57 * time.Minute)
+		v.account.Status.ObservedGeneration = 1
+		v.account.Status.LastFailure = &v1alpha1.FailureStatus{Reason: v1alpha1.ReasonMarketplaceUnavailable, Time: metav1.NewTime(v.now), Count: 1}
+	})
+	plan := v.plan()
+	if plan.Due || plan.Look.Sub(v.now) < 5*time.Second || plan.Look.Sub(v.now) > 15*time.Second {
+		t.Errorf("the plan after its failure is %+v", plan)
+	}
+}
+
 func TestWhatPutsOffALastResort(t *testing.T) {
 	due := lostAt.Add(57 * time.Minute)
 	visit := func(begun time.Time) func(*view) {
