@@ -96,7 +96,7 @@ func revokeGrants(m *Market, _ url.Values) (string, error) {
 
 func lockUser(m *Market, _ url.Values) (string, error) {
 	m.Lock(DefaultUser)
-	return DefaultUser + " is locked until his password changes", nil
+	return DefaultUser + " is locked until the password changes", nil
 }
 
 func setPassword(m *Market, query url.Values) (string, error) {
