@@ -109,7 +109,7 @@ func TestAuthorizationRequestsThatLeadNowhere(t *testing.T) {
 	tests := map[string]struct {
 		platform string
 		change   map[string]string
-		query    string // in place of all
+		query    string // instead of all
 		says     string
 	}{
 		"an unknown application": {

@@ -72,19 +72,19 @@ func TestACodeIsBoundToItsRequest(t *testing.T) {
 		sent     map[string]string
 		status   int
 	}{
-		"without PKCE":                     {platform: "oidc", status: 200},
-		"with PKCE":                        {platform: "oidc", asked: challenge, sent: sent(verifier), status: 200},
-		"Allegro with PKCE and Basic":      {platform: "allegro", asked: challenge, sent: sent(verifier), status: 200},
-		"a wrong verifier":                 {platform: "oidc", asked: challenge, sent: sent(strings.Repeat("w", 43)), status: 400},
-		"no verifier":                      {platform: "oidc", asked: challenge, status: 400},
-		"the challenge as verifier":        {platform: "oidc", asked: challenge, sent: sent(challengeOf(verifier)), status: 400},
-		"a short verifier":                 {platform: "oidc", asked: map[string]string{"code_challenge": challengeOf("v"), "code_challenge_method": "S256"}, sent: sent("v"), status: 400},
-		"a verifier but no challenge":      {platform: "oidc", sent: sent(verifier), status: 400},
-		"eBay does not look":               {platform: "ebay", asked: challenge, status: 200},
-		"another redirect_uri":             {platform: "oidc", sent: map[string]string{"redirect_uri": portal + "/callback/allegro"}, status: 400},
-		"no redirect_uri":                  {platform: "oidc", sent: map[string]string{"redirect_uri": ""}, status: 400},
-		"the address in place of a RuName": {platform: "ebay", sent: map[string]string{"redirect_uri": portal + "/callback/ebay"}, status: 400},
-		"no RuName":                        {platform: "ebay", sent: map[string]string{"redirect_uri": ""}, status: 400},
+		"without PKCE":                    {platform: "oidc", status: 200},
+		"with PKCE":                       {platform: "oidc", asked: challenge, sent: sent(verifier), status: 200},
+		"Allegro with PKCE and Basic":     {platform: "allegro", asked: challenge, sent: sent(verifier), status: 200},
+		"a wrong verifier":                {platform: "oidc", asked: challenge, sent: sent(strings.Repeat("w", 43)), status: 400},
+		"no verifier":                     {platform: "oidc", asked: challenge, status: 400},
+		"the challenge as verifier":       {platform: "oidc", asked: challenge, sent: sent(challengeOf(verifier)), status: 400},
+		"a short verifier":                {platform: "oidc", asked: map[string]string{"code_challenge": challengeOf("v"), "code_challenge_method": "S256"}, sent: sent("v"), status: 400},
+		"a verifier but no challenge":     {platform: "oidc", sent: sent(verifier), status: 400},
+		"eBay does not look":              {platform: "ebay", asked: challenge, status: 200},
+		"another redirect_uri":            {platform: "oidc", sent: map[string]string{"redirect_uri": portal + "/callback/allegro"}, status: 400},
+		"no redirect_uri":                 {platform: "oidc", sent: map[string]string{"redirect_uri": ""}, status: 400},
+		"the address instead of a RuName": {platform: "ebay", sent: map[string]string{"redirect_uri": portal + "/callback/ebay"}, status: 400},
+		"no RuName":                       {platform: "ebay", sent: map[string]string{"redirect_uri": ""}, status: 400},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -102,7 +102,7 @@ func ExpiresIn(raw string) Fault {
 }
 
 // Callback lets the platform send the browser back, but with the callback's parameters as change leaves them: another
-// iss, no state, an error in place of the code. It strikes every page of the authorization endpoint on the way there,
+// iss, no state, an error instead of the code. It strikes every page of the authorization endpoint on the way there,
 // so Clear ends it better than Once does.
 func Callback(change func(url.Values)) Fault {
 	return newFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {

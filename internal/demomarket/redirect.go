@@ -6,7 +6,7 @@ type redirect struct {
 	accept, decline string // addresses
 }
 
-// AddRedirectURI registers an address to which people may be sent back to an application. It is compared letter by letter
+// AddRedirectURI registers an address to which people may be sent back to an application. It is compared exactly
 // (RFC 9700 section 2.1). An unknown application is ignored.
 func (m *Market) AddRedirectURI(clientID, uri string) { m.AddRuName(clientID, uri, uri, uri) }
 

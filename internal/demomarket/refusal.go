@@ -151,7 +151,7 @@ func (m *Market) refuse(w http.ResponseWriter, x *exchange, d *denial) {
 	writeJSON(w, worded.Status, answer)
 }
 
-// filled puts the request's parameters in place of their names in braces.
+// filled puts the request's parameters for their names in braces.
 func (x *exchange) filled(text string) string {
 	for name, value := range x.parameters {
 		text = strings.ReplaceAll(text, "{"+name+"}", value)

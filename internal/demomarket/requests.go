@@ -71,7 +71,7 @@ func newRequestLog(size int) requestLog {
 // wanted tells whether anything is to be remembered.
 func (l *requestLog) wanted() bool { return l.size > 0 }
 
-// add remembers a request in place of the oldest, once the log is full.
+// add remembers a request instead of the oldest, once the log is full.
 func (l *requestLog) add(request *Request) {
 	if len(l.ring) < l.size {
 		l.ring = append(l.ring, request)

@@ -26,7 +26,7 @@ func newSecretLog(size int) *secretLog {
 	return &secretLog{known: map[string]struct{}{}, size: size}
 }
 
-// note remembers values, each once, in place of the oldest when the log is full.
+// note remembers values, each once, instead of the oldest when the log is full.
 func (l *secretLog) note(values ...string) {
 	if l.size < 0 {
 		return

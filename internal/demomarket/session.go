@@ -42,7 +42,7 @@ func (m *Market) session(x *exchange) *session {
 	return m.sessions[cookie.Value]
 }
 
-// newSession logs a browser in, in place of the session that it may have. The market's lock is held.
+// newSession logs a browser in, instead of the session that it may have. The market's lock is held.
 func (m *Market) newSession(x *exchange, seller Seller) (*session, error) {
 	id, err := m.server.random()
 	if err != nil {

@@ -316,7 +316,7 @@ func (j *Journal) upgrade() {
 	}
 }
 
-// EncodeCustody writes custody into a new grant Secret of the account, in place of held, the Secret that custody was read from, so
+// EncodeCustody writes custody into a new grant Secret of the account, instead of held, the Secret that custody was read from, so
 // that a write loses against any other since; nil to create the Secret. Of a document that a later version wrote, what this one
 // does not know stays as it is.
 func EncodeCustody(account *v1alpha1.MarketplaceAccount, owner metav1.OwnerReference, custody Custody, held *corev1.Secret) (*corev1.Secret, error) {
