@@ -84,6 +84,7 @@ func newWorld(t *testing.T) *world {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "story-"}}
 	w.create(namespace)
 	w.ns = namespace.Name
+	t.Cleanup(w.checkOwnership)
 	t.Cleanup(func() { w.stop() })
 	return w
 }
