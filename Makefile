@@ -55,7 +55,8 @@ quickstart: ## Try it out, with an API server, a demo marketplace and sample acc
 define generate
 $(CONTROLLER_GEN) object paths=./api/... output:object:dir=$(1)/api/v1alpha1
 $(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=$(1)/config/crd/bases
-$(CONTROLLER_GEN) rbac:roleName=tokenkeeper paths="./internal/controller/...;./internal/portal/..." output:rbac:dir=$(1)/config/rbac
+$(CONTROLLER_GEN) rbac:roleName=tokenkeeper paths="./internal/controller/...;./internal/crds/...;./internal/portal/..." output:rbac:dir=$(1)/config/rbac
+$(GO) run ./hack/crdhash $(1)
 endef
 
 # What the charts take over from config/ as it is: file in the chart, file of config/.
@@ -76,7 +77,7 @@ done
 endef
 
 .PHONY: generate
-generate: ## Write deepcopy functions, custom resource definitions, the operator's role, and what the charts take from config/.
+generate: ## Write deepcopy functions, custom resource definitions and their hashes, the operator's role, and what the charts take from config/.
 	$(call generate,.)
 	$(call copy,.)
 

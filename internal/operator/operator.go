@@ -20,6 +20,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/crds"
 	operatormetrics "github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal"
@@ -84,6 +85,14 @@ func Run(ctx context.Context, o Options) error {
 	}
 	if err := addPortal(mgr, o, signIns); err != nil {
 		return err
+	}
+	definitions := &crds.Watch{
+		Reader: mgr.GetAPIReader(),
+		Log:    ctrl.Log.WithName("crds"),
+		Report: operatormetrics.RegisterCRDOutdated(metrics.Registry),
+	}
+	if err := mgr.Add(definitions); err != nil {
+		return fmt.Errorf("adding the comparison of definitions: %w", err)
 	}
 	log.Info("Starting tokenkeeper", "version", build.Version, "commit", build.Commit)
 	err = mgr.Start(ctx)
