@@ -23,8 +23,10 @@ func TestKindsAreThoseOfConfig(t *testing.T) {
 			if diff := cmp.Diff(want["spec"], got["spec"]); diff != "" {
 				t.Errorf("%s: %s", id(want), diff)
 			}
-			if controller := annotations(want)["controller-gen.kubebuilder.io/version"]; annotations(got)["controller-gen.kubebuilder.io/version"] != controller {
-				t.Errorf("%s lost the annotations that it has in config/", id(want))
+			for _, annotation := range []string{"controller-gen.kubebuilder.io/version", "tokenkeeper.dev/definition-hash"} {
+				if value := annotations(want)[annotation]; value == nil || annotations(got)[annotation] != value {
+					t.Errorf("%s has %s %v, and %v in config/", id(want), annotation, annotations(got)[annotation], value)
+				}
 			}
 		}
 	})

@@ -276,6 +276,9 @@ func (c cluster) knowsTheField(t *testing.T) bool {
 	return ok
 }
 
+// leftBehind selects the flags of kustomize, as docs/install.md does.
+const leftBehind = "app.kubernetes.io/name=tokenkeeper,app.kubernetes.io/managed-by!=Helm"
+
 func TestHelmTakesOverWhatKustomizeMade(t *testing.T) {
 	everyHelm(t, func(t *testing.T, helm string) {
 		c := startCluster(t, helm)
@@ -297,6 +300,14 @@ func TestHelmTakesOverWhatKustomizeMade(t *testing.T) {
 		now := c.deployment(t)
 		want(t, now.UID, former.UID)
 		want(t, now.Labels["app.kubernetes.io/managed-by"], "Helm")
+		left := func() string {
+			return strings.TrimSpace(c.run(t, kubectl(), "-n", namespace, "get", "configmap", "-o", "name", "-l", leftBehind))
+		}
+		if names := left(); !strings.HasPrefix(names, "configmap/tokenkeeper-") {
+			t.Errorf("kustomize left %q behind: docs/install.md speaks of a ConfigMap", names)
+		}
+		c.run(t, kubectl(), "-n", namespace, "delete", "configmap", "-l", leftBehind)
+		want(t, left(), "")
 		if args := now.Spec.Template.Spec.Containers[0].Args; slices.ContainsFunc(args, func(arg string) bool { return strings.Contains(arg, "$(") }) {
 			t.Errorf("of the arguments %q some are those of kustomize", args)
 		}
