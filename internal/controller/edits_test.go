@@ -93,18 +93,6 @@ func TestALoopOfEditsMakesThreeCallsAtOnceAndOneAMinute(t *testing.T) {
 			},
 			func(w *world) int { return w.calls("amazon") },
 		},
-		"by an account that is made anew": {
-			(*world).refusedApplication,
-			func(w *world, _ int) {
-				w.delete(w.get())
-				for _, name := range []string{"main-grant", "main-token"} { // no garbage collector runs here
-					w.Expect(client.IgnoreNotFound(kube.Delete(w.t.Context(), secretOf(w.ns, name, nil)))).To(Succeed())
-				}
-				w.settle()
-				w.account("ebay", v1alpha1.GrantClientCredentials)
-			},
-			func(w *world) int { return w.calls("ebay") },
-		},
 		"of scopes for which a person has to sign in": {
 			func(w *world) { w.prepareSignIn("allegro", v1alpha1.GrantDeviceCode) },
 			func(w *world, i int) { w.edit(withScopes(v1alpha1.Scope("allegro:api:" + strings.Repeat("x", i+1)))) },

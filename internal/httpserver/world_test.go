@@ -71,6 +71,8 @@ type peer struct {
 	*testing.T
 	net.Conn
 	answers *bufio.Reader
+	// peeking is what reading ahead will say; nil while nobody does, since one goroutine alone may read.
+	peeking chan error
 }
 
 // dial connects from an address, and waits until the server has dealt with it.
@@ -80,7 +82,7 @@ func (s *server) dial(from string) *peer {
 	s.network.dialled <- end{far, from}
 	synctest.Wait()
 	s.Cleanup(func() { near.Close() })
-	return &peer{s.T, near, bufio.NewReader(near)}
+	return &peer{T: s.T, Conn: near, answers: bufio.NewReader(near)}
 }
 
 // send sends text, and waits until the server has read what it reads of it.
@@ -92,14 +94,18 @@ func (p *peer) send(text string) *peer {
 
 // open tells whether the server keeps the connection, where no answer is on its way.
 func (p *peer) open() bool {
-	answered := make(chan error, 1)
-	go func() {
-		_, err := p.answers.Peek(1)
-		answered <- err
-	}()
+	if p.peeking == nil {
+		peeking := make(chan error, 1)
+		go func() {
+			_, err := p.answers.Peek(1)
+			peeking <- err
+		}()
+		p.peeking = peeking
+	}
 	synctest.Wait()
 	select {
-	case err := <-answered:
+	case err := <-p.peeking:
+		p.peeking <- err // for the next who asks
 		return err == nil
 	default:
 		return true
@@ -109,6 +115,10 @@ func (p *peer) open() bool {
 // answer reads an answer whole, and tells its status.
 func (p *peer) answer() string {
 	p.Helper()
+	if p.peeking != nil {
+		<-p.peeking
+		p.peeking = nil
+	}
 	response, err := http.ReadResponse(p.answers, nil)
 	if err != nil {
 		return err.Error()

@@ -119,9 +119,10 @@ func (l listener) storm(ctx context.Context, made *atomic.Int64) {
 				continue
 			}
 			next++
+			attack := attacks[next%len(attacks)]
 			connections.Go(func() {
 				defer func() { <-room }()
-				if l.attack(ctx, attacks[next%len(attacks)]) {
+				if l.attack(ctx, attack) {
 					made.Add(1)
 				}
 			})
