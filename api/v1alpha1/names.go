@@ -87,3 +87,8 @@ func (a *MarketplaceAccount) TokenSecretName() string {
 	}
 	return a.Name + TokenSecretSuffix
 }
+
+// HasSecretName tells whether the account's grant or token belongs into a Secret of this name.
+func (a *MarketplaceAccount) HasSecretName(name string) bool {
+	return name == a.GrantSecretName() || name == a.TokenSecretName()
+}

@@ -17,15 +17,15 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
-	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // cached returns the cache that an operator of the story's namespace reads from.
 func (w *world) cached() client.Reader {
 	w.t.Helper()
-	options, err := controller.ManagerOptions(manager.Options{Metrics: metricsserver.Options{BindAddress: "0"}}, w.ns)
+	options, err := clients.Shard{Namespaces: []string{w.ns}}.ManagerOptions(manager.Options{Metrics: metricsserver.Options{BindAddress: "0"}})
 	w.Expect(err).NotTo(HaveOccurred())
 	mgr, err := manager.New(environment.Config, options)
 	w.Expect(err).NotTo(HaveOccurred())

@@ -20,6 +20,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -37,13 +38,13 @@ func (w *world) standby() (*controller.Visits, *traffic) {
 	cfg := rest.CopyConfig(environment.Config)
 	cfg.QPS = -1
 	cfg.Wrap(own.wrap)
-	options, err := controller.ManagerOptions(manager.Options{
+	options, err := clients.Shard{Namespaces: []string{w.ns}}.ManagerOptions(manager.Options{
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		Controller:              config.Controller{SkipNameValidation: new(true)},
 		LeaderElection:          true,
 		LeaderElectionID:        "leader",
 		LeaderElectionNamespace: w.ns,
-	}, w.ns)
+	})
 	w.Expect(err).NotTo(HaveOccurred())
 	mgr, err := manager.New(cfg, options)
 	w.Expect(err).NotTo(HaveOccurred())

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -99,7 +100,7 @@ func (v view) testRequested() bool {
 
 // requestOf returns the value of a request annotation, cut to what the status can hold of it.
 func requestOf(account *v1alpha1.MarketplaceAccount, annotation string) string {
-	return cut(account.Annotations[annotation], maxMessage)
+	return bounds.Cut(account.Annotations[annotation], bounds.Message)
 }
 
 // suspended tells that the marketplace must not be asked.
@@ -137,7 +138,7 @@ func (v view) misplaced() *trouble {
 	case aside.Account.ID != "" && !v.expectsOf(aside.Account):
 		return v.mismatch(aside.Account.ID, v.expectedAccount())
 	}
-	return v.mismatch(cut(aside.Subject, maxName), cut(v.custody.Subject, maxName))
+	return v.mismatch(bounds.Cut(aside.Subject, bounds.Name), bounds.Cut(v.custody.Subject, bounds.Name))
 }
 
 // asideIsExpected tells that the spec names the account of the grant that was set aside.

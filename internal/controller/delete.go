@@ -7,13 +7,13 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -37,7 +37,7 @@ func (r *Reconciler) keepFinalizer(ctx context.Context, account *v1alpha1.Market
 // setFinalizer writes the finalizer on top of what the API server has: the list is written whole, and the cache does not hold those of
 // others.
 func (r *Reconciler) setFinalizer(ctx context.Context, account *v1alpha1.MarketplaceAccount, wanted bool) error {
-	metadata := accountMetadata()
+	metadata := kube.AccountMetadata()
 	err := r.Live.Get(ctx, client.ObjectKeyFromObject(account), metadata)
 	if apierrors.IsNotFound(err) || err == nil && metadata.UID != account.UID {
 		return nil
@@ -59,13 +59,6 @@ func (r *Reconciler) setFinalizer(ctx context.Context, account *v1alpha1.Marketp
 		return fmt.Errorf("writing the finalizers: %w", err)
 	}
 	return nil
-}
-
-// accountMetadata is the type under which the metadata of accounts is read.
-func accountMetadata() *metav1.PartialObjectMetadata {
-	metadata := &metav1.PartialObjectMetadata{}
-	metadata.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kindAccount))
-	return metadata
 }
 
 // finalize revokes the grant of an account that is being deleted, where the account wants it. The Secrets go

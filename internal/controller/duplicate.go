@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -46,7 +47,7 @@ func (r *Reconciler) accountsOfSeller(ctx context.Context, account *v1alpha1.Mar
 // findDuplicate looks for an older account of the same seller. An account of another namespace is not named: who reads
 // this one may not know of it.
 func (r *Reconciler) findDuplicate(ctx context.Context, f *found) error {
-	id := cut(f.custody.Account.ID, maxName)
+	id := bounds.Cut(f.custody.Account.ID, bounds.Name)
 	if id == "" {
 		return nil
 	}
@@ -71,7 +72,7 @@ func (r *Reconciler) findDuplicate(ctx context.Context, f *found) error {
 // heldElsewhere looks, where an answer was lost, whether another account holds a grant of the same seller and application: some
 // platforms end all of them when a refresh token is used twice.
 func (r *Reconciler) heldElsewhere(ctx context.Context, v view) (bool, error) {
-	id := cut(v.expectedAccount(), maxName)
+	id := bounds.Cut(v.expectedAccount(), bounds.Name)
 	if !v.resting() || id == "" {
 		return false, nil
 	}

@@ -104,7 +104,7 @@ func (p *parting) Reconcile(ctx context.Context, request reconcile.Request) (rec
 			return reconcile.Result{}, err
 		}
 		if !referred {
-			p.credentials.forget(key)
+			p.userSecrets.Forget(key)
 		}
 	}
 	return p.staying.Reconcile(ctx, request)

@@ -17,7 +17,19 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
+
+// countingReader counts reads of the API server.
+type countingReader struct {
+	client.Reader
+	reads int
+}
+
+func (c *countingReader) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	c.reads++
+	return c.Reader.Get(ctx, key, object, options...)
+}
 
 // What is kept of users' Secrets in memory goes with the last account that refers to it.
 func TestSecretsOfUsersAreForgotten(t *testing.T) {
@@ -39,21 +51,25 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			scheme, err := Scheme()
+			scheme, err := kube.Scheme()
 			g.Expect(err).NotTo(HaveOccurred())
-			objects := test.others
+			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"}}
+			objects := append([]client.Object{secret}, test.others...)
 			if test.after != nil {
 				objects = append(objects, test.after)
 			}
-			kube := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
+			server := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
 				WithIndex(&v1alpha1.MarketplaceAccount{}, indexSecret, func(object client.Object) []string {
 					return secretsOf(object.(*v1alpha1.MarketplaceAccount))
 				}).Build()
-			r := &Reconciler{Client: kube, Live: kube, Clock: clock.RealClock{}, Gates: newGates(time.Now, 1), requests: newAllowance(time.Now, 0), arrears: newArrears(1)}
-			p := newParting(r, kube)
+			live := &countingReader{Reader: server}
+			users := &kube.UserSecrets{Metadata: server, Live: live}
+			r := &Reconciler{Client: server, Live: server, userSecrets: users, Clock: clock.RealClock{}, Gates: newGates(time.Now, 1), requests: newAllowance(time.Now, 0), arrears: newArrears(1)}
+			p := newParting(r, server)
 			p.staying = reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
-			key := client.ObjectKey{Namespace: "shop", Name: "app"}
-			r.credentials.put(key, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{ResourceVersion: "1"}})
+			key := client.ObjectKeyFromObject(secret)
+			_, err = users.Get(t.Context(), key)
+			g.Expect(err).NotTo(HaveOccurred())
 
 			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 			defer queue.ShutDown()
@@ -68,7 +84,9 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 				g.Expect(err).NotTo(HaveOccurred())
 				queue.Done(request)
 			}
-			g.Expect(r.credentials.get(key, "1") != nil).To(Equal(test.held))
+			_, err = users.Get(t.Context(), key)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(live.reads == 1).To(Equal(test.held), "a Secret that is held is read once")
 			g.Expect(p.left).To(BeEmpty())
 		})
 	}

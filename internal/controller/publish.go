@@ -87,7 +87,7 @@ func (r *Reconciler) keeper(account *v1alpha1.MarketplaceAccount) *metav1.OwnerR
 
 // writeOwn writes one of the operator's own Secrets.
 func (r *Reconciler) writeOwn(secret *corev1.Secret, write func() error) error {
-	return r.arrears.write(func() error { return r.own.write(secret, write) })
+	return r.arrears.write(func() error { return r.ownWrites.Write(secret, write) })
 }
 
 // writeTokenSecret writes the token Secret on top of what was published; false when its place is taken.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -52,8 +53,8 @@ type Reconciler struct {
 	// Portal is where people sign in; empty when there is no such place.
 	Portal signin.Address
 
-	credentials credentials
-	own         ownWrites
+	userSecrets *kube.UserSecrets
+	ownWrites   kube.OwnWrites
 	logins      logins
 	denials     denials
 	arrears     *arrears

@@ -5,16 +5,17 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -130,7 +131,7 @@ func (r *Reconciler) resolveApplication(
 	if err != nil {
 		return invalidSecret(field, err), nil
 	}
-	req.inputs.Application = key.String() + "@" + secret.contentVersion
+	req.inputs.Application = key.String() + "@" + secret.ContentVersion
 	req.shared = account.Spec.ApplicationSecretRef.Name == ""
 	return nil, nil
 }
@@ -159,8 +160,7 @@ func (r *Reconciler) mayUseApplication(ctx context.Context, namespace string, ap
 	if err != nil {
 		return false, nil // a selector that cannot be read selects nothing
 	}
-	metadata := &metav1.PartialObjectMetadata{}
-	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	metadata := kube.NamespaceMetadata()
 	if err := r.Metadata.Get(ctx, client.ObjectKey{Name: namespace}, metadata); err != nil {
 		return false, fmt.Errorf("reading the metadata of Namespace %q: %w", namespace, err)
 	}
@@ -201,14 +201,32 @@ func (r *Reconciler) resolveCredentials(ctx context.Context, v view, req *reques
 	if err != nil {
 		return invalidSecret(field, err), nil
 	}
-	req.inputs.Credentials = name + "@" + secret.contentVersion
+	req.inputs.Credentials = name + "@" + secret.ContentVersion
 	return nil, nil
+}
+
+// userSecret returns a Secret that a user wrote and that can be used, or the trouble with it.
+func (r *Reconciler) userSecret(ctx context.Context, key client.ObjectKey, field string) (*kube.UserSecret, *trouble, error) {
+	secret, err := r.userSecrets.Get(ctx, key)
+	switch {
+	case errors.Is(err, kube.ErrSecretNotFound):
+		return nil, &trouble{v1alpha1.ReasonSecretNotFound,
+			fmt.Sprintf("%s: Secret %q does not exist in namespace %q; create it", field, key.Name, key.Namespace)}, nil
+	case errors.Is(err, kube.ErrSecretForbidden):
+		return nil, &trouble{v1alpha1.ReasonSecretNotFound, fmt.Sprintf("%s: the operator may not read Secret %q in namespace %q, "+
+			"which it does not watch; give it a Role to get this Secret", field, key.Name, key.Namespace)}, nil
+	case err != nil:
+		return nil, nil, err
+	case secret.Invalid != nil:
+		return nil, invalidSecret(field, secret.Invalid), nil
+	}
+	return secret, nil, nil
 }
 
 // resolveOwnSecrets looks, before anything is asked for, whether the places of grant and token Secret are taken.
 func (r *Reconciler) resolveOwnSecrets(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*trouble, error) {
 	for _, name := range []string{account.GrantSecretName(), account.TokenSecretName()} {
-		metadata := secretMetadata()
+		metadata := kube.SecretMetadata()
 		err := r.Metadata.Get(ctx, client.ObjectKey{Namespace: account.Namespace, Name: name}, metadata)
 		switch {
 		case apierrors.IsNotFound(err):

@@ -4,19 +4,15 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	authenticationv1 "k8s.io/api/authentication/v1"
-	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -31,6 +27,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -81,22 +78,9 @@ type Options struct {
 	NewQueue func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request]
 }
 
-// Scheme returns the kinds that the operator works with.
-func Scheme() (*runtime.Scheme, error) {
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
-		corev1.AddToScheme, authenticationv1.AddToScheme, authorizationv1.AddToScheme, v1alpha1.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			return nil, fmt.Errorf("building the scheme: %w", err)
-		}
-	}
-	return scheme, nil
-}
-
 // clusterIdentity is the UID of namespace kube-system, which no cluster shares with another; empty where it may not be read.
 func clusterIdentity(ctx context.Context, live client.Reader) (string, error) {
-	namespace := namespaceMetadata()
+	namespace := kube.NamespaceMetadata()
 	err := live.Get(ctx, client.ObjectKey{Name: metav1.NamespaceSystem}, namespace)
 	switch {
 	case apierrors.IsForbidden(err), apierrors.IsNotFound(err):
@@ -108,37 +92,26 @@ func clusterIdentity(ctx context.Context, live client.Reader) (string, error) {
 	return string(namespace.UID), nil
 }
 
-// Add adds the controller to a manager that was made with ManagerOptions, and returns what completes sign-ins. The
+// Add adds the controller to a manager that was made with kube.Shard.ManagerOptions, and returns what completes sign-ins. The
 // controller works where the manager leads, the other everywhere.
 func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, error) {
-	written, ok := mgr.GetClient().(*fresh)
-	if !ok {
-		return nil, errors.New("the manager was not made with ManagerOptions")
-	}
 	if options.IssuerTransport == nil {
 		options.IssuerTransport = options.Transport
-	}
-	written.keeper.ctx.Store(&ctx)
-	namespaces := written.shard.Namespaces
-	metadata, err := newMetadataCache(mgr, namespaces)
-	if err != nil {
-		return nil, err
 	}
 	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
-	metrics.RegisterAccounts(options.Registry, mgr.GetCache())
-	if err := written.follow(ctx, mgr.GetCache()); err != nil {
+	clients, err := kube.Connect(ctx, mgr, options.Clock)
+	if err != nil {
 		return nil, err
 	}
-	kube := client.WithFieldOwner(written, v1alpha1.ManagedBy)
-	lookup := lookup{within{mgr.GetCache(), namespaces}}
-	elsewhere := newElsewhere(within{metadata, namespaces}, mgr.GetAPIReader(), options.Clock)
+	metrics.RegisterAccounts(options.Registry, mgr.GetCache())
+	lookup := lookup{clients.Cached}
 	r := &Reconciler{
-		Client:    kube,
-		Cached:    lookup.cache,
-		Live:      written.live,
-		Metadata:  elsewhere,
+		Client:    clients.Client,
+		Cached:    clients.Cached,
+		Live:      clients.Live,
+		Metadata:  clients.Metadata,
 		Recorder:  mgr.GetEventRecorder(v1alpha1.ManagedBy),
 		Clock:     options.Clock,
 		Transport: options.Transport,
@@ -152,6 +125,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		CallTimeout: options.CallTimeout,
 		Portal:      options.Portal,
 		Random:      options.Random,
+		userSecrets: clients.UserSecrets,
 	}
 	if r.Random == nil {
 		r.Random = rand.Reader
@@ -167,31 +141,21 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		return nil, err
 	}
 	metrics.RegisterHosts(options.Registry, r.hosts)
-	visits := newVisits(r, namespaces)
+	visits := newVisits(r, clients.Namespaces)
 	if err := mgr.Add(visits); err != nil {
 		return nil, fmt.Errorf("adding the sign-ins: %w", err)
-	}
-	// A replica that does not lead answers people from the same caches, which nobody else fills there.
-	for _, object := range []client.Object{&corev1.Secret{}, &v1alpha1.Marketplace{}} {
-		if _, err := mgr.GetCache().GetInformer(ctx, object); err != nil {
-			return nil, fmt.Errorf("preparing the cache: %w", err)
-		}
-	}
-	if _, err := metadata.GetInformer(ctx, namespaceMetadata()); err != nil {
-		return nil, fmt.Errorf("preparing the metadata cache: %w", err)
 	}
 	parting := newParting(r, lookup.cache)
 	return visits, ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.MarketplaceAccount{}, builder.WithPredicates(accountChanged())).
 		Watches(&v1alpha1.MarketplaceAccount{}, parting.notices()).
-		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfLabelledSecret), builder.WithPredicates(versionChanged[client.Object](), r.own.predicate())).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfLabelledSecret), builder.WithPredicates(versionChanged[client.Object](), r.ownWrites.Predicate())).
 		Watches(&v1alpha1.MarketplaceAccount{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfSameSeller), builder.WithPredicates(sellerChanged())).
 		Watches(&v1alpha1.Marketplace{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfMarketplace), builder.WithPredicates(generationChanged())).
-		WatchesRawSource(versionSource{metadata.others, lookup}).
-		WatchesRawSource(source.Kind(metadata.Cache, namespaceMetadata(),
-			handler.TypedEnqueueRequestsFromMapFunc(lookup.accountsOfNamespace), labelsChanged())).
-		WatchesRawSource(elsewhere.watch(lookup)).
+		WatchesRawSource(clients.ForeignSecrets(lookup.accountsOfSecret)).
+		WatchesRawSource(clients.NamespaceLabels(lookup.accountsOfNamespace)).
+		WatchesRawSource(clients.UnwatchedApplications(lookup.accountsOfApplication)).
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			call := caller(queue)
 			r.Gates.OnCall(func(who waiter, after time.Duration) { call(who.NamespacedName, after, priorityCalled) })
@@ -202,7 +166,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 					call(request.NamespacedName, 0, priorityScheduled)
 				}
 			}
-			r.own.tell = func(secret client.Object) {
+			r.ownWrites.OnForeign = func(secret client.Object) {
 				for _, request := range lookup.accountsOfLabelledSecret(ctx, secret) {
 					queue.Add(request)
 				}

@@ -35,6 +35,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
 
 // These stories have several operators, each an installation of its own or a replica.
@@ -49,7 +50,7 @@ type installed struct {
 }
 
 // install starts an operator. With a lease it waits for no turn, and works once it leads.
-func (w *world) install(user *rest.Config, shard controller.Shard, lease *client.ObjectKey) *installed {
+func (w *world) install(user *rest.Config, shard clients.Shard, lease *client.ObjectKey) *installed {
 	w.t.Helper()
 	i := &installed{traffic: &traffic{}}
 	i.traffic.reset()
@@ -119,8 +120,8 @@ func (i *installed) work() map[string]int {
 }
 
 // of is the shard of accounts with this label.
-func (w *world) of(name string) controller.Shard {
-	return controller.Shard{Namespaces: []string{w.ns}, Selector: labels.SelectorFromSet(labels.Set{"shard": name})}
+func (w *world) of(name string) clients.Shard {
+	return clients.Shard{Namespaces: []string{w.ns}, Selector: labels.SelectorFromSet(labels.Set{"shard": name})}
 }
 
 func (w *world) label(shard string) {
@@ -224,7 +225,7 @@ func TestTokensThatWaitToBeStoredDoNotGoWithTheLabel(t *testing.T) {
 func TestAnAccountThatIsDeletedLeavesNothingToDo(t *testing.T) {
 	w := newWorld(t)
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
-	a := w.install(environment.Config, controller.Shard{Namespaces: []string{w.ns}}, nil)
+	a := w.install(environment.Config, clients.Shard{Namespaces: []string{w.ns}}, nil)
 	w.expectReady()
 	w.rest(a)
 	a.traffic.reset()
@@ -238,7 +239,7 @@ func TestHandOverAsksNothingAndWritesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
 	lease := client.ObjectKey{Namespace: w.ns, Name: "tokenkeeper"}
-	shard := controller.Shard{Namespaces: []string{w.ns}}
+	shard := clients.Shard{Namespaces: []string{w.ns}}
 	a := w.install(environment.Config, shard, &lease)
 	w.Eventually(a.leads).Should(BeClosed())
 	b := w.install(environment.Config, shard, &lease)
@@ -375,7 +376,7 @@ func TestRightsInTwoNamespacesSuffice(t *testing.T) {
 		return ""
 	}
 	lease := client.ObjectKey{Namespace: operator, Name: "tokenkeeper-shard"}
-	a := w.install(user, controller.Shard{Namespaces: []string{w.ns, second}}, &lease)
+	a := w.install(user, clients.Shard{Namespaces: []string{w.ns, second}}, &lease)
 	w.Eventually(a.leads).Should(BeClosed())
 	w.Eventually(a.queue.Load).ShouldNot(BeNil())
 	w.expectReady()

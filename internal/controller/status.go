@@ -12,16 +12,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
-const (
-	// maxMessage and maxName are the bounds, in bytes, that the API puts on messages and on what platforms name.
-	maxMessage = 1024
-	maxName    = 256
-	// defaultWarnBefore is the default of spec.authorization.warnBefore.
-	defaultWarnBefore = 336 * time.Hour
-)
+// defaultWarnBefore is the default of spec.authorization.warnBefore.
+const defaultWarnBefore = 336 * time.Hour
 
 // report puts what was found into the account's status. It is the only place that does.
 func (f *found) report(account *v1alpha1.MarketplaceAccount) {
@@ -130,7 +126,7 @@ func (f *found) reportTokens(account *v1alpha1.MarketplaceAccount) {
 		login = account.Spec.Login
 	}
 	if f.custody.Account.ID != "" || login != "" {
-		status.Account = &v1alpha1.AccountStatus{ID: cut(f.custody.Account.ID, maxName), Login: cut(login, maxName)}
+		status.Account = &v1alpha1.AccountStatus{ID: bounds.Cut(f.custody.Account.ID, bounds.Name), Login: bounds.Cut(login, bounds.Name)}
 	}
 }
 
@@ -502,15 +498,10 @@ func ahead(t, now time.Time) time.Time {
 }
 
 func bounded(message string) string {
-	if len(message) <= maxMessage {
+	if len(message) <= bounds.Message {
 		return message
 	}
-	return cut(message, maxMessage-len("…")) + "…"
-}
-
-// cut returns the first bytes of a text, and no half of a character.
-func cut(text string, limit int) string {
-	return strings.ToValidUTF8(text[:min(len(text), limit)], "")
+	return bounds.Cut(message, bounds.Message-len("…")) + "…"
 }
 
 func clockTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

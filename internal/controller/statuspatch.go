@@ -17,6 +17,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
 
 // patchStatus writes the status once, and not when it says what it said. What the API server refuses of it is left out, so that the
@@ -31,8 +32,8 @@ func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.Ma
 	}
 	// Without a lock: nobody else writes the status, and a count of failures must not be lost because somebody
 	// edited a label meanwhile. The answer is asked for without the account, which is known.
-	answer := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: after.Namespace, Name: after.Name}}
-	answer.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kindAccount))
+	answer := kube.AccountMetadata()
+	answer.Namespace, answer.Name = after.Namespace, after.Name
 	err = r.sendStatus(ctx, answer, patch)
 	for _, reduce := range []func(statusPatch, error) []string{statusPatch.withoutRefused, statusPatch.conditionsAlone} {
 		if !apierrors.IsInvalid(err) {

@@ -25,6 +25,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/test/leak"
 )
 
@@ -54,7 +55,7 @@ func runSuite(m *testing.M) (code int, err error) {
 	log := zap.New(zap.WriteTo(&watched), zap.Level(controller.LogLevel(zapcore.Level(-10))))
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
-	if scheme, err = controller.Scheme(); err != nil {
+	if scheme, err = clients.Scheme(); err != nil {
 		return 1, err
 	}
 	if err := eventsv1.AddToScheme(scheme); err != nil {

@@ -3,10 +3,8 @@ package controller
 import (
 	"context"
 	"fmt"
-	"maps"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -88,7 +86,7 @@ func (l lookup) accountsNamed(ctx context.Context, secret client.ObjectKey) []re
 		if client.IgnoreNotFound(err) != nil {
 			logf.FromContext(ctx).Error(err, "Reading an account for a changed Secret")
 		}
-		if err == nil && hasPlace(account, secret.Name) {
+		if err == nil && account.HasSecretName(secret.Name) {
 			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(account)})
 		}
 	}
@@ -158,17 +156,6 @@ func (l lookup) accountsOfLabelledSecret(ctx context.Context, secret client.Obje
 	return requests
 }
 
-// hasPlace tells whether the account's grant or token belongs into a Secret of this name.
-func hasPlace(account *v1alpha1.MarketplaceAccount, name string) bool {
-	return name == account.GrantSecretName() || name == account.TokenSecretName()
-}
-
-func namespaceMetadata() *metav1.PartialObjectMetadata {
-	metadata := &metav1.PartialObjectMetadata{}
-	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	return metadata
-}
-
 // accountChanged lets through what a user did to an account, and not the operator's own status.
 func accountChanged() predicate.Predicate {
 	return predicate.Funcs{
@@ -194,17 +181,6 @@ func versionChanged[object client.Object]() predicate.TypedPredicate[object] {
 	return predicate.TypedFuncs[object]{
 		UpdateFunc: func(e event.TypedUpdateEvent[object]) bool {
 			return e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion()
-		},
-	}
-}
-
-// labelsChanged lets through changes of labels alone; the accounts of a new namespace bring themselves to attention.
-func labelsChanged() predicate.TypedPredicate[*metav1.PartialObjectMetadata] {
-	return predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
-		CreateFunc: func(event.TypedCreateEvent[*metav1.PartialObjectMetadata]) bool { return false },
-		DeleteFunc: func(event.TypedDeleteEvent[*metav1.PartialObjectMetadata]) bool { return false },
-		UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
-			return !maps.Equal(e.ObjectOld.Labels, e.ObjectNew.Labels)
 		},
 	}
 }

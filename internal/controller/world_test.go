@@ -34,6 +34,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -115,11 +116,11 @@ func (w *world) begin() {
 			return next.RoundTrip(request)
 		})
 	})
-	options, err := controller.ManagerOptions(manager.Options{
+	options, err := clients.Shard{Namespaces: append([]string{w.ns}, w.tenants...)}.ManagerOptions(manager.Options{
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		GracefulShutdownTimeout: new(10 * time.Second),
 		Controller:              config.Controller{SkipNameValidation: new(true)},
-	}, append([]string{w.ns}, w.tenants...)...)
+	})
 	w.Expect(err).NotTo(HaveOccurred())
 	mgr, err := manager.New(cfg, options)
 	w.Expect(err).NotTo(HaveOccurred())

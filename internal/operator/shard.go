@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/validation"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
 
 // leaseName is the lease of an operator that keeps every account of the cluster.
@@ -56,9 +56,9 @@ func (s *shard) setSelector(value string) error {
 	return nil
 }
 
-// kept is the same for the controller.
-func (s *shard) kept() controller.Shard {
-	return controller.Shard{Namespaces: s.namespaces, Selector: s.selector}
+// kept is the same for the caches.
+func (s *shard) kept() kube.Shard {
+	return kube.Shard{Namespaces: s.namespaces, Selector: s.selector}
 }
 
 // lease names the lease of the operators that keep the same accounts, so that those of different ones do not wait for

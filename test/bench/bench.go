@@ -21,8 +21,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
 
 // namespace is where accounts are, unless a scenario has another for them.
@@ -68,7 +68,7 @@ func (r *run) newBench(ctx context.Context) (b *bench, err error) {
 	if b.dir, err = os.MkdirTemp("", "tokenkeeper-bench-"); err != nil {
 		return b, fmt.Errorf("making a temporary directory: %w", err)
 	}
-	scheme, err := controller.Scheme()
+	scheme, err := kube.Scheme()
 	if err != nil {
 		return b, err
 	}

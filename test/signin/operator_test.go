@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
+	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
@@ -37,7 +38,7 @@ func (w *world) replica() *replica {
 	cfg := rest.CopyConfig(operator)
 	cfg.Host = "https://" + w.line.address
 	cfg.QPS = -1
-	options, err := controller.ManagerOptions(manager.Options{
+	options, err := clients.Shard{}.ManagerOptions(manager.Options{
 		Metrics:                       metricsserver.Options{BindAddress: "0"},
 		LeaderElection:                true,
 		LeaderElectionID:              "tokenkeeper",

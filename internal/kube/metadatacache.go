@@ -1,93 +1,27 @@
-package controller
+package kube
 
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientmetadata "k8s.io/client-go/metadata"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/secretversions"
 )
-
-// Shard is which accounts an operator keeps; its zero value is all of them.
-type Shard struct {
-	// Namespaces are those whose accounts are kept; none means all.
-	Namespaces []string
-	// Selector is what the labels of accounts must match; nil means all.
-	Selector labels.Selector
-}
-
-// ManagerOptions are those of a shard that is made of namespaces; none means all.
-func ManagerOptions(options manager.Options, namespaces ...string) (manager.Options, error) {
-	return Shard{Namespaces: namespaces}.ManagerOptions(options)
-}
-
-// ManagerOptions sets what this controller needs of its manager's scheme, cache and client: only the shard's accounts and
-// the operator's own Secrets are cached with their data, and a read shows the writes before it.
-func (s Shard) ManagerOptions(options manager.Options) (manager.Options, error) {
-	scheme, err := Scheme()
-	if err != nil {
-		return options, err
-	}
-	options.Scheme = scheme
-	keeper := &keeper{}
-	options.NewCache = keeper.newCache
-	options.Cache = cache.Options{
-		DefaultTransform:  cache.TransformStripManagedFields(),
-		DefaultNamespaces: cacheNamespaces(s.Namespaces),
-		ByObject: map[client.Object]cache.ByObject{
-			&corev1.Secret{}: {
-				Label:     labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}),
-				Transform: keeper.secret,
-			},
-			&v1alpha1.MarketplaceAccount{}: {Label: s.Selector, Transform: keeper.account},
-			&v1alpha1.Marketplace{}:        {Transform: keeper.marketplace},
-		},
-		NewInformer: keeper.newInformer,
-	}
-	options.NewClient = func(config *rest.Config, options client.Options) (client.Client, error) {
-		return s.newClient(config, options, keeper)
-	}
-	return options, nil
-}
-
-// newClient makes the manager's client.
-func (s Shard) newClient(config *rest.Config, options client.Options, keeper *keeper) (client.Client, error) {
-	cached := *options.Cache
-	cached.Reader = within{cached.Reader, s.Namespaces}
-	options.Cache = nil
-	live, err := client.New(config, options)
-	if err != nil {
-		return nil, fmt.Errorf("making a client that reads past the cache: %w", err)
-	}
-	options.Cache = &cached
-	kube, err := client.New(config, options)
-	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
-	}
-	return newFresh(kube, live, s, keeper), nil
-}
-
-func cacheNamespaces(namespaces []string) map[string]cache.Config {
-	if len(namespaces) == 0 {
-		return nil
-	}
-	configs := make(map[string]cache.Config, len(namespaces))
-	for _, namespace := range namespaces {
-		configs[namespace] = cache.Config{}
-	}
-	return configs
-}
 
 // metadataCache holds the labels of every Namespace, and knows the versions of all Secrets. It is a cache of its own because
 // one cache holds a kind in one way, and the manager's holds the operator's own Secrets whole.
@@ -96,8 +30,16 @@ type metadataCache struct {
 	// labelled reads the Secrets that carry the operator's label from the manager's cache.
 	labelled client.Reader
 	live     client.Reader
-	// others are the Secrets that do not.
-	others *versions
+	// foreign are the Secrets without the label.
+	foreign foreignVersions
+}
+
+// foreignVersions is secretversions.Versions.
+type foreignVersions interface {
+	Run(ctx context.Context)
+	WaitFilled(ctx context.Context) error
+	Get(key client.ObjectKey) (secretversions.Version, error)
+	Source(concerned func(context.Context, client.ObjectKey) []reconcile.Request) source.SyncingSource
 }
 
 func newMetadataCache(mgr manager.Manager, namespaces []string) (metadataCache, error) {
@@ -115,7 +57,8 @@ func newMetadataCache(mgr manager.Manager, namespaces []string) (metadataCache, 
 	if err != nil {
 		return metadataCache{}, fmt.Errorf("making a client for the metadata of Secrets: %w", err)
 	}
-	m := metadataCache{made, mgr.GetCache(), mgr.GetAPIReader(), newVersions(getter.Resource(corev1.SchemeGroupVersion.WithResource("secrets")), namespaces)}
+	secrets := getter.Resource(corev1.SchemeGroupVersion.WithResource("secrets"))
+	m := metadataCache{made, mgr.GetCache(), mgr.GetAPIReader(), secretversions.New(secrets, namespaces)}
 	if err := mgr.Add(m); err != nil {
 		return metadataCache{}, fmt.Errorf("adding the metadata cache: %w", err)
 	}
@@ -129,7 +72,7 @@ func (m metadataCache) GetCache() cache.Cache { return m }
 func (m metadataCache) Start(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var versions wait.Group
-	versions.StartWithContext(ctx, m.others.run)
+	versions.StartWithContext(ctx, m.foreign.Run)
 	defer versions.Wait()
 	defer cancel()
 	return m.Cache.Start(ctx)
@@ -137,13 +80,13 @@ func (m metadataCache) Start(ctx context.Context) error {
 
 // WaitForCacheSync implements cache.Informers.
 func (m metadataCache) WaitForCacheSync(ctx context.Context) bool {
-	return m.Cache.WaitForCacheSync(ctx) && m.others.waitFilled(ctx) == nil
+	return m.Cache.WaitForCacheSync(ctx) && m.foreign.WaitFilled(ctx) == nil
 }
 
 // Get implements client.Reader.
 func (m metadataCache) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
 	metadata, ok := object.(*metav1.PartialObjectMetadata)
-	if ok && metadata.GroupVersionKind() == secretMetadata().GroupVersionKind() {
+	if ok && metadata.GroupVersionKind() == SecretMetadata().GroupVersionKind() {
 		return m.secret(ctx, key, metadata)
 	}
 	if err := m.Cache.Get(ctx, key, object, options...); err != nil || isHeld(object) {
@@ -152,27 +95,43 @@ func (m metadataCache) Get(ctx context.Context, key client.ObjectKey, object cli
 	return m.live.Get(ctx, key, object, options...)
 }
 
-// secret reads the metadata of a Secret. Two watches bring it to attention when it gets the label or loses it; until both have, the
-// later version is the one that holds.
+// secret reads the metadata of a Secret. Two watches see a Secret that gets the label or loses it; until both have, the later version
+// is the one that holds.
 func (m metadataCache) secret(ctx context.Context, key client.ObjectKey, into *metav1.PartialObjectMetadata) error {
 	labelled := &corev1.Secret{}
 	err := m.labelled.Get(ctx, key, labelled, client.UnsafeDisableDeepCopy)
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	other, unfilled := m.others.get(key)
+	foreign, unfilled := m.foreign.Get(key)
 	if unfilled != nil {
 		return unfilled
 	}
 	switch {
-	case err == nil && !newer(other.resourceVersion, labelled.ResourceVersion):
+	case err == nil && !isNewer(foreign.ResourceVersion, labelled.ResourceVersion):
 		labelled.ObjectMeta.DeepCopyInto(&into.ObjectMeta)
-	case other.exists():
-		into.ObjectMeta = other.metadata(key)
+	case foreign.Exists():
+		into.ObjectMeta = foreign.Metadata(key)
 	default:
 		return apierrors.NewNotFound(corev1.Resource("secrets"), key.Name)
 	}
 	return nil
+}
+
+// labels enqueues the accounts that the changed labels of a Namespace concern. A new Namespace concerns none: its accounts come after it.
+func (m metadataCache) labels(concerned func(context.Context, *metav1.PartialObjectMetadata) []reconcile.Request) source.Source {
+	return source.Kind(m.Cache, NamespaceMetadata(), handler.TypedEnqueueRequestsFromMapFunc(concerned), labelsChanged())
+}
+
+// labelsChanged lets through changes of labels alone.
+func labelsChanged() predicate.TypedPredicate[*metav1.PartialObjectMetadata] {
+	return predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
+		CreateFunc: func(event.TypedCreateEvent[*metav1.PartialObjectMetadata]) bool { return false },
+		DeleteFunc: func(event.TypedDeleteEvent[*metav1.PartialObjectMetadata]) bool { return false },
+		UpdateFunc: func(e event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool {
+			return !maps.Equal(e.ObjectOld.Labels, e.ObjectNew.Labels)
+		},
+	}
 }
 
 // keepLabels drops all metadata but what names an object, and its version and labels.

@@ -1,8 +1,7 @@
-package controller
+package kube
 
 import (
 	"context"
-	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -24,7 +23,7 @@ import (
 type lagging struct {
 	client.Client // the API server
 	mu            sync.Mutex
-	shown         map[written]client.Object
+	shown         map[objectRef]client.Object
 	reads         int
 	// beforeRead is called with the number of each read.
 	beforeRead func(int)
@@ -44,7 +43,7 @@ func (l *lagging) Get(_ context.Context, key client.ObjectKey, object client.Obj
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	shown, ok := l.shown[written{followed(object), key}]
+	shown, ok := l.shown[objectRef{kindOf(object), key}]
 	if !ok {
 		return apierrors.NewNotFound(corev1.Resource("objects"), key.Name)
 	}
@@ -76,15 +75,15 @@ func (l *lagging) Update(ctx context.Context, object client.Object, options ...c
 
 // show brings the cache up to date with one object, which may be gone.
 func (l *lagging) show(object client.Object) {
-	w := written{followed(object), client.ObjectKeyFromObject(object)}
-	now := w.empty()
-	now.SetNamespace(w.key.Namespace)
-	now.SetName(w.key.Name)
-	err := l.Client.Get(context.Background(), w.key, now)
+	ref := refOf(object)
+	now := ref.empty()
+	now.SetNamespace(ref.key.Namespace)
+	now.SetName(ref.key.Name)
+	err := l.Client.Get(context.Background(), ref.key, now)
 	l.mu.Lock()
-	delete(l.shown, w)
+	delete(l.shown, ref)
 	if err == nil {
-		l.shown[w] = now
+		l.shown[ref] = now
 	}
 	l.mu.Unlock()
 	l.follower(now)
@@ -93,7 +92,7 @@ func (l *lagging) show(object client.Object) {
 // stale is a client in front of a cache that lags, and what was read past it.
 type stale struct {
 	*WithT
-	*fresh
+	*readYourWrites
 	cache *lagging
 	live  *counted
 }
@@ -115,12 +114,12 @@ func newStale(t *testing.T, selector string) *stale {
 	scheme, err := Scheme()
 	s.Expect(err).NotTo(HaveOccurred())
 	server := fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.MarketplaceAccount{}).Build()
-	s.cache = &lagging{Client: server, shown: map[written]client.Object{}}
+	s.cache = &lagging{Client: server, shown: map[objectRef]client.Object{}}
 	s.live = &counted{Reader: server}
 	parsed, err := labels.Parse(selector)
 	s.Expect(err).NotTo(HaveOccurred())
-	s.fresh = newFresh(s.cache, s.live, Shard{Selector: parsed}, &keeper{})
-	s.cache.follower = s.see
+	s.readYourWrites = newReadYourWrites(s.cache, s.live, Shard{Selector: parsed}, &contents{})
+	s.cache.follower = s.onEvent
 	s.patience = 20 * time.Millisecond
 	return s
 }
@@ -153,9 +152,9 @@ func (s *stale) set(t *testing.T, secret *corev1.Secret, value string) {
 }
 
 func (s *stale) remembered() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return len(maps.Clone(s.behind))
+	s.pending.mu.Lock()
+	defer s.pending.mu.Unlock()
+	return len(s.pending.writes)
 }
 
 func TestAReadShowsTheWriteBeforeIt(t *testing.T) {
@@ -268,7 +267,7 @@ func TestAReadShowsTheWriteBeforeIt(t *testing.T) {
 		s.Expect(s.cache.reads).To(Equal(asked + 1))
 		s.Expect(s.read(t, secret)).To(Equal("2"))
 	})
-	t.Run("unless whoever reads gives up", func(t *testing.T) {
+	t.Run("unless the reader gives up", func(t *testing.T) {
 		s := newStale(t, "")
 		secret := s.known(t)
 		s.patience = time.Minute
@@ -325,7 +324,7 @@ func TestAStaleCacheOfAccounts(t *testing.T) {
 		s.cache.show(account)
 		before := account.DeepCopy()
 		account.Status.TokenSecretName = "written"
-		s.Expect(client.WithFieldOwner(s.fresh, "test").Status().Patch(t.Context(), account, client.MergeFrom(before))).To(Succeed())
+		s.Expect(client.WithFieldOwner(s.readYourWrites, "test").Status().Patch(t.Context(), account, client.MergeFrom(before))).To(Succeed())
 		return account
 	}
 	get := func(s *stale, t *testing.T, of *v1alpha1.MarketplaceAccount) (*v1alpha1.MarketplaceAccount, error) {
@@ -359,7 +358,7 @@ func TestAStaleCacheOfAccounts(t *testing.T) {
 					s.cache.mu.Lock()
 					clear(s.cache.shown)
 					s.cache.mu.Unlock()
-					s.see(toolscache.DeletedFinalStateUnknown{Key: "shop/main", Obj: left})
+					s.onEvent(toolscache.DeletedFinalStateUnknown{Key: "shop/main", Obj: left})
 				}()
 			}
 		}
@@ -393,7 +392,7 @@ func TestNamespacesThatAreNotWatched(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			reader := within{everything, test.namespaces}
+			reader := namespacedReader{everything, test.namespaces}
 			err := reader.Get(t.Context(), client.ObjectKeyFromObject(secret), &corev1.Secret{})
 			g.Expect(client.IgnoreNotFound(err)).To(Succeed())
 			g.Expect(err == nil).To(Equal(test.there))

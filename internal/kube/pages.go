@@ -1,4 +1,4 @@
-package controller
+package kube
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 
 // newInformer makes the informers of the manager's cache. Where the API server cannot stream a list they ask for it in small pages, and
 // keep of each page what the cache does: all at once it would be everything that tenants have written.
-func (k *keeper) newInformer(
+func (c *contents) newInformer(
 	whole toolscache.ListerWatcher, object runtime.Object, resync time.Duration, indexers toolscache.Indexers,
 ) toolscache.SharedIndexInformer {
 	lister, watcher := toolscache.ToListerWithContext(whole), toolscache.ToWatcherWithContext(whole)
@@ -31,7 +31,7 @@ func (k *keeper) newInformer(
 			if err != nil {
 				return nil, err
 			}
-			return list, k.keepAll(list)
+			return list, c.keepAll(list)
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
 			return watcher.WatchWithContext(ctx, options)
@@ -41,16 +41,16 @@ func (k *keeper) newInformer(
 }
 
 // keepAll keeps of the Secrets and accounts of a page what the cache does.
-func (k *keeper) keepAll(list runtime.Object) error {
+func (c *contents) keepAll(list runtime.Object) error {
 	err := apimeta.EachListItem(list, func(item runtime.Object) error {
 		if secret, ok := item.(*corev1.Secret); ok {
-			kept, err := k.secret(secret)
+			kept, err := c.secret(secret)
 			if err == nil {
 				*secret = *kept.(*corev1.Secret)
 			}
 			return err
 		}
-		_, err := k.account(item) // in its place
+		_, err := c.account(item) // in its place
 		return err
 	})
 	if err != nil {

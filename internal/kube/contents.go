@@ -1,4 +1,4 @@
-package controller
+package kube
 
 import (
 	"context"
@@ -21,25 +21,25 @@ import (
 // API server can have such a key.
 const notHeld = "*not held*"
 
-// keeper decides what the cache holds of an object: what the operator uses, and never more than is bounded. Tenants write these
+// contents decides what the cache holds of an object: what the operator uses, and never more than is bounded. Tenants write these
 // objects, and one that holds more must not take the memory of all.
-type keeper struct {
+type contents struct {
 	accounts atomic.Pointer[client.Reader]   // the manager's cache
-	ctx      atomic.Pointer[context.Context] // ends with the manager; nil before the controller was added
+	ctx      atomic.Pointer[context.Context] // ends with the manager; nil before Connect
 }
 
 // newCache makes the manager's cache.
-func (k *keeper) newCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
+func (c *contents) newCache(config *rest.Config, options cache.Options) (cache.Cache, error) {
 	made, err := cache.New(config, options)
 	if err == nil {
-		k.accounts.Store(new(client.Reader(made)))
+		c.accounts.Store(new(client.Reader(made)))
 	}
 	return made, err
 }
 
 // account keeps of an account what the operator uses: no labels, no annotations but its requests, no finalizer but its own. What is
 // written to an account is a patch that names what changes, so that the rest stays.
-func (k *keeper) account(object any) (any, error) {
+func (c *contents) account(object any) (any, error) {
 	account, ok := object.(*v1alpha1.MarketplaceAccount)
 	if !ok {
 		return object, nil
@@ -56,7 +56,7 @@ func (k *keeper) account(object any) (any, error) {
 	}
 	for _, request := range []string{v1alpha1.AnnotationRenew, v1alpha1.AnnotationVerify, v1alpha1.AnnotationSignIn} {
 		if value, asked := account.Annotations[request]; asked {
-			annotate(request, strings.Clone(cut(value, maxMessage))) // a part would hold the whole
+			annotate(request, strings.Clone(bounds.Cut(value, bounds.Message))) // a part would hold the whole
 		}
 	}
 	for _, finalizer := range account.Finalizers {
@@ -72,28 +72,28 @@ func (k *keeper) account(object any) (any, error) {
 }
 
 // marketplace keeps of a Marketplace all but what the operator does not use.
-func (k *keeper) marketplace(object any) (any, error) {
+func (c *contents) marketplace(object any) (any, error) {
 	if marketplace, ok := object.(*v1alpha1.Marketplace); ok {
 		marketplace.ManagedFields, marketplace.Annotations = nil, nil
 	}
 	return object, nil
 }
 
-// secret keeps the data of the operator's own Secrets alone, and of others that carry its label only what tells whose they
-// are. Nothing of these is written back, because tokensecret.Owned takes them for no account's.
+// secret keeps the data of the operator's own Secrets alone, and of the rest that carry its label only which account they belong
+// to. Nothing of these is written back, because tokensecret.Owned takes them for no account's.
 //
-// An own Secret is one in the place of an account that exists: whoever may write Secrets can copy an owner reference and all labels
-// of ours. One that comes before its account, or holds more than accounts need, is marked, and read past the cache when its turn comes.
-func (k *keeper) secret(object any) (any, error) {
+// An own Secret is one in the place of an account that exists: every tenant that may write Secrets can copy an owner reference and all
+// labels of ours. One that comes before its account, or holds more than accounts need, is marked, and read past the cache when its turn comes.
+func (c *contents) secret(object any) (any, error) {
 	secret, ok := object.(*corev1.Secret)
 	if !ok || !isHeld(secret) {
 		return object, nil
 	}
 	uid, controlled := tokensecret.ControllingAccount(secret)
 	if uid == "" && (controlled || secret.Labels[v1alpha1.LabelAccount] == "") {
-		return remains(secret), nil
+		return ownership(secret), nil
 	}
-	switch account := k.accountOf(secret); {
+	switch account := c.accountOf(secret); {
 	case account == nil, sizeOfMetadata(secret) > bounds.HeldMetadata:
 	case secret.Name == account.GrantSecretName():
 		if sizeOfData(secret) <= bounds.HeldGrant {
@@ -104,42 +104,42 @@ func (k *keeper) secret(object any) (any, error) {
 		secret.ManagedFields = nil
 		return tokensecret.Digest(secret), nil // the grant Secret holds the same tokens
 	}
-	marked := remains(secret)
+	marked := ownership(secret)
 	marked.Data = map[string][]byte{notHeld: nil}
 	return marked, nil
 }
 
-// accountOf is the account whose place a Secret has and which it belongs to; nil when there is none yet.
-func (k *keeper) accountOf(secret *corev1.Secret) *v1alpha1.MarketplaceAccount {
+// accountOf is the account that a Secret belongs to and whose place it has; nil when there is none yet.
+func (c *contents) accountOf(secret *corev1.Secret) *v1alpha1.MarketplaceAccount {
 	name := secret.Labels[v1alpha1.LabelAccount]
 	if controller := metav1.GetControllerOfNoCopy(secret); controller != nil {
 		name = controller.Name
 	}
-	held := k.accounts.Load()
+	held := c.accounts.Load()
 	if held == nil {
 		return nil
 	}
 	ctx := context.Background() //nolint:forbidigo // a cache's transform is given no context
-	if running := k.ctx.Load(); running != nil {
+	if running := c.ctx.Load(); running != nil {
 		ctx = *running
 	}
 	account := &v1alpha1.MarketplaceAccount{}
 	// It waits until the accounts are known, so that a start need not read every grant Secret by itself.
 	err := (*held).Get(ctx, types.NamespacedName{Namespace: secret.Namespace, Name: name}, account, client.UnsafeDisableDeepCopy)
-	if err != nil || !tokensecret.Owned(secret, account) || !hasPlace(account, secret.Name) {
+	if err != nil || !tokensecret.Owned(secret, account) || !account.HasSecretName(secret.Name) {
 		return nil
 	}
 	return account
 }
 
-// remains is what tells whose a Secret is.
-func remains(secret *corev1.Secret) *corev1.Secret {
+// ownership is what tells which account a Secret belongs to.
+func ownership(secret *corev1.Secret) *corev1.Secret {
 	kept := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: secret.Name, Namespace: secret.Namespace, UID: secret.UID, ResourceVersion: secret.ResourceVersion,
 			Labels: map[string]string{},
 		},
-		Type: corev1.SecretType(strings.Clone(cut(string(secret.Type), maxMessage))),
+		Type: corev1.SecretType(strings.Clone(bounds.Cut(string(secret.Type), bounds.Message))),
 	}
 	if controller := metav1.GetControllerOfNoCopy(secret); controller != nil {
 		kept.OwnerReferences = []metav1.OwnerReference{*controller}
@@ -162,7 +162,7 @@ func isHeld(object client.Object) bool {
 	return !marked
 }
 
-// sizeOfMetadata is how much of an object is there for whoever wrote it.
+// sizeOfMetadata is how much of an object its writer chooses, in bytes.
 func sizeOfMetadata(object client.Object) int {
 	size := 0
 	for _, texts := range []map[string]string{object.GetLabels(), object.GetAnnotations()} {

@@ -1,4 +1,4 @@
-package controller
+package kube
 
 import (
 	"context"
@@ -11,32 +11,32 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
-// lanes bound how many large objects are on their way from and to the API server at once: some megabytes each, of which hundreds of
+// largeObjects bounds how many large objects are on their way from and to the API server at once: some megabytes each, of which hundreds of
 // workers would hold more than there is. Objects that the cache shows to be small do not wait. It may be used by many goroutines at once.
-type lanes struct {
-	cached client.Reader
-	places chan struct{}
+type largeObjects struct {
+	cached  client.Reader
+	permits chan struct{}
 }
 
-func newLanes(cached client.Reader) *lanes {
-	return &lanes{cached: cached, places: make(chan struct{}, bounds.LargeObjects)}
+func newLargeObjects(cached client.Reader) *largeObjects {
+	return &largeObjects{cached: cached, permits: make(chan struct{}, bounds.LargeObjects)}
 }
 
-// enter waits until there is a place for an object.
-func (l *lanes) enter(ctx context.Context, key client.ObjectKey, object client.Object) (leave func(), err error) {
+// acquire waits until an object may be on its way, until release.
+func (l *largeObjects) acquire(ctx context.Context, key client.ObjectKey, object client.Object) (release func(), err error) {
 	if l.isSmall(ctx, key, object) {
 		return func() {}, nil
 	}
 	select {
-	case l.places <- struct{}{}:
-		return func() { <-l.places }, nil
+	case l.permits <- struct{}{}:
+		return func() { <-l.permits }, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
 }
 
 // isSmall tells whether the cache shows the object to be small, and so is what is written.
-func (l *lanes) isSmall(ctx context.Context, key client.ObjectKey, object client.Object) bool {
+func (l *largeObjects) isSmall(ctx context.Context, key client.ObjectKey, object client.Object) bool {
 	var held client.Object
 	switch o := object.(type) {
 	case *corev1.Secret:
@@ -58,18 +58,18 @@ func (l *lanes) isSmall(ctx context.Context, key client.ObjectKey, object client
 	return err == nil && isHeld(held)
 }
 
-// throughLanes reads past the cache.
-type throughLanes struct {
+// largeReader reads past the cache, few large objects at once.
+type largeReader struct {
 	client.Reader
-	lanes *lanes
+	large *largeObjects
 }
 
 // Get implements client.Reader.
-func (r throughLanes) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
-	leave, err := r.lanes.enter(ctx, key, object)
+func (r largeReader) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	release, err := r.large.acquire(ctx, key, object)
 	if err != nil {
 		return err
 	}
-	defer leave()
+	defer release()
 	return r.Reader.Get(ctx, key, object, options...)
 }

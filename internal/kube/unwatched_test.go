@@ -1,4 +1,4 @@
-package controller
+package kube
 
 import (
 	"context"
@@ -10,11 +10,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
@@ -22,11 +20,10 @@ import (
 // apart is a cluster of which "shop" is watched, with an application that lies in "apps".
 type apart struct {
 	*WithT
-	*elsewhere
+	*unwatchedMetadata
 	t      *testing.T
 	clock  *testingclock.FakeClock
 	server client.Client
-	lookup lookup
 	reads  int
 	fails  error
 }
@@ -38,23 +35,14 @@ func newApart(t *testing.T) *apart {
 	a := &apart{WithT: NewWithT(t), t: t, clock: testingclock.NewFakeClock(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))}
 	scheme, err := Scheme()
 	a.Expect(err).NotTo(HaveOccurred())
-	account := func(namespace string) client.Object {
-		return &v1alpha1.MarketplaceAccount{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "main"},
-			Spec:       v1alpha1.MarketplaceAccountSpec{MarketplaceRef: v1alpha1.MarketplaceReference{Name: "allegro"}},
-		}
-	}
-	a.server = fake.NewClientBuilder().WithScheme(scheme).WithObjects(account("shop"), &v1alpha1.Marketplace{
+	a.server = fake.NewClientBuilder().WithScheme(scheme).WithObjects(&v1alpha1.Marketplace{
 		ObjectMeta: metav1.ObjectMeta{Name: "allegro"},
 		Spec: v1alpha1.MarketplaceSpec{Application: &v1alpha1.Application{
 			SecretRef: v1alpha1.NamespacedSecretReference{Namespace: sharedApp.Namespace, Name: sharedApp.Name},
 		}},
-	}).WithIndex(&v1alpha1.MarketplaceAccount{}, indexMarketplace, func(object client.Object) []string {
-		return []string{object.(*v1alpha1.MarketplaceAccount).Spec.MarketplaceRef.Name}
 	}).Build()
-	cached := within{a.server, []string{"shop"}}
-	a.elsewhere = newElsewhere(cached, a, a.clock)
-	a.lookup = lookup{cached}
+	cached := namespacedReader{a.server, []string{"shop"}}
+	a.unwatchedMetadata = newUnwatchedMetadata(cached, cached, a, a.clock)
 	return a
 }
 
@@ -74,8 +62,8 @@ func (a *apart) List(context.Context, client.ObjectList, ...client.ListOption) e
 
 // version is what a reconcile sees of the application.
 func (a *apart) version() (string, error) {
-	metadata := secretMetadata()
-	err := a.elsewhere.Get(a.t.Context(), sharedApp, metadata)
+	metadata := SecretMetadata()
+	err := a.unwatchedMetadata.Get(a.t.Context(), sharedApp, metadata)
 	return metadata.ResourceVersion, err
 }
 
@@ -91,14 +79,13 @@ func (a *apart) write() {
 }
 
 func TestAnApplicationElsewhere(t *testing.T) {
-	main := []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: "shop", Name: "main"}}}
 	t.Run("is read once a minute, whatever many accounts ask", func(t *testing.T) {
 		a := newApart(t)
 		a.write()
 		first, err := a.version()
 		a.Expect(err).NotTo(HaveOccurred())
 		a.write()
-		a.clock.Step(glanceLife - time.Second)
+		a.clock.Step(entryLife - time.Second)
 		a.Expect(a.version()).To(Equal(first))
 		a.Expect(a.reads).To(Equal(1))
 		a.clock.Step(time.Second)
@@ -113,10 +100,8 @@ func TestAnApplicationElsewhere(t *testing.T) {
 			a.Expect(apierrors.IsForbidden(err)).To(BeTrue(), "%v", err)
 		}
 		a.Expect(a.reads).To(Equal(1))
-		_, trouble, err := (&Reconciler{Metadata: a.elsewhere, Live: a}).userSecret(t.Context(), sharedApp, "the application")
-		a.Expect(err).NotTo(HaveOccurred())
-		a.Expect(trouble.reason).To(Equal(v1alpha1.ReasonSecretNotFound))
-		a.Expect(trouble.message).To(ContainSubstring(`the operator may not read Secret "app" in namespace "apps"`))
+		_, err := (&UserSecrets{Metadata: a.unwatchedMetadata, Live: a}).Get(t.Context(), sharedApp)
+		a.Expect(err).To(MatchError(ErrSecretForbidden))
 	})
 	t.Run("an API server that is away is asked again", func(t *testing.T) {
 		a := newApart(t)
@@ -132,10 +117,10 @@ func TestAnApplicationElsewhere(t *testing.T) {
 		a := newApart(t)
 		_, err := a.version()
 		a.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%v", err)
-		a.Expect(a.concerned(t.Context(), a.lookup)).To(BeEmpty())
+		a.Expect(a.readAll(t.Context())).To(BeEmpty())
 		a.write()
-		a.Expect(a.concerned(t.Context(), a.lookup)).To(Equal(main))
-		a.Expect(a.concerned(t.Context(), a.lookup)).To(BeEmpty())
+		a.Expect(a.readAll(t.Context())).To(ConsistOf(sharedApp))
+		a.Expect(a.readAll(t.Context())).To(BeEmpty())
 		_, err = a.version()
 		a.Expect(err).NotTo(HaveOccurred())
 	})
@@ -143,21 +128,21 @@ func TestAnApplicationElsewhere(t *testing.T) {
 		a := newApart(t)
 		_, _ = a.version()
 		a.write()
-		a.clock.Step(glanceLife)
+		a.clock.Step(entryLife)
 		_, err := a.version()
 		a.Expect(err).NotTo(HaveOccurred())
-		a.Expect(a.concerned(t.Context(), a.lookup)).To(Equal(main), "the others do not know yet")
+		a.Expect(a.readAll(t.Context())).To(ConsistOf(sharedApp), "the others do not know yet")
 	})
 	t.Run("is forgotten with its Marketplace", func(t *testing.T) {
 		a := newApart(t)
 		_, _ = a.version()
 		a.Expect(a.server.Delete(t.Context(), &v1alpha1.Marketplace{ObjectMeta: metav1.ObjectMeta{Name: "allegro"}})).To(Succeed())
-		a.Expect(a.concerned(t.Context(), a.lookup)).To(BeEmpty())
-		a.Expect(a.seen).To(BeEmpty())
+		a.Expect(a.readAll(t.Context())).To(BeEmpty())
+		a.Expect(a.entries).To(BeEmpty())
 	})
 	t.Run("a watched namespace costs no request", func(t *testing.T) {
 		a := newApart(t)
-		err := a.elsewhere.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "app"}, secretMetadata())
+		err := a.unwatchedMetadata.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "app"}, SecretMetadata())
 		a.Expect(apierrors.IsNotFound(err)).To(BeTrue(), "%v", err)
 		a.Expect(a.reads).To(BeZero())
 	})

@@ -1,4 +1,4 @@
-package controller
+package kube
 
 import (
 	"errors"
@@ -15,17 +15,17 @@ func TestOwnWritesNeedNoReconcile(t *testing.T) {
 	secret := func(name, version string) *corev1.Secret {
 		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, ResourceVersion: version}}
 	}
-	own := &ownWrites{}
+	own := &OwnWrites{}
 	var told []string
-	own.tell = func(secret client.Object) { told = append(told, secret.GetName()+"@"+secret.GetResourceVersion()) }
-	only := own.predicate()
+	own.OnForeign = func(secret client.Object) { told = append(told, secret.GetName()+"@"+secret.GetResourceVersion()) }
+	only := own.Predicate()
 	updated := func(name, version string) bool {
 		return only.Update(event.UpdateEvent{ObjectNew: secret(name, version)})
 	}
 	wrote := func(name, version string, meanwhile ...string) {
 		t.Helper()
 		written := secret(name, "")
-		if err := own.write(written, func() error {
+		if err := own.Write(written, func() error {
 			for _, shown := range meanwhile {
 				if updated(name, shown) {
 					t.Errorf("%s@%s is told before anybody knows whose it is", name, shown)

@@ -1,0 +1,16 @@
+package bounds
+
+import "strings"
+
+// What the API takes of a text, in bytes.
+const (
+	// Message is that of a condition, and what is kept of other text that is shown whole.
+	Message = 1024
+	// Name is what a platform calls an account.
+	Name = 256
+)
+
+// Cut returns the first bytes of a text, and no half of a character. It shares the memory of the text.
+func Cut(text string, limit int) string {
+	return strings.ToValidUTF8(text[:min(len(text), limit)], "")
+}

@@ -1,0 +1,15 @@
+package bounds_test
+
+import (
+	"testing"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+)
+
+func TestNoHalfOfACharacterIsLeft(t *testing.T) {
+	for limit, want := range map[int]string{0: "", 1: "", 2: "Ż", 3: "Ż", 4: "Żó", 5: "Żó", 9: "Żółw"} {
+		if got := bounds.Cut("Żółw", limit); got != want {
+			t.Errorf("the first %d bytes are %q, want %q", limit, got, want)
+		}
+	}
+}

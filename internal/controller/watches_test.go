@@ -1,0 +1,131 @@
+package controller
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+)
+
+func watchedAccount() *v1alpha1.MarketplaceAccount {
+	return &v1alpha1.MarketplaceAccount{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "main", UID: "uid-1"},
+		Spec: v1alpha1.MarketplaceAccountSpec{
+			MarketplaceRef:       v1alpha1.MarketplaceReference{Name: "allegro"},
+			ApplicationSecretRef: v1alpha1.SecretReference{Name: "app"},
+		},
+	}
+}
+
+// testLookup knows two accounts of one Marketplace.
+func testLookup(t *testing.T) lookup {
+	t.Helper()
+	scheme, err := kube.Scheme()
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	second := watchedAccount()
+	second.Namespace, second.Name, second.UID, second.Spec.ApplicationSecretRef.Name = "outlet", "second", "uid-3", ""
+	builder := fake.NewClientBuilder().WithScheme(scheme).WithObjects(watchedAccount(), second, &v1alpha1.Marketplace{
+		ObjectMeta: metav1.ObjectMeta{Name: "allegro"},
+		Spec: v1alpha1.MarketplaceSpec{Application: &v1alpha1.Application{
+			SecretRef: v1alpha1.NamespacedSecretReference{Namespace: "outlet", Name: "shared"},
+		}},
+	})
+	for index, extract := range map[string]func(*v1alpha1.MarketplaceAccount) []string{
+		indexSecret:      secretsOf,
+		indexMarketplace: func(a *v1alpha1.MarketplaceAccount) []string { return []string{a.Spec.MarketplaceRef.Name} },
+	} {
+		builder.WithIndex(&v1alpha1.MarketplaceAccount{}, index, func(object client.Object) []string {
+			return extract(object.(*v1alpha1.MarketplaceAccount))
+		})
+	}
+	return lookup{builder.Build()}
+}
+
+// TestWhoHearsOfASecret finds the accounts that a Secret without our labels concerns.
+func TestWhoHearsOfASecret(t *testing.T) {
+	for name, test := range map[string]struct {
+		secret string
+		want   []string
+	}{
+		"the application":                    {"shop/app", []string{"shop/main"}},
+		"the application of its marketplace": {"outlet/shared", []string{"outlet/second", "shop/main"}},
+		"one that no account names":          {"shop/x", nil},
+		"the same name elsewhere":            {"outlet/app", nil},
+		"the place of its token":             {"shop/main-token", []string{"shop/main"}},
+		"the place of its grant":             {"shop/main-grant", []string{"shop/main"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			namespace, secret, _ := strings.Cut(test.secret, "/")
+			heard := sets.New[string]()
+			for _, request := range testLookup(t).accountsOfSecret(t.Context(), client.ObjectKey{Namespace: namespace, Name: secret}) {
+				heard.Insert(request.String())
+			}
+			NewWithT(t).Expect(heard.UnsortedList()).To(ConsistOf(test.want))
+		})
+	}
+}
+
+func secretNamed(name string, changes ...func(*metav1.ObjectMeta)) *metav1.PartialObjectMetadata {
+	secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name}}
+	for _, change := range changes {
+		change(&secret.ObjectMeta)
+	}
+	return secret
+}
+
+func labelledFor(account string) func(*metav1.ObjectMeta) {
+	return func(o *metav1.ObjectMeta) {
+		metav1.SetMetaDataLabel(o, v1alpha1.LabelManagedBy, v1alpha1.ManagedBy)
+		metav1.SetMetaDataLabel(o, v1alpha1.LabelAccount, account)
+	}
+}
+
+// TestWhoHearsOfALabelledSecret is the same for the watch of Secrets with our labels.
+func TestWhoHearsOfALabelledSecret(t *testing.T) {
+	for name, test := range map[string]struct {
+		secret *metav1.PartialObjectMetadata
+		want   []string
+	}{
+		"its own":                        {secretNamed("main-token", labelledFor("main")), []string{"shop/main"}},
+		"another's in its place":         {secretNamed("main-grant", labelledFor("other")), []string{"shop/main", "shop/other"}},
+		"half labelled, in its place":    {secretNamed("main-token"), []string{"shop/main"}},
+		"an application with our labels": {secretNamed("app", labelledFor("other")), []string{"shop/main", "shop/other"}},
+		"a name that nobody uses":        {secretNamed("x", labelledFor("other")), []string{"shop/other"}},
+		"half labelled":                  {secretNamed("x"), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			heard := sets.New[string]()
+			for _, request := range testLookup(t).accountsOfLabelledSecret(t.Context(), test.secret) {
+				heard.Insert(request.String())
+			}
+			g.Expect(heard.UnsortedList()).To(ConsistOf(test.want))
+		})
+	}
+}
+
+// A Secret of another namespace may be there and still not be the operator's to read.
+func TestAUserSecretThatMayNotBeRead(t *testing.T) {
+	g := NewWithT(t)
+	forbidding := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{
+		Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+			return apierrors.NewForbidden(corev1.Resource("secrets"), "app", nil)
+		},
+	})
+	r := &Reconciler{userSecrets: &kube.UserSecrets{Metadata: forbidding, Live: forbidding}}
+	_, trouble, err := r.userSecret(t.Context(), client.ObjectKey{Namespace: "apps", Name: "app"}, "the application")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(trouble.reason).To(Equal(v1alpha1.ReasonSecretNotFound))
+	g.Expect(trouble.message).To(HavePrefix(`the application: the operator may not read Secret "app" in namespace "apps"`))
+}

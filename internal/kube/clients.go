@@ -1,0 +1,111 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// Clients read and write Kubernetes, each in its way.
+type Clients struct {
+	// Client reads from the cache, which holds accounts, Marketplaces and the operator's own Secrets, shows the writes before, and writes
+	// as the operator.
+	Client client.Client
+	// Cached reads from the cache as it stands, which may not show the last writes yet.
+	Cached client.Reader
+	// Live reads from the API server.
+	Live client.Reader
+	// Metadata reads the metadata of any Secret or Namespace from a cache.
+	Metadata client.Reader
+	// UserSecrets reads the Secrets that users wrote.
+	UserSecrets *UserSecrets
+	// Namespaces are those that are watched; none means all.
+	Namespaces []string
+
+	metadata  metadataCache
+	unwatched *unwatchedMetadata
+}
+
+// Connect returns the clients of a manager that was made with Shard.ManagerOptions. ctx is that of the manager.
+func Connect(ctx context.Context, mgr manager.Manager, clock clock.PassiveClock) (*Clients, error) {
+	kube, ok := mgr.GetClient().(*readYourWrites)
+	if !ok {
+		return nil, errors.New("the manager was not made with ManagerOptions")
+	}
+	kube.contents.ctx.Store(&ctx)
+	namespaces := kube.shard.Namespaces
+	metadata, err := newMetadataCache(mgr, namespaces)
+	if err != nil {
+		return nil, err
+	}
+	if err := kube.follow(ctx, mgr.GetCache()); err != nil {
+		return nil, err
+	}
+	// A replica that does not lead answers people from the same caches, which no controller fills there.
+	for _, object := range []client.Object{&corev1.Secret{}, &v1alpha1.Marketplace{}} {
+		if _, err := mgr.GetCache().GetInformer(ctx, object); err != nil {
+			return nil, fmt.Errorf("preparing the cache: %w", err)
+		}
+	}
+	if _, err := metadata.GetInformer(ctx, NamespaceMetadata()); err != nil {
+		return nil, fmt.Errorf("preparing the metadata cache: %w", err)
+	}
+	cached := namespacedReader{mgr.GetCache(), namespaces}
+	unwatched := newUnwatchedMetadata(namespacedReader{metadata, namespaces}, cached, mgr.GetAPIReader(), clock)
+	return &Clients{
+		Client:      client.WithFieldOwner(kube, v1alpha1.ManagedBy),
+		Cached:      cached,
+		Live:        kube.live,
+		Metadata:    unwatched,
+		UserSecrets: &UserSecrets{Metadata: unwatched, Live: kube.live},
+		Namespaces:  namespaces,
+		metadata:    metadata,
+		unwatched:   unwatched,
+	}, nil
+}
+
+// ForeignSecrets enqueues the accounts that a changed Secret without the operator's label concerns.
+func (c *Clients) ForeignSecrets(concerned func(context.Context, client.ObjectKey) []reconcile.Request) source.Source {
+	return c.metadata.foreign.Source(concerned)
+}
+
+// NamespaceLabels enqueues the accounts that the changed labels of a Namespace concern.
+func (c *Clients) NamespaceLabels(concerned func(context.Context, *metav1.PartialObjectMetadata) []reconcile.Request) source.Source {
+	return c.metadata.labels(concerned)
+}
+
+// UnwatchedApplications enqueues the accounts that concern the changed application of a Marketplace in a namespace that is not watched.
+func (c *Clients) UnwatchedApplications(concerned func(context.Context, client.ObjectKey) []reconcile.Request) source.Source {
+	return c.unwatched.source(concerned)
+}
+
+// SecretMetadata is the type under which the metadata of Secrets is read.
+func SecretMetadata() *metav1.PartialObjectMetadata {
+	metadata := &metav1.PartialObjectMetadata{}
+	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kindSecret))
+	return metadata
+}
+
+// NamespaceMetadata is the type under which the metadata of Namespaces is read.
+func NamespaceMetadata() *metav1.PartialObjectMetadata {
+	metadata := &metav1.PartialObjectMetadata{}
+	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	return metadata
+}
+
+// AccountMetadata is the type under which the metadata of accounts is read and written.
+func AccountMetadata() *metav1.PartialObjectMetadata {
+	metadata := &metav1.PartialObjectMetadata{}
+	metadata.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kindAccount))
+	return metadata
+}

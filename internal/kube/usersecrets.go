@@ -1,0 +1,122 @@
+package kube
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// Why UserSecrets returns no Secret.
+var (
+	ErrSecretNotFound = errors.New("the Secret does not exist")
+	// ErrSecretForbidden is of a Secret in a namespace that is not watched.
+	ErrSecretForbidden = errors.New("the Secret may not be read")
+)
+
+// UserSecrets remembers the Secrets that users wrote, by version. A Secret is read from the API server once
+// for each version that its metadata shows, so that a renewal reads none, and the cache need not hold the
+// data of every Secret of the cluster. It may be used by many goroutines at once.
+type UserSecrets struct {
+	// Metadata reads the metadata of Secrets, Live whole ones from the API server.
+	Metadata, Live client.Reader
+
+	mu   sync.Mutex // guards held
+	held map[client.ObjectKey]*UserSecret
+}
+
+// UserSecret is a Secret that a user wrote, with what the operator reads of it alone. It is not to be changed.
+type UserSecret struct {
+	*corev1.Secret
+	// ContentVersion is the version with which this content was first seen here: tools that set labels make versions, and no content.
+	ContentVersion string
+	// Invalid is why the Secret cannot be used; nil when it can.
+	Invalid error
+}
+
+func (s *UserSecret) sameContent(as *UserSecret) bool {
+	return maps.EqualFunc(s.Data, as.Data, bytes.Equal) && maps.Equal(s.Annotations, as.Annotations)
+}
+
+// keysOfUsers are the only keys kept of a Secret that users wrote; of its annotations only the request to try again is.
+var keysOfUsers = []string{
+	v1alpha1.ApplicationKeyClientID, v1alpha1.ApplicationKeyClientSecret, v1alpha1.ApplicationKeyClientSecretPrevious,
+	v1alpha1.ApplicationKeyClientSecretExpiresAt, v1alpha1.ApplicationKeyRedirectURI, v1alpha1.ApplicationKeyApplicationID,
+	v1alpha1.PasswordKeyUsername, v1alpha1.PasswordKeyPassword,
+	v1alpha1.RefreshTokenKeyRefreshToken, v1alpha1.RefreshTokenKeyGrantedAt,
+}
+
+// Get returns a Secret that a user wrote, also one that is Invalid. Its error is ErrSecretNotFound, ErrSecretForbidden, or the API
+// server's.
+func (u *UserSecrets) Get(ctx context.Context, key client.ObjectKey) (*UserSecret, error) {
+	metadata := SecretMetadata()
+	switch err := u.Metadata.Get(ctx, key, metadata); {
+	case apierrors.IsNotFound(err):
+		u.Forget(key)
+		return nil, ErrSecretNotFound
+	case apierrors.IsForbidden(err):
+		return nil, ErrSecretForbidden
+	case err != nil:
+		return nil, fmt.Errorf("reading the metadata of Secret %q: %w", key, err)
+	}
+	if held := u.heldAt(key, metadata.ResourceVersion); held != nil {
+		return held, nil
+	}
+	secret := &corev1.Secret{}
+	switch err := u.Live.Get(ctx, key, secret); {
+	case apierrors.IsNotFound(err):
+		return nil, ErrSecretNotFound
+	case err != nil:
+		return nil, fmt.Errorf("reading Secret %q: %w", key, err)
+	}
+	return u.hold(key, secret), nil
+}
+
+func (u *UserSecrets) heldAt(key client.ObjectKey, version string) *UserSecret {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if held := u.held[key]; held != nil && held.ResourceVersion == version {
+		return held
+	}
+	return nil
+}
+
+func (u *UserSecrets) hold(key client.ObjectKey, secret *corev1.Secret) *UserSecret {
+	used, err := tokensecret.Used(secret, keysOfUsers...)
+	if err != nil {
+		used = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: secret.Name, Namespace: secret.Namespace, ResourceVersion: secret.ResourceVersion}}
+	}
+	kept := &UserSecret{Secret: used, ContentVersion: secret.ResourceVersion, Invalid: err}
+	if value, ok := secret.Annotations[v1alpha1.AnnotationRetry]; ok {
+		kept.Annotations = map[string]string{v1alpha1.AnnotationRetry: strings.Clone(bounds.Cut(value, bounds.Message))}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.held == nil {
+		u.held = map[client.ObjectKey]*UserSecret{}
+	}
+	if before := u.held[key]; before != nil && before.sameContent(kept) {
+		kept.ContentVersion, kept.CreationTimestamp = before.ContentVersion, before.CreationTimestamp
+	}
+	u.held[key] = kept
+	return kept
+}
+
+// Forget drops what is remembered of a Secret.
+func (u *UserSecrets) Forget(key client.ObjectKey) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.held, key)
+}
