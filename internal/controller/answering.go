@@ -4,8 +4,8 @@ import (
 	"context"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // Browsers bring one answer of a marketplace more than once: by a reload, a second click, or an ingress that asks another
@@ -106,7 +106,7 @@ func (v *Visits) formerNow(ctx context.Context, b *returned) (outcome signin.Out
 }
 
 // became tells what a visit has become.
-func (f *found) became(visit tokensecret.Visit) (outcome signin.Outcome, settled bool, err error) {
+func (f *found) became(visit custody.Visit) (outcome signin.Outcome, settled bool, err error) {
 	waits, refused := f.custody.Candidate, f.custody.SignIn.Refused
 	switch {
 	case visit.Problem != "":

@@ -7,10 +7,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 const (
@@ -54,7 +54,7 @@ type rejected struct {
 }
 
 // mayAsk tells whether an account whose application was refused asks again now, or when to look again.
-func (a *applications) mayAsk(key throttle.Key, who types.NamespacedName, refused *tokensecret.Refused, costs time.Duration, now time.Time) (bool, time.Time) {
+func (a *applications) mayAsk(key throttle.Key, who types.NamespacedName, refused *custody.Refusal, costs time.Duration, now time.Time) (bool, time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	of, at := a.of(key, now), refused.At
@@ -162,7 +162,7 @@ func (r *Reconciler) askAgain(f *found) {
 }
 
 // rejectedApplication is the refusal of the application by which the account's tokens, or its device codes, are held up; nil when they are not.
-func (v view) rejectedApplication() *tokensecret.Refused {
+func (v view) rejectedApplication() *custody.Refusal {
 	if refused := v.custody.Refused; refused != nil && refused.Reason == v1alpha1.ReasonApplicationRejected && v.stands(refused) {
 		return refused
 	}

@@ -7,8 +7,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // asker is what is known of one refused application, with a clock that only the test moves.
@@ -25,18 +25,18 @@ func newAsker(t *testing.T) *asker {
 }
 
 // refusedAgo is a refusal that an account has in its custody.
-func (a *asker) refusedAgo(ago time.Duration, tries int32) *tokensecret.Refused {
-	return &tokensecret.Refused{At: a.now.Add(-ago), Tries: tries}
+func (a *asker) refusedAgo(ago time.Duration, tries int32) *custody.Refusal {
+	return &custody.Refusal{At: a.now.Add(-ago), Tries: tries}
 }
 
-func (a *asker) asks(who string, refused *tokensecret.Refused, costs time.Duration) {
+func (a *asker) asks(who string, refused *custody.Refusal, costs time.Duration) {
 	a.t.Helper()
 	if ok, next := a.mayAsk(app, types.NamespacedName{Name: who}, refused, costs, a.now); !ok {
 		a.t.Fatalf("%s waits until %v", who, next)
 	}
 }
 
-func (a *asker) waits(who string, refused *tokensecret.Refused, costs, wait time.Duration) {
+func (a *asker) waits(who string, refused *custody.Refusal, costs, wait time.Duration) {
 	a.t.Helper()
 	if ok, next := a.mayAsk(app, types.NamespacedName{Name: who}, refused, costs, a.now); ok || next.Sub(a.now) != wait {
 		a.t.Fatalf("%s asks: %v, or waits for %v, want %v", who, ok, next.Sub(a.now), wait)

@@ -10,9 +10,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // newCalled makes arrears that remember who was called.
@@ -220,7 +220,7 @@ func TestNews(t *testing.T) {
 	due := func(changes ...func(*found)) *found {
 		f := &found{view: view{
 			account: &v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Status: *before()},
-			custody: tokensecret.Custody{Grant: tokensecret.Grant{Tokens: &tokensecret.Tokens{RenewAt: now.Time, ExpiresAt: now.Add(time.Hour)}}},
+			custody: custody.Custody{Grant: custody.Grant{Tokens: &custody.Tokens{RenewAt: now.Time, ExpiresAt: now.Add(time.Hour)}}},
 			request: request{platform: &marketplace.Platform{DisplayName: "eBay"}},
 			now:     now.Time,
 		}}

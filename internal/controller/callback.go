@@ -15,10 +15,10 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // returned is a browser that has come back, and the visit that it belongs to.
@@ -27,7 +27,7 @@ type returned struct {
 	key      types.NamespacedName
 	state    string
 	cookie   string
-	visit    tokensecret.Visit
+	visit    custody.Visit
 	callback marketplace.Callback
 	// marketplace is the name of the callback that the browser came to.
 	marketplace string
@@ -173,13 +173,13 @@ func (v *Visits) findNow(ctx context.Context, b *returned) error {
 // visit looks for the visit of a state in a custody. Everything that the visit is bound to must agree.
 func (v *Visits) visit(
 	ctx context.Context, b *returned, account *v1alpha1.MarketplaceAccount,
-	read func(context.Context, *v1alpha1.MarketplaceAccount) (tokensecret.Custody, error),
-) (*tokensecret.Visit, error) {
-	custody, err := read(ctx, account)
+	read func(context.Context, *v1alpha1.MarketplaceAccount) (custody.Custody, error),
+) (*custody.Visit, error) {
+	kept, err := read(ctx, account)
 	if err != nil {
 		return nil, clusterDown(err)
 	}
-	visit := b.visitIn(custody, account)
+	visit := b.visitIn(kept, account)
 	if visit != nil && visit.Used {
 		return nil, &signin.Error{Problem: signin.VisitUsed}
 	}
@@ -187,8 +187,8 @@ func (v *Visits) visit(
 }
 
 // visitIn is the visit of the browser and its state in a custody; nil when it is not there.
-func (b *returned) visitIn(custody tokensecret.Custody, account *v1alpha1.MarketplaceAccount) *tokensecret.Visit {
-	for _, visit := range custody.SignIn.Visits {
+func (b *returned) visitIn(kept custody.Custody, account *v1alpha1.MarketplaceAccount) *custody.Visit {
+	for _, visit := range kept.SignIn.Visits {
 		state, cookie := signin.Matches(visit.State, b.state), signin.Matches(visit.Cookie, b.cookie)
 		if state && cookie && visit.Account == account.UID && visit.Marketplace == b.marketplace {
 			return &visit
@@ -230,7 +230,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (i
 	told := b.callback.AccountID
 	switch {
 	case got.account.ID == "" && told != "":
-		got.account = tokensecret.Account{ID: told, By: "callback"}
+		got.account = custody.Account{ID: told, By: "callback"}
 	case told != "" && told != got.account.ID:
 		return issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.signInAccount(), Detail: "the callback names another account than the tokens"}
 	}
@@ -253,15 +253,15 @@ func (v *Visits) checkIssuer(ctx context.Context, b *returned) error {
 }
 
 // use marks the visit as used by us, so that its state is good for nothing any more; false when somebody else was quicker.
-func (b *returned) use(custody *tokensecret.Custody) bool {
-	custody.SignIn = custody.SignIn.Clone()
-	at := slices.IndexFunc(custody.SignIn.Visits, func(visit tokensecret.Visit) bool {
+func (b *returned) use(kept *custody.Custody) bool {
+	kept.SignIn = kept.SignIn.Clone()
+	at := slices.IndexFunc(kept.SignIn.Visits, func(visit custody.Visit) bool {
 		return visit.State == b.visit.State && (!visit.Used || visit.Claim == b.claim)
 	})
 	if at < 0 {
 		return false
 	}
-	visit := &custody.SignIn.Visits[at]
+	visit := &kept.SignIn.Visits[at]
 	visit.Used, visit.Claim, visit.Verifier, visit.Nonce, visit.Problem = true, b.claim, "", "", ""
 	return true
 }
@@ -328,9 +328,9 @@ func mayTryAgain(problem signin.Problem) bool {
 }
 
 // again lets a browser that has just proved to be the visit's begin another.
-func (s *store) again(custody *tokensecret.Custody) {
-	if ticket := s.found.retryTicket; ticketIn(*custody, ticket) < 0 {
-		custody.SignIn.AddTicket(tokensecret.Ticket{Hash: signin.Hash(ticket), ExpiresAt: s.found.now.Add(signin.VisitLife)}, s.found.now)
+func (s *store) again(kept *custody.Custody) {
+	if ticket := s.found.retryTicket; ticketIn(*kept, ticket) < 0 {
+		kept.SignIn.AddTicket(custody.Ticket{Hash: signin.Hash(ticket), ExpiresAt: s.found.now.Add(signin.VisitLife)}, s.found.now)
 	}
 }
 
@@ -431,18 +431,18 @@ func (v *Visits) storeNow(ctx context.Context, b *returned, got issued) (*store,
 }
 
 // at finds the visit that is taken care of here.
-func (b *returned) at(custody tokensecret.Custody) int {
-	return slices.IndexFunc(custody.SignIn.Visits, func(visit tokensecret.Visit) bool { return visit.State == b.visit.State && visit.Claim == b.claim })
+func (b *returned) at(kept custody.Custody) int {
+	return slices.IndexFunc(kept.SignIn.Visits, func(visit custody.Visit) bool { return visit.State == b.visit.State && visit.Claim == b.claim })
 }
 
 // stored tells whether what this visit brought is in use, or waits to be, or was already followed by another.
-func (b *returned) stored(custody tokensecret.Custody) bool {
-	at := b.at(custody)
+func (b *returned) stored(kept custody.Custody) bool {
+	at := b.at(kept)
 	if at < 0 {
 		return false
 	}
-	consent, waits := custody.SignIn.Visits[at].Consent, custody.Candidate
-	return consent > 0 && (custody.Accepted >= consent || waits != nil && waits.Consent == consent)
+	consent, waits := kept.SignIn.Visits[at].Consent, kept.Candidate
+	return consent > 0 && (kept.Accepted >= consent || waits != nil && waits.Consent == consent)
 }
 
 // callbackBackoff is how reading and writing is tried again while a browser waits, and after that.

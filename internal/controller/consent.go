@@ -10,8 +10,8 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // discardFor bounds how long revoking the tokens of a wrong account may take.
@@ -41,12 +41,12 @@ func (s *store) consented(ctx context.Context, got issued, asked []string, unver
 }
 
 // consentOf is the grant that a sign-in has brought.
-func (v view) consentOf(got issued, asked []string) tokensecret.Grant {
+func (v view) consentOf(got issued, asked []string) custody.Grant {
 	asked = slices.Clone(asked)
 	if asked == nil {
 		asked = []string{} // what was asked for is known: nothing by name
 	}
-	return tokensecret.Grant{
+	return custody.Grant{
 		RefreshToken:               got.RefreshToken,
 		ClientID:                   v.request.application.ClientID,
 		Asked:                      asked,
@@ -60,34 +60,34 @@ func (v view) consentOf(got issued, asked []string) tokensecret.Grant {
 }
 
 // accept puts a grant that a person gave into use, instead of the one before.
-func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next tokensecret.Grant) error {
+func (s *store) accept(ctx context.Context, kept custody.Custody, next custody.Grant) error {
 	f := s.found
 	if next.RefreshToken == "" && f.mayKeep(next) {
 		// As in a renewal, an answer without one leaves the old one in force; platforms do so when somebody consents again.
-		next.RefreshToken, next.GrantedAt = custody.RefreshToken, custody.GrantedAt
-		next.AuthorizationExpiresAt, next.AuthorizationEndUnreadable = custody.AuthorizationExpiresAt, custody.AuthorizationEndUnreadable
+		next.RefreshToken, next.GrantedAt = kept.RefreshToken, kept.GrantedAt
+		next.AuthorizationExpiresAt, next.AuthorizationEndUnreadable = kept.AuthorizationExpiresAt, kept.AuthorizationEndUnreadable
 	} else {
-		custody.Journal = nil // of the grant before
+		kept.Journal = nil // of the grant before
 	}
 	next.Unverified = false
-	custody.Serial++
-	custody.Accepted = next.Consent
-	custody.Grant = next
-	custody.NotBefore = time.Time{}
-	custody.Recover()
-	custody.Candidate, custody.Aside, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil, nil
-	custody.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
-	custody.SignIn.End()
-	s.dateClientSecret(&custody)
-	if err := s.save(ctx, custody); err != nil {
+	kept.Serial++
+	kept.Accepted = next.Consent
+	kept.Grant = next
+	kept.NotBefore = time.Time{}
+	kept.Recover()
+	kept.Candidate, kept.Aside, kept.Verified, kept.Refused, kept.RefusedImport = nil, nil, nil, nil, nil
+	kept.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
+	kept.SignIn.End()
+	s.dateClientSecret(&kept)
+	if err := s.save(ctx, kept); err != nil {
 		return err
 	}
 	f.obtained, f.first, f.failed, f.trouble = true, true, false, nil
 	if s.visiting { // nobody reports what was found here
-		s.event(f.account, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(f.account, custody.Serial))
+		s.event(f.account, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(f.account, kept.Serial))
 	}
 	note := "A person signed in at " + f.request.platform.DisplayName
-	if id := custody.Account.ID; id != "" {
+	if id := kept.Account.ID; id != "" {
 		note += " as " + id
 	}
 	s.event(f.account, corev1.EventTypeNormal, v1alpha1.EventSignInCompleted, "SignIn", note)
@@ -95,28 +95,28 @@ func (s *store) accept(ctx context.Context, custody tokensecret.Custody, next to
 }
 
 // mayKeep tells whether the refresh token in use still serves after a consent that brought none.
-func (v view) mayKeep(next tokensecret.Grant) bool {
+func (v view) mayKeep(next custody.Grant) bool {
 	return v.custody.RefreshToken != "" && !v.restored() && v.deadGrant() == nil && next.Account.ID != "" && next.Account.ID == v.custody.Account.ID
 }
 
 // discard drops the tokens of another account than the expected one, and revokes them where that can be done without harm.
-func (s *store) discard(ctx context.Context, custody tokensecret.Custody, wrong tokensecret.Grant) error {
+func (s *store) discard(ctx context.Context, kept custody.Custody, wrong custody.Grant) error {
 	f := s.found
 	why := f.mismatch(wrong.Account.ID, f.expectedAccount())
 	if wrong.Account.ID == "" {
 		why.message = fmt.Sprintf("%s did not say who signed in, expected is %s; ask for what makes it say so, such as a scope, "+
 			"or create another MarketplaceAccount", f.request.platform.DisplayName, f.expectedAccount())
 	}
-	if custody.Candidate != nil && custody.Candidate.Consent == wrong.Consent {
-		custody.Candidate = nil
+	if kept.Candidate != nil && kept.Candidate.Consent == wrong.Consent {
+		kept.Candidate = nil
 	}
-	custody.SignIn.EndDevice()
-	custody.SignIn.Refused = s.signInRefusal(&custody, *why)
-	custody.SignIn.Refused.AccountID = wrong.Account.ID
+	kept.SignIn.EndDevice()
+	kept.SignIn.Refused = s.signInRefusal(&kept, *why)
+	kept.SignIn.Refused.AccountID = wrong.Account.ID
 	if s.visiting {
-		s.again(&custody)
+		s.again(&kept)
 	}
-	if err := s.save(ctx, custody); err != nil {
+	if err := s.save(ctx, kept); err != nil {
 		return err
 	}
 	f.discarded, f.wrongAccount = true, wrong.Account.ID
@@ -131,7 +131,7 @@ func (s *store) discard(ctx context.Context, custody tokensecret.Custody, wrong 
 
 // revokeWrong ends the grant of a wrong account, unless another MarketplaceAccount may live on it: some platforms end all
 // grants of a seller and application with one.
-func (r *Reconciler) revokeWrong(ctx context.Context, f *found, wrong tokensecret.Grant) {
+func (r *Reconciler) revokeWrong(ctx context.Context, f *found, wrong custody.Grant) {
 	if wrong.RefreshToken == "" || wrong.Account.ID == "" || wrong.Account.ID == f.custody.Account.ID {
 		return
 	}

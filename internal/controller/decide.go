@@ -7,14 +7,14 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // view is what deciding needs, all of it values.
 type view struct {
 	account *v1alpha1.MarketplaceAccount
-	custody tokensecret.Custody
+	custody custody.Custody
 	request request
 	now     time.Time
 	// holder names this process, call is how long a request may take, and attempt how long one may with the storing of its answer.
@@ -51,7 +51,7 @@ func (v view) bringing() string {
 }
 
 // candidate is the grant that waits to be accepted; nil when there is none, or when the user has withdrawn it.
-func (v view) candidate() *tokensecret.Grant {
+func (v view) candidate() *custody.Grant {
 	candidate := v.custody.Candidate
 	switch {
 	case candidate == nil:
@@ -124,7 +124,7 @@ func (v view) expects(id string) bool {
 }
 
 // expectsOf tells the same of an account as an answer names it. One that was seen first, and told by another source, says nothing.
-func (v view) expectsOf(account tokensecret.Account) bool {
+func (v view) expectsOf(account custody.Account) bool {
 	return v.expects(account.ID) || v.account.Spec.AccountID == "" && !v.custody.Account.SameSource(account)
 }
 
@@ -371,17 +371,17 @@ func (v view) mayBeSpent() bool {
 }
 
 // dare makes a restored token that a person asks to try all the same one like any other, of which nothing is on record.
-func (v view) dare(custody *tokensecret.Custody) {
-	if custody.Restored = nil; v.bringing() == "" {
-		custody.Refused, custody.Journal = nil, nil
+func (v view) dare(kept *custody.Custody) {
+	if kept.Restored = nil; v.bringing() == "" {
+		kept.Refused, kept.Journal = nil, nil
 		return
 	}
-	custody.Restored = &tokensecret.Restored{Moved: v.custody.Restored.Moved, Told: true} // the one in use may be spent as before
-	custody.RefusedImport, custody.ImportJournal = nil, nil
+	kept.Restored = &custody.Restored{Moved: v.custody.Restored.Moved, Told: true} // the one in use may be spent as before
+	kept.RefusedImport, kept.ImportJournal = nil, nil
 }
 
 // journal is what is on record of the token to send; nil when nothing is.
-func (v view) journal() *tokensecret.Journal {
+func (v view) journal() *custody.Journal {
 	if v.bringing() == "" {
 		return v.custody.Journal
 	}
@@ -403,10 +403,10 @@ func (v view) others() time.Time {
 }
 
 // record puts an entry, or none, on record of the token to send.
-func (v view) record(custody *tokensecret.Custody, entry *tokensecret.Journal) {
+func (v view) record(kept *custody.Custody, entry *custody.Journal) {
 	if v.bringing() == "" {
-		custody.Journal = entry
+		kept.Journal = entry
 		return
 	}
-	custody.ImportJournal = entry
+	kept.ImportJournal = entry
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"slices"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // Decline takes a browser that a marketplace sent back without a state, as eBay does with people who decline: the cookies of
@@ -51,12 +51,12 @@ func (v *Visits) leftAt(ctx context.Context, b *returned) error {
 	if b.found, err = v.look(ctx, b.key); err != nil {
 		return err
 	}
-	of := func(custody tokensecret.Custody) bool {
-		at := b.leftIn(custody)
+	of := func(kept custody.Custody) bool {
+		at := b.leftIn(kept)
 		if at < 0 {
 			return false
 		}
-		b.visit = custody.SignIn.Visits[at]
+		b.visit = kept.SignIn.Visits[at]
 		return true
 	}
 	if of(b.custody) {
@@ -65,19 +65,19 @@ func (v *Visits) leftAt(ctx context.Context, b *returned) error {
 	if !v.returns.AllowN(b.now, 1) {
 		return unknown
 	}
-	custody, err := v.live(ctx, account) // the visit may have begun at another replica just now
+	kept, err := v.live(ctx, account) // the visit may have begun at another replica just now
 	if err != nil {
 		return clusterDown(err)
 	}
-	if !of(custody) {
+	if !of(kept) {
 		return unknown
 	}
 	return nil
 }
 
 // leftIn finds the visit of the browser that may have been left.
-func (b *returned) leftIn(custody tokensecret.Custody) int {
-	return slices.IndexFunc(custody.SignIn.Visits, func(visit tokensecret.Visit) bool {
+func (b *returned) leftIn(kept custody.Custody) int {
+	return slices.IndexFunc(kept.SignIn.Visits, func(visit custody.Visit) bool {
 		return signin.Matches(visit.Cookie, b.cookie) && visit.Account == b.account.UID && visit.Marketplace == b.marketplace &&
 			!visit.Used && b.now.Before(visit.ExpiresAt) && (visit.Problem == "" || visit.Problem == string(signin.ConsentDenied))
 	})

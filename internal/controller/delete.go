@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
@@ -181,12 +182,12 @@ func (r *Reconciler) revocationAddress(ctx context.Context, req request) (addres
 }
 
 // refreshTokens are those of the grant in use and of one that waits to be accepted.
-func refreshTokens(custody tokensecret.Custody) []string {
+func refreshTokens(kept custody.Custody) []string {
 	var tokens []string
-	if custody.RefreshToken != "" {
-		tokens = append(tokens, custody.RefreshToken)
+	if kept.RefreshToken != "" {
+		tokens = append(tokens, kept.RefreshToken)
 	}
-	if candidate := custody.Candidate; candidate != nil && candidate.RefreshToken != "" {
+	if candidate := kept.Candidate; candidate != nil && candidate.RefreshToken != "" {
 		tokens = append(tokens, candidate.RefreshToken)
 	}
 	return tokens

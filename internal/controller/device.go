@@ -7,10 +7,10 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 const (
@@ -80,7 +80,7 @@ func (v view) codeLives() bool {
 }
 
 // fits tells whether a device code asks for what the spec says.
-func (v view) fits(pending *tokensecret.Device) bool {
+func (v view) fits(pending *custody.Device) bool {
 	return pending != nil && pending.ClientID == v.request.application.ClientID && slices.Equal(pending.Asked, v.request.platform.Scopes)
 }
 
@@ -132,22 +132,22 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 		return err
 	}
 	requested := f.signInRequested()
-	custody := f.custody
-	custody.SignIn = custody.SignIn.Clone()
-	signIn := &custody.SignIn
+	kept := f.custody
+	kept.SignIn = kept.SignIn.Clone()
+	signIn := &kept.SignIn
 	switch {
 	case requested:
-		custody.HandledSignIn = requestOf(f.account, v1alpha1.AnnotationSignIn)
-		signIn.Requested = custody.HandledSignIn
+		kept.HandledSignIn = requestOf(f.account, v1alpha1.AnnotationSignIn)
+		signIn.Requested = kept.HandledSignIn
 		signIn.EndDevice()
 	case signIn.Device != nil && signIn.Device.ExpiresAt.Sub(signIn.Device.StartedAt) < shortestCode:
 		signIn.EndCode(f.now, fmt.Sprintf("it was good for %s", signIn.Device.ExpiresAt.Sub(signIn.Device.StartedAt)))
-		return store.write(ctx, custody)
+		return store.write(ctx, kept)
 	case signIn.Device != nil:
 		signIn.Ended = nil
 		if signIn.Unattended++; signIn.Unattended >= maxUnattended {
 			signIn.Device, signIn.Requested = nil, ""
-			return store.write(ctx, custody)
+			return store.write(ctx, kept)
 		}
 	}
 	signIn.Device = nil
@@ -155,9 +155,9 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 	code, failure := r.askForCode(ctx, f.view)
 	leave(pass, failure)
 	if failure != nil {
-		return r.noCode(ctx, f, store, custody, failure, requested)
+		return r.noCode(ctx, f, store, kept, failure, requested)
 	}
-	signIn.Device = &tokensecret.Device{
+	signIn.Device = &custody.Device{
 		Code:            code.Code,
 		UserCode:        code.UserCode,
 		URL:             code.URL,
@@ -173,7 +173,7 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 	if refused := signIn.Refused; refused != nil && refused.Reason != v1alpha1.ReasonAccountMismatch {
 		signIn.Refused = nil
 	}
-	if err := store.write(ctx, custody); err != nil {
+	if err := store.write(ctx, kept); err != nil {
 		return err
 	}
 	f.handledSignIn = requested
@@ -181,7 +181,7 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 }
 
 // noCode records why there is no device code: once, since each attempt would be a write.
-func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, custody tokensecret.Custody, failure error, requested bool) error {
+func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, kept custody.Custody, failure error, requested bool) error {
 	why, _ := troubleOf(f.view, failure)
 	e := grant.AsError(failure)
 	state := r.pollState(f)
@@ -193,17 +193,17 @@ func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, custody
 	if f.needsNewGrant() {
 		f.failed, f.trouble = true, &why
 	}
-	refused := store.signInRefusal(&custody, why)
-	refused.Tries = f.triedAgain(custody.SignIn.Refused, why.reason)
-	if was := custody.SignIn.Refused; refused.Tries == 0 && was != nil && was.Reason == refused.Reason && was.Message == refused.Message &&
+	refused := store.signInRefusal(&kept, why)
+	refused.Tries = f.triedAgain(kept.SignIn.Refused, why.reason)
+	if was := kept.SignIn.Refused; refused.Tries == 0 && was != nil && was.Reason == refused.Reason && was.Message == refused.Message &&
 		slices.Equal(was.Digests, refused.Digests) && (!was.Versioned() || was.Inputs == refused.Inputs) {
 		refused = was
 	}
-	custody.SignIn.Refused = refused
+	kept.SignIn.Refused = refused
 	if refused == f.custody.SignIn.Refused && f.custody.SignIn.Device == nil && !requested {
 		return nil
 	}
-	if err := store.write(ctx, custody); err != nil {
+	if err := store.write(ctx, kept); err != nil {
 		return err
 	}
 	f.handledSignIn = requested

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -30,7 +31,7 @@ func (v view) uselessIDToken(got issued) string {
 // publishable returns the tokens to publish: without the ID token, where that is of no use or cannot be verified, so that it does not
 // take the access token along. It returns false while the former pair stays: where an ID token is relied upon, or may still be
 // verified in time.
-func (r *Reconciler) publishable(ctx context.Context, f *found) (tokens tokensecret.Tokens, ready bool) {
+func (r *Reconciler) publishable(ctx context.Context, f *found) (tokens custody.Tokens, ready bool) {
 	tokens = *f.custody.Tokens
 	why, passes := r.idTokenFault(ctx, f)
 	switch {

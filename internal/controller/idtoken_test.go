@@ -6,8 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 func TestUselessIDToken(t *testing.T) {
@@ -34,7 +34,7 @@ func TestUselessIDToken(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := view{}
 			if test.held != "" {
-				v.custody.Tokens = &tokensecret.Tokens{IDToken: test.held}
+				v.custody.Tokens = &custody.Tokens{IDToken: test.held}
 			}
 			got := issued{Tokens: grant.Tokens{IDToken: test.got, IssuedAt: now, AccessTokenExpiresAt: now.Add(time.Hour)}}
 			if why := v.uselessIDToken(got); why != test.want {

@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // deniedWaits are how long nothing is tried after a login was answered 401 or 403 without an error code: a firewall, or a platform
@@ -40,7 +40,7 @@ func (r request) passwordParts() []string {
 func (r request) logsIn() bool { return r.grant == v1alpha1.GrantPassword && r.login.Password != "" }
 
 // doubt is what is known of the login to send, where its attempts ended without the platform's word; nil when nothing is.
-func (v view) doubt() *tokensecret.Doubt {
+func (v view) doubt() *custody.Doubt {
 	if !v.request.logsIn() {
 		return nil
 	}
@@ -48,7 +48,7 @@ func (v view) doubt() *tokensecret.Doubt {
 }
 
 // triesAnew tells that somebody asked to try the login again since its last attempt.
-func (v view) triesAnew(doubt *tokensecret.Doubt) bool {
+func (v view) triesAnew(doubt *custody.Doubt) bool {
 	return !slices.Contains(doubt.Tried, v.custody.RefusalDigest(v.request.loginParts()))
 }
 
@@ -83,9 +83,9 @@ func (v view) loginWorked() bool {
 }
 
 // loggedIn records that the login has brought tokens, which forgets all that was in doubt before.
-func (s *store) loggedIn(custody *tokensecret.Custody) {
-	if s.found.request.logsIn() && custody.KeyRefusals(s.Random) == nil {
-		custody.Logins = tokensecret.Logins{Worked: custody.RefusalDigest(s.found.request.passwordParts())}
+func (s *store) loggedIn(kept *custody.Custody) {
+	if s.found.request.logsIn() && kept.KeyRefusals(s.Random) == nil {
+		kept.Logins = custody.Logins{Worked: kept.RefusalDigest(s.found.request.passwordParts())}
 	}
 }
 
@@ -99,18 +99,18 @@ func (s *store) mayBeLocked(asked *grant.Error, sent bool) bool {
 
 // doubtLogin records an attempt to log in that ended without the platform's word. locked is what it is taken for in the end; nil
 // while it is tried again.
-func (s *store) doubtLogin(custody *tokensecret.Custody, asked *grant.Error, sent bool) (locked *trouble) {
+func (s *store) doubtLogin(kept *custody.Custody, asked *grant.Error, sent bool) (locked *trouble) {
 	f := s.found
-	if custody.KeyRefusals(s.Random) != nil {
+	if kept.KeyRefusals(s.Random) != nil {
 		return nil
 	}
-	doubt := tokensecret.Doubt{
-		Login: custody.RefusalDigest(f.request.passwordParts()), User: custody.RefusalDigest(f.request.userParts()),
+	doubt := custody.Doubt{
+		Login: kept.RefusalDigest(f.request.passwordParts()), User: kept.RefusalDigest(f.request.userParts()),
 	}
-	if known := custody.Logins.Doubt(doubt.Login); known != nil {
+	if known := kept.Logins.Doubt(doubt.Login); known != nil {
 		doubt = *known
 	}
-	doubt = doubt.Try(custody.RefusalDigest(f.request.loginParts()), f.now)
+	doubt = doubt.Try(kept.RefusalDigest(f.request.loginParts()), f.now)
 	doubt.WaitSeconds = 0
 	switch {
 	case !sent:
@@ -127,13 +127,13 @@ func (s *store) doubtLogin(custody *tokensecret.Custody, asked *grant.Error, sen
 			doubt.WaitSeconds = int64(unprovenWait / time.Second)
 		}
 	}
-	custody.Logins = custody.Logins.With(doubt)
+	kept.Logins = kept.Logins.With(doubt)
 	if locked != nil { // what was tried under earlier requests is not tried again either
-		tried := tokensecret.Refused{Digests: doubt.Tried}
-		if custody.Refused != nil {
-			tried.Digests = append(slices.Clone(custody.Refused.Digests), doubt.Tried...)
+		tried := custody.Refusal{Digests: doubt.Tried}
+		if kept.Refused != nil {
+			tried.Digests = append(slices.Clone(kept.Refused.Digests), doubt.Tried...)
 		}
-		custody.Refused = &tried
+		kept.Refused = &tried
 	}
 	return locked
 }

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -43,24 +44,24 @@ func (r request) loginUser() loginUser { return loginUser{r.tokenHost(), r.login
 type failedLogin struct {
 	account client.ObjectKey
 	// custody holds the key of the digests alone.
-	custody tokensecret.Custody
-	refused *tokensecret.Refused
+	custody custody.Custody
+	refused *custody.Refusal
 	// doubt is the login that the account goes on to try; nil when there is none.
-	doubt *tokensecret.Doubt
+	doubt *custody.Doubt
 }
 
 // loginHold is why an account must not try its login now.
 type loginHold struct {
 	// refused is a refusal to another account; nil while that one still tries.
-	refused *tokensecret.Refused
+	refused *custody.Refusal
 	// asking tells that another account's request is under way.
 	asking bool
 }
 
 // failedLoginOf is what is known of an account's login, and whether there is anything.
-func failedLoginOf(account *v1alpha1.MarketplaceAccount, custody tokensecret.Custody, doubt *tokensecret.Doubt) (failedLogin, bool) {
-	f := failedLogin{account: client.ObjectKeyFromObject(account), custody: tokensecret.Custody{RefusalKey: custody.RefusalKey}}
-	if refused := custody.Refused; refused != nil && !refused.Versioned() && ofLogin(refused.Reason) {
+func failedLoginOf(account *v1alpha1.MarketplaceAccount, kept custody.Custody, doubt *custody.Doubt) (failedLogin, bool) {
+	f := failedLogin{account: client.ObjectKeyFromObject(account), custody: custody.Custody{RefusalKey: kept.RefusalKey}}
+	if refused := kept.Refused; refused != nil && !refused.Versioned() && ofLogin(refused.Reason) {
 		f.refused = refused
 	}
 	final := doubt != nil && len(doubt.Tried) > 0 && f.refused.Covers(doubt.Tried[len(doubt.Tried)-1])
@@ -193,15 +194,15 @@ func (l *logins) load(ctx context.Context, r *Reconciler) error {
 		if err != nil {
 			return err
 		}
-		custody, err := tokensecret.DecodeCustody(ownSecret(account, held))
+		kept, err := tokensecret.DecodeCustody(ownSecret(account, held))
 		if err != nil {
 			continue // its own look tells
 		}
-		var doubt *tokensecret.Doubt
-		if all := custody.Logins.Doubts; len(all) > 0 {
+		var doubt *custody.Doubt
+		if all := kept.Logins.Doubts; len(all) > 0 {
 			doubt = &all[len(all)-1]
 		}
-		if login, ok := failedLoginOf(account, custody, doubt); ok {
+		if login, ok := failedLoginOf(account, kept, doubt); ok {
 			failed[account.UID] = login
 		}
 	}

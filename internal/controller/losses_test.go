@@ -8,8 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // These stories lose the answer to a single-use refresh token, and something else happens before its end of use.
@@ -32,15 +32,15 @@ func (w *world) editBytes(change func(*v1alpha1.Marketplace)) {
 func TestALossAfterAPersonsWord(t *testing.T) {
 	for name, lose := range map[string]func(*world){
 		"of a grant that has moved": func(w *world) {
-			w.editCustody(func(custody *tokensecret.Custody) { custody.Witness.Account = "another" })
+			w.editCustody(func(kept *custody.Custody) { kept.Witness.Account = "another" })
 		},
 		"of a grant that was restored": func(w *world) {
-			w.editCustody(func(custody *tokensecret.Custody) { custody.Serial = 0 })
+			w.editCustody(func(kept *custody.Custody) { kept.Serial = 0 })
 		},
 		"of a grant whose answer had been lost": func(w *world) {
-			w.editCustody(func(custody *tokensecret.Custody) {
-				custody.Witness.Account = "another"
-				custody.Journal = &tokensecret.Journal{StartedAt: w.clock.Now().Add(-time.Hour), LastAt: w.clock.Now().Add(-time.Hour), Holder: "another", Attempts: 1}
+			w.editCustody(func(kept *custody.Custody) {
+				kept.Witness.Account = "another"
+				kept.Journal = &custody.Journal{StartedAt: w.clock.Now().Add(-time.Hour), LastAt: w.clock.Now().Add(-time.Hour), Holder: "another", Attempts: 1}
 			})
 		},
 		"of an import whose grant Secret is gone": func(w *world) { w.delete(w.readSecret("main-grant")) },
@@ -142,8 +142,8 @@ func TestAnImportThatIsReplacedWhileItsAnswerIsUnknown(t *testing.T) {
 	w.settle()
 	w.stop()
 	w.editSecret("import", map[string]string{"refresh_token": "brought"})
-	w.editCustody(func(custody *tokensecret.Custody) {
-		custody.ImportJournal = &tokensecret.Journal{StartedAt: w.clock.Now(), LastAt: w.clock.Now(), Holder: "another", Attempts: 1, Imported: "brought"}
+	w.editCustody(func(kept *custody.Custody) {
+		kept.ImportJournal = &custody.Journal{StartedAt: w.clock.Now(), LastAt: w.clock.Now(), Holder: "another", Attempts: 1, Imported: "brought"}
 	})
 	at := w.clock.Now().Add(time.Second)
 	w.clock.SetTime(at)

@@ -5,9 +5,9 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // A single-use refresh token whose answer was lost may be spent or not, and nobody knows. If the platform acted, the
@@ -61,13 +61,13 @@ func (v view) grace() time.Duration {
 
 // lastTry is when to send a token for the last time within the grace, whatever the waits between: late, since an outage may
 // last, and early enough to arrive in time.
-func (v view) lastTry(journal *tokensecret.Journal) time.Time {
+func (v view) lastTry(journal *custody.Journal) time.Time {
 	return since(journal.StartedAt, v.now).Add(v.grace() * 17 / 20)
 }
 
 // inGrace tells whether to send a token once more within the grace. The last sending leaves before nine tenths of it are over;
 // a second of that is lost to rounding.
-func (v view) inGrace(journal *tokensecret.Journal) bool {
+func (v view) inGrace(journal *custody.Journal) bool {
 	grace := v.grace()
 	if grace == 0 || !since(journal.LastAt, v.now).Before(v.lastTry(journal)) {
 		return false
@@ -102,7 +102,7 @@ func (v view) resting() bool {
 func (v view) aheadOfClock() bool { return v.resting() && v.journal().LastAt.After(v.now) }
 
 // importEntry is the journal of the refresh token in the user's Secret; nil when there is none.
-func (v view) importEntry() *tokensecret.Journal {
+func (v view) importEntry() *custody.Journal {
 	entry := v.custody.ImportJournal
 	if entry == nil || entry.Imported != v.request.imported.RefreshToken {
 		return nil
@@ -153,7 +153,7 @@ func (v view) nextUse() (at time.Time, never string) {
 
 // endOfUse is shortly before the access token ends, or the authorization, whichever is first. An authorization that had ended
 // when the refresh token was first sent says nothing.
-func (v view) endOfUse(journal *tokensecret.Journal, tokens *tokensecret.Tokens) time.Time {
+func (v view) endOfUse(journal *custody.Journal, tokens *custody.Tokens) time.Time {
 	end := tokens.ExpiresAt
 	if _, authorization := v.authorizationTimes(); authorization.After(journal.StartedAt) && authorization.Before(end) {
 		end = authorization
@@ -189,7 +189,7 @@ func (v view) putOff(due time.Time) (until time.Time, open bool) {
 }
 
 // mayAccept tells that a grant that waits may be put into use without a change: it is the expected account's, or that is being asked.
-func (v view) mayAccept(candidate *tokensecret.Grant) bool {
+func (v view) mayAccept(candidate *custody.Grant) bool {
 	if candidate.Account.ID != "" {
 		return v.expects(candidate.Account.ID)
 	}

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -26,13 +27,13 @@ func afterLoss(changes ...func(*view)) view {
 			platform:    &marketplace.Platform{DisplayName: "Shop", Rotating: true},
 			application: tokensecret.Application{ClientID: "app"},
 		},
-		custody: tokensecret.Custody{
-			Grant: tokensecret.Grant{
+		custody: custody.Custody{
+			Grant: custody.Grant{
 				RefreshToken: "one", ClientID: "app", Consent: 1,
-				Tokens: &tokensecret.Tokens{IssuedAt: lostAt.Add(-11 * time.Hour), RenewAt: lostAt, ExpiresAt: lostAt.Add(time.Hour)},
+				Tokens: &custody.Tokens{IssuedAt: lostAt.Add(-11 * time.Hour), RenewAt: lostAt, ExpiresAt: lostAt.Add(time.Hour)},
 			},
 			Accepted: 1, Consents: 1,
-			Journal: &tokensecret.Journal{StartedAt: lostAt, LastAt: lostAt, Holder: "me", Attempts: 1, Lost: true},
+			Journal: &custody.Journal{StartedAt: lostAt, LastAt: lostAt, Holder: "me", Attempts: 1, Lost: true},
 		},
 		now: lostAt, holder: "me", call: 30 * time.Second, attempt: 80 * time.Second,
 	}
@@ -45,7 +46,7 @@ func afterLoss(changes ...func(*view)) view {
 
 func TestWhenATokenWhoseAnswerWasLostIsSentAgain(t *testing.T) {
 	end := lostAt.Add(time.Hour - longestUseMargin)
-	journal := func(change func(*tokensecret.Journal)) func(*view) {
+	journal := func(change func(*custody.Journal)) func(*view) {
 		return func(v *view) { change(v.custody.Journal) }
 	}
 	tests := map[string]struct {
@@ -65,18 +66,18 @@ func TestWhenATokenWhoseAnswerWasLostIsSentAgain(t *testing.T) {
 		"an authorization that ends later than the token":  {func(v *view) { v.custody.AuthorizationExpiresAt = lostAt.Add(2 * time.Hour) }, end},
 		"now, where there is no token":                     {func(v *view) { v.custody.Tokens = nil }, lostAt.Add(90 * time.Second)},
 		"now, where the token has expired":                 {func(v *view) { v.custody.Tokens.ExpiresAt = lostAt.Add(-time.Hour) }, lostAt.Add(90 * time.Second)},
-		"now, where an identity request refused it twice":  {func(v *view) { v.custody.Identified, v.custody.Verified = true, &tokensecret.Verification{Refusals: 2} }, lostAt.Add(90 * time.Second)},
-		"one refusal of an identity request is not enough": {func(v *view) { v.custody.Identified, v.custody.Verified = true, &tokensecret.Verification{Refusals: 1} }, end},
-		"one that never accepted a token says nothing":     {func(v *view) { v.custody.Verified = &tokensecret.Verification{Refusals: 2} }, end},
-		"a last sending ahead of the clock counts as now":  {journal(func(j *tokensecret.Journal) { j.LastAt = lostAt.Add(time.Hour) }), end},
+		"now, where an identity request refused it twice":  {func(v *view) { v.custody.Identified, v.custody.Verified = true, &custody.Verification{Refusals: 2} }, lostAt.Add(90 * time.Second)},
+		"one refusal of an identity request is not enough": {func(v *view) { v.custody.Identified, v.custody.Verified = true, &custody.Verification{Refusals: 1} }, end},
+		"one that never accepted a token says nothing":     {func(v *view) { v.custody.Verified = &custody.Verification{Refusals: 2} }, end},
+		"a last sending ahead of the clock counts as now":  {journal(func(j *custody.Journal) { j.LastAt = lostAt.Add(time.Hour) }), end},
 		"a last sending ahead of the clock, token at its end": {func(v *view) {
 			v.custody.Journal.LastAt, v.custody.Tokens.ExpiresAt = lostAt.Add(time.Hour), lostAt.Add(time.Minute)
 		}, lostAt.Add(90 * time.Second)},
-		"a journal from before, without a last sending": {journal(func(j *tokensecret.Journal) { j.LastAt = time.Time{} }), end},
-		"after one last resort":                         {journal(func(j *tokensecret.Journal) { j.LastResorts = 1 }), lostAt.Add(90 * time.Second)},
-		"after two":                                     {journal(func(j *tokensecret.Journal) { j.LastResorts = 2 }), lostAt.Add(3 * time.Minute)},
-		"after six":                                     {journal(func(j *tokensecret.Journal) { j.LastResorts = 6 }), lostAt.Add(48 * time.Minute)},
-		"after many, once an hour":                      {journal(func(j *tokensecret.Journal) { j.LastResorts = 1 << 20 }), lostAt.Add(time.Hour)},
+		"a journal from before, without a last sending": {journal(func(j *custody.Journal) { j.LastAt = time.Time{} }), end},
+		"after one last resort":                         {journal(func(j *custody.Journal) { j.LastResorts = 1 }), lostAt.Add(90 * time.Second)},
+		"after two":                                     {journal(func(j *custody.Journal) { j.LastResorts = 2 }), lostAt.Add(3 * time.Minute)},
+		"after six":                                     {journal(func(j *custody.Journal) { j.LastResorts = 6 }), lostAt.Add(48 * time.Minute)},
+		"after many, once an hour":                      {journal(func(j *custody.Journal) { j.LastResorts = 1 << 20 }), lostAt.Add(time.Hour)},
 		"never, where the Marketplace says so":          {func(v *view) { v.request.platform.LostAnswerNever = true }, time.Time{}},
 		"never, where another account lives on it":      {func(v *view) { v.sellerElsewhere = true }, time.Time{}},
 		"never, for another application":                {func(v *view) { v.request.application.ClientID = "another" }, time.Time{}},
@@ -84,14 +85,14 @@ func TestWhenATokenWhoseAnswerWasLostIsSentAgain(t *testing.T) {
 			v.custody.Account.ID, v.account.Spec.AccountID = "one", "two"
 		}, time.Time{}},
 		"an import that was brought since a restore": {func(v *view) {
-			v.custody.Restored = &tokensecret.Restored{Told: true, Imported: "of before"}
+			v.custody.Restored = &custody.Restored{Told: true, Imported: "of before"}
 			v.request.grant, v.request.imported.RefreshToken = v1alpha1.GrantRefreshToken, "import"
-			v.custody.ImportJournal = &tokensecret.Journal{StartedAt: lostAt, LastAt: lostAt, Imported: "import", Attempts: 1, Lost: true}
+			v.custody.ImportJournal = &custody.Journal{StartedAt: lostAt, LastAt: lostAt, Imported: "import", Attempts: 1, Lost: true}
 		}, lostAt.Add(90 * time.Second)},
 		"an import, where no grant is in use": {func(v *view) {
-			v.custody.Grant, v.custody.Journal = tokensecret.Grant{}, nil
+			v.custody.Grant, v.custody.Journal = custody.Grant{}, nil
 			v.request.grant, v.request.imported.RefreshToken = v1alpha1.GrantRefreshToken, "import"
-			v.custody.ImportJournal = &tokensecret.Journal{StartedAt: lostAt, LastAt: lostAt, Imported: "import", Attempts: 1, Lost: true}
+			v.custody.ImportJournal = &custody.Journal{StartedAt: lostAt, LastAt: lostAt, Imported: "import", Attempts: 1, Lost: true}
 		}, lostAt.Add(90 * time.Second)},
 	}
 	for name, test := range tests {
@@ -160,13 +161,13 @@ func TestWhatPutsOffALastResort(t *testing.T) {
 	due := lostAt.Add(57 * time.Minute)
 	visit := func(begun time.Time) func(*view) {
 		return func(v *view) {
-			v.custody.SignIn.Visits = append(v.custody.SignIn.Visits, tokensecret.Visit{ExpiresAt: begun.Add(signin.VisitLife)})
+			v.custody.SignIn.Visits = append(v.custody.SignIn.Visits, custody.Visit{ExpiresAt: begun.Add(signin.VisitLife)})
 		}
 	}
 	candidate := func(account string) func(*view) {
 		return func(v *view) {
 			v.custody.Account.ID = "seller"
-			v.custody.Candidate = &tokensecret.Grant{Consent: 2, ClientID: "app", Account: tokensecret.Account{ID: account}, Tokens: &tokensecret.Tokens{}}
+			v.custody.Candidate = &custody.Grant{Consent: 2, ClientID: "app", Account: custody.Account{ID: account}, Tokens: &custody.Tokens{}}
 		}
 	}
 	tests := map[string]struct {
@@ -195,15 +196,15 @@ func TestWhatPutsOffALastResort(t *testing.T) {
 		"a grant of another application":     {func(v *view) { candidate("seller")(v); v.custody.Candidate.ClientID = "other" }, due, true},
 		"a grant that was withdrawn":         {func(v *view) { candidate("seller")(v); v.custody.Candidate.Consent = 1 }, due, true},
 		"a device code that is offered": {func(v *view) {
-			v.custody.SignIn.Device = &tokensecret.Device{ExpiresAt: due.Add(5 * time.Minute), ClientID: "app"}
+			v.custody.SignIn.Device = &custody.Device{ExpiresAt: due.Add(5 * time.Minute), ClientID: "app"}
 		}, due, true},
 		"a device code that was used": {func(v *view) {
 			v.codeUsed = true
-			v.custody.SignIn.Device = &tokensecret.Device{ExpiresAt: due.Add(5 * time.Minute), ClientID: "app"}
+			v.custody.SignIn.Device = &custody.Device{ExpiresAt: due.Add(5 * time.Minute), ClientID: "app"}
 		}, due, false},
 		"a wait that the marketplace demands": {func(v *view) { v.custody.NotBefore = due.Add(time.Minute) }, due, false},
 		"a suspended account":                 {func(v *view) { v.account.Spec.Renewal.Policy = v1alpha1.RenewalSuspended }, due, false},
-		"a custody from a backup":             {func(v *view) { v.custody.Restored = &tokensecret.Restored{Told: true} }, due, false},
+		"a custody from a backup":             {func(v *view) { v.custody.Restored = &custody.Restored{Told: true} }, due, false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -10,9 +10,9 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // shops are servers of one software at hosts that the authors of accounts choose: honest is the demo marketplace, and what
@@ -210,9 +210,9 @@ func TestAVisitOfAnOlderVersion(t *testing.T) {
 	w.prepareSignIn("allegro", v1alpha1.GrantAuthorizationCode)
 	w.start()
 	b, back := w.atTheMarketplace("allegro", demomarket.Person{})
-	w.editCustody(func(custody *tokensecret.Custody) {
-		w.Expect(custody.SignIn.Visits).To(HaveLen(1))
-		custody.SignIn.Visits[0].Server = ""
+	w.editCustody(func(kept *custody.Custody) {
+		w.Expect(kept.SignIn.Visits).To(HaveLen(1))
+		kept.SignIn.Visits[0].Server = ""
 	})
 	w.settle()
 	_, err := b.comeBack(back)

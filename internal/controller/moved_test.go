@@ -13,9 +13,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // These stories restore an account and the operator's Secrets as backup tools do: without status, with a new UID, and without
@@ -107,13 +107,13 @@ func TestAnAccountThatMovedGoesOnWhenAPersonSaysSo(t *testing.T) {
 
 func TestACustodyOfAnotherCluster(t *testing.T) {
 	for name, change := range map[string]struct {
-		witness func(*tokensecret.Witness)
+		witness func(*custody.Witness)
 		sends   bool
 	}{
-		"of this account in another cluster": {func(w *tokensecret.Witness) { w.Cluster = "another" }, false},
-		"of another account":                 {func(w *tokensecret.Witness) { w.Account = "another" }, false},
-		"of a cluster that was not known":    {func(w *tokensecret.Witness) { w.Cluster = "" }, true},
-		"from before, with its owner":        {func(w *tokensecret.Witness) { *w = tokensecret.Witness{} }, true},
+		"of this account in another cluster": {func(w *custody.Witness) { w.Cluster = "another" }, false},
+		"of another account":                 {func(w *custody.Witness) { w.Account = "another" }, false},
+		"of a cluster that was not known":    {func(w *custody.Witness) { w.Cluster = "" }, true},
+		"from before, with its owner":        {func(w *custody.Witness) { *w = custody.Witness{} }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -124,7 +124,7 @@ func TestACustodyOfAnotherCluster(t *testing.T) {
 			w.Expect(w.custody().Witness.Account).To(Equal(w.get().UID))
 			w.Expect(w.custody().Witness.Cluster).NotTo(BeEmpty())
 			w.stop()
-			w.editCustody(func(custody *tokensecret.Custody) { change.witness(&custody.Witness) })
+			w.editCustody(func(kept *custody.Custody) { change.witness(&kept.Witness) })
 			calls := w.calls("oidc")
 			w.start()
 			w.passUntil(w.renewalTime())
@@ -145,7 +145,7 @@ func TestACustodyFromBeforeWithoutItsOwnerIsRestored(t *testing.T) {
 	w.start()
 	w.expectReady()
 	w.settle()
-	w.editCustody(func(custody *tokensecret.Custody) { custody.Witness = tokensecret.Witness{} })
+	w.editCustody(func(kept *custody.Custody) { kept.Witness = custody.Witness{} })
 	backup := w.backUp()
 	w.restoreAll(backup)
 	calls := w.calls("oidc")

@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 const defaultCallTimeout = 30 * time.Second
@@ -19,7 +19,7 @@ const defaultCallTimeout = 30 * time.Second
 type issued struct {
 	grant.Tokens
 	// account is whose tokens these are, as far as answer and claims tell.
-	account tokensecret.Account
+	account custody.Account
 	// subject is issuer and sub of the ID token; empty where there is none.
 	subject string
 	// byPreviousSecret tells that client_secret_previous was accepted.
@@ -61,16 +61,16 @@ func (r *Reconciler) exchange(
 	}
 	platform := v.request.platform
 	tokens = withEnd(tokens, platform.TokenLifetime)
-	account := tokensecret.Account{ID: tokens.AccountID, By: "answer"}
+	account := custody.Account{ID: tokens.AccountID, By: "answer"}
 	if account.ID == "" && platform.AccountIDClaim != "" {
 		token, kind := tokens.AccessToken, "access token "
 		if platform.AccountIDInIDToken {
 			token, kind = tokens.IDToken, "ID token "
 		}
-		account = tokensecret.Account{ID: grant.Claim(token, platform.AccountIDClaim), By: kind + platform.AccountIDClaim}
+		account = custody.Account{ID: grant.Claim(token, platform.AccountIDClaim), By: kind + platform.AccountIDClaim}
 	}
 	if account.ID == "" || v.request.grant == v1alpha1.GrantClientCredentials {
-		account = tokensecret.Account{} // an application's tokens are nobody's
+		account = custody.Account{} // an application's tokens are nobody's
 	}
 	got := issued{Tokens: tokens, account: account, byPreviousSecret: byPrevious}
 	if sub := grant.Claim(tokens.IDToken, "sub"); sub != "" {

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
 
 // A refusal stands while the operator would send again what was refused. That is told by the content: tools that label Secrets, and
@@ -44,11 +44,11 @@ func (v view) previousSecretWorked() bool {
 }
 
 // clientSecrets tells one pair of client secrets from another: by digest, or by version where that has to do.
-func (s *store) clientSecrets(custody *tokensecret.Custody) string {
-	if s.found.request.shared || custody.KeyRefusals(s.Random) != nil {
+func (s *store) clientSecrets(kept *custody.Custody) string {
+	if s.found.request.shared || kept.KeyRefusals(s.Random) != nil {
 		return s.found.request.inputs.Application
 	}
-	return custody.RefusalDigest(s.found.request.secretParts())
+	return kept.RefusalDigest(s.found.request.secretParts())
 }
 
 // clientSecretSince is when the client secret was put into its Secret: as the Secret tells, or told when tokens were first stored with
@@ -70,16 +70,16 @@ func (r request) clientSecretParts() []string {
 }
 
 // dateClientSecret keeps since when the client secret is what it is, where the platform ends client secrets.
-func (s *store) dateClientSecret(custody *tokensecret.Custody) {
+func (s *store) dateClientSecret(kept *custody.Custody) {
 	v := s.found.view
 	if v.request.platform.ApplicationSecretLifetime <= 0 {
 		return
 	}
-	since := &tokensecret.Since{Of: v.request.inputs.Application, At: v.clientSecretSince()}
-	if !v.request.shared && custody.KeyRefusals(s.Random) == nil {
-		since.Of = custody.RefusalDigest(v.request.clientSecretParts())
+	since := &custody.Since{Of: v.request.inputs.Application, At: v.clientSecretSince()}
+	if !v.request.shared && kept.KeyRefusals(s.Random) == nil {
+		since.Of = kept.RefusalDigest(v.request.clientSecretParts())
 	}
-	custody.ClientSecret = since
+	kept.ClientSecret = since
 }
 
 // requestParts are what a platform refuses of a request whose parts are in order by themselves.
@@ -131,12 +131,12 @@ func (v view) signInParts(reason string) []string {
 }
 
 // sendsRefused tells whether a refusal covers what would be sent now.
-func (v view) sendsRefused(refused *tokensecret.Refused, parts []string) bool {
+func (v view) sendsRefused(refused *custody.Refusal, parts []string) bool {
 	return refused.Covers(v.custody.RefusalDigest(parts))
 }
 
 // stands tells whether a refusal still holds: nothing that could cure it has changed since.
-func (v view) stands(refused *tokensecret.Refused) bool {
+func (v view) stands(refused *custody.Refusal) bool {
 	switch {
 	case refused.Reason == v1alpha1.ReasonApplicationRejected && v.asksAgain:
 		return false
@@ -162,7 +162,7 @@ func (v view) deafToRequests(reason string) bool {
 }
 
 // standsByVersion tells whether a refusal of the format before digests still holds: the version of what was refused is the same.
-func (v view) standsByVersion(refused *tokensecret.Refused) bool {
+func (v view) standsByVersion(refused *custody.Refusal) bool {
 	was, is := refused.Inputs, v.request.inputs
 	switch refused.Reason {
 	case v1alpha1.ReasonPasswordRejected, v1alpha1.ReasonAccountLocked:
@@ -211,7 +211,7 @@ func (v view) importRefused() bool {
 
 // signInRefused is why the last sign-in brought nothing, while that counts: what somebody has to mend in the cluster counts
 // until something is changed there.
-func (v view) signInRefused() *tokensecret.Refused {
+func (v view) signInRefused() *custody.Refusal {
 	refused := v.custody.SignIn.Refused
 	switch {
 	case refused == nil:
@@ -238,16 +238,16 @@ func (v view) signInRefused() *tokensecret.Refused {
 
 // refusal is the record of a refusal of these parts, which goes on from an earlier one. Where no key can be drawn it is kept by
 // versions.
-func (s *store) refusal(custody *tokensecret.Custody, why trouble, parts []string, earlier *tokensecret.Refused) *tokensecret.Refused {
-	refused := &tokensecret.Refused{Reason: why.reason, Message: why.message, At: s.found.now, Inputs: s.found.request.inputs}
-	if custody.KeyRefusals(s.Random) == nil {
-		refused.Remember(custody.RefusalDigest(parts), earlier)
+func (s *store) refusal(kept *custody.Custody, why trouble, parts []string, earlier *custody.Refusal) *custody.Refusal {
+	refused := &custody.Refusal{Reason: why.reason, Message: why.message, At: s.found.now, Inputs: s.found.request.inputs}
+	if kept.KeyRefusals(s.Random) == nil {
+		refused.Remember(kept.RefusalDigest(parts), earlier)
 	}
 	return refused
 }
 
 // triedAgain is how often in a row an application was refused when the account asked for it by itself.
-func (v view) triedAgain(earlier *tokensecret.Refused, reason string) int32 {
+func (v view) triedAgain(earlier *custody.Refusal, reason string) int32 {
 	if !v.asksAgain || earlier == nil || earlier.Reason != reason {
 		return 0
 	}
@@ -255,6 +255,6 @@ func (v view) triedAgain(earlier *tokensecret.Refused, reason string) int32 {
 }
 
 // signInRefusal is the record of a sign-in that brought nothing.
-func (s *store) signInRefusal(custody *tokensecret.Custody, why trouble) *tokensecret.Refused {
-	return s.refusal(custody, why, s.found.signInParts(why.reason), nil)
+func (s *store) signInRefusal(kept *custody.Custody, why trouble) *custody.Refusal {
+	return s.refusal(kept, why, s.found.signInParts(why.reason), nil)
 }

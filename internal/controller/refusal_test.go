@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // These stories are about what was refused, and is not sent again before it is something else.
@@ -282,10 +282,10 @@ func TestRefusedScopesWaitForOtherScopes(t *testing.T) {
 }
 
 // older makes the custody one of the format before digests.
-func (w *world) older(record func(tokensecret.Custody) *tokensecret.Refused) {
+func (w *world) older(record func(custody.Custody) *custody.Refusal) {
 	w.t.Helper()
 	w.stop()
-	w.editCustody(func(c *tokensecret.Custody) {
+	w.editCustody(func(c *custody.Custody) {
 		record(*c).Digests, c.RefusalKey = nil, nil
 	})
 }
@@ -293,7 +293,7 @@ func (w *world) older(record func(tokensecret.Custody) *tokensecret.Refused) {
 func TestARefusedLoginOutlivesAnUpgrade(t *testing.T) {
 	w := newWorld(t)
 	w.refusedLogin()
-	w.older(func(c tokensecret.Custody) *tokensecret.Refused { return c.Refused })
+	w.older(func(c custody.Custody) *custody.Refusal { return c.Refused })
 	w.editMarketplace("xsale") // an upgrade brings new manifests
 	w.start()
 	w.annotate(v1alpha1.AnnotationRenew, "now")
@@ -321,16 +321,16 @@ func TestADeadGrantAndARefusedImportOutliveAnUpgrade(t *testing.T) {
 	w.annotate(v1alpha1.AnnotationRenew, "now")
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
 	w.settle()
-	w.older(func(c tokensecret.Custody) *tokensecret.Refused { return c.Refused })
+	w.older(func(c custody.Custody) *custody.Refusal { return c.Refused })
 	calls := w.calls("allegro")
 	w.start()
 	w.editMarketplace("allegro")
 	w.Expect(w.calls("allegro")).To(Equal(calls))
 
 	w.editSecret("import", map[string]string{"refresh_token": "no-token-of-this-platform"})
-	w.Eventually(func() *tokensecret.Refused { return w.custody().RefusedImport }).ShouldNot(BeNil())
+	w.Eventually(func() *custody.Refusal { return w.custody().RefusedImport }).ShouldNot(BeNil())
 	w.settle()
-	w.older(func(c tokensecret.Custody) *tokensecret.Refused { return c.RefusedImport })
+	w.older(func(c custody.Custody) *custody.Refusal { return c.RefusedImport })
 	calls = w.calls("allegro")
 	w.start()
 	w.editMarketplace("allegro")

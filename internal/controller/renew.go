@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
@@ -344,7 +345,7 @@ func (r *Reconciler) vetCandidate(ctx context.Context, f *found, store *store) (
 }
 
 // waitFor sets when to ask again about a grant that waits: the longer it has waited, the later.
-func (f *found) waitFor(candidate *tokensecret.Grant) {
+func (f *found) waitFor(candidate *custody.Grant) {
 	wait := min(max(recheck, f.now.Sub(candidate.Tokens.IssuedAt)/4), longestRecheck)
 	f.recheck = f.soonEnough(min(wait, renewal.LongestWait(candidate.Tokens.IssuedAt, candidate.Tokens.ExpiresAt, f.now)))
 }
@@ -398,8 +399,8 @@ func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error
 }
 
 // accountOf is the account that an identity request told.
-func accountOf(identity marketplace.Identity) tokensecret.Account {
-	return tokensecret.Account{ID: identity.ID, Login: identity.Login, By: "identity request"}
+func accountOf(identity marketplace.Identity) custody.Account {
+	return custody.Account{ID: identity.ID, Login: identity.Login, By: "identity request"}
 }
 
 // forbidden tells that the identity request will not be answered, however often it is asked.
@@ -432,7 +433,7 @@ func (r *Reconciler) verify(ctx context.Context, f *found) error {
 	if value == "" || !due || f.suspended() || !f.usable() {
 		return nil
 	}
-	verification := tokensecret.Verification{At: f.now}
+	verification := custody.Verification{At: f.now}
 	var identity marketplace.Identity
 	if !f.request.platform.CanIdentify() || f.request.grant == v1alpha1.GrantClientCredentials {
 		verification.Unsupported = true
@@ -501,11 +502,11 @@ func (r *Reconciler) replaceRefused(ctx context.Context, f *found) error {
 	if err != nil || store == nil {
 		return err
 	}
-	verification := tokensecret.Verification{At: f.now, Failure: "the marketplace refuses the access token", Refusals: 1}
+	verification := custody.Verification{At: f.now, Failure: "the marketplace refuses the access token", Refusals: 1}
 	if was := f.custody.Verified; was != nil && was.Refusals > 0 && f.now.Sub(was.At) >= retest {
 		verification.Refusals = 2
 	}
-	return store.verified(ctx, tokensecret.Account{}, verification)
+	return store.verified(ctx, custody.Account{}, verification)
 }
 
 // vet checks the ID token that a sign-in brought, if it brought one: that it was made for this sign-in, where a nonce was

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -32,7 +33,7 @@ type request struct {
 	shared   bool
 	login    tokensecret.Login
 	imported tokensecret.Import
-	inputs   tokensecret.Inputs
+	inputs   custody.Inputs
 	// unreadable is the trouble with the user's refresh token while another grant is in use; nil when there is none.
 	unreadable *trouble
 	// key identifies what the tokens are for. Tokens with another key were obtained for another spec.

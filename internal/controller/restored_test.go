@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -35,19 +36,19 @@ func (w *world) restore(backup map[string][]byte) {
 }
 
 // custody is what the grant Secret holds.
-func (w *world) custody() tokensecret.Custody {
+func (w *world) custody() custody.Custody {
 	w.t.Helper()
-	custody, err := tokensecret.DecodeCustody(w.readSecret("main-grant"))
+	kept, err := tokensecret.DecodeCustody(w.readSecret("main-grant"))
 	w.Expect(err).NotTo(HaveOccurred())
-	return custody
+	return kept
 }
 
 // editCustody changes it, as another process does.
-func (w *world) editCustody(change func(*tokensecret.Custody)) {
+func (w *world) editCustody(change func(*custody.Custody)) {
 	w.t.Helper()
-	secret, custody := w.readSecret("main-grant"), w.custody()
-	change(&custody)
-	document, err := json.Marshal(custody)
+	secret, kept := w.readSecret("main-grant"), w.custody()
+	change(&kept)
+	document, err := json.Marshal(kept)
 	w.Expect(err).NotTo(HaveOccurred())
 	secret.Data["grant.json"] = document
 	w.Expect(kube.Update(w.t.Context(), secret)).To(Succeed())
@@ -90,8 +91,8 @@ func TestTryingAllTheSameOutlastsAnOutage(t *testing.T) {
 	w.expectReady()
 	w.settle()
 	w.stop()
-	w.editCustody(func(custody *tokensecret.Custody) {
-		custody.Serial = 0 // older than the status, and its refresh token is good all the same
+	w.editCustody(func(kept *custody.Custody) {
+		kept.Serial = 0 // older than the status, and its refresh token is good all the same
 	})
 	w.start()
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // signsIn tells whether the account's grant begins with a person.
@@ -168,7 +168,7 @@ func (r *Reconciler) shownTicket(account *v1alpha1.MarketplaceAccount) string {
 }
 
 // openTicket returns the entry of a ticket that can be used; nil when there is none.
-func (v view) openTicket(ticket string) *tokensecret.Ticket {
+func (v view) openTicket(ticket string) *custody.Ticket {
 	for i, held := range v.custody.SignIn.Tickets {
 		if !held.Used && v.now.Before(held.ExpiresAt) && signin.Matches(held.Hash, ticket) {
 			return &v.custody.SignIn.Tickets[i]
@@ -182,15 +182,15 @@ func (s *store) invite(ctx context.Context, life time.Duration, requested bool) 
 	if ticket, err = signin.NewSecret(s.Random); err != nil {
 		return "", time.Time{}, err
 	}
-	custody := s.found.custody
-	custody.SignIn = custody.SignIn.Clone()
+	kept := s.found.custody
+	kept.SignIn = kept.SignIn.Clone()
 	end = s.found.now.Add(life)
-	custody.SignIn.AddTicket(tokensecret.Ticket{Hash: signin.Hash(ticket), ExpiresAt: end}, s.found.now)
+	kept.SignIn.AddTicket(custody.Ticket{Hash: signin.Hash(ticket), ExpiresAt: end}, s.found.now)
 	if requested {
-		custody.HandledSignIn = requestOf(s.found.account, v1alpha1.AnnotationSignIn)
-		custody.SignIn.Requested = custody.HandledSignIn
+		kept.HandledSignIn = requestOf(s.found.account, v1alpha1.AnnotationSignIn)
+		kept.SignIn.Requested = kept.HandledSignIn
 	}
-	return ticket, end, s.write(ctx, custody)
+	return ticket, end, s.write(ctx, kept)
 }
 
 // visiting returns when the last person who went to the marketplace must be back; zero when nobody is there.

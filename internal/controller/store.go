@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -44,9 +45,9 @@ func readSecret(ctx context.Context, from client.Reader, key client.ObjectKey) (
 // unstored is what waits to be stored, and whose it is: a custody, or that an entry of the journal has to go.
 type unstored struct {
 	account *v1alpha1.MarketplaceAccount
-	custody tokensecret.Custody
+	custody custody.Custody
 	// unsent is an entry that may be on record although nothing was sent, and former the one before it; nil for none.
-	unsent, former *tokensecret.Journal
+	unsent, former *custody.Journal
 }
 
 // store writes one account's custody, each time on top of what was read or written last.
@@ -98,28 +99,28 @@ func ownSecret(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret) *cor
 // which was written after it.
 func (f *found) take(held *corev1.Secret) (outdated bool, err error) {
 	held = ownSecret(f.account, held)
-	custody, err := tokensecret.DecodeCustody(held)
+	kept, err := tokensecret.DecodeCustody(held)
 	if tokensecret.IsNewer(err) { // nothing is decided by it, and an answer in hand is stored on top of it
-		f.custody, f.grantSecret = custody, held
+		f.custody, f.grantSecret = kept, held
 	}
 	if err != nil {
 		return false, err
 	}
-	if f.moved(custody, held) {
-		custody.Restored = &tokensecret.Restored{Moved: true}
+	if f.moved(kept, held) {
+		kept.Restored = &custody.Restored{Moved: true}
 	}
-	if seen := f.account.Status.AccessToken; seen != nil && seen.Serial > custody.Serial { // not the time of issue: clocks are set back
-		custody.Outdate(seen.Serial)
+	if seen := f.account.Status.AccessToken; seen != nil && seen.Serial > kept.Serial { // not the time of issue: clocks are set back
+		kept.Outdate(seen.Serial)
 		outdated = true
 	}
-	f.custody, f.grantSecret = custody, held
+	f.custody, f.grantSecret = kept, held
 	return outdated, nil
 }
 
 // moved tells that a custody was written for another account, as after a restore that gave the account a new UID, or in another
 // cluster. One without a witness, from before, is this account's where its Secret is controlled by it.
-func (v view) moved(custody tokensecret.Custody, held *corev1.Secret) bool {
-	switch was := custody.Witness; {
+func (v view) moved(kept custody.Custody, held *corev1.Secret) bool {
+	switch was := kept.Witness; {
 	case held == nil:
 		return false
 	case was.Account == "":
@@ -131,8 +132,8 @@ func (v view) moved(custody tokensecret.Custody, held *corev1.Secret) bool {
 }
 
 // witness is what a custody says when it is written now.
-func (v view) witness() tokensecret.Witness {
-	witness := tokensecret.Witness{Account: v.account.UID, Cluster: v.cluster}
+func (v view) witness() custody.Witness {
+	witness := custody.Witness{Account: v.account.UID, Cluster: v.cluster}
 	if witness.Cluster == "" && v.custody.Witness.Account == v.account.UID {
 		witness.Cluster = v.custody.Witness.Cluster
 	}
@@ -180,22 +181,22 @@ func (r *Reconciler) rescue(ctx context.Context, f *found) error {
 }
 
 // withdraw takes an entry of the journal back whose token was not sent. What others have stored since then stays.
-func (s *store) withdraw(ctx context.Context, unsent, former *tokensecret.Journal) error {
-	custody := s.found.custody
-	place := &custody.Journal
+func (s *store) withdraw(ctx context.Context, unsent, former *custody.Journal) error {
+	kept := s.found.custody
+	place := &kept.Journal
 	if unsent.Imported != "" {
-		place = &custody.ImportJournal
+		place = &kept.ImportJournal
 	}
 	if held := *place; held == nil || held.Holder != unsent.Holder || held.Attempts != unsent.Attempts || !held.StartedAt.Equal(unsent.StartedAt) {
 		s.unstored.Delete(s.found.account.UID)
 		return nil
 	}
 	*place = former
-	return s.write(ctx, custody)
+	return s.write(ctx, kept)
 }
 
 // outdoes tells that other tokens than those in memory were stored, and are as new: another replica did the same.
-func outdoes(stored, held *tokensecret.Tokens) bool {
+func outdoes(stored, held *custody.Tokens) bool {
 	return stored != nil && held != nil && stored.AccessToken != held.AccessToken && !stored.IssuedAt.Before(held.IssuedAt)
 }
 
@@ -205,13 +206,13 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 	if s.found.mayBeSpent() {
 		return true, s.restored(ctx)
 	}
-	custody := s.found.custody
+	kept := s.found.custody
 	former, use := s.found.journal(), s.found.reuse()
 	if s.found.fromBackup() {
-		s.found.dare(&custody)
+		s.found.dare(&kept)
 		former, use = nil, firstUse
 	}
-	entry := tokensecret.Journal{StartedAt: s.found.now, Imported: s.found.bringing()}
+	entry := custody.Journal{StartedAt: s.found.now, Imported: s.found.bringing()}
 	if former != nil {
 		entry = *former
 		entry.StartedAt = since(former.StartedAt, s.found.now)
@@ -225,13 +226,13 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 	}
 	entry.Attempts++
 	entry.LastAt, entry.Holder = s.found.now, s.holder
-	if other := custody.ImportJournal; entry.Imported != "" && other != nil && other.Imported != entry.Imported {
-		custody.Spend(other.Imported) // what may be spent stays so when the user brings it back
+	if other := kept.ImportJournal; entry.Imported != "" && other != nil && other.Imported != entry.Imported {
+		kept.Spend(other.Imported) // what may be spent stays so when the user brings it back
 	}
-	s.found.record(&custody, &entry)
+	s.found.record(&kept, &entry)
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
-	if err := s.write(ctx, custody); err != nil {
+	if err := s.write(ctx, kept); err != nil {
 		if mayPass(err) { // it may be on record all the same, of a token that was not sent
 			s.unstored.Store(s.found.account.UID, unstored{account: s.found.account.DeepCopy(), unsent: &entry, former: former})
 		}
@@ -254,16 +255,16 @@ func (s *store) restored(ctx context.Context) error {
 	why := trouble{v1alpha1.ReasonRenewalOutcomeUnknown, fmt.Sprintf("Secret %q %s, and sending it again could end the grant. Nothing more is tried until %s; "+
 		"to try all the same, annotate the account with %s=<anything new>", s.found.account.GrantSecretName(),
 		says, s.found.newGrant(), v1alpha1.AnnotationRenew)}
-	custody := s.found.custody
-	custody.Restored = &tokensecret.Restored{Moved: custody.Restored.Moved, Told: true, Imported: s.found.request.imported.RefreshToken}
+	kept := s.found.custody
+	kept.Restored = &custody.Restored{Moved: kept.Restored.Moved, Told: true, Imported: s.found.request.imported.RefreshToken}
 	if imported := s.found.bringing(); imported != "" {
-		custody.RefusedImport = s.refusal(&custody, why, s.found.importParts(why.reason), custody.RefusedImport)
-		custody.RefusedImport.Imported, custody.RefusedImport.Restored = imported, true
+		kept.RefusedImport = s.refusal(&kept, why, s.found.importParts(why.reason), kept.RefusedImport)
+		kept.RefusedImport.Imported, kept.RefusedImport.Restored = imported, true
 	} else {
-		custody.Refused = s.refusal(&custody, why, s.found.refusedParts(why.reason), custody.Refused)
-		custody.Refused.Restored = true
+		kept.Refused = s.refusal(&kept, why, s.found.refusedParts(why.reason), kept.Refused)
+		kept.Refused.Restored = true
 	}
-	return s.keepRefusal(ctx, why, custody)
+	return s.keepRefusal(ctx, why, kept)
 }
 
 // rest leaves a single-use refresh token alone that was sent and whose answer is lost, until its end of use. The serial tells an
@@ -343,39 +344,39 @@ func (v view) wrongAccountOf(got issued) bool {
 
 // setAside keeps a pair of another account without using it. The token that is published stays; a single-use refresh token that the
 // pair was given for is spent.
-func (s *store) setAside(ctx context.Context, custody tokensecret.Custody, wrong tokensecret.Grant, got issued) error {
+func (s *store) setAside(ctx context.Context, kept custody.Custody, wrong custody.Grant, got issued) error {
 	wrong.Account = got.account
-	custody.Aside = &wrong
+	kept.Aside = &wrong
 	if s.found.request.rotates() {
-		custody.RefreshToken = ""
+		kept.RefreshToken = ""
 	}
 	after := s.found.view
-	after.custody = custody
+	after.custody = kept
 	s.found.failed, s.found.trouble = true, after.misplaced()
 	if s.found.trouble == nil { // the request was this one
 		s.found.trouble = after.mismatch(wrong.Account.ID, after.expectedAccount())
 	}
-	return s.keep(ctx, custody)
+	return s.keep(ctx, kept)
 }
 
 // use puts a grant into use.
-func (f *found) use(custody *tokensecret.Custody, next tokensecret.Grant) {
+func (f *found) use(stored *custody.Custody, next custody.Grant) {
 	if f.bringing() != "" { // the one before is not in use any more
-		custody.Journal = nil
+		stored.Journal = nil
 	}
-	custody.Grant = next
+	stored.Grant = next
 	if f.request.renewsByRefreshToken() { // a login leaves the refresh token as it was
-		custody.Recover()
+		stored.Recover()
 	}
-	if custody.Candidate != nil && custody.Candidate.Consent == 0 && custody.Candidate.Imported == next.Imported {
-		custody.Candidate = nil // and one that the user withdrew is kept: it may come back
+	if stored.Candidate != nil && stored.Candidate.Consent == 0 && stored.Candidate.Imported == next.Imported {
+		stored.Candidate = nil // and one that the user withdrew is kept: it may come back
 	}
-	custody.Refused, custody.Verified, custody.Aside = nil, nil, nil
+	stored.Refused, stored.Verified, stored.Aside = nil, nil, nil
 	if !f.importRefused() {
-		custody.RefusedImport = nil
+		stored.RefusedImport = nil
 	}
 	if !f.needsSignIn() { // the account is in order without what a person tried
-		custody.SignIn.Refused = nil
+		stored.SignIn.Refused = nil
 	}
 }
 
@@ -385,7 +386,7 @@ func (v view) begins() bool {
 }
 
 // grant is what the grant becomes with the tokens that were issued.
-func (v view) grant(got issued) tokensecret.Grant {
+func (v view) grant(got issued) custody.Grant {
 	next := v.custody.Grant
 	if imported := v.bringing(); imported != "" || next.GrantedAt.IsZero() {
 		next.GrantedAt = v.request.imported.GrantedAt
@@ -394,7 +395,7 @@ func (v view) grant(got issued) tokensecret.Grant {
 		}
 		next.AuthorizationExpiresAt = time.Time{}
 		next.Imported = imported
-		next.Account, next.Identified = tokensecret.Account{}, false
+		next.Account, next.Identified = custody.Account{}, false
 		next.Consent, next.Asked, next.Subject = 0, nil, ""
 	}
 	if got.subject != "" {
@@ -417,12 +418,12 @@ func (v view) grant(got issued) tokensecret.Grant {
 }
 
 // tokensOf is what is kept of tokens that were issued.
-func (v view) tokensOf(got issued) *tokensecret.Tokens {
+func (v view) tokensOf(got issued) *custody.Tokens {
 	end, withheld := got.ExpiresAt, v.uselessIDToken(got)
 	if withheld != "" {
 		end = got.AccessTokenExpiresAt
 	}
-	return &tokensecret.Tokens{
+	return &custody.Tokens{
 		AccessToken:     got.AccessToken,
 		IDToken:         got.IDToken,
 		IDTokenWithheld: withheld,
@@ -438,33 +439,33 @@ func (v view) tokensOf(got issued) *tokensecret.Tokens {
 
 // judge accepts the candidate, whose account is now known, or keeps it waiting for another expectation. identified tells that an
 // identity request told the account.
-func (s *store) judge(ctx context.Context, account tokensecret.Account, identified bool) error {
+func (s *store) judge(ctx context.Context, account custody.Account, identified bool) error {
 	f := s.found
-	custody := f.custody
+	kept := f.custody
 	candidate := *f.candidate()
 	candidate.Account, candidate.Identified = account, identified
 	if candidate.Consent > 0 {
 		s.retried = true // it is stored already
-		custody.SignIn = custody.SignIn.Clone()
+		kept.SignIn = kept.SignIn.Clone()
 		if !f.expects(account.ID) {
-			return s.discard(ctx, custody, candidate)
+			return s.discard(ctx, kept, candidate)
 		}
-		return s.accept(ctx, custody, candidate)
+		return s.accept(ctx, kept, candidate)
 	}
 	if !f.expects(account.ID) {
-		custody.Candidate = &candidate
+		kept.Candidate = &candidate
 		f.failed, f.trouble = true, f.mismatch(account.ID, f.expectedAccount())
-		return s.keep(ctx, custody)
+		return s.keep(ctx, kept)
 	}
-	custody.Serial++
-	custody.Grant = candidate
-	custody.NotBefore = time.Time{} // of the grant before
+	kept.Serial++
+	kept.Grant = candidate
+	kept.NotBefore = time.Time{} // of the grant before
 	if f.request.renewsByRefreshToken() {
-		custody.Journal = nil
-		custody.Recover()
+		kept.Journal = nil
+		kept.Recover()
 	}
-	custody.Candidate, custody.Aside, custody.Verified, custody.Refused, custody.RefusedImport = nil, nil, nil, nil, nil
-	if err := s.keep(ctx, custody); err != nil {
+	kept.Candidate, kept.Aside, kept.Verified, kept.Refused, kept.RefusedImport = nil, nil, nil, nil, nil
+	if err := s.keep(ctx, kept); err != nil {
 		return err
 	}
 	f.obtained, f.first = true, true
@@ -505,10 +506,10 @@ func (s *store) drop(ctx context.Context, why trouble) error {
 }
 
 // learn notes whose the grant in use is.
-func (s *store) learn(ctx context.Context, account tokensecret.Account) error {
-	custody := s.found.custody
-	custody.Account, custody.Identified = account, true
-	return s.write(ctx, custody)
+func (s *store) learn(ctx context.Context, account custody.Account) error {
+	kept := s.found.custody
+	kept.Account, kept.Identified = account, true
+	return s.write(ctx, kept)
 }
 
 // policy is how early this account's tokens are renewed.
@@ -556,14 +557,14 @@ func (s *store) failure(ctx context.Context, failure error, sent bool) error {
 }
 
 // refuse records a refusal that only a change can cure: of a token that the user brought, or of anything else.
-func (s *store) refuse(ctx context.Context, why trouble, custody tokensecret.Custody) error {
+func (s *store) refuse(ctx context.Context, why trouble, kept custody.Custody) error {
 	imported := s.found.bringing()
 	if imported != "" && why.reason != v1alpha1.ReasonApplicationRejected {
-		return s.refuseImport(ctx, why, custody, imported)
+		return s.refuseImport(ctx, why, kept, imported)
 	}
-	custody.Refused = s.refusal(&custody, why, s.found.refusedParts(why.reason), custody.Refused)
-	custody.Refused.Tries = s.found.triedAgain(s.found.custody.Refused, why.reason)
-	if err := s.keepRefusal(ctx, why, custody); err != nil {
+	kept.Refused = s.refusal(&kept, why, s.found.refusedParts(why.reason), kept.Refused)
+	kept.Refused.Tries = s.found.triedAgain(s.found.custody.Refused, why.reason)
+	if err := s.keepRefusal(ctx, why, kept); err != nil {
 		return err
 	}
 	s.askAgain(s.found)
@@ -571,52 +572,52 @@ func (s *store) refuse(ctx context.Context, why trouble, custody tokensecret.Cus
 }
 
 // refuseImport records that a refresh token which the user brought is of no use.
-func (s *store) refuseImport(ctx context.Context, why trouble, custody tokensecret.Custody, imported string) error {
-	custody.RefusedImport = s.refusal(&custody, why, s.found.importParts(why.reason), custody.RefusedImport)
-	custody.RefusedImport.Imported = imported
-	return s.keepRefusal(ctx, why, custody)
+func (s *store) refuseImport(ctx context.Context, why trouble, kept custody.Custody, imported string) error {
+	kept.RefusedImport = s.refusal(&kept, why, s.found.importParts(why.reason), kept.RefusedImport)
+	kept.RefusedImport.Imported = imported
+	return s.keepRefusal(ctx, why, kept)
 }
 
-func (s *store) keepRefusal(ctx context.Context, why trouble, custody tokensecret.Custody) error {
+func (s *store) keepRefusal(ctx context.Context, why trouble, kept custody.Custody) error {
 	s.found.failed, s.found.trouble = true, &why
-	custody.HandledRenew = requestOf(s.found.account, v1alpha1.AnnotationRenew)
-	return s.keep(ctx, custody)
+	kept.HandledRenew = requestOf(s.found.account, v1alpha1.AnnotationRenew)
+	return s.keep(ctx, kept)
 }
 
 // verified records a test of the connection.
-func (s *store) verified(ctx context.Context, account tokensecret.Account, verification tokensecret.Verification) error {
-	custody := s.found.custody
-	custody.Verified = &verification
-	custody.Identified = custody.Identified || verification.Failure == ""
-	if account.ID != "" && (custody.Account.ID == "" || custody.Account.ID == account.ID) {
-		if custody.Account.By != "" {
-			account.By = custody.Account.By
+func (s *store) verified(ctx context.Context, account custody.Account, verification custody.Verification) error {
+	kept := s.found.custody
+	kept.Verified = &verification
+	kept.Identified = kept.Identified || verification.Failure == ""
+	if account.ID != "" && (kept.Account.ID == "" || kept.Account.ID == account.ID) {
+		if kept.Account.By != "" {
+			account.By = kept.Account.By
 		}
-		custody.Account = account
+		kept.Account = account
 	}
-	return s.write(ctx, custody)
+	return s.write(ctx, kept)
 }
 
 // save writes a custody that must not be lost, in the way of whoever waits for it.
-func (s *store) save(ctx context.Context, custody tokensecret.Custody) error {
+func (s *store) save(ctx context.Context, kept custody.Custody) error {
 	if s.retried {
-		return s.write(ctx, custody)
+		return s.write(ctx, kept)
 	}
-	return s.keep(ctx, custody)
+	return s.keep(ctx, kept)
 }
 
 // keep writes a custody that must not be lost: while the write fails it waits in memory, and the next
 // reconcile stores it before anything else. It outlives the reconcile's context.
-func (s *store) keep(ctx context.Context, custody tokensecret.Custody) error {
-	s.remember(custody)
+func (s *store) keep(ctx context.Context, kept custody.Custody) error {
+	s.remember(kept)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
-	return retry.OnError(storeBackoff, mayPass, func() error { return s.write(ctx, custody) })
+	return retry.OnError(storeBackoff, mayPass, func() error { return s.write(ctx, kept) })
 }
 
 // remember keeps a custody in memory until it is stored.
-func (s *store) remember(custody tokensecret.Custody) {
-	s.unstored.Store(s.found.account.UID, unstored{account: s.found.account.DeepCopy(), custody: custody})
+func (s *store) remember(kept custody.Custody) {
+	s.unstored.Store(s.found.account.UID, unstored{account: s.found.account.DeepCopy(), custody: kept})
 }
 
 // mayPass tells whether writing the same again may succeed.
@@ -628,10 +629,10 @@ func mayPass(err error) bool {
 
 // write writes the custody on top of the Secret that was read or written last, and loses against any other
 // write since.
-func (s *store) write(ctx context.Context, custody tokensecret.Custody) error {
+func (s *store) write(ctx context.Context, kept custody.Custody) error {
 	account := s.found.account
-	custody.Version, custody.Witness = max(custody.Version, s.found.custody.Version), s.found.witness()
-	secret, err := tokensecret.EncodeCustody(account, owner(account), custody, s.held)
+	kept.Version, kept.Witness = max(kept.Version, s.found.custody.Version), s.found.witness()
+	secret, err := tokensecret.EncodeCustody(account, owner(account), kept, s.held)
 	if err != nil {
 		return err
 	}
@@ -649,7 +650,7 @@ func (s *store) write(ctx context.Context, custody tokensecret.Custody) error {
 		s.found.blame(unwritable(account.GrantSecretName(), err))
 		return fmt.Errorf("storing the grant: %w", err)
 	}
-	s.held, s.found.custody, s.found.grantSecret = secret, custody, secret
+	s.held, s.found.custody, s.found.grantSecret = secret, kept, secret
 	if !s.visiting { // what the controller waits to store is its own business
 		s.unstored.Delete(account.UID)
 	}

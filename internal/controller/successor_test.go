@@ -9,8 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // These stories are about a process that ends in the middle of a renewal, and the one that follows.
@@ -105,8 +105,8 @@ func TestAnAttemptOfAnotherProcessStaysOnRecord(t *testing.T) {
 	w.Eventually(refused.Load).Should(Equal(int32(1)))
 
 	now := w.clock.Now().UTC().Truncate(time.Second)
-	w.editCustody(func(custody *tokensecret.Custody) {
-		custody.Journal = &tokensecret.Journal{StartedAt: now, LastAt: now, Holder: "another process", Attempts: 1}
+	w.editCustody(func(kept *custody.Custody) {
+		kept.Journal = &custody.Journal{StartedAt: now, LastAt: now, Holder: "another process", Attempts: 1}
 	})
 	end()
 	w.pass(10 * time.Second) // which is less than what a request and the storing of its answer may take

@@ -11,9 +11,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 func TestRank(t *testing.T) {
@@ -21,7 +21,7 @@ func TestRank(t *testing.T) {
 	created, due := now.Add(-time.Hour), now.Add(-time.Minute)
 	end := now.Add(time.Hour)
 	urgent := throttle.Rank{Class: throttle.Urgent, Due: created}
-	tokens := func(v *view) { v.custody.Tokens = &tokensecret.Tokens{IssuedAt: created, RenewAt: due, ExpiresAt: end} }
+	tokens := func(v *view) { v.custody.Tokens = &custody.Tokens{IssuedAt: created, RenewAt: due, ExpiresAt: end} }
 	ends := func(in time.Duration) func(*view) { return func(v *view) { v.custody.Tokens.ExpiresAt = now.Add(in) } }
 	ending := func(in time.Duration) throttle.Rank { return throttle.Rank{Class: throttle.Ending, Due: now.Add(in)} }
 	short := func(v *view) { v.custody.Tokens.IssuedAt = now.Add(-80 * time.Second) }
@@ -139,7 +139,7 @@ func TestWhenAWaitThatTheMarketplaceDemandsEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := view{now: now, account: &v1alpha1.MarketplaceAccount{}}
-			v.custody.Tokens = &tokensecret.Tokens{IssuedAt: at(test.issued), ExpiresAt: at(test.ends)}
+			v.custody.Tokens = &custody.Tokens{IssuedAt: at(test.issued), ExpiresAt: at(test.ends)}
 			v.custody.NotBefore, v.custody.DemandedAt = at(test.until), at(test.demanded)
 			want := at(test.want)
 			if test.until > 1440 {

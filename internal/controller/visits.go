@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/util/retry"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -124,36 +125,36 @@ func (v *Visits) Begin(ctx context.Context, key types.NamespacedName, ticket str
 		return signin.Visit{}, err
 	}
 	err = v.write(ctx, f, func(s *store) error {
-		custody := s.found.custody
-		custody.SignIn = custody.SignIn.Clone()
-		if slices.ContainsFunc(custody.SignIn.Visits, func(v tokensecret.Visit) bool { return v.State == entry.State }) {
+		kept := s.found.custody
+		kept.SignIn = kept.SignIn.Clone()
+		if slices.ContainsFunc(kept.SignIn.Visits, func(v custody.Visit) bool { return v.State == entry.State }) {
 			return nil // a write was done whose answer got lost
 		}
-		at := ticketIn(custody, ticket)
+		at := ticketIn(kept, ticket)
 		if at < 0 {
 			return &signin.Error{Problem: signin.LinkInvalid}
 		}
-		if problem := linkProblem(custody.SignIn.Tickets[at], f.now); problem != "" {
+		if problem := linkProblem(kept.SignIn.Tickets[at], f.now); problem != "" {
 			return &signin.Error{Problem: problem, Account: f.signInAccount()}
 		}
-		custody.SignIn.Tickets[at].Used = true
-		custody.SignIn.AddVisit(entry, f.now)
-		return s.write(ctx, custody)
+		kept.SignIn.Tickets[at].Used = true
+		kept.SignIn.AddVisit(entry, f.now)
+		return s.write(ctx, kept)
 	})
 	return visit, err
 }
 
 // draw makes the secrets of a visit, and the address to send the browser to.
-func (v *Visits) draw(ctx context.Context, f *found, storeQuery url.Values) (signin.Visit, tokensecret.Visit, error) {
+func (v *Visits) draw(ctx context.Context, f *found, storeQuery url.Values) (signin.Visit, custody.Visit, error) {
 	var state, cookie, verifier, nonce string
 	for _, secret := range []*string{&state, &cookie, &verifier, &nonce} {
 		var err error
 		if *secret, err = signin.NewSecret(v.r.Random); err != nil {
-			return signin.Visit{}, tokensecret.Visit{}, err
+			return signin.Visit{}, custody.Visit{}, err
 		}
 	}
 	req := f.request
-	entry := tokensecret.Visit{
+	entry := custody.Visit{
 		State:       signin.Hash(state),
 		Cookie:      signin.Hash(cookie),
 		Account:     f.account.UID,
@@ -169,7 +170,7 @@ func (v *Visits) draw(ctx context.Context, f *found, storeQuery url.Values) (sig
 		entry.RedirectURI = callback
 	}
 	if entry.RedirectURI != callback && req.platform.CallbackKey != "" && strings.HasPrefix(entry.RedirectURI, v.r.Portal.Callback("")) {
-		return signin.Visit{}, tokensecret.Visit{}, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(),
+		return signin.Visit{}, custody.Visit{}, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(),
 			Detail: "redirect_uri in the application's Secret is not the callback of this account's authorization server; leave it out, and register " + callback}
 	}
 	parameters := marketplace.AuthorizationParameters{
@@ -187,10 +188,10 @@ func (v *Visits) draw(ctx context.Context, f *found, storeQuery url.Values) (sig
 	address, err := v.authorizationURL(ctx, req, parameters, storeQuery)
 	if refused, ok := errors.AsType[*signin.Error](err); ok {
 		refused.Account = f.signInAccount()
-		return signin.Visit{}, tokensecret.Visit{}, refused
+		return signin.Visit{}, custody.Visit{}, refused
 	}
 	if err != nil {
-		return signin.Visit{}, tokensecret.Visit{}, f.problem(err)
+		return signin.Visit{}, custody.Visit{}, f.problem(err)
 	}
 	return signin.Visit{
 		URL:         address,
@@ -300,7 +301,7 @@ func (v view) signInAccount() signin.Account {
 
 // ticket finds the account and the entry of a ticket. Guesses cost the API server nothing: the cache answers, and what it
 // does not know is looked up a few times a second.
-func (v *Visits) ticket(ctx context.Context, key types.NamespacedName, ticket string) (*found, *tokensecret.Ticket, error) {
+func (v *Visits) ticket(ctx context.Context, key types.NamespacedName, ticket string) (*found, *custody.Ticket, error) {
 	account, err := v.account(ctx, key)
 	if err != nil {
 		return nil, nil, err
@@ -308,21 +309,21 @@ func (v *Visits) ticket(ctx context.Context, key types.NamespacedName, ticket st
 	if account == nil {
 		return nil, nil, &signin.Error{Problem: signin.LinkInvalid}
 	}
-	custody, err := v.cached(ctx, account)
+	kept, err := v.cached(ctx, account)
 	if err != nil {
 		return nil, nil, clusterDown(err)
 	}
-	at := ticketIn(custody, ticket)
+	at := ticketIn(kept, ticket)
 	if at < 0 && v.lookups.AllowN(v.r.Clock.Now(), 1) {
-		if custody, err = v.live(ctx, account); err != nil {
+		if kept, err = v.live(ctx, account); err != nil {
 			return nil, nil, clusterDown(err)
 		}
-		at = ticketIn(custody, ticket)
+		at = ticketIn(kept, ticket)
 	}
 	if at < 0 {
 		return nil, nil, &signin.Error{Problem: signin.LinkInvalid}
 	}
-	held := custody.SignIn.Tickets[at]
+	held := kept.SignIn.Tickets[at]
 	f, err := v.look(ctx, key)
 	if err != nil {
 		return nil, nil, err
@@ -333,11 +334,11 @@ func (v *Visits) ticket(ctx context.Context, key types.NamespacedName, ticket st
 	return f, &held, nil
 }
 
-func ticketIn(custody tokensecret.Custody, ticket string) int {
-	return slices.IndexFunc(custody.SignIn.Tickets, func(t tokensecret.Ticket) bool { return signin.Matches(t.Hash, ticket) })
+func ticketIn(kept custody.Custody, ticket string) int {
+	return slices.IndexFunc(kept.SignIn.Tickets, func(t custody.Ticket) bool { return signin.Matches(t.Hash, ticket) })
 }
 
-func linkProblem(ticket tokensecret.Ticket, now time.Time) signin.Problem {
+func linkProblem(ticket custody.Ticket, now time.Time) signin.Problem {
 	switch {
 	case ticket.Used:
 		return signin.LinkUsed
@@ -348,28 +349,28 @@ func linkProblem(ticket tokensecret.Ticket, now time.Time) signin.Problem {
 }
 
 // cached and live read the custody of an account, and nothing that belongs to a former one of its name.
-func (v *Visits) cached(ctx context.Context, account *v1alpha1.MarketplaceAccount) (tokensecret.Custody, error) {
+func (v *Visits) cached(ctx context.Context, account *v1alpha1.MarketplaceAccount) (custody.Custody, error) {
 	held, err := v.r.heldCustody(ctx, account)
 	if err != nil {
-		return tokensecret.Custody{}, err
+		return custody.Custody{}, err
 	}
 	return v.decode(account, held)
 }
 
-func (v *Visits) live(ctx context.Context, account *v1alpha1.MarketplaceAccount) (tokensecret.Custody, error) {
+func (v *Visits) live(ctx context.Context, account *v1alpha1.MarketplaceAccount) (custody.Custody, error) {
 	held, err := readSecret(ctx, v.r.Live, types.NamespacedName{Namespace: account.Namespace, Name: account.GrantSecretName()})
 	if err != nil {
-		return tokensecret.Custody{}, err
+		return custody.Custody{}, err
 	}
 	return v.decode(account, held)
 }
 
-func (v *Visits) decode(account *v1alpha1.MarketplaceAccount, held *corev1.Secret) (tokensecret.Custody, error) {
-	custody, err := tokensecret.DecodeCustody(ownSecret(account, held))
+func (v *Visits) decode(account *v1alpha1.MarketplaceAccount, held *corev1.Secret) (custody.Custody, error) {
+	kept, err := tokensecret.DecodeCustody(ownSecret(account, held))
 	if tokensecret.IsNewer(err) {
-		return tokensecret.Custody{}, &signin.Error{Problem: signin.AccountUnready, Account: v.r.viewOf(account).signInAccount(), Detail: err.Error()}
+		return custody.Custody{}, &signin.Error{Problem: signin.AccountUnready, Account: v.r.viewOf(account).signInAccount(), Detail: err.Error()}
 	}
-	return custody, err
+	return kept, err
 }
 
 // write changes the custody on top of what is there now, and again when somebody else was quicker.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -37,14 +38,14 @@ func owner() metav1.OwnerReference {
 }
 
 // whole is a custody in which nothing is zero, whatever fields it has or will have.
-func whole(t testing.TB) tokensecret.Custody {
+func whole(t testing.TB) custody.Custody {
 	t.Helper()
-	var custody tokensecret.Custody
+	var kept custody.Custody
 	count := 0
-	fill(t, reflect.ValueOf(&custody).Elem(), &count)
-	custody.Version = tokensecret.CustodyVersion
-	custody.Journal.Retried, custody.ImportJournal.Retried = false, false // which are read alone
-	return custody
+	fill(t, reflect.ValueOf(&kept).Elem(), &count)
+	kept.Version = tokensecret.CustodyVersion
+	kept.Journal.Retried, kept.ImportJournal.Retried = false, false // which are read alone
+	return kept
 }
 
 // fill gives every field a value that no other has.
@@ -84,27 +85,27 @@ func fill(t testing.TB, value reflect.Value, count *int) {
 }
 
 // custodyWith is a custody in which something is set.
-func custodyWith(changes ...func(*tokensecret.Custody)) tokensecret.Custody {
-	custody := tokensecret.Custody{Version: tokensecret.CustodyVersion}
+func custodyWith(changes ...func(*custody.Custody)) custody.Custody {
+	kept := custody.Custody{Version: tokensecret.CustodyVersion}
 	for _, change := range changes {
-		change(&custody)
+		change(&kept)
 	}
-	return custody
+	return kept
 }
 
-func withRefreshToken(token string) func(*tokensecret.Custody) {
-	return func(c *tokensecret.Custody) { c.RefreshToken = token }
+func withRefreshToken(token string) func(*custody.Custody) {
+	return func(c *custody.Custody) { c.RefreshToken = token }
 }
 
 func TestCustodyRoundTrip(t *testing.T) {
-	tests := map[string]tokensecret.Custody{
+	tests := map[string]custody.Custody{
 		"nothing yet":     custodyWith(),
 		"everything":      whole(t),
-		"tokens alone":    custodyWith(func(c *tokensecret.Custody) { c.Serial, c.Tokens = 1, &tokensecret.Tokens{AccessToken: "at"} }),
-		"a renewal begun": custodyWith(withRefreshToken("rt"), func(c *tokensecret.Custody) { c.Journal = &tokensecret.Journal{StartedAt: start} }),
-		"a large refusal": custodyWith(func(c *tokensecret.Custody) { c.Refused = &tokensecret.Refused{Message: strings.Repeat("x", 1024)} }),
-		"times of nothing": custodyWith(func(c *tokensecret.Custody) {
-			c.Tokens, c.Journal, c.Refused = &tokensecret.Tokens{}, &tokensecret.Journal{}, &tokensecret.Refused{}
+		"tokens alone":    custodyWith(func(c *custody.Custody) { c.Serial, c.Tokens = 1, &custody.Tokens{AccessToken: "at"} }),
+		"a renewal begun": custodyWith(withRefreshToken("rt"), func(c *custody.Custody) { c.Journal = &custody.Journal{StartedAt: start} }),
+		"a large refusal": custodyWith(func(c *custody.Custody) { c.Refused = &custody.Refusal{Message: strings.Repeat("x", 1024)} }),
+		"times of nothing": custodyWith(func(c *custody.Custody) {
+			c.Tokens, c.Journal, c.Refused = &custody.Tokens{}, &custody.Journal{}, &custody.Refusal{}
 		}),
 	}
 	for name, want := range tests {
@@ -145,7 +146,7 @@ func TestEncodeCustody(t *testing.T) {
 
 // TestCustodyThatCannotBeWritten would otherwise lose what a single-use token was spent for without a word.
 func TestCustodyThatCannotBeWritten(t *testing.T) {
-	beyond := func(c *tokensecret.Custody) { c.NotBefore = start.AddDate(9000, 0, 0) }
+	beyond := func(c *custody.Custody) { c.NotBefore = start.AddDate(9000, 0, 0) }
 	_, err := tokensecret.EncodeCustody(account(), owner(), custodyWith(withRefreshToken("rt-secret"), beyond), nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "encoding the grant Secret: ") || strings.Contains(err.Error(), "rt-secret") {
 		t.Errorf("the error is %v", err)
@@ -156,7 +157,7 @@ func TestDecodeCustody(t *testing.T) {
 	const unreadable = `Secret "main-grant" must hold a readable grant.json`
 	tests := map[string]struct {
 		secret *corev1.Secret // nil for none; the type is that of a grant when it is not set
-		want   tokensecret.Custody
+		want   custody.Custody
 		err    string
 	}{
 		"no Secret is no custody yet":     {},
@@ -197,7 +198,7 @@ func TestDecodeCustody(t *testing.T) {
 			}
 			check(t, map[string]string{"the document": "rt-secret"}, test.want, test.err, got, err)
 			if err != nil {
-				if diff := cmp.Diff(tokensecret.Custody{}, got); diff != "" {
+				if diff := cmp.Diff(custody.Custody{}, got); diff != "" {
 					t.Errorf("beside the error there is custody (-want +got):\n%s", diff)
 				}
 			}
@@ -266,7 +267,7 @@ func FuzzDecodeCustody(f *testing.F) {
 
 // TestAGrantSecretIsBounded reads one that is larger than what the operator writes.
 func TestAGrantSecretIsBounded(t *testing.T) {
-	secret, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, tokensecret.Custody{}, nil)
+	secret, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, custody.Custody{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,12 +285,12 @@ func TestAGrantSecretIsBounded(t *testing.T) {
 // TestTheLargestGrantCanBeStored has two grants of the largest tokens, and a history of the largest refresh tokens, of which the latest stay.
 func TestTheLargestGrantCanBeStored(t *testing.T) {
 	token := strings.Repeat("t", bounds.Token)
-	grant := tokensecret.Grant{RefreshToken: token, Tokens: &tokensecret.Tokens{AccessToken: token, IDToken: token}}
-	custody := tokensecret.Custody{Grant: grant, Candidate: &grant}
+	grant := custody.Grant{RefreshToken: token, Tokens: &custody.Tokens{AccessToken: token, IDToken: token}}
+	mine := custody.Custody{Grant: grant, Candidate: &grant}
 	for i := range 16 {
-		custody.Spend(strings.Repeat(string(rune('a'+i)), bounds.Credential))
+		mine.Spend(strings.Repeat(string(rune('a'+i)), bounds.Credential))
 	}
-	secret, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, custody, nil)
+	secret, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, mine, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -297,11 +298,11 @@ func TestTheLargestGrantCanBeStored(t *testing.T) {
 	if err != nil || kept.RefreshToken != token || kept.Candidate == nil || kept.Candidate.RefreshToken != token {
 		t.Errorf("it is not what was stored: %v", err)
 	}
-	if last := len(kept.SpentImports) - 1; last < 0 || kept.SpentImports[last] != custody.SpentImports[15] {
+	if last := len(kept.SpentImports) - 1; last < 0 || kept.SpentImports[last] != mine.SpentImports[15] {
 		t.Error("the last refresh token that was spent is forgotten")
 	}
-	custody.RefusedImport = &tokensecret.Refused{Imported: strings.Repeat("x", bounds.GrantSecret)}
-	if _, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, custody, nil); err == nil || !strings.Contains(err.Error(), "may have 256 KiB") {
+	mine.RefusedImport = &custody.Refusal{Imported: strings.Repeat("x", bounds.GrantSecret)}
+	if _, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, mine, nil); err == nil || !strings.Contains(err.Error(), "may have 256 KiB") {
 		t.Errorf("one that is too large is told %v", err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -71,7 +72,7 @@ func FuzzTemplate(f *testing.F) {
 		account := &v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Name: "main", Namespace: "shop"}}
 		account.Spec.TokenSecret.Template = &v1alpha1.TokenSecretTemplate{Data: map[string]v1alpha1.DataTemplate{"key": v1alpha1.DataTemplate(template)}}
 		_ = tokensecret.CheckTemplates(account) // must end
-		secret, err := tokensecret.Render(account, nil, tokensecret.Tokens{AccessToken: token, ExpiresAt: time.Unix(0, 0)}, "44130512")
+		secret, err := tokensecret.Render(account, nil, custody.Tokens{AccessToken: token, ExpiresAt: time.Unix(0, 0)}, "44130512")
 		switch {
 		case err != nil && strings.Contains(err.Error(), token) && !strings.Contains(template, token):
 			t.Errorf("the error says the token: %v", err)

@@ -3,6 +3,8 @@ package tokensecret
 import (
 	"bytes"
 	"encoding/json"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
 
 // A document of a later version is not understood, and still may have to take an answer that is in hand: the only copy of what a
@@ -20,23 +22,23 @@ func versionOf(document []byte) int {
 }
 
 // decodeNewer reads the members of a document one by one, and leaves out those that mean something else today.
-func decodeNewer(document []byte) Custody {
+func decodeNewer(document []byte) custody.Custody {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(document, &members) != nil {
-		return Custody{Version: versionOf(document)}
+		return custody.Custody{Version: versionOf(document)}
 	}
-	var custody Custody
+	var kept custody.Custody
 	for name, value := range members {
 		alone, err := json.Marshal(map[string]json.RawMessage{name: value})
 		if err != nil {
 			continue
 		}
-		with := custody
+		with := kept
 		if json.Unmarshal(alone, &with) == nil {
-			custody = with
+			kept = with
 		}
 	}
-	return custody
+	return kept
 }
 
 // onTopOf writes a document on top of the one of a later version that held holds, and keeps the members, at any depth, that this

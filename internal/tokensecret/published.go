@@ -17,10 +17,11 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
 
 // Render writes the token Secret that workloads mount. owner is nil where the Secret outlives the account.
-func Render(account *v1alpha1.MarketplaceAccount, owner *metav1.OwnerReference, tokens Tokens, accountID string) (*corev1.Secret, error) {
+func Render(account *v1alpha1.MarketplaceAccount, owner *metav1.OwnerReference, tokens custody.Tokens, accountID string) (*corev1.Secret, error) {
 	values := map[string]string{
 		v1alpha1.TokenKeyAccessToken: tokens.AccessToken,
 		v1alpha1.TokenKeyTokenType:   tokens.TokenType,
@@ -71,7 +72,7 @@ func Render(account *v1alpha1.MarketplaceAccount, owner *metav1.OwnerReference, 
 // CheckTemplates tells whether the account's templates can be rendered, with values that stand for tokens.
 func CheckTemplates(account *v1alpha1.MarketplaceAccount) error {
 	const sample = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" // long enough to be sliced
-	_, err := Render(account, nil, Tokens{AccessToken: sample, IDToken: sample, TokenType: sample, Scope: sample}, sample)
+	_, err := Render(account, nil, custody.Tokens{AccessToken: sample, IDToken: sample, TokenType: sample, Scope: sample}, sample)
 	return err
 }
 

@@ -13,12 +13,13 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // tokens are what is published.
-func tokens() tokensecret.Tokens {
-	return tokensecret.Tokens{
+func tokens() custody.Tokens {
+	return custody.Tokens{
 		AccessToken: "an-access-token", IDToken: "an-id-token", TokenType: "Bearer", Scope: "openid orders", For: "not published",
 		IssuedAt: start, ExpiresAt: start.Add(time.Hour).In(time.FixedZone("CET", 3600)), RenewAt: start,
 	}
@@ -74,7 +75,7 @@ func TestRender(t *testing.T) {
 	tests := map[string]struct {
 		account *v1alpha1.MarketplaceAccount
 		owner   *metav1.OwnerReference
-		tokens  tokensecret.Tokens
+		tokens  custody.Tokens
 		id      string
 		want    rendered
 	}{
@@ -84,7 +85,7 @@ func TestRender(t *testing.T) {
 		},
 		"a name of its own": {named, &keeper, tokens(), "44130512", with(func(r *rendered) { r.Name = "shop-token" })},
 		"what there is not has no key, but type and scope": {
-			account(), &keeper, tokensecret.Tokens{AccessToken: "at", ExpiresAt: start}, "",
+			account(), &keeper, custody.Tokens{AccessToken: "at", ExpiresAt: start}, "",
 			with(func(r *rendered) {
 				r.Data = map[string]string{"access_token": "at", "token_type": "", "scope": "", "expires_at": "2026-03-01T12:00:00Z"}
 			}),
@@ -578,7 +579,7 @@ func ExampleRender() {
 	account.Spec.TokenSecret.Template = &v1alpha1.TokenSecretTemplate{
 		Data: map[string]v1alpha1.DataTemplate{"authorization": "{{ .token_type }} {{ .access_token }}"},
 	}
-	secret, err := tokensecret.Render(account, nil, tokensecret.Tokens{AccessToken: "an-access-token", TokenType: "Bearer"}, "")
+	secret, err := tokensecret.Render(account, nil, custody.Tokens{AccessToken: "an-access-token", TokenType: "Bearer"}, "")
 	if err != nil {
 		panic(err)
 	}

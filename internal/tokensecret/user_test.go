@@ -331,3 +331,35 @@ func TestWhatIsUsedOfAUsersSecret(t *testing.T) {
 		t.Errorf("a larger one is told %v", err)
 	}
 }
+
+func TestHowOldAClientSecretIs(t *testing.T) {
+	made := metav1.NewTime(time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
+	wrote := func(days int, fields string) metav1.ManagedFieldsEntry {
+		return metav1.ManagedFieldsEntry{Time: new(metav1.NewTime(made.AddDate(0, 0, days))), FieldsV1: metav1.NewFieldsV1(fields)}
+	}
+	for name, test := range map[string]struct {
+		entries []metav1.ManagedFieldsEntry
+		days    int
+	}{
+		"nobody recorded anything":       {},
+		"it came with the Secret":        {entries: []metav1.ManagedFieldsEntry{wrote(0, `{"f:data":{"f:client_id":{},"f:client_secret":{}}}`)}},
+		"it was replaced":                {entries: []metav1.ManagedFieldsEntry{wrote(5, `{"f:data":{"f:client_secret":{}}}`)}, days: 5},
+		"two have written it":            {entries: []metav1.ManagedFieldsEntry{wrote(7, `{"f:data":{"f:client_secret":{}}}`), wrote(5, `{"f:data":{"f:client_secret":{}}}`)}, days: 7},
+		"something else was written":     {entries: []metav1.ManagedFieldsEntry{wrote(5, `{"f:data":{"f:client_secret_previous":{}},"f:metadata":{}}`)}},
+		"an entry has no time or fields": {entries: []metav1.ManagedFieldsEntry{{FieldsV1: metav1.NewFieldsV1(`{"f:client_secret":{}}`)}, {Time: &made}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			secret := &corev1.Secret{
+				ObjectMeta: metav1.ObjectMeta{Name: "app", CreationTimestamp: made, ManagedFields: test.entries},
+				Data:       map[string][]byte{"client_id": []byte("id"), "client_secret": []byte("secret")},
+			}
+			application, err := tokensecret.DecodeApplication(secret, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := made.AddDate(0, 0, test.days); !application.SecretSince.Equal(want) {
+				t.Errorf("the client secret is there since %s, want %s", application.SecretSince, want)
+			}
+		})
+	}
+}

@@ -23,6 +23,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -117,8 +118,8 @@ func (f *floor) serve(ctx context.Context, known floorAccount) error {
 	owner := *metav1.NewControllerRef(account, v1alpha1.GroupVersion.WithKind("MarketplaceAccount"))
 	refreshToken := refreshTokenOf(known.Name)
 	now := time.Now().UTC().Truncate(time.Second)
-	custody := tokensecret.Custody{ImportJournal: &tokensecret.Journal{StartedAt: now, Attempts: 1, Imported: refreshToken}}
-	secret, err := tokensecret.EncodeCustody(account, owner, custody, nil)
+	kept := custody.Custody{ImportJournal: &custody.Journal{StartedAt: now, Attempts: 1, Imported: refreshToken}}
+	secret, err := tokensecret.EncodeCustody(account, owner, kept, nil)
 	if err != nil {
 		return err
 	}
@@ -130,21 +131,21 @@ func (f *floor) serve(ctx context.Context, known floorAccount) error {
 	if err != nil {
 		return err
 	}
-	custody = answer.custody(known, refreshToken, now)
-	if secret, err = tokensecret.EncodeCustody(account, owner, custody, secret); err != nil {
+	kept = answer.custody(known, refreshToken, now)
+	if secret, err = tokensecret.EncodeCustody(account, owner, kept, secret); err != nil {
 		return err
 	}
 	if _, err = secrets.Update(ctx, secret, metav1.UpdateOptions{}); err != nil {
 		return fmt.Errorf("updating the grant Secret: %w", err)
 	}
-	token, err := tokensecret.Render(account, &owner, *custody.Tokens, custody.Account.ID)
+	token, err := tokensecret.Render(account, &owner, *kept.Tokens, kept.Account.ID)
 	if err != nil {
 		return err
 	}
 	if _, err = secrets.Create(ctx, token, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("creating the token Secret: %w", err)
 	}
-	return f.report(ctx, account, custody)
+	return f.report(ctx, account, kept)
 }
 
 // floorAnswer is what the marketplace issued.
@@ -177,14 +178,14 @@ func (f *floor) ask(ctx context.Context, refreshToken string) (answer floorAnswe
 }
 
 // custody is what the operator keeps of such an answer.
-func (a floorAnswer) custody(known floorAccount, imported string, now time.Time) tokensecret.Custody {
+func (a floorAnswer) custody(known floorAccount, imported string, now time.Time) custody.Custody {
 	lifetime := time.Duration(a.ExpiresIn) * time.Second
-	return tokensecret.Custody{
+	return custody.Custody{
 		Serial: 1,
-		Grant: tokensecret.Grant{
+		Grant: custody.Grant{
 			RefreshToken: a.RefreshToken, Imported: imported, ClientID: demomarket.DefaultClientID, GrantedAt: now,
-			Account: tokensecret.Account{ID: "seller-of-" + known.Name},
-			Tokens: &tokensecret.Tokens{
+			Account: custody.Account{ID: "seller-of-" + known.Name},
+			Tokens: &custody.Tokens{
 				AccessToken: a.AccessToken, TokenType: a.TokenType, Scope: a.Scope, For: "0123456789abcdef",
 				IssuedAt: now, ExpiresAt: now.Add(lifetime), RenewAt: now.Add(lifetime * 2 / 3),
 			},
@@ -194,15 +195,15 @@ func (a floorAnswer) custody(known floorAccount, imported string, now time.Time)
 }
 
 // report patches the status.
-func (f *floor) report(ctx context.Context, account *v1alpha1.MarketplaceAccount, custody tokensecret.Custody) error {
-	now := metav1.NewTime(custody.Tokens.IssuedAt)
+func (f *floor) report(ctx context.Context, account *v1alpha1.MarketplaceAccount, kept custody.Custody) error {
+	now := metav1.NewTime(kept.Tokens.IssuedAt)
 	ends := now.AddDate(0, 0, 90)
 	status := v1alpha1.MarketplaceAccountStatus{
 		ObservedGeneration: 1,
-		Account:            &v1alpha1.AccountStatus{ID: custody.Account.ID},
+		Account:            &v1alpha1.AccountStatus{ID: kept.Account.ID},
 		TokenSecretName:    account.TokenSecretName(),
 		AccessToken: &v1alpha1.AccessTokenStatus{
-			IssuedTime: now, ExpirationTime: metav1.NewTime(custody.Tokens.ExpiresAt), RenewalTime: metav1.NewTime(custody.Tokens.RenewAt),
+			IssuedTime: now, ExpirationTime: metav1.NewTime(kept.Tokens.ExpiresAt), RenewalTime: metav1.NewTime(kept.Tokens.RenewAt),
 		},
 		Authorization: &v1alpha1.AuthorizationStatus{GrantedTime: now, ExpirationTime: metav1.NewTime(ends), DaysRemaining: new(int32(90))},
 	}
@@ -211,9 +212,9 @@ func (f *floor) report(ctx context.Context, account *v1alpha1.MarketplaceAccount
 			Type: kind, Status: is, Reason: reason, Message: message, ObservedGeneration: 1, LastTransitionTime: now,
 		})
 	}
-	condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid, "The token is valid until "+custody.Tokens.ExpiresAt.String())
+	condition(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid, "The token is valid until "+kept.Tokens.ExpiresAt.String())
 	condition(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonTokenValid,
-		"Authenticated as "+custody.Account.ID+", authorization expires in 90 days")
+		"Authenticated as "+kept.Account.ID+", authorization expires in 90 days")
 	condition(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired, "Nobody has to do anything until "+ends.String())
 	condition(v1alpha1.ConditionAuthorizationExpiring, metav1.ConditionFalse, v1alpha1.ReasonNotRequired, "The authorization expires on "+ends.String())
 	patch, err := json.Marshal(map[string]any{"status": status})

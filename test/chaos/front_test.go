@@ -12,8 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // front stands between the operator and the demo marketplace. It knows which account a token request is for, and which tokens
@@ -220,24 +220,24 @@ func (f *front) find(accessToken string) (issue, bool) {
 }
 
 // isNew tells whether a custody holds tokens that were not stored before.
-func (f *front) isNew(custody *tokensecret.Custody) bool {
+func (f *front) isNew(kept *custody.Custody) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.unstored(custody) != nil
+	return f.unstored(kept) != nil
 }
 
 // stored notes that the API server has a custody, in a write that had arrived before.
-func (f *front) stored(custody *tokensecret.Custody, arrived time.Time) {
+func (f *front) stored(kept *custody.Custody, arrived time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if known := f.unstored(custody); known != nil {
+	if known := f.unstored(kept); known != nil {
 		f.store(known)
 		f.windows = append(f.windows, window{toWrite: arrived.Sub(known.answered), toStore: known.stored.Sub(known.answered)})
 	}
 }
 
-func (f *front) unstored(custody *tokensecret.Custody) *issue {
-	for _, grant := range []*tokensecret.Grant{&custody.Grant, custody.Candidate} {
+func (f *front) unstored(kept *custody.Custody) *issue {
+	for _, grant := range []*custody.Grant{&kept.Grant, kept.Candidate} {
 		if grant != nil && grant.Tokens != nil {
 			if known := f.issued[grant.Tokens.AccessToken]; known != nil && known.stored.IsZero() {
 				return known
@@ -248,10 +248,10 @@ func (f *front) unstored(custody *tokensecret.Custody) *issue {
 }
 
 // settled notes that the API server shows a custody, in case the answer to its write was lost.
-func (f *front) settled(custody *tokensecret.Custody) {
+func (f *front) settled(kept *custody.Custody) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if known := f.unstored(custody); known != nil {
+	if known := f.unstored(kept); known != nil {
 		f.store(known)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -274,9 +275,9 @@ func (o *observer) lookAtSecret(secret *corev1.Secret, platform *front) {
 }
 
 // follow counts the last resorts, each of which is written down before the token is sent.
-func (r *record) follow(custody *tokensecret.Custody) {
+func (r *record) follow(kept *custody.Custody) {
 	resort := 0
-	for _, journal := range []*tokensecret.Journal{custody.Journal, custody.ImportJournal} {
+	for _, journal := range []*custody.Journal{kept.Journal, kept.ImportJournal} {
 		if journal != nil {
 			resort += journal.LastResorts
 		}

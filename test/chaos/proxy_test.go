@@ -18,6 +18,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -25,7 +26,7 @@ import (
 type call struct {
 	method, resource, subresource, namespace, name string
 	// custody is what a grant Secret is to hold; nil for any other request.
-	custody *tokensecret.Custody
+	custody *custody.Custody
 	// stores tells that it holds tokens which the marketplace issued and no grant Secret holds yet.
 	stores bool
 }

@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 	"github.com/tokenkeeper/tokenkeeper/test/leak"
@@ -221,16 +222,16 @@ func (s *shard) standing(a *account) standing {
 	s.t.Helper()
 	secret, err := s.secretOf(a, "grant")
 	s.Expect(err).NotTo(HaveOccurred())
-	custody, err := tokensecret.DecodeCustody(secret)
+	kept, err := tokensecret.DecodeCustody(secret)
 	s.Expect(err).NotTo(HaveOccurred())
-	rejected := func(refused *tokensecret.Refused) bool {
+	rejected := func(refused *custody.Refusal) bool {
 		return refused != nil && refused.Reason == v1alpha1.ReasonGrantRejected
 	}
 	switch {
-	case custody.Journal != nil || custody.ImportJournal != nil:
+	case kept.Journal != nil || kept.ImportJournal != nil:
 		return underway
-	case rejected(custody.RefusedImport) && custody.RefusedImport.Imported == a.brought,
-		rejected(custody.Refused) && custody.Imported == a.brought:
+	case rejected(kept.RefusedImport) && kept.RefusedImport.Imported == a.brought,
+		rejected(kept.Refused) && kept.Imported == a.brought:
 		return lost
 	}
 	return fine

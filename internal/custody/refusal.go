@@ -1,4 +1,4 @@
-package tokensecret
+package custody
 
 import (
 	"crypto/hmac"
@@ -7,7 +7,38 @@ import (
 	"encoding/binary"
 	"io"
 	"slices"
+	"time"
 )
+
+// Refusal is a refusal that only a change can cure.
+type Refusal struct {
+	Reason  string    `json:"reason"`
+	Message string    `json:"message"`
+	At      time.Time `json:"at"`
+	// Digests say what was refused, the latest last: the refusal stands while what would be sent is one of them. They are empty in
+	// the format before digests.
+	Digests []string `json:"digests,omitempty"`
+	// Inputs are the versions of what was used. A refusal without digests stands until the version of the Secret that was refused
+	// changes.
+	Inputs Inputs `json:"inputs"`
+	// Tries counts how often in a row the account has asked again by itself and was refused, of ApplicationRejected.
+	Tries int32 `json:"tries,omitempty"`
+	// Imported is the refresh token that was refused, of a RefusedImport.
+	Imported string `json:"imported,omitempty"`
+	// Restored tells that the refresh token may be spent, since it is of a restored Custody; of RenewalOutcomeUnknown. A request
+	// makes the operator try all the same.
+	Restored bool `json:"restored,omitempty"`
+	// AccountID is who signed in, where another was expected; empty when nobody said who.
+	AccountID string `json:"accountID,omitempty"`
+}
+
+// Inputs are the versions of what a token request is made of.
+type Inputs struct {
+	Spec        string `json:"spec,omitempty"`
+	Marketplace string `json:"marketplace,omitempty"`
+	Application string `json:"application,omitempty"`
+	Credentials string `json:"credentials,omitempty"`
+}
 
 // refusalKeySize is that of the hash, as RFC 2104 section 3 recommends.
 const refusalKeySize = sha256.Size
@@ -43,16 +74,16 @@ func (c *Custody) RefusalDigest(parts []string) string {
 }
 
 // Covers tells whether what has this digest was refused.
-func (r *Refused) Covers(digest string) bool {
+func (r *Refusal) Covers(digest string) bool {
 	return r != nil && digest != "" && slices.Contains(r.Digests, digest)
 }
 
 // Versioned tells that the refusal is of the format before digests, which knows the versions of its Inputs alone.
-func (r *Refused) Versioned() bool { return len(r.Digests) == 0 }
+func (r *Refusal) Versioned() bool { return len(r.Digests) == 0 }
 
 // Remember makes the refusal cover a digest, and those of an earlier refusal: what was refused before is not tried again for having
 // been something else in between.
-func (r *Refused) Remember(digest string, earlier *Refused) {
+func (r *Refusal) Remember(digest string, earlier *Refusal) {
 	if digest == "" {
 		return
 	}

@@ -1,4 +1,4 @@
-package tokensecret
+package custody
 
 import (
 	"slices"

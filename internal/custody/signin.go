@@ -1,4 +1,4 @@
-package tokensecret
+package custody
 
 import (
 	"slices"
@@ -22,7 +22,7 @@ type SignIn struct {
 	// Visits are the people at the marketplace, the latest last.
 	Visits []Visit `json:"visits,omitempty"`
 	// Refused is why the last sign-in brought nothing; nil when it did, or there was none.
-	Refused *Refused `json:"refused,omitempty"`
+	Refused *Refusal `json:"refused,omitempty"`
 }
 
 // Device is a device code (RFC 8628 section 3.2).

@@ -1,0 +1,113 @@
+package custody
+
+import (
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Custody is what the operator keeps of an account: the grant in use, the current tokens, and what it must not
+// forget in a restart. The zero value means that nothing was obtained yet.
+type Custody struct {
+	// Version is that of the document.
+	Version int `json:"version,omitempty"`
+	// Witness tells for which account, in which cluster, it was written; zero in a document from before.
+	Witness Witness `json:"witness,omitzero"`
+	// Serial counts what was used up: each stored set of tokens, and each refresh token that was given up. The account's status
+	// tells it too, so that an older Custody is known for what it is.
+	Serial int64 `json:"serial,omitempty"`
+	// Grant is the one in use.
+	Grant `json:",inline"`
+	// Restored tells that RefreshToken, or the refresh token that the user had brought by then, is of a Custody that was older
+	// than the status; nil when it is not.
+	Restored *Restored `json:"restored,omitempty"`
+	// Candidate is a grant that was begun and is not in use, since whose it is has not been seen, or is not
+	// who is expected; nil when there is none. Its refresh token is not lost, and the grant in use stays.
+	Candidate *Grant `json:"candidate,omitempty"`
+	// Aside is a grant that a renewal brought for another account than the expected one: neither published nor sent, and kept, since
+	// it may be the only copy; nil when there is none.
+	Aside *Grant `json:"aside,omitempty"`
+	// Verified is the last test of the connection; nil when there was none since the tokens were issued.
+	Verified *Verification `json:"verified,omitempty"`
+	// PreviousSecretOf is the digest of the client secrets of which client_secret was refused while client_secret_previous was
+	// accepted; in the format before digests, and of a Marketplace's own application, the version of their Secret.
+	PreviousSecretOf string `json:"previousSecretOf,omitempty"`
+	// ClientSecret tells since when the client secret is the one that is used; nil where the platform ends none.
+	ClientSecret *Since `json:"clientSecret,omitempty"`
+	// Journal is a renewal of the grant in use under way, ImportJournal the first use of a refresh token that the user
+	// brought; nil when none is. Each speaks of its own token, so that sending one does not forget the other.
+	Journal       *Journal `json:"journal,omitempty"`
+	ImportJournal *Journal `json:"importJournal,omitempty"`
+	// SpentImports are refresh tokens that the user brought and that were used up, the latest last.
+	SpentImports []string `json:"spentImports,omitempty"`
+	// RefusalKey is the random key under which refusals keep a digest of what was refused; nil before the first one. Without it the
+	// digest of a weak password could be guessed by comparing two accounts.
+	RefusalKey []byte `json:"refusalKey,omitempty"`
+	// Logins is what is known of the logins of grant Password.
+	Logins Logins `json:"logins,omitzero"`
+	// Refusal is a refusal of the grant in use, of the login or of the application that only a change can cure; nil
+	// when there is none.
+	Refused *Refusal `json:"refused,omitempty"`
+	// RefusedImport is a refusal of a refresh token that the user brought; the grant in use may go on.
+	RefusedImport *Refusal `json:"refusedImport,omitempty"`
+	// NotBefore is the end of a wait that the marketplace demanded, and DemandedAt when it did.
+	NotBefore  time.Time `json:"notBefore,omitzero"`
+	DemandedAt time.Time `json:"demandedAt,omitzero"`
+	// HandledRenew is the last request for a renewal that was acted on, stored with its result; HandledSignIn the last one
+	// for a sign-in.
+	HandledRenew  string `json:"handledRenew,omitempty"`
+	HandledSignIn string `json:"handledSignIn,omitempty"`
+	// Consents counts the sign-ins that brought tokens, whatever became of those, and Accepted is the number of the last one
+	// whose grant was put into use. It stays when another kind of grant takes over.
+	Consents int64 `json:"consents,omitempty"`
+	Accepted int64 `json:"accepted,omitempty"`
+	// SignIn is what waits for a person, and what became of the last one who tried.
+	SignIn SignIn `json:"signIn,omitzero"`
+}
+
+// maxSpentImports bounds what is remembered of used-up refresh tokens: enough for the history of a Git repository
+// that somebody rolls back.
+const maxSpentImports = 16
+
+// Spend remembers that a refresh token which the user brought was used up.
+func (c *Custody) Spend(imported string) {
+	if imported == "" || slices.Contains(c.SpentImports, imported) {
+		return
+	}
+	spent := append(slices.Clone(c.SpentImports), imported)
+	c.SpentImports = spent[max(0, len(spent)-maxSpentImports):]
+}
+
+// Witness tells for which account a Custody was written. Another one means that it was restored from a backup, or moved.
+type Witness struct {
+	// Account is the UID of the account.
+	Account types.UID `json:"account,omitempty"`
+	// Cluster identifies the cluster; empty where that was not known.
+	Cluster string `json:"cluster,omitempty"`
+}
+
+// Restored is what became of a refresh token that may be spent, since its Custody was restored from a backup, moved or lost.
+type Restored struct {
+	// Moved tells that the Custody was written for another account, or in another cluster.
+	Moved bool `json:"moved,omitempty"`
+	// Told tells that the account has said so. Before that, nobody can have answered.
+	Told bool `json:"told,omitempty"`
+	// Imported is the refresh token that the user's Secret held when it did.
+	Imported string `json:"imported,omitempty"`
+}
+
+// Outdate makes a Custody that is older than the given serial go on from there, without what was replaced since then.
+func (c *Custody) Outdate(serial int64) {
+	c.Serial, c.Restored = serial, &Restored{}
+	c.Tokens, c.Candidate, c.Verified, c.Refused, c.RefusedImport, c.NotBefore = nil, nil, nil, nil, nil, time.Time{}
+}
+
+// Recover is called when another refresh token has taken the place of one that was restored. That which the user had brought may be spent
+// nonetheless.
+func (c *Custody) Recover() {
+	if c.Restored != nil && c.Restored.Imported != c.Imported {
+		c.Spend(c.Restored.Imported)
+	}
+	c.Restored = nil
+}

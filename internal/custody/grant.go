@@ -1,0 +1,83 @@
+package custody
+
+import "time"
+
+// Grant is what a consent, a login or an imported refresh token has become.
+type Grant struct {
+	// RefreshToken is the one to use next; empty where the grant has none.
+	RefreshToken string `json:"refreshToken,omitempty"`
+	// Imported is the refresh token that the user brought and this grant began with. As long as the user's
+	// Secret still holds it, RefreshToken is its successor.
+	Imported string `json:"imported,omitempty"`
+	// Consent is the number of the sign-in that it began with; zero for any other beginning.
+	Consent int64 `json:"consent,omitempty"`
+	// ClientID is the application that it was given to, and the only one that can renew it.
+	ClientID string `json:"clientID,omitempty"`
+	// Asked are the scopes that the person was asked for; nil when none were named, or nobody was asked.
+	Asked []string `json:"asked,omitzero"`
+	// Unverified tells that its ID token could not be verified yet, of a Candidate.
+	Unverified bool `json:"unverified,omitempty"`
+	// GrantedAt is when the person consented, or when the grant was first used.
+	GrantedAt time.Time `json:"grantedAt,omitzero"`
+	// AuthorizationExpiresAt is the end that the marketplace's answer named; zero when it named none.
+	AuthorizationExpiresAt time.Time `json:"authorizationExpiresAt,omitzero"`
+	// AuthorizationEndUnreadable tells that it named an end in a way that cannot be read.
+	AuthorizationEndUnreadable bool `json:"authorizationEndUnreadable,omitempty"`
+	// Account is whose it is, as far as known.
+	Account Account `json:"account,omitzero"`
+	// Subject is issuer and sub of its ID token, which every renewal repeats (OpenID Connect Core section 12.2); empty where there
+	// is none.
+	Subject string `json:"subject,omitempty"`
+	// Identified tells that an identity request has accepted an access token of this grant.
+	Identified bool `json:"identified,omitempty"`
+	// Tokens are the current ones; nil when there are none.
+	Tokens *Tokens `json:"tokens,omitempty"`
+}
+
+// Tokens are what the marketplace issued last.
+type Tokens struct {
+	AccessToken string `json:"accessToken"`
+	IDToken     string `json:"idToken,omitempty"`
+	// IDTokenWithheld says why the ID token is not published; empty where it may be.
+	IDTokenWithheld string `json:"idTokenWithheld,omitempty"`
+	TokenType       string `json:"tokenType,omitempty"`
+	Scope           string `json:"scope,omitempty"`
+	// For identifies the spec that the tokens were obtained for.
+	For       string    `json:"for,omitempty"`
+	IssuedAt  time.Time `json:"issuedAt"`
+	ExpiresAt time.Time `json:"expiresAt"`
+	// EndUnreadable tells that the marketplace told the end in a way that cannot be read, so that ExpiresAt is early.
+	EndUnreadable bool `json:"endUnreadable,omitempty"`
+	// RenewAt was drawn when the tokens were stored.
+	RenewAt time.Time `json:"renewAt"`
+}
+
+// Account is whose tokens they are.
+type Account struct {
+	ID    string `json:"id,omitempty"`
+	Login string `json:"login,omitempty"`
+	// By is what told ID: identifiers of one account that different sources tell need not agree. Empty where it is not known.
+	By string `json:"by,omitempty"`
+}
+
+// SameSource tells whether the identifiers of two Accounts may be compared.
+func (a Account) SameSource(b Account) bool { return a.By == "" || b.By == "" || a.By == b.By }
+
+// Verification is a test of the connection that somebody asked for.
+type Verification struct {
+	At time.Time `json:"at"`
+	// Failure says why it failed; empty when it did not.
+	Failure string `json:"failure,omitempty"`
+	// Refusals counts, to two, how often the marketplace refused the access token, a minute apart.
+	Refusals int `json:"refusals,omitempty"`
+	// Unreachable tells that the marketplace could not be asked, Unsupported that it has no call for it.
+	Unreachable bool `json:"unreachable,omitempty"`
+	Unsupported bool `json:"unsupported,omitempty"`
+}
+
+// Since tells since when a credential is what it is. Tools that set labels make the Secret look younger.
+type Since struct {
+	// Of is the digest of the credential; of a Marketplace's own application, the version of its Secret.
+	Of string    `json:"of"`
+	At time.Time `json:"at"`
+}

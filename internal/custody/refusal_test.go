@@ -1,0 +1,77 @@
+package custody_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"testing"
+	"testing/iotest"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+)
+
+// keyed is a custody whose key of refusals repeats one byte.
+func keyed(t *testing.T, with byte) custody.Custody {
+	t.Helper()
+	var kept custody.Custody
+	if err := kept.KeyRefusals(bytes.NewReader(bytes.Repeat([]byte{with}, 32))); err != nil {
+		t.Fatal(err)
+	}
+	return kept
+}
+
+func TestADigestTellsWhatWasRefused(t *testing.T) {
+	kept, other := keyed(t, 1), keyed(t, 2)
+	digest := kept.RefusalDigest([]string{"a", "b"})
+	if again := kept.RefusalDigest([]string{"a", "b"}); digest == "" || again != digest {
+		t.Errorf("the same parts have the digests %q and %q", digest, again)
+	}
+	for name, differs := range map[string]string{
+		"another order":            kept.RefusalDigest([]string{"b", "a"}),
+		"another cut":              kept.RefusalDigest([]string{"ab", ""}),
+		"one part more":            kept.RefusalDigest([]string{"a", "b", ""}),
+		"one part that looks like": kept.RefusalDigest([]string{"a\x00\x00\x00\x00\x00\x00\x00\x01b"}),
+		"another key":              other.RefusalDigest([]string{"a", "b"}),
+	} {
+		if differs == digest {
+			t.Errorf("%s has the same digest", name)
+		}
+	}
+}
+
+func TestTheKeyOfRefusalsStays(t *testing.T) {
+	kept := keyed(t, 1)
+	if err := kept.KeyRefusals(iotest.ErrReader(errors.New("no randomness"))); err != nil || kept.RefusalKey[0] != 1 {
+		t.Errorf("a second key: %v, %v", kept.RefusalKey, err)
+	}
+}
+
+func TestWithoutAKeyThereIsNoDigest(t *testing.T) {
+	var kept custody.Custody
+	if err := kept.KeyRefusals(io.LimitReader(bytes.NewReader(make([]byte, 31)), 31)); err == nil || kept.RefusalKey != nil {
+		t.Errorf("half a key is one: %v, %v", kept.RefusalKey, err)
+	}
+	digest := kept.RefusalDigest([]string{"a"})
+	refused := &custody.Refusal{}
+	refused.Remember(digest, nil)
+	if digest != "" || !refused.Versioned() || refused.Covers(digest) {
+		t.Errorf("digest %q, refused %+v", digest, refused)
+	}
+}
+
+func TestARefusalRemembersTheOnesBefore(t *testing.T) {
+	var refused *custody.Refusal
+	for i := range 20 {
+		next := &custody.Refusal{}
+		next.Remember(fmt.Sprint(i), refused)
+		next.Remember(fmt.Sprint(i), next) // once is enough
+		refused = next
+	}
+	if len(refused.Digests) != 16 || refused.Covers("3") || !refused.Covers("4") || !refused.Covers("19") || refused.Covers("") {
+		t.Errorf("the digests are %v", refused.Digests)
+	}
+	if nothing := (*custody.Refusal)(nil); nothing.Covers("4") {
+		t.Error("no refusal covers something")
+	}
+}
