@@ -5,6 +5,8 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,13 +29,69 @@ func (w *world) backUp() []client.Object {
 	return []client.Object{w.get(), w.readSecret("main-grant"), w.readSecret("main-token")}
 }
 
-// restoreAll puts a backup in the place of what is there.
+// lost is what a tool does not bring back of an account and its Secrets.
+type lost struct{ status, uid, owners bool }
+
+func (l lost) String() string {
+	var parts []string
+	for part, missing := range map[string]bool{"status": l.status, "UID": l.uid, "owner references": l.owners} {
+		if missing {
+			parts = append(parts, part)
+		}
+	}
+	slices.Sort(parts)
+	return strings.Join(parts, ", ")
+}
+
+// restoreAll puts a backup in the place of what is there, but for all that tools lose.
 func (w *world) restoreAll(backup []client.Object) {
+	w.t.Helper()
+	w.restoreBut(lost{status: true, uid: true, owners: true}, backup)
+}
+
+// restoreBut puts a backup in the place of what is there, but for what is lost. An account that keeps its UID was not away, and its status is
+// the present one.
+func (w *world) restoreBut(lost lost, backup []client.Object) {
 	w.t.Helper()
 	w.stop()
 	for _, name := range []string{"main-grant", "main-token"} {
 		w.delete(w.readSecret(name))
 	}
+	if lost.uid {
+		w.removeAccount()
+	}
+	for _, object := range backup {
+		object.SetUID("")
+		object.SetResourceVersion("")
+		object.SetFinalizers(nil)
+		object.SetManagedFields(nil)
+		if lost.owners {
+			object.SetOwnerReferences(nil)
+		}
+		account, isAccount := object.(*v1alpha1.MarketplaceAccount)
+		if !isAccount {
+			w.create(object)
+			continue
+		}
+		status := account.Status
+		if lost.uid {
+			w.create(account) // which drops its status
+		} else {
+			account = w.get()
+		}
+		switch {
+		case lost.status:
+			account.Status = v1alpha1.MarketplaceAccountStatus{}
+		case lost.uid:
+			account.Status = status
+		}
+		w.Expect(kube.Status().Update(w.t.Context(), account)).To(Succeed())
+	}
+}
+
+// removeAccount deletes the account, whatever holds it.
+func (w *world) removeAccount() {
+	w.t.Helper()
 	account := w.get()
 	account.Finalizers = nil
 	w.Expect(kube.Update(w.t.Context(), account)).To(Succeed())
@@ -41,17 +99,6 @@ func (w *world) restoreAll(backup []client.Object) {
 	w.Eventually(func() error {
 		return kube.Get(w.t.Context(), client.ObjectKeyFromObject(account), &v1alpha1.MarketplaceAccount{})
 	}).ShouldNot(Succeed())
-	for _, object := range backup {
-		object.SetUID("")
-		object.SetResourceVersion("")
-		object.SetOwnerReferences(nil)
-		object.SetFinalizers(nil)
-		object.SetManagedFields(nil)
-		if account, ok := object.(*v1alpha1.MarketplaceAccount); ok {
-			account.Status = v1alpha1.MarketplaceAccountStatus{}
-		}
-		w.create(object)
-	}
 }
 
 func TestARestoredAccountDoesNotSendItsRefreshToken(t *testing.T) {

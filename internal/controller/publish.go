@@ -53,7 +53,7 @@ func (r *Reconciler) publish(ctx context.Context, f *found) error {
 		f.blame(unwritable(name, err))
 		return fmt.Errorf("writing the token Secret: %w", err)
 	case !published:
-		f.blame(conflict(f.account, name))
+		f.blame(conflict(f.account, wanted))
 		return nil
 	}
 	f.servedUntil = f.custody.Tokens.ExpiresAt

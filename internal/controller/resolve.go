@@ -234,16 +234,21 @@ func (r *Reconciler) resolveOwnSecrets(ctx context.Context, account *v1alpha1.Ma
 		case err != nil:
 			return nil, fmt.Errorf("reading the metadata of Secret %q: %w", name, err)
 		case !tokensecret.Owned(metadata, account):
-			return conflict(account, name), nil
+			return conflict(account, metadata), nil
 		}
 	}
 	return nil, nil
 }
 
-func conflict(account *v1alpha1.MarketplaceAccount, name string) *trouble {
-	cure := "remove it"
+// conflict is the trouble with a Secret that is in the place of one of the operator's own. One that belongs to another account of this name may
+// have been restored with this one, and then hold the only copy of a refresh token.
+func conflict(account *v1alpha1.MarketplaceAccount, secret metav1.Object) *trouble {
+	name, cure := secret.GetName(), "remove it"
 	if name == account.TokenSecretName() {
 		cure += " or set another spec.tokenSecret.name"
+	}
+	if former, _ := tokensecret.ControllingAccount(secret); former != "" && former != account.UID && secret.GetLabels()[v1alpha1.LabelAccount] == account.Name {
+		cure += ", or where it was restored together with the account, its ownerReferences alone"
 	}
 	return &trouble{v1alpha1.ReasonSecretConflict, fmt.Sprintf("Secret %q exists and does not belong to this account; %s", name, cure)}
 }

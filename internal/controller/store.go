@@ -68,7 +68,7 @@ func (r *Reconciler) openStore(ctx context.Context, f *found) (*store, error) {
 		return nil, err
 	}
 	if held != nil && ownSecret(f.account, held) == nil {
-		f.trouble, f.unresolved = conflict(f.account, held.Name), true
+		f.trouble, f.unresolved = conflict(f.account, held), true
 		return nil, nil
 	}
 	before := f.grantSecret
