@@ -15,6 +15,8 @@ TEST_FLAGS ?=
 QUICKSTART_ARGS ?=
 # Flags of the fault suite's long form, such as CHAOS_ARGS="-chaos.kills 1000 -chaos.for 20m".
 CHAOS_ARGS ?=
+# Flags of the measures of the code, and another checkout to measure, such as MEASURES_ARGS="-under internal ../before".
+MEASURES_ARGS ?=
 # Flags of the benchmarks, such as BENCH_ARGS="-only signin -runs 1 -json bench.json".
 BENCH_ARGS ?=
 
@@ -93,6 +95,10 @@ lint: ## Look for mistakes in the Go code (.golangci.yml).
 .PHONY: lint-api
 lint-api: ## Hold the API types against the Kubernetes API conventions (.golangci-kal.yml).
 	$(KUBE_API_LINTER) run --config .golangci-kal.yml ./api/...
+
+.PHONY: measures
+measures: ## Show how the code hangs together: for each folder what names what, sizes, and words (MEASURES_ARGS="-under internal").
+	@$(GO) run ./hack/measures $(MEASURES_ARGS)
 
 .PHONY: verify
 verify: ## Check that generated files, go.mod and format are up to date, and lint. Nothing is changed.

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// folder is a package as it is written, without its tests and generated files.
+type folder struct {
+	set   *token.FileSet
+	files []file
+}
+
+type file struct {
+	name     string
+	lines    int
+	comments []string
+	syntax   *ast.File
+}
+
+func parseFolder(path string) (folder, error) {
+	parsed := folder{set: token.NewFileSet()}
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return parsed, err
+	}
+	for _, entry := range entries {
+		name := entry.Name()
+		if entry.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		source, err := os.ReadFile(filepath.Join(path, name))
+		if err != nil {
+			return parsed, err
+		}
+		syntax, err := parser.ParseFile(parsed.set, name, source, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
+			return parsed, err
+		}
+		if ast.IsGenerated(syntax) {
+			continue
+		}
+		one := file{name: name, lines: strings.Count(string(source), "\n"), syntax: syntax}
+		for _, group := range syntax.Comments {
+			one.comments = append(one.comments, group.Text()) // which leaves out directives
+		}
+		parsed.files = append(parsed.files, one)
+	}
+	return parsed, nil
+}
+
+// arrows leads from each file to those that declare what it names. Nothing is loaded but the folder itself, so a method that is called on
+// a value whose type only another package tells is missed.
+func (f folder) arrows() graph {
+	uses := map[*ast.Ident]types.Object{}
+	checker := types.Config{Importer: nothing{}, Error: func(error) {}, DisableUnusedImportCheck: true}
+	syntax := make([]*ast.File, len(f.files))
+	of := map[string]int{}
+	for i, file := range f.files {
+		syntax[i], of[file.name] = file.syntax, i
+	}
+	checked, _ := checker.Check("folder", f.set, syntax, &types.Info{Uses: uses}) // complains of everything that is imported
+	arrows := newGraph(len(f.files))
+	for name, object := range uses {
+		if object.Pkg() != checked || !outlivesItsFunction(object, checked) {
+			continue
+		}
+		arrows.add(of[f.set.Position(name.Pos()).Filename], of[f.set.Position(object.Pos()).Filename])
+	}
+	return arrows
+}
+
+// outlivesItsFunction tells what other files can name: what a package declares, and fields and methods.
+func outlivesItsFunction(object types.Object, of *types.Package) bool {
+	if object.Parent() == of.Scope() {
+		return true
+	}
+	switch object := object.(type) {
+	case *types.Func:
+		return true // a method
+	case *types.Var:
+		return object.IsField()
+	}
+	return false
+}
+
+// nothing imports no package.
+type nothing struct{}
+
+func (nothing) Import(string) (*types.Package, error) { return nil, os.ErrNotExist }
+
+type function struct {
+	name  string
+	lines int
+	// named tells that the name was not free to choose.
+	named bool
+}
+
+// givenNames are methods of interfaces of the standard library that the code implements, and main.
+var givenNames = map[string]bool{
+	"main": true, "Error": true, "String": true, "Write": true, "Read": true, "Close": true, "Unwrap": true, "Is": true, "As": true,
+	"Len": true, "Less": true, "Swap": true, "Push": true, "Pop": true, "ServeHTTP": true, "RoundTrip": true, "Header": true, "Flush": true,
+}
+
+func (f folder) functions() []function {
+	var all []function
+	for _, file := range f.files {
+		for _, declared := range file.syntax.Decls {
+			if d, ok := declared.(*ast.FuncDecl); ok {
+				lines := f.set.Position(d.End()).Line - f.set.Position(d.Pos()).Line + 1
+				all = append(all, function{name: d.Name.Name, lines: lines, named: givenNames[d.Name.Name]})
+			}
+		}
+	}
+	return all
+}
