@@ -330,7 +330,7 @@ func mayTryAgain(problem signin.Problem) bool {
 // again lets a browser that has just proved to be the visit's begin another.
 func (s *store) again(kept *custody.Custody) {
 	if ticket := s.found.retryTicket; ticketIn(*kept, ticket) < 0 {
-		kept.SignIn.AddTicket(custody.Ticket{Hash: signin.Hash(ticket), ExpiresAt: s.found.now.Add(signin.VisitLife)}, s.found.now)
+		kept.SignIn = kept.SignIn.WithTicket(custody.Ticket{Hash: signin.Hash(ticket), ExpiresAt: s.found.now.Add(signin.VisitLife)}, s.found.now)
 	}
 }
 

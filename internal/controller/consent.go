@@ -32,7 +32,7 @@ func (s *store) consented(ctx context.Context, got issued, asked []string, unver
 	switch {
 	case unverified, f.newer() != nil, id == "" && expected != "" && f.canIdentify():
 		custody.Candidate = &next
-		custody.SignIn.EndDevice()
+		custody.SignIn = custody.SignIn.WithoutDevice()
 		return s.save(ctx, custody)
 	case !f.expects(id):
 		return s.discard(ctx, custody, next)
@@ -74,10 +74,10 @@ func (s *store) accept(ctx context.Context, kept custody.Custody, next custody.G
 	kept.Accepted = next.Consent
 	kept.Grant = next
 	kept.NotBefore = time.Time{}
-	kept.Recover()
+	kept = kept.Recovered()
 	kept.Candidate, kept.Aside, kept.Verified, kept.Refused, kept.RefusedImport = nil, nil, nil, nil, nil
 	kept.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
-	kept.SignIn.End()
+	kept.SignIn = kept.SignIn.Completed()
 	s.dateClientSecret(&kept)
 	if err := s.save(ctx, kept); err != nil {
 		return err
@@ -110,7 +110,7 @@ func (s *store) discard(ctx context.Context, kept custody.Custody, wrong custody
 	if kept.Candidate != nil && kept.Candidate.Consent == wrong.Consent {
 		kept.Candidate = nil
 	}
-	kept.SignIn.EndDevice()
+	kept.SignIn = kept.SignIn.WithoutDevice()
 	kept.SignIn.Refused = s.signInRefusal(&kept, *why)
 	kept.SignIn.Refused.AccountID = wrong.Account.ID
 	if s.visiting {

@@ -139,9 +139,9 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 	case requested:
 		kept.HandledSignIn = requestOf(f.account, v1alpha1.AnnotationSignIn)
 		signIn.Requested = kept.HandledSignIn
-		signIn.EndDevice()
+		*signIn = signIn.WithoutDevice()
 	case signIn.Device != nil && signIn.Device.ExpiresAt.Sub(signIn.Device.StartedAt) < shortestCode:
-		signIn.EndCode(f.now, fmt.Sprintf("it was good for %s", signIn.Device.ExpiresAt.Sub(signIn.Device.StartedAt)))
+		*signIn = signIn.WithEndedCode(f.now, fmt.Sprintf("it was good for %s", signIn.Device.ExpiresAt.Sub(signIn.Device.StartedAt)))
 		return store.write(ctx, kept)
 	case signIn.Device != nil:
 		signIn.Ended = nil
@@ -305,7 +305,7 @@ func (r *Reconciler) endDevice(ctx context.Context, f *found, e *grant.Error) er
 	switch e.Kind {
 	case grant.CodeExpired:
 		if ended := *custody.SignIn.Device; f.now.Sub(ended.StartedAt) < ended.ExpiresAt.Sub(ended.StartedAt)/2 {
-			custody.SignIn.EndCode(f.now, e.Error())
+			custody.SignIn = custody.SignIn.WithEndedCode(f.now, e.Error())
 		} else {
 			ended.ExpiresAt = f.now // which makes room for another, and counts this one as unattended
 			custody.SignIn.Device = &ended

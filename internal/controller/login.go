@@ -84,7 +84,7 @@ func (v view) loginWorked() bool {
 
 // loggedIn records that the login has brought tokens, which forgets all that was in doubt before.
 func (s *store) loggedIn(kept *custody.Custody) {
-	if s.found.request.logsIn() && kept.KeyRefusals(s.Random) == nil {
+	if s.found.request.logsIn() && s.keyRefusals(kept) == nil {
 		kept.Logins = custody.Logins{Worked: kept.RefusalDigest(s.found.request.passwordParts())}
 	}
 }
@@ -101,7 +101,7 @@ func (s *store) mayBeLocked(asked *grant.Error, sent bool) bool {
 // while it is tried again.
 func (s *store) doubtLogin(kept *custody.Custody, asked *grant.Error, sent bool) (locked *trouble) {
 	f := s.found
-	if kept.KeyRefusals(s.Random) != nil {
+	if s.keyRefusals(kept) != nil {
 		return nil
 	}
 	doubt := custody.Doubt{

@@ -43,9 +43,16 @@ func (v view) previousSecretWorked() bool {
 	return of != "" && (of == v.request.inputs.Application || of == v.custody.RefusalDigest(v.request.secretParts()))
 }
 
+// keyRefusals draws the key under which refusals are digested, where there is none yet.
+func (s *store) keyRefusals(kept *custody.Custody) error {
+	keyed, err := kept.WithRefusalKey(s.Random)
+	*kept = keyed
+	return err
+}
+
 // clientSecrets tells one pair of client secrets from another: by digest, or by version where that has to do.
 func (s *store) clientSecrets(kept *custody.Custody) string {
-	if s.found.request.shared || kept.KeyRefusals(s.Random) != nil {
+	if s.found.request.shared || s.keyRefusals(kept) != nil {
 		return s.found.request.inputs.Application
 	}
 	return kept.RefusalDigest(s.found.request.secretParts())
@@ -76,7 +83,7 @@ func (s *store) dateClientSecret(kept *custody.Custody) {
 		return
 	}
 	since := &custody.Since{Of: v.request.inputs.Application, At: v.clientSecretSince()}
-	if !v.request.shared && kept.KeyRefusals(s.Random) == nil {
+	if !v.request.shared && s.keyRefusals(kept) == nil {
 		since.Of = kept.RefusalDigest(v.request.clientSecretParts())
 	}
 	kept.ClientSecret = since
@@ -240,8 +247,8 @@ func (v view) signInRefused() *custody.Refusal {
 // versions.
 func (s *store) refusal(kept *custody.Custody, why trouble, parts []string, earlier *custody.Refusal) *custody.Refusal {
 	refused := &custody.Refusal{Reason: why.reason, Message: why.message, At: s.found.now, Inputs: s.found.request.inputs}
-	if kept.KeyRefusals(s.Random) == nil {
-		refused.Remember(kept.RefusalDigest(parts), earlier)
+	if s.keyRefusals(kept) == nil {
+		*refused = refused.WithDigest(kept.RefusalDigest(parts), earlier)
 	}
 	return refused
 }

@@ -183,9 +183,8 @@ func (s *store) invite(ctx context.Context, life time.Duration, requested bool) 
 		return "", time.Time{}, err
 	}
 	kept := s.found.custody
-	kept.SignIn = kept.SignIn.Clone()
 	end = s.found.now.Add(life)
-	kept.SignIn.AddTicket(custody.Ticket{Hash: signin.Hash(ticket), ExpiresAt: end}, s.found.now)
+	kept.SignIn = kept.SignIn.WithTicket(custody.Ticket{Hash: signin.Hash(ticket), ExpiresAt: end}, s.found.now)
 	if requested {
 		kept.HandledSignIn = requestOf(s.found.account, v1alpha1.AnnotationSignIn)
 		kept.SignIn.Requested = kept.HandledSignIn

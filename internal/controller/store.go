@@ -110,7 +110,7 @@ func (f *found) take(held *corev1.Secret) (outdated bool, err error) {
 		kept.Restored = &custody.Restored{Moved: true}
 	}
 	if seen := f.account.Status.AccessToken; seen != nil && seen.Serial > kept.Serial { // not the time of issue: clocks are set back
-		kept.Outdate(seen.Serial)
+		kept = kept.Outdated(seen.Serial)
 		outdated = true
 	}
 	f.custody, f.grantSecret = kept, held
@@ -227,7 +227,7 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 	entry.Attempts++
 	entry.LastAt, entry.Holder = s.found.now, s.holder
 	if other := kept.ImportJournal; entry.Imported != "" && other != nil && other.Imported != entry.Imported {
-		kept.Spend(other.Imported) // what may be spent stays so when the user brings it back
+		kept = kept.WithSpentImport(other.Imported) // what may be spent stays so when the user brings it back
 	}
 	s.found.record(&kept, &entry)
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
@@ -302,7 +302,7 @@ func (s *store) tokens(ctx context.Context, got issued) error {
 		f.record(&custody, nil)
 	}
 	if f.request.rotates() {
-		custody.Spend(f.bringing())
+		custody = custody.WithSpentImport(f.bringing())
 	}
 	s.loggedIn(&custody)
 	s.dateClientSecret(&custody)
@@ -366,7 +366,7 @@ func (f *found) use(stored *custody.Custody, next custody.Grant) {
 	}
 	stored.Grant = next
 	if f.request.renewsByRefreshToken() { // a login leaves the refresh token as it was
-		stored.Recover()
+		*stored = stored.Recovered()
 	}
 	if stored.Candidate != nil && stored.Candidate.Consent == 0 && stored.Candidate.Imported == next.Imported {
 		stored.Candidate = nil // and one that the user withdrew is kept: it may come back
@@ -462,7 +462,7 @@ func (s *store) judge(ctx context.Context, account custody.Account, identified b
 	kept.NotBefore = time.Time{} // of the grant before
 	if f.request.renewsByRefreshToken() {
 		kept.Journal = nil
-		kept.Recover()
+		kept = kept.Recovered()
 	}
 	kept.Candidate, kept.Aside, kept.Verified, kept.Refused, kept.RefusedImport = nil, nil, nil, nil, nil
 	if err := s.keep(ctx, kept); err != nil {

@@ -138,7 +138,7 @@ func (v *Visits) Begin(ctx context.Context, key types.NamespacedName, ticket str
 			return &signin.Error{Problem: problem, Account: f.signInAccount()}
 		}
 		kept.SignIn.Tickets[at].Used = true
-		kept.SignIn.AddVisit(entry, f.now)
+		kept.SignIn = kept.SignIn.WithVisit(entry, f.now)
 		return s.write(ctx, kept)
 	})
 	return visit, err

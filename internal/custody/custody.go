@@ -70,13 +70,14 @@ type Custody struct {
 // that somebody rolls back.
 const maxSpentImports = 16
 
-// Spend remembers that a refresh token which the user brought was used up.
-func (c *Custody) Spend(imported string) {
+// WithSpentImport remembers that a refresh token which the user brought was used up.
+func (c Custody) WithSpentImport(imported string) Custody {
 	if imported == "" || slices.Contains(c.SpentImports, imported) {
-		return
+		return c
 	}
 	spent := append(slices.Clone(c.SpentImports), imported)
 	c.SpentImports = spent[max(0, len(spent)-maxSpentImports):]
+	return c
 }
 
 // Witness tells for which account a Custody was written. Another one means that it was restored from a backup, or moved.
@@ -97,17 +98,19 @@ type Restored struct {
 	Imported string `json:"imported,omitempty"`
 }
 
-// Outdate makes a Custody that is older than the given serial go on from there, without what was replaced since then.
-func (c *Custody) Outdate(serial int64) {
+// Outdated is a Custody that is older than the given serial: it goes on from there, without what was replaced since then.
+func (c Custody) Outdated(serial int64) Custody {
 	c.Serial, c.Restored = serial, &Restored{}
 	c.Tokens, c.Candidate, c.Verified, c.Refused, c.RefusedImport, c.NotBefore = nil, nil, nil, nil, nil, time.Time{}
+	return c
 }
 
-// Recover is called when another refresh token has taken the place of one that was restored. That which the user had brought may be spent
-// nonetheless.
-func (c *Custody) Recover() {
+// Recovered is the Custody after another refresh token has taken the place of one that was restored. The one that the user had brought may be
+// spent nonetheless.
+func (c Custody) Recovered() Custody {
 	if c.Restored != nil && c.Restored.Imported != c.Imported {
-		c.Spend(c.Restored.Imported)
+		c = c.WithSpentImport(c.Restored.Imported)
 	}
 	c.Restored = nil
+	return c
 }

@@ -47,21 +47,21 @@ const refusalKeySize = sha256.Size
 // for the attempts of a day.
 const maxRefusedDigests = 16
 
-// KeyRefusals draws the key of the digests, where there is none yet.
-func (c *Custody) KeyRefusals(random io.Reader) error {
+// WithRefusalKey draws the key of the digests, where there is none yet.
+func (c Custody) WithRefusalKey(random io.Reader) (Custody, error) {
 	if len(c.RefusalKey) > 0 {
-		return nil
+		return c, nil
 	}
 	key := make([]byte, refusalKeySize)
 	if _, err := io.ReadFull(random, key); err != nil {
-		return err
+		return c, err
 	}
 	c.RefusalKey = key
-	return nil
+	return c, nil
 }
 
 // RefusalDigest is HMAC-SHA256 over the parts of what was refused, which cannot run into each other; empty while there is no key.
-func (c *Custody) RefusalDigest(parts []string) string {
+func (c Custody) RefusalDigest(parts []string) string {
 	if len(c.RefusalKey) == 0 {
 		return ""
 	}
@@ -79,13 +79,13 @@ func (r *Refusal) Covers(digest string) bool {
 }
 
 // Versioned tells that the refusal is of the format before digests, which knows the versions of its Inputs alone.
-func (r *Refusal) Versioned() bool { return len(r.Digests) == 0 }
+func (r Refusal) Versioned() bool { return len(r.Digests) == 0 }
 
-// Remember makes the refusal cover a digest, and those of an earlier refusal: what was refused before is not tried again for having
+// WithDigest is a refusal that covers a digest, and those of an earlier refusal: what was refused before is not tried again for having
 // been something else in between.
-func (r *Refusal) Remember(digest string, earlier *Refusal) {
+func (r Refusal) WithDigest(digest string, earlier *Refusal) Refusal {
 	if digest == "" {
-		return
+		return r
 	}
 	var digests []string
 	if earlier != nil {
@@ -93,4 +93,5 @@ func (r *Refusal) Remember(digest string, earlier *Refusal) {
 	}
 	digests = append(digests, digest)
 	r.Digests = digests[max(0, len(digests)-maxRefusedDigests):]
+	return r
 }

@@ -14,8 +14,8 @@ import (
 // keyed is a custody whose key of refusals repeats one byte.
 func keyed(t *testing.T, with byte) custody.Custody {
 	t.Helper()
-	var kept custody.Custody
-	if err := kept.KeyRefusals(bytes.NewReader(bytes.Repeat([]byte{with}, 32))); err != nil {
+	kept, err := custody.Custody{}.WithRefusalKey(bytes.NewReader(bytes.Repeat([]byte{with}, 32)))
+	if err != nil {
 		t.Fatal(err)
 	}
 	return kept
@@ -41,20 +41,19 @@ func TestADigestTellsWhatWasRefused(t *testing.T) {
 }
 
 func TestTheKeyOfRefusalsStays(t *testing.T) {
-	kept := keyed(t, 1)
-	if err := kept.KeyRefusals(iotest.ErrReader(errors.New("no randomness"))); err != nil || kept.RefusalKey[0] != 1 {
+	kept, err := keyed(t, 1).WithRefusalKey(iotest.ErrReader(errors.New("no randomness")))
+	if err != nil || kept.RefusalKey[0] != 1 {
 		t.Errorf("a second key: %v, %v", kept.RefusalKey, err)
 	}
 }
 
 func TestWithoutAKeyThereIsNoDigest(t *testing.T) {
-	var kept custody.Custody
-	if err := kept.KeyRefusals(io.LimitReader(bytes.NewReader(make([]byte, 31)), 31)); err == nil || kept.RefusalKey != nil {
+	kept, err := custody.Custody{}.WithRefusalKey(io.LimitReader(bytes.NewReader(make([]byte, 31)), 31))
+	if err == nil || kept.RefusalKey != nil {
 		t.Errorf("half a key is one: %v, %v", kept.RefusalKey, err)
 	}
 	digest := kept.RefusalDigest([]string{"a"})
-	refused := &custody.Refusal{}
-	refused.Remember(digest, nil)
+	refused := custody.Refusal{}.WithDigest(digest, nil)
 	if digest != "" || !refused.Versioned() || refused.Covers(digest) {
 		t.Errorf("digest %q, refused %+v", digest, refused)
 	}
@@ -63,10 +62,9 @@ func TestWithoutAKeyThereIsNoDigest(t *testing.T) {
 func TestARefusalRemembersTheOnesBefore(t *testing.T) {
 	var refused *custody.Refusal
 	for i := range 20 {
-		next := &custody.Refusal{}
-		next.Remember(fmt.Sprint(i), refused)
-		next.Remember(fmt.Sprint(i), next) // once is enough
-		refused = next
+		next := custody.Refusal{}.WithDigest(fmt.Sprint(i), refused)
+		next = next.WithDigest(fmt.Sprint(i), &next) // once is enough
+		refused = &next
 	}
 	if len(refused.Digests) != 16 || refused.Covers("3") || !refused.Covers("4") || !refused.Covers("19") || refused.Covers("") {
 		t.Errorf("the digests are %v", refused.Digests)

@@ -100,17 +100,18 @@ func (s SignIn) Clone() SignIn {
 	return s
 }
 
-// AddTicket keeps a ticket, and forgets those that have expired.
-func (s *SignIn) AddTicket(ticket Ticket, now time.Time) {
-	s.prune(now)
+// WithTicket keeps a ticket, and forgets those that have expired.
+func (s SignIn) WithTicket(ticket Ticket, now time.Time) SignIn {
+	s = s.pruned(now)
 	s.Tickets = append(s.Tickets, ticket)
 	if len(s.Tickets) > maxWaiting {
 		s.Tickets = slices.Delete(s.Tickets, s.leastTicket(), s.leastTicket()+1)
 	}
+	return s
 }
 
 // leastTicket is the one to be missed least: one that is used, else the one that ends first.
-func (s *SignIn) leastTicket() int {
+func (s SignIn) leastTicket() int {
 	least := 0
 	for i, t := range s.Tickets[:len(s.Tickets)-1] {
 		if known := s.Tickets[least]; t.Used && !known.Used || t.Used == known.Used && t.ExpiresAt.Before(known.ExpiresAt) {
@@ -120,40 +121,47 @@ func (s *SignIn) leastTicket() int {
 	return least
 }
 
-// AddVisit keeps a visit, and forgets those that have expired.
-func (s *SignIn) AddVisit(visit Visit, now time.Time) {
-	s.prune(now)
+// WithVisit keeps a visit, and forgets those that have expired.
+func (s SignIn) WithVisit(visit Visit, now time.Time) SignIn {
+	s = s.pruned(now)
 	s.Visits = append(s.Visits, visit)
 	s.Visits = s.Visits[max(0, len(s.Visits)-maxWaiting):]
+	return s
 }
 
 // remembered is how long what has ended is still recognized, so that people are told why it does not work any more.
 const remembered = 24 * time.Hour
 
-func (s *SignIn) prune(now time.Time) {
+func (s SignIn) pruned(now time.Time) SignIn {
 	s.Tickets = slices.DeleteFunc(slices.Clone(s.Tickets), func(t Ticket) bool { return now.Sub(t.ExpiresAt) > remembered })
 	s.Visits = slices.DeleteFunc(slices.Clone(s.Visits), func(v Visit) bool { return now.Sub(v.ExpiresAt) > remembered })
+	return s
 }
 
-// End forgets what waits for a person after one has signed in: the links do not work any more. Whoever is at the
+// Completed forgets what waits for a person after one has signed in: the links do not work any more. A person at the
 // marketplace may still come back.
-func (s *SignIn) End() {
+func (s SignIn) Completed() SignIn {
+	s = s.WithoutDevice()
 	s.Requested, s.Refused = "", nil
-	s.EndDevice()
 	s.Tickets = slices.Clone(s.Tickets)
 	for i := range s.Tickets {
 		s.Tickets[i].Used = true
 	}
+	return s
 }
 
-// EndDevice forgets the device code after somebody has used it, and those before it.
-func (s *SignIn) EndDevice() { s.Device, s.Unattended, s.Ended = nil, 0, nil }
+// WithoutDevice forgets the device code after a person has used it, and those before it.
+func (s SignIn) WithoutDevice() SignIn {
+	s.Device, s.Unattended, s.Ended = nil, 0, nil
+	return s
+}
 
-// EndCode forgets a device code that the platform has ended early.
-func (s *SignIn) EndCode(now time.Time, why string) {
+// WithEndedCode forgets a device code that the platform has ended early.
+func (s SignIn) WithEndedCode(now time.Time, why string) SignIn {
 	ended := EndedCodes{Count: 1, At: now, Why: why}
 	if s.Ended != nil {
 		ended.Count += s.Ended.Count
 	}
 	s.Device, s.Ended = nil, &ended
+	return s
 }

@@ -12,8 +12,8 @@ func TestWaitingIsBounded(t *testing.T) {
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	var signIn custody.SignIn
 	for i := range 100 {
-		signIn.AddTicket(custody.Ticket{Hash: strconv.Itoa(i), ExpiresAt: now.Add(time.Hour)}, now)
-		signIn.AddVisit(custody.Visit{State: strconv.Itoa(i), ExpiresAt: now.Add(time.Hour)}, now)
+		signIn = signIn.WithTicket(custody.Ticket{Hash: strconv.Itoa(i), ExpiresAt: now.Add(time.Hour)}, now)
+		signIn = signIn.WithVisit(custody.Visit{State: strconv.Itoa(i), ExpiresAt: now.Add(time.Hour)}, now)
 	}
 	if n := len(signIn.Tickets); n > 20 || signIn.Tickets[n-1].Hash != "99" {
 		t.Errorf("%d tickets are kept, the last is %s", n, signIn.Tickets[n-1].Hash)
@@ -24,8 +24,8 @@ func TestWaitingIsBounded(t *testing.T) {
 
 	// What has ended is remembered for a while, and then forgotten.
 	later := now.Add(26 * time.Hour)
-	signIn.AddTicket(custody.Ticket{Hash: "new", ExpiresAt: later.Add(time.Hour)}, later)
-	signIn.AddVisit(custody.Visit{State: "new", ExpiresAt: later.Add(time.Hour)}, later)
+	signIn = signIn.WithTicket(custody.Ticket{Hash: "new", ExpiresAt: later.Add(time.Hour)}, later)
+	signIn = signIn.WithVisit(custody.Visit{State: "new", ExpiresAt: later.Add(time.Hour)}, later)
 	if len(signIn.Tickets) != 1 || len(signIn.Visits) != 1 {
 		t.Errorf("%d tickets and %d visits are kept of yesterday", len(signIn.Tickets), len(signIn.Visits))
 	}
@@ -40,8 +40,7 @@ func TestACompletedSignInEndsTheOthers(t *testing.T) {
 		Visits:     []custody.Visit{{State: "three"}},
 		Refused:    &custody.Refusal{Reason: "AccountMismatch"},
 	}
-	after := before.Clone()
-	after.End()
+	after := before.Completed()
 	switch {
 	case after.Requested != "", after.Device != nil, after.Unattended != 0, after.Refused != nil:
 		t.Errorf("something still waits: %+v", after)

@@ -286,11 +286,11 @@ func TestAGrantSecretIsBounded(t *testing.T) {
 func TestTheLargestGrantCanBeStored(t *testing.T) {
 	token := strings.Repeat("t", bounds.Token)
 	grant := custody.Grant{RefreshToken: token, Tokens: &custody.Tokens{AccessToken: token, IDToken: token}}
-	mine := custody.Custody{Grant: grant, Candidate: &grant}
+	largest := custody.Custody{Grant: grant, Candidate: &grant}
 	for i := range 16 {
-		mine.Spend(strings.Repeat(string(rune('a'+i)), bounds.Credential))
+		largest = largest.WithSpentImport(strings.Repeat(string(rune('a'+i)), bounds.Credential))
 	}
-	secret, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, mine, nil)
+	secret, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, largest, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,11 +298,11 @@ func TestTheLargestGrantCanBeStored(t *testing.T) {
 	if err != nil || kept.RefreshToken != token || kept.Candidate == nil || kept.Candidate.RefreshToken != token {
 		t.Errorf("it is not what was stored: %v", err)
 	}
-	if last := len(kept.SpentImports) - 1; last < 0 || kept.SpentImports[last] != mine.SpentImports[15] {
+	if last := len(kept.SpentImports) - 1; last < 0 || kept.SpentImports[last] != largest.SpentImports[15] {
 		t.Error("the last refresh token that was spent is forgotten")
 	}
-	mine.RefusedImport = &custody.Refusal{Imported: strings.Repeat("x", bounds.GrantSecret)}
-	if _, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, mine, nil); err == nil || !strings.Contains(err.Error(), "may have 256 KiB") {
+	largest.RefusedImport = &custody.Refusal{Imported: strings.Repeat("x", bounds.GrantSecret)}
+	if _, err := tokensecret.EncodeCustody(account(), metav1.OwnerReference{}, largest, nil); err == nil || !strings.Contains(err.Error(), "may have 256 KiB") {
 		t.Errorf("one that is too large is told %v", err)
 	}
 }
