@@ -1,6 +1,7 @@
 package chart_test
 
 import (
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
@@ -29,15 +31,32 @@ import (
 type cluster struct {
 	client.Client
 	helm, kubeconfig string
+	admin            *rest.Config
+	// address is where pods find the API server, and authority who signed its certificate for them.
+	address, authority string
 }
 
-// startCluster starts one for a story of one version of Helm.
-func startCluster(t *testing.T, helm string) cluster {
+// serviceHost stands for the address of Service kubernetes: unlike loopback, a proxy could stand before it.
+const serviceHost = "kubernetes.internal"
+
+// startCluster starts one for a story of one version of Helm. configure sets flags of the API server.
+func startCluster(t *testing.T, helm string, configure ...func(*envtest.APIServer)) cluster {
 	t.Helper()
 	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
 		t.Fatal(`KUBEBUILDER_ASSETS is not set: run "make test", which finds or builds etcd and kube-apiserver first`)
 	}
 	environment := &envtest.Environment{ControlPlaneStartTimeout: 2 * time.Minute, ControlPlaneStopTimeout: time.Minute}
+	server, signer, folder := environment.ControlPlane.GetAPIServer(), newAuthority(t, "cluster"), t.TempDir()
+	certificate, key := signer.certifyFiles(t, serviceHost)
+	for name, text := range map[string][]byte{"service.crt": certificate, "service.key": key} {
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	server.Configure().Append("tls-sni-cert-key", filepath.Join(folder, "service.crt")+","+filepath.Join(folder, "service.key"))
+	for _, change := range configure {
+		change(server)
+	}
 	if _, err := environment.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +87,11 @@ func startCluster(t *testing.T, helm string) cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cluster{Client: kube, helm: helm, kubeconfig: kubeconfig}
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(admin.Config().Host, "https://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cluster{Client: kube, helm: helm, kubeconfig: kubeconfig, admin: admin.Config(), address: net.JoinHostPort(serviceHost, port), authority: signer.pem}
 }
 
 // run runs a program against the cluster, and returns what it prints.
@@ -90,6 +113,16 @@ func (c cluster) install(t *testing.T, more ...string) (notes string) {
 	c.waitForKinds(t)
 	c.run(t, c.helm, append([]string{"install", "tokenkeeper-marketplaces", marketplaces, "--namespace", namespace}, more...)...)
 	return notes
+}
+
+// release installs a chart with values, or upgrades it to them.
+func (c cluster) release(t *testing.T, name, chart, values string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "values.yaml")
+	if err := os.WriteFile(file, []byte(values), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.run(t, c.helm, "upgrade", "--install", name, chart, "--namespace", namespace, "--create-namespace", "--values", file)
 }
 
 func (c cluster) waitForKinds(t *testing.T) {

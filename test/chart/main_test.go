@@ -31,6 +31,13 @@ const (
 // helms are the programs by their major version, built from the modules that hack/tools pins.
 var helms = map[string]string{}
 
+var (
+	// operatorProgram is the operator, with a clock that a story may set.
+	operatorProgram string
+	// suiteDirectory is for what stories share.
+	suiteDirectory string
+)
+
 func TestMain(m *testing.M) {
 	code, err := run(m)
 	if err != nil {
@@ -47,6 +54,7 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer func() { _ = os.RemoveAll(directory) }()
+	suiteDirectory = directory
 	for _, major := range []string{"3", "4"} {
 		program := filepath.Join(directory, "helm"+major)
 		build := exec.CommandContext(context.Background(), "go", "build",
@@ -57,10 +65,24 @@ func run(m *testing.M) (int, error) {
 		}
 		helms[major] = program
 	}
+	operatorProgram = filepath.Join(directory, "operator")
+	if err := buildOperator(root, "./test/chaos/operator", operatorProgram); err != nil {
+		return 1, err
+	}
 	if err := touch(operator, marketplaces, filepath.Join(root, "config")); err != nil {
 		return 1, err
 	}
 	return m.Run(), nil
+}
+
+// buildOperator builds a program of a checkout as the image has it, static.
+func buildOperator(checkout, source, program string) error {
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", program, source)
+	build.Dir, build.Env = checkout, append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("building the operator: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // touch reads the charts, so that go test runs anew when a file of them changes: it does not see what Helm reads.
