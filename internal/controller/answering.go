@@ -2,9 +2,11 @@ package controller
 
 import (
 	"context"
+	"sync"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -20,8 +22,32 @@ type answering struct {
 	err          error
 }
 
-func newAnswer() *answering {
-	return &answering{stores: make(chan struct{}), done: make(chan struct{})}
+// answers are those that are being taken care of, by the hash of state and cookie of their visit. They may be used by many goroutines at
+// once.
+type answers struct {
+	mu     sync.Mutex // guards visits
+	visits map[string]*answering
+}
+
+// join returns the answer of a visit; first tells that it is this browser's to take care of, until leave.
+func (a *answers) join(visit string) (answer *answering, first bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if other, twice := a.visits[visit]; twice {
+		return other, false
+	}
+	if a.visits == nil {
+		a.visits = map[string]*answering{}
+	}
+	answer = &answering{stores: make(chan struct{}), done: make(chan struct{})}
+	a.visits[visit] = answer
+	return answer, true
+}
+
+func (a *answers) leave(visit string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.visits, visit)
 }
 
 // storing tells that the marketplace has given tokens for an account, which are being stored.
@@ -65,14 +91,14 @@ func (v *Visits) former(ctx context.Context, b *returned) (signin.Outcome, error
 	var outcome signin.Outcome
 	var err error = &signin.Error{Problem: signin.VisitUsed}
 	looks := 0
-	_ = callbackBackoff.DelayFunc().Until(waiting, true, false, func(ctx context.Context) (bool, error) { // err says more
+	grantstore.RetryUntil(waiting, func(ctx context.Context) (done bool) {
 		if !v.returns.AllowN(v.r.Clock.Now(), 1) {
-			return false, nil
+			return false
 		}
 		var settled bool
 		outcome, settled, err = v.formerNow(ctx, b)
 		looks++
-		return settled || err == nil && looks >= unsettledLooks, nil
+		return settled || err == nil && looks >= unsettledLooks
 	})
 	return outcome, err
 }

@@ -6,17 +6,15 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/util/retry"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
@@ -53,16 +51,17 @@ func (v *Visits) Complete(ctx context.Context, marketplaceName string, query url
 		return signin.Outcome{}, &signin.Error{Problem: signin.VisitUnknown}
 	}
 	// The hash of the cookie as well, so that only the browser of the visit is told what becomes of it.
-	key, answer := signin.Hash(b.state+b.cookie), newAnswer()
-	if other, twice := v.r.visits.LoadOrStore(key, answer); twice {
-		return other.(*answering).wait(ctx)
+	key := signin.Hash(b.state + b.cookie)
+	answer, first := v.answers.join(key)
+	if !first {
+		return answer.wait(ctx)
 	}
 	b.answer = answer
 	b.end = func(ctx context.Context, outcome signin.Outcome, err error) (signin.Outcome, error) {
 		if isUsed(err) {
 			outcome, err = v.former(ctx, b)
 		}
-		v.r.visits.Delete(key)
+		v.answers.leave(key)
 		answer.give(outcome, err)
 		return outcome, err
 	}
@@ -75,10 +74,11 @@ func (v *Visits) complete(ctx context.Context, b *returned, query url.Values) (s
 		return b.end(ctx, signin.Outcome{}, err)
 	}
 	// From here on the person's closing of the page, or a shutdown, does not end it: the code is good for one use.
-	if !v.r.underway.TryRLock() {
+	done, ok := v.grants.Spend()
+	if !ok {
 		return b.end(ctx, signin.Outcome{}, &signin.Error{Problem: signin.ClusterDown})
 	}
-	defer v.r.underway.RUnlock()
+	defer done()
 	ctx = context.WithoutCancel(ctx)
 	if err := v.claim(ctx, b); err != nil {
 		return b.end(ctx, signin.Outcome{}, err)
@@ -101,19 +101,19 @@ func (v *Visits) claim(ctx context.Context, b *returned) error {
 	waiting, cancel := context.WithTimeout(ctx, claimPatience)
 	defer cancel()
 	var problem *signin.Error
-	_ = callbackBackoff.DelayFunc().Until(waiting, true, false, func(ctx context.Context) (bool, error) { // problem says more
+	grantstore.RetryUntil(waiting, func(ctx context.Context) (done bool) {
 		s, err := v.open(ctx, &found{view: b.view})
 		if err == nil {
 			custody := s.found.custody
 			if !b.use(&custody) {
 				problem = &signin.Error{Problem: signin.VisitUsed}
-				return true, nil
+				return true
 			}
 			err = s.write(ctx, custody)
 		}
 		final, _ := errors.AsType[*signin.Error](err)
 		problem = final
-		return err == nil || final != nil, nil
+		return err == nil || final != nil
 	})
 	if problem != nil {
 		return problem
@@ -127,9 +127,9 @@ func (v *Visits) find(ctx context.Context, b *returned) error {
 	waiting, cancel := context.WithTimeout(ctx, codePatience)
 	defer cancel()
 	var found error
-	_ = callbackBackoff.DelayFunc().Until(waiting, true, false, func(ctx context.Context) (bool, error) { // found says more
+	grantstore.RetryUntil(waiting, func(ctx context.Context) (done bool) {
 		found = v.findNow(ctx, b)
-		return !isDown(found), nil
+		return !isDown(found)
 	})
 	return found
 }
@@ -350,10 +350,10 @@ func (v *Visits) keep(ctx context.Context, b *returned, got issued) (signin.Outc
 func (v *Visits) store(ctx context.Context, b *returned, got issued) (signin.Outcome, error) {
 	var s *store
 	var failure error
-	_ = callbackBackoff.DelayFunc().Until(ctx, true, false, func(ctx context.Context) (bool, error) { // failure says more
+	grantstore.RetryUntil(ctx, func(ctx context.Context) (done bool) {
 		s, failure = v.storeNow(ctx, b, got)
 		_, final := errors.AsType[*signin.Error](failure)
-		return failure == nil || final, nil
+		return failure == nil || final
 	})
 	if problem, ok := errors.AsType[*signin.Error](failure); ok {
 		return signin.Outcome{}, problem
@@ -399,7 +399,7 @@ func (f *found) outcome(unconfirmed bool) signin.Outcome {
 // until somebody accepts it.
 func (v *Visits) identify(ctx context.Context, f *found, s *store) error {
 	again := func(err error) bool { return apierrors.IsConflict(err) && f.candidate() == nil }
-	return retry.OnError(conflictBackoff, again, func() (err error) {
+	return grantstore.RetryOn(again, func() (err error) {
 		if s == nil {
 			if s, err = v.open(ctx, f); err != nil {
 				return err
@@ -444,9 +444,6 @@ func (b *returned) stored(kept custody.Custody) bool {
 	consent, waits := kept.SignIn.Visits[at].Consent, kept.Candidate
 	return consent > 0 && (kept.Accepted >= consent || waits != nil && waits.Consent == consent)
 }
-
-// callbackBackoff is how reading and writing is tried again while a browser waits, and after that.
-var callbackBackoff = wait.Backoff{Steps: 20, Duration: 20 * time.Millisecond, Factor: 2, Jitter: 0.2, Cap: time.Second}
 
 // isDown tells that the API server did not answer.
 func isDown(err error) bool { return isProblem(err, signin.ClusterDown) }

@@ -20,8 +20,6 @@ type view struct {
 	// holder names this process, call is how long a request may take, and attempt how long one may with the storing of its answer.
 	holder        string
 	call, attempt time.Duration
-	// cluster identifies the cluster; empty where that is not known.
-	cluster string
 	// sellerElsewhere tells that another account holds a grant of the same seller and application; looked for where an answer
 	// was lost.
 	sellerElsewhere bool

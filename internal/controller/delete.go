@@ -14,6 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
@@ -87,13 +88,11 @@ func (r *Reconciler) finalize(ctx context.Context, account *v1alpha1.Marketplace
 
 // forget drops what is in memory of an account that is being deleted.
 func (r *Reconciler) forget(account *v1alpha1.MarketplaceAccount) {
-	r.unstored.Delete(account.UID)
-	r.behind.Delete(account.UID)
-	r.polls.Delete(account.UID)
+	r.grants.Forget(account.UID)
+	r.devices.forget(account.UID)
 	r.logins.forget(account.UID)
 	r.denials.forget(account.UID)
 	r.edits.leave(client.ObjectKeyFromObject(account), r.Clock.Now())
-	r.approvals.Delete(account.UID)
 	r.noTurns(account)
 }
 
@@ -108,22 +107,22 @@ const (
 
 // revoke ends the grant at the marketplace; note says what happened.
 func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAccount) (note string, outcome revocation, err error) {
-	held, err := readSecret(ctx, r.Live, client.ObjectKey{Namespace: account.Namespace, Name: account.GrantSecretName()})
+	held, err := r.grants.Live(ctx, account)
 	if err != nil {
 		return "", mayStillRevoke, err
 	}
-	custody, err := tokensecret.DecodeCustody(ownSecret(account, held))
+	custody, err := grantstore.CustodyIn(account, held)
 	if tokensecret.IsNewer(err) {
 		return err.Error(), cannotRevoke, nil
 	}
 	if err != nil {
 		return "the grant Secret cannot be read", cannotRevoke, nil
 	}
-	if v := r.viewOf(account); v.moved(custody, held) || custody.Restored != nil && custody.Restored.Moved {
+	if r.grants.Moved(account, grantstore.Held{Secret: held, Custody: custody}) || custody.Restored != nil && custody.Restored.Moved {
 		return "the grant Secret was written for another account or in another cluster, where the grant may be in use", cannotRevoke, nil
 	}
-	if waiting, ok := r.unstored.Load(account.UID); ok && waiting.(unstored).unsent == nil {
-		custody = waiting.(unstored).custody // newer than what could be stored
+	if pending := r.grants.Pending(account.UID); pending != nil && pending.Unsent == nil {
+		custody = pending.Custody // newer than what could be stored
 	}
 	tokens := refreshTokens(custody)
 	if len(tokens) == 0 {

@@ -189,7 +189,7 @@ func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, kept cu
 	retry := renewal.RetryAt(f.now, state.failures, renewal.Spread(string(f.account.UID)), 0)
 	state.after(max(retry.Sub(f.now), renewal.BoundRetryAfter(e.RetryAfter)), f.now)
 	state.code = ""
-	r.polls.Store(f.account.UID, state)
+	r.devices.setPoll(f.account.UID, state)
 	if f.needsNewGrant() {
 		f.failed, f.trouble = true, &why
 	}
@@ -241,10 +241,11 @@ func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
 		return nil
 	}
 	defer unused(pass)
-	if !r.underway.TryRLock() {
+	done, ok := r.grants.Spend()
+	if !ok {
 		return nil // a shutdown begins
 	}
-	defer r.underway.RUnlock()
+	defer done()
 	endpoint, failure := r.endpoint(ctx, f.request, v1alpha1.GrantDeviceCode)
 	if failure == nil {
 		if err := ctx.Err(); err != nil {
@@ -259,7 +260,7 @@ func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
 		})
 		leave(pass, failure)
 		if failure == nil {
-			r.approvals.Store(f.account.UID, approval{account: f.account.DeepCopy(), got: got, asked: pending.Asked})
+			r.devices.setApproval(f.account.UID, &approval{account: f.account.DeepCopy(), got: got, asked: pending.Asked})
 			return r.storeApproval(ctx, f)
 		}
 	}
@@ -289,7 +290,7 @@ func (r *Reconciler) notYet(ctx context.Context, f *found, state poll, e *grant.
 		wait = left
 	}
 	state.after(wait, f.now)
-	r.polls.Store(f.account.UID, state)
+	r.devices.setPoll(f.account.UID, state)
 	return nil
 }
 
@@ -341,11 +342,10 @@ func declined(v view) trouble {
 
 // storeApproval stores what a device code has become, and learns whose it is. While it cannot be stored it waits in memory.
 func (r *Reconciler) storeApproval(ctx context.Context, f *found) error {
-	waiting, ok := r.approvals.Load(f.account.UID)
-	if !ok {
+	approved := r.devices.approval(f.account.UID)
+	if approved == nil {
 		return nil
 	}
-	approved := waiting.(approval)
 	ctx = context.WithoutCancel(ctx)
 	f.inHand = true
 	defer func() { f.inHand = false }()
@@ -359,14 +359,14 @@ func (r *Reconciler) storeApproval(ctx context.Context, f *found) error {
 		unverified, failure = r.vet(ctx, f.request, approved.got, "")
 	}
 	if failure != nil {
-		r.approvals.Delete(f.account.UID)
+		r.devices.setApproval(f.account.UID, nil)
 		return r.endDevice(ctx, f, grant.AsError(failure))
 	}
 	if err := store.consented(ctx, approved.got, approved.asked, unverified); err != nil {
 		return err
 	}
-	r.approvals.Delete(f.account.UID)
-	r.polls.Delete(f.account.UID)
+	r.devices.setApproval(f.account.UID, nil)
+	r.devices.forgetPoll(f.account.UID)
 	if f.discarded || f.newer() != nil {
 		return nil
 	}
@@ -380,14 +380,12 @@ func (r *Reconciler) pollState(f *found) poll {
 	if pending != nil {
 		code = pending.Code
 	}
-	if held, ok := r.polls.Load(f.account.UID); ok {
-		if state := held.(poll); state.code == code {
-			if state.next.Sub(f.now) > state.wait { // the clock was set back
-				state.after(state.wait, f.now)
-				r.polls.Store(f.account.UID, state)
-			}
-			return state
+	if state, ok := r.devices.poll(f.account.UID); ok && state.code == code {
+		if state.next.Sub(f.now) > state.wait { // the clock was set back
+			state.after(state.wait, f.now)
+			r.devices.setPoll(f.account.UID, state)
 		}
+		return state
 	}
 	state := poll{code: code, interval: slowDown}
 	if pending != nil {
@@ -396,14 +394,14 @@ func (r *Reconciler) pollState(f *found) poll {
 		}
 		state.after(state.interval, f.now)
 	}
-	r.polls.Store(f.account.UID, state)
+	r.devices.setPoll(f.account.UID, state)
 	return state
 }
 
 // codeUnanswered tells that the device code at hand may have become tokens.
 func (r *Reconciler) codeUnanswered(f *found) bool {
-	held, ok := r.polls.Load(f.account.UID)
-	return ok && f.custody.SignIn.Device != nil && held.(poll).code == f.custody.SignIn.Device.Code && held.(poll).unanswered
+	state, ok := r.devices.poll(f.account.UID)
+	return ok && f.custody.SignIn.Device != nil && state.code == f.custody.SignIn.Device.Code && state.unanswered
 }
 
 // nextInvitation is when the invitation needs attention again; zero when it does not.

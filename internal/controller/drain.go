@@ -2,9 +2,8 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
-
-	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
@@ -12,56 +11,34 @@ import (
 // Drain ends the spending of refresh tokens and codes, and returns when every answer that was waited for has come and is
 // stored, or when ctx ends. A process that ends before that has lost what the marketplace gave last.
 func (v *Visits) Drain(ctx context.Context) {
-	v.drain.Do(func() {
-		go func() {
-			defer close(v.drained)
-			v.r.underway.Lock() // and never unlocked: nothing begins any more
-			v.storing.Wait()
-			v.r.storeAll(ctx)
-		}()
-	})
-	select {
-	case <-v.drained:
-	case <-ctx.Done():
+	v.r.grants.Drain(ctx, v.storing.Wait, v.r.flushAll)
+}
+
+// flushAll stores what waits in memory.
+func (r *Reconciler) flushAll(ctx context.Context) error {
+	accounts := r.devices.approved()
+	for _, pending := range r.grants.AllPending() {
+		accounts = append(accounts, pending.Account)
 	}
+	var failures []error
+	for _, account := range accounts {
+		failures = append(failures, r.flush(ctx, account))
+	}
+	return errors.Join(failures...)
 }
 
-// storeAll stores what waits in memory, until there is nothing left.
-func (r *Reconciler) storeAll(ctx context.Context) {
-	_ = callbackBackoff.DelayFunc().Until(ctx, true, false, func(ctx context.Context) (bool, error) { // only ctx ends it early
-		var failure error
-		store := func(account *v1alpha1.MarketplaceAccount) {
-			if err := r.handOver(ctx, account); err != nil {
-				failure = err
-			}
-		}
-		for _, waiting := range r.unstored.Range {
-			store(waiting.(unstored).account)
-		}
-		for _, waiting := range r.approvals.Range {
-			store(waiting.(approval).account)
-		}
-		if failure != nil {
-			logf.FromContext(ctx).Info("Storing what marketplaces gave before the end", "reason", failure.Error())
-		}
-		return failure == nil, nil
-	})
+// hasPending tells whether tokens of an account wait to be stored.
+func (r *Reconciler) hasPending(account *v1alpha1.MarketplaceAccount) bool {
+	return r.grants.Pending(account.UID) != nil || r.devices.approval(account.UID) != nil
 }
 
-// owes tells whether tokens of an account wait to be stored.
-func (r *Reconciler) owes(account *v1alpha1.MarketplaceAccount) bool {
-	_, pair := r.unstored.Load(account.UID)
-	_, approved := r.approvals.Load(account.UID)
-	return pair || approved
-}
-
-// handOver stores what waits of an account, for whoever keeps it from now on.
-func (r *Reconciler) handOver(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
+// flush stores what waits of an account, for the process that keeps it from now on.
+func (r *Reconciler) flush(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
 	f := &found{view: r.viewOf(account)}
-	if err := r.rescue(ctx, f); err != nil {
+	if err := r.storePending(ctx, f); err != nil {
 		return err
 	}
-	if _, approved := r.approvals.Load(account.UID); !approved {
+	if r.devices.approval(account.UID) == nil {
 		return nil
 	}
 	request, trouble, err := r.resolve(ctx, f.view)

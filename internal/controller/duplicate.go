@@ -12,6 +12,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -81,11 +82,11 @@ func (r *Reconciler) heldElsewhere(ctx context.Context, v view) (bool, error) {
 		return false, err
 	}
 	for i := range others {
-		held, err := r.heldCustody(ctx, &others[i])
+		held, err := r.grants.Cached(ctx, &others[i])
 		if err != nil {
 			return false, err
 		}
-		custody, err := tokensecret.DecodeCustody(ownSecret(&others[i], held))
+		custody, err := grantstore.CustodyIn(&others[i], held)
 		if (err == nil || tokensecret.IsNewer(err)) && custody.RefreshToken != "" && custody.ClientID == v.request.application.ClientID {
 			return true, nil
 		}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 )
 
 const (
@@ -190,11 +190,11 @@ func (l *logins) load(ctx context.Context, r *Reconciler) error {
 		if account.Spec.Grant.Type != v1alpha1.GrantPassword || !account.DeletionTimestamp.IsZero() {
 			continue
 		}
-		held, err := r.heldCustody(ctx, account)
+		held, err := r.grants.Cached(ctx, account)
 		if err != nil {
 			return err
 		}
-		kept, err := tokensecret.DecodeCustody(ownSecret(account, held))
+		kept, err := grantstore.CustodyIn(account, held)
 		if err != nil {
 			continue // its own look tells
 		}

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -65,7 +66,7 @@ func (r *Reconciler) publish(ctx context.Context, f *found) error {
 
 // lookAtPublished reads what workloads read now.
 func (r *Reconciler) lookAtPublished(ctx context.Context, f *found) error {
-	held, err := readSecret(ctx, r.Client, client.ObjectKey{Namespace: f.account.Namespace, Name: f.account.TokenSecretName()})
+	held, err := kube.ReadSecret(ctx, r.Client, client.ObjectKey{Namespace: f.account.Namespace, Name: f.account.TokenSecretName()})
 	if err != nil || held == nil {
 		return err
 	}
@@ -85,11 +86,6 @@ func (r *Reconciler) keeper(account *v1alpha1.MarketplaceAccount) *metav1.OwnerR
 	return new(owner(account))
 }
 
-// writeOwn writes one of the operator's own Secrets.
-func (r *Reconciler) writeOwn(secret *corev1.Secret, write func() error) error {
-	return r.arrears.write(func() error { return r.ownWrites.Write(secret, write) })
-}
-
 // writeTokenSecret writes the token Secret on top of what was published; false when its place is taken.
 func (r *Reconciler) writeTokenSecret(ctx context.Context, f *found, wanted *corev1.Secret) (bool, error) {
 	held := f.published
@@ -99,7 +95,7 @@ func (r *Reconciler) writeTokenSecret(ctx context.Context, f *found, wanted *cor
 			return f.wrote(wanted, err)
 		}
 		// It is not among the labelled ones: it is somebody else's, or ours without its labels. Or another replica made it just now.
-		if held, err = readSecret(ctx, r.Live, client.ObjectKeyFromObject(wanted)); err != nil || held == nil {
+		if held, err = kube.ReadSecret(ctx, r.Live, client.ObjectKeyFromObject(wanted)); err != nil || held == nil {
 			return false, err
 		}
 		if tokensecret.Owned(held, f.account) && held.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy {
@@ -127,7 +123,7 @@ func (r *Reconciler) removeFormer(ctx context.Context, account *v1alpha1.Marketp
 	if former == "" || former == account.TokenSecretName() {
 		return nil
 	}
-	secret, err := readSecret(ctx, r.Client, client.ObjectKey{Namespace: account.Namespace, Name: former})
+	secret, err := kube.ReadSecret(ctx, r.Client, client.ObjectKey{Namespace: account.Namespace, Name: former})
 	if err != nil || secret == nil || secret.Type == v1alpha1.SecretTypeGrant || !tokensecret.Owned(secret, account) {
 		return err
 	}

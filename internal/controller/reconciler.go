@@ -5,9 +5,9 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
@@ -54,7 +55,6 @@ type Reconciler struct {
 	Portal signin.Address
 
 	userSecrets *kube.UserSecrets
-	ownWrites   kube.OwnWrites
 	logins      logins
 	denials     denials
 	arrears     *arrears
@@ -67,21 +67,13 @@ type Reconciler struct {
 	wakeRejected func()
 	// digestKey makes digests of secrets that mean nothing outside of this process.
 	digestKey []byte
-	// holder names this process in journals, and cluster the cluster in witnesses; empty where that is not known.
-	holder, cluster string
-	// underway is held, for reading, from before a request that spends something until its answer is stored or waits in
-	// unstored. A shutdown takes it for writing.
-	underway sync.RWMutex
-	// unstored holds, by UID, an unstored whose write failed after the marketplace had answered: it is the only copy of what
-	// a single-use refresh token was spent for.
-	unstored sync.Map
-	// behind holds the UIDs of accounts whose grant Secret the cache was seen not to show as it is.
-	behind sync.Map
-	// polls holds, by UID, when to ask about a device code again, and approvals what one has become and could not be stored
-	// yet.
-	polls, approvals sync.Map
-	// visits holds the hashes of states whose browser is being answered.
-	visits sync.Map
+	// holder names this process in journals.
+	holder string
+	// grants reads and writes grant Secrets, and writeOwn any of the operator's own Secrets.
+	grants   *grantstore.Store
+	writeOwn func(secret *corev1.Secret, write func() error) error
+	// devices is what is in memory of device codes.
+	devices deviceMemory
 }
 
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts,verbs=get;list;watch;patch
@@ -144,8 +136,8 @@ func (r *Reconciler) callTimeout() time.Duration {
 // viewOf begins to look at an account.
 func (r *Reconciler) viewOf(account *v1alpha1.MarketplaceAccount) view {
 	return view{
-		account: account, now: r.now(), holder: r.holder, cluster: r.cluster,
-		call: r.callTimeout(), attempt: 2*r.callTimeout() + storeTimeout,
+		account: account, now: r.now(), holder: r.holder,
+		call: r.callTimeout(), attempt: 2*r.callTimeout() + grantstore.Timeout,
 	}
 }
 

@@ -105,14 +105,14 @@ func (f *found) blame(t *trouble) {
 // is the API server's.
 func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*found, error) {
 	f := &found{view: r.viewOf(account), unresolved: true}
-	held, err := r.heldCustody(ctx, account)
+	held, err := r.grants.Cached(ctx, account)
 	if err != nil {
 		return nil, err
 	}
 	if err := r.lookAtPublished(ctx, f); err != nil {
 		return nil, err
 	}
-	outdated, err := f.take(held)
+	outdated, err := r.take(f, held)
 	if tokensecret.IsNewer(err) {
 		return f, r.storeInHand(ctx, f)
 	}
@@ -128,7 +128,7 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 			return f, nil
 		}
 	}
-	if err := r.rescue(ctx, f); err != nil || f.trouble != nil {
+	if err := r.storePending(ctx, f); err != nil || f.trouble != nil {
 		return f, err
 	}
 	if f.newer() != nil {
@@ -186,8 +186,8 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 
 // storeInHand stores what is in memory on top of a custody that a later version wrote, and does nothing else with it.
 func (r *Reconciler) storeInHand(ctx context.Context, f *found) error {
-	if r.owes(f.account) {
-		if err := r.handOver(ctx, f.account); err != nil {
+	if r.hasPending(f.account) {
+		if err := r.flush(ctx, f.account); err != nil {
 			return err
 		}
 	}
@@ -216,8 +216,8 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 		return nil
 	}
 	defer unused(pass)
-	store := &store{Reconciler: r, found: f, held: f.grantSecret}
-	if _, behind := r.behind.LoadAndDelete(f.account.UID); behind || !f.request.rotates() || f.restored() || f.resting() {
+	store := &store{Reconciler: r, grants: r.grants, found: f, held: f.held()}
+	if r.grants.TakeStale(f.account.UID) || !f.request.rotates() || f.restored() || f.resting() {
 		var err error
 		if store, err = r.openStore(ctx, f); err != nil || store == nil || !f.plan().Due {
 			return err
@@ -226,10 +226,11 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 			return nil
 		}
 	}
-	if !r.underway.TryRLock() {
+	done, ok := r.grants.Spend()
+	if !ok {
 		return nil // a shutdown begins
 	}
-	defer r.underway.RUnlock()
+	defer done()
 	requested := f.requested()
 	if tokens := f.custody.Tokens; tokens != nil && !f.now.Before(tokens.RenewAt) {
 		f.planned = tokens.RenewAt
@@ -249,7 +250,7 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	if f.request.rotates() {
 		forbidden, err := store.journal(ctx)
 		if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
-			r.behind.Store(f.account.UID, true)
+			r.grants.SetStale(f.account.UID)
 		}
 		if forbidden || err != nil {
 			return err

@@ -27,6 +27,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
@@ -107,6 +108,14 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 	}
 	metrics.RegisterAccounts(options.Registry, mgr.GetCache())
 	lookup := lookup{clients.Cached}
+	cluster, err := clusterIdentity(ctx, mgr.GetAPIReader())
+	if err != nil {
+		return nil, err
+	}
+	ownWrites, arrears := &grantstore.OwnWrites{}, newArrears(options.MaxConcurrentReconciles)
+	writeOwn := func(secret *corev1.Secret, write func() error) error {
+		return arrears.write(func() error { return ownWrites.Write(secret, write) })
+	}
 	r := &Reconciler{
 		Client:    clients.Client,
 		Cached:    clients.Cached,
@@ -121,11 +130,13 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		},
 		Gates:       newGates(options.Clock.Now, options.MaxConcurrentReconciles/shareOfOneHost),
 		Metrics:     metrics.NewOperations(options.Registry),
-		arrears:     newArrears(options.MaxConcurrentReconciles),
+		arrears:     arrears,
 		CallTimeout: options.CallTimeout,
 		Portal:      options.Portal,
 		Random:      options.Random,
 		userSecrets: clients.UserSecrets,
+		writeOwn:    writeOwn,
+		grants:      grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, OwnWrite: writeOwn}),
 	}
 	if r.Random == nil {
 		r.Random = rand.Reader
@@ -137,20 +148,17 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 	if r.holder, err = signin.NewSecret(rand.Reader); err != nil {
 		return nil, err
 	}
-	if r.cluster, err = clusterIdentity(ctx, mgr.GetAPIReader()); err != nil {
-		return nil, err
-	}
 	metrics.RegisterHosts(options.Registry, r.hosts)
 	visits := newVisits(r, clients.Namespaces)
 	if err := mgr.Add(visits); err != nil {
 		return nil, fmt.Errorf("adding the sign-ins: %w", err)
 	}
-	parting := newParting(r, lookup.cache)
+	departures := newDepartures(r, lookup.cache)
 	return visits, ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.MarketplaceAccount{}, builder.WithPredicates(accountChanged())).
-		Watches(&v1alpha1.MarketplaceAccount{}, parting.notices()).
-		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfLabelledSecret), builder.WithPredicates(versionChanged[client.Object](), r.ownWrites.Predicate())).
+		Watches(&v1alpha1.MarketplaceAccount{}, departures.notices()).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfLabelledSecret), builder.WithPredicates(versionChanged[client.Object](), ownWrites.Predicate())).
 		Watches(&v1alpha1.MarketplaceAccount{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfSameSeller), builder.WithPredicates(sellerChanged())).
 		Watches(&v1alpha1.Marketplace{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfMarketplace), builder.WithPredicates(generationChanged())).
 		WatchesRawSource(clients.ForeignSecrets(lookup.accountsOfSecret)).
@@ -166,7 +174,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 					call(request.NamespacedName, 0, priorityScheduled)
 				}
 			}
-			r.ownWrites.OnForeign = func(secret client.Object) {
+			ownWrites.OnForeign = func(secret client.Object) {
 				for _, request := range lookup.accountsOfLabelledSecret(ctx, secret) {
 					queue.Add(request)
 				}
@@ -179,5 +187,5 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](shortestRequeue, longestRequeue),
 			ReconciliationTimeout:   reconciliationTimeout,
 		}).
-		Complete(parting)
+		Complete(departures)
 }

@@ -112,7 +112,7 @@ func (r *Reconciler) invite(ctx context.Context, f *found) error {
 	f.invited = true
 	switch {
 	case !f.needsSignIn():
-		r.polls.Delete(f.account.UID)
+		r.devices.forgetPoll(f.account.UID)
 		return nil
 	case f.request.grant == v1alpha1.GrantDeviceCode:
 		return r.inviteByCode(ctx, f)

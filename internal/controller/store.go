@@ -2,59 +2,27 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/util/retry"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-const storeTimeout = 20 * time.Second
-
-// storeBackoff is how a write is tried again before the reconcile gives up and the custody waits in memory.
-var storeBackoff = wait.Backoff{Steps: 6, Duration: 50 * time.Millisecond, Factor: 3, Jitter: 0.1}
-
-// heldCustody reads the grant Secret from the cache; nil when there is none.
-func (r *Reconciler) heldCustody(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*corev1.Secret, error) {
-	return readSecret(ctx, r.Client, client.ObjectKey{Namespace: account.Namespace, Name: account.GrantSecretName()})
-}
-
-func readSecret(ctx context.Context, from client.Reader, key client.ObjectKey) (*corev1.Secret, error) {
-	secret := &corev1.Secret{}
-	if err := from.Get(ctx, key, secret); err != nil {
-		if apierrors.IsNotFound(err) {
-			return nil, nil
-		}
-		return nil, fmt.Errorf("reading Secret %q: %w", key, err)
-	}
-	return secret, nil
-}
-
-// unstored is what waits to be stored, and whose it is: a custody, or that an entry of the journal has to go.
-type unstored struct {
-	account *v1alpha1.MarketplaceAccount
-	custody custody.Custody
-	// unsent is an entry that may be on record although nothing was sent, and former the one before it; nil for none.
-	unsent, former *custody.Journal
-}
-
 // store writes one account's custody, each time on top of what was read or written last.
 type store struct {
 	*Reconciler
-	found *found
-	held  *corev1.Secret // nil while there is none
+	// grants is where it is written: the controller's store, or that of visits.
+	grants *grantstore.Store
+	found  *found
+	held   grantstore.Held
 	// visiting tells that a browser waits, retried that whoever writes tries again when it fails.
 	visiting, retried bool
 	// late tells that the look had begun with another state of the grant Secret.
@@ -63,20 +31,25 @@ type store struct {
 
 // openStore reads the custody live. It returns nil when the grant Secret cannot be used; found says why.
 func (r *Reconciler) openStore(ctx context.Context, f *found) (*store, error) {
-	held, err := readSecret(ctx, r.Live, client.ObjectKey{Namespace: f.account.Namespace, Name: f.account.GrantSecretName()})
+	secret, err := r.grants.Live(ctx, f.account)
 	if err != nil {
 		return nil, err
 	}
-	if held != nil && ownSecret(f.account, held) == nil {
-		f.trouble, f.unresolved = conflict(f.account, held), true
+	if secret != nil && grantstore.Own(f.account, secret) == nil {
+		f.trouble, f.unresolved = conflict(f.account, secret), true
 		return nil, nil
 	}
 	before := f.grantSecret
-	if _, err := f.take(held); err != nil && !(f.inHand && tokensecret.IsNewer(err)) {
+	if _, err := r.take(f, secret); err != nil && !(f.inHand && tokensecret.IsNewer(err)) {
 		f.trouble, f.unresolved = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}, true
 		return nil, nil
 	}
-	return &store{Reconciler: r, found: f, held: held, late: !sameVersion(before, held)}, nil
+	return &store{Reconciler: r, grants: r.grants, found: f, held: f.held(), late: !sameVersion(before, secret)}, nil
+}
+
+// held is the grant Secret that was looked at last.
+func (f *found) held() grantstore.Held {
+	return grantstore.Held{Secret: f.grantSecret, Custody: f.custody}
 }
 
 // sameVersion tells whether two reads of a Secret brought the same; nil stands for none.
@@ -87,57 +60,14 @@ func sameVersion(a, b *corev1.Secret) bool {
 	return a.UID == b.UID && a.ResourceVersion == b.ResourceVersion
 }
 
-// ownSecret returns a Secret that belongs to the account, and nil for one that does not, such as a former account's of its name.
-func ownSecret(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret) *corev1.Secret {
-	if secret == nil || !tokensecret.Owned(secret, account) {
-		return nil
-	}
-	return secret
-}
-
 // take looks at the account with this grant Secret; nil when there is none. outdated tells that it is older than what the status tells of,
 // which was written after it.
-func (f *found) take(held *corev1.Secret) (outdated bool, err error) {
-	held = ownSecret(f.account, held)
-	kept, err := tokensecret.DecodeCustody(held)
-	if tokensecret.IsNewer(err) { // nothing is decided by it, and an answer in hand is stored on top of it
-		f.custody, f.grantSecret = kept, held
+func (r *Reconciler) take(f *found, secret *corev1.Secret) (outdated bool, err error) {
+	held, err := r.grants.Decode(f.account, secret)
+	if err == nil || tokensecret.IsNewer(err) { // nothing is decided by a newer one, and an answer in hand is stored on top of it
+		f.custody, f.grantSecret = held.Custody, held.Secret
 	}
-	if err != nil {
-		return false, err
-	}
-	if f.moved(kept, held) {
-		kept.Restored = &custody.Restored{Moved: true}
-	}
-	if seen := f.account.Status.AccessToken; seen != nil && seen.Serial > kept.Serial { // not the time of issue: clocks are set back
-		kept = kept.Outdated(seen.Serial)
-		outdated = true
-	}
-	f.custody, f.grantSecret = kept, held
-	return outdated, nil
-}
-
-// moved tells that a custody was written for another account, as after a restore that gave the account a new UID, or in another
-// cluster. One without a witness, from before, is this account's where its Secret is controlled by it.
-func (v view) moved(kept custody.Custody, held *corev1.Secret) bool {
-	switch was := kept.Witness; {
-	case held == nil:
-		return false
-	case was.Account == "":
-		controller, _ := tokensecret.ControllingAccount(held)
-		return controller != v.account.UID
-	default:
-		return was.Account != v.account.UID || was.Cluster != "" && v.cluster != "" && was.Cluster != v.cluster
-	}
-}
-
-// witness is what a custody says when it is written now.
-func (v view) witness() custody.Witness {
-	witness := custody.Witness{Account: v.account.UID, Cluster: v.cluster}
-	if witness.Cluster == "" && v.custody.Witness.Account == v.account.UID {
-		witness.Cluster = v.custody.Witness.Cluster
-	}
-	return witness
+	return held.Outdated, err
 }
 
 // newer is why nothing is decided by the custody; nil when something may be.
@@ -148,10 +78,10 @@ func (f *found) newer() error {
 	return &tokensecret.NewerError{Secret: f.account.GrantSecretName(), Version: f.custody.Version}
 }
 
-// rescue stores what an earlier reconcile obtained and could not store, before anything else is looked at.
-func (r *Reconciler) rescue(ctx context.Context, f *found) error {
-	value, ok := r.unstored.Load(f.account.UID)
-	if !ok {
+// storePending stores what an earlier reconcile obtained and could not store, before anything else is looked at.
+func (r *Reconciler) storePending(ctx context.Context, f *found) error {
+	pending := r.grants.Pending(f.account.UID)
+	if pending == nil {
 		return nil
 	}
 	f.inHand = true
@@ -160,44 +90,15 @@ func (r *Reconciler) rescue(ctx context.Context, f *found) error {
 	if err != nil || s == nil {
 		return err
 	}
-	waiting := value.(unstored)
-	if waiting.unsent != nil {
-		return s.withdraw(ctx, waiting.unsent, waiting.former)
-	}
-	pair := waiting.custody
-	if pair.Serial < f.custody.Serial || pair.Accepted < f.custody.Accepted || pair.Serial == f.custody.Serial && outdoes(f.custody.Tokens, pair.Tokens) {
-		r.unstored.Delete(f.account.UID) // somebody stored something newer
+	pair, ok := pending.On(f.custody)
+	if !ok {
+		r.grants.DropPending(f.account.UID)
 		return nil
-	}
-	// What people do to sign in goes on meanwhile, and is stored by whoever serves them.
-	pair.Consents, pair.SignIn, pair.HandledSignIn = f.custody.Consents, f.custody.SignIn, f.custody.HandledSignIn
-	if waits := f.custody.Candidate; waits != nil && waits.Consent > 0 || pair.Candidate != nil && pair.Candidate.Consent > 0 {
-		pair.Candidate = waits
 	}
 	held := f.custody.Tokens
 	f.obtained = pair.Tokens != nil && (held == nil || held.AccessToken != pair.Tokens.AccessToken)
 	f.first = f.obtained && pair.Serial == 1
 	return s.write(ctx, pair)
-}
-
-// withdraw takes an entry of the journal back whose token was not sent. What others have stored since then stays.
-func (s *store) withdraw(ctx context.Context, unsent, former *custody.Journal) error {
-	kept := s.found.custody
-	place := &kept.Journal
-	if unsent.Imported != "" {
-		place = &kept.ImportJournal
-	}
-	if held := *place; held == nil || held.Holder != unsent.Holder || held.Attempts != unsent.Attempts || !held.StartedAt.Equal(unsent.StartedAt) {
-		s.unstored.Delete(s.found.account.UID)
-		return nil
-	}
-	*place = former
-	return s.write(ctx, kept)
-}
-
-// outdoes tells that other tokens than those in memory were stored, and are as new: another replica did the same.
-func outdoes(stored, held *custody.Tokens) bool {
-	return stored != nil && held != nil && stored.AccessToken != held.AccessToken && !stored.IssuedAt.Before(held.IssuedAt)
 }
 
 // journal records that the refresh token is about to be spent. That proves the store writable, and makes
@@ -230,11 +131,11 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 		kept = kept.WithSpentImport(other.Imported) // what may be spent stays so when the user brings it back
 	}
 	s.found.record(&kept, &entry)
-	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, grantstore.Timeout)
 	defer cancel()
 	if err := s.write(ctx, kept); err != nil {
-		if mayPass(err) { // it may be on record all the same, of a token that was not sent
-			s.unstored.Store(s.found.account.UID, unstored{account: s.found.account.DeepCopy(), unsent: &entry, former: former})
+		if grantstore.MayPass(err) { // it may be on record all the same, of a token that was not sent
+			s.grants.RememberUnsent(s.found.account, &entry, former)
 		}
 		return false, err
 	}
@@ -609,51 +510,22 @@ func (s *store) save(ctx context.Context, kept custody.Custody) error {
 // keep writes a custody that must not be lost: while the write fails it waits in memory, and the next
 // reconcile stores it before anything else. It outlives the reconcile's context.
 func (s *store) keep(ctx context.Context, kept custody.Custody) error {
-	s.remember(kept)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
-	defer cancel()
-	return retry.OnError(storeBackoff, mayPass, func() error { return s.write(ctx, kept) })
-}
-
-// remember keeps a custody in memory until it is stored.
-func (s *store) remember(kept custody.Custody) {
-	s.unstored.Store(s.found.account.UID, unstored{account: s.found.account.DeepCopy(), custody: kept})
-}
-
-// mayPass tells whether writing the same again may succeed.
-func mayPass(err error) bool {
-	network, isNetwork := errors.AsType[net.Error](err)
-	return apierrors.IsServerTimeout(err) || apierrors.IsTimeout(err) || apierrors.IsTooManyRequests(err) ||
-		apierrors.IsInternalError(err) || apierrors.IsServiceUnavailable(err) || isNetwork && network != nil
+	return s.put(ctx, kept, grantstore.UntilStored)
 }
 
 // write writes the custody on top of the Secret that was read or written last, and loses against any other
 // write since.
 func (s *store) write(ctx context.Context, kept custody.Custody) error {
-	account := s.found.account
-	kept.Version, kept.Witness = max(kept.Version, s.found.custody.Version), s.found.witness()
-	secret, err := tokensecret.EncodeCustody(account, owner(account), kept, s.held)
+	return s.put(ctx, kept, grantstore.Once)
+}
+
+func (s *store) put(ctx context.Context, kept custody.Custody, retry grantstore.Retry) error {
+	held, err := s.grants.Write(ctx, s.found.account, s.held, kept, retry)
 	if err != nil {
+		s.found.blame(unwritable(s.found.account.GrantSecretName(), err))
 		return err
 	}
-	write := func() error { return s.Client.Create(ctx, secret) }
-	if s.held != nil {
-		tokensecret.Merge(secret, s.held)
-		write = func() error { return s.Client.Update(ctx, secret) }
-	}
-	if s.visiting { // the controller has to hear of what visitors store
-		err = write()
-	} else {
-		err = s.writeOwn(secret, write)
-	}
-	if err != nil {
-		s.found.blame(unwritable(account.GrantSecretName(), err))
-		return fmt.Errorf("storing the grant: %w", err)
-	}
-	s.held, s.found.custody, s.found.grantSecret = secret, kept, secret
-	if !s.visiting { // what the controller waits to store is its own business
-		s.unstored.Delete(account.UID)
-	}
+	s.held, s.found.custody, s.found.grantSecret = held, held.Custody, held.Secret
 	if s.late { // there may be more to do about it, and this write keeps the watch from telling
 		s.found.recheck = time.Second
 	}

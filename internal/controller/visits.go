@@ -16,12 +16,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/util/retry"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -46,9 +45,6 @@ const (
 	returns = 50
 )
 
-// conflictBackoff is how a small write is tried again on top of somebody else's.
-var conflictBackoff = wait.Backoff{Steps: 8, Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.5}
-
 // Visits begins and completes the sign-ins of people at a browser. Every replica does: what it has to know of a visit is in
 // the grant Secret, and what it writes there is under the same optimistic lock as a renewal. Its errors are
 // *signin.Error where a person can be told what to do.
@@ -58,16 +54,17 @@ type Visits struct {
 	namespaces []string
 	lookups    *rate.Limiter
 	returns    *rate.Limiter
+	// grants is where visits write.
+	grants *grantstore.Store
 	// storing counts the results that are still being stored.
 	storing sync.WaitGroup
-	// drain begins the end, and drained is closed when it is done.
-	drain   sync.Once
-	drained chan struct{}
+	// answers are those that browsers have brought and that are being taken care of.
+	answers answers
 	ready   atomic.Bool
 }
 
 func newVisits(r *Reconciler, namespaces []string) *Visits {
-	return &Visits{r: r, namespaces: namespaces, drained: make(chan struct{}), lookups: rate.NewLimiter(lookups, lookups), returns: rate.NewLimiter(returns, returns)}
+	return &Visits{r: r, namespaces: namespaces, grants: r.grants.ForVisits(), lookups: rate.NewLimiter(lookups, lookups), returns: rate.NewLimiter(returns, returns)}
 }
 
 // Start implements manager.Runnable: it ends when everything that was under way has been stored. The manager ends it before
@@ -255,11 +252,11 @@ func (v *Visits) look(ctx context.Context, key types.NamespacedName) (*found, er
 		return nil, &signin.Error{Problem: signin.LinkInvalid}
 	}
 	f := &found{view: v.r.viewOf(account)}
-	held, err := v.r.heldCustody(ctx, account)
+	held, err := v.grants.Cached(ctx, account)
 	if err != nil {
 		return nil, clusterDown(err)
 	}
-	if _, err = f.take(held); err != nil {
+	if _, err = v.r.take(f, held); err != nil {
 		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: err.Error()}
 	}
 	var trouble *trouble
@@ -350,7 +347,7 @@ func linkProblem(ticket custody.Ticket, now time.Time) signin.Problem {
 
 // cached and live read the custody of an account, and nothing that belongs to a former one of its name.
 func (v *Visits) cached(ctx context.Context, account *v1alpha1.MarketplaceAccount) (custody.Custody, error) {
-	held, err := v.r.heldCustody(ctx, account)
+	held, err := v.grants.Cached(ctx, account)
 	if err != nil {
 		return custody.Custody{}, err
 	}
@@ -358,7 +355,7 @@ func (v *Visits) cached(ctx context.Context, account *v1alpha1.MarketplaceAccoun
 }
 
 func (v *Visits) live(ctx context.Context, account *v1alpha1.MarketplaceAccount) (custody.Custody, error) {
-	held, err := readSecret(ctx, v.r.Live, types.NamespacedName{Namespace: account.Namespace, Name: account.GrantSecretName()})
+	held, err := v.grants.Live(ctx, account)
 	if err != nil {
 		return custody.Custody{}, err
 	}
@@ -366,7 +363,7 @@ func (v *Visits) live(ctx context.Context, account *v1alpha1.MarketplaceAccount)
 }
 
 func (v *Visits) decode(account *v1alpha1.MarketplaceAccount, held *corev1.Secret) (custody.Custody, error) {
-	kept, err := tokensecret.DecodeCustody(ownSecret(account, held))
+	kept, err := grantstore.CustodyIn(account, held)
 	if tokensecret.IsNewer(err) {
 		return custody.Custody{}, &signin.Error{Problem: signin.AccountUnready, Account: v.r.viewOf(account).signInAccount(), Detail: err.Error()}
 	}
@@ -375,7 +372,7 @@ func (v *Visits) decode(account *v1alpha1.MarketplaceAccount, held *corev1.Secre
 
 // write changes the custody on top of what is there now, and again when somebody else was quicker.
 func (v *Visits) write(ctx context.Context, f *found, change func(*store) error) error {
-	err := retry.OnError(conflictBackoff, mayWriteAgain, func() error {
+	err := grantstore.RetryOn(mayWriteAgain, func() error {
 		s, err := v.open(ctx, f)
 		if err != nil {
 			return err
@@ -401,12 +398,12 @@ func (v *Visits) open(ctx context.Context, f *found) (*store, error) {
 	case s == nil:
 		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: f.trouble.message}
 	}
-	s.visiting, s.retried = true, true
+	s.grants, s.visiting, s.retried = v.grants, true, true
 	return s, nil
 }
 
 func mayWriteAgain(err error) bool {
-	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || mayPass(err)
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || grantstore.MayPass(err)
 }
 
 // clusterDown tells a person that the API server does not answer. What it said is for the log.

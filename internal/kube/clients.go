@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -87,6 +88,18 @@ func (c *Clients) NamespaceLabels(concerned func(context.Context, *metav1.Partia
 // UnwatchedApplications enqueues the accounts that concern the changed application of a Marketplace in a namespace that is not watched.
 func (c *Clients) UnwatchedApplications(concerned func(context.Context, client.ObjectKey) []reconcile.Request) source.Source {
 	return c.unwatched.source(concerned)
+}
+
+// ReadSecret reads a Secret; nil when there is none.
+func ReadSecret(ctx context.Context, from client.Reader, key client.ObjectKey) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	if err := from.Get(ctx, key, secret); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("reading Secret %q: %w", key, err)
+	}
+	return secret, nil
 }
 
 // SecretMetadata is the type under which the metadata of Secrets is read.

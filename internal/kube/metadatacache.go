@@ -108,7 +108,7 @@ func (m metadataCache) secret(ctx context.Context, key client.ObjectKey, into *m
 		return unfilled
 	}
 	switch {
-	case err == nil && !isNewer(foreign.ResourceVersion, labelled.ResourceVersion):
+	case err == nil && !IsNewer(foreign.ResourceVersion, labelled.ResourceVersion):
 		labelled.ObjectMeta.DeepCopyInto(&into.ObjectMeta)
 	case foreign.Exists():
 		into.ObjectMeta = foreign.Metadata(key)

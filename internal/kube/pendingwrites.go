@@ -134,7 +134,7 @@ func (p *pendingWrites) begin(ref objectRef) {
 func (p *pendingWrites) end(ref objectRef, version string) {
 	p.change(ref, func(w *pendingWrite) {
 		w.underway--
-		if version != "" && (w.version == "" || isNewer(version, w.version)) {
+		if version != "" && (w.version == "" || IsNewer(version, w.version)) {
 			w.version, w.timedOut = version, false
 		}
 	})
@@ -143,7 +143,7 @@ func (p *pendingWrites) end(ref objectRef, version string) {
 // shown forgets the writes up to the version that the cache shows.
 func (p *pendingWrites) shown(ref objectRef, version string) {
 	p.change(ref, func(w *pendingWrite) {
-		if !isNewer(w.version, version) {
+		if !IsNewer(w.version, version) {
 			w.version, w.timedOut = "", false
 		}
 	})
@@ -159,8 +159,8 @@ func (p *pendingWrites) timeOut(ref objectRef) {
 	p.change(ref, func(w *pendingWrite) { w.timedOut = w.version != "" })
 }
 
-// isNewer tells whether a version is later than another. Of one that is no number nothing is known.
-func isNewer(version, than string) bool {
+// IsNewer tells whether a resource version is later than another. Of one that is no number nothing is known.
+func IsNewer(version, than string) bool {
 	order, err := resourceversion.CompareResourceVersion(version, than)
 	return err == nil && order > 0
 }

@@ -16,36 +16,36 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// parting drops what is in memory of accounts that left the cache, and of Secrets that none refers to any more. It does so
+// departures drops what is in memory of accounts that left the cache, and of Secrets that none refers to any more. It does so
 // in the account's own turn, when no reconcile of it is under way that could remember something new.
 // An account can leave the cache and live on: its labels made it another installation's. Then what could not
-// be stored yet is stored first, because nobody else has it.
-type parting struct {
+// be stored yet is stored first, because no other process has it.
+type departures struct {
 	*Reconciler
 	cache client.Reader
 	// staying reconciles accounts that are in the cache.
 	staying reconcile.Reconciler
 
-	mu   sync.Mutex // guards left
-	left map[client.ObjectKey]leaving
+	mu       sync.Mutex // guards departed
+	departed map[client.ObjectKey]departed
 }
 
-// leaving is what an account leaves behind: itself, and names of Secrets that it referred to.
-type leaving struct {
+// departed is what an account leaves behind: itself, and names of Secrets that it referred to.
+type departed struct {
 	accounts []*v1alpha1.MarketplaceAccount
 	secrets  []string
 }
 
-func newParting(r *Reconciler, cached client.Reader) *parting {
-	return &parting{
-		Reconciler: r, cache: cached, staying: reconcile.AsReconciler(r.Client, r), left: map[client.ObjectKey]leaving{},
+func newDepartures(r *Reconciler, cached client.Reader) *departures {
+	return &departures{
+		Reconciler: r, cache: cached, staying: reconcile.AsReconciler(r.Client, r), departed: map[client.ObjectKey]departed{},
 	}
 }
 
-// notices hears of accounts that leave or refer to other Secrets.
-func (p *parting) notices() handler.EventHandler {
+// notices takes note of accounts that leave or refer to other Secrets.
+func (d *departures) notices() handler.EventHandler {
 	note := func(before, after *v1alpha1.MarketplaceAccount, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
-		var leaves leaving
+		var leaves departed
 		leaves.secrets = secretsOf(before)
 		if after == nil || after.UID != before.UID {
 			leaves.accounts = []*v1alpha1.MarketplaceAccount{before}
@@ -54,7 +54,7 @@ func (p *parting) notices() handler.EventHandler {
 			leaves.secrets = slices.DeleteFunc(leaves.secrets, func(name string) bool { return slices.Contains(still, name) })
 		}
 		if len(leaves.accounts)+len(leaves.secrets) > 0 {
-			p.add(client.ObjectKeyFromObject(before), leaves)
+			d.add(client.ObjectKeyFromObject(before), leaves)
 			queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(before)})
 		}
 	}
@@ -69,86 +69,86 @@ func (p *parting) notices() handler.EventHandler {
 	}
 }
 
-func (p *parting) add(key client.ObjectKey, leaves leaving) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	waits := p.left[key]
+func (d *departures) add(key client.ObjectKey, leaves departed) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	waits := d.departed[key]
 	waits.accounts = append(waits.accounts, leaves.accounts...)
 	waits.secrets = append(waits.secrets, leaves.secrets...)
-	p.left[key] = waits
+	d.departed[key] = waits
 }
 
-func (p *parting) take(key client.ObjectKey) leaving {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	leaves := p.left[key]
-	delete(p.left, key)
+func (d *departures) take(key client.ObjectKey) departed {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	leaves := d.departed[key]
+	delete(d.departed, key)
 	return leaves
 }
 
-// Reconcile sees off whoever had this name, and goes on with whoever has it.
-func (p *parting) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	defer p.arrears.looked(request.NamespacedName)
-	leaves := p.take(request.NamespacedName)
+// Reconcile sees off the accounts that had this name, and goes on with the one that has it.
+func (d *departures) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	defer d.arrears.looked(request.NamespacedName)
+	leaves := d.take(request.NamespacedName)
 	for i, account := range leaves.accounts {
-		if err := p.seeOff(ctx, account); err != nil {
-			p.add(request.NamespacedName, leaving{leaves.accounts[i:], leaves.secrets})
+		if err := d.flushAndForget(ctx, account); err != nil {
+			d.add(request.NamespacedName, departed{leaves.accounts[i:], leaves.secrets})
 			return reconcile.Result{}, fmt.Errorf("storing what an account leaves behind: %w", err)
 		}
 	}
 	for _, name := range leaves.secrets {
 		key := client.ObjectKey{Namespace: request.Namespace, Name: name}
-		referred, err := p.referred(ctx, key)
+		referred, err := d.referred(ctx, key)
 		if err != nil {
-			p.add(request.NamespacedName, leaving{secrets: leaves.secrets})
+			d.add(request.NamespacedName, departed{secrets: leaves.secrets})
 			return reconcile.Result{}, err
 		}
 		if !referred {
-			p.userSecrets.Forget(key)
+			d.userSecrets.Forget(key)
 		}
 	}
-	return p.staying.Reconcile(ctx, request)
+	return d.staying.Reconcile(ctx, request)
 }
 
 // referred tells whether an account in the cache refers to a Secret. One that only a Marketplace refers to is read again.
-func (p *parting) referred(ctx context.Context, key client.ObjectKey) (bool, error) {
+func (d *departures) referred(ctx context.Context, key client.ObjectKey) (bool, error) {
 	var list v1alpha1.MarketplaceAccountList
-	if err := p.cache.List(ctx, &list, client.InNamespace(key.Namespace), client.MatchingFields{indexSecret: key.Name},
+	if err := d.cache.List(ctx, &list, client.InNamespace(key.Namespace), client.MatchingFields{indexSecret: key.Name},
 		client.UnsafeDisableDeepCopy, client.Limit(1)); err != nil {
 		return false, fmt.Errorf("listing the accounts of a Secret: %w", err)
 	}
 	return len(list.Items) > 0, nil
 }
 
-// seeOff drops what is in memory of an account that left, and stores before what nobody else has.
-func (p *parting) seeOff(ctx context.Context, left *v1alpha1.MarketplaceAccount) error {
+// flushAndForget drops what is in memory of an account that left, and stores before what no other process has.
+func (d *departures) flushAndForget(ctx context.Context, left *v1alpha1.MarketplaceAccount) error {
 	account := &v1alpha1.MarketplaceAccount{}
-	err := p.cache.Get(ctx, client.ObjectKeyFromObject(left), account)
+	err := d.cache.Get(ctx, client.ObjectKeyFromObject(left), account)
 	if err == nil && account.UID == left.UID {
 		return nil // it came back
 	}
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	if !p.owes(left) {
-		p.forget(left)
+	if !d.hasPending(left) {
+		d.forget(left)
 		return nil
 	}
 	account = &v1alpha1.MarketplaceAccount{}
-	err = p.Live.Get(ctx, client.ObjectKeyFromObject(left), account)
+	err = d.Live.Get(ctx, client.ObjectKeyFromObject(left), account)
 	if apierrors.IsNotFound(err) || err == nil && account.UID != left.UID {
-		p.forget(left)
+		d.forget(left)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := p.handOver(ctx, account); err != nil {
+	if err := d.flush(ctx, account); err != nil {
 		return err
 	}
-	if p.owes(left) {
+	if d.hasPending(left) {
 		return fmt.Errorf("Secret %q cannot be used", left.GrantSecretName())
 	}
-	p.forget(left)
+	d.forget(left)
 	return nil
 }

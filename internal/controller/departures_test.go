@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
 
@@ -64,9 +65,9 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 				}).Build()
 			live := &countingReader{Reader: server}
 			users := &kube.UserSecrets{Metadata: server, Live: live}
-			r := &Reconciler{Client: server, Live: server, userSecrets: users, Clock: clock.RealClock{}, Gates: newGates(time.Now, 1), requests: newAllowance(time.Now, 0), arrears: newArrears(1)}
-			p := newParting(r, server)
-			p.staying = reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
+			r := &Reconciler{Client: server, Live: server, userSecrets: users, grants: grantstore.New(grantstore.Options{Client: server, Live: server}), Clock: clock.RealClock{}, Gates: newGates(time.Now, 1), requests: newAllowance(time.Now, 0), arrears: newArrears(1)}
+			d := newDepartures(r, server)
+			d.staying = reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
 			key := client.ObjectKeyFromObject(secret)
 			_, err = users.Get(t.Context(), key)
 			g.Expect(err).NotTo(HaveOccurred())
@@ -74,20 +75,20 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 			defer queue.ShutDown()
 			if test.after == nil {
-				p.notices().Delete(t.Context(), event.DeleteEvent{Object: test.before}, queue)
+				d.notices().Delete(t.Context(), event.DeleteEvent{Object: test.before}, queue)
 			} else {
-				p.notices().Update(t.Context(), event.UpdateEvent{ObjectOld: test.before, ObjectNew: test.after}, queue)
+				d.notices().Update(t.Context(), event.UpdateEvent{ObjectOld: test.before, ObjectNew: test.after}, queue)
 			}
 			for queue.Len() > 0 {
 				request, _ := queue.Get()
-				_, err := p.Reconcile(t.Context(), request)
+				_, err := d.Reconcile(t.Context(), request)
 				g.Expect(err).NotTo(HaveOccurred())
 				queue.Done(request)
 			}
 			_, err = users.Get(t.Context(), key)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(live.reads == 1).To(Equal(test.held), "a Secret that is held is read once")
-			g.Expect(p.left).To(BeEmpty())
+			g.Expect(d.departed).To(BeEmpty())
 		})
 	}
 }

@@ -1,4 +1,4 @@
-package kube
+package grantstore
 
 import (
 	"sync"
@@ -7,6 +7,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
 
 // OwnWrites remembers which versions of Secrets a reconcile has written, until the watch shows them. The reconcile goes on with
@@ -42,7 +44,7 @@ func (o *OwnWrites) Write(secret *corev1.Secret, write func() error) error {
 		}
 		switch {
 		case w.shown == nil:
-		case w.version == "" || isNewer(w.shown.GetResourceVersion(), w.version):
+		case w.version == "" || kube.IsNewer(w.shown.GetResourceVersion(), w.version):
 			foreign, w.version = w.shown, ""
 		case w.shown.GetResourceVersion() == w.version:
 			w.version = ""
@@ -83,7 +85,7 @@ func (o *OwnWrites) isForeign(object client.Object) (foreign bool) {
 			w.shown = object
 		case w.version == "":
 			foreign = true
-		case !isNewer(w.version, version):
+		case !kube.IsNewer(w.version, version):
 			foreign = w.version != version
 			w.version = ""
 		}

@@ -1,0 +1,86 @@
+package controller
+
+import (
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// deviceMemory is what the process alone knows of device codes, by the UID of their account. It may be used by many goroutines at once.
+type deviceMemory struct {
+	mu       sync.Mutex // guards accounts
+	accounts map[types.UID]deviceState
+}
+
+type deviceState struct {
+	poll *poll // nil where it is not known
+	// approval waits to be stored; nil when none does.
+	approval *approval
+}
+
+func (m *deviceMemory) change(account types.UID, change func(*deviceState)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	state := m.accounts[account]
+	change(&state)
+	if state == (deviceState{}) {
+		delete(m.accounts, account)
+		return
+	}
+	if m.accounts == nil {
+		m.accounts = map[types.UID]deviceState{}
+	}
+	m.accounts[account] = state
+}
+
+// poll returns when to ask again, if that is known.
+func (m *deviceMemory) poll(account types.UID) (poll, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if held := m.accounts[account].poll; held != nil {
+		return *held, true
+	}
+	return poll{}, false
+}
+
+func (m *deviceMemory) setPoll(account types.UID, next poll) {
+	m.change(account, func(s *deviceState) { s.poll = &next })
+}
+
+func (m *deviceMemory) forgetPoll(account types.UID) {
+	m.change(account, func(s *deviceState) { s.poll = nil })
+}
+
+// approval returns what waits to be stored; nil when nothing does.
+func (m *deviceMemory) approval(account types.UID) *approval {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.accounts[account].approval
+}
+
+// setApproval remembers what a device code has become until it is stored, and then nil.
+func (m *deviceMemory) setApproval(account types.UID, approved *approval) {
+	m.change(account, func(s *deviceState) { s.approval = approved })
+}
+
+// approved returns the accounts with something that waits to be stored.
+func (m *deviceMemory) approved() []*v1alpha1.MarketplaceAccount {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var accounts []*v1alpha1.MarketplaceAccount
+	for _, state := range m.accounts {
+		if state.approval != nil {
+			accounts = append(accounts, state.approval.account)
+		}
+	}
+	return accounts
+}
+
+// forget drops what is in memory of an account that is gone.
+func (m *deviceMemory) forget(account types.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.accounts, account)
+}

@@ -1,0 +1,188 @@
+package grantstore
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// Store reads and writes grant Secrets. It may be used by many goroutines at once, of which one at a time works on an account.
+type Store struct {
+	client client.Client
+	live   client.Reader
+	// cluster identifies the cluster; empty where that is not known.
+	cluster string
+	// ownWrite writes a Secret that need not be told to the controller again.
+	ownWrite func(secret *corev1.Secret, write func() error) error
+	*memory
+	*underway
+	// visits tells that the writes are those of people's visits.
+	visits bool
+}
+
+// Options are what New needs. All but Cluster are required.
+type Options struct {
+	// Client reads from the cache, which shows the writes before, and writes.
+	Client client.Client
+	// Live reads from the API server.
+	Live client.Reader
+	// Cluster identifies the cluster; empty where that is not known.
+	Cluster string
+	// OwnWrite writes a Secret on behalf of the controller, which knows of it then.
+	OwnWrite func(secret *corev1.Secret, write func() error) error
+}
+
+// New returns a store for the controller.
+func New(o Options) *Store {
+	return &Store{
+		client: o.Client, live: o.Live, cluster: o.Cluster, ownWrite: o.OwnWrite,
+		memory: &memory{}, underway: &underway{drained: make(chan struct{})},
+	}
+}
+
+// ForVisits returns the same store for people's visits: the controller has to hear of what these write, and what the controller waits to
+// store is its own business.
+func (s *Store) ForVisits() *Store {
+	visits := *s
+	visits.visits = true
+	visits.ownWrite = func(_ *corev1.Secret, write func() error) error { return write() }
+	return &visits
+}
+
+// Held is a grant Secret as it was read or written last.
+type Held struct {
+	// Secret is nil while there is none, or none that is the account's.
+	Secret  *corev1.Secret
+	Custody custody.Custody
+	// Outdated tells that the custody is older than what the account's status tells of, which was written after it.
+	Outdated bool
+}
+
+// Cached reads the grant Secret of an account from the cache, and Live from the API server; nil when there is none. It may be another
+// owner's.
+func (s *Store) Cached(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*corev1.Secret, error) {
+	return kube.ReadSecret(ctx, s.client, grantSecret(account))
+}
+
+// Live reads the grant Secret of an account from the API server; nil when there is none. It may be another owner's.
+func (s *Store) Live(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*corev1.Secret, error) {
+	return kube.ReadSecret(ctx, s.live, grantSecret(account))
+}
+
+func grantSecret(account *v1alpha1.MarketplaceAccount) client.ObjectKey {
+	return client.ObjectKey{Namespace: account.Namespace, Name: account.GrantSecretName()}
+}
+
+// Own returns a Secret that belongs to the account, and nil for one that does not, such as a former account's of its name.
+func Own(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret) *corev1.Secret {
+	if secret == nil || !tokensecret.Owned(secret, account) {
+		return nil
+	}
+	return secret
+}
+
+// CustodyIn returns the custody that a grant Secret holds, as it was written, for a reader that does not write. A Secret that is nil or not
+// the account's holds none.
+func CustodyIn(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret) (custody.Custody, error) {
+	return tokensecret.DecodeCustody(Own(account, secret))
+}
+
+// Decode returns what the grant Secret of an account says; nil stands for none. A custody of a later version comes with a
+// *tokensecret.NewerError: nothing may be decided by it, and what is in hand can be stored on top of it.
+func (s *Store) Decode(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret) (Held, error) {
+	held := Held{Secret: Own(account, secret)}
+	var err error
+	held.Custody, err = tokensecret.DecodeCustody(held.Secret)
+	if err != nil {
+		return held, err
+	}
+	if s.Moved(account, held) {
+		held.Custody.Restored = &custody.Restored{Moved: true}
+	}
+	if seen := account.Status.AccessToken; seen != nil && seen.Serial > held.Custody.Serial { // not the time of issue: clocks are set back
+		held.Custody = held.Custody.Outdated(seen.Serial)
+		held.Outdated = true
+	}
+	return held, nil
+}
+
+// Moved tells that a custody was written for another account, as after a restore that gave the account a new UID, or in another
+// cluster. One without a witness, from before, is this account's where its Secret is controlled by it.
+func (s *Store) Moved(account *v1alpha1.MarketplaceAccount, held Held) bool {
+	switch was := held.Custody.Witness; {
+	case held.Secret == nil:
+		return false
+	case was.Account == "":
+		controller, _ := tokensecret.ControllingAccount(held.Secret)
+		return controller != account.UID
+	default:
+		return was.Account != account.UID || was.Cluster != "" && s.cluster != "" && was.Cluster != s.cluster
+	}
+}
+
+// witness is what a custody says when it is written now.
+func (s *Store) witness(account *v1alpha1.MarketplaceAccount, former custody.Witness) custody.Witness {
+	witness := custody.Witness{Account: account.UID, Cluster: s.cluster}
+	if witness.Cluster == "" && former.Account == account.UID {
+		witness.Cluster = former.Cluster
+	}
+	return witness
+}
+
+// Retry is what happens to a write that fails.
+type Retry int
+
+const (
+	// Once leaves a failed write to the caller.
+	Once Retry = iota
+	// UntilStored is for a custody that must not be lost. A write that may succeed later is tried again for Timeout, also after the end of
+	// its context, and then waits in memory until the caller stores it, see Pending.
+	UntilStored
+)
+
+// Write writes a custody on top of what was read or written last, and returns what is held then. It loses against any other write since,
+// with a conflict.
+func (s *Store) Write(ctx context.Context, account *v1alpha1.MarketplaceAccount, on Held, next custody.Custody, how Retry) (Held, error) {
+	if how == Once {
+		return s.write(ctx, account, on, next)
+	}
+	s.remember(Pending{Account: account.DeepCopy(), Custody: next})
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
+	defer cancel()
+	held := on
+	err := retry.OnError(backoff, MayPass, func() (err error) {
+		held, err = s.write(ctx, account, on, next)
+		return err
+	})
+	return held, err
+}
+
+func (s *Store) write(ctx context.Context, account *v1alpha1.MarketplaceAccount, on Held, next custody.Custody) (Held, error) {
+	next.Version, next.Witness = max(next.Version, on.Custody.Version), s.witness(account, on.Custody.Witness)
+	owner := *metav1.NewControllerRef(account, v1alpha1.GroupVersion.WithKind("MarketplaceAccount"))
+	secret, err := tokensecret.EncodeCustody(account, owner, next, on.Secret)
+	if err != nil {
+		return on, err
+	}
+	write := func() error { return s.client.Create(ctx, secret) }
+	if on.Secret != nil {
+		tokensecret.Merge(secret, on.Secret)
+		write = func() error { return s.client.Update(ctx, secret) }
+	}
+	if err := s.ownWrite(secret, write); err != nil {
+		return on, fmt.Errorf("storing the grant: %w", err)
+	}
+	if !s.visits {
+		s.DropPending(account.UID)
+	}
+	return Held{Secret: secret, Custody: next}, nil
+}
