@@ -142,9 +142,9 @@ func (f *found) became(visit custody.Visit) (outcome signin.Outcome, settled boo
 	case visit.Consent == 0:
 		return outcome, false, &signin.Error{Problem: signin.VisitUsed, Account: f.signInAccount()}
 	case waits != nil && waits.Consent == visit.Consent:
-		return f.outcome(true), false, nil
+		return f.signInOutcome(true), false, nil
 	case f.custody.Accepted >= visit.Consent:
-		return f.outcome(false), f.custody.Account.ID != "" || f.unresolved || !f.canIdentify(), nil
+		return f.signInOutcome(false), f.custody.Account.ID != "" || f.unresolved || !f.canIdentify(), nil
 	case refused != nil && refused.Reason == v1alpha1.ReasonAccountMismatch:
 		return outcome, true, f.notOf(refused.AccountID)
 	case refused != nil:

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
@@ -158,7 +159,7 @@ func (r *Reconciler) askAgain(f *found) {
 		costs = singleUseCosts
 	}
 	key, _ := r.gate(f.request)
-	f.asksAgain, f.askAgainAt = r.applications.mayAsk(key, f.waiter(renewing).NamespacedName, refused, costs, f.now)
+	f.asksAgain, f.askAgainAt = r.applications.mayAsk(key, client.ObjectKeyFromObject(f.account), refused, costs, f.now)
 }
 
 // rejectedApplication is the refusal of the application by which the account's tokens, or its device codes, are held up; nil when they are not.

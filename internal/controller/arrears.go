@@ -138,7 +138,7 @@ func (f *found) news(before, after *v1alpha1.MarketplaceAccountStatus) news {
 	switch {
 	case !f.first && routine(before, after):
 		return newTimes
-	case f.unasked && f.rank().Class != throttle.Urgent && conditionsAlone(before, after):
+	case f.unasked && rankOf(f.view).Class != throttle.Urgent && conditionsAlone(before, after):
 		return closedGate
 	}
 	return pressing

@@ -374,7 +374,7 @@ func (v *Visits) store(ctx context.Context, b *returned, got issued) (signin.Out
 	case f.discarded:
 		return signin.Outcome{}, f.notOf(f.wrongAccount)
 	}
-	return f.outcome(f.candidate() != nil), nil
+	return f.signInOutcome(f.candidate() != nil), nil
 }
 
 // notOf is what a person is told who has signed in as another seller than the expected one; empty where nobody knows as which.
@@ -385,8 +385,8 @@ func (f *found) notOf(seller string) error {
 	return &signin.Error{Problem: signin.WrongAccount, Account: f.signInAccount(), GotID: seller, Ticket: f.retryTicket}
 }
 
-// outcome is what a person is told whose sign-in is in use, or is unconfirmed.
-func (f *found) outcome(unconfirmed bool) signin.Outcome {
+// signInOutcome is what a person is told whose sign-in is in use, or is unconfirmed.
+func (f *found) signInOutcome(unconfirmed bool) signin.Outcome {
 	outcome := signin.Outcome{Account: f.signInAccount(), Unconfirmed: unconfirmed}
 	if unconfirmed {
 		return outcome
@@ -413,7 +413,7 @@ func (v *Visits) identify(ctx context.Context, f *found, s *store) error {
 
 // storeNow stores on top of what is there now.
 func (v *Visits) storeNow(ctx context.Context, b *returned, got issued) (*store, error) {
-	f := &found{view: b.view, retryTicket: b.retryTicket, inHand: true}
+	f := &found{view: b.view, inHand: true}
 	s, err := v.open(ctx, f)
 	if err != nil {
 		return nil, err

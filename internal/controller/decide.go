@@ -35,6 +35,10 @@ type view struct {
 	asksAgain bool
 	// tokenRefused tells that the marketplace was seen to refuse the token at hand.
 	tokenRefused bool
+	// digestKey is the key of the custody's digests, should it need one and have none; nil where none could be drawn.
+	digestKey []byte
+	// retryTicket is for the browser that waits for the result of a sign-in, should the sign-in be rejected; empty where none waits.
+	retryTicket string
 }
 
 // bringing is the refresh token that a new grant begins with; empty while the one in use goes on. One that was

@@ -18,12 +18,12 @@ func TestARenewalIsAnEventWhereItIsNews(t *testing.T) {
 		found         found
 		want          string // empty for no event
 	}{
-		"the first token":                                {found: found{obtained: true, first: true}, want: "TokenIssued"},
-		"the routine":                                    {found: found{obtained: true}},
-		"one that somebody asked for":                    {after: asked("now"), found: found{obtained: true}, want: "TokenRenewed"},
-		"one that somebody asked for again":              {before: asked("now"), after: asked("again"), found: found{obtained: true}, want: "TokenRenewed"},
-		"the routine, long after somebody asked for one": {before: asked("now"), after: asked("now"), found: found{obtained: true, handledRenew: true}},
-		"one that ends failures":                         {before: failed, found: found{obtained: true}, want: "TokenRenewed"},
+		"the first token":                                {found: found{outcome: outcome{obtained: true, first: true}}, want: "TokenIssued"},
+		"the routine":                                    {found: found{outcome: outcome{obtained: true}}},
+		"one that somebody asked for":                    {after: asked("now"), found: found{outcome: outcome{obtained: true}}, want: "TokenRenewed"},
+		"one that somebody asked for again":              {before: asked("now"), after: asked("again"), found: found{outcome: outcome{obtained: true}}, want: "TokenRenewed"},
+		"the routine, long after somebody asked for one": {before: asked("now"), after: asked("now"), found: found{outcome: outcome{obtained: true, handledRenew: true}}},
+		"one that ends failures":                         {before: failed, found: found{outcome: outcome{obtained: true}}, want: "TokenRenewed"},
 		"no renewal":                                     {before: failed},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
@@ -13,6 +14,9 @@ import (
 // withoutIDToken begins what Ready says of an ID token that is not published.
 const withoutIDToken = "its ID token is withheld"
 
+// idTokenLeeway is how far the clock of an issuer may be ahead of ours.
+const idTokenLeeway = time.Minute
+
 // uselessIDToken says why an ID token helps nobody, by what it says itself; empty where it may help.
 func (v view) uselessIDToken(got issued) string {
 	life := got.AccessTokenExpiresAt.Sub(got.IssuedAt)
@@ -20,9 +24,9 @@ func (v view) uselessIDToken(got issued) string {
 	switch {
 	case got.IDToken == "":
 		return ""
-	case grant.Ended(got.IDToken, got.IssuedAt):
+	case !got.IDTokenExpiresAt.IsZero() && got.IDTokenExpiresAt.Before(got.IssuedAt.Add(-idTokenLeeway)):
 		return "it had expired when it came"
-	case held != nil && held.IDToken == got.IDToken && grant.Ends(got.IDToken).Before(got.IssuedAt.Add(life/2)):
+	case held != nil && held.IDToken == got.IDToken && got.IDTokenExpiresAt.Before(got.IssuedAt.Add(life/2)):
 		return "it is the one of before, which renewals do not prolong" // and which they would be made for more and more often
 	}
 	return ""

@@ -38,7 +38,7 @@ type logins struct {
 // loginUser is what a platform locks.
 type loginUser struct{ host, name string }
 
-func (r request) loginUser() loginUser { return loginUser{r.tokenHost(), r.login.Username} }
+func loginUserOf(r request) loginUser { return loginUser{r.tokenHost(), r.login.Username} }
 
 // failedLogin is an account whose login failed.
 type failedLogin struct {
@@ -105,7 +105,7 @@ func (l *logins) forget(uid types.UID) {
 func (l *logins) begin(v view) *loginHold {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	user := v.request.loginUser()
+	user := loginUserOf(v.request)
 	hold := l.reason(v)
 	if by, asking := l.asking[user]; hold == nil && asking && by != v.account.UID {
 		hold = &loginHold{asking: true}
@@ -131,7 +131,7 @@ func (l *logins) begin(v view) *loginHold {
 func (l *logins) end(v view) {
 	l.note(v)
 	l.mu.Lock()
-	user := v.request.loginUser()
+	user := loginUserOf(v.request)
 	delete(l.asking, user)
 	held := l.held[user]
 	delete(l.held, user)

@@ -36,13 +36,24 @@ const longestGraceWait = 10 * time.Second
 // retest is when to repeat a test of the connection that did not reach the marketplace.
 const retest = time.Minute
 
-// found is what a look at an account brought to light, and what was done about it.
+// found is one look at an account: the facts, and what came of it.
 type found struct {
 	view
+	outcome
+	// grantSecret is where custody comes from; nil while there is none.
+	grantSecret *corev1.Secret
+	// published is the digest of the token Secret as it was before anything was done now; nil when there is none.
+	published *corev1.Secret
+	// inHand tells that an answer is stored, which is done on top of whatever is there.
+	inHand bool
+}
+
+// outcome is what one look at an account has brought to light, and what was done about it.
+type outcome struct {
 	// trouble is what is wrong; nil when nothing is.
 	trouble *trouble
-	// unresolved tells that what the account refers to is not known, or not in order, so that view.request is incomplete
-	// and the marketplace cannot be asked.
+	// unresolved tells that what the account refers to is not known, or not in order, so that the request is incomplete and the
+	// marketplace cannot be asked.
 	unresolved bool
 	// failed tells that an attempt was made now and brought no tokens that may be used; obtained, that it did.
 	failed, obtained bool
@@ -50,11 +61,7 @@ type found struct {
 	first bool
 	// planned is when the renewal that was done now should have been done; zero when none was due.
 	planned time.Time
-	// grantSecret is where custody comes from; nil while there is none.
-	grantSecret *corev1.Secret
-	// published is the digest of the token Secret as it was before anything was done now; nil when there is none. servedUntil is when the token
-	// in it expires; zero when there is none.
-	published   *corev1.Secret
+	// servedUntil is when the token that workloads read expires; zero when there is none.
 	servedUntil time.Time
 	// handledRenew, handledVerify and handledSignIn tell that the request annotations were acted on.
 	handledRenew, handledVerify, handledSignIn bool
@@ -62,21 +69,21 @@ type found struct {
 	invitation *v1alpha1.SignInStatus
 	// invited tells that it was looked after.
 	invited bool
-	// noPortal tells that somebody should sign in and there is no place for it.
+	// noPortal tells that a person should sign in and there is no place for it.
 	noPortal bool
 	// discarded tells that a sign-in brought tokens which are not the expected account's, wrongAccount whose they are as far as
-	// known; retryTicket is for whoever was at the browser.
-	discarded                 bool
-	wrongAccount, retryTicket string
+	// known.
+	discarded    bool
+	wrongAccount string
 	// dropped is why a sign-in that waited was forgotten; nil when none was.
 	dropped *trouble
 	// duplicateOf names an older account of the same seller; empty when there is none.
 	duplicateOf string
-	// waits is for what the account waits at its marketplace's gate since waitsSince, and called when it may be its turn; zero
+	// waits is for what the account waits at its marketplace's limiter since waitsSince, and called when it may be its turn; zero
 	// when that is not known.
 	waits              []purpose
 	waitsSince, called time.Time
-	// unasked tells that its trouble is nothing but that nobody is let through there.
+	// unasked tells that the account is healthy, and only the limiter or the circuit breaker holds its renewal.
 	unasked bool
 	// waitsToTest tells that a test of the connection waits for its turn.
 	waitsToTest bool
@@ -86,8 +93,6 @@ type found struct {
 	withheld string
 	// askAgainAt is when an account looks again whether it asks for its application, which was refused; zero when that is in order.
 	askAgainAt time.Time
-	// inHand tells that an answer is stored, which is done on top of whatever is there.
-	inHand bool
 	// goesOn tells that this look ended early, since the API server did not do its part, and is repeated.
 	goesOn bool
 	// recheck is when to look again at what can only be waited for; zero when there is nothing.
@@ -95,16 +100,16 @@ type found struct {
 }
 
 // blame notes what is wrong, unless something worse is known already.
-func (f *found) blame(t *trouble) {
-	if f.trouble == nil {
-		f.trouble = t
+func (o *outcome) blame(t *trouble) {
+	if o.trouble == nil {
+		o.trouble = t
 	}
 }
 
 // renew gathers, decides, obtains and stores. What it found is worth reporting even when it returns an error, which
 // is the API server's.
 func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*found, error) {
-	f := &found{view: r.viewOf(account), unresolved: true}
+	f := &found{view: r.viewOf(account), outcome: outcome{unresolved: true}}
 	held, err := r.grants.Cached(ctx, account)
 	if err != nil {
 		return nil, err
@@ -196,8 +201,8 @@ func (r *Reconciler) storeInHand(ctx context.Context, f *found) error {
 }
 
 // usable tells whether there is a token that has not expired.
-func (f *found) usable() bool {
-	return f.custody.Tokens != nil && f.now.Before(f.custody.Tokens.ExpiresAt)
+func (v view) usable() bool {
+	return v.custody.Tokens != nil && v.now.Before(v.custody.Tokens.ExpiresAt)
 }
 
 // renewNow asks the marketplace. It does not trust the cache, which may still show a refresh token that was spent: the journal
@@ -211,7 +216,7 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 		return err
 	}
 	defer r.endLogin(f)
-	pass := r.enter(f, renewing, f.rank())
+	pass := r.enter(f, renewing, rankOf(f.view))
 	if pass == nil {
 		return nil
 	}
@@ -381,7 +386,7 @@ func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error
 	} else {
 		err = unasked(wait)
 	}
-	r.Gates.Forget(f.waiter(identifying))
+	r.Gates.Forget(waiterOf(f.account, identifying))
 	switch {
 	case candidate == nil && (err != nil || identity.ID == ""):
 		return nil // not knowing the seller is no reason to keep tokens from anybody
@@ -478,10 +483,10 @@ func (r *Reconciler) verify(ctx context.Context, f *found) error {
 
 // nextTest is when to repeat a test that did not reach the marketplace, or whose refusal would end the rest of a refresh token;
 // zero when there is nothing to repeat.
-func (f *found) nextTest() time.Time {
-	verified := f.custody.Verified
-	again := verified != nil && (verified.Unreachable || verified.Refusals == 1 && f.custody.Identified && f.resting())
-	if !again || f.suspended() || !f.usable() || f.account.Annotations[v1alpha1.AnnotationVerify] == "" {
+func (v view) nextTest() time.Time {
+	verified := v.custody.Verified
+	again := verified != nil && (verified.Unreachable || verified.Refusals == 1 && v.custody.Identified && v.resting())
+	if !again || v.suspended() || !v.usable() || v.account.Annotations[v1alpha1.AnnotationVerify] == "" {
 		return time.Time{}
 	}
 	return verified.At.Add(retest)

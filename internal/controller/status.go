@@ -180,9 +180,9 @@ func (f *found) renewsItself() bool {
 }
 
 // grantRefused tells that the marketplace does not honour the refresh token any more, whatever end it has named before.
-func (f *found) grantRefused() bool {
-	refused := f.custody.Refused
-	return f.request.renewsByRefreshToken() && refused != nil && refused.Reason == v1alpha1.ReasonGrantRejected && f.stands(refused)
+func (v view) grantRefused() bool {
+	refused := v.custody.Refused
+	return v.request.renewsByRefreshToken() && refused != nil && refused.Reason == v1alpha1.ReasonGrantRejected && v.stands(refused)
 }
 
 func (f *found) authorization() *v1alpha1.AuthorizationStatus {

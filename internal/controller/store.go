@@ -71,11 +71,11 @@ func (r *Reconciler) take(f *found, secret *corev1.Secret) (outdated bool, err e
 }
 
 // newer is why nothing is decided by the custody; nil when something may be.
-func (f *found) newer() error {
-	if f.custody.Version <= tokensecret.CustodyVersion {
+func (v view) newer() error {
+	if v.custody.Version <= tokensecret.CustodyVersion {
 		return nil
 	}
-	return &tokensecret.NewerError{Secret: f.account.GrantSecretName(), Version: f.custody.Version}
+	return &tokensecret.NewerError{Secret: v.account.GrantSecretName(), Version: v.custody.Version}
 }
 
 // storePending stores what an earlier reconcile obtained and could not store, before anything else is looked at.

@@ -129,7 +129,7 @@ func hostOf(address string) string {
 // enterToIdentify lets an account ask whose its access token is, or returns nil and why not.
 func (r *Reconciler) enterToIdentify(v view) (*throttle.Pass[waiter], throttle.Wait) {
 	key := throttle.Key{Host: hostOf(v.request.platform.IdentityURL())}
-	return r.Gates.Enter(key, identities, v.waiter(identifying), throttle.Rank{Class: throttle.Urgent, Due: v.now})
+	return r.Gates.Enter(key, identities, waiterOf(v.account, identifying), throttle.Rank{Class: throttle.Urgent, Due: v.now})
 }
 
 // whose asks whose an access token is; the pass may be nil.
@@ -161,7 +161,7 @@ func unasked(wait throttle.Wait) *marketplace.IdentityError {
 // enter lets an account ask its marketplace, or returns nil: then it is called later.
 func (r *Reconciler) enter(f *found, what purpose, rank throttle.Rank) *throttle.Pass[waiter] {
 	key, limits := r.gate(f.request)
-	pass, wait := r.Gates.Enter(key, limits, f.waiter(what), rank)
+	pass, wait := r.Gates.Enter(key, limits, waiterOf(f.account, what), rank)
 	if pass == nil {
 		f.waits = append(f.waits, what)
 		f.called = renewal.Earliest(f.called, wait.Until)
@@ -173,16 +173,15 @@ func (r *Reconciler) enter(f *found, what purpose, rank throttle.Rank) *throttle
 	return pass
 }
 
-func (v view) waiter(what purpose) waiter {
-	return waiter{types.NamespacedName{Namespace: v.account.Namespace, Name: v.account.Name}, what}
+func waiterOf(account *v1alpha1.MarketplaceAccount, what purpose) waiter {
+	return waiter{types.NamespacedName{Namespace: account.Namespace, Name: account.Name}, what}
 }
 
 // noTurns gives up the places of an account that does not need them any more.
 func (r *Reconciler) noTurns(account *v1alpha1.MarketplaceAccount, but ...purpose) {
-	v := view{account: account}
 	for _, what := range []purpose{renewing, polling, starting, revoking, identifying} {
 		if !slices.Contains(but, what) {
-			r.Gates.Forget(v.waiter(what))
+			r.Gates.Forget(waiterOf(account, what))
 		}
 	}
 }
@@ -216,9 +215,9 @@ func (r *Reconciler) hosts() []metrics.Host {
 	return all
 }
 
-// rank is how pressing new tokens are: first those that replace one which is about to end or has ended, then those that somebody waits for,
+// rankOf is how pressing new tokens are: first those that replace one which is about to end or has ended, then those that somebody waits for,
 // and the others in the order in which they fell due.
-func (v view) rank() throttle.Rank {
+func rankOf(v view) throttle.Rank {
 	rank := throttle.Rank{Class: throttle.Scheduled, Asked: v.requested(), Patience: v.longestWait(v.now)}
 	tokens := v.custody.Tokens
 	switch limit := v.graceLimit(); {

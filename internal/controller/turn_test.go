@@ -70,7 +70,7 @@ func TestRank(t *testing.T) {
 			if v.custody.Tokens != nil {
 				test.want.Patience = renewal.LongestWait(v.custody.Tokens.IssuedAt, v.custody.Tokens.ExpiresAt, now)
 			}
-			if got := v.rank(); got != test.want || got.Due.IsZero() {
+			if got := rankOf(v); got != test.want || got.Due.IsZero() {
 				t.Errorf("the rank is %+v, want %+v", got, test.want)
 			}
 		})

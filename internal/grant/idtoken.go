@@ -69,15 +69,6 @@ const clockLeeway = time.Minute
 // leniently is the time by which an ID token ends.
 func (p *Providers) leniently() time.Time { return p.Now().Add(-clockLeeway) }
 
-// Ended tells whether a token had ended by a moment, by its own word and as far as clocks agree.
-func Ended(token string, at time.Time) bool {
-	end := expiryClaim(token)
-	return !end.IsZero() && end.Before(at.Add(-clockLeeway))
-}
-
-// Ends is when a token ends by its own word; zero where it does not say.
-func Ends(token string) time.Time { return expiryClaim(token) }
-
 // provider is what is known of an issuer. Its error is an *Error.
 func (p *Providers) provider(ctx context.Context, issuer string) (discovered, error) {
 	now := p.Now()

@@ -28,6 +28,8 @@ type Tokens struct {
 	ExpiresAt time.Time
 	// AccessTokenExpiresAt is when the access token does; zero when nothing says so.
 	AccessTokenExpiresAt time.Time
+	// IDTokenExpiresAt is when the ID token ends by its own word; zero when it does not say.
+	IDTokenExpiresAt time.Time
 	// EndUnreadable tells that something says when the access token ends, in a way that cannot be read.
 	EndUnreadable bool
 	// AuthorizationExpiresAt is when the refresh token ends; zero when the answer does not say.
@@ -54,7 +56,8 @@ func tokensOf(token *oauth2.Token, issued time.Time) Tokens {
 	claim := expiryClaim(tokens.AccessToken)
 	tokens.AccessTokenExpiresAt = first(issued, after(issued, token.Extra("expires_in")), claim)
 	tokens.EndUnreadable = tokens.AccessTokenExpiresAt.IsZero() && (unreadable("expires_in") || !claim.IsZero())
-	tokens.ExpiresAt = first(issued, tokens.AccessTokenExpiresAt, expiryClaim(tokens.IDToken))
+	tokens.IDTokenExpiresAt = expiryClaim(tokens.IDToken)
+	tokens.ExpiresAt = first(issued, tokens.AccessTokenExpiresAt, tokens.IDTokenExpiresAt)
 	tokens.AuthorizationExpiresAt = first(issued, after(issued, token.Extra("refresh_token_expires_in")))
 	tokens.AuthorizationEndUnreadable = tokens.AuthorizationExpiresAt.IsZero() && unreadable("refresh_token_expires_in")
 	return tokens
