@@ -1,6 +1,6 @@
-// Package answer judges how a request to a marketplace ended: whether the platform has acted on it, and whether what
-// came back is the platform's own word. It knows how far the request got, the status and the shape of the body; it does not
-// know what an error code means for an account. It is the one place that tells them apart, for every grant.
+// Package answer holds how a request to a marketplace ended: the tokens that it brought or the failure, whether the platform has acted on
+// it, and whether what came back is the platform's own word. It knows how far the request got, the status and the shape of the body; it
+// does not know what an error code means for an account. It is the one place that tells them apart, for every grant.
 package answer
 
 import (

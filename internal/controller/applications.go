@@ -8,8 +8,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
@@ -182,8 +182,8 @@ func (r *Reconciler) asked(req request, failure error) {
 		return
 	}
 	if failure != nil {
-		switch grant.AsError(failure).Kind {
-		case grant.GrantRejected, grant.Pending, grant.SlowDown:
+		switch answer.AsError(failure).Kind {
+		case answer.GrantRejected, answer.Pending, answer.SlowDown:
 		default:
 			return
 		}

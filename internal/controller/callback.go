@@ -12,6 +12,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
@@ -218,7 +219,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (i
 		return issued{}, err
 	}
 	v.r.Gates.Count(v.r.gate(b.request))
-	got, err := v.r.exchange(ctx, b.view, endpoint, func(endpoint grant.Endpoint) (grant.Tokens, error) {
+	got, err := v.r.exchange(ctx, b.view, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
 		return endpoint.AuthorizationCode(ctx, b.callback.Code, b.visit.RedirectURI, b.visit.Verifier)
 	})
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 )
 
 // discardFor bounds how long revoking the tokens of a wrong account may take.
@@ -152,6 +152,6 @@ func (r *Reconciler) revokeWrong(ctx context.Context, f *found, wrong custody.Gr
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardFor)
 	defer cancel()
 	if err := endpoint.Revoke(ctx, address, wrong.RefreshToken); err != nil {
-		log.Info("Revoking the grant of another account", "reason", grant.AsError(err).Error())
+		log.Info("Revoking the grant of another account", "reason", answer.AsError(err).Error())
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
@@ -151,7 +151,7 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 	for _, token := range tokens {
 		err := endpoint.Revoke(ctx, address, token)
 		leave(pass, err)
-		if err != nil && grant.AsError(err).Passes() {
+		if err != nil && answer.AsError(err).Passes() {
 			return err.Error(), mayStillRevoke, nil
 		}
 		if err != nil {

@@ -7,7 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
 const (
@@ -43,7 +43,7 @@ func (d *denials) heard(host, application string, account types.UID, failure err
 	switch {
 	case failure == nil:
 		d.serve(host, application, now)
-	case withoutCode(grant.AsError(failure)):
+	case withoutCode(answer.AsError(failure)):
 		return d.deny(host, application, account, now)
 	}
 	delete(d.denied, account)
@@ -102,9 +102,9 @@ func (r *Reconciler) judgeApplication(v view, secret string, failure error) erro
 	if times == 0 || v.request.logsIn() {
 		return failure
 	}
-	said := *grant.AsError(failure)
+	said := *answer.AsError(failure)
 	if wrong {
-		said.Kind = grant.ApplicationRejected
+		said.Kind = answer.ApplicationRejected
 		said.Message = fmt.Sprintf("HTTP %d without an error code, %d times in a row, while another application is served there", said.Status, times)
 		return &said
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
@@ -183,7 +184,7 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 // noCode records why there is no device code: once, since each attempt would be a write.
 func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, kept custody.Custody, failure error, requested bool) error {
 	why, _ := troubleOf(f.view, failure)
-	e := grant.AsError(failure)
+	e := answer.AsError(failure)
 	state := r.pollState(f)
 	state.failures++
 	retry := renewal.RetryAt(f.now, state.failures, renewal.Spread(string(f.account.UID)), 0)
@@ -211,18 +212,18 @@ func (r *Reconciler) noCode(ctx context.Context, f *found, store *store, kept cu
 	return nil
 }
 
-func (r *Reconciler) askForCode(ctx context.Context, v view) (grant.DeviceCode, error) {
+func (r *Reconciler) askForCode(ctx context.Context, v view) (answer.DeviceCode, error) {
 	endpoint, err := r.endpoint(ctx, v.request, v1alpha1.GrantDeviceCode)
 	if err != nil {
-		return grant.DeviceCode{}, err
+		return answer.DeviceCode{}, err
 	}
 	platform := v.request.platform
 	address, err := r.signInEndpoint(ctx, platform, "device authorization endpoint", platform.DeviceAuthorizationURL,
 		func(e grant.Endpoints) string { return e.DeviceAuthorization })
 	if err != nil {
-		return grant.DeviceCode{}, err
+		return answer.DeviceCode{}, err
 	}
-	var code grant.DeviceCode
+	var code answer.DeviceCode
 	_, err = r.withBothSecrets(v, endpoint, func(endpoint grant.Endpoint) (err error) {
 		code, err = endpoint.StartDevice(ctx, address, platform.Scopes)
 		return err
@@ -255,7 +256,7 @@ func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
 		ctx = context.WithoutCancel(ctx)
 		pending := f.custody.SignIn.Device
 		var got issued
-		got, failure = r.exchange(ctx, f.view, endpoint, func(endpoint grant.Endpoint) (grant.Tokens, error) {
+		got, failure = r.exchange(ctx, f.view, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
 			return endpoint.Device(ctx, pending.Code)
 		})
 		leave(pass, failure)
@@ -264,21 +265,21 @@ func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
 			return r.storeApproval(ctx, f)
 		}
 	}
-	return r.notYet(ctx, f, state, grant.AsError(failure))
+	return r.notYet(ctx, f, state, answer.AsError(failure))
 }
 
 // notYet does what an answer without tokens asks for.
-func (r *Reconciler) notYet(ctx context.Context, f *found, state poll, e *grant.Error) error {
+func (r *Reconciler) notYet(ctx context.Context, f *found, state poll, e *answer.Error) error {
 	wait := state.interval
-	state.unanswered = e.OutcomeUnknown || state.unanswered && e.Kind != grant.Pending && e.Kind != grant.SlowDown
+	state.unanswered = e.OutcomeUnknown || state.unanswered && e.Kind != answer.Pending && e.Kind != answer.SlowDown
 	switch e.Kind {
-	case grant.Pending:
+	case answer.Pending:
 		state.failures = 0
-	case grant.SlowDown:
+	case answer.SlowDown:
 		state.failures = 0
 		state.interval += slowDown
 		wait = state.interval
-	case grant.ConsentDenied, grant.CodeExpired, grant.ApplicationRejected, grant.ScopeRejected, grant.InvalidRequest, grant.GrantRejected:
+	case answer.ConsentDenied, answer.CodeExpired, answer.ApplicationRejected, answer.ScopeRejected, answer.InvalidRequest, answer.GrantRejected:
 		return r.endDevice(ctx, f, e)
 	default: // RFC 8628 section 3.5 wants fewer polls after a failure
 		state.failures++
@@ -296,7 +297,7 @@ func (r *Reconciler) notYet(ctx context.Context, f *found, state poll, e *grant.
 
 // endDevice forgets a device code that will not become tokens. One that expired before its time makes room for another; a
 // refusal waits for somebody.
-func (r *Reconciler) endDevice(ctx context.Context, f *found, e *grant.Error) error {
+func (r *Reconciler) endDevice(ctx context.Context, f *found, e *answer.Error) error {
 	store, err := r.openStore(ctx, f)
 	if err != nil || store == nil || f.custody.SignIn.Device == nil {
 		return err
@@ -304,7 +305,7 @@ func (r *Reconciler) endDevice(ctx context.Context, f *found, e *grant.Error) er
 	custody := f.custody
 	custody.SignIn = custody.SignIn.Clone()
 	switch e.Kind {
-	case grant.CodeExpired:
+	case answer.CodeExpired:
 		if ended := *custody.SignIn.Device; f.now.Sub(ended.StartedAt) < ended.ExpiresAt.Sub(ended.StartedAt)/2 {
 			custody.SignIn = custody.SignIn.WithEndedCode(f.now, e.Error())
 		} else {
@@ -312,7 +313,7 @@ func (r *Reconciler) endDevice(ctx context.Context, f *found, e *grant.Error) er
 			custody.SignIn.Device = &ended
 		}
 		return store.write(ctx, custody)
-	case grant.ConsentDenied:
+	case answer.ConsentDenied:
 		why := declined(f.view)
 		custody.SignIn.Refused = store.signInRefusal(&custody, why)
 		f.blameNewGrant(&why)
@@ -360,7 +361,7 @@ func (r *Reconciler) storeApproval(ctx context.Context, f *found) error {
 	}
 	if failure != nil {
 		r.devices.setApproval(f.account.UID, nil)
-		return r.endDevice(ctx, f, grant.AsError(failure))
+		return r.endDevice(ctx, f, answer.AsError(failure))
 	}
 	if err := store.consented(ctx, approved.got, approved.asked, unverified); err != nil {
 		return err

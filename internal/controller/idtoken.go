@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -70,7 +70,7 @@ func (r *Reconciler) idTokenFault(ctx context.Context, f *found) (why string, pa
 		return "", false
 	}
 	f.recheck = f.soonEnough(min(max(recheck, f.now.Sub(tokens.IssuedAt)/4), longestRecheck))
-	return err.Error(), f.unresolved || grant.AsError(err).Kind == grant.Unavailable
+	return err.Error(), f.unresolved || answer.AsError(err).Kind == answer.Unavailable
 }
 
 // keepsPair tells whether the tokens that are published stay until their end, instead of an access token without an ID token.

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 )
 
 func TestUselessIDToken(t *testing.T) {
@@ -36,7 +36,7 @@ func TestUselessIDToken(t *testing.T) {
 			if test.held.text != "" {
 				v.custody.Tokens = &custody.Tokens{IDToken: test.held.text}
 			}
-			got := issued{Tokens: grant.Tokens{IDToken: test.got.text, IDTokenExpiresAt: test.got.ends, IssuedAt: now, AccessTokenExpiresAt: now.Add(time.Hour)}}
+			got := issued{Tokens: answer.Tokens{IDToken: test.got.text, IDTokenExpiresAt: test.got.ends, IssuedAt: now, AccessTokenExpiresAt: now.Add(time.Hour)}}
 			if why := v.uselessIDToken(got); why != test.want {
 				t.Errorf("it is useless since %q, want %q", why, test.want)
 			}

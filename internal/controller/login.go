@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 )
 
 // deniedWaits are how long nothing is tried after a login was answered 401 or 403 without an error code: a firewall, or a platform
@@ -24,8 +24,8 @@ const (
 
 // withoutCode tells that a request was refused and nobody said why: the platform, or a firewall in front of it. Where the
 // Marketplace's table of errors names the status, that is the platform's word.
-func withoutCode(e *grant.Error) bool {
-	return e.Kind == grant.Unavailable && e.Code == "" && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
+func withoutCode(e *answer.Error) bool {
+	return e.Kind == answer.Unavailable && e.Code == "" && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
 }
 
 // userParts are what a platform locks.
@@ -91,7 +91,7 @@ func (s *store) loggedIn(kept *custody.Custody) {
 
 // mayBeLocked tells that an attempt to log in ended without the platform's word, and may count towards a lock; or that it passed
 // in another way, where a login before it did not.
-func (s *store) mayBeLocked(asked *grant.Error, sent bool) bool {
+func (s *store) mayBeLocked(asked *answer.Error, sent bool) bool {
 	f := s.found
 	return f.request.logsIn() && (sent && (withoutCode(asked) || asked.OutcomeUnknown && !f.loginWorked()) ||
 		asked.Passes() && len(f.custody.Logins.Doubts) > 0 && (f.doubt() == nil || f.triesAnew(f.doubt())))
@@ -99,7 +99,7 @@ func (s *store) mayBeLocked(asked *grant.Error, sent bool) bool {
 
 // doubtLogin records an attempt to log in that ended without the platform's word. locked is what it is taken for in the end; nil
 // while it is tried again.
-func (s *store) doubtLogin(kept *custody.Custody, asked *grant.Error, sent bool) (locked *trouble) {
+func (s *store) doubtLogin(kept *custody.Custody, asked *answer.Error, sent bool) (locked *trouble) {
 	f := s.found
 	if s.keyRefusals(kept) != nil {
 		return nil
@@ -139,7 +139,7 @@ func (s *store) doubtLogin(kept *custody.Custody, asked *grant.Error, sent bool)
 }
 
 // lockedOrKeptOut says that a login is not tried again, where nobody said why it was refused.
-func (v view) lockedOrKeptOut(asked *grant.Error, times int) *trouble {
+func (v view) lockedOrKeptOut(asked *answer.Error, times int) *trouble {
 	name := v.request.platform.DisplayName
 	return &trouble{v1alpha1.ReasonAccountLocked, fmt.Sprintf("%s answered the login with HTTP %d without an error code for the %s time: a firewall keeps "+
 		"the operator out, or %s has locked the login; when that is mended, annotate its Secret%s with %s=<anything new> for one attempt",

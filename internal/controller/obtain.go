@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
@@ -17,7 +18,7 @@ const defaultCallTimeout = 30 * time.Second
 
 // issued is what the marketplace gave.
 type issued struct {
-	grant.Tokens
+	answer.Tokens
 	// account is whose tokens these are, as far as answer and claims tell.
 	account custody.Account
 	// subject is issuer and sub of the ID token; empty where there is none.
@@ -29,7 +30,7 @@ type issued struct {
 // obtain asks the marketplace for tokens. It stores nothing, and makes no other call: what it returns may be the
 // only copy.
 func (r *Reconciler) obtain(ctx context.Context, v view, endpoint grant.Endpoint) (issued, error) {
-	return r.exchange(ctx, v, endpoint, func(endpoint grant.Endpoint) (grant.Tokens, error) {
+	return r.exchange(ctx, v, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
 		switch v.request.grant {
 		case v1alpha1.GrantPassword:
 			return endpoint.Password(ctx, v.request.login.Username, v.request.login.Password, v.request.platform.Scopes)
@@ -42,15 +43,15 @@ func (r *Reconciler) obtain(ctx context.Context, v view, endpoint grant.Endpoint
 
 // exchange makes one kind of token request, counts it, and reads the answer.
 func (r *Reconciler) exchange(
-	_ context.Context, v view, endpoint grant.Endpoint, ask func(grant.Endpoint) (grant.Tokens, error),
+	_ context.Context, v view, endpoint grant.Endpoint, ask func(grant.Endpoint) (answer.Tokens, error),
 ) (issued, error) {
-	var tokens grant.Tokens
+	var tokens answer.Tokens
 	byPrevious, err := r.withBothSecrets(v, endpoint, func(endpoint grant.Endpoint) (err error) {
 		started := r.Clock.Now()
 		tokens, err = ask(endpoint)
 		outcome := metrics.OutcomeSuccess
 		if err != nil {
-			outcome = string(grant.AsError(err).Kind)
+			outcome = string(answer.AsError(err).Kind)
 		}
 		r.Metrics.TokenRequest(v.request.platform.Name, v.request.platform.Environment, string(v.request.grant), outcome,
 			r.Clock.Now().Sub(started))
@@ -84,7 +85,7 @@ func (r *Reconciler) exchange(
 const unreadableLife = 10 * time.Minute
 
 // withEnd sets when the access token ends, where the answer does not say it: the Marketplace's lifetime later.
-func withEnd(tokens grant.Tokens, lifetime time.Duration) grant.Tokens {
+func withEnd(tokens answer.Tokens, lifetime time.Duration) answer.Tokens {
 	if !tokens.AccessTokenExpiresAt.IsZero() {
 		return tokens
 	}
@@ -108,7 +109,7 @@ func (r *Reconciler) endpoint(ctx context.Context, req request, speaking v1alpha
 		ClientSecret: req.application.ClientSecret,
 		HTTP:         r.client(req.platform, true),
 		Now:          r.Clock.Now,
-		Meaning: func(code string, status int) (grant.Kind, bool) {
+		Meaning: func(code string, status int) (answer.Kind, bool) {
 			reason, ok := req.platform.Means(code, status, speaking)
 			return kindOf(reason), ok
 		},
@@ -120,10 +121,10 @@ func (r *Reconciler) endpoint(ctx context.Context, req request, speaking v1alpha
 			return endpoint, err
 		}
 		if endpoint.TokenURL = discovered.Token; endpoint.TokenURL == "" {
-			return endpoint, &grant.Error{Kind: grant.InvalidRequest, Message: "the issuer's discovery document names no token endpoint"}
+			return endpoint, &answer.Error{Kind: answer.InvalidRequest, Message: "the issuer's discovery document names no token endpoint"}
 		}
 		if err := outgoing.CheckURL(endpoint.TokenURL); err != nil {
-			return endpoint, &grant.Error{Kind: grant.InvalidRequest, Message: "the issuer's discovery document: " + err.Error()}
+			return endpoint, &answer.Error{Kind: answer.InvalidRequest, Message: "the issuer's discovery document: " + err.Error()}
 		}
 	}
 	return endpoint, nil
@@ -142,10 +143,10 @@ func (r *Reconciler) signInEndpoint(
 		address = named(discovered)
 	}
 	if address == "" {
-		return "", &grant.Error{Kind: grant.InvalidRequest, Message: "neither the Marketplace nor its issuer names the " + what}
+		return "", &answer.Error{Kind: answer.InvalidRequest, Message: "neither the Marketplace nor its issuer names the " + what}
 	}
 	if err := outgoing.CheckURL(address); err != nil {
-		return "", &grant.Error{Kind: grant.InvalidRequest, Message: "the " + what + ": " + err.Error()}
+		return "", &answer.Error{Kind: answer.InvalidRequest, Message: "the " + what + ": " + err.Error()}
 	}
 	return address, nil
 }
@@ -165,7 +166,7 @@ func (r *Reconciler) withBothSecrets(v view, endpoint grant.Endpoint, ask func(g
 	for _, secret := range secrets {
 		endpoint.ClientSecret = secret
 		err = r.judgeApplication(v, secret, ask(endpoint))
-		if err == nil || grant.AsError(err).Kind != grant.ApplicationRejected {
+		if err == nil || answer.AsError(err).Kind != answer.ApplicationRejected {
 			return secret != application.ClientSecret, err
 		}
 	}
@@ -191,6 +192,6 @@ func wireGrant(req request) v1alpha1.GrantType {
 
 // troubleOf puts a failure into a condition's reason and words, and tells whether asking again later may help.
 func troubleOf(v view, failure error) (t trouble, passes bool) {
-	e := grant.AsError(failure)
+	e := answer.AsError(failure)
 	return trouble{reasonOf(e.Kind), sentence(v, e)}, e.Passes()
 }

@@ -8,45 +8,45 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
 // outcomes is the one table from what a failure means to the reason that says who must act.
 var outcomes = []struct {
-	kind   grant.Kind
+	kind   answer.Kind
 	reason string
 	// says is the message. {answer} is the cleaned answer; {credentials} and {application} name the Secret to look at, and
 	// {until} says what brings a new grant.
 	says string
 }{
-	{grant.GrantRejected, v1alpha1.ReasonGrantRejected,
+	{answer.GrantRejected, v1alpha1.ReasonGrantRejected,
 		"{marketplace} refuses the refresh token ({answer}); it is not tried again {until}"},
-	{grant.PasswordRejected, v1alpha1.ReasonPasswordRejected,
+	{answer.PasswordRejected, v1alpha1.ReasonPasswordRejected,
 		"{marketplace} refuses user name or password ({answer}); they are not tried again until they change{credentials}, or their Secret is annotated with " +
 			v1alpha1.AnnotationRetry + "=<anything new>"},
-	{grant.AccountLocked, v1alpha1.ReasonAccountLocked,
+	{answer.AccountLocked, v1alpha1.ReasonAccountLocked,
 		"{marketplace} does not let this login in ({answer}); when that is mended there, annotate its Secret{credentials} with " +
 			v1alpha1.AnnotationRetry + "=<anything new>, or change the password in it"},
-	{grant.ApplicationRejected, v1alpha1.ReasonApplicationRejected,
+	{answer.ApplicationRejected, v1alpha1.ReasonApplicationRejected,
 		"{marketplace} refuses the application ({answer}); check client_id and client_secret{application}; " +
 			"one account of the application asks again now and then"},
-	{grant.ScopeRejected, v1alpha1.ReasonScopeRejected,
+	{answer.ScopeRejected, v1alpha1.ReasonScopeRejected,
 		"{marketplace} refuses the scopes ({answer}); correct spec.scopes, or the application at the marketplace"},
-	{grant.InvalidRequest, v1alpha1.ReasonInvalidSpec,
+	{answer.InvalidRequest, v1alpha1.ReasonInvalidSpec,
 		"{marketplace} does not accept the request ({answer}); correct the account's spec or the Marketplace"},
-	{grant.CodeExpired, v1alpha1.ReasonSignInRequired,
+	{answer.CodeExpired, v1alpha1.ReasonSignInRequired,
 		"{marketplace} does not know the code any more ({answer})"},
-	{grant.ConsentDenied, v1alpha1.ReasonSignInRequired,
+	{answer.ConsentDenied, v1alpha1.ReasonSignInRequired,
 		"The last sign-in at {marketplace} was declined there ({answer})"},
-	{grant.Throttled, v1alpha1.ReasonRateLimited,
+	{answer.Throttled, v1alpha1.ReasonRateLimited,
 		"{marketplace} asks for fewer requests ({answer})"},
-	{grant.Unavailable, v1alpha1.ReasonMarketplaceUnavailable,
+	{answer.Unavailable, v1alpha1.ReasonMarketplaceUnavailable,
 		"{marketplace} is unavailable: {answer}"},
-	{grant.Malformed, v1alpha1.ReasonMarketplaceUnavailable,
+	{answer.Malformed, v1alpha1.ReasonMarketplaceUnavailable,
 		"{marketplace} gave an answer that cannot be used: {answer}"},
 }
 
-func reasonOf(kind grant.Kind) string {
+func reasonOf(kind answer.Kind) string {
 	for _, outcome := range outcomes {
 		if outcome.kind == kind {
 			return outcome.reason
@@ -56,13 +56,13 @@ func reasonOf(kind grant.Kind) string {
 }
 
 // kindOf is the failure that a Marketplace means by a reason.
-func kindOf(reason string) grant.Kind {
+func kindOf(reason string) answer.Kind {
 	for _, outcome := range outcomes {
 		if outcome.reason == reason {
 			return outcome.kind
 		}
 	}
-	return grant.Unavailable
+	return answer.Unavailable
 }
 
 // inSecret names the Secret that holds an account's credentials, for the end of a sentence.
@@ -105,7 +105,7 @@ func unwritable(name string, err error) *trouble {
 }
 
 // sentence says what happened and who can mend it.
-func sentence(v view, e *grant.Error) string {
+func sentence(v view, e *answer.Error) string {
 	filler := strings.NewReplacer("{marketplace}", v.request.platform.DisplayName, "{answer}", e.Error(),
 		"{credentials}", inSecret(v.account), "{application}", inApplicationSecret(v.account), "{until}", "until "+v.newGrant())
 	for _, outcome := range outcomes {

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
@@ -340,7 +341,7 @@ func (r *Reconciler) vetCandidate(ctx context.Context, f *found, store *store) (
 		return true, nil
 	case !f.now.Before(candidate.Tokens.ExpiresAt):
 		return false, store.giveUp(ctx)
-	case grant.AsError(err).Kind == grant.Unavailable:
+	case answer.AsError(err).Kind == answer.Unavailable:
 		f.waitFor(candidate)
 		f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf("A new sign-in waits to be used: %v", err)})
 		return false, nil
@@ -520,16 +521,16 @@ func (r *Reconciler) replaceRefused(ctx context.Context, f *found) error {
 func (r *Reconciler) vet(ctx context.Context, req request, got issued, nonce string) (unverified bool, err error) {
 	switch {
 	case got.IDToken == "" && nonce != "": // OpenID Connect Core section 3.1.3.3
-		return false, &grant.Error{Kind: grant.GrantRejected, Message: "it sent no ID token, although the scope openid was asked for"}
+		return false, &answer.Error{Kind: answer.GrantRejected, Message: "it sent no ID token, although the scope openid was asked for"}
 	case got.IDToken == "":
 		return false, nil
 	}
 	// It came from the token endpoint itself, over TLS (OpenID Connect Core section 3.1.3.7).
 	if nonce != "" && subtle.ConstantTimeCompare([]byte(grant.Claim(got.IDToken, "nonce")), []byte(nonce)) != 1 {
-		return false, &grant.Error{Kind: grant.GrantRejected, Message: "the ID token was made for another sign-in"}
+		return false, &answer.Error{Kind: answer.GrantRejected, Message: "the ID token was made for another sign-in"}
 	}
 	err = r.verifyIDToken(ctx, req, got.IDToken, nonce)
-	if err != nil && grant.AsError(err).Kind == grant.Unavailable {
+	if err != nil && answer.AsError(err).Kind == answer.Unavailable {
 		return true, nil
 	}
 	return false, err
@@ -542,7 +543,7 @@ func (r *Reconciler) verifyIDToken(ctx context.Context, req request, idToken, no
 		return nil
 	}
 	if err := r.Providers.Verify(ctx, req.platform.Issuer, req.application.ClientID, idToken, nonce); err != nil {
-		return grant.AsError(err)
+		return answer.AsError(err)
 	}
 	return nil
 }

@@ -9,8 +9,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -426,10 +426,10 @@ func (s *store) failure(ctx context.Context, failure error, sent bool) error {
 	trouble, passes := troubleOf(f.view, failure)
 	f.failed, f.trouble = true, &trouble
 	custody := f.custody
-	asked := grant.AsError(failure)
+	asked := answer.AsError(failure)
 	switch entry := f.journal(); {
 	case entry == nil, !sent, !f.request.rotates(): // nothing new is known of a token that was not sent, or is not spent by that
-	case asked.Kind == grant.GrantRejected, !asked.OutcomeUnknown && entry.Attempts == 1:
+	case asked.Kind == answer.GrantRejected, !asked.OutcomeUnknown && entry.Attempts == 1:
 		f.record(&custody, nil)
 	case entry.Lost: // what became of it is as unknown as before, and its own waits hold
 		if passes {

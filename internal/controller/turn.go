@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
@@ -295,11 +295,11 @@ func leave(pass *throttle.Pass[waiter], failure error) {
 		pass.Leave(throttle.Outcome{})
 		return
 	}
-	e := grant.AsError(failure)
+	e := answer.AsError(failure)
 	outcome := throttle.Outcome{
-		Unavailable: e.Kind == grant.Unavailable, Refused: e.Kind == grant.ApplicationRejected, RetryAfter: min(renewal.BoundRetryAfter(e.RetryAfter), longestShared),
+		Unavailable: e.Kind == answer.Unavailable, Refused: e.Kind == answer.ApplicationRejected, RetryAfter: min(renewal.BoundRetryAfter(e.RetryAfter), longestShared),
 	}
-	if e.Kind == grant.Throttled && outcome.RetryAfter <= 0 {
+	if e.Kind == answer.Throttled && outcome.RetryAfter <= 0 {
 		outcome.RetryAfter = limitedFor
 	}
 	pass.Leave(outcome)

@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
@@ -220,7 +221,7 @@ func (v *Visits) authorizationURL(
 // unfit makes an error of what an application or a Marketplace lacks for an authorization request.
 func unfit(address string, err error) (string, error) {
 	if err != nil {
-		return "", &grant.Error{Kind: grant.InvalidRequest, Message: err.Error()}
+		return "", &answer.Error{Kind: answer.InvalidRequest, Message: err.Error()}
 	}
 	return address, nil
 }
@@ -416,14 +417,14 @@ func clusterDown(err error) error {
 
 // problem is what a person is told of a failure of the marketplace.
 func (f *found) problem(failure error) *signin.Error {
-	e := grant.AsError(failure)
+	e := answer.AsError(failure)
 	problem := &signin.Error{Account: f.signInAccount(), Detail: e.Error()}
 	switch e.Kind {
-	case grant.ConsentDenied:
+	case answer.ConsentDenied:
 		problem.Problem = signin.ConsentDenied
-	case grant.GrantRejected, grant.CodeExpired:
+	case answer.GrantRejected, answer.CodeExpired:
 		problem.Problem = signin.CodeRefused
-	case grant.ApplicationRejected, grant.ScopeRejected, grant.InvalidRequest:
+	case answer.ApplicationRejected, answer.ScopeRejected, answer.InvalidRequest:
 		problem.Problem = signin.ApplicationRefused
 	default:
 		problem.Problem = signin.MarketplaceDown

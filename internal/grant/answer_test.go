@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
 // answering are platforms that answer in their own ways.
@@ -94,7 +94,7 @@ var sent = map[string][]string{
 }
 
 // sound complains of tokens that nobody can use.
-func sound(t *testing.T, asking string, tokens grant.Tokens) {
+func sound(t *testing.T, asking string, tokens answer.Tokens) {
 	t.Helper()
 	if tokens.AccessToken == "" || !tokens.IssuedAt.Equal(start) || utf8.RuneCountInString(tokens.AccountID) > 256 {
 		t.Errorf("%s: the tokens are %+v", asking, tokens)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/oauth2"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 )
@@ -43,8 +44,8 @@ func TestDemoMarketplaceAuthorizationCode(t *testing.T) {
 	if err != nil {
 		t.Fatalf("asking: %v", err)
 	}
-	want := grant.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: start.Add(time.Hour)}
-	withoutTokens := cmpopts.IgnoreFields(grant.Tokens{}, "AccessToken", "IDToken", "RefreshToken", "AccessTokenExpiresAt")
+	want := answer.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: start.Add(time.Hour)}
+	withoutTokens := cmpopts.IgnoreFields(answer.Tokens{}, "AccessToken", "IDToken", "RefreshToken", "AccessTokenExpiresAt")
 	if diff := cmp.Diff(want, got, withoutTokens); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -76,7 +77,7 @@ func TestDemoMarketplaceRefusesCodes(t *testing.T) {
 	tests := map[string]struct {
 		late    time.Duration
 		ask     func(*testing.T, *demo, string) error
-		want    grant.Kind
+		want    answer.Kind
 		unknown bool
 	}{
 		"a code that was used": {ask: func(t *testing.T, d *demo, code string) error {
@@ -84,22 +85,22 @@ func TestDemoMarketplaceRefusesCodes(t *testing.T) {
 				t.Fatal(err)
 			}
 			return plain(t, d, code)
-		}, want: grant.GrantRejected},
-		"a code that is too old": {late: time.Minute, ask: plain, want: grant.GrantRejected},
+		}, want: answer.GrantRejected},
+		"a code that is too old": {late: time.Minute, ask: plain, want: answer.GrantRejected},
 		"a code that never was": {
-			ask: func(t *testing.T, d *demo, _ string) error { return plain(t, d, code) }, want: grant.GrantRejected,
+			ask: func(t *testing.T, d *demo, _ string) error { return plain(t, d, code) }, want: answer.GrantRejected,
 		},
-		"another redirect_uri": {ask: with(callbackURI+"/", verifier), want: grant.GrantRejected},
-		"another verifier":     {ask: with(callbackURI, verifier[1:]+"x"), want: grant.GrantRejected},
-		"no verifier":          {ask: with(callbackURI, ""), want: grant.GrantRejected},
+		"another redirect_uri": {ask: with(callbackURI+"/", verifier), want: answer.GrantRejected},
+		"another verifier":     {ask: with(callbackURI, verifier[1:]+"x"), want: answer.GrantRejected},
+		"no verifier":          {ask: with(callbackURI, ""), want: answer.GrantRejected},
 		"a wrong client secret": {ask: func(t *testing.T, d *demo, code string) error {
 			d.SetClientSecret("another", false)
 			return plain(t, d, code)
-		}, want: grant.ApplicationRejected},
+		}, want: answer.ApplicationRejected},
 		"an answer that got lost": {ask: func(t *testing.T, d *demo, code string) error {
 			d.Inject(demomarket.DropAfterCommit())
 			return plain(t, d, code)
-		}, want: grant.Unavailable, unknown: true},
+		}, want: answer.Unavailable, unknown: true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

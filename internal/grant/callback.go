@@ -1,20 +1,22 @@
 package grant
 
+import "github.com/tokenkeeper/tokenkeeper/internal/answer"
+
 // CallbackError is what the authorization endpoint says in a callback without a code (RFC 6749 section 4.1.2.1). secrets are
 // what must not be shown.
-func CallbackError(code, description string, secrets ...string) *Error {
-	e := &Error{Code: cleanCode(code, secrets), Message: cleanDescription(description, secrets)}
+func CallbackError(code, description string, secrets ...string) *answer.Error {
+	e := &answer.Error{Code: cleanCode(code, secrets), Message: cleanDescription(description, secrets)}
 	switch codePattern.FindString(code) {
 	case "invalid_scope":
-		e.Kind = ScopeRejected
+		e.Kind = answer.ScopeRejected
 	case "unauthorized_client", "invalid_client":
-		e.Kind = ApplicationRejected
+		e.Kind = answer.ApplicationRejected
 	case "invalid_request", "unsupported_response_type", "request_not_supported", "invalid_request_uri", "invalid_request_object", "invalid_target":
-		e.Kind = InvalidRequest
+		e.Kind = answer.InvalidRequest
 	case "server_error", "temporarily_unavailable":
-		e.Kind = Unavailable
+		e.Kind = answer.Unavailable
 	default: // access_denied, and the words that platforms have of their own for it
-		e.Kind = ConsentDenied
+		e.Kind = answer.ConsentDenied
 	}
 	return e
 }

@@ -34,13 +34,13 @@ type attempt struct {
 	secrets []string // everything in the request that must not be shown
 	now     time.Time
 	sent    bool // the request left this machine, at least in part
-	meaning func(code string, status int) (Kind, bool)
+	meaning func(code string, status int) (answer.Kind, bool)
 	// singleUse tells that the request spends a refresh token that works once, without a grace.
 	singleUse bool
 }
 
 // classify turns what x/oauth2 returned into an *Error.
-func (a attempt) classify(err error) *Error {
+func (a attempt) classify(err error) *answer.Error {
 	if refusal, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refusal.Response != nil {
 		return a.refused(refusal)
 	}
@@ -51,7 +51,7 @@ func (a attempt) classify(err error) *Error {
 		return a.noTokens("the marketplace's answer holds no access token", false)
 	}
 	if strings.HasPrefix(err.Error(), "unmarshal ") { // as x/oauth2 says it of a device code alone
-		return &Error{Kind: Malformed, Message: noDeviceCode}
+		return &answer.Error{Kind: answer.Malformed, Message: noDeviceCode}
 	}
 	return a.unreachable(err)
 }
@@ -64,20 +64,20 @@ type malformed interface {
 }
 
 // noTokens classifies an answer of success without tokens.
-func (a attempt) noTokens(why string, page bool) *Error {
+func (a attempt) noTokens(why string, page bool) *answer.Error {
 	facts := answer.Facts{Sent: true, Status: http.StatusOK, SingleUse: a.singleUse}
 	if page {
 		facts.Shape = answer.Page
 	}
-	return &Error{Kind: Malformed, Message: why, OutcomeUnknown: facts.Verdict() == answer.Unknown}
+	return &answer.Error{Kind: answer.Malformed, Message: why, OutcomeUnknown: facts.Verdict() == answer.Unknown}
 }
 
 // refused classifies an answer that is an error.
-func (a attempt) refused(refusal *oauth2.RetrieveError) *Error {
+func (a attempt) refused(refusal *oauth2.RetrieveError) *answer.Error {
 	status := refusal.Response.StatusCode
 	code := codePattern.FindString(refusal.ErrorCode)
 	named, isNamed := a.named(refusal.ErrorCode, code, status)
-	wait := a.retryAfter(refusal.Response.Header, status == http.StatusTooManyRequests || named == Throttled)
+	wait := a.retryAfter(refusal.Response.Header, status == http.StatusTooManyRequests || named == answer.Throttled)
 	facts := answer.Facts{
 		Sent: true, Status: status, Shape: answer.ShapeOf(refusal.Body), Code: code, Named: isNamed,
 		RetryAfter: wait > 0, SingleUse: a.singleUse,
@@ -90,7 +90,7 @@ func (a attempt) refused(refusal *oauth2.RetrieveError) *Error {
 	if !isNamed {
 		kind = a.kind(facts, verdict)
 	}
-	e := &Error{
+	e := &answer.Error{
 		Kind:           kind,
 		Code:           cleanCode(refusal.ErrorCode, a.secrets),
 		Status:         status,
@@ -114,7 +114,7 @@ func (a attempt) redirected(response *http.Response) string {
 }
 
 // named is what the Marketplace's table says of a code, as the platform writes it or without what stands behind it.
-func (a attempt) named(told, code string, status int) (Kind, bool) {
+func (a attempt) named(told, code string, status int) (answer.Kind, bool) {
 	if a.meaning == nil {
 		return "", false
 	}
@@ -128,7 +128,7 @@ func (a attempt) named(told, code string, status int) (Kind, bool) {
 
 // kind finds what an answer means that the Marketplace's table does not name: a verdict on credentials is only what the
 // platform itself says, by a code.
-func (a attempt) kind(facts answer.Facts, verdict answer.Verdict) Kind {
+func (a attempt) kind(facts answer.Facts, verdict answer.Verdict) answer.Kind {
 	if kind, ok := a.polled(facts, verdict); ok {
 		return kind
 	}
@@ -136,52 +136,52 @@ func (a attempt) kind(facts answer.Facts, verdict answer.Verdict) Kind {
 	case a.wire == wirePassword && facts.Code != "" && facts.Status/100 == 2 && verdict == answer.Unknown:
 		return a.refusal(facts.Code, facts.Status)
 	case facts.Code == "slow_down", facts.Status == http.StatusTooManyRequests:
-		return Throttled
+		return answer.Throttled
 	case verdict == answer.NotActed && facts.Code == "temporarily_unavailable":
-		return Unavailable
+		return answer.Unavailable
 	case verdict == answer.NotActed && facts.Code != "" && facts.Status/100 == 4:
-		return Throttled
+		return answer.Throttled
 	case facts.Status/100 == 3, verdict != answer.Word && facts.Status/100 == 2:
-		return Malformed
+		return answer.Malformed
 	case verdict != answer.Word:
-		return Unavailable
+		return answer.Unavailable
 	}
 	return a.refusal(facts.Code, facts.Status)
 }
 
 // refusal finds what the platform means by a code (RFC 6749 section 5.2).
-func (a attempt) refusal(code string, status int) Kind {
+func (a attempt) refusal(code string, status int) answer.Kind {
 	switch code {
 	case "invalid_grant":
 		return a.deadGrant()
 	case "invalid_client", "unauthorized_client":
-		return ApplicationRejected
+		return answer.ApplicationRejected
 	case "invalid_scope":
-		return ScopeRejected
+		return answer.ScopeRejected
 	case "invalid_request", "unsupported_grant_type", "invalid_target":
-		return InvalidRequest
+		return answer.InvalidRequest
 	}
 	switch {
 	case a.wire == wirePassword:
 		// Every further attempt may count towards a lock of 30 days (Auth0), so doubt speaks for the lock.
-		return AccountLocked
+		return answer.AccountLocked
 	case status == http.StatusUnauthorized:
-		return ApplicationRejected
+		return answer.ApplicationRejected
 	}
-	return Unavailable
+	return answer.Unavailable
 }
 
 // deadGrant tells what invalid_grant speaks of: it covers codes, refresh tokens and passwords alike.
-func (a attempt) deadGrant() Kind {
+func (a attempt) deadGrant() answer.Kind {
 	switch a.wire {
 	case wirePassword:
-		return PasswordRejected
+		return answer.PasswordRejected
 	case wireClientCredentials, wireDeviceAuthorization:
-		return ApplicationRejected
+		return answer.ApplicationRejected
 	case wireDeviceCode:
-		return CodeExpired
+		return answer.CodeExpired
 	}
-	return GrantRejected
+	return answer.GrantRejected
 }
 
 // longestRetryAfter is the longest wait that is taken for one: a platform that names more has written a moment, or milliseconds.

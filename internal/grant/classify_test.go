@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
 // refusal is an error answer of RFC 6749 section 5.2.
@@ -24,72 +24,72 @@ func TestKinds(t *testing.T) {
 		grants []string // nil means every grant
 		status int
 		body   string
-		kind   grant.Kind
+		kind   answer.Kind
 		code   string
 	}{
-		"invalid_grant is a dead refresh token":                    {[]string{"RefreshToken"}, 400, refusal("invalid_grant"), grant.GrantRejected, "invalid_grant"},
-		"invalid_grant with another status is one too":             {[]string{"RefreshToken"}, 403, refusal("invalid_grant"), grant.GrantRejected, "invalid_grant"},
-		"invalid_grant is a wrong password":                        {[]string{"Password"}, 400, refusal("invalid_grant"), grant.PasswordRejected, "invalid_grant"},
-		"invalid_grant with Auth0's status is a wrong password":    {[]string{"Password"}, 403, refusal("invalid_grant"), grant.PasswordRejected, "invalid_grant"},
-		"invalid_grant without person or token is the application": {[]string{"ClientCredentials"}, 400, refusal("invalid_grant"), grant.ApplicationRejected, "invalid_grant"},
-		"invalid_grant is a dead code":                             {[]string{"AuthorizationCode"}, 400, refusal("invalid_grant"), grant.GrantRejected, "invalid_grant"},
+		"invalid_grant is a dead refresh token":                    {[]string{"RefreshToken"}, 400, refusal("invalid_grant"), answer.GrantRejected, "invalid_grant"},
+		"invalid_grant with another status is one too":             {[]string{"RefreshToken"}, 403, refusal("invalid_grant"), answer.GrantRejected, "invalid_grant"},
+		"invalid_grant is a wrong password":                        {[]string{"Password"}, 400, refusal("invalid_grant"), answer.PasswordRejected, "invalid_grant"},
+		"invalid_grant with Auth0's status is a wrong password":    {[]string{"Password"}, 403, refusal("invalid_grant"), answer.PasswordRejected, "invalid_grant"},
+		"invalid_grant without person or token is the application": {[]string{"ClientCredentials"}, 400, refusal("invalid_grant"), answer.ApplicationRejected, "invalid_grant"},
+		"invalid_grant is a dead code":                             {[]string{"AuthorizationCode"}, 400, refusal("invalid_grant"), answer.GrantRejected, "invalid_grant"},
 		"access_denied is a word about device codes": {
-			[]string{"AuthorizationCode", "RefreshToken"}, 400, refusal("access_denied"), grant.Unavailable, "access_denied",
+			[]string{"AuthorizationCode", "RefreshToken"}, 400, refusal("access_denied"), answer.Unavailable, "access_denied",
 		},
-		"invalid_client is the application":          {nil, 401, refusal("invalid_client"), grant.ApplicationRejected, "invalid_client"},
-		"invalid_client with 400 is the application": {nil, 400, refusal("invalid_client"), grant.ApplicationRejected, "invalid_client"},
-		"unauthorized_client is the application":     {nil, 400, refusal("unauthorized_client"), grant.ApplicationRejected, "unauthorized_client"},
-		"invalid_scope":                              {nil, 400, refusal("invalid_scope"), grant.ScopeRejected, "invalid_scope"},
+		"invalid_client is the application":          {nil, 401, refusal("invalid_client"), answer.ApplicationRejected, "invalid_client"},
+		"invalid_client with 400 is the application": {nil, 400, refusal("invalid_client"), answer.ApplicationRejected, "invalid_client"},
+		"unauthorized_client is the application":     {nil, 400, refusal("unauthorized_client"), answer.ApplicationRejected, "unauthorized_client"},
+		"invalid_scope":                              {nil, 400, refusal("invalid_scope"), answer.ScopeRejected, "invalid_scope"},
 		"eBay's scope error, all in one member": {
-			nil, 400, refusal("invalid_scope: The requested scope is invalid, unknown, malformed"), grant.ScopeRejected, "invalid_scope",
+			nil, 400, refusal("invalid_scope: The requested scope is invalid, unknown, malformed"), answer.ScopeRejected, "invalid_scope",
 		},
-		"invalid_request":                             {nil, 400, refusal("invalid_request"), grant.InvalidRequest, "invalid_request"},
-		"unsupported_grant_type":                      {nil, 400, refusal("unsupported_grant_type"), grant.InvalidRequest, "unsupported_grant_type"},
-		"invalid_target":                              {nil, 400, refusal("invalid_target"), grant.InvalidRequest, "invalid_target"},
-		"slow_down":                                   {nil, 400, refusal("slow_down"), grant.Throttled, "slow_down"},
-		"temporarily_unavailable":                     {nil, 400, refusal("temporarily_unavailable"), grant.Unavailable, "temporarily_unavailable"},
-		"server_error":                                {nil, 400, refusal("server_error"), grant.Unavailable, "server_error"},
-		"a failure of the server is no verdict":       {nil, 500, refusal("invalid_scope"), grant.Unavailable, "invalid_scope"},
-		"a code in an answer that claims success":     {nil, 200, refusal("invalid_client"), grant.ApplicationRejected, "invalid_client"},
-		"an unknown code that claims success":         {[]string{"RefreshToken", "ClientCredentials"}, 200, refusal("odd"), grant.Malformed, "odd"},
-		"a password in doubt is not sent again, 200":  {[]string{"Password"}, 200, refusal("odd"), grant.AccountLocked, "odd"},
-		"an unknown code with 500":                    {nil, 500, refusal("Server Error"), grant.Unavailable, "Server"},
-		"an unknown code with 503":                    {nil, 503, refusal("maintenance"), grant.Unavailable, "maintenance"},
-		"an unknown code with 429":                    {nil, 429, refusal("too_many_requests"), grant.Throttled, "too_many_requests"},
-		"an unknown code with 400 may pass":           {[]string{"RefreshToken", "ClientCredentials"}, 400, refusal("odd"), grant.Unavailable, "odd"},
-		"an unknown code with 403 may pass":           {[]string{"RefreshToken", "ClientCredentials"}, 403, refusal("odd"), grant.Unavailable, "odd"},
-		"an unknown code with 401 is the application": {[]string{"RefreshToken", "ClientCredentials"}, 401, refusal("odd"), grant.ApplicationRejected, "odd"},
-		"Allegro's word for a wrong secret":           {[]string{"RefreshToken", "ClientCredentials"}, 401, refusal("Unauthorized"), grant.ApplicationRejected, "Unauthorized"},
-		"a password in doubt is not sent again, 400":  {[]string{"Password"}, 400, refusal("mfa_required"), grant.AccountLocked, "mfa_required"},
-		"a password in doubt is not sent again, 401":  {[]string{"Password"}, 401, refusal("password_leaked"), grant.AccountLocked, "password_leaked"},
-		"a refusal without a code may pass, JSON":     {nil, 403, `{}`, grant.Unavailable, ""},
-		"a refusal without a code may pass, bare":     {nil, 403, ``, grant.Unavailable, ""},
-		"a code that is a number":                     {nil, 500, refusal("36004004"), grant.Unavailable, "36004004"},
-		"a code that is a sentence":                   {nil, 500, refusal("Something went wrong"), grant.Unavailable, "Something"},
-		"a code that is no code":                      {nil, 500, refusal("…"), grant.Unavailable, ""},
-		"a code that is an object":                    {nil, 500, `{"error":{"code":"invalid_grant"}}`, grant.Unavailable, ""},
-		"a code longer than any":                      {nil, 500, refusal("a" + strings.Repeat("b", 62)), grant.Unavailable, ""},
-		"a code that looks like a token":              {nil, 500, refusal("eyJhbGciOiJSUzI1NiJ9"[:20] + "x"), grant.Unavailable, ""},
-		"a long code of words":                        {nil, 500, refusal("unapproved_software_statement"), grant.Unavailable, "unapproved_software_statement"},
-		"an empty answer with 500":                    {nil, 500, ``, grant.Unavailable, ""},
-		"an empty answer with 408":                    {nil, 408, ``, grant.Unavailable, ""},
-		"an empty answer with 429":                    {nil, 429, ``, grant.Throttled, ""},
-		"a page with 502":                             {nil, 502, `<html><body>Bad Gateway</body></html>`, grant.Unavailable, ""},
-		"a page with 403 may pass":                    {nil, 403, `<html>blocked</html>`, grant.Unavailable, ""},
-		"an empty answer with 401 may pass":           {nil, 401, ``, grant.Unavailable, ""},
-		"JSON without a code and 401 may pass":        {nil, 401, `{}`, grant.Unavailable, ""},
-		"a form with an error":                        {[]string{"RefreshToken"}, 400, `{"error": "invalid_grant", "error_description": 5}`, grant.Unavailable, ""},
-		"an answer with no token":                     {nil, 200, `{}`, grant.Malformed, ""},
-		"an answer with an empty token":               {nil, 200, `{"access_token":""}`, grant.Malformed, ""},
-		"an answer with a token that is no text":      {nil, 200, `{"access_token":5}`, grant.Malformed, ""},
-		"an empty answer":                             {nil, 200, ``, grant.Malformed, ""},
-		"a page":                                      {nil, 200, `<html>Sign in to our Wi-Fi</html>`, grant.Malformed, ""},
-		"a list":                                      {nil, 200, `[{"access_token":"at"}]`, grant.Malformed, ""},
-		"null":                                        {nil, 200, `null`, grant.Malformed, ""},
-		"half an answer":                              {nil, 200, `{"access_token":"at"`, grant.Malformed, ""},
-		"two MiB":                                     {nil, 200, `{"access_token":"` + strings.Repeat("a", 2<<20) + `"}`, grant.Malformed, ""},
-		"no content":                                  {nil, 204, ``, grant.Malformed, ""},
-		"a redirect":                                  {nil, 302, ``, grant.Malformed, ""},
+		"invalid_request":                             {nil, 400, refusal("invalid_request"), answer.InvalidRequest, "invalid_request"},
+		"unsupported_grant_type":                      {nil, 400, refusal("unsupported_grant_type"), answer.InvalidRequest, "unsupported_grant_type"},
+		"invalid_target":                              {nil, 400, refusal("invalid_target"), answer.InvalidRequest, "invalid_target"},
+		"slow_down":                                   {nil, 400, refusal("slow_down"), answer.Throttled, "slow_down"},
+		"temporarily_unavailable":                     {nil, 400, refusal("temporarily_unavailable"), answer.Unavailable, "temporarily_unavailable"},
+		"server_error":                                {nil, 400, refusal("server_error"), answer.Unavailable, "server_error"},
+		"a failure of the server is no verdict":       {nil, 500, refusal("invalid_scope"), answer.Unavailable, "invalid_scope"},
+		"a code in an answer that claims success":     {nil, 200, refusal("invalid_client"), answer.ApplicationRejected, "invalid_client"},
+		"an unknown code that claims success":         {[]string{"RefreshToken", "ClientCredentials"}, 200, refusal("odd"), answer.Malformed, "odd"},
+		"a password in doubt is not sent again, 200":  {[]string{"Password"}, 200, refusal("odd"), answer.AccountLocked, "odd"},
+		"an unknown code with 500":                    {nil, 500, refusal("Server Error"), answer.Unavailable, "Server"},
+		"an unknown code with 503":                    {nil, 503, refusal("maintenance"), answer.Unavailable, "maintenance"},
+		"an unknown code with 429":                    {nil, 429, refusal("too_many_requests"), answer.Throttled, "too_many_requests"},
+		"an unknown code with 400 may pass":           {[]string{"RefreshToken", "ClientCredentials"}, 400, refusal("odd"), answer.Unavailable, "odd"},
+		"an unknown code with 403 may pass":           {[]string{"RefreshToken", "ClientCredentials"}, 403, refusal("odd"), answer.Unavailable, "odd"},
+		"an unknown code with 401 is the application": {[]string{"RefreshToken", "ClientCredentials"}, 401, refusal("odd"), answer.ApplicationRejected, "odd"},
+		"Allegro's word for a wrong secret":           {[]string{"RefreshToken", "ClientCredentials"}, 401, refusal("Unauthorized"), answer.ApplicationRejected, "Unauthorized"},
+		"a password in doubt is not sent again, 400":  {[]string{"Password"}, 400, refusal("mfa_required"), answer.AccountLocked, "mfa_required"},
+		"a password in doubt is not sent again, 401":  {[]string{"Password"}, 401, refusal("password_leaked"), answer.AccountLocked, "password_leaked"},
+		"a refusal without a code may pass, JSON":     {nil, 403, `{}`, answer.Unavailable, ""},
+		"a refusal without a code may pass, bare":     {nil, 403, ``, answer.Unavailable, ""},
+		"a code that is a number":                     {nil, 500, refusal("36004004"), answer.Unavailable, "36004004"},
+		"a code that is a sentence":                   {nil, 500, refusal("Something went wrong"), answer.Unavailable, "Something"},
+		"a code that is no code":                      {nil, 500, refusal("…"), answer.Unavailable, ""},
+		"a code that is an object":                    {nil, 500, `{"error":{"code":"invalid_grant"}}`, answer.Unavailable, ""},
+		"a code longer than any":                      {nil, 500, refusal("a" + strings.Repeat("b", 62)), answer.Unavailable, ""},
+		"a code that looks like a token":              {nil, 500, refusal("eyJhbGciOiJSUzI1NiJ9"[:20] + "x"), answer.Unavailable, ""},
+		"a long code of words":                        {nil, 500, refusal("unapproved_software_statement"), answer.Unavailable, "unapproved_software_statement"},
+		"an empty answer with 500":                    {nil, 500, ``, answer.Unavailable, ""},
+		"an empty answer with 408":                    {nil, 408, ``, answer.Unavailable, ""},
+		"an empty answer with 429":                    {nil, 429, ``, answer.Throttled, ""},
+		"a page with 502":                             {nil, 502, `<html><body>Bad Gateway</body></html>`, answer.Unavailable, ""},
+		"a page with 403 may pass":                    {nil, 403, `<html>blocked</html>`, answer.Unavailable, ""},
+		"an empty answer with 401 may pass":           {nil, 401, ``, answer.Unavailable, ""},
+		"JSON without a code and 401 may pass":        {nil, 401, `{}`, answer.Unavailable, ""},
+		"a form with an error":                        {[]string{"RefreshToken"}, 400, `{"error": "invalid_grant", "error_description": 5}`, answer.Unavailable, ""},
+		"an answer with no token":                     {nil, 200, `{}`, answer.Malformed, ""},
+		"an answer with an empty token":               {nil, 200, `{"access_token":""}`, answer.Malformed, ""},
+		"an answer with a token that is no text":      {nil, 200, `{"access_token":5}`, answer.Malformed, ""},
+		"an empty answer":                             {nil, 200, ``, answer.Malformed, ""},
+		"a page":                                      {nil, 200, `<html>Sign in to our Wi-Fi</html>`, answer.Malformed, ""},
+		"a list":                                      {nil, 200, `[{"access_token":"at"}]`, answer.Malformed, ""},
+		"null":                                        {nil, 200, `null`, answer.Malformed, ""},
+		"half an answer":                              {nil, 200, `{"access_token":"at"`, answer.Malformed, ""},
+		"two MiB":                                     {nil, 200, `{"access_token":"` + strings.Repeat("a", 2<<20) + `"}`, answer.Malformed, ""},
+		"no content":                                  {nil, 204, ``, answer.Malformed, ""},
+		"a redirect":                                  {nil, 302, ``, answer.Malformed, ""},
 	}
 	for name, test := range tests {
 		grants := test.grants
@@ -101,18 +101,18 @@ func TestKinds(t *testing.T) {
 				_, err := asked[asking](t, endpoint(answers(test.status, test.body)))
 				got := failure(t, err)
 				status := test.status
-				if got.Kind == grant.Malformed && test.code == "" && status < 300 {
+				if got.Kind == answer.Malformed && test.code == "" && status < 300 {
 					status = 0 // there was no answer in the sense of the protocol
 				}
 				type facts struct {
-					Kind           grant.Kind
+					Kind           answer.Kind
 					Code           string
 					Status         int
 					OutcomeUnknown bool
 				}
 				// After success without tokens, or a failure of the server, nobody knows what the platform did.
 				unknown := test.code != "temporarily_unavailable" && name != "a page" &&
-					(test.status < 300 && test.kind != grant.ApplicationRejected || test.status >= 500 || test.status == 408 || test.code == "server_error")
+					(test.status < 300 && test.kind != answer.ApplicationRejected || test.status >= 500 || test.status == 408 || test.code == "server_error")
 				want := facts{test.kind, test.code, status, unknown}
 				if diff := cmp.Diff(want, facts{got.Kind, got.Code, got.Status, got.OutcomeUnknown}); diff != "" {
 					t.Errorf("(-want +got):\n%s\nerror: %v", diff, err)
@@ -126,13 +126,13 @@ func TestKinds(t *testing.T) {
 }
 
 func TestPasses(t *testing.T) {
-	for kind, want := range map[grant.Kind]bool{
-		grant.GrantRejected: false, grant.PasswordRejected: false, grant.AccountLocked: false, grant.ApplicationRejected: false,
-		grant.ScopeRejected: false, grant.InvalidRequest: false, grant.ConsentDenied: false, grant.CodeExpired: false,
-		grant.Throttled: true, grant.Unavailable: true, grant.Malformed: true, grant.Pending: true, grant.SlowDown: true,
+	for kind, want := range map[answer.Kind]bool{
+		answer.GrantRejected: false, answer.PasswordRejected: false, answer.AccountLocked: false, answer.ApplicationRejected: false,
+		answer.ScopeRejected: false, answer.InvalidRequest: false, answer.ConsentDenied: false, answer.CodeExpired: false,
+		answer.Throttled: true, answer.Unavailable: true, answer.Malformed: true, answer.Pending: true, answer.SlowDown: true,
 		"": false,
 	} {
-		if got := (&grant.Error{Kind: kind}).Passes(); got != want {
+		if got := (&answer.Error{Kind: kind}).Passes(); got != want {
 			t.Errorf("a failure of kind %q passes: %v, want %v", kind, got, want)
 		}
 	}
@@ -140,38 +140,38 @@ func TestPasses(t *testing.T) {
 
 // TestMeaning lets a platform have words of its own.
 func TestMeaning(t *testing.T) {
-	meaning := func(code string, status int) (grant.Kind, bool) {
+	meaning := func(code string, status int) (answer.Kind, bool) {
 		switch {
 		case code == "too_many_attempts":
-			return grant.AccountLocked, true
+			return answer.AccountLocked, true
 		case code == "invalid_scope":
-			return grant.ApplicationRejected, true
+			return answer.ApplicationRejected, true
 		case code == "Server Error":
-			return grant.Throttled, true
+			return answer.Throttled, true
 		case code == "36004004":
-			return grant.GrantRejected, true
+			return answer.GrantRejected, true
 		case code == strings.Repeat("z", 63):
-			return grant.GrantRejected, true
+			return answer.GrantRejected, true
 		case code == "" && status == http.StatusForbidden:
-			return grant.Throttled, true
+			return answer.Throttled, true
 		}
 		return "", false
 	}
 	tests := map[string]struct {
 		status int
 		body   string
-		want   grant.Kind
+		want   answer.Kind
 	}{
-		"a code of its own goes before the status":        {429, refusal("too_many_attempts"), grant.AccountLocked},
-		"another sense for a standard code":               {400, refusal("invalid_scope"), grant.ApplicationRejected},
-		"a code in front of a text":                       {400, refusal("invalid_scope: The requested scope"), grant.ApplicationRejected},
-		"a code of several words":                         {400, refusal("Server Error"), grant.Throttled},
-		"a code that is a number":                         {400, refusal("36004004"), grant.GrantRejected},
-		"the longest code that a Marketplace may name":    {400, refusal(strings.Repeat("z", 63)), grant.GrantRejected},
-		"an answer without a code":                        {403, `<html>`, grant.Throttled},
-		"what the platform has no word for is as usual":   {400, refusal("invalid_grant"), grant.GrantRejected},
-		"a status that the platform has no word for, too": {503, ``, grant.Unavailable},
-		"a code with 429 that the platform names":         {429, refusal("36004004"), grant.GrantRejected},
+		"a code of its own goes before the status":        {429, refusal("too_many_attempts"), answer.AccountLocked},
+		"another sense for a standard code":               {400, refusal("invalid_scope"), answer.ApplicationRejected},
+		"a code in front of a text":                       {400, refusal("invalid_scope: The requested scope"), answer.ApplicationRejected},
+		"a code of several words":                         {400, refusal("Server Error"), answer.Throttled},
+		"a code that is a number":                         {400, refusal("36004004"), answer.GrantRejected},
+		"the longest code that a Marketplace may name":    {400, refusal(strings.Repeat("z", 63)), answer.GrantRejected},
+		"an answer without a code":                        {403, `<html>`, answer.Throttled},
+		"what the platform has no word for is as usual":   {400, refusal("invalid_grant"), answer.GrantRejected},
+		"a status that the platform has no word for, too": {503, ``, answer.Unavailable},
+		"a code with 429 that the platform names":         {429, refusal("36004004"), answer.GrantRejected},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -276,19 +276,19 @@ func TestErrorText(t *testing.T) {
 }
 
 func TestAsError(t *testing.T) {
-	ours := &grant.Error{Kind: grant.GrantRejected, Code: "invalid_grant"}
+	ours := &answer.Error{Kind: answer.GrantRejected, Code: "invalid_grant"}
 	tests := map[string]struct {
 		err  error
-		want grant.Kind
+		want answer.Kind
 	}{
-		"our own":            {ours, grant.GrantRejected},
-		"our own, wrapped":   {fmt.Errorf("renewing: %w", ours), grant.GrantRejected},
-		"somebody else's":    {errors.New("secret text"), grant.Unavailable},
-		"an error of no use": {nil, grant.Unavailable},
+		"our own":            {ours, answer.GrantRejected},
+		"our own, wrapped":   {fmt.Errorf("renewing: %w", ours), answer.GrantRejected},
+		"somebody else's":    {errors.New("secret text"), answer.Unavailable},
+		"an error of no use": {nil, answer.Unavailable},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got := grant.AsError(test.err)
+			got := answer.AsError(test.err)
 			if got.Kind != test.want || strings.Contains(got.Error(), "secret text") {
 				t.Errorf("AsError(%v) = %+v, want kind %s and no foreign text", test.err, got, test.want)
 			}
@@ -305,7 +305,7 @@ func TestAPageInFrontOfThePlatform(t *testing.T) {
 		}, nil
 	})
 	_, err := endpoint(page).Password(t.Context(), "seller", "secret-word", nil)
-	if got := failure(t, err); got.Kind != grant.Unavailable {
+	if got := failure(t, err); got.Kind != answer.Unavailable {
 		t.Errorf("the failure is %+v, want Unavailable", got)
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 )
 
@@ -94,25 +95,25 @@ func TestNoErrorHoldsACredential(t *testing.T) {
 	}
 	statuses, n := []int{http.StatusOK, http.StatusBadRequest, http.StatusServiceUnavailable}, 0
 	for kind, secret := range secrets {
-		ask := func(e grant.Endpoint) (grant.Tokens, error) { return e.RefreshToken(t.Context(), secret) }
+		ask := func(e grant.Endpoint) (answer.Tokens, error) { return e.RefreshToken(t.Context(), secret) }
 		switch {
 		case kind == "client secret":
-			ask = func(e grant.Endpoint) (grant.Tokens, error) {
+			ask = func(e grant.Endpoint) (answer.Tokens, error) {
 				e.ClientSecret = secret
 				return e.ClientCredentials(t.Context(), nil)
 			}
 		case kind == "authorization code":
-			ask = func(e grant.Endpoint) (grant.Tokens, error) {
+			ask = func(e grant.Endpoint) (answer.Tokens, error) {
 				return e.AuthorizationCode(t.Context(), secret, callbackURI, "")
 			}
 		case kind == "code verifier":
-			ask = func(e grant.Endpoint) (grant.Tokens, error) {
+			ask = func(e grant.Endpoint) (answer.Tokens, error) {
 				return e.AuthorizationCode(t.Context(), "xyz", callbackURI, secret)
 			}
 		case kind == "device code":
-			ask = func(e grant.Endpoint) (grant.Tokens, error) { return e.Device(t.Context(), secret) }
+			ask = func(e grant.Endpoint) (answer.Tokens, error) { return e.Device(t.Context(), secret) }
 		case strings.HasPrefix(kind, "password"):
-			ask = func(e grant.Endpoint) (grant.Tokens, error) { return e.Password(t.Context(), username, secret, nil) }
+			ask = func(e grant.Endpoint) (answer.Tokens, error) { return e.Password(t.Context(), username, secret, nil) }
 		}
 		for writing, write := range writings {
 			for part, cut := range parts {

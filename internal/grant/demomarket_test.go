@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 )
@@ -47,64 +48,64 @@ func TestDemoMarketplace(t *testing.T) {
 	hour := start.Add(time.Hour)
 	tests := map[string]struct {
 		platform func(*demomarket.Platform)
-		ask      func(*testing.T, *demo) (grant.Tokens, error)
-		want     grant.Tokens // without the tokens themselves
-		id, next bool         // whether there is an ID token, and a refresh token that is not the one sent
+		ask      func(*testing.T, *demo) (answer.Tokens, error)
+		want     answer.Tokens // without the tokens themselves
+		id, next bool          // whether there is an ID token, and a refresh token that is not the one sent
 	}{
 		"Password": {
-			ask: func(t *testing.T, d *demo) (grant.Tokens, error) {
+			ask: func(t *testing.T, d *demo) (answer.Tokens, error) {
 				return d.endpoint.Password(t.Context(), demomarket.DefaultUser, demomarket.DefaultPassword, []string{"openid", "offline_access"})
 			},
-			want: grant.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: hour}, id: true, next: true,
+			want: answer.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: hour}, id: true, next: true,
 		},
 		"Password where the ID token ends first": {
 			platform: func(p *demomarket.Platform) { p.IDToken.Lifetime = 10 * time.Minute },
-			ask: func(t *testing.T, d *demo) (grant.Tokens, error) {
+			ask: func(t *testing.T, d *demo) (answer.Tokens, error) {
 				return d.endpoint.Password(t.Context(), demomarket.DefaultUser, demomarket.DefaultPassword, []string{"openid"})
 			},
-			want: grant.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: start.Add(10 * time.Minute)}, id: true,
+			want: answer.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: start.Add(10 * time.Minute)}, id: true,
 		},
 		"ClientCredentials": {
-			ask: func(t *testing.T, d *demo) (grant.Tokens, error) {
+			ask: func(t *testing.T, d *demo) (answer.Tokens, error) {
 				return d.endpoint.ClientCredentials(t.Context(), []string{"orders"})
 			},
-			want: grant.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: hour},
+			want: answer.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: hour},
 		},
 		"RefreshToken that rotates": {
-			ask: func(t *testing.T, d *demo) (grant.Tokens, error) {
+			ask: func(t *testing.T, d *demo) (answer.Tokens, error) {
 				return d.endpoint.RefreshToken(t.Context(), refreshToken)
 			},
-			want: grant.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: hour}, id: true, next: true,
+			want: answer.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: hour}, id: true, next: true,
 		},
 		"RefreshToken that stays": {
 			platform: func(p *demomarket.Platform) { p.RefreshToken.Rotation = demomarket.Static },
-			ask: func(t *testing.T, d *demo) (grant.Tokens, error) {
+			ask: func(t *testing.T, d *demo) (answer.Tokens, error) {
 				return d.endpoint.RefreshToken(t.Context(), refreshToken)
 			},
-			want: grant.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: hour}, id: true,
+			want: answer.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: hour}, id: true,
 		},
 		"RefreshToken that is repeated": {
 			platform: func(p *demomarket.Platform) { p.RefreshToken.Rotation = demomarket.Echo },
-			ask: func(t *testing.T, d *demo) (grant.Tokens, error) {
+			ask: func(t *testing.T, d *demo) (answer.Tokens, error) {
 				return d.endpoint.RefreshToken(t.Context(), refreshToken)
 			},
-			want: grant.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: hour}, id: true,
+			want: answer.Tokens{TokenType: "Bearer", IssuedAt: start, ExpiresAt: hour}, id: true,
 		},
 		"RefreshToken whose end is told": {
 			platform: func(p *demomarket.Platform) { p.RefreshToken.ExpiryField = "refresh_token_expires_in" },
-			ask: func(t *testing.T, d *demo) (grant.Tokens, error) {
+			ask: func(t *testing.T, d *demo) (answer.Tokens, error) {
 				return d.endpoint.RefreshToken(t.Context(), refreshToken)
 			},
-			want: grant.Tokens{
+			want: answer.Tokens{
 				TokenType: "Bearer", IssuedAt: start, ExpiresAt: hour, AuthorizationExpiresAt: start.Add(720 * time.Hour),
 			}, id: true, next: true,
 		},
 		"the scope is told where it differs": {
 			platform: func(p *demomarket.Platform) { p.ScopeAnswer = demomarket.ScopeAlways },
-			ask: func(t *testing.T, d *demo) (grant.Tokens, error) {
+			ask: func(t *testing.T, d *demo) (answer.Tokens, error) {
 				return d.endpoint.ClientCredentials(t.Context(), []string{"orders", "email"})
 			},
-			want: grant.Tokens{TokenType: "Bearer", Scope: "orders email", IssuedAt: start, ExpiresAt: hour},
+			want: answer.Tokens{TokenType: "Bearer", Scope: "orders email", IssuedAt: start, ExpiresAt: hour},
 		},
 	}
 	for name, test := range tests {
@@ -115,7 +116,7 @@ func TestDemoMarketplace(t *testing.T) {
 			if err != nil {
 				t.Fatalf("asking: %v", err)
 			}
-			withoutTokens := cmpopts.IgnoreFields(grant.Tokens{}, "AccessToken", "IDToken", "RefreshToken", "AccessTokenExpiresAt")
+			withoutTokens := cmpopts.IgnoreFields(answer.Tokens{}, "AccessToken", "IDToken", "RefreshToken", "AccessTokenExpiresAt")
 			if diff := cmp.Diff(test.want, got, withoutTokens); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -157,7 +158,7 @@ func TestDemoMarketplaceRefuses(t *testing.T) {
 		platform func(*demomarket.Platform)
 		arrange  func(*testing.T, *demo)
 		ask      func(*testing.T, *demo) error
-		want     grant.Kind
+		want     answer.Kind
 		outcome  demomarket.Outcome
 		unknown  bool
 	}{
@@ -167,61 +168,61 @@ func TestDemoMarketplaceRefuses(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			ask: renew, want: grant.GrantRejected, outcome: demomarket.InvalidGrant,
+			ask: renew, want: answer.GrantRejected, outcome: demomarket.InvalidGrant,
 		},
 		"an unknown refresh token": {
 			arrange: func(_ *testing.T, d *demo) { d.RevokeGrants() },
-			ask:     renew, want: grant.GrantRejected, outcome: demomarket.InvalidGrant,
+			ask:     renew, want: answer.GrantRejected, outcome: demomarket.InvalidGrant,
 		},
 		"a wrong client secret": {
 			arrange: func(_ *testing.T, d *demo) { d.SetClientSecret("another-secret", false) },
-			ask:     renew, want: grant.ApplicationRejected, outcome: demomarket.InvalidClient,
+			ask:     renew, want: answer.ApplicationRejected, outcome: demomarket.InvalidClient,
 		},
 		"a wrong password": {
 			arrange: func(_ *testing.T, d *demo) { d.SetPassword(demomarket.DefaultUser, "another-password") },
-			ask:     login, want: grant.PasswordRejected, outcome: demomarket.WrongPassword,
+			ask:     login, want: answer.PasswordRejected, outcome: demomarket.WrongPassword,
 		},
 		"a login that needs a person": {
 			platform: func(p *demomarket.Platform) {
 				p.Refusals = map[demomarket.Outcome]demomarket.Refusal{demomarket.MFARequired: {Status: 403, Code: "mfa_required"}}
 			},
 			arrange: func(_ *testing.T, d *demo) { d.RefuseLogin(demomarket.DefaultUser, demomarket.MFARequired) },
-			ask:     login, want: grant.AccountLocked, outcome: demomarket.MFARequired,
+			ask:     login, want: answer.AccountLocked, outcome: demomarket.MFARequired,
 		},
 		"an unknown scope": {
 			ask: func(t *testing.T, d *demo) error {
 				_, err := d.endpoint.ClientCredentials(t.Context(), []string{"everything"})
 				return err
 			},
-			want: grant.ScopeRejected, outcome: demomarket.InvalidScope,
+			want: answer.ScopeRejected, outcome: demomarket.InvalidScope,
 		},
 		"a grant that is not served": {
 			arrange: func(_ *testing.T, d *demo) { d.Inject(demomarket.Refuse(demomarket.UnsupportedGrant)) },
-			ask:     renew, want: grant.InvalidRequest, outcome: demomarket.UnsupportedGrant,
+			ask:     renew, want: answer.InvalidRequest, outcome: demomarket.UnsupportedGrant,
 		},
 		"too many requests": {
 			arrange: func(_ *testing.T, d *demo) { d.Inject(demomarket.Throttle(30)) },
-			ask:     renew, want: grant.Throttled, outcome: demomarket.Faulted,
+			ask:     renew, want: answer.Throttled, outcome: demomarket.Faulted,
 		},
 		"maintenance": {
 			arrange: func(_ *testing.T, d *demo) { d.Inject(demomarket.Maintenance()) },
-			ask:     renew, want: grant.Unavailable, outcome: demomarket.Faulted,
+			ask:     renew, want: answer.Unavailable, outcome: demomarket.Faulted,
 		},
 		"a page": {
 			arrange: func(_ *testing.T, d *demo) { d.Inject(demomarket.HTMLPage()) },
-			ask:     renew, want: grant.Malformed, outcome: demomarket.Faulted,
+			ask:     renew, want: answer.Malformed, outcome: demomarket.Faulted,
 		},
 		"two MiB": {
 			arrange: func(_ *testing.T, d *demo) { d.Inject(demomarket.Huge()) },
-			ask:     renew, want: grant.Malformed, outcome: demomarket.Faulted, unknown: true,
+			ask:     renew, want: answer.Malformed, outcome: demomarket.Faulted, unknown: true,
 		},
 		"an answer lost": {
 			arrange: func(_ *testing.T, d *demo) { d.Inject(demomarket.DropAfterCommit()) },
-			ask:     renew, want: grant.Unavailable, outcome: demomarket.OK, unknown: true,
+			ask:     renew, want: answer.Unavailable, outcome: demomarket.OK, unknown: true,
 		},
 		"half an answer": {
 			arrange: func(_ *testing.T, d *demo) { d.Inject(demomarket.CutAnswer()) },
-			ask:     renew, want: grant.Unavailable, outcome: demomarket.OK, unknown: true,
+			ask:     renew, want: answer.Unavailable, outcome: demomarket.OK, unknown: true,
 		},
 	}
 	for name, test := range tests {
@@ -257,7 +258,7 @@ func TestDemoMarketplaceRevokes(t *testing.T) {
 		t.Error("the token is still valid")
 	}
 	_, err := demo.endpoint.RefreshToken(t.Context(), refreshToken)
-	if got := failure(t, err); got.Kind != grant.GrantRejected {
+	if got := failure(t, err); got.Kind != answer.GrantRejected {
 		t.Errorf("the failure is %+v, want GrantRejected", got)
 	}
 }

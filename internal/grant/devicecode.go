@@ -29,27 +29,13 @@ const (
 	noDeviceCode = "the marketplace's answer holds no device code"
 )
 
-// DeviceCode is a sign-in that waits for a person (RFC 8628 section 3.2).
-type DeviceCode struct {
-	// Code is what to poll with: a credential.
-	Code string
-	// UserCode is what the person types at URL.
-	UserCode, URL string
-	// CompleteURL holds the user code already; empty where the platform has no such link.
-	CompleteURL string
-	// ExpiresAt is when the codes end.
-	ExpiresAt time.Time
-	// Interval is how long to wait between two polls.
-	Interval time.Duration
-}
-
 // StartDevice asks for a device code (RFC 8628 section 3.1). Its error is an *Error.
-func (e Endpoint) StartDevice(ctx context.Context, deviceURL string, scopes []string) (DeviceCode, error) {
+func (e Endpoint) StartDevice(ctx context.Context, deviceURL string, scopes []string) (answer.DeviceCode, error) {
 	if deviceURL == "" {
-		return DeviceCode{}, &Error{Kind: InvalidRequest, Message: "the marketplace names no device authorization endpoint"}
+		return answer.DeviceCode{}, &answer.Error{Kind: answer.InvalidRequest, Message: "the marketplace names no device authorization endpoint"}
 	}
 	began := time.Now() //nolint:forbidigo // x/oauth2 counts from this clock; what it adds to it is what the platform said.
-	answer, issued, err := exchange(ctx, e, wireDeviceAuthorization, nil,
+	given, issued, err := exchange(ctx, e, wireDeviceAuthorization, nil,
 		func(ctx context.Context, config *oauth2.Config) (*oauth2.DeviceAuthResponse, error) {
 			config.Endpoint.DeviceAuthURL = deviceURL
 			config.Scopes = slices.Clone(scopes)
@@ -60,20 +46,20 @@ func (e Endpoint) StartDevice(ctx context.Context, deviceURL string, scopes []st
 			return config.DeviceAuth(ctx, options...)
 		})
 	if err != nil {
-		return DeviceCode{}, err
+		return answer.DeviceCode{}, err
 	}
-	life := answer.Expiry.Sub(began).Round(time.Second)
+	life := given.Expiry.Sub(began).Round(time.Second)
 	if !(life > 0 && life <= longestDeviceLife) {
 		life = defaultDeviceLife
 	}
-	return DeviceCode{
-		Code:        answer.DeviceCode,
-		UserCode:    answer.UserCode,
-		URL:         answer.VerificationURI,
-		CompleteURL: answer.VerificationURIComplete,
+	return fit(answer.DeviceCode{
+		Code:        given.DeviceCode,
+		UserCode:    given.UserCode,
+		URL:         given.VerificationURI,
+		CompleteURL: given.VerificationURIComplete,
 		ExpiresAt:   issued.Add(life).Truncate(time.Second),
-		Interval:    intervalOf(answer.Interval),
-	}.fit()
+		Interval:    intervalOf(given.Interval),
+	})
 }
 
 func intervalOf(seconds int64) time.Duration {
@@ -84,14 +70,14 @@ func intervalOf(seconds int64) time.Duration {
 }
 
 // fit refuses an answer that nobody can sign in with, or that must not be shown to people.
-func (d DeviceCode) fit() (DeviceCode, error) {
+func fit(d answer.DeviceCode) (answer.DeviceCode, error) {
 	switch {
 	case d.Code == "":
-		return DeviceCode{}, &Error{Kind: Malformed, Message: noDeviceCode}
+		return answer.DeviceCode{}, &answer.Error{Kind: answer.Malformed, Message: noDeviceCode}
 	case d.UserCode == "", len(d.UserCode) > maxUserCode, printable(d.UserCode) != d.UserCode:
-		return DeviceCode{}, &Error{Kind: Malformed, Message: "the marketplace's answer holds no user code that can be shown"}
+		return answer.DeviceCode{}, &answer.Error{Kind: answer.Malformed, Message: "the marketplace's answer holds no user code that can be shown"}
 	case outgoing.CheckLink(d.URL) != nil:
-		return DeviceCode{}, &Error{Kind: Malformed, Message: "the marketplace's answer holds no https address to enter the user code at"}
+		return answer.DeviceCode{}, &answer.Error{Kind: answer.Malformed, Message: "the marketplace's answer holds no https address to enter the user code at"}
 	case outgoing.CheckLink(d.CompleteURL) != nil:
 		d.CompleteURL = "" // it is a convenience
 	}
@@ -100,9 +86,9 @@ func (d DeviceCode) fit() (DeviceCode, error) {
 
 // Device asks once whether the person has signed in (RFC 8628 section 3.4). As long as nobody has, the error is of kind
 // Pending or SlowDown.
-func (e Endpoint) Device(ctx context.Context, deviceCode string) (Tokens, error) {
+func (e Endpoint) Device(ctx context.Context, deviceCode string) (answer.Tokens, error) {
 	if deviceCode == "" {
-		return Tokens{}, &Error{Kind: CodeExpired, Message: "there is no device code"}
+		return answer.Tokens{}, &answer.Error{Kind: answer.CodeExpired, Message: "there is no device code"}
 	}
 	return e.ask(ctx, wireDeviceCode, []string{deviceCode}, func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
 		// x/oauth2's own polling holds its caller until somebody has signed in. This is one request, of another grant type
@@ -118,28 +104,28 @@ func (e Endpoint) Device(ctx context.Context, deviceCode string) (Tokens, error)
 }
 
 // polled tells what an error answer to a poll means, where that differs from other token requests (RFC 8628 section 3.5).
-func (a attempt) polled(facts answer.Facts, verdict answer.Verdict) (Kind, bool) {
+func (a attempt) polled(facts answer.Facts, verdict answer.Verdict) (answer.Kind, bool) {
 	if a.wire != wireDeviceCode {
 		return "", false
 	}
 	switch facts.Code {
 	case "authorization_pending":
-		return Pending, true
+		return answer.Pending, true
 	case "slow_down":
-		return SlowDown, true
+		return answer.SlowDown, true
 	}
 	if verdict != answer.Word {
 		// A bare 400 refuses the device code, the only thing in the request that was not there before.
-		return CodeExpired, facts.Status == http.StatusBadRequest && facts.Code == "" && facts.Shape == answer.Object && !facts.RetryAfter
+		return answer.CodeExpired, facts.Status == http.StatusBadRequest && facts.Code == "" && facts.Shape == answer.Object && !facts.RetryAfter
 	}
 	switch facts.Code {
 	case "access_denied":
-		return ConsentDenied, true
+		return answer.ConsentDenied, true
 	case "expired_token":
-		return CodeExpired, true
+		return answer.CodeExpired, true
 	case "invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type", "invalid_target":
 		return "", false
 	}
 	// What else is refused is the device code: Allegro says invalid_request of one that is wrong, used or too old.
-	return CodeExpired, facts.Status/100 == 4 && facts.Status != http.StatusUnauthorized
+	return answer.CodeExpired, facts.Status/100 == 4 && facts.Status != http.StatusUnauthorized
 }

@@ -13,8 +13,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 )
 
 const (
@@ -49,7 +49,7 @@ func TestStartDeviceRequests(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			platform := listen(t, answer(http.StatusOK, invited(t, nil)))
+			platform := listen(t, respond(http.StatusOK, invited(t, nil)))
 			endpoint := platform.endpoint()
 			endpoint.ClientSecret = test.secret
 			if _, err := endpoint.StartDevice(t.Context(), platform.URL+"/device", test.scopes); err != nil {
@@ -66,26 +66,26 @@ func TestStartDeviceRequests(t *testing.T) {
 }
 
 func TestStartDeviceAnswers(t *testing.T) {
-	plain := grant.DeviceCode{
+	plain := answer.DeviceCode{
 		Code: deviceCode, UserCode: "WDJB-MJHT", URL: enterURL, CompleteURL: enterURL + "?user_code=WDJB-MJHT",
 		ExpiresAt: start.Add(30 * time.Minute), Interval: 7 * time.Second,
 	}
-	with := func(change func(*grant.DeviceCode)) grant.DeviceCode {
+	with := func(change func(*answer.DeviceCode)) answer.DeviceCode {
 		code := plain
 		change(&code)
 		return code
 	}
-	living := func(life time.Duration) grant.DeviceCode {
-		return with(func(d *grant.DeviceCode) { d.ExpiresAt = start.Add(life) })
+	living := func(life time.Duration) answer.DeviceCode {
+		return with(func(d *answer.DeviceCode) { d.ExpiresAt = start.Add(life) })
 	}
-	waiting := func(interval time.Duration) grant.DeviceCode {
-		return with(func(d *grant.DeviceCode) { d.Interval = interval })
+	waiting := func(interval time.Duration) answer.DeviceCode {
+		return with(func(d *answer.DeviceCode) { d.Interval = interval })
 	}
-	incomplete := with(func(d *grant.DeviceCode) { d.CompleteURL = "" })
+	incomplete := with(func(d *answer.DeviceCode) { d.CompleteURL = "" })
 	long := "https://login.example.com/" + strings.Repeat("x", 2048)
 	tests := map[string]struct {
 		changes map[string]any
-		want    grant.DeviceCode
+		want    answer.DeviceCode
 		says    string // of the refusal
 	}{
 		"all there is":                     {nil, plain, ""},
@@ -109,37 +109,37 @@ func TestStartDeviceAnswers(t *testing.T) {
 		},
 		"an address on this machine": {
 			map[string]any{"verification_uri": "http://127.0.0.1:8080/enter", "verification_uri_complete": nil},
-			with(func(d *grant.DeviceCode) { d.URL, d.CompleteURL = "http://127.0.0.1:8080/enter", "" }), "",
+			with(func(d *answer.DeviceCode) { d.URL, d.CompleteURL = "http://127.0.0.1:8080/enter", "" }), "",
 		},
 		"addresses that are routes of a page": {
 			map[string]any{"verification_uri": enterURL + "#/device", "verification_uri_complete": enterURL + "#/device?c=W"},
-			with(func(d *grant.DeviceCode) { d.URL, d.CompleteURL = enterURL+"#/device", enterURL+"#/device?c=W" }), "",
+			with(func(d *answer.DeviceCode) { d.URL, d.CompleteURL = enterURL+"#/device", enterURL+"#/device?c=W" }), "",
 		},
 		"a user code as long as can be": {
 			map[string]any{"user_code": strings.Repeat("W", 64)},
-			with(func(d *grant.DeviceCode) { d.UserCode = strings.Repeat("W", 64) }), "",
+			with(func(d *answer.DeviceCode) { d.UserCode = strings.Repeat("W", 64) }), "",
 		},
-		"no device code":           {map[string]any{"device_code": nil}, grant.DeviceCode{}, "holds no device code"},
-		"no user code":             {map[string]any{"user_code": nil}, grant.DeviceCode{}, "no user code that can be shown"},
-		"a user code that is long": {map[string]any{"user_code": strings.Repeat("W", 65)}, grant.DeviceCode{}, "no user code that can be shown"},
-		"a user code of two lines": {map[string]any{"user_code": "WDJB\nMJHT"}, grant.DeviceCode{}, "no user code that can be shown"},
-		"no address":               {map[string]any{"verification_uri": nil}, grant.DeviceCode{}, "no https address"},
-		"an address that is a run": {map[string]any{"verification_uri": "javascript:alert(1)"}, grant.DeviceCode{}, "no https address"},
-		"an address in the clear":  {map[string]any{"verification_uri": "http://login.example.com/enter"}, grant.DeviceCode{}, "no https address"},
-		"an address of no host":    {map[string]any{"verification_uri": "https:///enter"}, grant.DeviceCode{}, "no https address"},
-		"an address with a user":   {map[string]any{"verification_uri": "https://allegro.pl@evil.example/"}, grant.DeviceCode{}, "no https address"},
-		"an address that is long":  {map[string]any{"verification_uri": long}, grant.DeviceCode{}, "no https address"},
+		"no device code":           {map[string]any{"device_code": nil}, answer.DeviceCode{}, "holds no device code"},
+		"no user code":             {map[string]any{"user_code": nil}, answer.DeviceCode{}, "no user code that can be shown"},
+		"a user code that is long": {map[string]any{"user_code": strings.Repeat("W", 65)}, answer.DeviceCode{}, "no user code that can be shown"},
+		"a user code of two lines": {map[string]any{"user_code": "WDJB\nMJHT"}, answer.DeviceCode{}, "no user code that can be shown"},
+		"no address":               {map[string]any{"verification_uri": nil}, answer.DeviceCode{}, "no https address"},
+		"an address that is a run": {map[string]any{"verification_uri": "javascript:alert(1)"}, answer.DeviceCode{}, "no https address"},
+		"an address in the clear":  {map[string]any{"verification_uri": "http://login.example.com/enter"}, answer.DeviceCode{}, "no https address"},
+		"an address of no host":    {map[string]any{"verification_uri": "https:///enter"}, answer.DeviceCode{}, "no https address"},
+		"an address with a user":   {map[string]any{"verification_uri": "https://allegro.pl@evil.example/"}, answer.DeviceCode{}, "no https address"},
+		"an address that is long":  {map[string]any{"verification_uri": long}, answer.DeviceCode{}, "no https address"},
 		"an address with a backslash": {
-			map[string]any{"verification_uri": `https://evil.example\@allegro.pl/`}, grant.DeviceCode{}, "no https address",
+			map[string]any{"verification_uri": `https://evil.example\@allegro.pl/`}, answer.DeviceCode{}, "no https address",
 		},
-		"a code that is a list": {map[string]any{"device_code": []string{deviceCode}}, grant.DeviceCode{}, "holds no device code"},
+		"a code that is a list": {map[string]any{"device_code": []string{deviceCode}}, answer.DeviceCode{}, "holds no device code"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			got, err := endpoint(answers(http.StatusOK, invited(t, test.changes))).StartDevice(t.Context(), deviceURL, nil)
 			if test.says != "" {
 				refused := failure(t, err)
-				if refused.Kind != grant.Malformed || !strings.Contains(err.Error(), test.says) {
+				if refused.Kind != answer.Malformed || !strings.Contains(err.Error(), test.says) {
 					t.Errorf("the failure is %+v, want Malformed and %q", refused, test.says)
 				}
 				if piece := leaked(err.Error(), deviceCode); piece != "" {
@@ -159,24 +159,24 @@ func TestStartDeviceRefusals(t *testing.T) {
 	tests := map[string]struct {
 		status int
 		body   string
-		want   grant.Kind
+		want   answer.Kind
 	}{
-		"invalid_client":                  {401, refusal("invalid_client"), grant.ApplicationRejected},
-		"unauthorized_client":             {400, refusal("unauthorized_client"), grant.ApplicationRejected},
-		"invalid_grant":                   {400, refusal("invalid_grant"), grant.ApplicationRejected},
-		"invalid_scope":                   {400, refusal("invalid_scope"), grant.ScopeRejected},
-		"invalid_request":                 {400, refusal("invalid_request"), grant.InvalidRequest},
-		"slow_down, which is of no poll":  {400, refusal("slow_down"), grant.Throttled},
-		"access_denied, of nobody yet":    {403, refusal("access_denied"), grant.Unavailable},
-		"429":                             {429, ``, grant.Throttled},
-		"503":                             {503, `<html>maintenance</html>`, grant.Unavailable},
-		"a page":                          {200, `<html>Sign in to our Wi-Fi</html>`, grant.Malformed},
-		"nothing":                         {200, ``, grant.Malformed},
-		"an error that claims success":    {200, refusal("invalid_client"), grant.Malformed},
-		"a redirect":                      {307, ``, grant.Malformed},
-		"a lifetime that is no number":    {200, `{"device_code":"` + deviceCode + `","expires_in":"soon"}`, grant.Malformed},
-		"a lifetime that holds the code":  {200, `{"expires_in":"` + deviceCode + `"}`, grant.Malformed},
-		"an error that repeats the codes": {400, `{"error":"invalid_client","error_description":"` + clientSecret + `"}`, grant.ApplicationRejected},
+		"invalid_client":                  {401, refusal("invalid_client"), answer.ApplicationRejected},
+		"unauthorized_client":             {400, refusal("unauthorized_client"), answer.ApplicationRejected},
+		"invalid_grant":                   {400, refusal("invalid_grant"), answer.ApplicationRejected},
+		"invalid_scope":                   {400, refusal("invalid_scope"), answer.ScopeRejected},
+		"invalid_request":                 {400, refusal("invalid_request"), answer.InvalidRequest},
+		"slow_down, which is of no poll":  {400, refusal("slow_down"), answer.Throttled},
+		"access_denied, of nobody yet":    {403, refusal("access_denied"), answer.Unavailable},
+		"429":                             {429, ``, answer.Throttled},
+		"503":                             {503, `<html>maintenance</html>`, answer.Unavailable},
+		"a page":                          {200, `<html>Sign in to our Wi-Fi</html>`, answer.Malformed},
+		"nothing":                         {200, ``, answer.Malformed},
+		"an error that claims success":    {200, refusal("invalid_client"), answer.Malformed},
+		"a redirect":                      {307, ``, answer.Malformed},
+		"a lifetime that is no number":    {200, `{"device_code":"` + deviceCode + `","expires_in":"soon"}`, answer.Malformed},
+		"a lifetime that holds the code":  {200, `{"expires_in":"` + deviceCode + `"}`, answer.Malformed},
+		"an error that repeats the codes": {400, `{"error":"invalid_client","error_description":"` + clientSecret + `"}`, answer.ApplicationRejected},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -226,7 +226,7 @@ func TestStartDeviceEndsWithItsContext(t *testing.T) {
 				endpoint.HTTP.Timeout = test.client
 				began := time.Now()
 				_, err := endpoint.StartDevice(ctx, deviceURL, nil)
-				if got := failure(t, err); got.Kind != grant.Unavailable || got.Message != test.says {
+				if got := failure(t, err); got.Kind != answer.Unavailable || got.Message != test.says {
 					t.Errorf("the failure is %+v, want Unavailable: %s", got, test.says)
 				}
 				if took := time.Since(began); took != time.Second {
@@ -242,43 +242,43 @@ func TestPolls(t *testing.T) {
 	tests := map[string]struct {
 		status int
 		body   string
-		want   grant.Kind
+		want   answer.Kind
 	}{
-		"authorization_pending":                      {400, refusal("authorization_pending"), grant.Pending},
-		"authorization_pending, with Auth0's status": {403, refusal("authorization_pending"), grant.Pending},
-		"authorization_pending that claims success":  {200, refusal("authorization_pending"), grant.Pending},
-		"slow_down":                              {400, refusal("slow_down"), grant.SlowDown},
-		"slow_down, with Auth0's status":         {429, refusal("slow_down"), grant.SlowDown},
-		"access_denied":                          {400, refusal("access_denied"), grant.ConsentDenied},
-		"expired_token":                          {400, refusal("expired_token"), grant.CodeExpired},
-		"invalid_grant":                          {400, refusal("invalid_grant"), grant.CodeExpired},
-		"invalid_grant, with Auth0's status":     {403, refusal("invalid_grant"), grant.CodeExpired},
-		"Allegro's word for a code of no use":    {400, `{"error":"invalid_request","error_description":"Invalid device code"}`, grant.CodeExpired},
-		"a platform's own word":                  {400, refusal("bad_verification_code"), grant.CodeExpired},
-		"no word":                                {400, `{}`, grant.CodeExpired},
-		"no word, and a status of somebody else": {404, `{}`, grant.Unavailable},
-		"a page":                                 {400, `<html>blocked</html>`, grant.Unavailable},
-		"a page, 403":                            {403, `<html>blocked</html>`, grant.Unavailable},
-		"invalid_client":                         {401, refusal("invalid_client"), grant.ApplicationRejected},
-		"invalid_client with 400":                {400, refusal("invalid_client"), grant.ApplicationRejected},
-		"unauthorized_client":                    {400, refusal("unauthorized_client"), grant.ApplicationRejected},
-		"Allegro's word for a wrong secret":      {401, refusal("Unauthorized"), grant.ApplicationRejected},
-		"invalid_scope":                          {400, refusal("invalid_scope"), grant.ScopeRejected},
-		"unsupported_grant_type":                 {400, refusal("unsupported_grant_type"), grant.InvalidRequest},
-		"temporarily_unavailable":                {400, refusal("temporarily_unavailable"), grant.Unavailable},
-		"429":                                    {429, ``, grant.Throttled},
-		"429 with a word":                        {429, refusal("too_many_requests"), grant.Throttled},
-		"408":                                    {408, refusal("timeout"), grant.Unavailable},
-		"500":                                    {500, refusal("odd"), grant.Unavailable},
-		"503":                                    {503, `<html>maintenance</html>`, grant.Unavailable},
-		"a success without a token":              {200, `{}`, grant.Malformed},
-		"a redirect":                             {302, ``, grant.Malformed},
-		"a platform's own word that somebody defined": {400, refusal("account_locked"), grant.AccountLocked},
+		"authorization_pending":                      {400, refusal("authorization_pending"), answer.Pending},
+		"authorization_pending, with Auth0's status": {403, refusal("authorization_pending"), answer.Pending},
+		"authorization_pending that claims success":  {200, refusal("authorization_pending"), answer.Pending},
+		"slow_down":                              {400, refusal("slow_down"), answer.SlowDown},
+		"slow_down, with Auth0's status":         {429, refusal("slow_down"), answer.SlowDown},
+		"access_denied":                          {400, refusal("access_denied"), answer.ConsentDenied},
+		"expired_token":                          {400, refusal("expired_token"), answer.CodeExpired},
+		"invalid_grant":                          {400, refusal("invalid_grant"), answer.CodeExpired},
+		"invalid_grant, with Auth0's status":     {403, refusal("invalid_grant"), answer.CodeExpired},
+		"Allegro's word for a code of no use":    {400, `{"error":"invalid_request","error_description":"Invalid device code"}`, answer.CodeExpired},
+		"a platform's own word":                  {400, refusal("bad_verification_code"), answer.CodeExpired},
+		"no word":                                {400, `{}`, answer.CodeExpired},
+		"no word, and a status of somebody else": {404, `{}`, answer.Unavailable},
+		"a page":                                 {400, `<html>blocked</html>`, answer.Unavailable},
+		"a page, 403":                            {403, `<html>blocked</html>`, answer.Unavailable},
+		"invalid_client":                         {401, refusal("invalid_client"), answer.ApplicationRejected},
+		"invalid_client with 400":                {400, refusal("invalid_client"), answer.ApplicationRejected},
+		"unauthorized_client":                    {400, refusal("unauthorized_client"), answer.ApplicationRejected},
+		"Allegro's word for a wrong secret":      {401, refusal("Unauthorized"), answer.ApplicationRejected},
+		"invalid_scope":                          {400, refusal("invalid_scope"), answer.ScopeRejected},
+		"unsupported_grant_type":                 {400, refusal("unsupported_grant_type"), answer.InvalidRequest},
+		"temporarily_unavailable":                {400, refusal("temporarily_unavailable"), answer.Unavailable},
+		"429":                                    {429, ``, answer.Throttled},
+		"429 with a word":                        {429, refusal("too_many_requests"), answer.Throttled},
+		"408":                                    {408, refusal("timeout"), answer.Unavailable},
+		"500":                                    {500, refusal("odd"), answer.Unavailable},
+		"503":                                    {503, `<html>maintenance</html>`, answer.Unavailable},
+		"a success without a token":              {200, `{}`, answer.Malformed},
+		"a redirect":                             {302, ``, answer.Malformed},
+		"a platform's own word that somebody defined": {400, refusal("account_locked"), answer.AccountLocked},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			endpoint := endpoint(answers(test.status, test.body))
-			endpoint.Meaning = func(code string, _ int) (grant.Kind, bool) { return grant.AccountLocked, code == "account_locked" }
+			endpoint.Meaning = func(code string, _ int) (answer.Kind, bool) { return answer.AccountLocked, code == "account_locked" }
 			_, err := endpoint.Device(t.Context(), deviceCode)
 			if got := failure(t, err); got.Kind != test.want {
 				t.Errorf("the failure is %+v, want %s", got, test.want)
@@ -309,7 +309,7 @@ func TestPollReturnsAtOnce(t *testing.T) {
 // TestDemoMarketplaceDevice tells what becomes of device codes at the demo marketplace, by a clock that is stepped.
 func TestDemoMarketplaceDevice(t *testing.T) {
 	const interval = 5 * time.Second
-	approve := func(t *testing.T, d *demo, code grant.DeviceCode) {
+	approve := func(t *testing.T, d *demo, code answer.DeviceCode) {
 		t.Helper()
 		if err := d.ApproveDevice(code.UserCode, d.Seller().ID); err != nil {
 			t.Fatal(err)
@@ -317,34 +317,34 @@ func TestDemoMarketplaceDevice(t *testing.T) {
 	}
 	type poll struct {
 		after  time.Duration
-		before func(*testing.T, *demo, grant.DeviceCode)
-		want   grant.Kind // empty for tokens
+		before func(*testing.T, *demo, answer.DeviceCode)
+		want   answer.Kind // empty for tokens
 	}
 	tests := map[string][]poll{
 		"approved while we wait": {
-			{after: interval, want: grant.Pending}, {after: interval, want: grant.Pending},
-			{after: interval, before: approve}, {after: interval, want: grant.CodeExpired}, // used
+			{after: interval, want: answer.Pending}, {after: interval, want: answer.Pending},
+			{after: interval, before: approve}, {after: interval, want: answer.CodeExpired}, // used
 		},
 		"denied": {
-			{after: interval, before: func(t *testing.T, d *demo, code grant.DeviceCode) {
+			{after: interval, before: func(t *testing.T, d *demo, code answer.DeviceCode) {
 				if err := d.DenyDevice(code.UserCode); err != nil {
 					t.Fatal(err)
 				}
-			}, want: grant.ConsentDenied},
+			}, want: answer.ConsentDenied},
 		},
-		"nobody came": {{after: interval, want: grant.Pending}, {after: 10 * time.Minute, want: grant.CodeExpired}},
+		"nobody came": {{after: interval, want: answer.Pending}, {after: 10 * time.Minute, want: answer.CodeExpired}},
 		"asked in a hurry": {
-			{after: interval, want: grant.Pending}, {after: time.Second, want: grant.SlowDown}, {after: 2 * interval, before: approve},
+			{after: interval, want: answer.Pending}, {after: time.Second, want: answer.SlowDown}, {after: 2 * interval, before: approve},
 		},
 		"the secret is wrong": {
-			{after: interval, before: func(_ *testing.T, d *demo, _ grant.DeviceCode) {
+			{after: interval, before: func(_ *testing.T, d *demo, _ answer.DeviceCode) {
 				d.SetClientSecret("another", false)
-			}, want: grant.ApplicationRejected},
+			}, want: answer.ApplicationRejected},
 		},
 		"a moment of darkness": {
-			{after: interval, before: func(_ *testing.T, d *demo, _ grant.DeviceCode) {
+			{after: interval, before: func(_ *testing.T, d *demo, _ answer.DeviceCode) {
 				d.Inject(demomarket.Maintenance().Once())
-			}, want: grant.Unavailable},
+			}, want: answer.Unavailable},
 			{after: interval, before: approve},
 		},
 	}
@@ -388,11 +388,11 @@ func TestDemoMarketplaceDevice(t *testing.T) {
 
 // TestDeviceGoesToOneAddress does not follow a redirect with the client secret.
 func TestDeviceGoesToOneAddress(t *testing.T) {
-	elsewhere := listen(t, answer(http.StatusOK, invited(t, nil)))
+	elsewhere := listen(t, respond(http.StatusOK, invited(t, nil)))
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		platform := listen(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, status) })
 		_, err := platform.endpoint().StartDevice(t.Context(), platform.URL+"/device", nil)
-		if got := failure(t, err); got.Kind != grant.Malformed || got.Status != status {
+		if got := failure(t, err); got.Kind != answer.Malformed || got.Status != status {
 			t.Errorf("an answer with %d is %+v, want Malformed", status, got)
 		}
 	}
@@ -405,7 +405,7 @@ func TestDeviceGoesToOneAddress(t *testing.T) {
 func TestStartDeviceReadsAllOfTheAnswer(t *testing.T) {
 	platform := listen(t, breakOff)
 	_, err := platform.endpoint().StartDevice(t.Context(), platform.URL+"/device", nil)
-	if got := failure(t, err); got.Kind != grant.Unavailable || !strings.Contains(got.Message, "unexpected EOF") {
+	if got := failure(t, err); got.Kind != answer.Unavailable || !strings.Contains(got.Message, "unexpected EOF") {
 		t.Errorf("an answer that breaks off is %+v, want Unavailable", got)
 	}
 	closed := false
@@ -415,7 +415,7 @@ func TestStartDeviceReadsAllOfTheAnswer(t *testing.T) {
 		return response, err
 	})
 	_, err = endpoint(large).StartDevice(t.Context(), deviceURL, nil)
-	if got := failure(t, err); got.Kind != grant.Malformed {
+	if got := failure(t, err); got.Kind != answer.Malformed {
 		t.Errorf("an answer of two MiB is %+v, want Malformed", got)
 	}
 	if !closed {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
@@ -45,7 +46,7 @@ type document struct {
 // readDocument reads the document of an issuer, which must name itself exactly as it was asked for (section 4.3).
 func readDocument(issuer string, members map[string]json.RawMessage) (document, error) {
 	if named := textOf(members["issuer"]); named != issuer {
-		return document{}, &Error{Kind: Malformed, Message: fmt.Sprintf("the issuer %q calls itself %q; the two must be exactly the same",
+		return document{}, &answer.Error{Kind: answer.Malformed, Message: fmt.Sprintf("the issuer %q calls itself %q; the two must be exactly the same",
 			issuer, bounded(printable(named), maxDescription))}
 	}
 	return document{
@@ -135,7 +136,7 @@ func (p *Providers) fetchObject(ctx context.Context, address string) (map[string
 func (p *Providers) discover(ctx context.Context, issuer string) (document, error) {
 	members, err := p.fetchObject(ctx, documentOf(issuer))
 	if err != nil {
-		return document{}, &Error{Kind: Unavailable, Message: "discovering the issuer: " + err.Error()}
+		return document{}, &answer.Error{Kind: answer.Unavailable, Message: "discovering the issuer: " + err.Error()}
 	}
 	return readDocument(issuer, members)
 }

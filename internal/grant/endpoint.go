@@ -29,7 +29,7 @@ type Endpoint struct {
 	// Now is the clock; lifetimes count from before the request was sent.
 	Now func() time.Time
 	// Meaning says what one of the platform's own error codes means; nil when it has none.
-	Meaning func(code string, status int) (Kind, bool)
+	Meaning func(code string, status int) (answer.Kind, bool)
 	// SingleUse tells that a refresh token works once here, and that a second use is not forgiven.
 	SingleUse bool
 }
@@ -37,10 +37,10 @@ type Endpoint struct {
 // ask makes one token request and reads the answer.
 func (e Endpoint) ask(
 	ctx context.Context, kind wire, secrets []string, request func(context.Context, *oauth2.Config) (*oauth2.Token, error),
-) (Tokens, error) {
+) (answer.Tokens, error) {
 	token, issued, err := exchange(ctx, e, kind, secrets, request)
 	if err != nil {
-		return Tokens{}, err
+		return answer.Tokens{}, err
 	}
 	return tokensOf(token, issued), nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 )
 
@@ -68,24 +69,24 @@ func endpoint(transport http.RoundTripper) grant.Endpoint {
 }
 
 // asked are the grants, each with its request.
-var asked = map[string]func(*testing.T, grant.Endpoint) (grant.Tokens, error){
-	"Password": func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+var asked = map[string]func(*testing.T, grant.Endpoint) (answer.Tokens, error){
+	"Password": func(t *testing.T, e grant.Endpoint) (answer.Tokens, error) {
 		return e.Password(t.Context(), username, password, []string{"openid", "orders"})
 	},
-	"ClientCredentials": func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+	"ClientCredentials": func(t *testing.T, e grant.Endpoint) (answer.Tokens, error) {
 		return e.ClientCredentials(t.Context(), []string{"orders"})
 	},
-	"RefreshToken": func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+	"RefreshToken": func(t *testing.T, e grant.Endpoint) (answer.Tokens, error) {
 		return e.RefreshToken(t.Context(), refreshToken)
 	},
-	"AuthorizationCode": func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+	"AuthorizationCode": func(t *testing.T, e grant.Endpoint) (answer.Tokens, error) {
 		return e.AuthorizationCode(t.Context(), code, callbackURI, verifier)
 	},
-	"Device": func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) { return e.Device(t.Context(), deviceCode) },
+	"Device": func(t *testing.T, e grant.Endpoint) (answer.Tokens, error) { return e.Device(t.Context(), deviceCode) },
 }
 
 // renewed is the outcome of asking with the refresh token.
-func renewed(t *testing.T, transport http.RoundTripper) grant.Tokens {
+func renewed(t *testing.T, transport http.RoundTripper) answer.Tokens {
 	t.Helper()
 	tokens, err := endpoint(transport).RefreshToken(t.Context(), refreshToken)
 	if err != nil {
@@ -95,9 +96,9 @@ func renewed(t *testing.T, transport http.RoundTripper) grant.Tokens {
 }
 
 // failure is the *grant.Error that err must be.
-func failure(t *testing.T, err error) *grant.Error {
+func failure(t *testing.T, err error) *answer.Error {
 	t.Helper()
-	var failed *grant.Error
+	var failed *answer.Error
 	if !errors.As(err, &failed) {
 		t.Fatalf("the error is %T (%v), want a *grant.Error", err, err)
 	}

@@ -10,6 +10,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
 // Providers discovers OpenID Connect issuers (OIDC Discovery 1.0) and verifies ID tokens. It fetches an
@@ -51,14 +53,14 @@ func (p *Providers) Verify(ctx context.Context, issuer, clientID, idToken, nonce
 	switch {
 	case err == nil:
 	case errors.Is(signature.unfetched, errKeysAddress): // which waiting does not mend
-		return &Error{Kind: Malformed, Message: "the ID token cannot be verified: " + signature.unfetched.Error()}
+		return &answer.Error{Kind: answer.Malformed, Message: "the ID token cannot be verified: " + signature.unfetched.Error()}
 	case signature.unfetched != nil:
-		return &Error{Kind: Unavailable, Message: "the ID token cannot be verified: the issuer's keys cannot be fetched: " + signature.unfetched.Error()}
+		return &answer.Error{Kind: answer.Unavailable, Message: "the ID token cannot be verified: the issuer's keys cannot be fetched: " + signature.unfetched.Error()}
 	default:
-		return &Error{Kind: Malformed, Message: "the ID token cannot be verified: " + cleanDescription(err.Error(), []string{idToken})}
+		return &answer.Error{Kind: answer.Malformed, Message: "the ID token cannot be verified: " + cleanDescription(err.Error(), []string{idToken})}
 	}
 	if nonce != "" && subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(nonce)) != 1 {
-		return &Error{Kind: Malformed, Message: "the ID token was made for another sign-in"}
+		return &answer.Error{Kind: answer.Malformed, Message: "the ID token was made for another sign-in"}
 	}
 	return nil
 }

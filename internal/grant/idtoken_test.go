@@ -19,6 +19,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
@@ -45,13 +46,13 @@ func newIssuer(t *testing.T) *issuer {
 		case i.answer != nil:
 			i.answer(w, r)
 		case r.URL.Path == "/.well-known/openid-configuration":
-			answer(http.StatusOK, object(t, i.document))(w, r)
+			respond(http.StatusOK, object(t, i.document))(w, r)
 		case r.URL.Path == "/keys":
 			keys := slices.Clone(i.further)
 			for id, key := range i.keys {
 				keys = append(keys, published(t, jose.JSONWebKey{Key: key.Public(), KeyID: id, Algorithm: "ES256", Use: "sig"}))
 			}
-			answer(http.StatusOK, `{"keys":[`+strings.Join(keys, ",")+`]}`)(w, r)
+			respond(http.StatusOK, `{"keys":[`+strings.Join(keys, ",")+`]}`)(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -164,32 +165,32 @@ func TestDiscoverWhatIsNotThere(t *testing.T) {
 func TestDiscoveryThatFails(t *testing.T) {
 	tests := map[string]struct {
 		answer http.HandlerFunc
-		kind   grant.Kind
+		kind   answer.Kind
 		says   string
 	}{
 		"another issuer": {
-			answer(200, `{"issuer":"https://login.example.com/","token_endpoint":"https://login.example.com/token"}`),
-			grant.Malformed, `calls itself "https://login.example.com/"; the two must be exactly the same`,
+			respond(200, `{"issuer":"https://login.example.com/","token_endpoint":"https://login.example.com/token"}`),
+			answer.Malformed, `calls itself "https://login.example.com/"; the two must be exactly the same`,
 		},
 		"an issuer of many letters": {
-			answer(200, `{"issuer":"`+strings.Repeat("x", 5000)+`"}`), grant.Malformed, "…",
+			respond(200, `{"issuer":"`+strings.Repeat("x", 5000)+`"}`), answer.Malformed, "…",
 		},
-		"no issuer":    {answer(200, `{}`), grant.Malformed, `calls itself ""`},
-		"nobody there": {http.NotFound, grant.Unavailable, "discovering the issuer: HTTP 404"},
-		"maintenance":  {answer(503, `<html>later</html>`), grant.Unavailable, "discovering the issuer: HTTP 503"},
-		"a page":       {answer(200, `<html>Sign in to our Wi-Fi</html>`), grant.Unavailable, "discovering the issuer: "},
-		"nothing":      {answer(200, ``), grant.Unavailable, "discovering the issuer: "},
-		"a list":       {answer(200, `[]`), grant.Unavailable, "discovering the issuer: "},
-		"two MiB":      {answer(200, `{"issuer":"`+strings.Repeat("x", 2<<20)+`"}`), grant.Unavailable, "discovering the issuer: "},
-		"hung up":      {hangUp, grant.Unavailable, "discovering the issuer: the connection to the marketplace failed: EOF"},
-		"broken off":   {breakOff, grant.Unavailable, "discovering the issuer: the connection to the marketplace failed: unexpected EOF"},
+		"no issuer":    {respond(200, `{}`), answer.Malformed, `calls itself ""`},
+		"nobody there": {http.NotFound, answer.Unavailable, "discovering the issuer: HTTP 404"},
+		"maintenance":  {respond(503, `<html>later</html>`), answer.Unavailable, "discovering the issuer: HTTP 503"},
+		"a page":       {respond(200, `<html>Sign in to our Wi-Fi</html>`), answer.Unavailable, "discovering the issuer: "},
+		"nothing":      {respond(200, ``), answer.Unavailable, "discovering the issuer: "},
+		"a list":       {respond(200, `[]`), answer.Unavailable, "discovering the issuer: "},
+		"two MiB":      {respond(200, `{"issuer":"`+strings.Repeat("x", 2<<20)+`"}`), answer.Unavailable, "discovering the issuer: "},
+		"hung up":      {hangUp, answer.Unavailable, "discovering the issuer: the connection to the marketplace failed: EOF"},
+		"broken off":   {breakOff, answer.Unavailable, "discovering the issuer: the connection to the marketplace failed: unexpected EOF"},
 		"a redirect": {
 			func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "https://login.example.com/.well-known/openid-configuration?tenant=s3cr3t", http.StatusMovedPermanently)
 			},
-			grant.Unavailable, "HTTP 301, a redirect to login.example.com/.well-known/openid-configuration, which is not followed",
+			answer.Unavailable, "HTTP 301, a redirect to login.example.com/.well-known/openid-configuration, which is not followed",
 		},
-		"an issuer that is no text": {answer(200, `{"issuer":5}`), grant.Malformed, `calls itself ""`},
+		"an issuer that is no text": {respond(200, `{"issuer":5}`), answer.Malformed, `calls itself ""`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -229,7 +230,7 @@ func TestABadMemberOfTheDocumentTakesNoOtherAlong(t *testing.T) {
 			}
 			err = providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "")
 			if member == "jwks_uri" {
-				if got := failure(t, err); got.Kind != grant.Malformed || !strings.Contains(err.Error(), "jwks_uri") {
+				if got := failure(t, err); got.Kind != answer.Malformed || !strings.Contains(err.Error(), "jwks_uri") {
 					t.Errorf("the failure is %+v, want one that names jwks_uri", got)
 				}
 			} else if err != nil {
@@ -241,7 +242,7 @@ func TestABadMemberOfTheDocumentTakesNoOtherAlong(t *testing.T) {
 
 func TestADocumentWithAByteOrderMark(t *testing.T) {
 	issuer := newIssuer(t)
-	issuer.change(func() { issuer.answer = answer(http.StatusOK, "\ufeff"+object(t, issuer.document)) })
+	issuer.change(func() { issuer.answer = respond(http.StatusOK, "\ufeff"+object(t, issuer.document)) })
 	if got, err := issuer.providers(now).Discover(t.Context(), issuer.URL); err != nil || got.Token == "" {
 		t.Errorf("got %+v and error %v", got, err)
 	}
@@ -252,7 +253,7 @@ func TestAnIssuerThatPointsInwards(t *testing.T) {
 	issuer := newIssuer(t)
 	public := &grant.Providers{HTTP: outgoing.NewClient(outgoing.NewPublicTransport(), time.Minute), Now: now}
 	_, err := public.Discover(t.Context(), issuer.URL)
-	if got := failure(t, err); got.Kind != grant.Unavailable || !strings.Contains(err.Error(), "--deny-private-addresses") || strings.Contains(err.Error(), "127.0.0.1") {
+	if got := failure(t, err); got.Kind != answer.Unavailable || !strings.Contains(err.Error(), "--deny-private-addresses") || strings.Contains(err.Error(), "127.0.0.1") {
 		t.Errorf("the failure is %+v, want Unavailable and why", got)
 	}
 	if issuer.fetches(discoveryPath) > 0 {
@@ -264,7 +265,7 @@ func TestDiscoveryOfAnIssuerThatIsDown(t *testing.T) {
 	issuer := newIssuer(t)
 	issuer.Close()
 	_, err := issuer.providers(now).Discover(t.Context(), issuer.URL)
-	if got := failure(t, err); got.Kind != grant.Unavailable || !strings.Contains(err.Error(), "connection refused") {
+	if got := failure(t, err); got.Kind != answer.Unavailable || !strings.Contains(err.Error(), "connection refused") {
 		t.Errorf("the failure is %+v, want Unavailable", got)
 	}
 }
@@ -347,7 +348,7 @@ func TestVerify(t *testing.T) {
 				return
 			}
 			got := failure(t, err)
-			if got.Kind != grant.Malformed || !strings.Contains(err.Error(), "the ID token cannot be verified: ") ||
+			if got.Kind != answer.Malformed || !strings.Contains(err.Error(), "the ID token cannot be verified: ") ||
 				!strings.Contains(err.Error(), test.says) {
 				t.Errorf("the failure is %+v, want Malformed and %q", got, test.says)
 			}
@@ -383,7 +384,7 @@ func TestVerifyNonce(t *testing.T) {
 				}
 				return
 			}
-			if got := failure(t, err); got.Kind != grant.Malformed || got.Message != "the ID token was made for another sign-in" {
+			if got := failure(t, err); got.Kind != answer.Malformed || got.Message != "the ID token was made for another sign-in" {
 				t.Errorf("the failure is %+v, want Malformed", got)
 			}
 		})
@@ -398,9 +399,9 @@ func TestVerifyNonce(t *testing.T) {
 // TestKeysThatCannotBeFetched must not be told from a bad token by their page, which is not for others to read.
 func TestKeysThatCannotBeFetched(t *testing.T) {
 	for name, keys := range map[string]http.HandlerFunc{
-		"maintenance": answer(http.StatusServiceUnavailable, "<html>back at noon, says admin@login.example.com</html>"),
-		"a page":      answer(http.StatusOK, "<html>Sign in to our Wi-Fi</html>"),
-		"nothing":     answer(http.StatusOK, ""),
+		"maintenance": respond(http.StatusServiceUnavailable, "<html>back at noon, says admin@login.example.com</html>"),
+		"a page":      respond(http.StatusOK, "<html>Sign in to our Wi-Fi</html>"),
+		"nothing":     respond(http.StatusOK, ""),
 		"hung up":     hangUp,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -412,7 +413,7 @@ func TestKeysThatCannotBeFetched(t *testing.T) {
 			issuer.change(func() { issuer.answer = keys })
 			err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "")
 			want := "the ID token cannot be verified: the issuer's keys cannot be fetched: "
-			if got := failure(t, err); got.Kind != grant.Unavailable || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "<") {
+			if got := failure(t, err); got.Kind != answer.Unavailable || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "<") {
 				t.Errorf("the failure is %+v, want Unavailable and %q", got, want)
 			}
 			issuer.change(func() { issuer.answer = nil })

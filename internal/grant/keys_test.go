@@ -18,7 +18,7 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
 // edited is a key as JSON with other members; nil takes one out.
@@ -212,7 +212,7 @@ func TestAKeyThatIsNotThereYetPasses(t *testing.T) {
 	}
 	issuer.addKey(t, "second")
 	err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "second", nil), "")
-	if got := failure(t, err); got.Kind != grant.Unavailable || !strings.Contains(err.Error(), "fetched a moment ago") {
+	if got := failure(t, err); got.Kind != answer.Unavailable || !strings.Contains(err.Error(), "fetched a moment ago") {
 		t.Errorf("the failure is %+v, want Unavailable", got)
 	}
 }
@@ -234,7 +234,7 @@ func TestWhereKeysMayBe(t *testing.T) {
 			issuer := newIssuer(t)
 			issuer.change(func() { issuer.document["jwks_uri"] = test.address })
 			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "")
-			if got := failure(t, err); got.Kind != grant.Malformed || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "jwks_uri") {
+			if got := failure(t, err); got.Kind != answer.Malformed || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "jwks_uri") {
 				t.Errorf("the failure is %+v, want Malformed and %q", got, test.says)
 			}
 		})

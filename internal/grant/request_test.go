@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 )
 
@@ -63,7 +64,7 @@ func (p *platform) endpoint() grant.Endpoint {
 	return at(p.URL+"/oauth/token", p.Client().Transport)
 }
 
-func answer(status int, body string) http.HandlerFunc {
+func respond(status int, body string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(status)
@@ -75,7 +76,7 @@ const granted = `{"access_token":"an-access-token","token_type":"bearer","expire
 
 func TestRequests(t *testing.T) {
 	tests := map[string]struct {
-		ask  func(*testing.T, grant.Endpoint) (grant.Tokens, error)
+		ask  func(*testing.T, grant.Endpoint) (answer.Tokens, error)
 		want url.Values
 	}{
 		"Password sends the login, the application and the scopes": {
@@ -86,7 +87,7 @@ func TestRequests(t *testing.T) {
 			},
 		},
 		"Password without scopes leaves them to the platform": {
-			ask: func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+			ask: func(t *testing.T, e grant.Endpoint) (answer.Tokens, error) {
 				return e.Password(t.Context(), username, password, nil)
 			},
 			want: url.Values{
@@ -102,7 +103,7 @@ func TestRequests(t *testing.T) {
 			},
 		},
 		"ClientCredentials without scopes leaves them to the platform": {
-			ask: func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+			ask: func(t *testing.T, e grant.Endpoint) (answer.Tokens, error) {
 				return e.ClientCredentials(t.Context(), nil)
 			},
 			want: url.Values{
@@ -124,7 +125,7 @@ func TestRequests(t *testing.T) {
 			},
 		},
 		"AuthorizationCode without PKCE, and with eBay's name for an address": {
-			ask: func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+			ask: func(t *testing.T, e grant.Endpoint) (answer.Tokens, error) {
 				return e.AuthorizationCode(t.Context(), code, "My_RuName-My_App-x", "")
 			},
 			want: url.Values{
@@ -133,7 +134,7 @@ func TestRequests(t *testing.T) {
 			},
 		},
 		"AuthorizationCode that was asked for without redirect_uri": {
-			ask: func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+			ask: func(t *testing.T, e grant.Endpoint) (answer.Tokens, error) {
 				return e.AuthorizationCode(t.Context(), code, "", "")
 			},
 			want: url.Values{
@@ -141,7 +142,7 @@ func TestRequests(t *testing.T) {
 			},
 		},
 		"AuthorizationCode of a public client": {
-			ask: func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+			ask: func(t *testing.T, e grant.Endpoint) (answer.Tokens, error) {
 				e.ClientSecret = ""
 				return e.AuthorizationCode(t.Context(), code, callbackURI, verifier)
 			},
@@ -158,7 +159,7 @@ func TestRequests(t *testing.T) {
 			},
 		},
 		"an application without a secret sends none": {
-			ask: func(t *testing.T, e grant.Endpoint) (grant.Tokens, error) {
+			ask: func(t *testing.T, e grant.Endpoint) (answer.Tokens, error) {
 				e.ClientSecret = ""
 				return e.RefreshToken(t.Context(), refreshToken)
 			},
@@ -169,7 +170,7 @@ func TestRequests(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			platform := listen(t, answer(http.StatusOK, granted))
+			platform := listen(t, respond(http.StatusOK, granted))
 			if _, err := test.ask(t, platform.endpoint()); err != nil {
 				t.Fatalf("asking: %v", err)
 			}
@@ -187,17 +188,17 @@ func TestRequests(t *testing.T) {
 // that work once: x/oauth2 probes, and net/http follows and repeats, unless they are kept from it.
 func TestOneRequestWhateverComesBack(t *testing.T) {
 	outcomes := map[string]http.HandlerFunc{
-		"tokens":                    answer(http.StatusOK, granted),
-		"400":                       answer(http.StatusBadRequest, `{"error":"invalid_grant"}`),
-		"401 invalid_client":        answer(http.StatusUnauthorized, `{"error":"invalid_client"}`),
-		"401 without a word":        answer(http.StatusUnauthorized, ``),
-		"403":                       answer(http.StatusForbidden, `{"error":"invalid_grant"}`),
-		"404":                       answer(http.StatusNotFound, `not found`),
+		"tokens":                    respond(http.StatusOK, granted),
+		"400":                       respond(http.StatusBadRequest, `{"error":"invalid_grant"}`),
+		"401 invalid_client":        respond(http.StatusUnauthorized, `{"error":"invalid_client"}`),
+		"401 without a word":        respond(http.StatusUnauthorized, ``),
+		"403":                       respond(http.StatusForbidden, `{"error":"invalid_grant"}`),
+		"404":                       respond(http.StatusNotFound, `not found`),
 		"429 with no time to wait":  func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Retry-After", "0"); w.WriteHeader(429) },
-		"500":                       answer(http.StatusInternalServerError, `{"error":"server_error"}`),
-		"503":                       answer(http.StatusServiceUnavailable, `<html>maintenance</html>`),
-		"an empty answer":           answer(http.StatusOK, ``),
-		"an answer without a token": answer(http.StatusOK, `{}`),
+		"500":                       respond(http.StatusInternalServerError, `{"error":"server_error"}`),
+		"503":                       respond(http.StatusServiceUnavailable, `<html>maintenance</html>`),
+		"an empty answer":           respond(http.StatusOK, ``),
+		"an answer without a token": respond(http.StatusOK, `{}`),
 		"an answer that breaks off": breakOff,
 		"no answer":                 hangUp,
 		"a reset":                   reset,
@@ -230,7 +231,7 @@ func TestOneRequestOnAConnectionThatWasUsed(t *testing.T) {
 				var first sync.Once
 				platform := listen(t, func(w http.ResponseWriter, r *http.Request) {
 					next := outcome
-					first.Do(func() { next = answer(http.StatusOK, granted) })
+					first.Do(func() { next = respond(http.StatusOK, granted) })
 					next(w, r)
 				})
 				endpoint := platform.endpoint()
@@ -251,12 +252,12 @@ func TestOneRequestOnAConnectionThatWasUsed(t *testing.T) {
 
 // TestCredentialsGoToOneAddress sends them where the endpoint is, and not where its answer points.
 func TestCredentialsGoToOneAddress(t *testing.T) {
-	elsewhere := listen(t, answer(http.StatusOK, granted))
+	elsewhere := listen(t, respond(http.StatusOK, granted))
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		for asking, ask := range asked {
 			platform := listen(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, status) })
 			_, err := ask(t, platform.endpoint())
-			if got := failure(t, err); got.Kind != grant.Malformed || got.Status != status {
+			if got := failure(t, err); got.Kind != answer.Malformed || got.Status != status {
 				t.Errorf("%s answered with %d is %+v, want Malformed", asking, status, got)
 			}
 		}
@@ -273,27 +274,27 @@ func TestCredentialsGoToOneAddress(t *testing.T) {
 func TestNoRequestWithoutACredential(t *testing.T) {
 	tests := map[string]struct {
 		ask  func(grant.Endpoint) error
-		want grant.Kind
+		want answer.Kind
 	}{
 		"a refresh token": {
-			func(e grant.Endpoint) error { _, err := e.RefreshToken(t.Context(), ""); return err }, grant.GrantRejected,
+			func(e grant.Endpoint) error { _, err := e.RefreshToken(t.Context(), ""); return err }, answer.GrantRejected,
 		},
 		"an authorization code": {
 			func(e grant.Endpoint) error {
 				_, err := e.AuthorizationCode(t.Context(), "", callbackURI, verifier)
 				return err
-			}, grant.GrantRejected,
+			}, answer.GrantRejected,
 		},
 		"a device code": {
-			func(e grant.Endpoint) error { _, err := e.Device(t.Context(), ""); return err }, grant.CodeExpired,
+			func(e grant.Endpoint) error { _, err := e.Device(t.Context(), ""); return err }, answer.CodeExpired,
 		},
 		"a place to ask for a device code": {
-			func(e grant.Endpoint) error { _, err := e.StartDevice(t.Context(), "", nil); return err }, grant.InvalidRequest,
+			func(e grant.Endpoint) error { _, err := e.StartDevice(t.Context(), "", nil); return err }, answer.InvalidRequest,
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			platform := listen(t, answer(http.StatusOK, granted))
+			platform := listen(t, respond(http.StatusOK, granted))
 			err := test.ask(platform.endpoint())
 			if got := failure(t, err); got.Kind != test.want || got.OutcomeUnknown {
 				t.Errorf("the failure is %+v, want %s with a known outcome", got, test.want)

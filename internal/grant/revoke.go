@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
 // Revoke ends a grant at the platform (RFC 7009). A platform that does not know the token any more answers
@@ -24,7 +26,7 @@ func (e Endpoint) Revoke(ctx context.Context, revocationURL, refreshToken string
 	a := attempt{wire: wireRefreshToken, secrets: []string{refreshToken, e.ClientSecret}, now: e.Now()}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, revocationURL, strings.NewReader(form.Encode()))
 	if err != nil {
-		return &Error{Kind: InvalidRequest, Message: "the revocation endpoint is no URL"}
+		return &answer.Error{Kind: answer.InvalidRequest, Message: "the revocation endpoint is no URL"}
 	}
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	response, err := e.client().Do(request)
@@ -38,19 +40,19 @@ func (e Endpoint) Revoke(ctx context.Context, revocationURL, refreshToken string
 	if response.StatusCode/100 == 2 {
 		return nil
 	}
-	kind := Unavailable
+	kind := answer.Unavailable
 	switch status := response.StatusCode; {
 	case status == http.StatusTooManyRequests:
-		kind = Throttled
+		kind = answer.Throttled
 	case status == http.StatusUnauthorized:
-		kind = ApplicationRejected
+		kind = answer.ApplicationRejected
 	case status/100 == 3:
-		kind = Malformed
+		kind = answer.Malformed
 	}
-	return &Error{
+	return &answer.Error{
 		Kind:       kind,
 		Status:     response.StatusCode,
 		Message:    "revoking the grant: " + cmp.Or(a.redirected(response), fmt.Sprintf("the marketplace answered HTTP %d", response.StatusCode)),
-		RetryAfter: a.retryAfter(response.Header, kind == Throttled),
+		RetryAfter: a.retryAfter(response.Header, kind == answer.Throttled),
 	}
 }

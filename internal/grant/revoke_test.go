@@ -8,11 +8,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
 func TestRevoke(t *testing.T) {
-	platform := listen(t, answer(http.StatusOK, ``))
+	platform := listen(t, respond(http.StatusOK, ``))
 	if err := platform.endpoint().Revoke(t.Context(), platform.URL+"/oauth/revoke", refreshToken); err != nil {
 		t.Fatalf("revoking: %v", err)
 	}
@@ -28,7 +28,7 @@ func TestRevoke(t *testing.T) {
 }
 
 func TestRevokeWithoutASecret(t *testing.T) {
-	platform := listen(t, answer(http.StatusOK, ``))
+	platform := listen(t, respond(http.StatusOK, ``))
 	endpoint := platform.endpoint()
 	endpoint.ClientSecret = ""
 	if err := endpoint.Revoke(t.Context(), platform.URL, refreshToken); err != nil {
@@ -43,19 +43,19 @@ func TestRevokeWithoutASecret(t *testing.T) {
 func TestRevocationAnswers(t *testing.T) {
 	tests := map[string]struct {
 		answer http.HandlerFunc
-		want   grant.Kind // empty for success
+		want   answer.Kind // empty for success
 		status int
 	}{
-		"success":                     {answer(200, ``), "", 0},
-		"success with a body":         {answer(200, `{"x":1}`), "", 0},
-		"success without one":         {answer(204, ``), "", 0},
-		"a wrong secret":              {answer(401, `{"error":"invalid_client"}`), grant.ApplicationRejected, 401},
-		"a platform that is not able": {answer(400, `{"error":"unsupported_token_type"}`), grant.Unavailable, 400},
-		"too many requests":           {answer(429, ``), grant.Throttled, 429},
-		"later, please":               {answer(503, ``), grant.Unavailable, 503},
-		"a redirect":                  {redirect(http.StatusFound), grant.Malformed, 302},
-		"no answer":                   {hangUp, grant.Unavailable, 0},
-		"the token, thrown back":      {answer(500, refreshToken), grant.Unavailable, 500},
+		"success":                     {respond(200, ``), "", 0},
+		"success with a body":         {respond(200, `{"x":1}`), "", 0},
+		"success without one":         {respond(204, ``), "", 0},
+		"a wrong secret":              {respond(401, `{"error":"invalid_client"}`), answer.ApplicationRejected, 401},
+		"a platform that is not able": {respond(400, `{"error":"unsupported_token_type"}`), answer.Unavailable, 400},
+		"too many requests":           {respond(429, ``), answer.Throttled, 429},
+		"later, please":               {respond(503, ``), answer.Unavailable, 503},
+		"a redirect":                  {redirect(http.StatusFound), answer.Malformed, 302},
+		"no answer":                   {hangUp, answer.Unavailable, 0},
+		"the token, thrown back":      {respond(500, refreshToken), answer.Unavailable, 500},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestARedirectIsNamed(t *testing.T) {
 		_, renewing := platform.endpoint().RefreshToken(t.Context(), refreshToken)
 		revoking := platform.endpoint().Revoke(t.Context(), platform.URL, refreshToken)
 		for what, err := range map[string]error{"renewing": renewing, "revoking": revoking} {
-			if got := failure(t, err); got.Kind != grant.Malformed || !strings.Contains(err.Error(), want) {
+			if got := failure(t, err); got.Kind != answer.Malformed || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s, %s: the failure is %+v, want %q", what, location, got, want)
 			}
 			if piece := leaked(err.Error(), refreshToken); piece != "" {
@@ -111,7 +111,7 @@ func TestARedirectIsNamed(t *testing.T) {
 
 func TestRevokeAtNoAddress(t *testing.T) {
 	err := endpoint(nil).Revoke(t.Context(), "://", refreshToken)
-	if got := failure(t, err); got.Kind != grant.InvalidRequest {
+	if got := failure(t, err); got.Kind != answer.InvalidRequest {
 		t.Errorf("the failure is %+v, want InvalidRequest", got)
 	}
 }

@@ -9,57 +9,58 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 )
 
 func TestTokens(t *testing.T) {
 	tests := map[string]struct {
 		answer string
-		want   grant.Tokens
+		want   answer.Tokens
 	}{
 		"a full answer": {
 			answer: `{"access_token":"at","refresh_token":"next","id_token":"it","token_type":"Bearer","scope":"a b","expires_in":3600,
 				"refresh_token_expires_in":7200,"account_id":"44130512","something_else":[1,2]}`,
-			want: grant.Tokens{
+			want: answer.Tokens{
 				AccessToken: "at", RefreshToken: "next", IDToken: "it", TokenType: "Bearer", Scope: "a b", AccountID: "44130512",
 				ExpiresAt: start.Add(time.Hour), AuthorizationExpiresAt: start.Add(2 * time.Hour),
 			},
 		},
 		"the least of answers": {
 			answer: `{"access_token":"at"}`,
-			want:   grant.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "Bearer"},
+			want:   answer.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "Bearer"},
 		},
 		"no refresh token leaves the old one in force": {
 			answer: `{"access_token":"at","token_type":"Bearer","expires_in":7200}`,
-			want:   grant.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "Bearer", ExpiresAt: start.Add(2 * time.Hour)},
+			want:   answer.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "Bearer", ExpiresAt: start.Add(2 * time.Hour)},
 		},
 		"so does an empty one": {
 			answer: `{"access_token":"at","refresh_token":""}`,
-			want:   grant.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "Bearer"},
+			want:   answer.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "Bearer"},
 		},
 		"a new refresh token takes its place": {
 			answer: `{"access_token":"at","refresh_token":"next"}`,
-			want:   grant.Tokens{AccessToken: "at", RefreshToken: "next", TokenType: "Bearer"},
+			want:   answer.Tokens{AccessToken: "at", RefreshToken: "next", TokenType: "Bearer"},
 		},
 		"a platform may repeat the old one": {
 			answer: `{"access_token":"at","refresh_token":"` + refreshToken + `"}`,
-			want:   grant.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "Bearer"},
+			want:   answer.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "Bearer"},
 		},
 		"bearer is spelt as headers have it": {
 			answer: `{"access_token":"at","token_type":"bearer"}`,
-			want:   grant.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "Bearer"},
+			want:   answer.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "Bearer"},
 		},
 		"another type stays as it is": {
 			answer: `{"access_token":"at","token_type":"User Access Token"}`,
-			want:   grant.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "User Access Token"},
+			want:   answer.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "User Access Token"},
 		},
 		"members of another kind do not count": {
 			answer: `{"access_token":"at","id_token":1,"scope":["a"],"account_id":2}`,
-			want:   grant.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "Bearer"},
+			want:   answer.Tokens{AccessToken: "at", RefreshToken: refreshToken, TokenType: "Bearer"},
 		},
 		"an account's name is not longer than the API keeps": {
 			answer: `{"access_token":"at","account_id":"` + strings.Repeat("ä", 300) + `"}`,
-			want: grant.Tokens{
+			want: answer.Tokens{
 				AccessToken: "at", RefreshToken: refreshToken, TokenType: "Bearer", AccountID: strings.Repeat("ä", 255) + "…",
 			},
 		},
@@ -155,7 +156,7 @@ func TestExpiry(t *testing.T) {
 			}
 			tokens, err := endpoint(transport).RefreshToken(t.Context(), refreshToken)
 			if test.malformed {
-				if got := failure(t, err); got.Kind != grant.Malformed {
+				if got := failure(t, err); got.Kind != answer.Malformed {
 					t.Errorf("the failure is %+v, want Malformed", got)
 				}
 				return

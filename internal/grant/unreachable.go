@@ -13,9 +13,9 @@ import (
 )
 
 // unreachable describes a request that got no answer.
-func (a attempt) unreachable(err error) *Error {
+func (a attempt) unreachable(err error) *answer.Error {
 	unknown := answer.Facts{Sent: a.sent, SingleUse: a.singleUse}.Verdict() == answer.Unknown
-	return &Error{Kind: Unavailable, Message: a.whyUnreachable(err), OutcomeUnknown: unknown}
+	return &answer.Error{Kind: answer.Unavailable, Message: a.whyUnreachable(err), OutcomeUnknown: unknown}
 }
 
 // whyUnreachable puts a network error into words. It never uses the text of a url.Error, which holds the

@@ -17,25 +17,25 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
 // silence is what is known of a request that got no answer.
 type silence struct {
-	Kind           grant.Kind
+	Kind           answer.Kind
 	Status         int
 	Code           string
 	OutcomeUnknown bool
 }
 
-func silenceOf(e *grant.Error) silence { return silence{e.Kind, e.Status, e.Code, e.OutcomeUnknown} }
+func silenceOf(e *answer.Error) silence { return silence{e.Kind, e.Status, e.Code, e.OutcomeUnknown} }
 
 // check compares the failure with what is wanted, and looks for an address in its text.
 func check(t *testing.T, err error, outcomeUnknown bool, message string) {
 	t.Helper()
 	got := failure(t, err)
-	want := silence{Kind: grant.Unavailable, OutcomeUnknown: outcomeUnknown}
+	want := silence{Kind: answer.Unavailable, OutcomeUnknown: outcomeUnknown}
 	if diff := cmp.Diff(want, silenceOf(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s\nerror: %v", diff, err)
 	}
@@ -94,7 +94,7 @@ func TestARefusalThatBreaksOffIsARefusal(t *testing.T) {
 	})
 	_, err := platform.endpoint().RefreshToken(t.Context(), refreshToken)
 	got := failure(t, err)
-	if got.Kind != grant.Throttled || got.Status != 429 || got.RetryAfter != 30*time.Second || got.OutcomeUnknown {
+	if got.Kind != answer.Throttled || got.Status != 429 || got.RetryAfter != 30*time.Second || got.OutcomeUnknown {
 		t.Errorf("the failure is %+v, want Throttled for 30 s", got)
 	}
 }
@@ -137,7 +137,7 @@ func TestAHostThatMayNotBeAsked(t *testing.T) {
 }
 
 func TestUntrustedCertificate(t *testing.T) {
-	server := httptest.NewUnstartedServer(answer(http.StatusOK, granted))
+	server := httptest.NewUnstartedServer(respond(http.StatusOK, granted))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
 	t.Cleanup(server.Close)
@@ -239,7 +239,7 @@ func TestDeadlineOfTheCaller(t *testing.T) {
 
 func TestCancelled(t *testing.T) {
 	t.Run("before the request", func(t *testing.T) {
-		platform := listen(t, answer(http.StatusOK, granted))
+		platform := listen(t, respond(http.StatusOK, granted))
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := platform.endpoint().RefreshToken(ctx, refreshToken)
@@ -269,7 +269,7 @@ func TestAnAnswerThatTheTransportCannotRead(t *testing.T) {
 	why := malformed{errors.New("the marketplace's answer is empty")}
 	_, err := endpoint(transport(func(*http.Request) (*http.Response, error) { return nil, why })).RefreshToken(t.Context(), refreshToken)
 	got := failure(t, err)
-	if want := (silence{Kind: grant.Malformed, OutcomeUnknown: true}); silenceOf(got) != want || got.Message != why.Error() {
+	if want := (silence{Kind: answer.Malformed, OutcomeUnknown: true}); silenceOf(got) != want || got.Message != why.Error() {
 		t.Errorf("the failure is %+v, want Malformed in the words of the transport", got)
 	}
 }

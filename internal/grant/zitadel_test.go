@@ -15,6 +15,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 )
@@ -163,7 +164,7 @@ func TestZitadelClientCredentials(t *testing.T) {
 
 	z.endpoint.ClientSecret = "another"
 	_, err = z.endpoint.ClientCredentials(t.Context(), nil)
-	if got := failure(t, err); got.Kind != grant.ApplicationRejected || got.Code != "invalid_client" {
+	if got := failure(t, err); got.Kind != answer.ApplicationRejected || got.Code != "invalid_client" {
 		t.Errorf("a wrong secret is %+v, want ApplicationRejected", got)
 	}
 }
@@ -198,7 +199,7 @@ func TestZitadelRefreshToken(t *testing.T) {
 	}
 	for _, spent := range held[:3] {
 		_, err := z.endpoint.RefreshToken(t.Context(), spent)
-		if got := failure(t, err); got.Kind != grant.GrantRejected || got.Code != "invalid_grant" || got.OutcomeUnknown {
+		if got := failure(t, err); got.Kind != answer.GrantRejected || got.Code != "invalid_grant" || got.OutcomeUnknown {
 			t.Errorf("a spent refresh token is %+v, want GrantRejected", got)
 		}
 	}
@@ -235,12 +236,12 @@ func TestZitadelRefuses(t *testing.T) {
 	tests := map[string]struct {
 		change func(*grant.Endpoint)
 		token  string
-		want   grant.Kind
+		want   answer.Kind
 		code   string
 	}{
-		"a refresh token that never was": {token: "never-was", want: grant.GrantRejected, code: "invalid_grant"},
+		"a refresh token that never was": {token: "never-was", want: answer.GrantRejected, code: "invalid_grant"},
 		"a wrong client secret": {
-			change: func(e *grant.Endpoint) { e.ClientSecret = "another" }, token: living, want: grant.ApplicationRejected, code: "invalid_client",
+			change: func(e *grant.Endpoint) { e.ClientSecret = "another" }, token: living, want: answer.ApplicationRejected, code: "invalid_client",
 		},
 	}
 	for name, test := range tests {
@@ -267,7 +268,7 @@ func TestZitadelRevokes(t *testing.T) {
 		t.Fatalf("revoking: %v", err)
 	}
 	_, err := z.endpoint.RefreshToken(t.Context(), living)
-	if got := failure(t, err); got.Kind != grant.GrantRejected {
+	if got := failure(t, err); got.Kind != answer.GrantRejected {
 		t.Errorf("a revoked refresh token is %+v, want GrantRejected", got)
 	}
 	if err := z.endpoint.Revoke(t.Context(), z.discovered.Revocation, living); err != nil {

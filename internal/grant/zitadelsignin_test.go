@@ -11,7 +11,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 	"golang.org/x/oauth2"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
 func TestZitadelAuthorizationCode(t *testing.T) {
@@ -36,7 +36,7 @@ func TestZitadelAuthorizationCode(t *testing.T) {
 		t.Errorf("renewing: %v", err)
 	}
 	_, err = z.endpoint.AuthorizationCode(t.Context(), code, zitadelCallback, verifier)
-	if got := failure(t, err); got.Kind != grant.GrantRejected {
+	if got := failure(t, err); got.Kind != answer.GrantRejected {
 		t.Errorf("a code that was used is %+v, want GrantRejected", got)
 	}
 }
@@ -45,11 +45,11 @@ func TestZitadelRefusesCodes(t *testing.T) {
 	z := newZitadel(t)
 	tests := map[string]struct {
 		redirectURI, verifier string
-		want                  grant.Kind
+		want                  answer.Kind
 	}{
-		"another verifier":     {zitadelCallback, strings.ToLower(verifier), grant.GrantRejected},
-		"no verifier":          {zitadelCallback, "", grant.InvalidRequest},
-		"another redirect_uri": {zitadelCallback + "/", verifier, grant.GrantRejected},
+		"another verifier":     {zitadelCallback, strings.ToLower(verifier), answer.GrantRejected},
+		"no verifier":          {zitadelCallback, "", answer.InvalidRequest},
+		"another redirect_uri": {zitadelCallback + "/", verifier, answer.GrantRejected},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestZitadelRefusesCodes(t *testing.T) {
 
 func TestZitadelDevice(t *testing.T) {
 	z := newZitadel(t)
-	start := func(t *testing.T) grant.DeviceCode {
+	start := func(t *testing.T) answer.DeviceCode {
 		t.Helper()
 		before := time.Now()
 		code, err := z.device.StartDevice(t.Context(), z.discovered.DeviceAuthorization, []string{"openid", "profile"})
@@ -83,7 +83,7 @@ func TestZitadelDevice(t *testing.T) {
 		}
 		return code
 	}
-	poll := func(t *testing.T, code grant.DeviceCode, want grant.Kind) {
+	poll := func(t *testing.T, code answer.DeviceCode, want answer.Kind) {
 		t.Helper()
 		_, err := z.device.Device(t.Context(), code.Code)
 		if got := failure(t, err); got.Kind != want {
@@ -92,7 +92,7 @@ func TestZitadelDevice(t *testing.T) {
 	}
 	t.Run("approved", func(t *testing.T) {
 		code := start(t)
-		poll(t, code, grant.Pending)
+		poll(t, code, answer.Pending)
 		if err := z.storage.CompleteDeviceAuthorization(t.Context(), code.UserCode, "id1"); err != nil {
 			t.Fatal(err)
 		}
@@ -106,21 +106,21 @@ func TestZitadelDevice(t *testing.T) {
 	})
 	t.Run("denied", func(t *testing.T) {
 		code := start(t)
-		poll(t, code, grant.Pending)
+		poll(t, code, answer.Pending)
 		if err := z.storage.DenyDeviceAuthorization(t.Context(), code.UserCode); err != nil {
 			t.Fatal(err)
 		}
-		poll(t, code, grant.ConsentDenied)
+		poll(t, code, answer.ConsentDenied)
 	})
 	t.Run("unknown", func(t *testing.T) {
-		poll(t, grant.DeviceCode{Code: "never-was"}, grant.ConsentDenied) // this server's word for it
+		poll(t, answer.DeviceCode{Code: "never-was"}, answer.ConsentDenied) // this server's word for it
 	})
 	t.Run("a wrong client secret", func(t *testing.T) {
 		code := start(t)
 		z.device.ClientSecret = "another"
-		poll(t, code, grant.ApplicationRejected)
+		poll(t, code, answer.ApplicationRejected)
 		_, err := z.device.StartDevice(t.Context(), z.discovered.DeviceAuthorization, nil)
-		if got := failure(t, err); got.Kind != grant.ApplicationRejected {
+		if got := failure(t, err); got.Kind != answer.ApplicationRejected {
 			t.Errorf("asking for a code: the failure is %+v, want ApplicationRejected", got)
 		}
 	})
@@ -133,7 +133,7 @@ func TestZitadelDeviceCodeExpires(t *testing.T) {
 		t.Fatalf("asking for a code: %v", err)
 	}
 	_, err = z.device.Device(t.Context(), code.Code)
-	if got := failure(t, err); got.Kind != grant.CodeExpired || got.Code != "expired_token" {
+	if got := failure(t, err); got.Kind != answer.CodeExpired || got.Code != "expired_token" {
 		t.Errorf("the failure is %+v, want CodeExpired", got)
 	}
 }
@@ -185,7 +185,7 @@ func TestZitadelDetectsReuse(t *testing.T) {
 	}
 	for _, token := range held { // the spent ones, and then the one that was good until they came
 		_, err := z.endpoint.RefreshToken(t.Context(), token)
-		if got := failure(t, err); got.Kind != grant.GrantRejected || got.Code != "invalid_grant" {
+		if got := failure(t, err); got.Kind != answer.GrantRejected || got.Code != "invalid_grant" {
 			t.Errorf("the failure is %+v, want GrantRejected", got)
 		}
 	}

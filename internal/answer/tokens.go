@@ -1,0 +1,47 @@
+package answer
+
+import (
+	"time"
+)
+
+// DeviceCode is a sign-in that waits for a person (RFC 8628 section 3.2).
+type DeviceCode struct {
+	// Code is what to poll with: a credential.
+	Code string
+	// UserCode is what the person types at URL.
+	UserCode, URL string
+	// CompleteURL holds the user code already; empty where the platform has no such link.
+	CompleteURL string
+	// ExpiresAt is when the codes end.
+	ExpiresAt time.Time
+	// Interval is how long to wait between two polls.
+	Interval time.Duration
+}
+
+// Tokens is what one answer of a token endpoint holds.
+type Tokens struct {
+	AccessToken string
+	// IDToken is empty where there is none. It is not verified here; see Providers.
+	IDToken string
+	// RefreshToken is the one to use next; empty where the grant has none.
+	RefreshToken string
+	TokenType    string
+	// Scope is the granted scope, separated by spaces; empty when the answer does not say, which means "as asked".
+	Scope string
+	// AccountID is the answer's own word for whose tokens these are; usually empty.
+	AccountID string
+	// IssuedAt is when the request was sent.
+	IssuedAt time.Time
+	// ExpiresAt is when the first of access and ID token ends; zero when nothing says so.
+	ExpiresAt time.Time
+	// AccessTokenExpiresAt is when the access token does; zero when nothing says so.
+	AccessTokenExpiresAt time.Time
+	// IDTokenExpiresAt is when the ID token ends by its own word; zero when it does not say.
+	IDTokenExpiresAt time.Time
+	// EndUnreadable tells that something says when the access token ends, in a way that cannot be read.
+	EndUnreadable bool
+	// AuthorizationExpiresAt is when the refresh token ends; zero when the answer does not say.
+	AuthorizationExpiresAt time.Time
+	// AuthorizationEndUnreadable tells that it says so in a way that cannot be read.
+	AuthorizationEndUnreadable bool
+}
