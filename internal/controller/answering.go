@@ -7,6 +7,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -112,43 +113,43 @@ func (v *Visits) formerNow(ctx context.Context, b *returned) (outcome signin.Out
 	if account == nil {
 		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	f := &found{view: v.r.viewOf(account)}
-	if f.custody, err = v.live(ctx, account); err != nil {
+	f := &found{Facts: v.r.viewOf(account)}
+	if f.Custody, err = v.live(ctx, account); err != nil {
 		return outcome, false, clusterDown(err)
 	}
-	visit := b.visitIn(f.custody, account)
+	visit := b.visitIn(f.Custody, account)
 	if visit == nil {
 		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	var trouble *trouble
-	if f.request, trouble, err = v.r.resolve(ctx, f.view); err != nil {
+	var trouble *lifecycle.Failure
+	if f.Request, trouble, err = v.r.resolve(ctx, f.Facts); err != nil {
 		return outcome, false, clusterDown(err)
 	}
-	f.unresolved = trouble != nil
-	if at := ticketIn(f.custody, signin.Again(b.cookie)); at >= 0 && linkProblem(f.custody.SignIn.Tickets[at], f.now) == "" {
-		f.retryTicket = signin.Again(b.cookie)
+	f.Unresolved = trouble != nil
+	if at := lifecycle.TicketIn(f.Custody, signin.Again(b.cookie)); at >= 0 && linkProblem(f.Custody.SignIn.Tickets[at], f.Now) == "" {
+		f.RetryTicket = signin.Again(b.cookie)
 	}
 	return f.became(*visit)
 }
 
 // became tells what a visit has become.
 func (f *found) became(visit custody.Visit) (outcome signin.Outcome, settled bool, err error) {
-	waits, refused := f.custody.Candidate, f.custody.SignIn.Refused
+	waits, refused := f.Custody.Candidate, f.Custody.SignIn.Refused
 	switch {
 	case visit.Problem != "":
 		return outcome, true, &signin.Error{
-			Problem: signin.Problem(visit.Problem), Detail: visit.Detail, Account: f.signInAccount(), Ticket: f.retryTicket,
+			Problem: signin.Problem(visit.Problem), Detail: visit.Detail, Account: f.SignInAccount(), Ticket: f.RetryTicket,
 		}
 	case visit.Consent == 0:
-		return outcome, false, &signin.Error{Problem: signin.VisitUsed, Account: f.signInAccount()}
+		return outcome, false, &signin.Error{Problem: signin.VisitUsed, Account: f.SignInAccount()}
 	case waits != nil && waits.Consent == visit.Consent:
 		return f.signInOutcome(true), false, nil
-	case f.custody.Accepted >= visit.Consent:
-		return f.signInOutcome(false), f.custody.Account.ID != "" || f.unresolved || !f.canIdentify(), nil
+	case f.Custody.Accepted >= visit.Consent:
+		return f.signInOutcome(false), f.Custody.Account.ID != "" || f.Unresolved || !f.CanIdentify(), nil
 	case refused != nil && refused.Reason == v1alpha1.ReasonAccountMismatch:
 		return outcome, true, f.notOf(refused.AccountID)
 	case refused != nil:
-		return outcome, true, &signin.Error{Problem: signin.ApplicationRefused, Account: f.signInAccount(), Detail: refused.Message}
+		return outcome, true, &signin.Error{Problem: signin.ApplicationRefused, Account: f.SignInAccount(), Detail: refused.Message}
 	}
-	return outcome, true, &signin.Error{Problem: signin.VisitUsed, Account: f.signInAccount()}
+	return outcome, true, &signin.Error{Problem: signin.VisitUsed, Account: f.SignInAccount()}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
@@ -146,38 +147,24 @@ func (a *applications) any() bool {
 
 // askAgain lets an account ask again whose application was refused, when it is its turn.
 func (r *Reconciler) askAgain(f *found) {
-	f.asksAgain, f.askAgainAt = false, time.Time{}
-	refused := f.rejectedApplication()
-	if refused == nil || f.suspended() {
+	f.AsksAgain, f.AskAgainAt = false, time.Time{}
+	refused := f.RejectedApplication()
+	if refused == nil || f.Suspended() {
 		return
 	}
 	costs := time.Duration(0)
 	switch {
-	case f.request.grant == v1alpha1.GrantPassword:
+	case f.Request.Grant == v1alpha1.GrantPassword:
 		costs = passwordCosts
-	case refused == f.custody.Refused && f.request.rotates():
+	case refused == f.Custody.Refused && f.Request.Rotates():
 		costs = singleUseCosts
 	}
-	key, _ := r.gate(f.request)
-	f.asksAgain, f.askAgainAt = r.applications.mayAsk(key, client.ObjectKeyFromObject(f.account), refused, costs, f.now)
-}
-
-// rejectedApplication is the refusal of the application by which the account's tokens, or its device codes, are held up; nil when they are not.
-func (v view) rejectedApplication() *custody.Refusal {
-	if refused := v.custody.Refused; refused != nil && refused.Reason == v1alpha1.ReasonApplicationRejected && v.stands(refused) {
-		return refused
-	}
-	if v.request.grant != v1alpha1.GrantDeviceCode || !v.needsSignIn() {
-		return nil
-	}
-	if refused := v.signInRefused(); refused != nil && refused.Reason == v1alpha1.ReasonApplicationRejected {
-		return refused
-	}
-	return nil
+	key, _ := r.gate(f.Request)
+	f.AsksAgain, f.AskAgainAt = r.applications.mayAsk(key, client.ObjectKeyFromObject(f.Account), refused, costs, f.Now)
 }
 
 // asked notes what the answer to a request tells of the application: whether it was accepted, whatever became of the rest.
-func (r *Reconciler) asked(req request, failure error) {
+func (r *Reconciler) asked(req lifecycle.Request, failure error) {
 	if !r.applications.any() {
 		return
 	}

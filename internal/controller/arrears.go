@@ -136,9 +136,9 @@ func (a *arrears) change(change func()) {
 // news tells how long a status may wait.
 func (f *found) news(before, after *v1alpha1.MarketplaceAccountStatus) news {
 	switch {
-	case !f.first && routine(before, after):
+	case !f.First && routine(before, after):
 		return newTimes
-	case f.unasked && rankOf(f.view).Class != throttle.Urgent && conditionsAlone(before, after):
+	case f.LimiterClosed && rankOf(f.Facts).Class != throttle.Urgent && conditionsAlone(before, after):
 		return closedGate
 	}
 	return pressing

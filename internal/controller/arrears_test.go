@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
@@ -218,11 +219,11 @@ func TestNews(t *testing.T) {
 	type status = v1alpha1.MarketplaceAccountStatus
 	// due is an account whose token falls due.
 	due := func(changes ...func(*found)) *found {
-		f := &found{view: view{
-			account: &v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Status: *before()},
-			custody: custody.Custody{Grant: custody.Grant{Tokens: &custody.Tokens{RenewAt: now.Time, ExpiresAt: now.Add(time.Hour)}}},
-			request: request{platform: &marketplace.Platform{DisplayName: "eBay"}},
-			now:     now.Time,
+		f := &found{Facts: lifecycle.Facts{
+			Account: &v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Status: *before()},
+			Custody: custody.Custody{Grant: custody.Grant{Tokens: &custody.Tokens{RenewAt: now.Time, ExpiresAt: now.Add(time.Hour)}}},
+			Request: lifecycle.Request{Platform: &marketplace.Platform{DisplayName: "eBay"}},
+			Now:     now.Time,
 		}}
 		for _, change := range changes {
 			change(f)
@@ -249,17 +250,17 @@ func TestNews(t *testing.T) {
 		"and the token expires":         {due(held(throttle.NoAnswer)), []func(*status){unknown, expired}, closedGate},
 		"it expires before its turn":    {due(held(throttle.Turn)), []func(*status){unknown, expired}, pressing},
 		"nothing else is new":           {due(held(throttle.NoAnswer)), nil, pressing},
-		"something else is wrong":       {due(func(f *found) { f.blame(&trouble{}) }, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
+		"something else is wrong":       {due(func(f *found) { f.Note(&lifecycle.Failure{}) }, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
 		"it was told itself": {due(func(f *found) {
-			f.account.Status.LastFailure = &v1alpha1.FailureStatus{Time: now, Reason: v1alpha1.ReasonMarketplaceUnavailable, Count: 1}
+			f.Account.Status.LastFailure = &v1alpha1.FailureStatus{Time: now, Reason: v1alpha1.ReasonMarketplaceUnavailable, Count: 1}
 		}, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
-		"somebody asks for a renewal":     {due(func(f *found) { metav1.SetMetaDataAnnotation(&f.account.ObjectMeta, v1alpha1.AnnotationRenew, "now") }, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
-		"it has no token yet":             {due(func(f *found) { f.custody.Tokens = nil }, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
+		"somebody asks for a renewal":     {due(func(f *found) { metav1.SetMetaDataAnnotation(&f.Account.ObjectMeta, v1alpha1.AnnotationRenew, "now") }, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
+		"it has no token yet":             {due(func(f *found) { f.Custody.Tokens = nil }, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
 		"the spec was edited":             {due(held(throttle.NoAnswer)), []func(*status){unknown, func(s *status) { s.ObservedGeneration = 2 }}, pressing},
 		"there is a link to sign in":      {due(held(throttle.NoAnswer)), []func(*status){unknown, func(s *status) { s.SignIn = &v1alpha1.SignInStatus{} }}, pressing},
 		"it was renewed":                  {due(), []func(*status){renewed}, newTimes},
 		"it was renewed and has new news": {due(), []func(*status){renewed, unknown}, pressing},
-		"it has got its first token":      {due(func(f *found) { f.first = true }), []func(*status){renewed}, pressing},
+		"it has got its first token":      {due(func(f *found) { f.First = true }), []func(*status){renewed}, pressing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			after := before()

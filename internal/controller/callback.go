@@ -16,6 +16,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
@@ -103,9 +104,9 @@ func (v *Visits) claim(ctx context.Context, b *returned) error {
 	defer cancel()
 	var problem *signin.Error
 	grantstore.RetryUntil(waiting, func(ctx context.Context) (done bool) {
-		s, err := v.open(ctx, &found{view: b.view})
+		s, err := v.open(ctx, &found{Facts: b.Facts})
 		if err == nil {
-			custody := s.found.custody
+			custody := s.found.Custody
 			if !b.use(&custody) {
 				problem = &signin.Error{Problem: signin.VisitUsed}
 				return true
@@ -157,16 +158,16 @@ func (v *Visits) findNow(ctx context.Context, b *returned) error {
 	if b.found, err = v.look(ctx, b.key); err != nil {
 		return err
 	}
-	b.visit, b.retryTicket = *visit, signin.Again(b.cookie)
-	if b.visit.ClientID != b.request.application.ClientID {
-		return &signin.Error{Problem: signin.AccountUnready, Account: b.signInAccount(), Detail: "another application was put into the Secret during the sign-in"}
+	b.visit, b.RetryTicket = *visit, signin.Again(b.cookie)
+	if b.visit.ClientID != b.Request.Application.ClientID {
+		return &signin.Error{Problem: signin.AccountUnready, Account: b.SignInAccount(), Detail: "another application was put into the Secret during the sign-in"}
 	}
-	if b.visit.Server != "" && b.visit.Server != b.request.platform.Server() {
-		return v.refuse(ctx, b, &signin.Error{Problem: signin.AccountUnready, Account: b.signInAccount(),
+	if b.visit.Server != "" && b.visit.Server != b.Request.Platform.Server() {
+		return v.refuse(ctx, b, &signin.Error{Problem: signin.AccountUnready, Account: b.SignInAccount(),
 			Detail: "the account was given another address of the marketplace during the sign-in"})
 	}
-	if !b.now.Before(b.visit.ExpiresAt) {
-		return v.refuse(ctx, b, &signin.Error{Problem: signin.VisitExpired, Account: b.signInAccount()})
+	if !b.Now.Before(b.visit.ExpiresAt) {
+		return v.refuse(ctx, b, &signin.Error{Problem: signin.VisitExpired, Account: b.SignInAccount()})
 	}
 	return nil
 }
@@ -199,48 +200,48 @@ func (b *returned) visitIn(kept custody.Custody, account *v1alpha1.MarketplaceAc
 }
 
 // exchange reads the callback and exchanges its code. Its error is a *signin.Error or the marketplace's.
-func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (issued, error) {
-	platform := b.request.platform
+func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (lifecycle.Issued, error) {
+	platform := b.Request.Platform
 	var err error
 	if b.callback, err = platform.Callback(query); err != nil {
-		return issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.signInAccount(), Detail: err.Error()}
+		return lifecycle.Issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.SignInAccount(), Detail: err.Error()}
 	}
 	if err := v.checkIssuer(ctx, b); err != nil {
-		return issued{}, err
+		return lifecycle.Issued{}, err
 	}
 	switch {
 	case b.callback.Error != "":
-		return issued{}, grant.CallbackError(b.callback.Error, b.callback.ErrorDescription, b.state, b.visit.Verifier)
+		return lifecycle.Issued{}, grant.CallbackError(b.callback.Error, b.callback.ErrorDescription, b.state, b.visit.Verifier)
 	case b.callback.Code == "":
-		return issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.signInAccount(), Detail: "the marketplace sent no code"}
+		return lifecycle.Issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.SignInAccount(), Detail: "the marketplace sent no code"}
 	}
-	endpoint, err := v.r.endpoint(ctx, b.request, v1alpha1.GrantAuthorizationCode)
+	endpoint, err := v.r.endpoint(ctx, b.Request, v1alpha1.GrantAuthorizationCode)
 	if err != nil {
-		return issued{}, err
+		return lifecycle.Issued{}, err
 	}
-	v.r.Gates.Count(v.r.gate(b.request))
-	got, err := v.r.exchange(ctx, b.view, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
+	v.r.Gates.Count(v.r.gate(b.Request))
+	got, err := v.r.exchange(ctx, b.Facts, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
 		return endpoint.AuthorizationCode(ctx, b.callback.Code, b.visit.RedirectURI, b.visit.Verifier)
 	})
 	if err != nil {
-		return issued{}, err
+		return lifecycle.Issued{}, err
 	}
-	if b.unverified, err = v.r.vet(ctx, b.request, got, b.visit.Nonce); err != nil {
-		return issued{}, err
+	if b.unverified, err = v.r.vet(ctx, b.Request, got, b.visit.Nonce); err != nil {
+		return lifecycle.Issued{}, err
 	}
 	told := b.callback.AccountID
 	switch {
-	case got.account.ID == "" && told != "":
-		got.account = custody.Account{ID: told, By: "callback"}
-	case told != "" && told != got.account.ID:
-		return issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.signInAccount(), Detail: "the callback names another account than the tokens"}
+	case got.Account.ID == "" && told != "":
+		got.Account = custody.Account{ID: told, By: "callback"}
+	case told != "" && told != got.Account.ID:
+		return lifecycle.Issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.SignInAccount(), Detail: "the callback names another account than the tokens"}
 	}
 	return got, nil
 }
 
 // checkIssuer refuses an answer of another issuer than the one that was asked (RFC 9207 section 2.4).
 func (v *Visits) checkIssuer(ctx context.Context, b *returned) error {
-	issuer, told := b.request.platform.Issuer, b.callback.Issuer
+	issuer, told := b.Request.Platform.Issuer, b.callback.Issuer
 	if issuer == "" || told == issuer {
 		return nil
 	}
@@ -250,7 +251,7 @@ func (v *Visits) checkIssuer(ctx context.Context, b *returned) error {
 			return err
 		}
 	}
-	return &signin.Error{Problem: signin.IssuerMismatch, Account: b.signInAccount()}
+	return &signin.Error{Problem: signin.IssuerMismatch, Account: b.SignInAccount()}
 }
 
 // use marks the visit as used by us, so that its state is good for nothing any more; false when somebody else was quicker.
@@ -271,7 +272,7 @@ func (b *returned) use(kept *custody.Custody) bool {
 func (v *Visits) refuse(ctx context.Context, b *returned, failure error) error {
 	why, problem := b.why(failure)
 	err := v.write(ctx, b.found, func(s *store) error {
-		custody := s.found.custody
+		custody := s.found.Custody
 		if !b.use(&custody) {
 			return &signin.Error{Problem: signin.VisitUsed}
 		}
@@ -280,7 +281,7 @@ func (v *Visits) refuse(ctx context.Context, b *returned, failure error) error {
 		custody.SignIn.Refused = s.signInRefusal(&custody, why)
 		if mayTryAgain(problem.Problem) {
 			s.again(&custody)
-			problem.Ticket = b.retryTicket
+			problem.Ticket = b.RetryTicket
 		}
 		return s.write(ctx, custody)
 	})
@@ -295,25 +296,25 @@ func (v *Visits) refuse(ctx context.Context, b *returned, failure error) error {
 }
 
 // why is a failure in words for the account's status, and for the person.
-func (b *returned) why(failure error) (trouble, *signin.Error) {
-	why := trouble{v1alpha1.ReasonSignInRequired, "The last sign-in was not completed"}
+func (b *returned) why(failure error) (lifecycle.Failure, *signin.Error) {
+	why := lifecycle.Failure{Reason: v1alpha1.ReasonSignInRequired, Message: "The last sign-in was not completed"}
 	if problem, ok := errors.AsType[*signin.Error](failure); ok {
 		if problem.Detail != "" {
-			why.message += ": " + problem.Detail
+			why.Message += ": " + problem.Detail
 		}
 		return why, problem
 	}
 	problem := b.problem(failure)
-	said, passes := troubleOf(b.view, failure)
+	said, passes := lifecycle.FailureOf(b.Facts, failure)
 	switch problem.Problem {
 	case signin.ConsentDenied:
-		why = declined(b.view)
+		why = lifecycle.Declined(b.Facts)
 	case signin.ApplicationRefused:
 		why = said
 	default:
-		why.message = said.message
+		why.Message = said.Message
 		if !passes {
-			why.message = fmt.Sprintf("%s did not take the code of the last sign-in (%s)", b.request.platform.DisplayName, problem.Detail)
+			why.Message = fmt.Sprintf("%s did not take the code of the last sign-in (%s)", b.Request.Platform.DisplayName, problem.Detail)
 		}
 	}
 	return why, problem
@@ -330,15 +331,15 @@ func mayTryAgain(problem signin.Problem) bool {
 
 // again lets a browser that has just proved to be the visit's begin another.
 func (s *store) again(kept *custody.Custody) {
-	if ticket := s.found.retryTicket; ticketIn(*kept, ticket) < 0 {
-		kept.SignIn = kept.SignIn.WithTicket(custody.Ticket{Hash: signin.Hash(ticket), ExpiresAt: s.found.now.Add(signin.VisitLife)}, s.found.now)
+	if ticket := s.found.RetryTicket; lifecycle.TicketIn(*kept, ticket) < 0 {
+		kept.SignIn = kept.SignIn.WithTicket(custody.Ticket{Hash: signin.Hash(ticket), ExpiresAt: s.found.Now.Add(signin.VisitLife)}, s.found.Now)
 	}
 }
 
 // keep stores what a sign-in has brought. The person is told when it is stored, or that it takes longer; it is tried on
 // then.
-func (v *Visits) keep(ctx context.Context, b *returned, got issued) (signin.Outcome, error) {
-	b.answer.storing(b.signInAccount())
+func (v *Visits) keep(ctx context.Context, b *returned, got lifecycle.Issued) (signin.Outcome, error) {
+	b.answer.storing(b.SignInAccount())
 	v.storing.Go(func() {
 		ctx, cancel := context.WithTimeout(ctx, storePatience)
 		defer cancel()
@@ -348,7 +349,7 @@ func (v *Visits) keep(ctx context.Context, b *returned, got issued) (signin.Outc
 	return b.answer.wait(ctx)
 }
 
-func (v *Visits) store(ctx context.Context, b *returned, got issued) (signin.Outcome, error) {
+func (v *Visits) store(ctx context.Context, b *returned, got lifecycle.Issued) (signin.Outcome, error) {
 	var s *store
 	var failure error
 	grantstore.RetryUntil(ctx, func(ctx context.Context) (done bool) {
@@ -361,45 +362,45 @@ func (v *Visits) store(ctx context.Context, b *returned, got issued) (signin.Out
 	}
 	if failure != nil {
 		logf.FromContext(ctx).Info("Giving up to store a sign-in", "namespace", b.key.Namespace, "name", b.key.Name, "reason", failure.Error())
-		return signin.Outcome{}, &signin.Error{Problem: signin.NotStored, Account: b.signInAccount()}
+		return signin.Outcome{}, &signin.Error{Problem: signin.NotStored, Account: b.SignInAccount()}
 	}
 	f := s.found
-	if !f.discarded && !b.unverified && f.newer() == nil {
+	if !f.Rejected && !b.unverified && f.NewerCustody() == nil {
 		if err := v.identify(ctx, f, s); err != nil { // the leader's controller learns it too
 			logf.FromContext(ctx).Info("Learning whose the new grant is", "reason", err.Error())
 		}
 	}
 	switch {
-	case f.dropped != nil:
-		return signin.Outcome{}, &signin.Error{Problem: signin.ApplicationRefused, Account: f.signInAccount(), Detail: f.dropped.message}
-	case f.discarded:
-		return signin.Outcome{}, f.notOf(f.wrongAccount)
+	case f.Dropped != nil:
+		return signin.Outcome{}, &signin.Error{Problem: signin.ApplicationRefused, Account: f.SignInAccount(), Detail: f.Dropped.Message}
+	case f.Rejected:
+		return signin.Outcome{}, f.notOf(f.SignedInAs)
 	}
-	return f.signInOutcome(f.candidate() != nil), nil
+	return f.signInOutcome(f.CandidateGrant() != nil), nil
 }
 
 // notOf is what a person is told who has signed in as another seller than the expected one; empty where nobody knows as which.
 func (f *found) notOf(seller string) error {
 	if seller == "" {
-		return &signin.Error{Problem: signin.AccountUnnamed, Account: f.signInAccount()}
+		return &signin.Error{Problem: signin.AccountUnnamed, Account: f.SignInAccount()}
 	}
-	return &signin.Error{Problem: signin.WrongAccount, Account: f.signInAccount(), GotID: seller, Ticket: f.retryTicket}
+	return &signin.Error{Problem: signin.WrongAccount, Account: f.SignInAccount(), GotID: seller, Ticket: f.RetryTicket}
 }
 
 // signInOutcome is what a person is told whose sign-in is in use, or is unconfirmed.
 func (f *found) signInOutcome(unconfirmed bool) signin.Outcome {
-	outcome := signin.Outcome{Account: f.signInAccount(), Unconfirmed: unconfirmed}
+	outcome := signin.Outcome{Account: f.SignInAccount(), Unconfirmed: unconfirmed}
 	if unconfirmed {
 		return outcome
 	}
-	outcome.ID, outcome.SeenLogin, outcome.MissingScopes = f.custody.Account.ID, f.custody.Account.Login, f.missingScopes()
+	outcome.ID, outcome.SeenLogin, outcome.MissingScopes = f.Custody.Account.ID, f.Custody.Account.Login, f.missingScopes()
 	return outcome
 }
 
 // identify learns whose the new grant is, again where the leader's controller has written something else meanwhile. A candidate waits
 // until somebody accepts it.
 func (v *Visits) identify(ctx context.Context, f *found, s *store) error {
-	again := func(err error) bool { return apierrors.IsConflict(err) && f.candidate() == nil }
+	again := func(err error) bool { return apierrors.IsConflict(err) && f.CandidateGrant() == nil }
 	return grantstore.RetryOn(again, func() (err error) {
 		if s == nil {
 			if s, err = v.open(ctx, f); err != nil {
@@ -413,20 +414,20 @@ func (v *Visits) identify(ctx context.Context, f *found, s *store) error {
 }
 
 // storeNow stores on top of what is there now.
-func (v *Visits) storeNow(ctx context.Context, b *returned, got issued) (*store, error) {
-	f := &found{view: b.view, inHand: true}
+func (v *Visits) storeNow(ctx context.Context, b *returned, got lifecycle.Issued) (*store, error) {
+	f := &found{Facts: b.Facts, inHand: true}
 	s, err := v.open(ctx, f)
 	if err != nil {
 		return nil, err
 	}
-	if b.stored(f.custody) { // a write was done whose answer got lost
+	if b.stored(f.Custody) { // a write was done whose answer got lost
 		return s, nil
 	}
-	if !b.use(&f.custody) && f.newer() == nil {
+	if !b.use(&f.Custody) && f.NewerCustody() == nil {
 		return nil, &signin.Error{Problem: signin.VisitUsed}
 	}
-	if at := b.at(f.custody); at >= 0 {
-		f.custody.SignIn.Visits[at].Consent = f.custody.Consents + 1
+	if at := b.at(f.Custody); at >= 0 {
+		f.Custody.SignIn.Visits[at].Consent = f.Custody.Consents + 1
 	}
 	return s, s.consented(ctx, got, b.visit.Asked, b.unverified)
 }

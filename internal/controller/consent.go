@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,6 +11,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 )
 
 // discardFor bounds how long revoking the tokens of a wrong account may take.
@@ -20,49 +20,30 @@ const discardFor = 5 * time.Second
 // consented stores what a person's sign-in has brought. The grant in use stays until the new one is known to belong to
 // the expected account. unverified tells that the issuer's keys could not be had. Whoever calls it tries again when it
 // fails.
-func (s *store) consented(ctx context.Context, got issued, asked []string, unverified bool) error {
+func (s *store) consented(ctx context.Context, got lifecycle.Issued, asked []string, unverified bool) error {
 	s.retried = true
 	f := s.found
-	custody := f.custody
+	custody := f.Custody
 	custody.Consents++
 	custody.SignIn = custody.SignIn.Clone()
-	next := f.consentOf(got, asked)
+	next := f.ConsentOf(got, asked)
 	next.Consent, next.Unverified = custody.Consents, unverified
-	expected, id := f.expectedAccount(), next.Account.ID
+	expected, id := f.ExpectedAccount(), next.Account.ID
 	switch {
-	case unverified, f.newer() != nil, id == "" && expected != "" && f.canIdentify():
+	case unverified, f.NewerCustody() != nil, id == "" && expected != "" && f.CanIdentify():
 		custody.Candidate = &next
 		custody.SignIn = custody.SignIn.WithoutDevice()
 		return s.save(ctx, custody)
-	case !f.expects(id):
+	case !f.Expects(id):
 		return s.discard(ctx, custody, next)
 	}
 	return s.accept(ctx, custody, next)
 }
 
-// consentOf is the grant that a sign-in has brought.
-func (v view) consentOf(got issued, asked []string) custody.Grant {
-	asked = slices.Clone(asked)
-	if asked == nil {
-		asked = []string{} // what was asked for is known: nothing by name
-	}
-	return custody.Grant{
-		RefreshToken:               got.RefreshToken,
-		ClientID:                   v.request.application.ClientID,
-		Asked:                      asked,
-		GrantedAt:                  got.IssuedAt.UTC().Truncate(time.Second),
-		AuthorizationExpiresAt:     got.AuthorizationExpiresAt,
-		AuthorizationEndUnreadable: got.AuthorizationEndUnreadable,
-		Account:                    got.account,
-		Subject:                    got.subject,
-		Tokens:                     v.tokensOf(got),
-	}
-}
-
 // accept puts a grant that a person gave into use, instead of the one before.
 func (s *store) accept(ctx context.Context, kept custody.Custody, next custody.Grant) error {
 	f := s.found
-	if next.RefreshToken == "" && f.mayKeep(next) {
+	if next.RefreshToken == "" && f.MayKeepRefreshToken(next) {
 		// As in a renewal, an answer without one leaves the old one in force; platforms do so when somebody consents again.
 		next.RefreshToken, next.GrantedAt = kept.RefreshToken, kept.GrantedAt
 		next.AuthorizationExpiresAt, next.AuthorizationEndUnreadable = kept.AuthorizationExpiresAt, kept.AuthorizationEndUnreadable
@@ -76,36 +57,31 @@ func (s *store) accept(ctx context.Context, kept custody.Custody, next custody.G
 	kept.NotBefore = time.Time{}
 	kept = kept.Recovered()
 	kept.Candidate, kept.Aside, kept.Verified, kept.Refused, kept.RefusedImport = nil, nil, nil, nil, nil
-	kept.HandledRenew = requestOf(f.account, v1alpha1.AnnotationRenew)
+	kept.HandledRenew = lifecycle.RequestOf(f.Account, v1alpha1.AnnotationRenew)
 	kept.SignIn = kept.SignIn.Completed()
 	s.dateClientSecret(&kept)
 	if err := s.save(ctx, kept); err != nil {
 		return err
 	}
-	f.obtained, f.first, f.failed, f.trouble = true, true, false, nil
+	f.Obtained, f.First, f.Attempted, f.Failure = true, true, false, nil
 	if s.visiting { // nobody reports what was found here
-		s.event(f.account, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(f.account, kept.Serial))
+		s.event(f.Account, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(f.Account, kept.Serial))
 	}
-	note := "A person signed in at " + f.request.platform.DisplayName
+	note := "A person signed in at " + f.Request.Platform.DisplayName
 	if id := kept.Account.ID; id != "" {
 		note += " as " + id
 	}
-	s.event(f.account, corev1.EventTypeNormal, v1alpha1.EventSignInCompleted, "SignIn", note)
+	s.event(f.Account, corev1.EventTypeNormal, v1alpha1.EventSignInCompleted, "SignIn", note)
 	return nil
-}
-
-// mayKeep tells whether the refresh token in use still serves after a consent that brought none.
-func (v view) mayKeep(next custody.Grant) bool {
-	return v.custody.RefreshToken != "" && !v.restored() && v.deadGrant() == nil && next.Account.ID != "" && next.Account.ID == v.custody.Account.ID
 }
 
 // discard drops the tokens of another account than the expected one, and revokes them where that can be done without harm.
 func (s *store) discard(ctx context.Context, kept custody.Custody, wrong custody.Grant) error {
 	f := s.found
-	why := f.mismatch(wrong.Account.ID, f.expectedAccount())
+	why := f.AccountMismatch(wrong.Account.ID, f.ExpectedAccount())
 	if wrong.Account.ID == "" {
-		why.message = fmt.Sprintf("%s did not say who signed in, expected is %s; ask for what makes it say so, such as a scope, "+
-			"or create another MarketplaceAccount", f.request.platform.DisplayName, f.expectedAccount())
+		why.Message = fmt.Sprintf("%s did not say who signed in, expected is %s; ask for what makes it say so, such as a scope, "+
+			"or create another MarketplaceAccount", f.Request.Platform.DisplayName, f.ExpectedAccount())
 	}
 	if kept.Candidate != nil && kept.Candidate.Consent == wrong.Consent {
 		kept.Candidate = nil
@@ -119,11 +95,11 @@ func (s *store) discard(ctx context.Context, kept custody.Custody, wrong custody
 	if err := s.save(ctx, kept); err != nil {
 		return err
 	}
-	f.discarded, f.wrongAccount = true, wrong.Account.ID
-	if f.needsNewGrant() && !s.visiting {
-		f.failed, f.trouble = true, why
+	f.Rejected, f.SignedInAs = true, wrong.Account.ID
+	if f.NeedsNewGrant() && !s.visiting {
+		f.Attempted, f.Failure = true, why
 	} else {
-		s.event(f.account, corev1.EventTypeWarning, v1alpha1.EventAccountMismatch, "SignIn", why.message)
+		s.event(f.Account, corev1.EventTypeWarning, v1alpha1.EventAccountMismatch, "SignIn", why.Message)
 	}
 	s.revokeWrong(ctx, f, wrong)
 	return nil
@@ -132,19 +108,19 @@ func (s *store) discard(ctx context.Context, kept custody.Custody, wrong custody
 // revokeWrong ends the grant of a wrong account, unless another MarketplaceAccount may live on it: some platforms end all
 // grants of a seller and application with one.
 func (r *Reconciler) revokeWrong(ctx context.Context, f *found, wrong custody.Grant) {
-	if wrong.RefreshToken == "" || wrong.Account.ID == "" || wrong.Account.ID == f.custody.Account.ID {
+	if wrong.RefreshToken == "" || wrong.Account.ID == "" || wrong.Account.ID == f.Custody.Account.ID {
 		return
 	}
 	log := logf.FromContext(ctx)
-	if others, err := r.accountsOfSeller(ctx, f.account, wrong.Account.ID); err != nil || len(others) > 0 {
+	if others, err := r.accountsOfSeller(ctx, f.Account, wrong.Account.ID); err != nil || len(others) > 0 {
 		return
 	}
-	endpoint, err := r.endpoint(ctx, f.request, v1alpha1.GrantRefreshToken)
+	endpoint, err := r.endpoint(ctx, f.Request, v1alpha1.GrantRefreshToken)
 	if err != nil {
 		log.Info("Leaving the grant of another account unrevoked", "reason", err.Error())
 		return
 	}
-	address, why, _ := r.revocationAddress(ctx, f.request)
+	address, why, _ := r.revocationAddress(ctx, f.Request)
 	if address == "" {
 		log.Info("Leaving the grant of another account unrevoked", "reason", why)
 		return

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -59,10 +60,10 @@ func (v *Visits) leftAt(ctx context.Context, b *returned) error {
 		b.visit = kept.SignIn.Visits[at]
 		return true
 	}
-	if of(b.custody) {
+	if of(b.Custody) {
 		return nil
 	}
-	if !v.returns.AllowN(b.now, 1) {
+	if !v.returns.AllowN(b.Now, 1) {
 		return unknown
 	}
 	kept, err := v.live(ctx, account) // the visit may have begun at another replica just now
@@ -78,18 +79,18 @@ func (v *Visits) leftAt(ctx context.Context, b *returned) error {
 // leftIn finds the visit of the browser that may have been left.
 func (b *returned) leftIn(kept custody.Custody) int {
 	return slices.IndexFunc(kept.SignIn.Visits, func(visit custody.Visit) bool {
-		return signin.Matches(visit.Cookie, b.cookie) && visit.Account == b.account.UID && visit.Marketplace == b.marketplace &&
-			!visit.Used && b.now.Before(visit.ExpiresAt) && (visit.Problem == "" || visit.Problem == string(signin.ConsentDenied))
+		return signin.Matches(visit.Cookie, b.cookie) && visit.Account == b.Account.UID && visit.Marketplace == b.marketplace &&
+			!visit.Used && b.Now.Before(visit.ExpiresAt) && (visit.Problem == "" || visit.Problem == string(signin.ConsentDenied))
 	})
 }
 
 // leave ends visits of one account, and lets the browser of the latest try again.
 func (v *Visits) leave(ctx context.Context, left []*returned) error {
 	last := slices.MaxFunc(left, func(a, b *returned) int { return a.visit.ExpiresAt.Compare(b.visit.ExpiresAt) })
-	last.retryTicket = signin.Again(last.cookie)
-	problem := &signin.Error{Problem: signin.ConsentDenied, Account: last.signInAccount()}
+	last.RetryTicket = signin.Again(last.cookie)
+	problem := &signin.Error{Problem: signin.ConsentDenied, Account: last.SignInAccount()}
 	err := v.write(ctx, last.found, func(s *store) error {
-		custody := s.found.custody
+		custody := s.found.Custody
 		custody.SignIn = custody.SignIn.Clone()
 		news := false
 		for _, b := range left {
@@ -98,11 +99,11 @@ func (v *Visits) leave(ctx context.Context, left []*returned) error {
 			}
 		}
 		if news {
-			custody.SignIn.Refused = s.signInRefusal(&custody, declined(s.found.view))
+			custody.SignIn.Refused = s.signInRefusal(&custody, lifecycle.Declined(s.found.Facts))
 			s.again(&custody)
 		}
-		if at := ticketIn(custody, last.retryTicket); at >= 0 && linkProblem(custody.SignIn.Tickets[at], s.found.now) == "" {
-			problem.Ticket = last.retryTicket
+		if at := lifecycle.TicketIn(custody, last.RetryTicket); at >= 0 && linkProblem(custody.SignIn.Tickets[at], s.found.Now) == "" {
+			problem.Ticket = last.RetryTicket
 		}
 		if !news {
 			return nil

@@ -16,6 +16,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -128,12 +129,12 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 	if len(tokens) == 0 {
 		return "there is no refresh token; tokens end by themselves", cannotRevoke, nil
 	}
-	req, trouble, err := r.resolve(ctx, view{account: account, custody: custody})
+	req, trouble, err := r.resolve(ctx, lifecycle.Facts{Account: account, Custody: custody})
 	if err != nil {
 		return "", mayStillRevoke, err
 	}
 	if trouble != nil {
-		return trouble.message, mayStillRevoke, nil
+		return trouble.Message, mayStillRevoke, nil
 	}
 	endpoint, err := r.endpoint(ctx, req, v1alpha1.GrantRefreshToken)
 	if err != nil {
@@ -143,10 +144,10 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 	if address == "" {
 		return why, outcome, nil
 	}
-	f := &found{view: view{account: account, request: req}}
-	pass := r.enter(f, revoking, throttle.Rank{Class: throttle.Background, Due: account.DeletionTimestamp.Time})
+	f := &found{Facts: lifecycle.Facts{Account: account, Request: req}}
+	pass := r.enter(f, lifecycle.Revoking, throttle.Rank{Class: throttle.Background, Due: account.DeletionTimestamp.Time})
 	if pass == nil {
-		return req.platform.DisplayName + " had too many requests, or none was answered", mayStillRevoke, nil
+		return req.Platform.DisplayName + " had too many requests, or none was answered", mayStillRevoke, nil
 	}
 	for _, token := range tokens {
 		err := endpoint.Revoke(ctx, address, token)
@@ -158,14 +159,14 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 			return err.Error(), cannotRevoke, nil
 		}
 	}
-	return "Revoked the grant at " + req.platform.DisplayName, revoked, nil
+	return "Revoked the grant at " + req.Platform.DisplayName, revoked, nil
 }
 
 // revocationAddress is where grants are revoked; empty when there is no such place, and then why.
-func (r *Reconciler) revocationAddress(ctx context.Context, req request) (address, why string, outcome revocation) {
-	address = req.platform.RevocationURL
-	if address == "" && req.platform.Issuer != "" {
-		discovered, err := r.Providers.Discover(ctx, req.platform.Issuer)
+func (r *Reconciler) revocationAddress(ctx context.Context, req lifecycle.Request) (address, why string, outcome revocation) {
+	address = req.Platform.RevocationURL
+	if address == "" && req.Platform.Issuer != "" {
+		discovered, err := r.Providers.Discover(ctx, req.Platform.Issuer)
 		if err != nil {
 			return "", err.Error(), mayStillRevoke
 		}
@@ -175,7 +176,7 @@ func (r *Reconciler) revocationAddress(ctx context.Context, req request) (addres
 		}
 	}
 	if address == "" {
-		return "", req.platform.DisplayName + " has no revocation endpoint; remove the application's access there", cannotRevoke
+		return "", req.Platform.DisplayName + " has no revocation endpoint; remove the application's access there", cannotRevoke
 	}
 	return address, "", revoked
 }

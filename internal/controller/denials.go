@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 )
 
 const (
@@ -43,7 +44,7 @@ func (d *denials) heard(host, application string, account types.UID, failure err
 	switch {
 	case failure == nil:
 		d.serve(host, application, now)
-	case withoutCode(answer.AsError(failure)):
+	case lifecycle.WithoutCode(answer.AsError(failure)):
 		return d.deny(host, application, account, now)
 	}
 	delete(d.denied, account)
@@ -96,10 +97,10 @@ func (d *denials) forget(account types.UID) {
 }
 
 // judgeApplication says of an answer without an error code what may be behind it: a firewall or an outage, or the application.
-func (r *Reconciler) judgeApplication(v view, secret string, failure error) error {
-	application := r.digest(v.request.application.ClientID + "\x00" + secret)
-	times, wrong := r.denials.heard(v.request.tokenHost(), application, v.account.UID, failure, r.Clock.Now())
-	if times == 0 || v.request.logsIn() {
+func (r *Reconciler) judgeApplication(v lifecycle.Facts, secret string, failure error) error {
+	application := r.digest(v.Request.Application.ClientID + "\x00" + secret)
+	times, wrong := r.denials.heard(v.Request.TokenHost(), application, v.Account.UID, failure, r.Clock.Now())
+	if times == 0 || v.Request.LogsIn() {
 		return failure
 	}
 	said := *answer.AsError(failure)
@@ -109,6 +110,6 @@ func (r *Reconciler) judgeApplication(v view, secret string, failure error) erro
 		return &said
 	}
 	said.Message = fmt.Sprintf("it answered HTTP %d without an error code, as a firewall does and in an outage, or as some platforms do where client_id or "+
-		"client_secret%s is wrong", said.Status, inApplicationSecret(v.account))
+		"client_secret%s is wrong", said.Status, lifecycle.InApplicationSecret(v.Account))
 	return &said
 }

@@ -34,20 +34,20 @@ func (r *Reconciler) hasPending(account *v1alpha1.MarketplaceAccount) bool {
 
 // flush stores what waits of an account, for the process that keeps it from now on.
 func (r *Reconciler) flush(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
-	f := &found{view: r.viewOf(account)}
+	f := &found{Facts: r.viewOf(account)}
 	if err := r.storePending(ctx, f); err != nil {
 		return err
 	}
 	if r.devices.approval(account.UID) == nil {
 		return nil
 	}
-	request, trouble, err := r.resolve(ctx, f.view)
+	request, trouble, err := r.resolve(ctx, f.Facts)
 	if trouble != nil {
-		return fmt.Errorf("%s: %s", trouble.reason, trouble.message)
+		return fmt.Errorf("%s: %s", trouble.Reason, trouble.Message)
 	}
 	if err != nil {
 		return err
 	}
-	f.request = request
+	f.Request = request
 	return r.storeApproval(ctx, f)
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -48,22 +49,22 @@ func (r *Reconciler) accountsOfSeller(ctx context.Context, account *v1alpha1.Mar
 // findDuplicate looks for an older account of the same seller. An account of another namespace is not named: who reads
 // this one may not know of it.
 func (r *Reconciler) findDuplicate(ctx context.Context, f *found) error {
-	id := bounds.Cut(f.custody.Account.ID, bounds.Name)
+	id := bounds.Cut(f.Custody.Account.ID, bounds.Name)
 	if id == "" {
 		return nil
 	}
-	others, err := r.accountsOfSeller(ctx, f.account, id)
+	others, err := r.accountsOfSeller(ctx, f.Account, id)
 	if err != nil {
 		return err
 	}
 	for i := range others {
 		other := &others[i]
-		if !older(other, f.account) {
+		if !older(other, f.Account) {
 			continue
 		}
-		f.duplicateOf = fmt.Sprintf("MarketplaceAccount %q", other.Name)
-		if other.Namespace != f.account.Namespace {
-			f.duplicateOf = "a MarketplaceAccount of another namespace"
+		f.DuplicateOf = fmt.Sprintf("MarketplaceAccount %q", other.Name)
+		if other.Namespace != f.Account.Namespace {
+			f.DuplicateOf = "a MarketplaceAccount of another namespace"
 		}
 		return nil
 	}
@@ -72,12 +73,12 @@ func (r *Reconciler) findDuplicate(ctx context.Context, f *found) error {
 
 // heldElsewhere looks, where an answer was lost, whether another account holds a grant of the same seller and application: some
 // platforms end all of them when a refresh token is used twice.
-func (r *Reconciler) heldElsewhere(ctx context.Context, v view) (bool, error) {
-	id := bounds.Cut(v.expectedAccount(), bounds.Name)
-	if !v.resting() || id == "" {
+func (r *Reconciler) heldElsewhere(ctx context.Context, v lifecycle.Facts) (bool, error) {
+	id := bounds.Cut(v.ExpectedAccount(), bounds.Name)
+	if !v.Resting() || id == "" {
 		return false, nil
 	}
-	others, err := r.accountsOfSeller(ctx, v.account, id)
+	others, err := r.accountsOfSeller(ctx, v.Account, id)
 	if err != nil {
 		return false, err
 	}
@@ -87,7 +88,7 @@ func (r *Reconciler) heldElsewhere(ctx context.Context, v view) (bool, error) {
 			return false, err
 		}
 		custody, err := grantstore.CustodyIn(&others[i], held)
-		if (err == nil || tokensecret.IsNewer(err)) && custody.RefreshToken != "" && custody.ClientID == v.request.application.ClientID {
+		if (err == nil || tokensecret.IsNewer(err)) && custody.RefreshToken != "" && custody.ClientID == v.Request.Application.ClientID {
 			return true, nil
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
 
@@ -71,13 +72,13 @@ func (e *edits) leave(account types.NamespacedName, now time.Time) {
 }
 
 // contentOf is what the account would send now.
-func (r *Reconciler) contentOf(v view) sentContent {
-	req := v.request
-	request := slices.Concat([]string{string(req.grant), req.application.ClientID, req.platform.RequestContent(), req.imported.RefreshToken},
-		req.loginParts(), req.clientParts())
+func (r *Reconciler) contentOf(v lifecycle.Facts) sentContent {
+	req := v.Request
+	request := slices.Concat([]string{string(req.Grant), req.Application.ClientID, req.Platform.RequestContent(), req.Imported.RefreshToken},
+		req.LoginParts(), req.ClientParts())
 	return sentContent{
 		request: r.digestOf(request),
-		attempt: r.digestOf(append(request, string(v.account.UID), v.account.Spec.AccountID)),
+		attempt: r.digestOf(append(request, string(v.Account.UID), v.Account.Spec.AccountID)),
 	}
 }
 
@@ -93,25 +94,25 @@ func (r *Reconciler) digestOf(parts []string) string {
 // admitEdit lets the attempt through that follows an edit, as far as the account has any request left. What was sent before this
 // process began is not known, and then nothing counts as an edit.
 func (r *Reconciler) admitEdit(f *found) {
-	account := client.ObjectKeyFromObject(f.account)
+	account := client.ObjectKeyFromObject(f.Account)
 	sent, known := r.edits.get(account)
 	if !known {
 		return
 	}
-	now := r.contentOf(f.view)
-	f.edited = now.request != sent.request
-	if now.attempt == sent.attempt || f.requested() || !f.plan().Due && !f.needsSignIn() { // a request counts by itself
+	now := r.contentOf(f.Facts)
+	f.Edited = now.request != sent.request
+	if now.attempt == sent.attempt || f.RenewalRequested() || !f.Plan().Due && !f.NeedsSignIn() { // a request counts by itself
 		return
 	}
 	if ok, next := r.requests.Admit(account, requestEdit); !ok {
-		f.editWaits = next
+		f.EditWaits = next
 	}
 }
 
 // sends notes what the account is about to send.
 func (r *Reconciler) sends(f *found) {
-	account := client.ObjectKeyFromObject(f.account)
-	r.edits.put(account, r.contentOf(f.view))
+	account := client.ObjectKeyFromObject(f.Account)
+	r.edits.put(account, r.contentOf(f.Facts))
 	r.requests.Done(account, requestEdit)
-	f.edited, f.editWaits = false, time.Time{}
+	f.Edited, f.EditWaits = false, time.Time{}
 }

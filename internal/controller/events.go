@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 )
 
 // announce emits the events of this look: on change only, and after the status says the same.
@@ -19,29 +20,29 @@ import (
 func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *found) {
 	recovered := before.Status.LastFailure != nil && after.Status.LastFailure == nil
 	switch {
-	case f.obtained && f.first:
-		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(after, f.custody.Serial))
-	case f.obtained && (heard(after) != heard(before) || recovered):
+	case f.Obtained && f.First:
+		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(after, f.Custody.Serial))
+	case f.Obtained && (heard(after) != heard(before) || recovered):
 		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenRenewed, "Renew", "Stored a new token in Secret "+after.TokenSecretName())
 	}
 	if turned(before, after, v1alpha1.ConditionReauthRequired, v1alpha1.ReasonSignInRequired, v1alpha1.ReasonSignInPending) {
 		note := "A person must sign in; status.signIn says where"
-		if f.trouble != nil { // without the link, which is good for one use by whoever has it
-			note = bounded(f.trouble.message)
+		if f.Failure != nil { // without the link, which is good for one use by whoever has it
+			note = bounded(f.Failure.Message)
 		}
 		r.event(after, corev1.EventTypeWarning, v1alpha1.EventSignInRequired, "SignIn", note)
 	}
 	if turned(before, after, v1alpha1.ConditionAuthorizationExpiring, v1alpha1.ReasonAuthorizationExpiring) {
 		end := after.Status.Authorization.ExpirationTime.UTC()
 		r.event(after, corev1.EventTypeWarning, v1alpha1.EventAuthorizationExpiring, "Renew",
-			fmt.Sprintf("The authorization %s, on %s", inDays(end, f.now), date(end)))
+			fmt.Sprintf("The authorization %s, on %s", inDays(end, f.Now), lifecycle.Date(end)))
 	}
 	if tells(after, withoutIDToken) && !tells(before, withoutIDToken) {
 		r.event(after, corev1.EventTypeWarning, v1alpha1.EventIDTokenWithheld, "Publish", meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady).Message)
 	}
-	if f.failed && newFailure(before.Status.LastFailure, after.Status.LastFailure) {
+	if f.Attempted && newFailure(before.Status.LastFailure, after.Status.LastFailure) {
 		reason := v1alpha1.EventRenewalFailed
-		if f.trouble.reason == v1alpha1.ReasonAccountMismatch {
+		if f.Failure.Reason == v1alpha1.ReasonAccountMismatch {
 			reason = v1alpha1.EventAccountMismatch
 		}
 		r.event(after, corev1.EventTypeWarning, reason, "Renew", after.Status.LastFailure.Message)

@@ -7,6 +7,7 @@ import (
 	"k8s.io/client-go/tools/events"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 )
 
 func TestARenewalIsAnEventWhereItIsNews(t *testing.T) {
@@ -18,12 +19,12 @@ func TestARenewalIsAnEventWhereItIsNews(t *testing.T) {
 		found         found
 		want          string // empty for no event
 	}{
-		"the first token":                                {found: found{outcome: outcome{obtained: true, first: true}}, want: "TokenIssued"},
-		"the routine":                                    {found: found{outcome: outcome{obtained: true}}},
-		"one that somebody asked for":                    {after: asked("now"), found: found{outcome: outcome{obtained: true}}, want: "TokenRenewed"},
-		"one that somebody asked for again":              {before: asked("now"), after: asked("again"), found: found{outcome: outcome{obtained: true}}, want: "TokenRenewed"},
-		"the routine, long after somebody asked for one": {before: asked("now"), after: asked("now"), found: found{outcome: outcome{obtained: true, handledRenew: true}}},
-		"one that ends failures":                         {before: failed, found: found{outcome: outcome{obtained: true}}, want: "TokenRenewed"},
+		"the first token":                                {found: found{Outcome: lifecycle.Outcome{Obtained: true, First: true}}, want: "TokenIssued"},
+		"the routine":                                    {found: found{Outcome: lifecycle.Outcome{Obtained: true}}},
+		"one that somebody asked for":                    {after: asked("now"), found: found{Outcome: lifecycle.Outcome{Obtained: true}}, want: "TokenRenewed"},
+		"one that somebody asked for again":              {before: asked("now"), after: asked("again"), found: found{Outcome: lifecycle.Outcome{Obtained: true}}, want: "TokenRenewed"},
+		"the routine, long after somebody asked for one": {before: asked("now"), after: asked("now"), found: found{Outcome: lifecycle.Outcome{Obtained: true, HandledRenew: true}}},
+		"one that ends failures":                         {before: failed, found: found{Outcome: lifecycle.Outcome{Obtained: true}}, want: "TokenRenewed"},
 		"no renewal":                                     {before: failed},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,60 +3,42 @@ package controller
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // withoutIDToken begins what Ready says of an ID token that is not published.
 const withoutIDToken = "its ID token is withheld"
 
-// idTokenLeeway is how far the clock of an issuer may be ahead of ours.
-const idTokenLeeway = time.Minute
-
-// uselessIDToken says why an ID token helps nobody, by what it says itself; empty where it may help.
-func (v view) uselessIDToken(got issued) string {
-	life := got.AccessTokenExpiresAt.Sub(got.IssuedAt)
-	held := v.custody.Tokens
-	switch {
-	case got.IDToken == "":
-		return ""
-	case !got.IDTokenExpiresAt.IsZero() && got.IDTokenExpiresAt.Before(got.IssuedAt.Add(-idTokenLeeway)):
-		return "it had expired when it came"
-	case held != nil && held.IDToken == got.IDToken && got.IDTokenExpiresAt.Before(got.IssuedAt.Add(life/2)):
-		return "it is the one of before, which renewals do not prolong" // and which they would be made for more and more often
-	}
-	return ""
-}
-
 // publishable returns the tokens to publish: without the ID token, where that is of no use or cannot be verified, so that it does not
 // take the access token along. It returns false while the former pair stays: where an ID token is relied upon, or may still be
 // verified in time.
 func (r *Reconciler) publishable(ctx context.Context, f *found) (tokens custody.Tokens, ready bool) {
-	tokens = *f.custody.Tokens
+	tokens = *f.Custody.Tokens
 	why, passes := r.idTokenFault(ctx, f)
 	switch {
 	case why == "":
 		return tokens, true
 	case f.keepsPair(passes):
-		f.withheld = fmt.Sprintf("; a newer access token waits until then, since %s: %s", withoutIDToken, why)
-		f.obtained = false
+		f.Withheld = fmt.Sprintf("; a newer access token waits until then, since %s: %s", withoutIDToken, why)
+		f.Obtained = false
 		if passes {
-			f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, "New tokens wait to be published: " + why})
+			f.Note(&lifecycle.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: "New tokens wait to be published: " + why})
 		}
 		return tokens, false
 	}
-	f.withheld = fmt.Sprintf("; %s: %s", withoutIDToken, why)
+	f.Withheld = fmt.Sprintf("; %s: %s", withoutIDToken, why)
 	tokens.IDToken = ""
 	return tokens, true
 }
 
 // idTokenFault says why the ID token at hand must not be published; empty where it may be. passes tells that the issuer's keys may come.
 func (r *Reconciler) idTokenFault(ctx context.Context, f *found) (why string, passes bool) {
-	tokens := f.custody.Tokens
+	tokens := f.Custody.Tokens
 	switch {
 	case tokens.IDToken == "":
 		return "", false
@@ -65,23 +47,23 @@ func (r *Reconciler) idTokenFault(ctx context.Context, f *found) (why string, pa
 	case tokensecret.HoldsIDToken(f.published, tokens.IDToken): // it was verified then
 		return "", false
 	}
-	err := r.verifyIDToken(ctx, f.request, tokens.IDToken, "")
+	err := r.verifyIDToken(ctx, f.Request, tokens.IDToken, "")
 	if err == nil {
 		return "", false
 	}
-	f.recheck = f.soonEnough(min(max(recheck, f.now.Sub(tokens.IssuedAt)/4), longestRecheck))
-	return err.Error(), f.unresolved || answer.AsError(err).Kind == answer.Unavailable
+	f.LookAgain = f.SoonEnough(min(max(recheck, f.Now.Sub(tokens.IssuedAt)/4), longestRecheck))
+	return err.Error(), f.Unresolved || answer.AsError(err).Kind == answer.Unavailable
 }
 
 // keepsPair tells whether the tokens that are published stay until their end, instead of an access token without an ID token.
 func (f *found) keepsPair(passes bool) bool {
-	needed := passes || f.account.Spec.Grant.Type == v1alpha1.GrantPassword || tokensecret.UsesIDToken(f.account)
-	return needed && !f.first && f.now.Before(f.servedUntil) && tokensecret.HasIDToken(f.published)
+	needed := passes || f.Account.Spec.Grant.Type == v1alpha1.GrantPassword || tokensecret.UsesIDToken(f.Account)
+	return needed && !f.First && f.Now.Before(f.ServedUntil) && tokensecret.HasIDToken(f.published)
 }
 
 // endNote says that the end of the token is not what the marketplace told.
 func (f *found) endNote() string {
-	if tokens := f.custody.Tokens; tokens == nil || !tokens.EndUnreadable || !tokens.ExpiresAt.Equal(f.servedUntil) {
+	if tokens := f.Custody.Tokens; tokens == nil || !tokens.EndUnreadable || !tokens.ExpiresAt.Equal(f.ServedUntil) {
 		return ""
 	}
 	return fmt.Sprintf("; the marketplace tells its end in a way that cannot be read, so it counts for %d minutes at most: look at "+

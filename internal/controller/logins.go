@@ -13,6 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 )
 
 const (
@@ -38,7 +39,7 @@ type logins struct {
 // loginUser is what a platform locks.
 type loginUser struct{ host, name string }
 
-func loginUserOf(r request) loginUser { return loginUser{r.tokenHost(), r.login.Username} }
+func loginUserOf(r lifecycle.Request) loginUser { return loginUser{r.TokenHost(), r.Login.Username} }
 
 // failedLogin is an account whose login failed.
 type failedLogin struct {
@@ -77,14 +78,14 @@ func ofLogin(reason string) bool {
 }
 
 // note keeps what is known of an account's login.
-func (l *logins) note(v view) {
+func (l *logins) note(v lifecycle.Facts) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if failed, ok := failedLoginOf(v.account, v.custody, v.doubt()); ok && v.request.logsIn() {
-		l.put(v.account.UID, failed)
+	if failed, ok := failedLoginOf(v.Account, v.Custody, v.LoginDoubt()); ok && v.Request.LogsIn() {
+		l.put(v.Account.UID, failed)
 		return
 	}
-	delete(l.failed, v.account.UID)
+	delete(l.failed, v.Account.UID)
 }
 
 func (l *logins) put(uid types.UID, failed failedLogin) {
@@ -102,12 +103,12 @@ func (l *logins) forget(uid types.UID) {
 }
 
 // begin lets an account try its login, or tells why not.
-func (l *logins) begin(v view) *loginHold {
+func (l *logins) begin(v lifecycle.Facts) *loginHold {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	user := loginUserOf(v.request)
+	user := loginUserOf(v.Request)
 	hold := l.reason(v)
-	if by, asking := l.asking[user]; hold == nil && asking && by != v.account.UID {
+	if by, asking := l.asking[user]; hold == nil && asking && by != v.Account.UID {
 		hold = &loginHold{asking: true}
 	}
 	if hold != nil {
@@ -117,21 +118,21 @@ func (l *logins) begin(v view) *loginHold {
 		if l.held[user] == nil {
 			l.held[user] = map[client.ObjectKey]bool{}
 		}
-		l.held[user][client.ObjectKeyFromObject(v.account)] = true
+		l.held[user][client.ObjectKeyFromObject(v.Account)] = true
 		return hold
 	}
 	if l.asking == nil {
 		l.asking = map[loginUser]types.UID{}
 	}
-	l.asking[user] = v.account.UID
+	l.asking[user] = v.Account.UID
 	return nil
 }
 
 // end is called when an attempt is over and its result is stored, and calls the accounts that were held.
-func (l *logins) end(v view) {
+func (l *logins) end(v lifecycle.Facts) {
 	l.note(v)
 	l.mu.Lock()
-	user := loginUserOf(v.request)
+	user := loginUserOf(v.Request)
 	delete(l.asking, user)
 	held := l.held[user]
 	delete(l.held, user)
@@ -144,16 +145,16 @@ func (l *logins) end(v view) {
 }
 
 // reason is why another account's failure holds this one; nil when none does.
-func (l *logins) reason(v view) *loginHold {
+func (l *logins) reason(v lifecycle.Facts) *loginHold {
 	var hold *loginHold
 	for uid, other := range l.failed {
-		if uid == v.account.UID {
+		if uid == v.Account.UID {
 			continue
 		}
-		if other.refused.Covers(other.custody.RefusalDigest(v.request.loginParts())) {
+		if other.refused.Covers(other.custody.RefusalDigest(v.Request.LoginParts())) {
 			return &loginHold{refused: other.refused}
 		}
-		if hold == nil && other.triesFor(v) && !(v.doubt() != nil && v.account.UID < uid) {
+		if hold == nil && other.triesFor(v) && !(v.LoginDoubt() != nil && v.Account.UID < uid) {
 			hold = &loginHold{}
 		}
 	}
@@ -162,14 +163,14 @@ func (l *logins) reason(v view) *loginHold {
 
 // triesFor tells that the other account tries the same login already, or in the same namespace one of the same user. Elsewhere a
 // namesake with another password is a stranger, who must not hold up anybody.
-func (f failedLogin) triesFor(v view) bool {
+func (f failedLogin) triesFor(v lifecycle.Facts) bool {
 	if f.doubt == nil {
 		return false
 	}
-	if f.doubt.Login == f.custody.RefusalDigest(v.request.passwordParts()) {
-		return slices.Contains(f.doubt.Tried, f.custody.RefusalDigest(v.request.loginParts()))
+	if f.doubt.Login == f.custody.RefusalDigest(v.Request.PasswordParts()) {
+		return slices.Contains(f.doubt.Tried, f.custody.RefusalDigest(v.Request.LoginParts()))
 	}
-	return f.account.Namespace == v.account.Namespace && f.doubt.User == f.custody.RefusalDigest(v.request.userParts())
+	return f.account.Namespace == v.Account.Namespace && f.doubt.User == f.custody.RefusalDigest(v.Request.UserParts())
 }
 
 // load learns, once in the life of the process, which logins had failed before.
@@ -222,45 +223,45 @@ func (l *logins) load(ctx context.Context, r *Reconciler) error {
 
 // noteLogin keeps what this look has found of the account's login.
 func (r *Reconciler) noteLogin(f *found) {
-	if f.unresolved {
-		r.logins.forget(f.account.UID)
+	if f.Unresolved {
+		r.logins.forget(f.Account.UID)
 		return
 	}
-	r.logins.note(f.view)
+	r.logins.note(f.Facts)
 }
 
 // endLogin is called after an attempt that beginLogin let through.
 func (r *Reconciler) endLogin(f *found) {
-	if f.request.logsIn() {
-		r.logins.end(f.view)
+	if f.Request.LogsIn() {
+		r.logins.end(f.Facts)
 	}
 }
 
 // beginLogin lets an account try its login, or tells people why it waits.
 func (r *Reconciler) beginLogin(ctx context.Context, f *found) (held bool, err error) {
-	if !f.request.logsIn() {
+	if !f.Request.LogsIn() {
 		return false, nil
 	}
 	if err := r.logins.load(ctx, r); err != nil {
 		return true, err
 	}
-	hold := r.logins.begin(f.view)
+	hold := r.logins.begin(f.Facts)
 	if hold == nil {
 		return false, nil
 	}
-	name := f.request.platform.DisplayName
+	name := f.Request.Platform.DisplayName
 	switch {
 	case hold.asking:
-		f.postponed = f.now.Add(lookAtLogin)
+		f.Postponed = f.Now.Add(lookAtLogin)
 	case hold.refused == nil:
-		f.postponed = f.now.Add(lookAtLogin)
-		f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf("%s did not take the login of another account with the same user name; "+
+		f.Postponed = f.Now.Add(lookAtLogin)
+		f.Note(&lifecycle.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("%s did not take the login of another account with the same user name; "+
 			"that one tries again, and this one follows once it is let in", name)})
 	default:
-		f.postponed = f.now.Add(lookAtRefusedLogin)
-		f.handledRenew = f.requested()
-		f.blame(&trouble{hold.refused.Reason, fmt.Sprintf("%s has refused this login to another account with the same user name and password; "+
-			"it is not tried again until the password changes%s, or its Secret is annotated with %s=<anything new>", name, inSecret(f.account), v1alpha1.AnnotationRetry)})
+		f.Postponed = f.Now.Add(lookAtRefusedLogin)
+		f.HandledRenew = f.RenewalRequested()
+		f.Note(&lifecycle.Failure{Reason: hold.refused.Reason, Message: fmt.Sprintf("%s has refused this login to another account with the same user name and password; "+
+			"it is not tried again until the password changes%s, or its Secret is annotated with %s=<anything new>", name, lifecycle.InSecret(f.Account), v1alpha1.AnnotationRetry)})
 	}
 	return true, nil
 }

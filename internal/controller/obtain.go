@@ -9,6 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
@@ -16,35 +17,24 @@ import (
 
 const defaultCallTimeout = 30 * time.Second
 
-// issued is what the marketplace gave.
-type issued struct {
-	answer.Tokens
-	// account is whose tokens these are, as far as answer and claims tell.
-	account custody.Account
-	// subject is issuer and sub of the ID token; empty where there is none.
-	subject string
-	// byPreviousSecret tells that client_secret_previous was accepted.
-	byPreviousSecret bool
-}
-
 // obtain asks the marketplace for tokens. It stores nothing, and makes no other call: what it returns may be the
 // only copy.
-func (r *Reconciler) obtain(ctx context.Context, v view, endpoint grant.Endpoint) (issued, error) {
+func (r *Reconciler) obtain(ctx context.Context, v lifecycle.Facts, endpoint grant.Endpoint) (lifecycle.Issued, error) {
 	return r.exchange(ctx, v, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
-		switch v.request.grant {
+		switch v.Request.Grant {
 		case v1alpha1.GrantPassword:
-			return endpoint.Password(ctx, v.request.login.Username, v.request.login.Password, v.request.platform.Scopes)
+			return endpoint.Password(ctx, v.Request.Login.Username, v.Request.Login.Password, v.Request.Platform.Scopes)
 		case v1alpha1.GrantClientCredentials:
-			return endpoint.ClientCredentials(ctx, v.request.platform.Scopes)
+			return endpoint.ClientCredentials(ctx, v.Request.Platform.Scopes)
 		}
-		return endpoint.RefreshToken(ctx, v.refreshToken())
+		return endpoint.RefreshToken(ctx, v.RefreshToken())
 	})
 }
 
 // exchange makes one kind of token request, counts it, and reads the answer.
 func (r *Reconciler) exchange(
-	_ context.Context, v view, endpoint grant.Endpoint, ask func(grant.Endpoint) (answer.Tokens, error),
-) (issued, error) {
+	_ context.Context, v lifecycle.Facts, endpoint grant.Endpoint, ask func(grant.Endpoint) (answer.Tokens, error),
+) (lifecycle.Issued, error) {
 	var tokens answer.Tokens
 	byPrevious, err := r.withBothSecrets(v, endpoint, func(endpoint grant.Endpoint) (err error) {
 		started := r.Clock.Now()
@@ -53,14 +43,14 @@ func (r *Reconciler) exchange(
 		if err != nil {
 			outcome = string(answer.AsError(err).Kind)
 		}
-		r.Metrics.TokenRequest(v.request.platform.Name, v.request.platform.Environment, string(v.request.grant), outcome,
+		r.Metrics.TokenRequest(v.Request.Platform.Name, v.Request.Platform.Environment, string(v.Request.Grant), outcome,
 			r.Clock.Now().Sub(started))
 		return err
 	})
 	if err != nil {
-		return issued{}, err
+		return lifecycle.Issued{}, err
 	}
-	platform := v.request.platform
+	platform := v.Request.Platform
 	tokens = withEnd(tokens, platform.TokenLifetime)
 	account := custody.Account{ID: tokens.AccountID, By: "answer"}
 	if account.ID == "" && platform.AccountIDClaim != "" {
@@ -70,12 +60,12 @@ func (r *Reconciler) exchange(
 		}
 		account = custody.Account{ID: grant.Claim(token, platform.AccountIDClaim), By: kind + platform.AccountIDClaim}
 	}
-	if account.ID == "" || v.request.grant == v1alpha1.GrantClientCredentials {
+	if account.ID == "" || v.Request.Grant == v1alpha1.GrantClientCredentials {
 		account = custody.Account{} // an application's tokens are nobody's
 	}
-	got := issued{Tokens: tokens, account: account, byPreviousSecret: byPrevious}
+	got := lifecycle.Issued{Tokens: tokens, Account: account, ByPreviousSecret: byPrevious}
 	if sub := grant.Claim(tokens.IDToken, "sub"); sub != "" {
-		got.subject = grant.Claim(tokens.IDToken, "iss") + " " + sub
+		got.Subject = grant.Claim(tokens.IDToken, "iss") + " " + sub
 	}
 	return got, nil
 }
@@ -102,21 +92,21 @@ func withEnd(tokens answer.Tokens, lifetime time.Duration) answer.Tokens {
 
 // endpoint is where to ask, discovered where the Marketplace leaves it to its issuer. speaking is the grant of the request,
 // for which the platform's error codes have a meaning.
-func (r *Reconciler) endpoint(ctx context.Context, req request, speaking v1alpha1.GrantType) (grant.Endpoint, error) {
+func (r *Reconciler) endpoint(ctx context.Context, req lifecycle.Request, speaking v1alpha1.GrantType) (grant.Endpoint, error) {
 	endpoint := grant.Endpoint{
-		TokenURL:     req.platform.TokenURL,
-		ClientID:     req.application.ClientID,
-		ClientSecret: req.application.ClientSecret,
-		HTTP:         r.client(req.platform, true),
+		TokenURL:     req.Platform.TokenURL,
+		ClientID:     req.Application.ClientID,
+		ClientSecret: req.Application.ClientSecret,
+		HTTP:         r.client(req.Platform, true),
 		Now:          r.Clock.Now,
 		Meaning: func(code string, status int) (answer.Kind, bool) {
-			reason, ok := req.platform.Means(code, status, speaking)
-			return kindOf(reason), ok
+			reason, ok := req.Platform.Means(code, status, speaking)
+			return lifecycle.KindOf(reason), ok
 		},
-		SingleUse: req.rotates() && req.platform.ReuseGrace < r.callTimeout(),
+		SingleUse: req.Rotates() && req.Platform.ReuseGrace < r.callTimeout(),
 	}
 	if endpoint.TokenURL == "" {
-		discovered, err := r.Providers.Discover(ctx, req.platform.Issuer)
+		discovered, err := r.Providers.Discover(ctx, req.Platform.Issuer)
 		if err != nil {
 			return endpoint, err
 		}
@@ -153,13 +143,13 @@ func (r *Reconciler) signInEndpoint(
 
 // withBothSecrets asks with the current client secret and, when that is refused, with the previous one, and tells
 // whether it was that one. The one that worked last goes first, until a client secret changes.
-func (r *Reconciler) withBothSecrets(v view, endpoint grant.Endpoint, ask func(grant.Endpoint) error) (byPrevious bool, err error) {
-	defer func() { r.asked(v.request, err) }()
-	application := v.request.application
+func (r *Reconciler) withBothSecrets(v lifecycle.Facts, endpoint grant.Endpoint, ask func(grant.Endpoint) error) (byPrevious bool, err error) {
+	defer func() { r.asked(v.Request, err) }()
+	application := v.Request.Application
 	secrets := []string{application.ClientSecret}
 	if application.PreviousSecret != "" {
 		secrets = append(secrets, application.PreviousSecret)
-		if v.previousSecretWorked() {
+		if v.PreviousSecretWorked() {
 			secrets[0], secrets[1] = secrets[1], secrets[0]
 		}
 	}
@@ -183,15 +173,9 @@ func (r *Reconciler) client(platform *marketplace.Platform, dialect bool) *http.
 }
 
 // wireGrant is the grant that a request of the account speaks on the wire.
-func wireGrant(req request) v1alpha1.GrantType {
-	if req.renewsByRefreshToken() {
+func wireGrant(req lifecycle.Request) v1alpha1.GrantType {
+	if req.RenewsByRefreshToken() {
 		return v1alpha1.GrantRefreshToken
 	}
-	return req.grant
-}
-
-// troubleOf puts a failure into a condition's reason and words, and tells whether asking again later may help.
-func troubleOf(v view, failure error) (t trouble, passes bool) {
-	e := answer.AsError(failure)
-	return trouble{reasonOf(e.Kind), sentence(v, e)}, e.Passes()
+	return req.Grant
 }

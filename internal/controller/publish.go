@@ -12,6 +12,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -21,60 +22,60 @@ import (
 // It never goes back to older tokens, whoever else is at work: what it writes was stored, or read live, after the token Secret
 // was read on top of which it writes.
 func (r *Reconciler) publish(ctx context.Context, f *found) error {
-	name, held := f.account.TokenSecretName(), f.published
-	if f.custody.Tokens == nil || held == nil && !f.usable() || f.misfit() {
+	name, held := f.Account.TokenSecretName(), f.published
+	if f.Custody.Tokens == nil || held == nil && !f.Usable() || f.WrongAccount() {
 		return nil
 	}
 	tokens, ready := r.publishable(ctx, f)
 	if !ready {
 		return nil
 	}
-	wanted, err := tokensecret.Render(f.account, r.keeper(f.account), tokens, f.custody.Account.ID)
+	wanted, err := tokensecret.Render(f.Account, r.keeper(f.Account), tokens, f.Custody.Account.ID)
 	if err != nil {
-		f.blame(&trouble{v1alpha1.ReasonInvalidSpec, err.Error()})
+		f.Note(&lifecycle.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()})
 		return nil
 	}
 	digest := tokensecret.Digest(wanted)
-	if held != nil && tokensecret.Owned(held, f.account) && tokensecret.Matches(held, digest) {
-		return r.removeFormer(ctx, f.account)
+	if held != nil && tokensecret.Owned(held, f.Account) && tokensecret.Matches(held, digest) {
+		return r.removeFormer(ctx, f.Account)
 	}
-	if !f.obtained {
-		serial := f.custody.Serial
+	if !f.Obtained {
+		serial := f.Custody.Serial
 		if store, err := r.openStore(ctx, f); err != nil || store == nil {
 			return err
 		}
-		if f.custody.Serial != serial {
-			f.recheck = time.Second // the cache stayed behind
+		if f.Custody.Serial != serial {
+			f.LookAgain = time.Second // the cache stayed behind
 			return nil
 		}
 	}
 	published, err := r.writeTokenSecret(ctx, f, wanted)
 	switch {
 	case err != nil:
-		f.blame(unwritable(name, err))
+		f.Note(unwritable(name, err))
 		return fmt.Errorf("writing the token Secret: %w", err)
 	case !published:
-		f.blame(conflict(f.account, wanted))
+		f.Note(conflict(f.Account, wanted))
 		return nil
 	}
-	f.servedUntil = f.custody.Tokens.ExpiresAt
-	if f.obtained && !f.planned.IsZero() {
-		r.Metrics.RenewalLateness(r.Clock.Now().Sub(f.planned))
+	f.ServedUntil = f.Custody.Tokens.ExpiresAt
+	if f.Obtained && !f.Planned.IsZero() {
+		r.Metrics.RenewalLateness(r.Clock.Now().Sub(f.Planned))
 	}
-	return r.removeFormer(ctx, f.account)
+	return r.removeFormer(ctx, f.Account)
 }
 
 // lookAtPublished reads what workloads read now.
 func (r *Reconciler) lookAtPublished(ctx context.Context, f *found) error {
-	held, err := kube.ReadSecret(ctx, r.Client, client.ObjectKey{Namespace: f.account.Namespace, Name: f.account.TokenSecretName()})
+	held, err := kube.ReadSecret(ctx, r.Client, client.ObjectKey{Namespace: f.Account.Namespace, Name: f.Account.TokenSecretName()})
 	if err != nil || held == nil {
 		return err
 	}
 	f.published = tokensecret.Digest(held)
-	if !tokensecret.Owned(held, f.account) {
+	if !tokensecret.Owned(held, f.Account) {
 		return nil
 	}
-	f.servedUntil = tokensecret.ExpiresAt(f.published)
+	f.ServedUntil = tokensecret.ExpiresAt(f.published)
 	return nil
 }
 
@@ -98,11 +99,11 @@ func (r *Reconciler) writeTokenSecret(ctx context.Context, f *found, wanted *cor
 		if held, err = kube.ReadSecret(ctx, r.Live, client.ObjectKeyFromObject(wanted)); err != nil || held == nil {
 			return false, err
 		}
-		if tokensecret.Owned(held, f.account) && held.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy {
+		if tokensecret.Owned(held, f.Account) && held.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy {
 			return false, fmt.Errorf("Secret %q was made by another replica", held.Name)
 		}
 	}
-	if !tokensecret.Owned(held, f.account) {
+	if !tokensecret.Owned(held, f.Account) {
 		return false, nil
 	}
 	tokensecret.Merge(wanted, held)

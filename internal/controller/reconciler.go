@@ -19,6 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -99,16 +100,16 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 	if found == nil {
 		return reconcile.Result{}, err
 	}
-	turns := found.waits
-	if found.waitsToTest {
-		turns = append(turns, identifying)
+	turns := found.Waits
+	if found.TestQueued {
+		turns = append(turns, lifecycle.Identifying)
 	}
 	r.noTurns(account, turns...)
-	found.now = r.now() // the work may have taken a while
+	found.Now = r.now() // the work may have taken a while
 	if err == nil && found.soon() {
 		return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil
 	}
-	found.goesOn = err != nil
+	found.Interrupted = err != nil
 	found.report(account)
 	r.requestsDone(found)
 	what := pressing
@@ -134,10 +135,10 @@ func (r *Reconciler) callTimeout() time.Duration {
 }
 
 // viewOf begins to look at an account.
-func (r *Reconciler) viewOf(account *v1alpha1.MarketplaceAccount) view {
-	return view{
-		account: account, now: r.now(), holder: r.holder,
-		call: r.callTimeout(), attempt: 2*r.callTimeout() + grantstore.Timeout,
+func (r *Reconciler) viewOf(account *v1alpha1.MarketplaceAccount) lifecycle.Facts {
+	return lifecycle.Facts{
+		Account: account, Now: r.now(), Holder: r.holder,
+		CallTimeout: r.callTimeout(), AttemptTimeout: 2*r.callTimeout() + grantstore.Timeout,
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
@@ -31,16 +32,10 @@ const (
 // identifyTimeout is short, since tokens wait to be published meanwhile.
 const identifyTimeout = 5 * time.Second
 
-// longestGraceWait bounds how long an attempt of another process is waited for where a spent refresh token still works.
-const longestGraceWait = 10 * time.Second
-
-// retest is when to repeat a test of the connection that did not reach the marketplace.
-const retest = time.Minute
-
 // found is one look at an account: the facts, and what came of it.
 type found struct {
-	view
-	outcome
+	lifecycle.Facts
+	lifecycle.Outcome
 	// grantSecret is where custody comes from; nil while there is none.
 	grantSecret *corev1.Secret
 	// published is the digest of the token Secret as it was before anything was done now; nil when there is none.
@@ -49,68 +44,10 @@ type found struct {
 	inHand bool
 }
 
-// outcome is what one look at an account has brought to light, and what was done about it.
-type outcome struct {
-	// trouble is what is wrong; nil when nothing is.
-	trouble *trouble
-	// unresolved tells that what the account refers to is not known, or not in order, so that the request is incomplete and the
-	// marketplace cannot be asked.
-	unresolved bool
-	// failed tells that an attempt was made now and brought no tokens that may be used; obtained, that it did.
-	failed, obtained bool
-	// first tells that the tokens obtained are the first of their grant.
-	first bool
-	// planned is when the renewal that was done now should have been done; zero when none was due.
-	planned time.Time
-	// servedUntil is when the token that workloads read expires; zero when there is none.
-	servedUntil time.Time
-	// handledRenew, handledVerify and handledSignIn tell that the request annotations were acted on.
-	handledRenew, handledVerify, handledSignIn bool
-	// invitation is what a person needs for signing in; nil while nobody has to.
-	invitation *v1alpha1.SignInStatus
-	// invited tells that it was looked after.
-	invited bool
-	// noPortal tells that a person should sign in and there is no place for it.
-	noPortal bool
-	// discarded tells that a sign-in brought tokens which are not the expected account's, wrongAccount whose they are as far as
-	// known.
-	discarded    bool
-	wrongAccount string
-	// dropped is why a sign-in that waited was forgotten; nil when none was.
-	dropped *trouble
-	// duplicateOf names an older account of the same seller; empty when there is none.
-	duplicateOf string
-	// waits is for what the account waits at its marketplace's limiter since waitsSince, and called when it may be its turn; zero
-	// when that is not known.
-	waits              []purpose
-	waitsSince, called time.Time
-	// unasked tells that the account is healthy, and only the limiter or the circuit breaker holds its renewal.
-	unasked bool
-	// waitsToTest tells that a test of the connection waits for its turn.
-	waitsToTest bool
-	// postponed is when to see whether another process has renewed; zero when none seems to.
-	postponed time.Time
-	// withheld says why the ID token is not published, as the end of what Ready says; empty when it is, or when there is none.
-	withheld string
-	// askAgainAt is when an account looks again whether it asks for its application, which was refused; zero when that is in order.
-	askAgainAt time.Time
-	// goesOn tells that this look ended early, since the API server did not do its part, and is repeated.
-	goesOn bool
-	// recheck is when to look again at what can only be waited for; zero when there is nothing.
-	recheck time.Duration
-}
-
-// blame notes what is wrong, unless something worse is known already.
-func (o *outcome) blame(t *trouble) {
-	if o.trouble == nil {
-		o.trouble = t
-	}
-}
-
 // renew gathers, decides, obtains and stores. What it found is worth reporting even when it returns an error, which
 // is the API server's.
 func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*found, error) {
-	f := &found{view: r.viewOf(account), outcome: outcome{unresolved: true}}
+	f := &found{Facts: r.viewOf(account), Outcome: lifecycle.Outcome{Unresolved: true}}
 	held, err := r.grants.Cached(ctx, account)
 	if err != nil {
 		return nil, err
@@ -123,40 +60,40 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 		return f, r.storeInHand(ctx, f)
 	}
 	if err != nil {
-		f.trouble = &trouble{v1alpha1.ReasonSecretInvalid, err.Error()}
+		f.Failure = &lifecycle.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: err.Error()}
 		return f, nil
 	}
 	if outdated { // or the cache is
 		if _, err := r.openStore(ctx, f); err != nil {
 			return nil, err
 		}
-		if f.trouble != nil {
+		if f.Failure != nil {
 			return f, nil
 		}
 	}
-	if err := r.storePending(ctx, f); err != nil || f.trouble != nil {
+	if err := r.storePending(ctx, f); err != nil || f.Failure != nil {
 		return f, err
 	}
-	if f.newer() != nil {
+	if f.NewerCustody() != nil {
 		return f, r.storeInHand(ctx, f)
 	}
-	f.request, f.trouble, err = r.resolve(ctx, f.view)
+	f.Request, f.Failure, err = r.resolve(ctx, f.Facts)
 	if err != nil {
 		return nil, err
 	}
-	f.unresolved = f.trouble != nil
+	f.Unresolved = f.Failure != nil
 	r.noteLogin(f)
-	if !f.unresolved {
+	if !f.Unresolved {
 		r.admitRequests(f)
 		r.askAgain(f)
 		if err := r.storeApproval(ctx, f); err != nil {
 			return f, err
 		}
-		if f.newer() != nil {
+		if f.NewerCustody() != nil {
 			return f, r.storeInHand(ctx, f)
 		}
-		f.codeUsed = r.codeUnanswered(f)
-		if f.sellerElsewhere, err = r.heldElsewhere(ctx, f.view); err != nil {
+		f.CodeUsed = r.codeUnanswered(f)
+		if f.SellerElsewhere, err = r.heldElsewhere(ctx, f.Facts); err != nil {
 			return f, err
 		}
 		if err := r.acceptCandidate(ctx, f); err != nil {
@@ -165,23 +102,23 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 		if err := r.acceptAside(ctx, f); err != nil {
 			return f, err
 		}
-		if f.aheadOfClock() {
+		if f.AheadOfClock() {
 			if err := r.setRest(ctx, f); err != nil {
 				return f, err
 			}
 		}
-		if f.plan().Due {
+		if f.Plan().Due {
 			if err := r.renewNow(ctx, f); err != nil {
 				return f, err
 			}
-		} else if f.requested() && f.blocked() {
-			f.handledRenew = true // there is nothing to ask with, and the conditions say what is needed
+		} else if f.RenewalRequested() && f.CannotRenew() {
+			f.HandledRenew = true // there is nothing to ask with, and the conditions say what is needed
 		}
 		if err := r.invite(ctx, f); err != nil {
 			return f, err
 		}
 	}
-	if err := r.publish(ctx, f); err != nil || f.unresolved {
+	if err := r.publish(ctx, f); err != nil || f.Unresolved {
 		return f, err
 	}
 	if err := r.findDuplicate(ctx, f); err != nil {
@@ -192,43 +129,38 @@ func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAcc
 
 // storeInHand stores what is in memory on top of a custody that a later version wrote, and does nothing else with it.
 func (r *Reconciler) storeInHand(ctx context.Context, f *found) error {
-	if r.hasPending(f.account) {
-		if err := r.flush(ctx, f.account); err != nil {
+	if r.hasPending(f.Account) {
+		if err := r.flush(ctx, f.Account); err != nil {
 			return err
 		}
 	}
-	f.unresolved, f.trouble = true, &trouble{v1alpha1.ReasonSecretInvalid, f.newer().Error()}
+	f.Unresolved, f.Failure = true, &lifecycle.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: f.NewerCustody().Error()}
 	return nil
-}
-
-// usable tells whether there is a token that has not expired.
-func (v view) usable() bool {
-	return v.custody.Tokens != nil && v.now.Before(v.custody.Tokens.ExpiresAt)
 }
 
 // renewNow asks the marketplace. It does not trust the cache, which may still show a refresh token that was spent: the journal
 // is written on top of what the cache shows, and loses where that is not the latest. Where none is written, and after it has
 // lost, the custody is read live.
 func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
-	if f.postponed = f.others(); !f.postponed.IsZero() {
+	if f.Postponed = f.OtherProcessUntil(); !f.Postponed.IsZero() {
 		return nil
 	}
 	if held, err := r.beginLogin(ctx, f); held || err != nil {
 		return err
 	}
 	defer r.endLogin(f)
-	pass := r.enter(f, renewing, rankOf(f.view))
+	pass := r.enter(f, lifecycle.Renewing, rankOf(f.Facts))
 	if pass == nil {
 		return nil
 	}
 	defer unused(pass)
 	store := &store{Reconciler: r, grants: r.grants, found: f, held: f.held()}
-	if r.grants.TakeStale(f.account.UID) || !f.request.rotates() || f.restored() || f.resting() {
+	if r.grants.TakeStale(f.Account.UID) || !f.Request.Rotates() || f.Restored() || f.Resting() {
 		var err error
-		if store, err = r.openStore(ctx, f); err != nil || store == nil || !f.plan().Due {
+		if store, err = r.openStore(ctx, f); err != nil || store == nil || !f.Plan().Due {
 			return err
 		}
-		if f.postponed = f.others(); !f.postponed.IsZero() {
+		if f.Postponed = f.OtherProcessUntil(); !f.Postponed.IsZero() {
 			return nil
 		}
 	}
@@ -237,14 +169,14 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 		return nil // a shutdown begins
 	}
 	defer done()
-	requested := f.requested()
-	if tokens := f.custody.Tokens; tokens != nil && !f.now.Before(tokens.RenewAt) {
-		f.planned = tokens.RenewAt
+	requested := f.RenewalRequested()
+	if tokens := f.Custody.Tokens; tokens != nil && !f.Now.Before(tokens.RenewAt) {
+		f.Planned = tokens.RenewAt
 	}
-	endpoint, failure := r.endpoint(ctx, f.request, wireGrant(f.request))
+	endpoint, failure := r.endpoint(ctx, f.Request, wireGrant(f.Request))
 	if failure != nil {
 		r.sends(f)
-		f.handledRenew = requested
+		f.HandledRenew = requested
 		leave(pass, failure)
 		return store.failure(ctx, failure, false)
 	}
@@ -253,18 +185,18 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	}
 	// From here on a shutdown waits: a request that is broken off may have spent a refresh token.
 	ctx = context.WithoutCancel(ctx)
-	if f.request.rotates() {
+	if f.Request.Rotates() {
 		forbidden, err := store.journal(ctx)
 		if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
-			r.grants.SetStale(f.account.UID)
+			r.grants.SetStale(f.Account.UID)
 		}
 		if forbidden || err != nil {
 			return err
 		}
 	}
-	f.handledRenew = requested
+	f.HandledRenew = requested
 	r.sends(f)
-	got, failure := r.obtain(ctx, f.view, endpoint)
+	got, failure := r.obtain(ctx, f.Facts, endpoint)
 	leave(pass, failure)
 	if failure != nil {
 		return store.failure(ctx, failure, true)
@@ -278,33 +210,33 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 // setRest counts the rest of a refresh token from now on, where the clock was set back.
 func (r *Reconciler) setRest(ctx context.Context, f *found) error {
 	store, err := r.openStore(ctx, f)
-	if err != nil || store == nil || !f.aheadOfClock() {
+	if err != nil || store == nil || !f.AheadOfClock() {
 		return err
 	}
-	custody, entry := f.custody, *f.journal()
-	entry.StartedAt, entry.LastAt = since(entry.StartedAt, f.now), f.now
-	f.record(&custody, &entry)
+	custody, entry := f.Custody, *f.Journal()
+	entry.StartedAt, entry.LastAt = lifecycle.NotAfter(entry.StartedAt, f.Now), f.Now
+	f.SetJournal(&custody, &entry)
 	return store.write(ctx, custody)
 }
 
 // acceptCandidate puts a new grant into use once it is known to belong to the expected account.
 func (r *Reconciler) acceptCandidate(ctx context.Context, f *found) error {
-	if f.candidate() == nil || f.suspended() {
+	if f.CandidateGrant() == nil || f.Suspended() {
 		return nil
 	}
-	if id := f.candidate().Account.ID; id != "" && !f.expects(id) {
+	if id := f.CandidateGrant().Account.ID; id != "" && !f.Expects(id) {
 		return nil // until the expectation changes, or the user brings another grant
 	}
-	age := f.now.Sub(f.candidate().Tokens.IssuedAt)
-	if f.candidate().Consent > 0 && age >= 0 && age < 2*identifyTimeout {
-		f.recheck = recheck
+	age := f.Now.Sub(f.CandidateGrant().Tokens.IssuedAt)
+	if f.CandidateGrant().Consent > 0 && age >= 0 && age < 2*identifyTimeout {
+		f.LookAgain = recheck
 		return nil // whoever took the sign-in asks first, since a person waits for it
 	}
 	store, err := r.openStore(ctx, f)
-	if err != nil || store == nil || f.candidate() == nil {
+	if err != nil || store == nil || f.CandidateGrant() == nil {
 		return err
 	}
-	if f.candidate().Unverified {
+	if f.CandidateGrant().Unverified {
 		if verified, err := r.vetCandidate(ctx, f, store); !verified || err != nil {
 			return err
 		}
@@ -314,67 +246,67 @@ func (r *Reconciler) acceptCandidate(ctx context.Context, f *found) error {
 
 // acceptAside puts a grant of another account into use that a renewal brought, once the spec names that account.
 func (r *Reconciler) acceptAside(ctx context.Context, f *found) error {
-	if !f.asideIsExpected() || f.suspended() {
+	if !f.AsideIsExpected() || f.Suspended() {
 		return nil
 	}
 	store, err := r.openStore(ctx, f)
-	if err != nil || store == nil || !f.asideIsExpected() {
+	if err != nil || store == nil || !f.AsideIsExpected() {
 		return err
 	}
-	custody := f.custody
+	custody := f.Custody
 	custody.Serial++
 	custody.Grant = *custody.Aside
 	custody.Aside, custody.Candidate, custody.Journal, custody.Verified, custody.Refused = nil, nil, nil, nil, nil
 	if err := store.keep(ctx, custody); err != nil {
 		return err
 	}
-	f.obtained, f.first = true, true
+	f.Obtained, f.First = true, true
 	return nil
 }
 
 // vetCandidate verifies the ID token of a sign-in that was stored while the issuer's keys could not be had.
 func (r *Reconciler) vetCandidate(ctx context.Context, f *found, store *store) (verified bool, err error) {
-	candidate := f.candidate()
-	err = r.verifyIDToken(ctx, f.request, candidate.Tokens.IDToken, "") // its nonce was looked at when it came
+	candidate := f.CandidateGrant()
+	err = r.verifyIDToken(ctx, f.Request, candidate.Tokens.IDToken, "") // its nonce was looked at when it came
 	switch {
 	case err == nil:
 		return true, nil
-	case !f.now.Before(candidate.Tokens.ExpiresAt):
+	case !f.Now.Before(candidate.Tokens.ExpiresAt):
 		return false, store.giveUp(ctx)
 	case answer.AsError(err).Kind == answer.Unavailable:
 		f.waitFor(candidate)
-		f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf("A new sign-in waits to be used: %v", err)})
+		f.Note(&lifecycle.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("A new sign-in waits to be used: %v", err)})
 		return false, nil
 	}
-	why, _ := troubleOf(f.view, err)
-	why.reason = v1alpha1.ReasonSignInRequired
+	why, _ := lifecycle.FailureOf(f.Facts, err)
+	why.Reason = v1alpha1.ReasonSignInRequired
 	return false, store.drop(ctx, why)
 }
 
 // waitFor sets when to ask again about a grant that waits: the longer it has waited, the later.
 func (f *found) waitFor(candidate *custody.Grant) {
-	wait := min(max(recheck, f.now.Sub(candidate.Tokens.IssuedAt)/4), longestRecheck)
-	f.recheck = f.soonEnough(min(wait, renewal.LongestWait(candidate.Tokens.IssuedAt, candidate.Tokens.ExpiresAt, f.now)))
+	wait := min(max(recheck, f.Now.Sub(candidate.Tokens.IssuedAt)/4), longestRecheck)
+	f.LookAgain = f.SoonEnough(min(wait, renewal.LongestWait(candidate.Tokens.IssuedAt, candidate.Tokens.ExpiresAt, f.Now)))
 }
 
 // identify learns by one call whose tokens were stored, where nothing else tells: of a candidate, to accept it or not,
 // and of a grant in use, for people.
 func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error {
-	candidate := f.candidate()
+	candidate := f.CandidateGrant()
 	switch {
-	case candidate != nil && (candidate.Account.ID != "" || f.expectedAccount() == ""):
+	case candidate != nil && (candidate.Account.ID != "" || f.ExpectedAccount() == ""):
 		return store.judge(ctx, candidate.Account, candidate.Identified)
-	case candidate == nil && f.custody.Account.ID != "", !f.canIdentify():
+	case candidate == nil && f.Custody.Account.ID != "", !f.CanIdentify():
 		return nil
 	}
-	tokens := f.custody.Tokens
+	tokens := f.Custody.Tokens
 	if candidate != nil {
 		tokens = candidate.Tokens
 	}
 	if tokens == nil {
 		return nil
 	}
-	if !f.now.Before(tokens.ExpiresAt) {
+	if !f.Now.Before(tokens.ExpiresAt) {
 		return store.giveUp(ctx)
 	}
 	asking, cancel := context.WithTimeout(ctx, identifyTimeout)
@@ -382,24 +314,24 @@ func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error
 	var identity marketplace.Identity
 	var err error
 	// Nobody waits for a turn here: how many come at once is bounded by the requests for tokens that went before.
-	if pass, wait := r.enterToIdentify(f.view); pass != nil || wait.Cause == throttle.Turn {
-		identity, err = r.whose(asking, f.view, tokens.AccessToken, pass)
+	if pass, wait := r.enterToIdentify(f.Facts); pass != nil || wait.Cause == throttle.Turn {
+		identity, err = r.whose(asking, f.Facts, tokens.AccessToken, pass)
 	} else {
 		err = unasked(wait)
 	}
-	r.Gates.Forget(waiterOf(f.account, identifying))
+	r.Gates.Forget(waiterOf(f.Account, lifecycle.Identifying))
 	switch {
 	case candidate == nil && (err != nil || identity.ID == ""):
 		return nil // not knowing the seller is no reason to keep tokens from anybody
 	case candidate == nil:
 		return store.learn(ctx, accountOf(identity))
 	case candidate.Consent > 0 && forbidden(err):
-		return store.drop(ctx, trouble{v1alpha1.ReasonScopeRejected, fmt.Sprintf("%s does not tell the bearer of the new tokens whose they are (%v), "+
-			"and expected is %s; ask for the scope that the identity request of the Marketplace needs", f.request.platform.DisplayName, err, f.expectedAccount())})
+		return store.drop(ctx, lifecycle.Failure{Reason: v1alpha1.ReasonScopeRejected, Message: fmt.Sprintf("%s does not tell the bearer of the new tokens whose they are (%v), "+
+			"and expected is %s; ask for the scope that the identity request of the Marketplace needs", f.Request.Platform.DisplayName, err, f.ExpectedAccount())})
 	case err != nil || identity.ID == "":
 		f.waitFor(candidate)
-		f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf(
-			"%s does not tell whose the new grant is, and it is not used before: %v", f.request.platform.DisplayName, unnamed(err))})
+		f.Note(&lifecycle.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf(
+			"%s does not tell whose the new grant is, and it is not used before: %v", f.Request.Platform.DisplayName, unnamed(err))})
 		return nil
 	}
 	return store.judge(ctx, accountOf(identity), true)
@@ -423,94 +355,78 @@ func unnamed(err error) error {
 	return err
 }
 
-// canIdentify tells whether a call tells whose tokens these are. An application's own tokens are nobody's.
-func (v view) canIdentify() bool {
-	return v.request.platform.NamesAccount() && v.request.grant != v1alpha1.GrantClientCredentials
-}
-
 // verify tests the connection when somebody asks for it.
 func (r *Reconciler) verify(ctx context.Context, f *found) error {
-	value := requestOf(f.account, v1alpha1.AnnotationVerify)
-	again := f.nextTest()
-	if value != "" && !f.usable() && f.blocked() {
-		f.handledVerify = true // there is nothing to test, and the conditions say what is needed
+	value := lifecycle.RequestOf(f.Account, v1alpha1.AnnotationVerify)
+	again := f.NextTest()
+	if value != "" && !f.Usable() && f.CannotRenew() {
+		f.HandledVerify = true // there is nothing to test, and the conditions say what is needed
 		return nil
 	}
-	due := f.testRequested() || !again.IsZero() && !f.now.Before(again)
-	if value == "" || !due || f.suspended() || !f.usable() {
+	due := f.TestRequested() || !again.IsZero() && !f.Now.Before(again)
+	if value == "" || !due || f.Suspended() || !f.Usable() {
 		return nil
 	}
-	verification := custody.Verification{At: f.now}
+	verification := custody.Verification{At: f.Now}
 	var identity marketplace.Identity
-	if !f.request.platform.CanIdentify() || f.request.grant == v1alpha1.GrantClientCredentials {
+	if !f.Request.Platform.CanIdentify() || f.Request.Grant == v1alpha1.GrantClientCredentials {
 		verification.Unsupported = true
 		verification.Failure = "there is no call that tests it; " + v1alpha1.AnnotationRenew + " tests it by a renewal"
 	} else {
-		pass, wait := r.enterToIdentify(f.view)
+		pass, wait := r.enterToIdentify(f.Facts)
 		if pass == nil && wait.Cause == throttle.Turn {
-			f.waitsToTest = true
+			f.TestQueued = true
 			return nil
 		}
 		var err error
 		if pass == nil {
 			err = unasked(wait)
 		} else {
-			identity, err = r.whose(ctx, f.view, f.custody.Tokens.AccessToken, pass)
+			identity, err = r.whose(ctx, f.Facts, f.Custody.Tokens.AccessToken, pass)
 		}
 		if answer, ok := errors.AsType[*marketplace.IdentityError](err); ok {
 			if answer.Refused() {
-				f.handledVerify = true
+				f.HandledVerify = true
 				return r.replaceRefused(ctx, f)
 			}
 			verification.Failure = answer.Error()
 			verification.Unreachable = answer.Unavailable() || answer.Status == http.StatusTooManyRequests
 		}
 	}
-	f.handledVerify = true
-	tested := f.custody.Tokens.AccessToken
+	f.HandledVerify = true
+	tested := f.Custody.Tokens.AccessToken
 	store, err := r.openStore(ctx, f)
 	if err != nil || store == nil {
 		return err
 	}
-	if tokens := f.custody.Tokens; tokens == nil || tokens.AccessToken != tested {
-		f.handledVerify, f.recheck = false, time.Second // somebody has stored others meanwhile
+	if tokens := f.Custody.Tokens; tokens == nil || tokens.AccessToken != tested {
+		f.HandledVerify, f.LookAgain = false, time.Second // somebody has stored others meanwhile
 		return nil
 	}
-	if identity.ID != "" && !f.expectsOf(accountOf(identity)) {
-		verification.Failure = fmt.Sprintf("the access token belongs to account %s, expected is %s", identity.ID, f.expectedAccount())
+	if identity.ID != "" && !f.ExpectsAccount(accountOf(identity)) {
+		verification.Failure = fmt.Sprintf("the access token belongs to account %s, expected is %s", identity.ID, f.ExpectedAccount())
 	}
 	return store.verified(ctx, accountOf(identity), verification)
 }
 
-// nextTest is when to repeat a test that did not reach the marketplace, or whose refusal would end the rest of a refresh token;
-// zero when there is nothing to repeat.
-func (v view) nextTest() time.Time {
-	verified := v.custody.Verified
-	again := verified != nil && (verified.Unreachable || verified.Refusals == 1 && v.custody.Identified && v.resting())
-	if !again || v.suspended() || !v.usable() || v.account.Annotations[v1alpha1.AnnotationVerify] == "" {
-		return time.Time{}
-	}
-	return verified.At.Add(retest)
-}
-
 // replaceRefused renews a token that the marketplace does not honour, although its time is not over.
 func (r *Reconciler) replaceRefused(ctx context.Context, f *found) error {
-	f.tokenRefused = true
-	if f.plan().Due {
+	f.TokenRefused = true
+	if f.Plan().Due {
 		if err := r.renewNow(ctx, f); err != nil {
 			return err
 		}
 	}
-	f.tokenRefused = false
-	if f.obtained {
+	f.TokenRefused = false
+	if f.Obtained {
 		return r.publish(ctx, f)
 	}
 	store, err := r.openStore(ctx, f)
 	if err != nil || store == nil {
 		return err
 	}
-	verification := custody.Verification{At: f.now, Failure: "the marketplace refuses the access token", Refusals: 1}
-	if was := f.custody.Verified; was != nil && was.Refusals > 0 && f.now.Sub(was.At) >= retest {
+	verification := custody.Verification{At: f.Now, Failure: "the marketplace refuses the access token", Refusals: 1}
+	if was := f.Custody.Verified; was != nil && was.Refusals > 0 && f.Now.Sub(was.At) >= lifecycle.Retest {
 		verification.Refusals = 2
 	}
 	return store.verified(ctx, custody.Account{}, verification)
@@ -518,7 +434,7 @@ func (r *Reconciler) replaceRefused(ctx context.Context, f *found) error {
 
 // vet checks the ID token that a sign-in brought, if it brought one: that it was made for this sign-in, where a nonce was
 // sent, and that it is its issuer's. unverified tells that the issuer's keys could not be had.
-func (r *Reconciler) vet(ctx context.Context, req request, got issued, nonce string) (unverified bool, err error) {
+func (r *Reconciler) vet(ctx context.Context, req lifecycle.Request, got lifecycle.Issued, nonce string) (unverified bool, err error) {
 	switch {
 	case got.IDToken == "" && nonce != "": // OpenID Connect Core section 3.1.3.3
 		return false, &answer.Error{Kind: answer.GrantRejected, Message: "it sent no ID token, although the scope openid was asked for"}
@@ -538,11 +454,11 @@ func (r *Reconciler) vet(ctx context.Context, req request, got issued, nonce str
 
 // verifyIDToken checks an ID token against its issuer's keys, where the Marketplace names an issuer. An empty nonce is not
 // looked at.
-func (r *Reconciler) verifyIDToken(ctx context.Context, req request, idToken, nonce string) error {
-	if req.platform == nil || req.platform.Issuer == "" || idToken == "" {
+func (r *Reconciler) verifyIDToken(ctx context.Context, req lifecycle.Request, idToken, nonce string) error {
+	if req.Platform == nil || req.Platform.Issuer == "" || idToken == "" {
 		return nil
 	}
-	if err := r.Providers.Verify(ctx, req.platform.Issuer, req.application.ClientID, idToken, nonce); err != nil {
+	if err := r.Providers.Verify(ctx, req.Platform.Issuer, req.Application.ClientID, idToken, nonce); err != nil {
 		return answer.AsError(err)
 	}
 	return nil

@@ -15,52 +15,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// trouble is why no token can be had: a condition's reason and what to tell people.
-type trouble struct{ reason, message string }
-
-// request is everything that a token request is made of.
-type request struct {
-	grant       v1alpha1.GrantType
-	platform    *marketplace.Platform
-	application tokensecret.Application
-	// shared tells that the application is the Marketplace's own, whose secret no tenant sees.
-	shared   bool
-	login    tokensecret.Login
-	imported tokensecret.Import
-	inputs   custody.Inputs
-	// unreadable is the trouble with the user's refresh token while another grant is in use; nil when there is none.
-	unreadable *trouble
-	// key identifies what the tokens are for. Tokens with another key were obtained for another spec.
-	key string
-}
-
-// renewsByRefreshToken tells whether the grant lives on a refresh token.
-func (r request) renewsByRefreshToken() bool {
-	return r.grant != v1alpha1.GrantPassword && r.grant != v1alpha1.GrantClientCredentials
-}
-
-// rotates tells whether asking spends a refresh token.
-func (r request) rotates() bool {
-	return r.renewsByRefreshToken() && r.platform.Rotating
-}
-
 // resolve follows the references of an account. It returns the trouble with the first that does not hold;
 // its error is the API server's.
-func (r *Reconciler) resolve(ctx context.Context, v view) (request, *trouble, error) {
-	account := v.account
-	req := request{grant: account.Spec.Grant.Type}
+func (r *Reconciler) resolve(ctx context.Context, v lifecycle.Facts) (lifecycle.Request, *lifecycle.Failure, error) {
+	account := v.Account
+	req := lifecycle.Request{Grant: account.Spec.Grant.Type}
 	object := &v1alpha1.Marketplace{}
 	name := account.Spec.MarketplaceRef.Name
 	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, object); err != nil {
 		if apierrors.IsNotFound(err) {
-			return req, &trouble{v1alpha1.ReasonMarketplaceNotFound,
-				fmt.Sprintf("spec.marketplaceRef: there is no Marketplace %q; \"kubectl get marketplaces\" lists them", name)}, nil
+			return req, &lifecycle.Failure{Reason: v1alpha1.ReasonMarketplaceNotFound,
+				Message: fmt.Sprintf("spec.marketplaceRef: there is no Marketplace %q; \"kubectl get marketplaces\" lists them", name)}, nil
 		}
 		return req, nil, fmt.Errorf("reading Marketplace %q: %w", name, err)
 	}
@@ -69,42 +40,42 @@ func (r *Reconciler) resolve(ctx context.Context, v view) (request, *trouble, er
 		err = tokensecret.CheckTemplates(account)
 	}
 	if err != nil {
-		return req, &trouble{v1alpha1.ReasonInvalidSpec, err.Error()}, nil
+		return req, &lifecycle.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}, nil
 	}
-	req.platform = platform
-	req.inputs.Spec = fmt.Sprint(account.Generation)
-	req.inputs.Marketplace = fmt.Sprintf("%s/%d", object.UID, object.Generation)
+	req.Platform = platform
+	req.Inputs.Spec = fmt.Sprint(account.Generation)
+	req.Inputs.Marketplace = fmt.Sprintf("%s/%d", object.UID, object.Generation)
 	if trouble := unaccountable(account, platform); trouble != nil {
 		return req, trouble, nil
 	}
-	for _, step := range []func() (*trouble, error){
-		func() (*trouble, error) { return r.resolveApplication(ctx, account, object, &req) },
-		func() (*trouble, error) { return r.resolveCredentials(ctx, v, &req) },
-		func() (*trouble, error) { return r.resolveOwnSecrets(ctx, account) },
+	for _, step := range []func() (*lifecycle.Failure, error){
+		func() (*lifecycle.Failure, error) { return r.resolveApplication(ctx, account, object, &req) },
+		func() (*lifecycle.Failure, error) { return r.resolveCredentials(ctx, v, &req) },
+		func() (*lifecycle.Failure, error) { return r.resolveOwnSecrets(ctx, account) },
 	} {
 		if trouble, err := step(); trouble != nil || err != nil {
 			return req, trouble, err
 		}
 	}
-	req.key = keyOf(req)
+	req.Key = keyOf(req)
 	return req, nil, nil
 }
 
 // unaccountable is the trouble with an expectation that nothing can hold the tokens against.
-func unaccountable(account *v1alpha1.MarketplaceAccount, platform *marketplace.Platform) *trouble {
+func unaccountable(account *v1alpha1.MarketplaceAccount, platform *marketplace.Platform) *lifecycle.Failure {
 	grant := account.Spec.Grant.Type
 	tells := platform.TellsAccount() && grant != v1alpha1.GrantClientCredentials ||
 		platform.CallbackTellsAccount() && grant == v1alpha1.GrantAuthorizationCode
 	if account.Spec.AccountID == "" || tells {
 		return nil
 	}
-	return &trouble{v1alpha1.ReasonInvalidSpec, fmt.Sprintf("spec.accountID must not be set: "+
+	return &lifecycle.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf("spec.accountID must not be set: "+
 		"%s does not tell whose the tokens of grant %s are", platform.DisplayName, grant)}
 }
 
 func (r *Reconciler) resolveApplication(
-	ctx context.Context, account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace, req *request,
-) (*trouble, error) {
+	ctx context.Context, account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace, req *lifecycle.Request,
+) (*lifecycle.Failure, error) {
 	key := client.ObjectKey{Namespace: account.Namespace, Name: account.Spec.ApplicationSecretRef.Name}
 	field := "spec.applicationSecretRef"
 	if key.Name == "" {
@@ -113,7 +84,7 @@ func (r *Reconciler) resolveApplication(
 			return nil, err
 		}
 		if !allowed {
-			return &trouble{v1alpha1.ReasonInvalidSpec, fmt.Sprintf("spec.applicationSecretRef must be set: "+
+			return &lifecycle.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf("spec.applicationSecretRef must be set: "+
 				"Marketplace %q has no application that namespace %q may use", object.Name, account.Namespace)}, nil
 		}
 		if trouble := beyondDefault(account, object); trouble != nil {
@@ -128,24 +99,24 @@ func (r *Reconciler) resolveApplication(
 		return trouble, err
 	}
 	public := object.Spec.TokenRequest.ClientAuthentication == v1alpha1.ClientAuthenticationNone
-	req.application, err = tokensecret.DecodeApplication(secret.Secret, public)
+	req.Application, err = tokensecret.DecodeApplication(secret.Secret, public)
 	if err != nil {
 		return invalidSecret(field, err), nil
 	}
-	req.inputs.Application = key.String() + "@" + secret.ContentVersion
-	req.shared = account.Spec.ApplicationSecretRef.Name == ""
+	req.Inputs.Application = key.String() + "@" + secret.ContentVersion
+	req.Shared = account.Spec.ApplicationSecretRef.Name == ""
 	return nil, nil
 }
 
 // beyondDefault is the trouble with scopes that a tenant may not ask for in the name of an application that is not
 // theirs: an application's own token can reach all its tenants, and even its secret (Amazon).
-func beyondDefault(account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace) *trouble {
+func beyondDefault(account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace) *lifecycle.Failure {
 	if account.Spec.Grant.Type != v1alpha1.GrantClientCredentials {
 		return nil
 	}
 	for _, scope := range account.Spec.Scopes {
 		if !slices.Contains(object.Spec.Scopes.Default, scope) {
-			return &trouble{v1alpha1.ReasonInvalidSpec, fmt.Sprintf("spec.scopes: with the application of Marketplace %q, grant %s may ask for "+
+			return &lifecycle.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf("spec.scopes: with the application of Marketplace %q, grant %s may ask for "+
 				"its default scopes only; set spec.applicationSecretRef", object.Name, v1alpha1.GrantClientCredentials)}
 		}
 	}
@@ -168,8 +139,8 @@ func (r *Reconciler) mayUseApplication(ctx context.Context, namespace string, ap
 	return selector.Matches(labels.Set(metadata.Labels)), nil
 }
 
-func (r *Reconciler) resolveCredentials(ctx context.Context, v view, req *request) (*trouble, error) {
-	account := v.account
+func (r *Reconciler) resolveCredentials(ctx context.Context, v lifecycle.Facts, req *lifecycle.Request) (*lifecycle.Failure, error) {
+	account := v.Account
 	var field, name string
 	switch spec := account.Spec.Grant; {
 	case spec.Password != nil:
@@ -180,41 +151,41 @@ func (r *Reconciler) resolveCredentials(ctx context.Context, v view, req *reques
 		return nil, nil
 	}
 	secret, trouble, err := r.userSecret(ctx, client.ObjectKey{Namespace: account.Namespace, Name: name}, field)
-	if trouble != nil && account.Spec.Grant.RefreshToken != nil && v.custody.RefreshToken != "" {
+	if trouble != nil && account.Spec.Grant.RefreshToken != nil && v.Custody.RefreshToken != "" {
 		// What it began with is used up; the grant lives on in the custody.
-		req.imported = tokensecret.Import{RefreshToken: v.custody.Imported, GrantedAt: v.custody.GrantedAt}
+		req.Imported = tokensecret.Import{RefreshToken: v.Custody.Imported, GrantedAt: v.Custody.GrantedAt}
 		return nil, nil
 	}
 	if trouble != nil || err != nil {
 		return trouble, err
 	}
 	if account.Spec.Grant.Password != nil {
-		req.login, err = tokensecret.DecodeLogin(secret.Secret)
+		req.Login, err = tokensecret.DecodeLogin(secret.Secret)
 	} else {
-		req.imported, err = tokensecret.DecodeImport(secret.Secret)
+		req.Imported, err = tokensecret.DecodeImport(secret.Secret)
 	}
-	if err != nil && account.Spec.Grant.RefreshToken != nil && v.custody.RefreshToken != "" {
+	if err != nil && account.Spec.Grant.RefreshToken != nil && v.Custody.RefreshToken != "" {
 		// The grant in use goes on without what cannot be read.
-		req.imported = tokensecret.Import{RefreshToken: v.custody.Imported, GrantedAt: v.custody.GrantedAt}
-		req.unreadable = invalidSecret(field, err)
+		req.Imported = tokensecret.Import{RefreshToken: v.Custody.Imported, GrantedAt: v.Custody.GrantedAt}
+		req.Unreadable = invalidSecret(field, err)
 		return nil, nil
 	}
 	if err != nil {
 		return invalidSecret(field, err), nil
 	}
-	req.inputs.Credentials = name + "@" + secret.ContentVersion
+	req.Inputs.Credentials = name + "@" + secret.ContentVersion
 	return nil, nil
 }
 
 // userSecret returns a Secret that a user wrote and that can be used, or the trouble with it.
-func (r *Reconciler) userSecret(ctx context.Context, key client.ObjectKey, field string) (*kube.UserSecret, *trouble, error) {
+func (r *Reconciler) userSecret(ctx context.Context, key client.ObjectKey, field string) (*kube.UserSecret, *lifecycle.Failure, error) {
 	secret, err := r.userSecrets.Get(ctx, key)
 	switch {
 	case errors.Is(err, kube.ErrSecretNotFound):
-		return nil, &trouble{v1alpha1.ReasonSecretNotFound,
-			fmt.Sprintf("%s: Secret %q does not exist in namespace %q; create it", field, key.Name, key.Namespace)}, nil
+		return nil, &lifecycle.Failure{Reason: v1alpha1.ReasonSecretNotFound,
+			Message: fmt.Sprintf("%s: Secret %q does not exist in namespace %q; create it", field, key.Name, key.Namespace)}, nil
 	case errors.Is(err, kube.ErrSecretForbidden):
-		return nil, &trouble{v1alpha1.ReasonSecretNotFound, fmt.Sprintf("%s: the operator may not read Secret %q in namespace %q, "+
+		return nil, &lifecycle.Failure{Reason: v1alpha1.ReasonSecretNotFound, Message: fmt.Sprintf("%s: the operator may not read Secret %q in namespace %q, "+
 			"which it does not watch; give it a Role to get this Secret", field, key.Name, key.Namespace)}, nil
 	case err != nil:
 		return nil, nil, err
@@ -225,7 +196,7 @@ func (r *Reconciler) userSecret(ctx context.Context, key client.ObjectKey, field
 }
 
 // resolveOwnSecrets looks, before anything is asked for, whether the places of grant and token Secret are taken.
-func (r *Reconciler) resolveOwnSecrets(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*trouble, error) {
+func (r *Reconciler) resolveOwnSecrets(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*lifecycle.Failure, error) {
 	for _, name := range []string{account.GrantSecretName(), account.TokenSecretName()} {
 		metadata := kube.SecretMetadata()
 		err := r.Metadata.Get(ctx, client.ObjectKey{Namespace: account.Namespace, Name: name}, metadata)
@@ -242,7 +213,7 @@ func (r *Reconciler) resolveOwnSecrets(ctx context.Context, account *v1alpha1.Ma
 
 // conflict is the trouble with a Secret that is in the place of one of the operator's own. One that belongs to another account of this name may
 // have been restored with this one, and then hold the only copy of a refresh token.
-func conflict(account *v1alpha1.MarketplaceAccount, secret metav1.Object) *trouble {
+func conflict(account *v1alpha1.MarketplaceAccount, secret metav1.Object) *lifecycle.Failure {
 	name, cure := secret.GetName(), "remove it"
 	if name == account.TokenSecretName() {
 		cure += " or set another spec.tokenSecret.name"
@@ -250,19 +221,19 @@ func conflict(account *v1alpha1.MarketplaceAccount, secret metav1.Object) *troub
 	if former, _ := tokensecret.ControllingAccount(secret); former != "" && former != account.UID && secret.GetLabels()[v1alpha1.LabelAccount] == account.Name {
 		cure += ", or where it was restored together with the account, its ownerReferences alone"
 	}
-	return &trouble{v1alpha1.ReasonSecretConflict, fmt.Sprintf("Secret %q exists and does not belong to this account; %s", name, cure)}
+	return &lifecycle.Failure{Reason: v1alpha1.ReasonSecretConflict, Message: fmt.Sprintf("Secret %q exists and does not belong to this account; %s", name, cure)}
 }
 
-func invalidSecret(field string, err error) *trouble {
-	return &trouble{v1alpha1.ReasonSecretInvalid, field + ": " + err.Error()}
+func invalidSecret(field string, err error) *lifecycle.Failure {
+	return &lifecycle.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: field + ": " + err.Error()}
 }
 
 // keyOf identifies what tokens are obtained for: the parts of a request whose change calls for new tokens. No
 // secret is part of it. Where a refresh token carries the consent, scopes and login are not asked for again.
-func keyOf(req request) string {
-	parts := []any{req.platform.TokenURL, req.platform.Issuer, req.application.ClientID, req.renewsByRefreshToken()}
-	if !req.renewsByRefreshToken() {
-		parts = append(parts, req.grant, req.platform.Scopes, req.platform.TokenParameters(), req.login.Username)
+func keyOf(req lifecycle.Request) string {
+	parts := []any{req.Platform.TokenURL, req.Platform.Issuer, req.Application.ClientID, req.RenewsByRefreshToken()}
+	if !req.RenewsByRefreshToken() {
+		parts = append(parts, req.Grant, req.Platform.Scopes, req.Platform.TokenParameters(), req.Login.Username)
 	}
 	text, err := json.Marshal(parts)
 	if err != nil {

@@ -22,15 +22,15 @@ var inTheWay = []string{v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonSecretConflic
 // stalled tells that nothing more is tried before somebody changes something, which is when tools that wait for the account may give up (kstatus).
 func (f *found) stalled() bool {
 	switch {
-	case f.trouble == nil, f.goesOn, slices.Contains(passing, f.trouble.reason):
+	case f.Failure == nil, f.Interrupted, slices.Contains(passing, f.Failure.Reason):
 		return false
-	case f.unresolved, slices.Contains(inTheWay, f.trouble.reason), f.suspended():
+	case f.Unresolved, slices.Contains(inTheWay, f.Failure.Reason), f.Suspended():
 		return true
-	case f.resting():
-		at, _ := f.nextUse()
-		return at.IsZero() || f.custody.Refused != nil && f.stands(f.custody.Refused)
+	case f.Resting():
+		at, _ := f.NextUse()
+		return at.IsZero() || f.Custody.Refused != nil && f.StillRefused(f.Custody.Refused)
 	}
-	return f.blocked()
+	return f.CannotRenew()
 }
 
 // reportStalled sets the condition Stalled, which is there only while it is True.
@@ -40,7 +40,7 @@ func (f *found) reportStalled(account *v1alpha1.MarketplaceAccount) {
 		return
 	}
 	meta.SetStatusCondition(&account.Status.Conditions, metav1.Condition{
-		Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: f.trouble.reason, Message: bounded(f.trouble.message),
-		ObservedGeneration: account.Generation, LastTransitionTime: metav1.NewTime(f.now),
+		Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: f.Failure.Reason, Message: bounded(f.Failure.Message),
+		ObservedGeneration: account.Generation, LastTransitionTime: metav1.NewTime(f.Now),
 	})
 }

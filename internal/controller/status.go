@@ -13,11 +13,9 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
-
-// defaultWarnBefore is the default of spec.authorization.warnBefore.
-const defaultWarnBefore = 336 * time.Hour
 
 // report puts what was found into the account's status. It is the only place that does.
 func (f *found) report(account *v1alpha1.MarketplaceAccount) {
@@ -37,59 +35,59 @@ func (f *found) report(account *v1alpha1.MarketplaceAccount) {
 // reportFailure counts an attempt that failed, and forgets it after one that did not.
 func (f *found) reportFailure(status *v1alpha1.MarketplaceAccountStatus) {
 	switch last := status.LastFailure; {
-	case f.failed:
+	case f.Attempted:
 		count := int32(1)
-		if last != nil && !f.outdated(last) {
+		if last != nil && !f.FailureOutdated(last) {
 			count = min(last.Count, math.MaxInt32-1) + 1
 		}
 		status.LastFailure = &v1alpha1.FailureStatus{
-			Time: metav1.NewTime(f.now), Reason: f.trouble.reason, Message: bounded(f.trouble.message), Count: count,
+			Time: metav1.NewTime(f.Now), Reason: f.Failure.Reason, Message: bounded(f.Failure.Message), Count: count,
 		}
-	case f.obtained, last != nil && f.outdated(last):
+	case f.Obtained, last != nil && f.FailureOutdated(last):
 		status.LastFailure = nil
 	}
 }
 
 // settle finds the trouble that stands when this look brought none to light.
 func (f *found) settle(status *v1alpha1.MarketplaceAccountStatus) {
-	if f.trouble != nil || f.unresolved {
+	if f.Failure != nil || f.Unresolved {
 		return
 	}
-	f.trouble = f.standing()
+	f.Failure = f.PermanentFailure()
 	switch {
-	case f.suspended() && f.needsNewGrant():
-		f.trouble = &trouble{v1alpha1.ReasonSuspended, "A person must sign in, and spec.renewal.policy is Suspended; set it to Automatic for a link"}
-	case f.trouble != nil && f.trouble.reason == v1alpha1.ReasonSignInRequired && !f.visiting().IsZero():
-		f.trouble = &trouble{v1alpha1.ReasonSignInPending, fmt.Sprintf("A person is signing in at %s, until %s at the latest",
-			f.request.platform.DisplayName, clockTime(f.visiting()))}
-	case f.trouble != nil:
-	case f.suspended() && (!f.usable() || f.changed()):
-		f.trouble = &trouble{v1alpha1.ReasonSuspended, "There is no valid token for this spec and spec.renewal.policy is Suspended; set it to Automatic"}
-	case status.LastFailure != nil && (f.failing() || f.custody.Refused != nil):
-		f.trouble = &trouble{status.LastFailure.Reason, status.LastFailure.Message}
-	case !f.nextTest().IsZero():
-		f.trouble = &trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf("%s: %s", f.request.platform.DisplayName, f.custody.Verified.Failure)}
+	case f.Suspended() && f.NeedsNewGrant():
+		f.Failure = &lifecycle.Failure{Reason: v1alpha1.ReasonSuspended, Message: "A person must sign in, and spec.renewal.policy is Suspended; set it to Automatic for a link"}
+	case f.Failure != nil && f.Failure.Reason == v1alpha1.ReasonSignInRequired && !f.VisitUntil().IsZero():
+		f.Failure = &lifecycle.Failure{Reason: v1alpha1.ReasonSignInPending, Message: fmt.Sprintf("A person is signing in at %s, until %s at the latest",
+			f.Request.Platform.DisplayName, lifecycle.ClockTime(f.VisitUntil()))}
+	case f.Failure != nil:
+	case f.Suspended() && (!f.Usable() || f.Changed()):
+		f.Failure = &lifecycle.Failure{Reason: v1alpha1.ReasonSuspended, Message: "There is no valid token for this spec and spec.renewal.policy is Suspended; set it to Automatic"}
+	case status.LastFailure != nil && (f.Failing() || f.Custody.Refused != nil):
+		f.Failure = &lifecycle.Failure{Reason: status.LastFailure.Reason, Message: status.LastFailure.Message}
+	case !f.NextTest().IsZero():
+		f.Failure = &lifecycle.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("%s: %s", f.Request.Platform.DisplayName, f.Custody.Verified.Failure)}
 	}
 }
 
 func (f *found) reportHandled(account *v1alpha1.MarketplaceAccount) {
-	value := requestOf(account, v1alpha1.AnnotationRenew)
-	f.handledRenew = f.handledRenew || value != "" && value == f.custody.HandledRenew
-	signIn := requestOf(account, v1alpha1.AnnotationSignIn)
-	f.handledSignIn = f.handledSignIn || signIn != "" && signIn == f.custody.HandledSignIn
-	if !f.handledRenew && !f.handledVerify && !f.handledSignIn {
+	value := lifecycle.RequestOf(account, v1alpha1.AnnotationRenew)
+	f.HandledRenew = f.HandledRenew || value != "" && value == f.Custody.HandledRenew
+	signIn := lifecycle.RequestOf(account, v1alpha1.AnnotationSignIn)
+	f.HandledSignIn = f.HandledSignIn || signIn != "" && signIn == f.Custody.HandledSignIn
+	if !f.HandledRenew && !f.HandledVerify && !f.HandledSignIn {
 		return
 	}
 	if account.Status.Handled == nil {
 		account.Status.Handled = &v1alpha1.HandledStatus{}
 	}
-	if f.handledRenew {
+	if f.HandledRenew {
 		account.Status.Handled.Renew = value
 	}
-	if f.handledVerify {
-		account.Status.Handled.Verify = requestOf(account, v1alpha1.AnnotationVerify)
+	if f.HandledVerify {
+		account.Status.Handled.Verify = lifecycle.RequestOf(account, v1alpha1.AnnotationVerify)
 	}
-	if f.handledSignIn {
+	if f.HandledSignIn {
 		account.Status.Handled.SignIn = signIn
 	}
 }
@@ -97,44 +95,44 @@ func (f *found) reportHandled(account *v1alpha1.MarketplaceAccount) {
 func (f *found) reportTokens(account *v1alpha1.MarketplaceAccount) {
 	status := &account.Status
 	status.Account = nil
-	if !f.servedUntil.IsZero() {
+	if !f.ServedUntil.IsZero() {
 		status.TokenSecretName = account.TokenSecretName()
 	}
-	tokens := f.custody.Tokens
+	tokens := f.Custody.Tokens
 	switch {
 	case tokens != nil:
 		status.AccessToken = &v1alpha1.AccessTokenStatus{
-			Serial:         f.custody.Serial,
+			Serial:         f.Custody.Serial,
 			IssuedTime:     metav1.NewTime(tokens.IssuedAt),
 			ExpirationTime: metav1.NewTime(tokens.ExpiresAt),
 			RenewalTime:    metav1.NewTime(tokens.RenewAt),
 		}
-		if !f.unresolved && f.grantRefused() {
+		if !f.Unresolved && f.GrantRefused() {
 			status.AccessToken.RenewalTime = metav1.Time{}
 		}
-	case f.custody.Serial > 0:
+	case f.Custody.Serial > 0:
 		if status.AccessToken == nil {
 			status.AccessToken = &v1alpha1.AccessTokenStatus{}
 		}
-		status.AccessToken.Serial = f.custody.Serial // what is told of the last token stays
+		status.AccessToken.Serial = f.Custody.Serial // what is told of the last token stays
 	}
-	if tokens == nil && f.custody.Account.ID == "" {
+	if tokens == nil && f.Custody.Account.ID == "" {
 		return
 	}
-	login := f.custody.Account.Login
+	login := f.Custody.Account.Login
 	if login == "" {
 		login = account.Spec.Login
 	}
-	if f.custody.Account.ID != "" || login != "" {
-		status.Account = &v1alpha1.AccountStatus{ID: bounds.Cut(f.custody.Account.ID, bounds.Name), Login: bounds.Cut(login, bounds.Name)}
+	if f.Custody.Account.ID != "" || login != "" {
+		status.Account = &v1alpha1.AccountStatus{ID: bounds.Cut(f.Custody.Account.ID, bounds.Name), Login: bounds.Cut(login, bounds.Name)}
 	}
 }
 
 // reportTest tells how the last test of the connection went.
 func (f *found) reportTest(status *v1alpha1.MarketplaceAccountStatus) {
 	status.ConnectionTest = nil
-	verified := f.custody.Verified
-	if verified == nil || !f.usable() || f.refusedSince(verified.At) {
+	verified := f.Custody.Verified
+	if verified == nil || !f.Usable() || f.refusedSince(verified.At) {
 		return
 	}
 	test := &v1alpha1.ConnectionTestStatus{Time: metav1.NewTime(verified.At), Result: v1alpha1.ConnectionTestPassed, Message: bounded(verified.Failure)}
@@ -150,13 +148,13 @@ func (f *found) reportTest(status *v1alpha1.MarketplaceAccountStatus) {
 // refusedSince tells that the marketplace has refused the grant, or what renews it, after a moment: what was true of it then is not
 // any more.
 func (f *found) refusedSince(at time.Time) bool {
-	refused := f.custody.Refused
-	return refused != nil && (f.unresolved || f.stands(refused)) && !refused.At.Before(at)
+	refused := f.Custody.Refused
+	return refused != nil && (f.Unresolved || f.StillRefused(refused)) && !refused.At.Before(at)
 }
 
 // reportAuthorization counts down what a person must renew, and returns its end; zero where nothing ends.
 func (f *found) reportAuthorization(status *v1alpha1.MarketplaceAccountStatus) time.Time {
-	if f.unresolved {
+	if f.Unresolved {
 		if status.Authorization == nil {
 			return time.Time{}
 		}
@@ -169,25 +167,19 @@ func (f *found) reportAuthorization(status *v1alpha1.MarketplaceAccountStatus) t
 	end := status.Authorization.ExpirationTime.UTC()
 	status.Authorization.DaysRemaining = nil
 	if !f.renewsItself() {
-		status.Authorization.DaysRemaining = new(renewal.Days(end, f.now))
+		status.Authorization.DaysRemaining = new(renewal.Days(end, f.Now))
 	}
 	return end
 }
 
 // renewsItself tells that nobody has to mind the end of the authorization: each renewal moves it, and renewals go well.
 func (f *found) renewsItself() bool {
-	return !f.unresolved && !f.suspended() && f.trouble == nil && f.prolonged()
-}
-
-// grantRefused tells that the marketplace does not honour the refresh token any more, whatever end it has named before.
-func (v view) grantRefused() bool {
-	refused := v.custody.Refused
-	return v.request.renewsByRefreshToken() && refused != nil && refused.Reason == v1alpha1.ReasonGrantRejected && v.stands(refused)
+	return !f.Unresolved && !f.Suspended() && f.Failure == nil && f.Prolonged()
 }
 
 func (f *found) authorization() *v1alpha1.AuthorizationStatus {
-	granted, end := f.authorizationTimes()
-	if end.IsZero() || f.grantRefused() {
+	granted, end := f.AuthorizationTimes()
+	if end.IsZero() || f.GrantRefused() {
 		return nil
 	}
 	return &v1alpha1.AuthorizationStatus{
@@ -199,28 +191,28 @@ func (f *found) authorization() *v1alpha1.AuthorizationStatus {
 // reportApplication counts down the life of the client secret: to the end that its Secret names, else by the platform's
 // rule from when it was put there.
 func (f *found) reportApplication(status *v1alpha1.MarketplaceAccountStatus) {
-	if f.unresolved {
+	if f.Unresolved {
 		return
 	}
 	status.Application = nil
-	application := f.request.application
+	application := f.Request.Application
 	end := application.SecretExpiresAt
-	if lifetime := f.request.platform.ApplicationSecretLifetime; end.IsZero() && lifetime > 0 && !application.SecretNeverExpires {
-		end = f.clientSecretSince().Add(lifetime)
+	if lifetime := f.Request.Platform.ApplicationSecretLifetime; end.IsZero() && lifetime > 0 && !application.SecretNeverExpires {
+		end = f.ClientSecretSince().Add(lifetime)
 	}
 	if end.IsZero() {
 		return
 	}
 	status.Application = &v1alpha1.ApplicationStatus{
 		SecretExpirationTime: metav1.NewTime(renewal.Representable(end)),
-		DaysRemaining:        new(renewal.Days(end, f.now)),
+		DaysRemaining:        new(renewal.Days(end, f.Now)),
 	}
 }
 
 // reportSignIn says where to sign in, while somebody has to.
 func (f *found) reportSignIn(status *v1alpha1.MarketplaceAccountStatus) {
-	if f.invited {
-		status.SignIn = f.invitation
+	if f.Invited {
+		status.SignIn = f.Invitation
 	}
 }
 
@@ -229,7 +221,7 @@ func (f *found) reportConditions(account *v1alpha1.MarketplaceAccount, ending ti
 		f.ready(), f.authenticated(account, ending), f.reauthRequired(ending), f.expiring(account, ending),
 	} {
 		condition.ObservedGeneration = account.Generation
-		condition.LastTransitionTime = metav1.NewTime(f.now)
+		condition.LastTransitionTime = metav1.NewTime(f.Now)
 		condition.Message = bounded(condition.Message)
 		meta.SetStatusCondition(&account.Status.Conditions, condition)
 	}
@@ -239,13 +231,13 @@ func (f *found) reportConditions(account *v1alpha1.MarketplaceAccount, ending ti
 // ready is True while the token Secret holds an unexpired token for this spec, whatever else is wrong.
 func (f *found) ready() metav1.Condition {
 	condition := metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse}
-	current := f.unresolved || !f.outOfDate() && !f.misfit()
+	current := f.Unresolved || !f.ForOtherSpec() && !f.WrongAccount()
 	switch {
-	case f.now.Before(f.servedUntil) && current:
+	case f.Now.Before(f.ServedUntil) && current:
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonTokenValid
-		condition.Message = fmt.Sprintf("The token is valid until %s", clockTime(f.servedUntil)) + f.withheld + f.endNote()
-	case f.trouble != nil:
-		condition.Reason, condition.Message = f.trouble.reason, f.trouble.message
+		condition.Message = fmt.Sprintf("The token is valid until %s", lifecycle.ClockTime(f.ServedUntil)) + f.Withheld + f.endNote()
+	case f.Failure != nil:
+		condition.Reason, condition.Message = f.Failure.Reason, f.Failure.Message
 	default:
 		condition.Reason, condition.Message = v1alpha1.ReasonRenewing, "A token is being obtained"
 	}
@@ -260,17 +252,17 @@ var notAsked = []string{
 
 func (f *found) authenticated(account *v1alpha1.MarketplaceAccount, ending time.Time) metav1.Condition {
 	condition := metav1.Condition{Type: v1alpha1.ConditionAuthenticated, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTokenValid}
-	granted := f.custody.Tokens != nil
+	granted := f.Custody.Tokens != nil
 	switch {
-	case f.trouble == nil && !granted:
+	case f.Failure == nil && !granted:
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionUnknown, v1alpha1.ReasonRenewing, "A token is being obtained"
-	case f.trouble == nil:
+	case f.Failure == nil:
 		condition.Message = f.asWhom(account, ending)
 		f.warn(&condition)
 	default:
-		condition.Status, condition.Reason = metav1.ConditionFalse, f.trouble.reason
-		condition.Message = f.trouble.message + f.outlook()
-		if f.unresolved || slices.Contains(notAsked, f.trouble.reason) {
+		condition.Status, condition.Reason = metav1.ConditionFalse, f.Failure.Reason
+		condition.Message = f.Failure.Message + f.outlook()
+		if f.Unresolved || slices.Contains(notAsked, f.Failure.Reason) {
 			condition.Status = metav1.ConditionUnknown
 		}
 	}
@@ -283,18 +275,18 @@ func (f *found) warn(condition *metav1.Condition) {
 		condition.Reason = v1alpha1.ReasonScopesReduced
 		condition.Message += ", without the scopes " + strings.Join(missing, ", ")
 	}
-	if f.duplicateOf != "" {
+	if f.DuplicateOf != "" {
 		condition.Reason = v1alpha1.ReasonDuplicateAccount
-		condition.Message += "; " + f.duplicateOf + " holds tokens of the same account"
+		condition.Message += "; " + f.DuplicateOf + " holds tokens of the same account"
 	}
-	if f.unresolved {
+	if f.Unresolved {
 		return
 	}
-	if unreadable := f.request.unreadable; unreadable != nil {
-		condition.Reason = unreadable.reason
-		condition.Message += "; what was supplied since then is not used: " + unreadable.message
+	if unreadable := f.Request.Unreadable; unreadable != nil {
+		condition.Reason = unreadable.Reason
+		condition.Message += "; what was supplied since then is not used: " + unreadable.Message
 	}
-	if refused := f.signInRefused(); refused != nil {
+	if refused := f.SignInRefused(); refused != nil {
 		if refused.Reason == v1alpha1.ReasonAccountMismatch {
 			condition.Reason = refused.Reason
 		}
@@ -318,10 +310,10 @@ func (f *found) asWhom(account *v1alpha1.MarketplaceAccount, ending time.Time) s
 	case f.renewsItself():
 		text += ", authorization renews itself"
 	default:
-		text += ", authorization " + inDays(ending, f.now)
+		text += ", authorization " + inDays(ending, f.Now)
 	}
-	if verified := f.custody.Verified; verified != nil {
-		text += ", connection tested at " + clockTime(verified.At)
+	if verified := f.Custody.Verified; verified != nil {
+		text += ", connection tested at " + lifecycle.ClockTime(verified.At)
 		if verified.Failure != "" {
 			text += ": " + verified.Failure
 		}
@@ -331,25 +323,25 @@ func (f *found) asWhom(account *v1alpha1.MarketplaceAccount, ending time.Time) s
 
 // outlook says when the next attempt follows, where one does without anybody's action.
 func (f *found) outlook() string {
-	if f.unresolved || f.suspended() || f.blocked() {
+	if f.Unresolved || f.Suspended() || f.CannotRenew() {
 		return ""
 	}
-	wait := f.notBefore()
-	if retry := f.retryAt(); retry.After(wait) {
+	wait := f.NotBefore()
+	if retry := f.RetryAt(); retry.After(wait) {
 		wait = retry
 	}
-	if wait.IsZero() || !wait.After(f.now) && len(f.waits) == 0 {
+	if wait.IsZero() || !wait.After(f.Now) && len(f.Waits) == 0 {
 		return ""
 	}
-	return "; next attempt not before " + clockTime(wait) // which stays true while the account waits for its turn
+	return "; next attempt not before " + lifecycle.ClockTime(wait) // which stays true while the account waits for its turn
 }
 
 // missingScopes are those that were asked for and not granted.
 func (f *found) missingScopes() []string {
-	if f.unresolved || f.custody.Tokens == nil {
+	if f.Unresolved || f.Custody.Tokens == nil {
 		return nil
 	}
-	return f.request.platform.MissingScopes(f.custody.Tokens.Scope)
+	return f.Request.Platform.MissingScopes(f.Custody.Tokens.Scope)
 }
 
 // personActs are the reasons that nothing but a person's action cures.
@@ -362,18 +354,18 @@ var personActs = []string{
 func (f *found) reauthRequired(ending time.Time) metav1.Condition {
 	condition := metav1.Condition{Type: v1alpha1.ConditionReauthRequired, Status: metav1.ConditionTrue}
 	switch {
-	case f.trouble != nil && slices.Contains(personActs, f.trouble.reason):
-		condition.Reason, condition.Message = f.trouble.reason, f.trouble.message+f.howToSignIn()
-	case !f.unresolved && !f.suspended() && f.needsNewGrant(): // something else is in the way of a sign-in, too
-		dead := f.deadGrant()
-		condition.Reason, condition.Message = dead.reason, dead.message+f.howToSignIn()
-		if f.trouble != nil {
-			condition.Message += "; " + f.trouble.message
+	case f.Failure != nil && slices.Contains(personActs, f.Failure.Reason):
+		condition.Reason, condition.Message = f.Failure.Reason, f.Failure.Message+f.howToSignIn()
+	case !f.Unresolved && !f.Suspended() && f.NeedsNewGrant(): // something else is in the way of a sign-in, too
+		dead := f.DeadGrant()
+		condition.Reason, condition.Message = dead.Reason, dead.Message+f.howToSignIn()
+		if f.Failure != nil {
+			condition.Message += "; " + f.Failure.Message
 		}
-	case !ending.IsZero() && !f.now.Before(ending):
+	case !ending.IsZero() && !f.Now.Before(ending):
 		condition.Reason = v1alpha1.ReasonAuthorizationExpired
-		condition.Message = fmt.Sprintf("The authorization ended on %s; authorize the account again%s", date(ending), f.howToSignIn())
-	case !f.unresolved && len(f.unconsented()) > 0:
+		condition.Message = fmt.Sprintf("The authorization ended on %s; authorize the account again%s", lifecycle.Date(ending), f.howToSignIn())
+	case !f.Unresolved && len(f.Unconsented()) > 0:
 		condition.Reason, condition.Message = v1alpha1.ReasonSignInRequired, f.moreScopes()+f.howToSignIn()
 	default:
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionFalse, v1alpha1.ReasonNotRequired, "No sign-in is needed"
@@ -389,83 +381,79 @@ func (f *found) expiring(account *v1alpha1.MarketplaceAccount, ending time.Time)
 	switch {
 	case ending.IsZero() && f.unauthorized() != nil:
 		nothing := f.unauthorized()
-		condition.Status, condition.Reason = metav1.ConditionUnknown, nothing.reason
-		condition.Message = "There is no authorization whose end is known: " + nothing.message
+		condition.Status, condition.Reason = metav1.ConditionUnknown, nothing.Reason
+		condition.Message = "There is no authorization whose end is known: " + nothing.Message
 	case ending.IsZero():
-	case !f.now.Before(ending):
+	case !f.Now.Before(ending):
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpired
-		condition.Message = fmt.Sprintf("The authorization ended on %s; authorize the account again", date(ending)) + f.howToSignIn()
-	case !f.unresolved && f.prolonged():
-		condition.Message = fmt.Sprintf("Each renewal prolongs the authorization; without one it ends on %s", date(ending))
-	case !f.now.Before(warnFrom(account, ending)):
+		condition.Message = fmt.Sprintf("The authorization ended on %s; authorize the account again", lifecycle.Date(ending)) + f.howToSignIn()
+	case !f.Unresolved && f.Prolonged():
+		condition.Message = fmt.Sprintf("Each renewal prolongs the authorization; without one it ends on %s", lifecycle.Date(ending))
+	case !f.Now.Before(lifecycle.WarnFrom(account, ending)):
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpiring
 		condition.Message = fmt.Sprintf("The authorization %s, on %s; authorize the account again before that%s",
-			inDays(ending, f.now), date(ending), f.howToSignIn())
+			inDays(ending, f.Now), lifecycle.Date(ending), f.howToSignIn())
 	default:
-		condition.Message = fmt.Sprintf("The authorization ends on %s", date(ending))
+		condition.Message = fmt.Sprintf("The authorization ends on %s", lifecycle.Date(ending))
 	}
-	if f.custody.AuthorizationEndUnreadable {
+	if f.Custody.AuthorizationEndUnreadable {
 		condition.Message += "; the marketplace tells the end in a way that cannot be read, so refreshToken.lifetime of the Marketplace counts"
 	}
 	return condition
 }
 
 // unauthorized is why the account has no authorization, or none that the marketplace honours; nil where it has one, or needs none.
-func (f *found) unauthorized() *trouble {
+func (f *found) unauthorized() *lifecycle.Failure {
 	switch {
-	case f.unresolved:
-		if f.custody.Tokens == nil {
-			return f.trouble
+	case f.Unresolved:
+		if f.Custody.Tokens == nil {
+			return f.Failure
 		}
 		return nil
-	case !f.request.renewsByRefreshToken():
+	case !f.Request.RenewsByRefreshToken():
 		return nil
-	case f.grantRefused():
-		return &trouble{f.custody.Refused.Reason, f.custody.Refused.Message}
-	case f.custody.RefreshToken != "":
+	case f.GrantRefused():
+		return &lifecycle.Failure{Reason: f.Custody.Refused.Reason, Message: f.Custody.Refused.Message}
+	case f.Custody.RefreshToken != "":
 		return nil
-	case f.trouble != nil:
-		return f.trouble
+	case f.Failure != nil:
+		return f.Failure
 	}
-	return &trouble{v1alpha1.ReasonRenewing, "a token is being obtained"}
-}
-
-func warnFrom(account *v1alpha1.MarketplaceAccount, ending time.Time) time.Time {
-	return ending.Add(-account.Spec.Authorization.WarnBefore.Or(defaultWarnBefore))
+	return &lifecycle.Failure{Reason: v1alpha1.ReasonRenewing, Message: "a token is being obtained"}
 }
 
 // next tells when to look again: at the next renewal or retry, at the turn of a day, when a warning begins; zero for never.
 // invited is when to look after what waits for a person; zero for never.
 func (f *found) next(account *v1alpha1.MarketplaceAccount, invited time.Time) time.Time {
 	var look time.Time
-	if f.unresolved {
-		if f.usable() {
-			look = f.custody.Tokens.ExpiresAt
+	if f.Unresolved {
+		if f.Usable() {
+			look = f.Custody.Tokens.ExpiresAt
 		}
 	} else {
-		plan := f.plan()
+		plan := f.Plan()
 		look = plan.Look
 		if plan.Due { // it is left to another process for a while, or something came due while we worked
-			look = latest(f.postponed, f.now.Add(time.Second))
+			look = lifecycle.Latest(f.Postponed, f.Now.Add(time.Second))
 		}
-		if f.recheck > 0 {
-			look = renewal.Earliest(look, f.now.Add(f.recheck))
+		if f.LookAgain > 0 {
+			look = renewal.Earliest(look, f.Now.Add(f.LookAgain))
 		}
-		look = f.whileWaiting(renewal.Earliest(look, f.nextTest(), invited, ahead(f.nextRequest(), f.now), ahead(f.askAgainAt, f.now)))
-		if f.waitsToTest {
-			look = renewal.Earliest(look, f.now.Add(lookWaiting))
+		look = f.whileWaiting(renewal.Earliest(look, f.NextTest(), invited, lifecycle.Ahead(f.NextRequest(), f.Now), lifecycle.Ahead(f.AskAgainAt, f.Now)))
+		if f.TestQueued {
+			look = renewal.Earliest(look, f.Now.Add(lookWaiting))
 		}
 	}
-	look = renewal.Earliest(look, ahead(f.servedUntil, f.now)) // which may be a token that the custody does not hold any more
+	look = renewal.Earliest(look, lifecycle.Ahead(f.ServedUntil, f.Now)) // which may be a token that the custody does not hold any more
 	if authorization := account.Status.Authorization; authorization != nil {
 		end := authorization.ExpirationTime.UTC()
 		if authorization.DaysRemaining != nil {
-			look = renewal.Earliest(look, renewal.NextDay(end, f.now))
+			look = renewal.Earliest(look, renewal.NextDay(end, f.Now))
 		}
-		look = renewal.Earliest(look, ahead(warnFrom(account, end), f.now))
+		look = renewal.Earliest(look, lifecycle.Ahead(lifecycle.WarnFrom(account, end), f.Now))
 	}
 	if application := account.Status.Application; application != nil {
-		look = renewal.Earliest(look, renewal.NextDay(application.SecretExpirationTime.UTC(), f.now))
+		look = renewal.Earliest(look, renewal.NextDay(application.SecretExpirationTime.UTC(), f.Now))
 	}
 	return look
 }
@@ -482,31 +470,12 @@ func after(now, look time.Time) reconcile.Result {
 	return reconcile.Result{RequeueAfter: wait, Priority: new(priorityScheduled)}
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// ahead returns t if it is still to come, else zero.
-func ahead(t, now time.Time) time.Time {
-	if t.After(now) {
-		return t
-	}
-	return time.Time{}
-}
-
 func bounded(message string) string {
 	if len(message) <= bounds.Message {
 		return message
 	}
 	return bounds.Cut(message, bounds.Message-len("…")) + "…"
 }
-
-func clockTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
-
-func date(t time.Time) string { return t.UTC().Format("2006-01-02") }
 
 // inDays says when something ends, as a person would.
 func inDays(end, now time.Time) string {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
@@ -33,8 +33,6 @@ const (
 	// longestShared how long all accounts of a client are made to wait for what one of them was told.
 	limitedFor    = 10 * time.Second
 	longestShared = 10 * time.Minute
-	// lastMinutes is when a token is about to end, or a quarter of its life before that where it is short.
-	lastMinutes = 2 * time.Minute
 )
 
 const (
@@ -63,21 +61,10 @@ const (
 // identities bound the identity requests to a host: all applications together, and by nothing but the workers that one host may occupy.
 var identities = throttle.Limits{PerSecond: 1 << 20, Concurrency: 1 << 20}
 
-// purpose is what an account waits for.
-type purpose int
-
-const (
-	renewing purpose = iota
-	polling
-	starting
-	revoking
-	identifying
-)
-
 // waiter is an account that waits for its turn at a marketplace.
 type waiter struct {
 	types.NamespacedName
-	purpose purpose
+	purpose lifecycle.Purpose
 }
 
 // caller puts accounts into a work queue when their turn comes.
@@ -99,13 +86,13 @@ func newGates(now func() time.Time, perHost int) *throttle.Gates[waiter] {
 
 // gate is where the account's requests for tokens go through, and what its Marketplace lets through there. Copies of one credential share a
 // gate. Who knows no more than a client_id, which is public, does not stand in its way.
-func (r *Reconciler) gate(req request) (throttle.Key, throttle.Limits) {
-	address := req.platform.TokenURL
+func (r *Reconciler) gate(req lifecycle.Request) (throttle.Key, throttle.Limits) {
+	address := req.Platform.TokenURL
 	if address == "" {
-		address = req.platform.Issuer
+		address = req.Platform.Issuer
 	}
-	return throttle.Key{Host: hostOf(address), ClientID: req.application.ClientID, Credential: r.digest(req.application.ClientSecret)},
-		throttle.Limits{PerSecond: req.platform.RequestsPerSecond, Concurrency: req.platform.Concurrency}
+	return throttle.Key{Host: lifecycle.HostOf(address), ClientID: req.Application.ClientID, Credential: r.digest(req.Application.ClientSecret)},
+		throttle.Limits{PerSecond: req.Platform.RequestsPerSecond, Concurrency: req.Platform.Concurrency}
 }
 
 // digest stands for a secret in memory; empty for none.
@@ -118,23 +105,15 @@ func (r *Reconciler) digest(secret string) string {
 	return string(mac.Sum(nil))
 }
 
-func hostOf(address string) string {
-	parsed, err := url.Parse(address)
-	if err != nil {
-		return ""
-	}
-	return parsed.Host
-}
-
 // enterToIdentify lets an account ask whose its access token is, or returns nil and why not.
-func (r *Reconciler) enterToIdentify(v view) (*throttle.Pass[waiter], throttle.Wait) {
-	key := throttle.Key{Host: hostOf(v.request.platform.IdentityURL())}
-	return r.Gates.Enter(key, identities, waiterOf(v.account, identifying), throttle.Rank{Class: throttle.Urgent, Due: v.now})
+func (r *Reconciler) enterToIdentify(v lifecycle.Facts) (*throttle.Pass[waiter], throttle.Wait) {
+	key := throttle.Key{Host: lifecycle.HostOf(v.Request.Platform.IdentityURL())}
+	return r.Gates.Enter(key, identities, waiterOf(v.Account, lifecycle.Identifying), throttle.Rank{Class: throttle.Urgent, Due: v.Now})
 }
 
 // whose asks whose an access token is; the pass may be nil.
-func (r *Reconciler) whose(ctx context.Context, v view, accessToken string, pass *throttle.Pass[waiter]) (marketplace.Identity, error) {
-	platform := v.request.platform
+func (r *Reconciler) whose(ctx context.Context, v lifecycle.Facts, accessToken string, pass *throttle.Pass[waiter]) (marketplace.Identity, error) {
+	platform := v.Request.Platform
 	identity, err := platform.Identify(ctx, r.client(platform, false), accessToken)
 	if pass == nil {
 		return identity, err
@@ -159,27 +138,27 @@ func unasked(wait throttle.Wait) *marketplace.IdentityError {
 }
 
 // enter lets an account ask its marketplace, or returns nil: then it is called later.
-func (r *Reconciler) enter(f *found, what purpose, rank throttle.Rank) *throttle.Pass[waiter] {
-	key, limits := r.gate(f.request)
-	pass, wait := r.Gates.Enter(key, limits, waiterOf(f.account, what), rank)
+func (r *Reconciler) enter(f *found, what lifecycle.Purpose, rank throttle.Rank) *throttle.Pass[waiter] {
+	key, limits := r.gate(f.Request)
+	pass, wait := r.Gates.Enter(key, limits, waiterOf(f.Account, what), rank)
 	if pass == nil {
-		f.waits = append(f.waits, what)
-		f.called = renewal.Earliest(f.called, wait.Until)
-		f.waitsSince = renewal.Earliest(f.waitsSince, wait.Since)
-		if what == renewing || what == starting && f.needsNewGrant() {
+		f.Waits = append(f.Waits, what)
+		f.TurnAt = renewal.Earliest(f.TurnAt, wait.Until)
+		f.WaitsSince = renewal.Earliest(f.WaitsSince, wait.Since)
+		if what == lifecycle.Renewing || what == lifecycle.Starting && f.NeedsNewGrant() {
 			f.explain(wait)
 		}
 	}
 	return pass
 }
 
-func waiterOf(account *v1alpha1.MarketplaceAccount, what purpose) waiter {
+func waiterOf(account *v1alpha1.MarketplaceAccount, what lifecycle.Purpose) waiter {
 	return waiter{types.NamespacedName{Namespace: account.Namespace, Name: account.Name}, what}
 }
 
 // noTurns gives up the places of an account that does not need them any more.
-func (r *Reconciler) noTurns(account *v1alpha1.MarketplaceAccount, but ...purpose) {
-	for _, what := range []purpose{renewing, polling, starting, revoking, identifying} {
+func (r *Reconciler) noTurns(account *v1alpha1.MarketplaceAccount, but ...lifecycle.Purpose) {
+	for _, what := range []lifecycle.Purpose{lifecycle.Renewing, lifecycle.Polling, lifecycle.Starting, lifecycle.Revoking, lifecycle.Identifying} {
 		if !slices.Contains(but, what) {
 			r.Gates.Forget(waiterOf(account, what))
 		}
@@ -188,21 +167,21 @@ func (r *Reconciler) noTurns(account *v1alpha1.MarketplaceAccount, but ...purpos
 
 // soon tells that a new account has just come to wait for its turn: in a moment there will be something to say of it.
 func (f *found) soon() bool {
-	return len(f.waits) > 0 && f.trouble == nil && f.account.Status.ObservedGeneration == 0 && f.now.Sub(f.waitsSince) < lookWaiting-time.Second
+	return len(f.Waits) > 0 && f.Failure == nil && f.Account.Status.ObservedGeneration == 0 && f.Now.Sub(f.WaitsSince) < lookWaiting-time.Second
 }
 
 // explain tells people why an account waits, where it is not for its turn alone: then there is nothing to tell. Nothing of it
 // changes while the account waits, since each change would be a write.
 func (f *found) explain(wait throttle.Wait) {
-	name := f.request.platform.DisplayName
-	f.unasked = f.trouble == nil && !f.failing() && wait.Cause != throttle.Turn
+	name := f.Request.Platform.DisplayName
+	f.LimiterClosed = f.Failure == nil && !f.Failing() && wait.Cause != throttle.Turn
 	switch {
-	case f.failing(): // what it was told itself says more
+	case f.Failing(): // what it was told itself says more
 	case wait.Cause == throttle.NoAnswer:
-		f.blame(&trouble{v1alpha1.ReasonMarketplaceUnavailable, fmt.Sprintf("%s did not answer the last requests of several accounts; "+
+		f.Note(&lifecycle.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("%s did not answer the last requests of several accounts; "+
 			"now and then one asks again, and the others follow once it is answered", name)})
 	case wait.Cause == throttle.LeftAlone:
-		f.blame(&trouble{v1alpha1.ReasonRateLimited, fmt.Sprintf("%s has had too many requests of this application and wants no more for a while", name)})
+		f.Note(&lifecycle.Failure{Reason: v1alpha1.ReasonRateLimited, Message: fmt.Sprintf("%s has had too many requests of this application and wants no more for a while", name)})
 	}
 }
 
@@ -217,51 +196,42 @@ func (r *Reconciler) hosts() []metrics.Host {
 
 // rankOf is how pressing new tokens are: first those that replace one which is about to end or has ended, then those that somebody waits for,
 // and the others in the order in which they fell due.
-func rankOf(v view) throttle.Rank {
-	rank := throttle.Rank{Class: throttle.Scheduled, Asked: v.requested(), Patience: v.longestWait(v.now)}
-	tokens := v.custody.Tokens
-	switch limit := v.graceLimit(); {
-	case !limit.IsZero() && !v.now.Before(limit):
-		rank.Class, rank.Due = throttle.Ending, v.journal().StartedAt.Add(v.grace())
-	case tokens != nil && !v.now.Before(v.lastMinutes()):
+func rankOf(v lifecycle.Facts) throttle.Rank {
+	rank := throttle.Rank{Class: throttle.Scheduled, Asked: v.RenewalRequested(), Patience: v.LongestWait(v.Now)}
+	tokens := v.Custody.Tokens
+	switch limit := v.GraceLimit(); {
+	case !limit.IsZero() && !v.Now.Before(limit):
+		rank.Class, rank.Due = throttle.Ending, v.Journal().StartedAt.Add(v.Grace())
+	case tokens != nil && !v.Now.Before(v.LastMinutes()):
 		rank.Class, rank.Due = throttle.Ending, tokens.ExpiresAt
-	case rank.Asked, v.edited, v.account.Status.ObservedGeneration == 0:
-		rank.Class, rank.Due = throttle.Urgent, v.account.CreationTimestamp.Time
-	case v.failing():
-		rank.Due = v.retryAt()
-	case tokens == nil, v.changed():
-		rank.Class, rank.Due = throttle.Urgent, v.account.CreationTimestamp.Time
+	case rank.Asked, v.Edited, v.Account.Status.ObservedGeneration == 0:
+		rank.Class, rank.Due = throttle.Urgent, v.Account.CreationTimestamp.Time
+	case v.Failing():
+		rank.Due = v.RetryAt()
+	case tokens == nil, v.Changed():
+		rank.Class, rank.Due = throttle.Urgent, v.Account.CreationTimestamp.Time
 	default:
 		rank.Due = tokens.RenewAt
 	}
 	return rank
 }
 
-// lastMinutes is from when on the token at hand is about to end; zero where there is none.
-func (v view) lastMinutes() time.Time {
-	tokens := v.custody.Tokens
-	if tokens == nil {
-		return time.Time{}
-	}
-	return tokens.ExpiresAt.Add(-min(lastMinutes, tokens.ExpiresAt.Sub(tokens.IssuedAt)/4))
-}
-
 // admitRequests lets requests of people through, as far as the account has any left. Others wait: the newest value of an annotation is
 // acted on then, and stands for those that it replaced.
 func (r *Reconciler) admitRequests(f *found) {
-	f.deferred = nil
+	f.Deferred = nil
 	defer r.admitEdit(f)
 	for annotation, open := range map[string]bool{
-		v1alpha1.AnnotationRenew: f.requested(), v1alpha1.AnnotationVerify: f.testRequested(), v1alpha1.AnnotationSignIn: f.signsIn() && f.signInRequested(),
+		v1alpha1.AnnotationRenew: f.RenewalRequested(), v1alpha1.AnnotationVerify: f.TestRequested(), v1alpha1.AnnotationSignIn: f.SignsIn() && f.SignInRequested(),
 	} {
 		if !open {
 			continue
 		}
-		if ok, next := r.requests.Admit(client.ObjectKeyFromObject(f.account), requestKinds[annotation]); !ok {
-			if f.deferred == nil {
-				f.deferred = map[string]time.Time{}
+		if ok, next := r.requests.Admit(client.ObjectKeyFromObject(f.Account), requestKinds[annotation]); !ok {
+			if f.Deferred == nil {
+				f.Deferred = map[string]time.Time{}
 			}
-			f.deferred[annotation] = next
+			f.Deferred[annotation] = next
 		}
 	}
 }
@@ -269,24 +239,12 @@ func (r *Reconciler) admitRequests(f *found) {
 // requestsDone tells which requests were acted on.
 func (r *Reconciler) requestsDone(f *found) {
 	for annotation, done := range map[string]bool{
-		v1alpha1.AnnotationRenew: f.handledRenew, v1alpha1.AnnotationVerify: f.handledVerify, v1alpha1.AnnotationSignIn: f.handledSignIn,
+		v1alpha1.AnnotationRenew: f.HandledRenew, v1alpha1.AnnotationVerify: f.HandledVerify, v1alpha1.AnnotationSignIn: f.HandledSignIn,
 	} {
 		if done {
-			r.requests.Done(client.ObjectKeyFromObject(f.account), requestKinds[annotation])
+			r.requests.Done(client.ObjectKeyFromObject(f.Account), requestKinds[annotation])
 		}
 	}
-}
-
-// waits tells whether a request waits until the account may have another.
-func (v view) waitsToAsk(annotation string) bool { return v.now.Before(v.deferred[annotation]) }
-
-// nextRequest is when a request or an edit that waits is acted on; zero when none does.
-func (v view) nextRequest() time.Time {
-	next := v.editWaits
-	for _, at := range v.deferred {
-		next = renewal.Earliest(next, at)
-	}
-	return next
 }
 
 // leave gives a pass back after a request.
@@ -310,15 +268,15 @@ func unused(pass *throttle.Pass[waiter]) { pass.Leave(throttle.Outcome{Unused: t
 
 // whileWaiting puts off a look at an account that waits for its turn, which nothing but its being called brings nearer.
 func (f *found) whileWaiting(look time.Time) time.Time {
-	if len(f.waits) == 0 || look.After(f.now.Add(lookWaiting)) {
+	if len(f.Waits) == 0 || look.After(f.Now.Add(lookWaiting)) {
 		return look
 	}
-	next := f.called
-	if !next.After(f.now) || next.After(f.now.Add(lookWaiting)) {
-		next = f.now.Add(lookWaiting)
+	next := f.TurnAt
+	if !next.After(f.Now) || next.After(f.Now.Add(lookWaiting)) {
+		next = f.Now.Add(lookWaiting)
 	}
-	if tokens := f.custody.Tokens; tokens != nil {
-		next = renewal.Earliest(next, ahead(f.lastMinutes(), f.now), ahead(tokens.ExpiresAt, f.now))
+	if tokens := f.Custody.Tokens; tokens != nil {
+		next = renewal.Earliest(next, lifecycle.Ahead(f.LastMinutes(), f.Now), lifecycle.Ahead(tokens.ExpiresAt, f.Now))
 	}
 	return next
 }

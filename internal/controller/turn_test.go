@@ -12,6 +12,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
@@ -21,43 +22,51 @@ func TestRank(t *testing.T) {
 	created, due := now.Add(-time.Hour), now.Add(-time.Minute)
 	end := now.Add(time.Hour)
 	urgent := throttle.Rank{Class: throttle.Urgent, Due: created}
-	tokens := func(v *view) { v.custody.Tokens = &custody.Tokens{IssuedAt: created, RenewAt: due, ExpiresAt: end} }
-	ends := func(in time.Duration) func(*view) { return func(v *view) { v.custody.Tokens.ExpiresAt = now.Add(in) } }
+	tokens := func(v *lifecycle.Facts) {
+		v.Custody.Tokens = &custody.Tokens{IssuedAt: created, RenewAt: due, ExpiresAt: end}
+	}
+	ends := func(in time.Duration) func(*lifecycle.Facts) {
+		return func(v *lifecycle.Facts) { v.Custody.Tokens.ExpiresAt = now.Add(in) }
+	}
 	ending := func(in time.Duration) throttle.Rank { return throttle.Rank{Class: throttle.Ending, Due: now.Add(in)} }
-	short := func(v *view) { v.custody.Tokens.IssuedAt = now.Add(-80 * time.Second) }
-	waits := func(v *view) { v.deferred = map[string]time.Time{v1alpha1.AnnotationRenew: now.Add(time.Minute)} }
+	short := func(v *lifecycle.Facts) { v.Custody.Tokens.IssuedAt = now.Add(-80 * time.Second) }
+	waits := func(v *lifecycle.Facts) {
+		v.Deferred = map[string]time.Time{v1alpha1.AnnotationRenew: now.Add(time.Minute)}
+	}
 	asked := urgent
 	asked.Asked = true
 	askedEnding := ending(time.Minute)
 	askedEnding.Asked = true
-	failed := func(v *view) {
-		v.account.Status.LastFailure = &v1alpha1.FailureStatus{Time: metav1.NewTime(due), Reason: v1alpha1.ReasonMarketplaceUnavailable, Count: 1}
+	failed := func(v *lifecycle.Facts) {
+		v.Account.Status.LastFailure = &v1alpha1.FailureStatus{Time: metav1.NewTime(due), Reason: v1alpha1.ReasonMarketplaceUnavailable, Count: 1}
 	}
-	requested := func(v *view) { metav1.SetMetaDataAnnotation(&v.account.ObjectMeta, v1alpha1.AnnotationRenew, "now") }
-	edited := func(v *view) { v.edited = true }
+	requested := func(v *lifecycle.Facts) {
+		metav1.SetMetaDataAnnotation(&v.Account.ObjectMeta, v1alpha1.AnnotationRenew, "now")
+	}
+	edited := func(v *lifecycle.Facts) { v.Edited = true }
 	for name, test := range map[string]struct {
-		is   []func(*view)
+		is   []func(*lifecycle.Facts)
 		want throttle.Rank
 	}{
 		"a new account":                     {nil, urgent},
-		"one that falls due":                {[]func(*view){tokens}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
-		"one that somebody asks for":        {[]func(*view){tokens, requested}, asked},
-		"one that has no more requests":     {[]func(*view){tokens, requested, waits}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
-		"one whose token is about to end":   {[]func(*view){tokens, ends(2 * time.Minute)}, ending(2 * time.Minute)},
-		"a second before that":              {[]func(*view){tokens, ends(2*time.Minute + time.Second)}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
-		"one whose token has ended":         {[]func(*view){tokens, failed, ends(-time.Hour)}, ending(-time.Hour)},
-		"one that ends and was edited":      {[]func(*view){tokens, edited, ends(time.Minute)}, ending(time.Minute)},
-		"one that ends and is asked for":    {[]func(*view){tokens, requested, ends(time.Minute)}, askedEnding},
-		"a short token with a third left":   {[]func(*view){tokens, short, ends(40 * time.Second)}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
-		"a short token with a fifth left":   {[]func(*view){tokens, short, ends(20 * time.Second)}, ending(20 * time.Second)},
-		"one that was edited":               {[]func(*view){tokens, edited}, urgent},
-		"a new one that failed":             {[]func(*view){failed}, throttle.Rank{Class: throttle.Scheduled}},
-		"one that failed and is asked for":  {[]func(*view){tokens, failed, requested}, asked},
-		"one that failed and was edited":    {[]func(*view){tokens, failed, edited}, urgent},
-		"one that failed, and nothing else": {[]func(*view){tokens, failed}, throttle.Rank{Class: throttle.Scheduled}},
+		"one that falls due":                {[]func(*lifecycle.Facts){tokens}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
+		"one that somebody asks for":        {[]func(*lifecycle.Facts){tokens, requested}, asked},
+		"one that has no more requests":     {[]func(*lifecycle.Facts){tokens, requested, waits}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
+		"one whose token is about to end":   {[]func(*lifecycle.Facts){tokens, ends(2 * time.Minute)}, ending(2 * time.Minute)},
+		"a second before that":              {[]func(*lifecycle.Facts){tokens, ends(2*time.Minute + time.Second)}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
+		"one whose token has ended":         {[]func(*lifecycle.Facts){tokens, failed, ends(-time.Hour)}, ending(-time.Hour)},
+		"one that ends and was edited":      {[]func(*lifecycle.Facts){tokens, edited, ends(time.Minute)}, ending(time.Minute)},
+		"one that ends and is asked for":    {[]func(*lifecycle.Facts){tokens, requested, ends(time.Minute)}, askedEnding},
+		"a short token with a third left":   {[]func(*lifecycle.Facts){tokens, short, ends(40 * time.Second)}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
+		"a short token with a fifth left":   {[]func(*lifecycle.Facts){tokens, short, ends(20 * time.Second)}, ending(20 * time.Second)},
+		"one that was edited":               {[]func(*lifecycle.Facts){tokens, edited}, urgent},
+		"a new one that failed":             {[]func(*lifecycle.Facts){failed}, throttle.Rank{Class: throttle.Scheduled}},
+		"one that failed and is asked for":  {[]func(*lifecycle.Facts){tokens, failed, requested}, asked},
+		"one that failed and was edited":    {[]func(*lifecycle.Facts){tokens, failed, edited}, urgent},
+		"one that failed, and nothing else": {[]func(*lifecycle.Facts){tokens, failed}, throttle.Rank{Class: throttle.Scheduled}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := view{now: now, account: &v1alpha1.MarketplaceAccount{
+			v := lifecycle.Facts{Now: now, Account: &v1alpha1.MarketplaceAccount{
 				ObjectMeta: metav1.ObjectMeta{Generation: 1, CreationTimestamp: metav1.NewTime(created)},
 				Status:     v1alpha1.MarketplaceAccountStatus{ObservedGeneration: 1},
 			}}
@@ -65,10 +74,10 @@ func TestRank(t *testing.T) {
 				is(&v)
 			}
 			if test.want.Due.IsZero() {
-				test.want.Due = v.retryAt()
+				test.want.Due = v.RetryAt()
 			}
-			if v.custody.Tokens != nil {
-				test.want.Patience = renewal.LongestWait(v.custody.Tokens.IssuedAt, v.custody.Tokens.ExpiresAt, now)
+			if v.Custody.Tokens != nil {
+				test.want.Patience = renewal.LongestWait(v.Custody.Tokens.IssuedAt, v.Custody.Tokens.ExpiresAt, now)
 			}
 			if got := rankOf(v); got != test.want || got.Due.IsZero() {
 				t.Errorf("the rank is %+v, want %+v", got, test.want)
@@ -138,14 +147,14 @@ func TestWhenAWaitThatTheMarketplaceDemandsEnds(t *testing.T) {
 		"more than a day ahead, and the token ends much later": {-40, 2000, 0, 1441, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := view{now: now, account: &v1alpha1.MarketplaceAccount{}}
-			v.custody.Tokens = &custody.Tokens{IssuedAt: at(test.issued), ExpiresAt: at(test.ends)}
-			v.custody.NotBefore, v.custody.DemandedAt = at(test.until), at(test.demanded)
+			v := lifecycle.Facts{Now: now, Account: &v1alpha1.MarketplaceAccount{}}
+			v.Custody.Tokens = &custody.Tokens{IssuedAt: at(test.issued), ExpiresAt: at(test.ends)}
+			v.Custody.NotBefore, v.Custody.DemandedAt = at(test.until), at(test.demanded)
 			want := at(test.want)
 			if test.until > 1440 {
 				want = time.Time{}
 			}
-			if got := v.notBefore(); !got.Equal(want) {
+			if got := v.NotBefore(); !got.Equal(want) {
 				t.Errorf("it ends at %v, want %v", got, want)
 			}
 		})

@@ -22,6 +22,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -109,7 +110,7 @@ func (v *Visits) Offer(ctx context.Context, key types.NamespacedName, ticket str
 	if err != nil {
 		return signin.Offer{}, err
 	}
-	return signin.Offer{Account: f.signInAccount(), ExpiresAt: held.ExpiresAt}, nil
+	return signin.Offer{Account: f.SignInAccount(), ExpiresAt: held.ExpiresAt}, nil
 }
 
 // Begin uses a ticket up and makes a visit. store is the query with which a marketplace's app store sent the person here.
@@ -123,20 +124,20 @@ func (v *Visits) Begin(ctx context.Context, key types.NamespacedName, ticket str
 		return signin.Visit{}, err
 	}
 	err = v.write(ctx, f, func(s *store) error {
-		kept := s.found.custody
+		kept := s.found.Custody
 		kept.SignIn = kept.SignIn.Clone()
 		if slices.ContainsFunc(kept.SignIn.Visits, func(v custody.Visit) bool { return v.State == entry.State }) {
 			return nil // a write was done whose answer got lost
 		}
-		at := ticketIn(kept, ticket)
+		at := lifecycle.TicketIn(kept, ticket)
 		if at < 0 {
 			return &signin.Error{Problem: signin.LinkInvalid}
 		}
-		if problem := linkProblem(kept.SignIn.Tickets[at], f.now); problem != "" {
-			return &signin.Error{Problem: problem, Account: f.signInAccount()}
+		if problem := linkProblem(kept.SignIn.Tickets[at], f.Now); problem != "" {
+			return &signin.Error{Problem: problem, Account: f.SignInAccount()}
 		}
 		kept.SignIn.Tickets[at].Used = true
-		kept.SignIn = kept.SignIn.WithVisit(entry, f.now)
+		kept.SignIn = kept.SignIn.WithVisit(entry, f.Now)
 		return s.write(ctx, kept)
 	})
 	return visit, err
@@ -151,41 +152,41 @@ func (v *Visits) draw(ctx context.Context, f *found, storeQuery url.Values) (sig
 			return signin.Visit{}, custody.Visit{}, err
 		}
 	}
-	req := f.request
+	req := f.Request
 	entry := custody.Visit{
 		State:       signin.Hash(state),
 		Cookie:      signin.Hash(cookie),
-		Account:     f.account.UID,
-		Marketplace: signin.CallbackName(req.platform.Name, req.platform.CallbackKey),
-		Server:      req.platform.Server(),
-		ExpiresAt:   f.now.Add(signin.VisitLife),
-		RedirectURI: req.application.RedirectURI,
-		ClientID:    req.application.ClientID,
-		Asked:       slices.Clone(req.platform.Scopes),
+		Account:     f.Account.UID,
+		Marketplace: signin.CallbackName(req.Platform.Name, req.Platform.CallbackKey),
+		Server:      req.Platform.Server(),
+		ExpiresAt:   f.Now.Add(signin.VisitLife),
+		RedirectURI: req.Application.RedirectURI,
+		ClientID:    req.Application.ClientID,
+		Asked:       slices.Clone(req.Platform.Scopes),
 	}
 	callback := v.r.Portal.Callback(entry.Marketplace)
 	if entry.RedirectURI == "" {
 		entry.RedirectURI = callback
 	}
-	if entry.RedirectURI != callback && req.platform.CallbackKey != "" && strings.HasPrefix(entry.RedirectURI, v.r.Portal.Callback("")) {
-		return signin.Visit{}, custody.Visit{}, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(),
+	if entry.RedirectURI != callback && req.Platform.CallbackKey != "" && strings.HasPrefix(entry.RedirectURI, v.r.Portal.Callback("")) {
+		return signin.Visit{}, custody.Visit{}, &signin.Error{Problem: signin.AccountUnready, Account: f.SignInAccount(),
 			Detail: "redirect_uri in the application's Secret is not the callback of this account's authorization server; leave it out, and register " + callback}
 	}
 	parameters := marketplace.AuthorizationParameters{
-		ClientID:      req.application.ClientID,
-		ApplicationID: req.application.ApplicationID,
+		ClientID:      req.Application.ClientID,
+		ApplicationID: req.Application.ApplicationID,
 		RedirectURI:   entry.RedirectURI,
 		State:         state,
 	}
-	if req.platform.PKCE {
+	if req.Platform.PKCE {
 		entry.Verifier, parameters.Challenge = verifier, signin.Hash(verifier)
 	}
-	if slices.Contains(req.platform.Scopes, "openid") {
+	if slices.Contains(req.Platform.Scopes, "openid") {
 		entry.Nonce, parameters.Nonce = nonce, nonce
 	}
 	address, err := v.authorizationURL(ctx, req, parameters, storeQuery)
 	if refused, ok := errors.AsType[*signin.Error](err); ok {
-		refused.Account = f.signInAccount()
+		refused.Account = f.SignInAccount()
 		return signin.Visit{}, custody.Visit{}, refused
 	}
 	if err != nil {
@@ -194,28 +195,28 @@ func (v *Visits) draw(ctx context.Context, f *found, storeQuery url.Values) (sig
 	return signin.Visit{
 		URL:         address,
 		CookieName:  signin.CookieName(state),
-		CookieValue: f.account.Namespace + "/" + f.account.Name + "/" + cookie,
+		CookieValue: f.Account.Namespace + "/" + f.Account.Name + "/" + cookie,
 		ExpiresAt:   entry.ExpiresAt,
 	}, entry, nil
 }
 
 // authorizationURL is where to send the browser.
 func (v *Visits) authorizationURL(
-	ctx context.Context, req request, parameters marketplace.AuthorizationParameters, storeQuery url.Values,
+	ctx context.Context, req lifecycle.Request, parameters marketplace.AuthorizationParameters, storeQuery url.Values,
 ) (string, error) {
-	start, err := req.platform.StoreStart(storeQuery)
+	start, err := req.Platform.StoreStart(storeQuery)
 	if err != nil {
 		return "", &signin.Error{Problem: signin.StartRefused, Detail: err.Error()}
 	}
 	if start != nil {
-		return unfit(start.Request(req.platform, parameters))
+		return unfit(start.Request(req.Platform, parameters))
 	}
-	address, err := v.r.signInEndpoint(ctx, req.platform, "authorization endpoint", req.platform.AuthorizationURL,
+	address, err := v.r.signInEndpoint(ctx, req.Platform, "authorization endpoint", req.Platform.AuthorizationURL,
 		func(e grant.Endpoints) string { return e.Authorization })
 	if err != nil {
 		return "", err
 	}
-	return unfit(req.platform.AuthorizationRequest(address, parameters))
+	return unfit(req.Platform.AuthorizationRequest(address, parameters))
 }
 
 // unfit makes an error of what an application or a Marketplace lacks for an authorization request.
@@ -252,49 +253,30 @@ func (v *Visits) look(ctx context.Context, key types.NamespacedName) (*found, er
 	if account == nil {
 		return nil, &signin.Error{Problem: signin.LinkInvalid}
 	}
-	f := &found{view: v.r.viewOf(account)}
+	f := &found{Facts: v.r.viewOf(account)}
 	held, err := v.grants.Cached(ctx, account)
 	if err != nil {
 		return nil, clusterDown(err)
 	}
 	if _, err = v.r.take(f, held); err != nil {
-		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: err.Error()}
+		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.SignInAccount(), Detail: err.Error()}
 	}
-	var trouble *trouble
-	if f.request, trouble, err = v.r.resolve(ctx, f.view); err != nil {
+	var trouble *lifecycle.Failure
+	if f.Request, trouble, err = v.r.resolve(ctx, f.Facts); err != nil {
 		return nil, clusterDown(err)
 	}
 	switch {
 	case account.Spec.Grant.Type != v1alpha1.GrantAuthorizationCode || !account.DeletionTimestamp.IsZero():
 		return nil, &signin.Error{Problem: signin.LinkInvalid}
 	case trouble != nil:
-		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: trouble.message}
-	case f.suspended():
-		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(),
+		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.SignInAccount(), Detail: trouble.Message}
+	case f.Suspended():
+		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.SignInAccount(),
 			Detail: "spec.renewal.policy is Suspended: the marketplace is not asked for anything"}
 	case v.r.Portal == "":
-		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: "the operator runs without --portal-url"}
+		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.SignInAccount(), Detail: "the operator runs without --portal-url"}
 	}
 	return f, nil
-}
-
-// signInAccount is the account in words for the person who signs in.
-func (v view) signInAccount() signin.Account {
-	account := signin.Account{
-		Namespace:   v.account.Namespace,
-		Name:        v.account.Name,
-		Login:       v.account.Spec.Login,
-		Marketplace: v.account.Spec.MarketplaceRef.Name,
-		Environment: v.account.Spec.Environment,
-		ExpectedID:  v.expectedAccount(),
-	}
-	if account.Login == "" {
-		account.Login = v.custody.Account.Login
-	}
-	if v.request.platform != nil {
-		account.Marketplace = v.request.platform.DisplayName
-	}
-	return account
 }
 
 // ticket finds the account and the entry of a ticket. Guesses cost the API server nothing: the cache answers, and what it
@@ -311,12 +293,12 @@ func (v *Visits) ticket(ctx context.Context, key types.NamespacedName, ticket st
 	if err != nil {
 		return nil, nil, clusterDown(err)
 	}
-	at := ticketIn(kept, ticket)
+	at := lifecycle.TicketIn(kept, ticket)
 	if at < 0 && v.lookups.AllowN(v.r.Clock.Now(), 1) {
 		if kept, err = v.live(ctx, account); err != nil {
 			return nil, nil, clusterDown(err)
 		}
-		at = ticketIn(kept, ticket)
+		at = lifecycle.TicketIn(kept, ticket)
 	}
 	if at < 0 {
 		return nil, nil, &signin.Error{Problem: signin.LinkInvalid}
@@ -326,14 +308,10 @@ func (v *Visits) ticket(ctx context.Context, key types.NamespacedName, ticket st
 	if err != nil {
 		return nil, nil, err
 	}
-	if problem := linkProblem(held, f.now); problem != "" {
-		return nil, nil, &signin.Error{Problem: problem, Account: f.signInAccount()}
+	if problem := linkProblem(held, f.Now); problem != "" {
+		return nil, nil, &signin.Error{Problem: problem, Account: f.SignInAccount()}
 	}
 	return f, &held, nil
-}
-
-func ticketIn(kept custody.Custody, ticket string) int {
-	return slices.IndexFunc(kept.SignIn.Tickets, func(t custody.Ticket) bool { return signin.Matches(t.Hash, ticket) })
 }
 
 func linkProblem(ticket custody.Ticket, now time.Time) signin.Problem {
@@ -366,7 +344,7 @@ func (v *Visits) live(ctx context.Context, account *v1alpha1.MarketplaceAccount)
 func (v *Visits) decode(account *v1alpha1.MarketplaceAccount, held *corev1.Secret) (custody.Custody, error) {
 	kept, err := grantstore.CustodyIn(account, held)
 	if tokensecret.IsNewer(err) {
-		return custody.Custody{}, &signin.Error{Problem: signin.AccountUnready, Account: v.r.viewOf(account).signInAccount(), Detail: err.Error()}
+		return custody.Custody{}, &signin.Error{Problem: signin.AccountUnready, Account: v.r.viewOf(account).SignInAccount(), Detail: err.Error()}
 	}
 	return kept, err
 }
@@ -391,13 +369,13 @@ func (v *Visits) write(ctx context.Context, f *found, change func(*store) error)
 
 // open reads the custody live, to write on top of it.
 func (v *Visits) open(ctx context.Context, f *found) (*store, error) {
-	f.trouble, f.unresolved = nil, false
+	f.Failure, f.Unresolved = nil, false
 	s, err := v.r.openStore(ctx, f)
 	switch {
 	case err != nil:
 		return nil, err
 	case s == nil:
-		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.signInAccount(), Detail: f.trouble.message}
+		return nil, &signin.Error{Problem: signin.AccountUnready, Account: f.SignInAccount(), Detail: f.Failure.Message}
 	}
 	s.grants, s.visiting, s.retried = v.grants, true, true
 	return s, nil
@@ -418,7 +396,7 @@ func clusterDown(err error) error {
 // problem is what a person is told of a failure of the marketplace.
 func (f *found) problem(failure error) *signin.Error {
 	e := answer.AsError(failure)
-	problem := &signin.Error{Account: f.signInAccount(), Detail: e.Error()}
+	problem := &signin.Error{Account: f.SignInAccount(), Detail: e.Error()}
 	switch e.Kind {
 	case answer.ConsentDenied:
 		problem.Problem = signin.ConsentDenied

@@ -126,6 +126,6 @@ func TestAUserSecretThatMayNotBeRead(t *testing.T) {
 	r := &Reconciler{userSecrets: &kube.UserSecrets{Metadata: forbidding, Live: forbidding}}
 	_, trouble, err := r.userSecret(t.Context(), client.ObjectKey{Namespace: "apps", Name: "app"}, "the application")
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(trouble.reason).To(Equal(v1alpha1.ReasonSecretNotFound))
-	g.Expect(trouble.message).To(HavePrefix(`the application: the operator may not read Secret "app" in namespace "apps"`))
+	g.Expect(trouble.Reason).To(Equal(v1alpha1.ReasonSecretNotFound))
+	g.Expect(trouble.Message).To(HavePrefix(`the application: the operator may not read Secret "app" in namespace "apps"`))
 }

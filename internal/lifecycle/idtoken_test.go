@@ -1,4 +1,4 @@
-package controller
+package lifecycle
 
 import (
 	"testing"
@@ -32,11 +32,11 @@ func TestUselessIDToken(t *testing.T) {
 		"the first one, of an account without any": {idToken{}, jwt(20 * time.Minute), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := view{}
+			v := Facts{}
 			if test.held.text != "" {
-				v.custody.Tokens = &custody.Tokens{IDToken: test.held.text}
+				v.Custody.Tokens = &custody.Tokens{IDToken: test.held.text}
 			}
-			got := issued{Tokens: answer.Tokens{IDToken: test.got.text, IDTokenExpiresAt: test.got.ends, IssuedAt: now, AccessTokenExpiresAt: now.Add(time.Hour)}}
+			got := Issued{Tokens: answer.Tokens{IDToken: test.got.text, IDTokenExpiresAt: test.got.ends, IssuedAt: now, AccessTokenExpiresAt: now.Add(time.Hour)}}
 			if why := v.uselessIDToken(got); why != test.want {
 				t.Errorf("it is useless since %q, want %q", why, test.want)
 			}

@@ -1,0 +1,119 @@
+package lifecycle
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+)
+
+func Declined(f Facts) Failure {
+	again := "" // a link follows
+	if f.Request.Grant == v1alpha1.GrantDeviceCode {
+		again = "; annotate the account with " + v1alpha1.AnnotationSignIn + "=<anything new> for another code"
+	}
+	return Failure{v1alpha1.ReasonSignInRequired, fmt.Sprintf("The last sign-in at %s was declined there%s", f.Request.Platform.DisplayName, again)}
+}
+
+// FailureOf puts a failure into a condition's reason and words, and tells whether asking again later may help.
+func FailureOf(f Facts, failure error) (t Failure, passes bool) {
+	e := answer.AsError(failure)
+	return Failure{reasonOf(e.Kind), sentence(f, e)}, e.Passes()
+}
+
+// outcomes is the one table from what a failure means to the reason that says who must act.
+var outcomes = []struct {
+	kind   answer.Kind
+	reason string
+	// says is the message. {answer} is the cleaned answer; {credentials} and {application} name the Secret to look at, and
+	// {until} says what brings a new grant.
+	says string
+}{
+	{answer.GrantRejected, v1alpha1.ReasonGrantRejected,
+		"{marketplace} refuses the refresh token ({answer}); it is not tried again {until}"},
+	{answer.PasswordRejected, v1alpha1.ReasonPasswordRejected,
+		"{marketplace} refuses user name or password ({answer}); they are not tried again until they change{credentials}, or their Secret is annotated with " +
+			v1alpha1.AnnotationRetry + "=<anything new>"},
+	{answer.AccountLocked, v1alpha1.ReasonAccountLocked,
+		"{marketplace} does not let this login in ({answer}); when that is mended there, annotate its Secret{credentials} with " +
+			v1alpha1.AnnotationRetry + "=<anything new>, or change the password in it"},
+	{answer.ApplicationRejected, v1alpha1.ReasonApplicationRejected,
+		"{marketplace} refuses the application ({answer}); check client_id and client_secret{application}; " +
+			"one account of the application asks again now and then"},
+	{answer.ScopeRejected, v1alpha1.ReasonScopeRejected,
+		"{marketplace} refuses the scopes ({answer}); correct spec.scopes, or the application at the marketplace"},
+	{answer.InvalidRequest, v1alpha1.ReasonInvalidSpec,
+		"{marketplace} does not accept the request ({answer}); correct the account's spec or the Marketplace"},
+	{answer.CodeExpired, v1alpha1.ReasonSignInRequired,
+		"{marketplace} does not know the code any more ({answer})"},
+	{answer.ConsentDenied, v1alpha1.ReasonSignInRequired,
+		"The last sign-in at {marketplace} was declined there ({answer})"},
+	{answer.Throttled, v1alpha1.ReasonRateLimited,
+		"{marketplace} asks for fewer requests ({answer})"},
+	{answer.Unavailable, v1alpha1.ReasonMarketplaceUnavailable,
+		"{marketplace} is unavailable: {answer}"},
+	{answer.Malformed, v1alpha1.ReasonMarketplaceUnavailable,
+		"{marketplace} gave an answer that cannot be used: {answer}"},
+}
+
+func reasonOf(kind answer.Kind) string {
+	for _, outcome := range outcomes {
+		if outcome.kind == kind {
+			return outcome.reason
+		}
+	}
+	return v1alpha1.ReasonMarketplaceUnavailable
+}
+
+// KindOf is the failure that a Marketplace means by a reason.
+func KindOf(reason string) answer.Kind {
+	for _, outcome := range outcomes {
+		if outcome.reason == reason {
+			return outcome.kind
+		}
+	}
+	return answer.Unavailable
+}
+
+// InSecret names the Secret that holds an account's credentials, for the end of a sentence.
+func InSecret(account *v1alpha1.MarketplaceAccount) string {
+	switch spec := account.Spec.Grant; {
+	case spec.Password != nil:
+		return fmt.Sprintf(" (Secret %q)", spec.Password.SecretRef.Name)
+	case spec.RefreshToken != nil:
+		return fmt.Sprintf(" (Secret %q)", spec.RefreshToken.SecretRef.Name)
+	}
+	return ""
+}
+
+// InApplicationSecret names the Secret that holds an account's application, for the end of a phrase.
+func InApplicationSecret(account *v1alpha1.MarketplaceAccount) string {
+	if name := account.Spec.ApplicationSecretRef.Name; name != "" {
+		return fmt.Sprintf(" in Secret %q", name)
+	}
+	return ""
+}
+
+// HowToRenewGrant says what brings a new grant.
+func (f Facts) HowToRenewGrant() string {
+	if f.SignsIn() {
+		return "a person signs in again"
+	}
+	return "a new one is supplied" + InSecret(f.Account)
+}
+
+// sentence says what happened and who can mend it.
+func sentence(f Facts, e *answer.Error) string {
+	filler := strings.NewReplacer("{marketplace}", f.Request.Platform.DisplayName, "{answer}", e.Error(),
+		"{credentials}", InSecret(f.Account), "{application}", InApplicationSecret(f.Account), "{until}", "until "+f.HowToRenewGrant())
+	for _, outcome := range outcomes {
+		if outcome.kind == e.Kind {
+			return filler.Replace(outcome.says)
+		}
+	}
+	return e.Error()
+}
+
+// Failure is why no token can be had: a condition's reason and what to tell people.
+type Failure struct{ Reason, Message string }

@@ -1,0 +1,110 @@
+package lifecycle
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+)
+
+// ConsentOf is the grant that a sign-in has brought.
+func (f Facts) ConsentOf(got Issued, asked []string) custody.Grant {
+	asked = slices.Clone(asked)
+	if asked == nil {
+		asked = []string{} // what was asked for is known: nothing by name
+	}
+	return custody.Grant{
+		RefreshToken:               got.RefreshToken,
+		ClientID:                   f.Request.Application.ClientID,
+		Asked:                      asked,
+		GrantedAt:                  got.IssuedAt.UTC().Truncate(time.Second),
+		AuthorizationExpiresAt:     got.AuthorizationExpiresAt,
+		AuthorizationEndUnreadable: got.AuthorizationEndUnreadable,
+		Account:                    got.Account,
+		Subject:                    got.Subject,
+		Tokens:                     f.tokensOf(got),
+	}
+}
+
+// idTokenLeeway is how far the clock of an issuer may be ahead of ours.
+const idTokenLeeway = time.Minute
+
+// uselessIDToken says why an ID token helps nobody, by what it says itself; empty where it may help.
+func (f Facts) uselessIDToken(got Issued) string {
+	life := got.AccessTokenExpiresAt.Sub(got.IssuedAt)
+	held := f.Custody.Tokens
+	switch {
+	case got.IDToken == "":
+		return ""
+	case !got.IDTokenExpiresAt.IsZero() && got.IDTokenExpiresAt.Before(got.IssuedAt.Add(-idTokenLeeway)):
+		return "it had expired when it came"
+	case held != nil && held.IDToken == got.IDToken && got.IDTokenExpiresAt.Before(got.IssuedAt.Add(life/2)):
+		return "it is the one of before, which renewals do not prolong" // and which they would be made for more and more often
+	}
+	return ""
+}
+
+// Issued is what the marketplace gave.
+type Issued struct {
+	answer.Tokens
+	// Account is whose tokens these are, as far as answer and claims tell.
+	Account custody.Account
+	// Subject is issuer and sub of the ID token; empty where there is none.
+	Subject string
+	// ByPreviousSecret tells that client_secret_previous was accepted.
+	ByPreviousSecret bool
+}
+
+// GrantOf is what the grant becomes with the tokens that were issued.
+func (f Facts) GrantOf(got Issued) custody.Grant {
+	next := f.Custody.Grant
+	if imported := f.NewImport(); imported != "" || next.GrantedAt.IsZero() {
+		next.GrantedAt = f.Request.Imported.GrantedAt
+		if next.GrantedAt.IsZero() || next.GrantedAt.After(f.Now) { // nobody has consented later than now
+			next.GrantedAt = f.Now
+		}
+		next.AuthorizationExpiresAt = time.Time{}
+		next.Imported = imported
+		next.Account, next.Identified = custody.Account{}, false
+		next.Consent, next.Asked, next.Subject = 0, nil, ""
+	}
+	if got.Subject != "" {
+		next.Subject = got.Subject
+	}
+	if told := got.AuthorizationExpiresAt; !told.IsZero() || f.Request.Platform.AuthorizationSlides || got.AuthorizationEndUnreadable {
+		next.AuthorizationExpiresAt, next.AuthorizationEndUnreadable = told, got.AuthorizationEndUnreadable
+	}
+	if f.Request.RenewsByRefreshToken() { // a login is renewed by logging in; what another grant left stays
+		next.RefreshToken = got.RefreshToken
+		next.ClientID = f.Request.Application.ClientID
+	} else {
+		next.Consent, next.Asked = 0, nil
+	}
+	if got.Account.ID != next.Account.ID && (got.Account.ID != "" || f.ForOtherSpec() && !f.Request.RenewsByRefreshToken()) {
+		next.Account = got.Account
+	}
+	next.Tokens = f.tokensOf(got)
+	return next
+}
+
+// tokensOf is what is kept of tokens that were issued.
+func (f Facts) tokensOf(got Issued) *custody.Tokens {
+	end, withheld := got.ExpiresAt, f.uselessIDToken(got)
+	if withheld != "" {
+		end = got.AccessTokenExpiresAt
+	}
+	return &custody.Tokens{
+		AccessToken:     got.AccessToken,
+		IDToken:         got.IDToken,
+		IDTokenWithheld: withheld,
+		TokenType:       got.TokenType,
+		Scope:           got.Scope,
+		For:             f.Request.Key,
+		IssuedAt:        got.IssuedAt.UTC().Truncate(time.Second),
+		ExpiresAt:       end.UTC(),
+		EndUnreadable:   got.EndUnreadable,
+		RenewAt:         f.Policy().RenewAt(got.IssuedAt, end, renewal.Spread(string(f.Account.UID))).UTC(),
+	}
+}

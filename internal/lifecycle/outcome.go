@@ -1,0 +1,76 @@
+package lifecycle
+
+import (
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// Outcome is what one look at an account has brought to light, and what was done about it.
+type Outcome struct {
+	// Failure is what is wrong; nil when nothing is.
+	Failure *Failure
+	// Unresolved tells that what the account refers to is not known, or not in order, so that the request is incomplete and the
+	// marketplace cannot be asked.
+	Unresolved bool
+	// Attempted tells that an attempt was made now and brought no tokens that may be used; obtained, that it did.
+	Attempted, Obtained bool
+	// First tells that the tokens obtained are the first of their grant.
+	First bool
+	// Planned is when the renewal that was done now should have been done; zero when none was due.
+	Planned time.Time
+	// ServedUntil is when the token that workloads read expires; zero when there is none.
+	ServedUntil time.Time
+	// HandledRenew, handledVerify and handledSignIn tell that the request annotations were acted on.
+	HandledRenew, HandledVerify, HandledSignIn bool
+	// Invitation is what a person needs for signing in; nil while nobody has to.
+	Invitation *v1alpha1.SignInStatus
+	// Invited tells that it was looked after.
+	Invited bool
+	// NoPortal tells that a person should sign in and there is no place for it.
+	NoPortal bool
+	// Rejected tells that a sign-in brought tokens which are not the expected account's, wrongAccount whose they are as far as
+	// known.
+	Rejected   bool
+	SignedInAs string
+	// Dropped is why a sign-in that waited was forgotten; nil when none was.
+	Dropped *Failure
+	// DuplicateOf names an older account of the same seller; empty when there is none.
+	DuplicateOf string
+	// Waits is for what the account waits at its marketplace's limiter since waitsSince, and called when it may be its turn; zero
+	// when that is not known.
+	Waits              []Purpose
+	WaitsSince, TurnAt time.Time
+	// LimiterClosed tells that the account is healthy, and only the limiter or the circuit breaker holds its renewal.
+	LimiterClosed bool
+	// TestQueued tells that a test of the connection waits for its turn.
+	TestQueued bool
+	// Postponed is when to see whether another process has renewed; zero when none seems to.
+	Postponed time.Time
+	// Withheld says why the ID token is not published, as the end of what Ready says; empty when it is, or when there is none.
+	Withheld string
+	// AskAgainAt is when an account looks again whether it asks for its application, which was refused; zero when that is in order.
+	AskAgainAt time.Time
+	// Interrupted tells that this look ended early, since the API server did not do its part, and is repeated.
+	Interrupted bool
+	// LookAgain is when to look again at what can only be waited for; zero when there is nothing.
+	LookAgain time.Duration
+}
+
+// Note notes what is wrong, unless something worse is known already.
+func (o *Outcome) Note(t *Failure) {
+	if o.Failure == nil {
+		o.Failure = t
+	}
+}
+
+// Purpose is what an account waits for.
+type Purpose int
+
+const (
+	Renewing Purpose = iota
+	Polling
+	Starting
+	Revoking
+	Identifying
+)
