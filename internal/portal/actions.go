@@ -76,7 +76,8 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 		log.Info("Sign-in offered")
-		http.Redirect(w, r, signin.LinkPath(account.Namespace, account.Name, ticket), http.StatusSeeOther)
+		// At the portal's address, wherever the list is: the marketplace sends the browser back there, to the visit's cookie.
+		http.Redirect(w, r, p.address.Link(account.Namespace, account.Name, ticket), http.StatusSeeOther)
 		return nil
 	}
 	if err := p.annotate(r.Context(), account, annotation); err != nil {

@@ -194,7 +194,7 @@ func TestSigningInFromTheList(t *testing.T) {
 	w := newWorld(t, account("main", stuck(v1alpha1.ReasonSignInRequired)))
 	clerk := w.enter(clerkToken)
 	invited := clerk.press(clerk.get("/"), "/accounts/shop/main/sign-in")
-	if want := signin.LinkPath("shop", "main", goodTicket); invited.location != want {
+	if want := w.address.Link("shop", "main", goodTicket); invited.location != want {
 		t.Errorf("it leads to %q, want %q", invited.location, want)
 	}
 	clerk.follow(invited).expect(t, http.StatusOK, "Continue to Allegro")
@@ -207,6 +207,20 @@ func TestSigningInFromTheList(t *testing.T) {
 	clerk.press(page, "/accounts/shop/main/sign-in").expect(t, http.StatusConflict, "not ready for a sign-in", `Secret "a" is missing`)
 	w.signIns.err = errors.New("no secret may be quoted")
 	clerk.press(page, "/accounts/shop/main/sign-in").expect(t, http.StatusInternalServerError).without(t, "quoted")
+}
+
+// TestSigningInFromAListAtAnotherHost is how it is where the list is on an internal ingress, or reached by port-forward.
+func TestSigningInFromAListAtAnotherHost(t *testing.T) {
+	w := newWorldAt(t, func(string) signin.Address { return "https://tokens.example.com" }, account("main", stuck(v1alpha1.ReasonSignInRequired)))
+	clerk := w.enter(clerkToken)
+	list := clerk.get("/")
+	if policy := list.header.Get("Content-Security-Policy"); !strings.Contains(policy, "form-action 'self' https://tokens.example.com;") {
+		t.Errorf("browsers do not follow the button, since the policy is %q", policy)
+	}
+	invited := clerk.press(list, "/accounts/shop/main/sign-in")
+	if want := w.address.Link("shop", "main", goodTicket); invited.location != want {
+		t.Errorf("it leads to %q, want %q", invited.location, want)
+	}
 }
 
 func TestWithoutAnAddressTheListWorks(t *testing.T) {

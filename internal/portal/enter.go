@@ -36,7 +36,7 @@ type enterPage struct {
 func (p *Portal) askForToken(w http.ResponseWriter, r *http.Request, why sessionError, next string) error {
 	t := p.speech.to(r)
 	page := enterPage{frame: p.frame(r, t.EnterTitle), Refusal: t.Sessions[why], Path: enterPath, Audience: audience}
-	page.Home = true
+	page.LinkToList = false
 	if next = afterEntering(next); next != listPath {
 		page.Next = next
 	}

@@ -22,7 +22,7 @@ import (
 var (
 	stylePattern  = regexp.MustCompile(`(?s)<style>(.*?)</style>`)
 	policyPattern = regexp.MustCompile(
-		`^default-src 'none'; style-src 'sha256-([A-Za-z0-9+/=]+)'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'$`)
+		`^default-src 'none'; style-src 'sha256-([A-Za-z0-9+/=]+)'; form-action 'self'( https://[^ ;]+)?; frame-ancestors 'none'; base-uri 'none'$`)
 	valuePattern = regexp.MustCompile(`="[^"]*"`)
 	loadsPattern = regexp.MustCompile(`(?i)<(script|img|iframe|object|embed|link|base|style )|<[^>]*\s(src|srcset|style|on[a-z]+)=`)
 )

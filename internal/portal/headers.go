@@ -11,12 +11,14 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-// contentPolicy allows the pages their one stylesheet and forms to themselves, and nothing else. Browsers apply form-action to
-// the redirects of a form too, so a form does not redirect to a marketplace: see leaving.
-func contentPolicy(style string) string {
+// contentPolicy allows the pages their one stylesheet, and forms to the portal, and nothing else. Browsers apply form-action to
+// the redirects of a form too. So it names the portal's address, to which the buttons of a list at another host lead; and no
+// form redirects to a marketplace: see leaving.
+func contentPolicy(style string, address signin.Address) string {
 	sum := sha256.Sum256([]byte(style))
+	forms := strings.TrimSpace("'self' " + string(address))
 	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; " +
-		"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+		"form-action " + forms + "; frame-ancestors 'none'; base-uri 'none'"
 }
 
 // guard sets the headers of every answer, and lets neither other origins, large bodies nor panics through.
@@ -34,7 +36,7 @@ func (p *Portal) guard(next http.Handler) http.Handler {
 		p.fail(w, r, &signin.Error{Problem: problemForeign})
 	}))
 	guarded := protection.Handler(next)
-	policy := contentPolicy(p.style)
+	policy := contentPolicy(p.style, p.address)
 	secure := strings.HasPrefix(string(p.address), "https:")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := w.Header()

@@ -52,7 +52,7 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 	}
 	t := p.speech.to(r)
 	page := listPage{frame: p.frameOf(r, who, t.ListTitle), More: more}
-	page.Home = true
+	page.LinkToList = false
 	now := p.clock.Now()
 	counts := map[urgency]int{}
 	for _, e := range byUrgency(accounts, now) {

@@ -54,12 +54,14 @@ type frame struct {
 	Visitor, LeaveForm string
 	// Onward is where the page goes by itself; empty where it stays.
 	Onward string
-	// Home tells that the page is the list, to which it needs no link.
-	Home bool
+	// LinkToList tells that the page leads to the list. Without a session it does not: of those who follow a link many may not
+	// see the list, and often its address is not public.
+	LinkToList bool
 }
 
 func (p *Portal) frame(r *http.Request, title string) frame {
-	return frame{T: p.speech.to(r), Title: title, Style: template.CSS(p.style)} //nolint:gosec // it is embedded, and nobody writes to it
+	_, err := r.Cookie(sessionCookie)
+	return frame{T: p.speech.to(r), Title: title, LinkToList: err == nil, Style: template.CSS(p.style)} //nolint:gosec // it is embedded, and nobody writes to it
 }
 
 // frameOf is the frame of a page for a visitor.

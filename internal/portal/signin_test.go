@@ -42,6 +42,14 @@ func TestALinkSaysWhatItIsFor(t *testing.T) {
 	w.browser().get(link("")).expect(t, http.StatusOK, "as the seller whose account this is", "the seller who signs in first counts").without(t, "until")
 }
 
+// The list is not for everybody who gets a link, and often not where they are.
+func TestOnlyASessionIsLedToTheList(t *testing.T) {
+	w := newWorld(t)
+	w.signIns.offering(offered)
+	w.browser().get(link("")).expect(t, http.StatusOK, "Continue to eBay").without(t, "Show accounts")
+	w.enter(clerkToken).get(link("")).expect(t, http.StatusOK, "Continue to eBay", "Show accounts")
+}
+
 func TestOpeningALinkChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.signIns.offering(offered)

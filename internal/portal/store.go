@@ -129,12 +129,12 @@ func (p *Portal) choose(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.log.Info("Sign-in offered", "namespace", account.Namespace, "name", account.Name)
-	link := signin.LinkPath(account.Namespace, account.Name, ticket)
-	store.Del(ticketField) // the store's own must not take the place of ours
+	link := p.address.Link(account.Namespace, account.Name, ticket) // see act
+	store.Del(ticketField)                                          // the store's own must not take the place of ours
 	if len(store) > 0 {
 		link += "&" + store.Encode()
 	}
-	http.Redirect(w, r, link, http.StatusSeeOther) //nolint:gosec // it is a path of the portal, whatever the query
+	http.Redirect(w, r, link, http.StatusSeeOther) //nolint:gosec // it is a link of the portal, whatever the query
 	return nil
 }
 

@@ -420,10 +420,11 @@ func (b *browser) send(method, path string, body io.Reader, headers ...string) *
 // follow goes where an answer sends the browser.
 func (b *browser) follow(a *answer) *answer {
 	b.t.Helper()
-	if a.status != http.StatusSeeOther || !strings.HasPrefix(a.location, "/") {
+	path := strings.TrimPrefix(a.location, b.base)
+	if a.status != http.StatusSeeOther || !strings.HasPrefix(path, "/") {
 		b.t.Fatalf("this leads nowhere: %d %q\n%s", a.status, a.location, a.text)
 	}
-	return b.get(a.location)
+	return b.get(path)
 }
 
 // press sends the form of a page whose action is the path.

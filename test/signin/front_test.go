@@ -15,8 +15,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/test/browser"
 )
 
-// front is the public address of the portal, as an ingress is. The story says which replicas answer, in turns. All that goes
-// through is held against what must hold of every answer, and what must not be said elsewhere is remembered.
+// front is the public address of the portal, as an ingress is. The story says which replicas answer, in turns, and to what, if
+// not to everything. All that goes through is held against what must hold of every answer, and what must not be said elsewhere
+// is remembered.
 type front struct {
 	t   *testing.T
 	url string
@@ -24,6 +25,8 @@ type front struct {
 	mu       sync.Mutex // guards what follows
 	replicas []*url.URL
 	turn     int
+	routes   []route                                                             // what is let through; everything where there are none
+	passed   int                                                                 // requests that were let through
 	before   map[string]func(http.ResponseWriter, *http.Request) (answered bool) // by the beginning of a path
 	last     *http.Request
 }
@@ -39,6 +42,10 @@ func newFront(t *testing.T) *front {
 		ModifyResponse: f.inspect,
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !f.admits(r) {
+			http.NotFound(w, r)
+			return
+		}
 		if do := f.waiting(r); do == nil || !do(w, r) {
 			proxy.ServeHTTP(w, r)
 		}
@@ -154,8 +161,8 @@ func (f *front) inspect(response *http.Response) error {
 	if strings.Contains(policy, "unsafe") || strings.Contains(policy, "script-src") {
 		f.t.Errorf("%s: the policy is %q", page, policy)
 	}
-	if location := response.Header.Get("Location"); location != "" && (!strings.HasPrefix(location, "/") || strings.HasPrefix(location, "//") ||
-		strings.Contains(location, `\`)) {
+	location := strings.TrimPrefix(response.Header.Get("Location"), f.url)
+	if location != "" && (!strings.HasPrefix(location, "/") || strings.HasPrefix(location, "//") || strings.Contains(location, `\`)) {
 		f.t.Errorf("%s sends the browser to %s", page, location)
 	}
 	for _, cookie := range response.Cookies() {
