@@ -139,6 +139,30 @@ watch:
 	})
 }
 
+// By these rules test/signin walks through sign-ins.
+func TestRoutesToThePortalAreThoseOfConfig(t *testing.T) {
+	everyHelm(t, func(t *testing.T, helm string) {
+		made := render(t, helm, operator, `
+portal:
+  url: https://tokens.example.com
+  ingress:
+    enabled: true
+    tlsSecretName: tokenkeeper-portal-tls
+    internal: {enabled: true, host: tokens.intranet.example.com, tlsSecretName: tokenkeeper-portal-internal-tls}
+  httpRoute:
+    enabled: true
+    parentRefs: [{name: public, namespace: gateways}]
+    internal: {enabled: true, host: tokens.intranet.example.com, parentRefs: [{name: internal, namespace: gateways}]}`)
+		for _, component := range []string{"ingress/ingress", "ingress-internal/ingress", "httproute/httproute", "httproute-internal/httproute"} {
+			want := config(t, "components/"+component+".yaml")[0]
+			got := get[map[string]any](t, made, id(want))
+			if diff := cmp.Diff(want["spec"], got["spec"]); diff != "" {
+				t.Errorf("%s: %s", id(want), diff)
+			}
+		}
+	})
+}
+
 func TestMarketplacesAreThoseOfConfig(t *testing.T) {
 	everyHelm(t, func(t *testing.T, helm string) {
 		made := render(t, helm, marketplaces, "oidc: {enabled: true}")
