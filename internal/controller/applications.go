@@ -159,7 +159,7 @@ func (r *Reconciler) askAgain(f *found) {
 	case refused == f.Custody.Refused && f.Request.Rotates():
 		costs = singleUseCosts
 	}
-	key, _ := r.gate(f.Request)
+	key, _ := r.limiterOf(f.Request)
 	f.AsksAgain, f.AskAgainAt = r.applications.mayAsk(key, client.ObjectKeyFromObject(f.Account), refused, costs, f.Now)
 }
 
@@ -175,7 +175,7 @@ func (r *Reconciler) asked(req lifecycle.Request, failure error) {
 			return
 		}
 	}
-	if key, _ := r.gate(req); r.applications.worked(key, r.now()) {
+	if key, _ := r.limiterOf(req); r.applications.worked(key, r.now()) {
 		r.wakeRejected()
 	}
 }

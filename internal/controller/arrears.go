@@ -17,7 +17,7 @@ const (
 	// how many may at least. A quarter of that many may write what waited.
 	shareOfWrites = 8
 	leastWrites   = 8
-	// longestArrears is how long the times of a new token wait at most, and longestClosed what a closed gate means.
+	// longestArrears is how long the times of a new token wait at most, and longestClosed what a closed limiter means.
 	longestArrears = time.Minute
 	longestClosed  = 10 * time.Second
 )
@@ -138,7 +138,7 @@ func (f *found) news(before, after *v1alpha1.MarketplaceAccountStatus) news {
 	switch {
 	case !f.First && routine(before, after):
 		return newTimes
-	case f.LimiterClosed && rankOf(f.Facts).Class != throttle.Urgent && conditionsAlone(before, after):
+	case f.LimiterClosed && priorityOf(f.Facts).Class != throttle.Urgent && conditionsAlone(before, after):
 		return closedGate
 	}
 	return pressing

@@ -94,7 +94,7 @@ func (r *Reconciler) forget(account *v1alpha1.MarketplaceAccount) {
 	r.logins.forget(account.UID)
 	r.denials.forget(account.UID)
 	r.edits.leave(client.ObjectKeyFromObject(account), r.Clock.Now())
-	r.noTurns(account)
+	r.leaveQueues(account)
 }
 
 // revocation is what became of a grant that was to be revoked.
@@ -145,13 +145,13 @@ func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 		return why, outcome, nil
 	}
 	f := &found{Facts: lifecycle.Facts{Account: account, Request: req}}
-	pass := r.enter(f, lifecycle.Revoking, throttle.Rank{Class: throttle.Background, Due: account.DeletionTimestamp.Time})
-	if pass == nil {
+	permit := r.tryAcquire(f, lifecycle.Revoking, throttle.Priority{Class: throttle.Background, Due: account.DeletionTimestamp.Time})
+	if permit == nil {
 		return req.Platform.DisplayName + " had too many requests, or none was answered", mayStillRevoke, nil
 	}
 	for _, token := range tokens {
 		err := endpoint.Revoke(ctx, address, token)
-		leave(pass, err)
+		release(permit, err)
 		if err != nil && answer.AsError(err).Passes() {
 			return err.Error(), mayStillRevoke, nil
 		}

@@ -65,7 +65,7 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 				}).Build()
 			live := &countingReader{Reader: server}
 			users := &kube.UserSecrets{Metadata: server, Live: live}
-			r := &Reconciler{Client: server, Live: server, userSecrets: users, grants: grantstore.New(grantstore.Options{Client: server, Live: server}), Clock: clock.RealClock{}, Gates: newGates(time.Now, 1), requests: newAllowance(time.Now, 0), arrears: newArrears(1)}
+			r := &Reconciler{Client: server, Live: server, userSecrets: users, grants: grantstore.New(grantstore.Options{Client: server, Live: server}), Clock: clock.RealClock{}, Limiters: newLimiters(time.Now, 1), requests: newAllowance(time.Now, 0), arrears: newArrears(1)}
 			d := newDepartures(r, server)
 			d.staying = reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
 			key := client.ObjectKeyFromObject(secret)

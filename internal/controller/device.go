@@ -75,11 +75,11 @@ func (r *Reconciler) inviteByCode(ctx context.Context, f *found) error {
 
 // startDevice asks the platform for a device code and stores it.
 func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
-	pass := r.enter(f, lifecycle.Starting, throttle.Rank{Class: throttle.Urgent, Due: f.Account.CreationTimestamp.Time})
-	if pass == nil {
+	permit := r.tryAcquire(f, lifecycle.Starting, throttle.Priority{Class: throttle.Urgent, Due: f.Account.CreationTimestamp.Time})
+	if permit == nil {
 		return nil
 	}
-	defer unused(pass)
+	defer permit.ReleaseUnused()
 	store, err := r.openStore(ctx, f)
 	if err != nil || store == nil {
 		return err
@@ -106,7 +106,7 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 	signIn.Device = nil
 	r.sends(f)
 	code, failure := r.askForCode(ctx, f.Facts)
-	leave(pass, failure)
+	release(permit, failure)
 	if failure != nil {
 		return r.noCode(ctx, f, store, kept, failure, requested)
 	}
@@ -189,11 +189,11 @@ func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
 	if f.Now.Before(state.next) {
 		return nil
 	}
-	pass := r.enter(f, lifecycle.Polling, throttle.Rank{Class: throttle.Background, Due: state.next})
-	if pass == nil {
+	permit := r.tryAcquire(f, lifecycle.Polling, throttle.Priority{Class: throttle.Background, Due: state.next})
+	if permit == nil {
 		return nil
 	}
-	defer unused(pass)
+	defer permit.ReleaseUnused()
 	done, ok := r.grants.Spend()
 	if !ok {
 		return nil // a shutdown begins
@@ -211,7 +211,7 @@ func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
 		got, failure = r.exchange(ctx, f.Facts, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
 			return endpoint.Device(ctx, pending.Code)
 		})
-		leave(pass, failure)
+		release(permit, failure)
 		if failure == nil {
 			r.devices.setApproval(f.Account.UID, &approval{account: f.Account.DeepCopy(), got: got, asked: pending.Asked})
 			return r.storeApproval(ctx, f)

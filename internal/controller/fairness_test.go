@@ -85,7 +85,7 @@ func TestATenantThatAsksAllTheTimeMakesNobodyElseLate(t *testing.T) {
 				}
 			}
 			w.Expect(w.tokenOf(quiet).Serial).To(Equal(first.Serial + 1))
-			w.Expect(late).To(BeNumerically("<=", time.Second), "two slots of a gate with five requests a second, in whole seconds")
+			w.Expect(late).To(BeNumerically("<=", time.Second), "two turns of a limiter with five requests a second, in whole seconds")
 			asked := w.calls("ebay") - before - 1
 			w.Expect(asked).To(BeNumerically("<=", greedy*3))
 			w.Expect(asked).To(BeNumerically(">=", greedy*3-4))

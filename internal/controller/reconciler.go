@@ -46,8 +46,8 @@ type Reconciler struct {
 	Providers *grant.Providers
 	// Metrics counts requests and lateness.
 	Metrics *metrics.Operations
-	// Gates let requests for tokens through.
-	Gates *throttle.Gates[waiter]
+	// Limiters let requests for tokens through.
+	Limiters *throttle.Limiters[waiter]
 	// CallTimeout bounds one request to a marketplace; zero means 30 s.
 	CallTimeout time.Duration
 	// Random is where tickets and states come from.
@@ -104,7 +104,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 	if found.TestQueued {
 		turns = append(turns, lifecycle.Identifying)
 	}
-	r.noTurns(account, turns...)
+	r.leaveQueues(account, turns...)
 	found.Now = r.now() // the work may have taken a while
 	if err == nil && found.soon() {
 		return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil

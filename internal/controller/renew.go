@@ -149,11 +149,11 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 		return err
 	}
 	defer r.endLogin(f)
-	pass := r.enter(f, lifecycle.Renewing, rankOf(f.Facts))
-	if pass == nil {
+	permit := r.tryAcquire(f, lifecycle.Renewing, priorityOf(f.Facts))
+	if permit == nil {
 		return nil
 	}
-	defer unused(pass)
+	defer permit.ReleaseUnused()
 	store := &store{Reconciler: r, grants: r.grants, found: f, held: f.held()}
 	if r.grants.TakeStale(f.Account.UID) || !f.Request.Rotates() || f.Restored() || f.Resting() {
 		var err error
@@ -177,7 +177,7 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	if failure != nil {
 		r.sends(f)
 		f.HandledRenew = requested
-		leave(pass, failure)
+		release(permit, failure)
 		return store.failure(ctx, failure, false)
 	}
 	if err := ctx.Err(); err != nil {
@@ -197,7 +197,7 @@ func (r *Reconciler) renewNow(ctx context.Context, f *found) error {
 	f.HandledRenew = requested
 	r.sends(f)
 	got, failure := r.obtain(ctx, f.Facts, endpoint)
-	leave(pass, failure)
+	release(permit, failure)
 	if failure != nil {
 		return store.failure(ctx, failure, true)
 	}
@@ -314,12 +314,12 @@ func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error
 	var identity marketplace.Identity
 	var err error
 	// Nobody waits for a turn here: how many come at once is bounded by the requests for tokens that went before.
-	if pass, wait := r.enterToIdentify(f.Facts); pass != nil || wait.Cause == throttle.Turn {
-		identity, err = r.whose(asking, f.Facts, tokens.AccessToken, pass)
+	if permit, wait := r.tryAcquireToIdentify(f.Facts); permit != nil || wait.Cause == throttle.Turn {
+		identity, err = r.whose(asking, f.Facts, tokens.AccessToken, permit)
 	} else {
 		err = unasked(wait)
 	}
-	r.Gates.Forget(waiterOf(f.Account, lifecycle.Identifying))
+	r.Limiters.Forget(waiterOf(f.Account, lifecycle.Identifying))
 	switch {
 	case candidate == nil && (err != nil || identity.ID == ""):
 		return nil // not knowing the seller is no reason to keep tokens from anybody
@@ -373,16 +373,16 @@ func (r *Reconciler) verify(ctx context.Context, f *found) error {
 		verification.Unsupported = true
 		verification.Failure = "there is no call that tests it; " + v1alpha1.AnnotationRenew + " tests it by a renewal"
 	} else {
-		pass, wait := r.enterToIdentify(f.Facts)
-		if pass == nil && wait.Cause == throttle.Turn {
+		permit, wait := r.tryAcquireToIdentify(f.Facts)
+		if permit == nil && wait.Cause == throttle.Turn {
 			f.TestQueued = true
 			return nil
 		}
 		var err error
-		if pass == nil {
+		if permit == nil {
 			err = unasked(wait)
 		} else {
-			identity, err = r.whose(ctx, f.Facts, f.Custody.Tokens.AccessToken, pass)
+			identity, err = r.whose(ctx, f.Facts, f.Custody.Tokens.AccessToken, permit)
 		}
 		if answer, ok := errors.AsType[*marketplace.IdentityError](err); ok {
 			if answer.Refused() {

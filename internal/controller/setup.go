@@ -125,10 +125,10 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		Clock:     options.Clock,
 		Transport: options.Transport,
 		Providers: &grant.Providers{
-			HTTP: outgoing.NewClient(throttle.NewImpatient(options.IssuerTransport, options.Clock.Now), issuerTimeout),
+			HTTP: outgoing.NewClient(throttle.NewFailFast(options.IssuerTransport, options.Clock.Now), issuerTimeout),
 			Now:  options.Clock.Now,
 		},
-		Gates:       newGates(options.Clock.Now, options.MaxConcurrentReconciles/shareOfOneHost),
+		Limiters:    newLimiters(options.Clock.Now, options.MaxConcurrentReconciles/shareOfOneHost),
 		Metrics:     metrics.NewOperations(options.Registry),
 		arrears:     arrears,
 		CallTimeout: options.CallTimeout,
@@ -166,7 +166,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		WatchesRawSource(clients.UnwatchedApplications(lookup.accountsOfApplication)).
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			call := caller(queue)
-			r.Gates.OnCall(func(who waiter, after time.Duration) { call(who.NamespacedName, after, priorityCalled) })
+			r.Limiters.OnTurn(func(who waiter, after time.Duration) { call(who.NamespacedName, after, priorityCalled) })
 			r.logins.call = func(account client.ObjectKey) { call(account, 0, priorityCalled) }
 			r.arrears.call = func(account client.ObjectKey) { call(account, 0, priorityScheduled) }
 			r.wakeRejected = func() {

@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	// lookWaiting is when to look again at an account that waits for its turn, should nobody call it.
+	// lookWaiting is when to look again at an account that waits for its turn, should it not be called.
 	lookWaiting = 30 * time.Second
 	// limitedFor is how long a platform is left alone that refuses requests as too many and does not say for how long, and
 	// longestShared how long all accounts of a client are made to wait for what one of them was told.
@@ -79,14 +79,14 @@ func caller(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) func(
 	}
 }
 
-// newGates makes gates at which namespaces take turns.
-func newGates(now func() time.Time, perHost int) *throttle.Gates[waiter] {
+// newLimiters makes limiters at which namespaces take turns.
+func newLimiters(now func() time.Time, perHost int) *throttle.Limiters[waiter] {
 	return throttle.New(now, perHost, func(who waiter) string { return who.Namespace })
 }
 
-// gate is where the account's requests for tokens go through, and what its Marketplace lets through there. Copies of one credential share a
-// gate. Who knows no more than a client_id, which is public, does not stand in its way.
-func (r *Reconciler) gate(req lifecycle.Request) (throttle.Key, throttle.Limits) {
+// limiterOf names the limiter of an account's requests for tokens, and says what its Marketplace lets through there. Copies of one credential
+// share a limiter. An account that knows no more than a client_id, which is public, does not stand in their way.
+func (r *Reconciler) limiterOf(req lifecycle.Request) (throttle.Key, throttle.Limits) {
 	address := req.Platform.TokenURL
 	if address == "" {
 		address = req.Platform.Issuer
@@ -105,17 +105,17 @@ func (r *Reconciler) digest(secret string) string {
 	return string(mac.Sum(nil))
 }
 
-// enterToIdentify lets an account ask whose its access token is, or returns nil and why not.
-func (r *Reconciler) enterToIdentify(v lifecycle.Facts) (*throttle.Pass[waiter], throttle.Wait) {
+// tryAcquireToIdentify lets an account ask whose its access token is, or returns nil and why not.
+func (r *Reconciler) tryAcquireToIdentify(v lifecycle.Facts) (*throttle.Permit[waiter], throttle.Wait) {
 	key := throttle.Key{Host: lifecycle.HostOf(v.Request.Platform.IdentityURL())}
-	return r.Gates.Enter(key, identities, waiterOf(v.Account, lifecycle.Identifying), throttle.Rank{Class: throttle.Urgent, Due: v.Now})
+	return r.Limiters.TryAcquire(key, identities, waiterOf(v.Account, lifecycle.Identifying), throttle.Priority{Class: throttle.Urgent, Due: v.Now})
 }
 
-// whose asks whose an access token is; the pass may be nil.
-func (r *Reconciler) whose(ctx context.Context, v lifecycle.Facts, accessToken string, pass *throttle.Pass[waiter]) (marketplace.Identity, error) {
+// whose asks whose an access token is; the permit may be nil.
+func (r *Reconciler) whose(ctx context.Context, v lifecycle.Facts, accessToken string, permit *throttle.Permit[waiter]) (marketplace.Identity, error) {
 	platform := v.Request.Platform
 	identity, err := platform.Identify(ctx, r.client(platform, false), accessToken)
-	if pass == nil {
+	if permit == nil {
 		return identity, err
 	}
 	outcome := throttle.Outcome{}
@@ -125,7 +125,7 @@ func (r *Reconciler) whose(ctx context.Context, v lifecycle.Facts, accessToken s
 			outcome.RetryAfter = limitedFor
 		}
 	}
-	pass.Leave(outcome)
+	permit.Release(outcome)
 	return identity, err
 }
 
@@ -137,11 +137,11 @@ func unasked(wait throttle.Wait) *marketplace.IdentityError {
 	return marketplace.NotAsked("the marketplace did not answer the last requests of several accounts")
 }
 
-// enter lets an account ask its marketplace, or returns nil: then it is called later.
-func (r *Reconciler) enter(f *found, what lifecycle.Purpose, rank throttle.Rank) *throttle.Pass[waiter] {
-	key, limits := r.gate(f.Request)
-	pass, wait := r.Gates.Enter(key, limits, waiterOf(f.Account, what), rank)
-	if pass == nil {
+// tryAcquire lets an account ask its marketplace, or returns nil: then it is called later.
+func (r *Reconciler) tryAcquire(f *found, what lifecycle.Purpose, priority throttle.Priority) *throttle.Permit[waiter] {
+	key, limits := r.limiterOf(f.Request)
+	permit, wait := r.Limiters.TryAcquire(key, limits, waiterOf(f.Account, what), priority)
+	if permit == nil {
 		f.Waits = append(f.Waits, what)
 		f.TurnAt = renewal.Earliest(f.TurnAt, wait.Until)
 		f.WaitsSince = renewal.Earliest(f.WaitsSince, wait.Since)
@@ -149,18 +149,18 @@ func (r *Reconciler) enter(f *found, what lifecycle.Purpose, rank throttle.Rank)
 			f.explain(wait)
 		}
 	}
-	return pass
+	return permit
 }
 
 func waiterOf(account *v1alpha1.MarketplaceAccount, what lifecycle.Purpose) waiter {
 	return waiter{types.NamespacedName{Namespace: account.Namespace, Name: account.Name}, what}
 }
 
-// noTurns gives up the places of an account that does not need them any more.
-func (r *Reconciler) noTurns(account *v1alpha1.MarketplaceAccount, but ...lifecycle.Purpose) {
+// leaveQueues gives up the places of an account that does not need them any more.
+func (r *Reconciler) leaveQueues(account *v1alpha1.MarketplaceAccount, but ...lifecycle.Purpose) {
 	for _, what := range []lifecycle.Purpose{lifecycle.Renewing, lifecycle.Polling, lifecycle.Starting, lifecycle.Revoking, lifecycle.Identifying} {
 		if !slices.Contains(but, what) {
-			r.Gates.Forget(waiterOf(account, what))
+			r.Limiters.Forget(waiterOf(account, what))
 		}
 	}
 }
@@ -185,35 +185,35 @@ func (f *found) explain(wait throttle.Wait) {
 	}
 }
 
-// hosts tells what goes on at the gates.
+// hosts tells what goes on at the limiters.
 func (r *Reconciler) hosts() []metrics.Host {
 	var all []metrics.Host
-	for _, host := range r.Gates.Hosts() {
+	for _, host := range r.Limiters.Hosts() {
 		all = append(all, metrics.Host{Name: host.Name, Waiting: host.Waiting, Underway: host.Underway, CircuitsOpen: host.Open})
 	}
 	return all
 }
 
-// rankOf is how pressing new tokens are: first those that replace one which is about to end or has ended, then those that somebody waits for,
-// and the others in the order in which they fell due.
-func rankOf(v lifecycle.Facts) throttle.Rank {
-	rank := throttle.Rank{Class: throttle.Scheduled, Asked: v.RenewalRequested(), Patience: v.LongestWait(v.Now)}
+// priorityOf is how pressing new tokens are: first the ones that replace a token which is about to end or has ended, then the ones that a person
+// waits for, and the rest in the order in which they fell due.
+func priorityOf(v lifecycle.Facts) throttle.Priority {
+	priority := throttle.Priority{Class: throttle.Scheduled, Asked: v.RenewalRequested(), Patience: v.LongestWait(v.Now)}
 	tokens := v.Custody.Tokens
 	switch limit := v.GraceLimit(); {
 	case !limit.IsZero() && !v.Now.Before(limit):
-		rank.Class, rank.Due = throttle.Ending, v.Journal().StartedAt.Add(v.Grace())
+		priority.Class, priority.Due = throttle.Ending, v.Journal().StartedAt.Add(v.Grace())
 	case tokens != nil && !v.Now.Before(v.LastMinutes()):
-		rank.Class, rank.Due = throttle.Ending, tokens.ExpiresAt
-	case rank.Asked, v.Edited, v.Account.Status.ObservedGeneration == 0:
-		rank.Class, rank.Due = throttle.Urgent, v.Account.CreationTimestamp.Time
+		priority.Class, priority.Due = throttle.Ending, tokens.ExpiresAt
+	case priority.Asked, v.Edited, v.Account.Status.ObservedGeneration == 0:
+		priority.Class, priority.Due = throttle.Urgent, v.Account.CreationTimestamp.Time
 	case v.Failing():
-		rank.Due = v.RetryAt()
+		priority.Due = v.RetryAt()
 	case tokens == nil, v.Changed():
-		rank.Class, rank.Due = throttle.Urgent, v.Account.CreationTimestamp.Time
+		priority.Class, priority.Due = throttle.Urgent, v.Account.CreationTimestamp.Time
 	default:
-		rank.Due = tokens.RenewAt
+		priority.Due = tokens.RenewAt
 	}
-	return rank
+	return priority
 }
 
 // admitRequests lets requests of people through, as far as the account has any left. Others wait: the newest value of an annotation is
@@ -247,10 +247,10 @@ func (r *Reconciler) requestsDone(f *found) {
 	}
 }
 
-// leave gives a pass back after a request.
-func leave(pass *throttle.Pass[waiter], failure error) {
+// release gives a permit back after a request.
+func release(permit *throttle.Permit[waiter], failure error) {
 	if failure == nil {
-		pass.Leave(throttle.Outcome{})
+		permit.Release(throttle.Outcome{})
 		return
 	}
 	e := answer.AsError(failure)
@@ -260,11 +260,8 @@ func leave(pass *throttle.Pass[waiter], failure error) {
 	if e.Kind == answer.Throttled && outcome.RetryAfter <= 0 {
 		outcome.RetryAfter = limitedFor
 	}
-	pass.Leave(outcome)
+	permit.Release(outcome)
 }
-
-// unused gives a pass back that was not used. After leave it does nothing.
-func unused(pass *throttle.Pass[waiter]) { pass.Leave(throttle.Outcome{Unused: true}) }
 
 // whileWaiting puts off a look at an account that waits for its turn, which nothing but its being called brings nearer.
 func (f *found) whileWaiting(look time.Time) time.Time {

@@ -21,14 +21,16 @@ func TestRank(t *testing.T) {
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	created, due := now.Add(-time.Hour), now.Add(-time.Minute)
 	end := now.Add(time.Hour)
-	urgent := throttle.Rank{Class: throttle.Urgent, Due: created}
+	urgent := throttle.Priority{Class: throttle.Urgent, Due: created}
 	tokens := func(v *lifecycle.Facts) {
 		v.Custody.Tokens = &custody.Tokens{IssuedAt: created, RenewAt: due, ExpiresAt: end}
 	}
 	ends := func(in time.Duration) func(*lifecycle.Facts) {
 		return func(v *lifecycle.Facts) { v.Custody.Tokens.ExpiresAt = now.Add(in) }
 	}
-	ending := func(in time.Duration) throttle.Rank { return throttle.Rank{Class: throttle.Ending, Due: now.Add(in)} }
+	ending := func(in time.Duration) throttle.Priority {
+		return throttle.Priority{Class: throttle.Ending, Due: now.Add(in)}
+	}
 	short := func(v *lifecycle.Facts) { v.Custody.Tokens.IssuedAt = now.Add(-80 * time.Second) }
 	waits := func(v *lifecycle.Facts) {
 		v.Deferred = map[string]time.Time{v1alpha1.AnnotationRenew: now.Add(time.Minute)}
@@ -46,24 +48,24 @@ func TestRank(t *testing.T) {
 	edited := func(v *lifecycle.Facts) { v.Edited = true }
 	for name, test := range map[string]struct {
 		is   []func(*lifecycle.Facts)
-		want throttle.Rank
+		want throttle.Priority
 	}{
 		"a new account":                     {nil, urgent},
-		"one that falls due":                {[]func(*lifecycle.Facts){tokens}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
+		"one that falls due":                {[]func(*lifecycle.Facts){tokens}, throttle.Priority{Class: throttle.Scheduled, Due: due}},
 		"one that somebody asks for":        {[]func(*lifecycle.Facts){tokens, requested}, asked},
-		"one that has no more requests":     {[]func(*lifecycle.Facts){tokens, requested, waits}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
+		"one that has no more requests":     {[]func(*lifecycle.Facts){tokens, requested, waits}, throttle.Priority{Class: throttle.Scheduled, Due: due}},
 		"one whose token is about to end":   {[]func(*lifecycle.Facts){tokens, ends(2 * time.Minute)}, ending(2 * time.Minute)},
-		"a second before that":              {[]func(*lifecycle.Facts){tokens, ends(2*time.Minute + time.Second)}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
+		"a second before that":              {[]func(*lifecycle.Facts){tokens, ends(2*time.Minute + time.Second)}, throttle.Priority{Class: throttle.Scheduled, Due: due}},
 		"one whose token has ended":         {[]func(*lifecycle.Facts){tokens, failed, ends(-time.Hour)}, ending(-time.Hour)},
 		"one that ends and was edited":      {[]func(*lifecycle.Facts){tokens, edited, ends(time.Minute)}, ending(time.Minute)},
 		"one that ends and is asked for":    {[]func(*lifecycle.Facts){tokens, requested, ends(time.Minute)}, askedEnding},
-		"a short token with a third left":   {[]func(*lifecycle.Facts){tokens, short, ends(40 * time.Second)}, throttle.Rank{Class: throttle.Scheduled, Due: due}},
+		"a short token with a third left":   {[]func(*lifecycle.Facts){tokens, short, ends(40 * time.Second)}, throttle.Priority{Class: throttle.Scheduled, Due: due}},
 		"a short token with a fifth left":   {[]func(*lifecycle.Facts){tokens, short, ends(20 * time.Second)}, ending(20 * time.Second)},
 		"one that was edited":               {[]func(*lifecycle.Facts){tokens, edited}, urgent},
-		"a new one that failed":             {[]func(*lifecycle.Facts){failed}, throttle.Rank{Class: throttle.Scheduled}},
+		"a new one that failed":             {[]func(*lifecycle.Facts){failed}, throttle.Priority{Class: throttle.Scheduled}},
 		"one that failed and is asked for":  {[]func(*lifecycle.Facts){tokens, failed, requested}, asked},
 		"one that failed and was edited":    {[]func(*lifecycle.Facts){tokens, failed, edited}, urgent},
-		"one that failed, and nothing else": {[]func(*lifecycle.Facts){tokens, failed}, throttle.Rank{Class: throttle.Scheduled}},
+		"one that failed, and nothing else": {[]func(*lifecycle.Facts){tokens, failed}, throttle.Priority{Class: throttle.Scheduled}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := lifecycle.Facts{Now: now, Account: &v1alpha1.MarketplaceAccount{
@@ -79,8 +81,8 @@ func TestRank(t *testing.T) {
 			if v.Custody.Tokens != nil {
 				test.want.Patience = renewal.LongestWait(v.Custody.Tokens.IssuedAt, v.Custody.Tokens.ExpiresAt, now)
 			}
-			if got := rankOf(v); got != test.want || got.Due.IsZero() {
-				t.Errorf("the rank is %+v, want %+v", got, test.want)
+			if got := priorityOf(v); got != test.want || got.Due.IsZero() {
+				t.Errorf("the priority is %+v, want %+v", got, test.want)
 			}
 		})
 	}

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Allowance bounds how often each of many may have something done on request: a few times at once, and once more in each interval.
+// Allowance bounds how often each of many, the askers, may have a request carried out: a few times at once, and once more in each interval.
 // A request is never dropped. It waits until it is admitted, and one that takes its place before it was carried out stands for both.
 //
-// It remembers nothing but those that have used some of theirs lately. It may be used by many goroutines at once.
+// It remembers nothing but the askers that have used some of theirs lately. It may be used by many goroutines at once.
 type Allowance[K comparable] struct {
 	now    func() time.Time
 	atOnce int
@@ -19,10 +19,10 @@ type Allowance[K comparable] struct {
 	sweepAt int
 }
 
-// Request tells apart what one may ask for at the same time. All of it counts together.
+// Request tells apart the requests that one asker may make at the same time. All of them count together.
 type Request uint8
 
-// allowed is what one has used.
+// allowed is what one asker has used.
 type allowed struct {
 	// whole is when nothing is used any more (a generic cell rate algorithm's theoretical arrival time).
 	whole time.Time
@@ -30,16 +30,16 @@ type allowed struct {
 	admitted Request
 }
 
-// NewAllowance lets each have as many at once, and one more in each interval.
+// NewAllowance lets each asker have as many at once, and one more in each interval.
 func NewAllowance[K comparable](now func() time.Time, atOnce int, every time.Duration) *Allowance[K] {
 	return &Allowance[K]{now: now, atOnce: max(atOnce, 1), every: every, used: map[K]allowed{}, sweepAt: 64}
 }
 
 // Admit lets a request through, or tells when it will. Asking again about one that was let through costs nothing until Done.
-func (a *Allowance[K]) Admit(who K, request Request) (ok bool, next time.Time) {
+func (a *Allowance[K]) Admit(asker K, request Request) (ok bool, next time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	now, held := a.now(), a.used[who]
+	now, held := a.now(), a.used[asker]
 	if held.admitted&request != 0 {
 		return true, time.Time{}
 	}
@@ -51,7 +51,7 @@ func (a *Allowance[K]) Admit(who K, request Request) (ok bool, next time.Time) {
 		held.whole = now
 	}
 	if free := held.whole.Add(a.every - burst); free.After(now) {
-		a.used[who] = held
+		a.used[asker] = held
 		return false, free
 	}
 	if len(a.used) >= a.sweepAt {
@@ -59,32 +59,32 @@ func (a *Allowance[K]) Admit(who K, request Request) (ok bool, next time.Time) {
 	}
 	held.whole = held.whole.Add(a.every)
 	held.admitted |= request
-	a.used[who] = held
+	a.used[asker] = held
 	return true, time.Time{}
 }
 
 // Done tells that a request was carried out: the next one is another.
-func (a *Allowance[K]) Done(who K, request Request) {
+func (a *Allowance[K]) Done(asker K, request Request) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if held, ok := a.used[who]; ok {
+	if held, ok := a.used[asker]; ok {
 		held.admitted &^= request
-		a.used[who] = held
+		a.used[asker] = held
 	}
 }
 
-// Len is how many are remembered.
+// Len is how many askers are remembered.
 func (a *Allowance[K]) Len() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.used)
 }
 
-// sweep forgets those that have all of theirs again.
+// sweep forgets the askers that have all of theirs again.
 func (a *Allowance[K]) sweep(now time.Time) {
-	for who, held := range a.used {
+	for asker, held := range a.used {
 		if !held.whole.After(now) {
-			delete(a.used, who)
+			delete(a.used, asker)
 		}
 	}
 	a.sweepAt = max(64, 2*len(a.used))

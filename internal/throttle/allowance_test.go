@@ -26,25 +26,25 @@ func newPurse(t *testing.T) *purse {
 	return p
 }
 
-func (p *purse) admits(who string, request throttle.Request) {
+func (p *purse) admits(asker string, request throttle.Request) {
 	p.t.Helper()
-	if ok, next := p.Admit(who, request); !ok {
-		p.t.Fatalf("%s has to wait until %v", who, next)
+	if ok, next := p.Admit(asker, request); !ok {
+		p.t.Fatalf("%s has to wait until %v", asker, next)
 	}
 }
 
-func (p *purse) refuses(who string, request throttle.Request, until time.Time) {
+func (p *purse) refuses(asker string, request throttle.Request, until time.Time) {
 	p.t.Helper()
-	if ok, next := p.Admit(who, request); ok || !next.Equal(until) {
-		p.t.Fatalf("%s is let through: %v, or waits until %v, want %v", who, ok, next, until)
+	if ok, next := p.Admit(asker, request); ok || !next.Equal(until) {
+		p.t.Fatalf("%s is let through: %v, or waits until %v, want %v", asker, ok, next, until)
 	}
 }
 
 // carriesOut does a request from its beginning to its end.
-func (p *purse) carriesOut(who string, request throttle.Request) {
+func (p *purse) carriesOut(asker string, request throttle.Request) {
 	p.t.Helper()
-	p.admits(who, request)
-	p.Done(who, request)
+	p.admits(asker, request)
+	p.Done(asker, request)
 }
 
 func TestAllowanceIsThreeAtOnceAndOneAMinute(t *testing.T) {

@@ -18,9 +18,9 @@ var usual = throttle.Limits{PerSecond: 5, Concurrency: 4}
 // answer is how long a platform takes.
 const answer = 100 * time.Millisecond
 
-// street is one gate and those who come to it, at usual limits and with a clock that is a bubble's.
+// street is one limiter and the waiters that come to it, at usual limits and with a clock that is a bubble's.
 type street struct {
-	*throttle.Gates[string]
+	*throttle.Limiters[string]
 	allowance *throttle.Allowance[string]
 	turns     map[string]chan struct{}
 	began     time.Time
@@ -28,7 +28,7 @@ type street struct {
 
 func newStreet(names ...[]string) *street {
 	s := &street{
-		Gates:     throttle.New(time.Now, 64, tenantOf),
+		Limiters:  throttle.New(time.Now, 64, tenantOf),
 		allowance: throttle.NewAllowance[string](time.Now, 3, time.Minute),
 		turns:     map[string]chan struct{}{},
 		began:     time.Now(),
@@ -36,22 +36,22 @@ func newStreet(names ...[]string) *street {
 	for _, name := range slices.Concat(names...) {
 		s.turns[name] = make(chan struct{}, 16)
 	}
-	s.OnCall(func(who string, after time.Duration) {
-		time.AfterFunc(after, func() { s.turns[who] <- struct{}{} })
+	s.OnTurn(func(waiter string, after time.Duration) {
+		time.AfterFunc(after, func() { s.turns[waiter] <- struct{}{} })
 	})
 	return s
 }
 
-// asks waits until somebody's turn, and makes a request.
-func (s *street) asks(key throttle.Key, who string, rank throttle.Rank, outcome throttle.Outcome) {
+// asks waits until its turn, and makes a request.
+func (s *street) asks(key throttle.Key, waiter string, priority throttle.Priority, outcome throttle.Outcome) {
 	for {
-		pass, _ := s.Enter(key, usual, who, rank)
-		if pass != nil {
+		permit, _ := s.TryAcquire(key, usual, waiter, priority)
+		if permit != nil {
 			time.Sleep(answer) //nolint:forbidigo // the clock of the bubble is a fake
-			pass.Leave(outcome)
+			permit.Release(outcome)
 			return
 		}
-		<-s.turns[who]
+		<-s.turns[waiter]
 	}
 }
 
@@ -70,7 +70,7 @@ func (s *street) annotates(key throttle.Key, names []string, perMinute int, unti
 			waits[name] = true
 			asked++
 			go func() {
-				s.asks(key, name, throttle.Rank{Class: throttle.Urgent, Asked: true}, outcome)
+				s.asks(key, name, throttle.Priority{Class: throttle.Urgent, Asked: true}, outcome)
 				done <- name
 			}()
 		}
@@ -89,7 +89,7 @@ func (s *street) lateness(key throttle.Key, names []string, life time.Duration, 
 			for i := range lives {
 				due := s.began.Add(first + time.Duration(i)*life)
 				time.Sleep(time.Until(due)) //nolint:forbidigo // the clock of the bubble is a fake
-				s.asks(key, name, throttle.Rank{Class: throttle.Scheduled, Due: due}, throttle.Outcome{})
+				s.asks(key, name, throttle.Priority{Class: throttle.Scheduled, Due: due}, throttle.Outcome{})
 				late <- time.Since(due) - answer
 			}
 		}()
@@ -141,11 +141,11 @@ func TestAGreedyTenantDelaysAModestOneByTwoSlotsAtMost(t *testing.T) {
 		key            throttle.Key
 		outcome        throttle.Outcome
 	}{
-		"30 accounts, each renewed over and over":                  {60, 30, allegro, throttle.Outcome{}},
-		"1,000 accounts, which alone are more than the gate takes": {60, 1000, allegro, throttle.Outcome{}},
-		"a modest tenant that needs a tenth of the gate":           {150, 1000, allegro, throttle.Outcome{}},
-		"a namesake with a wrong secret":                           {60, 1000, wrong, throttle.Outcome{Refused: true}},
-		"requests that bring the platform's refusals":              {60, 1000, allegro, throttle.Outcome{Refused: true}},
+		"30 accounts, each renewed over and over":                     {60, 30, allegro, throttle.Outcome{}},
+		"1,000 accounts, which alone are more than the limiter takes": {60, 1000, allegro, throttle.Outcome{}},
+		"a modest tenant that needs a tenth of the limiter":           {150, 1000, allegro, throttle.Outcome{}},
+		"a namesake with a wrong secret":                              {60, 1000, wrong, throttle.Outcome{Refused: true}},
+		"requests that bring the platform's refusals":                 {60, 1000, allegro, throttle.Outcome{Refused: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			alone, _ := played(t, test.modest, 0, allegro, test.key, test.outcome)
@@ -169,19 +169,19 @@ func TestAGreedyTenantDelaysAModestOneByTwoSlotsAtMost(t *testing.T) {
 }
 
 // served lets everybody in a queue go through one after the other, and tells in which order.
-func (w *world) served(key throttle.Key, limits throttle.Limits, first *throttle.Pass[string], n int) []string {
+func (w *world) served(key throttle.Key, limits throttle.Limits, first *throttle.Permit[string], n int) []string {
 	w.t.Helper()
 	var order []string
 	w.calls = nil
 	for range n {
-		first.Leave(throttle.Outcome{})
+		first.Release(throttle.Outcome{})
 		if len(w.calls) != 1 {
 			w.t.Fatalf("called were %q, want one", w.calls)
 		}
-		who, _, _ := strings.Cut(w.calls[0], " in ")
+		waiter, _, _ := strings.Cut(w.calls[0], " in ")
 		w.calls = nil
-		order = append(order, who)
-		first = w.enters(key, limits, who, throttle.Rank{})
+		order = append(order, waiter)
+		first = w.enters(key, limits, waiter, throttle.Priority{})
 	}
 	return order
 }
@@ -190,8 +190,8 @@ func TestTenantsTakeTurns(t *testing.T) {
 	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
 	w := newWorldOf(t, 100, tenantOf)
 	first := w.enters(allegro, one, "a/0", scheduled(0))
-	for _, who := range []string{"a/1", "a/2", "a/3", "a/4", "b/1", "b/2", "c/1"} {
-		w.waits(allegro, one, who, scheduled(0), throttle.Wait{})
+	for _, waiter := range []string{"a/1", "a/2", "a/3", "a/4", "b/1", "b/2", "c/1"} {
+		w.waits(allegro, one, waiter, scheduled(0), throttle.Wait{})
 	}
 	want := []string{"a/1", "b/1", "c/1", "a/2", "b/2", "a/3", "a/4"}
 	if got := w.served(allegro, one, first, len(want)); !slices.Equal(got, want) {
@@ -202,7 +202,7 @@ func TestTenantsTakeTurns(t *testing.T) {
 func TestATenantThatComesBackIsNotNew(t *testing.T) {
 	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
 	w := newWorldOf(t, 100, tenantOf)
-	pass := w.enters(allegro, one, "z/0", scheduled(0))
+	permit := w.enters(allegro, one, "z/0", scheduled(0))
 	for i := range 6 {
 		w.waits(allegro, one, fmt.Sprint("many/", i), scheduled(0), throttle.Wait{})
 	}
@@ -210,20 +210,20 @@ func TestATenantThatComesBackIsNotNew(t *testing.T) {
 	var order []string
 	for range 12 { // a tenant with one account that comes again as soon as it was served
 		w.calls = nil
-		pass.Leave(throttle.Outcome{})
+		permit.Release(throttle.Outcome{})
 		if len(w.calls) == 0 {
 			break
 		}
-		who, _, _ := strings.Cut(w.calls[0], " in ")
-		order = append(order, who)
-		pass = w.enters(allegro, one, who, throttle.Rank{})
-		if strings.HasPrefix(who, "single/") {
-			w.waits(allegro, one, fmt.Sprint("single/", len(order)), throttle.Rank{Class: throttle.Urgent}, throttle.Wait{})
+		waiter, _, _ := strings.Cut(w.calls[0], " in ")
+		order = append(order, waiter)
+		permit = w.enters(allegro, one, waiter, throttle.Priority{})
+		if strings.HasPrefix(waiter, "single/") {
+			w.waits(allegro, one, fmt.Sprint("single/", len(order)), throttle.Priority{Class: throttle.Urgent}, throttle.Wait{})
 		}
 	}
 	many := 0
-	for i, who := range order {
-		if strings.HasPrefix(who, "many/") {
+	for i, waiter := range order {
+		if strings.HasPrefix(waiter, "many/") {
 			many++
 		}
 		if many < 6 && i-2*many > 2 {
@@ -239,13 +239,13 @@ func TestWithinATenantWhatEndsGoesFirst(t *testing.T) {
 	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
 	w := newWorldOf(t, 100, tenantOf)
 	first := w.enters(allegro, one, "a/0", scheduled(0))
-	ending := func(in time.Duration) throttle.Rank {
-		return throttle.Rank{Class: throttle.Ending, Due: start.Add(in)}
+	ending := func(in time.Duration) throttle.Priority {
+		return throttle.Priority{Class: throttle.Ending, Due: start.Add(in)}
 	}
-	w.waits(allegro, one, "a/polls", throttle.Rank{Class: throttle.Background}, throttle.Wait{})
+	w.waits(allegro, one, "a/polls", throttle.Priority{Class: throttle.Background}, throttle.Wait{})
 	w.waits(allegro, one, "a/due later", scheduled(2), throttle.Wait{})
 	w.waits(allegro, one, "a/due", scheduled(1), throttle.Wait{})
-	w.waits(allegro, one, "a/requested", throttle.Rank{Class: throttle.Urgent}, throttle.Wait{})
+	w.waits(allegro, one, "a/requested", throttle.Priority{Class: throttle.Urgent}, throttle.Wait{})
 	w.waits(allegro, one, "a/ends soon", ending(time.Minute), throttle.Wait{})
 	w.waits(allegro, one, "a/has ended", ending(-time.Minute), throttle.Wait{})
 	want := []string{"a/has ended", "a/ends soon", "a/requested", "a/due", "a/due later", "a/polls"}
@@ -258,27 +258,27 @@ func TestAClientThatWasRefusedGoesLast(t *testing.T) {
 	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
 	w := newWorld(t, 1) // one request at a time for all clients of the host
 	wrong := throttle.Key{Host: allegro.Host, ClientID: allegro.ClientID, Credential: "wrong"}
-	w.enters(wrong, one, "wrong", scheduled(0)).Leave(throttle.Outcome{Refused: true})
+	w.enters(wrong, one, "wrong", scheduled(0)).Release(throttle.Outcome{Refused: true})
 	busy := w.enters(wrong, one, "wrong", scheduled(0))
 	w.waits(wrong, one, "wrong, too", scheduled(0), throttle.Wait{})
 	for i := range 3 {
 		w.waits(allegro, one, fmt.Sprint("right ", i), scheduled(0), throttle.Wait{})
 	}
 	for i := range 3 {
-		busy.Leave(throttle.Outcome{Refused: i == 0})
+		busy.Release(throttle.Outcome{Refused: i == 0})
 		w.called(fmt.Sprint("right ", i, " in 0s"))
 		busy = w.enters(allegro, one, fmt.Sprint("right ", i), scheduled(0))
 	}
-	busy.Leave(throttle.Outcome{})
+	busy.Release(throttle.Outcome{})
 	w.called("wrong, too in 0s")
 }
 
-// TestAGateRemembersNobodyWhoHasGone has many tenants come once.
-func TestAGateRemembersNobodyWhoHasGone(t *testing.T) {
+// TestALimiterRemembersNoTenantThatHasGone has many tenants come once.
+func TestALimiterRemembersNoTenantThatHasGone(t *testing.T) {
 	w := newWorldOf(t, 100, tenantOf)
 	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
 	for i := range 3 {
-		pass := w.enters(allegro, one, fmt.Sprint("x/", i), scheduled(0))
+		permit := w.enters(allegro, one, fmt.Sprint("x/", i), scheduled(0))
 		for j := range 1000 {
 			w.waits(allegro, one, fmt.Sprint(j, "/a"), scheduled(0), throttle.Wait{})
 		}
@@ -287,11 +287,11 @@ func TestAGateRemembersNobodyWhoHasGone(t *testing.T) {
 		}
 		for range 500 {
 			w.calls = nil
-			pass.Leave(throttle.Outcome{})
-			who, _, _ := strings.Cut(w.calls[0], " in ")
-			pass = w.enters(allegro, one, who, scheduled(0))
+			permit.Release(throttle.Outcome{})
+			waiter, _, _ := strings.Cut(w.calls[0], " in ")
+			permit = w.enters(allegro, one, waiter, scheduled(0))
 		}
-		pass.Leave(throttle.Outcome{})
+		permit.Release(throttle.Outcome{})
 		w.now = w.now.Add(time.Minute)
 	}
 	if n := w.Remembered(); n > 501 {
@@ -299,28 +299,28 @@ func TestAGateRemembersNobodyWhoHasGone(t *testing.T) {
 	}
 }
 
-// BenchmarkTurn is what a turn costs at a gate at which many tenants wait.
+// BenchmarkTurn is what a turn costs at a limiter at which many tenants wait.
 func BenchmarkTurn(b *testing.B) {
 	for _, tenants := range []int{1, 100, 10_000} {
 		b.Run(fmt.Sprint(tenants, " tenants"), func(b *testing.B) {
 			now := start
-			gates := throttle.New(func() time.Time { return now }, 1, tenantOf)
+			limiters := throttle.New(func() time.Time { return now }, 1, tenantOf)
 			called := ""
-			gates.OnCall(func(who string, _ time.Duration) { called = who })
+			limiters.OnTurn(func(waiter string, _ time.Duration) { called = waiter })
 			limits := throttle.Limits{PerSecond: 1 << 20, Concurrency: 1}
 			waiting := make([]string, tenants)
 			for i := range waiting {
 				waiting[i] = fmt.Sprint(i, "/a")
 			}
-			pass, _ := gates.Enter(allegro, limits, "first", throttle.Rank{})
-			for _, who := range waiting {
-				gates.Enter(allegro, limits, who, throttle.Rank{})
+			permit, _ := limiters.TryAcquire(allegro, limits, "first", throttle.Priority{})
+			for _, waiter := range waiting {
+				limiters.TryAcquire(allegro, limits, waiter, throttle.Priority{})
 			}
 			for b.Loop() {
 				now = now.Add(time.Millisecond)
-				pass.Leave(throttle.Outcome{})
-				pass, _ = gates.Enter(allegro, limits, called, throttle.Rank{})
-				gates.Enter(allegro, limits, called, throttle.Rank{}) // and comes again
+				permit.Release(throttle.Outcome{})
+				permit, _ = limiters.TryAcquire(allegro, limits, called, throttle.Priority{})
+				limiters.TryAcquire(allegro, limits, called, throttle.Priority{}) // and comes again
 			}
 		})
 	}

@@ -10,26 +10,26 @@ const (
 	// catchUp is how many turns a tenant may take one after the other that has not had its share lately: two tokens of a modest tenant that
 	// fall due together are not told apart by a tenant that always waits.
 	catchUp = 4
-	// mostIdle bounds how many tenants are remembered of which nobody waits. It is more than have turns within a minute at usual limits.
+	// mostIdle bounds how many tenants are remembered of which no request waits. It is more than have turns within a minute at usual limits.
 	mostIdle = 1024
 )
 
-// queue holds those who wait, each once. Tenants take turns: in each round every tenant that waits is served once. Of one tenant the first
-// in rank is served.
+// queue holds the waiters, each once. Tenants take turns: in each round every tenant that waits is served once. Of one tenant the waiter of the
+// first priority is served.
 type queue[W comparable] struct {
 	tenantOf func(W) string
 	at       map[W]*place[W]
 	lines    map[string]*line[W]
-	// waiting are the lines in which somebody waits, the next to be served in front.
+	// waiting are the lines that are not empty, the next to be served in front.
 	waiting lines[W]
-	// round is the latest in which a line was served. idle are lines in which nobody waits and that were served lately: coming back does
+	// round is the latest in which a line was served. idle are empty lines that were served lately: coming back does
 	// not make them new.
 	round int64
 	idle  []*line[W]
 	count int64
 }
 
-// line holds those of one tenant who wait, the first in rank in front.
+// line holds the waiters of one tenant, the first priority in front.
 type line[W comparable] struct {
 	tenant string
 	items  places[W]
@@ -40,36 +40,36 @@ type line[W comparable] struct {
 }
 
 type place[W comparable] struct {
-	who   W
-	line  *line[W]
-	rank  Rank
-	order int64 // of arrival, between equals
-	index int
+	waiter   W
+	line     *line[W]
+	priority Priority
+	order    int64 // of arrival, between equals
+	index    int
 }
 
 func newQueue[W comparable](tenantOf func(W) string) queue[W] {
 	return queue[W]{tenantOf: tenantOf}
 }
 
-// put adds somebody, or gives him another rank.
-func (q *queue[W]) put(who W, rank Rank) {
-	if held := q.at[who]; held != nil {
-		held.rank = rank
+// put adds a waiter, or gives it another priority.
+func (q *queue[W]) put(waiter W, priority Priority) {
+	if held := q.at[waiter]; held != nil {
+		held.priority = priority
 		heap.Fix(&held.line.items, held.index)
 		return
 	}
 	if q.at == nil {
 		q.at, q.lines = map[W]*place[W]{}, map[string]*line[W]{}
 	}
-	tenant := q.tenantOf(who)
+	tenant := q.tenantOf(waiter)
 	of := q.lines[tenant]
 	if of == nil {
 		of = &line[W]{tenant: tenant, round: q.round - catchUp}
 		q.lines[tenant] = of
 	}
 	q.count++
-	added := &place[W]{who: who, line: of, rank: rank, order: q.count}
-	q.at[who] = added
+	added := &place[W]{waiter: waiter, line: of, priority: priority, order: q.count}
+	q.at[waiter] = added
 	heap.Push(&of.items, added)
 	if len(of.items) == 1 {
 		of.round, of.order = max(of.round, q.round-catchUp), q.count
@@ -78,10 +78,10 @@ func (q *queue[W]) put(who W, rank Rank) {
 }
 
 // pop takes out the first.
-func (q *queue[W]) pop() (W, Rank) {
+func (q *queue[W]) pop() (W, Priority) {
 	of := q.waiting[0]
 	first := heap.Pop(&of.items).(*place[W])
-	delete(q.at, first.who)
+	delete(q.at, first.waiter)
 	if of.round > q.round {
 		q.round = of.round
 		q.tidy()
@@ -89,22 +89,22 @@ func (q *queue[W]) pop() (W, Rank) {
 	q.count++
 	of.round, of.order = of.round+1, q.count
 	q.settle(of)
-	return first.who, first.rank
+	return first.waiter, first.priority
 }
 
-// remove takes somebody out, and tells whether he was there.
-func (q *queue[W]) remove(who W) bool {
-	held := q.at[who]
+// remove takes a waiter out, and tells whether it was there.
+func (q *queue[W]) remove(waiter W) bool {
+	held := q.at[waiter]
 	if held == nil {
 		return false
 	}
 	heap.Remove(&held.line.items, held.index)
-	delete(q.at, who)
+	delete(q.at, waiter)
 	q.settle(held.line)
 	return true
 }
 
-// settle puts a line into its place after somebody has left it.
+// settle puts a line into its place after a waiter has left it.
 func (q *queue[W]) settle(of *line[W]) {
 	if len(of.items) > 0 {
 		heap.Fix(&q.waiting, of.index)
@@ -112,7 +112,7 @@ func (q *queue[W]) settle(of *line[W]) {
 	}
 	heap.Remove(&q.waiting, of.index)
 	switch {
-	case len(q.waiting) == 0: // nobody is kept waiting, so that nobody has had more than a share
+	case len(q.waiting) == 0: // no tenant is kept waiting, so that none has had more than a share
 		*q = newQueue[W](q.tenantOf) // maps do not shrink by themselves
 	case !of.idle:
 		of.idle = true
@@ -144,11 +144,11 @@ func (q *queue[W]) behind() bool { return q.waiting[0].round < q.round }
 
 func (q *queue[W]) len() int { return len(q.at) }
 
-// leastPatience is the shortest of those who wait; zero when all have time.
+// leastPatience is the shortest of all waiters; zero when all have time.
 func (q *queue[W]) leastPatience() time.Duration {
 	var least time.Duration
 	for _, held := range q.at {
-		if patience := held.rank.Patience; patience > 0 && (least == 0 || patience < least) {
+		if patience := held.priority.Patience; patience > 0 && (least == 0 || patience < least) {
 			least = patience
 		}
 	}
@@ -161,7 +161,7 @@ type places[W comparable] []*place[W]
 func (p places[W]) Len() int { return len(p) }
 
 func (p places[W]) Less(i, j int) bool {
-	return cmp.Or(p[i].rank.compare(p[j].rank), cmp.Compare(p[i].order, p[j].order)) < 0
+	return cmp.Or(p[i].priority.compare(p[j].priority), cmp.Compare(p[i].order, p[j].order)) < 0
 }
 
 func (p places[W]) Swap(i, j int) {

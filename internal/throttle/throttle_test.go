@@ -16,17 +16,17 @@ import (
 
 var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 
-// world is a set of gates with a clock that only the test moves.
+// world is a set of limiters with a clock that only the test moves.
 type world struct {
-	*throttle.Gates[string]
+	*throttle.Limiters[string]
 	t     *testing.T
 	now   time.Time
 	calls []string
 }
 
 // tenantOf is what stands before the slash.
-func tenantOf(who string) string {
-	tenant, _, _ := strings.Cut(who, "/")
+func tenantOf(waiter string) string {
+	tenant, _, _ := strings.Cut(waiter, "/")
 	return tenant
 }
 
@@ -39,9 +39,9 @@ func newWorld(t *testing.T, perHost int) *world {
 
 func newWorldOf(t *testing.T, perHost int, tenant func(string) string) *world {
 	w := &world{t: t, now: start}
-	w.Gates = throttle.New(func() time.Time { return w.now }, perHost, tenant)
-	w.OnCall(func(who string, after time.Duration) {
-		w.calls = append(w.calls, fmt.Sprintf("%s in %v", who, after))
+	w.Limiters = throttle.New(func() time.Time { return w.now }, perHost, tenant)
+	w.OnTurn(func(waiter string, after time.Duration) {
+		w.calls = append(w.calls, fmt.Sprintf("%s in %v", waiter, after))
 	})
 	return w
 }
@@ -53,26 +53,26 @@ var (
 	wide    = throttle.Limits{PerSecond: 1000, Concurrency: 1000}
 )
 
-func scheduled(minute int) throttle.Rank {
-	return throttle.Rank{Class: throttle.Scheduled, Due: start.Add(time.Duration(minute) * time.Minute)}
+func scheduled(minute int) throttle.Priority {
+	return throttle.Priority{Class: throttle.Scheduled, Due: start.Add(time.Duration(minute) * time.Minute)}
 }
 
 // enters goes through, or fails the test.
-func (w *world) enters(key throttle.Key, limits throttle.Limits, who string, rank throttle.Rank) *throttle.Pass[string] {
+func (w *world) enters(key throttle.Key, limits throttle.Limits, waiter string, priority throttle.Priority) *throttle.Permit[string] {
 	w.t.Helper()
-	pass, wait := w.Enter(key, limits, who, rank)
-	if pass == nil {
-		w.t.Fatalf("%s waits: %+v", who, wait)
+	permit, wait := w.TryAcquire(key, limits, waiter, priority)
+	if permit == nil {
+		w.t.Fatalf("%s waits: %+v", waiter, wait)
 	}
-	return pass
+	return permit
 }
 
 // waits does not go through, or fails the test.
-func (w *world) waits(key throttle.Key, limits throttle.Limits, who string, rank throttle.Rank, want throttle.Wait) {
+func (w *world) waits(key throttle.Key, limits throttle.Limits, waiter string, priority throttle.Priority, want throttle.Wait) {
 	w.t.Helper()
-	pass, wait := w.Enter(key, limits, who, rank)
-	if pass != nil || wait.Cause != want.Cause || !wait.Until.Equal(want.Until) {
-		w.t.Fatalf("%s goes through: %v, waits: %+v, want %+v", who, pass != nil, wait, want)
+	permit, wait := w.TryAcquire(key, limits, waiter, priority)
+	if permit != nil || wait.Cause != want.Cause || !wait.Until.Equal(want.Until) {
+		w.t.Fatalf("%s goes through: %v, waits: %+v, want %+v", waiter, permit != nil, wait, want)
 	}
 }
 
@@ -90,21 +90,21 @@ func TestConcurrencyIsBoundedAndTheFirstInRankGoesFirst(t *testing.T) {
 	a := w.enters(allegro, two, "a", scheduled(1))
 	b := w.enters(allegro, two, "b", scheduled(1))
 	w.waits(allegro, two, "later", scheduled(9), throttle.Wait{})
-	w.waits(allegro, two, "background", throttle.Rank{Class: throttle.Background}, throttle.Wait{})
+	w.waits(allegro, two, "background", throttle.Priority{Class: throttle.Background}, throttle.Wait{})
 	w.waits(allegro, two, "sooner", scheduled(3), throttle.Wait{})
 	w.waits(allegro, two, "as soon", scheduled(3), throttle.Wait{})
-	w.waits(allegro, two, "new", throttle.Rank{Class: throttle.Urgent, Due: start.Add(time.Hour)}, throttle.Wait{})
+	w.waits(allegro, two, "new", throttle.Priority{Class: throttle.Urgent, Due: start.Add(time.Hour)}, throttle.Wait{})
 	w.waits(allegro, two, "later", scheduled(9), throttle.Wait{}) // coming back does not change the place
 	w.called()
 	for _, want := range []string{"new", "sooner", "as soon", "later", "background"} {
-		a.Leave(throttle.Outcome{})
-		a.Leave(throttle.Outcome{}) // a pass counts once
+		a.Release(throttle.Outcome{})
+		a.Release(throttle.Outcome{}) // a permit counts once
 		w.called(want + " in 0s")
-		w.waits(allegro, two, "uncalled", throttle.Rank{Class: throttle.Background, Due: start}, throttle.Wait{}) // the place of somebody called is kept
+		w.waits(allegro, two, "uncalled", throttle.Priority{Class: throttle.Background, Due: start}, throttle.Wait{}) // the place of a waiter that was called is kept
 		a = w.enters(allegro, two, want, scheduled(1))
 	}
-	a.Leave(throttle.Outcome{})
-	b.Leave(throttle.Outcome{})
+	a.Release(throttle.Outcome{})
+	b.Release(throttle.Outcome{})
 	w.called("uncalled in 0s")
 	if hosts := w.Hosts(); len(hosts) != 1 || hosts[0] != (throttle.Host{Name: "allegro.pl", Waiting: 1}) {
 		t.Errorf("the hosts are %+v", hosts)
@@ -151,7 +151,7 @@ func TestHostsAndClientsDoNotHurtEachOther(t *testing.T) {
 	for i := range 3 {
 		w.enters(ebay, wide, fmt.Sprint("ebay ", i), scheduled(0))
 	}
-	d.Leave(throttle.Outcome{})
+	d.Release(throttle.Outcome{})
 	w.called("e in 0s")
 	w.enters(other, wide, "e", scheduled(0))
 	if hosts := w.Hosts(); len(hosts) != 2 || hosts[0] != (throttle.Host{Name: "allegro.pl", Waiting: 1, Underway: 3}) {
@@ -163,7 +163,7 @@ func TestRoomAtAHostGoesToWhoeverWaits(t *testing.T) {
 	w := newWorld(t, 1)
 	a := w.enters(allegro, wide, "a", scheduled(0))
 	w.waits(other, wide, "b", scheduled(0), throttle.Wait{})
-	a.Leave(throttle.Outcome{})
+	a.Release(throttle.Outcome{})
 	w.called("b in 0s")
 	w.enters(other, wide, "b", scheduled(0))
 }
@@ -172,7 +172,7 @@ func TestRoomAtAHostGoesToWhoeverWaits(t *testing.T) {
 func (w *world) fail(key throttle.Key) {
 	w.t.Helper()
 	for i := range 5 {
-		w.enters(key, wide, fmt.Sprint("failing ", i), scheduled(0)).Leave(throttle.Outcome{Unavailable: true})
+		w.enters(key, wide, fmt.Sprint("failing ", i), scheduled(0)).Release(throttle.Outcome{Unavailable: true})
 	}
 }
 
@@ -180,9 +180,9 @@ func TestCircuitOpensAfterFailuresInARow(t *testing.T) {
 	w := newWorld(t, 100)
 	for range 20 { // one success in between is enough
 		for range 4 {
-			w.enters(allegro, wide, "a", scheduled(0)).Leave(throttle.Outcome{Unavailable: true})
+			w.enters(allegro, wide, "a", scheduled(0)).Release(throttle.Outcome{Unavailable: true})
 		}
-		w.enters(allegro, wide, "a", scheduled(0)).Leave(throttle.Outcome{})
+		w.enters(allegro, wide, "a", scheduled(0)).Release(throttle.Outcome{})
 	}
 	w.fail(allegro)
 	reopens := start.Add(30 * time.Second)
@@ -190,7 +190,7 @@ func TestCircuitOpensAfterFailuresInARow(t *testing.T) {
 	w.called("first in 30s")
 	w.waits(allegro, wide, "second", scheduled(2), throttle.Wait{Cause: throttle.NoAnswer, Until: reopens})
 	w.waits(allegro, wide, "third", scheduled(3), throttle.Wait{Cause: throttle.NoAnswer, Until: reopens})
-	w.called() // nobody else is troubled
+	w.called() // no other is troubled
 	w.enters(other, wide, "another client", scheduled(0))
 	if hosts := w.Hosts(); hosts[0] != (throttle.Host{Name: "allegro.pl", Waiting: 3, Underway: 1, Open: 1}) {
 		t.Errorf("the hosts are %+v", hosts)
@@ -200,36 +200,36 @@ func TestCircuitOpensAfterFailuresInARow(t *testing.T) {
 	first := w.enters(allegro, wide, "first", scheduled(1))
 	w.waits(allegro, wide, "second", scheduled(2), throttle.Wait{Cause: throttle.NoAnswer})
 	w.now = reopens.Add(5 * time.Second)
-	first.Leave(throttle.Outcome{Unavailable: true})
+	first.Release(throttle.Outcome{Unavailable: true})
 	w.called("second in 30s")
 	w.waits(allegro, wide, "first", scheduled(1), throttle.Wait{Cause: throttle.NoAnswer, Until: reopens.Add(35 * time.Second)})
 
 	w.now = reopens.Add(35 * time.Second)
-	w.enters(allegro, wide, "second", scheduled(2)).Leave(throttle.Outcome{})
+	w.enters(allegro, wide, "second", scheduled(2)).Release(throttle.Outcome{})
 	w.called("first in 0s", "third in 0s")
 	w.enters(allegro, wide, "third", scheduled(3))
 	w.enters(allegro, wide, "fourth", scheduled(4))
 }
 
-func TestAPassThatWasNotUsedTellsNothing(t *testing.T) {
+func TestAPermitThatWasNotUsedTellsNothing(t *testing.T) {
 	w := newWorld(t, 100)
 	w.fail(allegro)
 	w.now = w.now.Add(30 * time.Second)
-	w.enters(allegro, wide, "a", scheduled(0)).Leave(throttle.Outcome{Unused: true})
+	w.enters(allegro, wide, "a", scheduled(0)).ReleaseUnused()
 	b := w.enters(allegro, wide, "b", scheduled(0))
 	w.waits(allegro, wide, "c", scheduled(0), throttle.Wait{Cause: throttle.NoAnswer})
-	b.Leave(throttle.Outcome{})
+	b.Release(throttle.Outcome{})
 	w.enters(allegro, wide, "c", scheduled(0))
 }
 
 func TestAPlatformThatWantsToBeLeftAloneIs(t *testing.T) {
 	w := newWorld(t, 100)
 	a := w.enters(allegro, wide, "a", scheduled(0))
-	w.enters(allegro, wide, "b", scheduled(0)).Leave(throttle.Outcome{RetryAfter: time.Minute})
-	a.Leave(throttle.Outcome{RetryAfter: time.Second}) // the longer one counts
+	w.enters(allegro, wide, "b", scheduled(0)).Release(throttle.Outcome{RetryAfter: time.Minute})
+	a.Release(throttle.Outcome{RetryAfter: time.Second}) // the longer one counts
 	opens := start.Add(time.Minute)
-	for _, who := range []string{"c", "d"} {
-		w.waits(allegro, wide, who, scheduled(0), throttle.Wait{Cause: throttle.LeftAlone, Until: opens})
+	for _, waiter := range []string{"c", "d"} {
+		w.waits(allegro, wide, waiter, scheduled(0), throttle.Wait{Cause: throttle.LeftAlone, Until: opens})
 	}
 	w.called("c in 1m0s")
 	w.enters(other, wide, "another client", scheduled(0))
@@ -245,7 +245,7 @@ func TestWhoDoesNotComeLosesHisPlace(t *testing.T) {
 	a := w.enters(allegro, one, "a", scheduled(0))
 	w.waits(allegro, one, "lost", scheduled(1), throttle.Wait{})
 	w.waits(allegro, one, "b", scheduled(2), throttle.Wait{})
-	a.Leave(throttle.Outcome{})
+	a.Release(throttle.Outcome{})
 	w.called("lost in 0s")
 	w.waits(allegro, one, "b", scheduled(2), throttle.Wait{})
 	w.now = w.now.Add(11 * time.Second)
@@ -256,11 +256,11 @@ func TestWhoGivesUpMakesRoom(t *testing.T) {
 	w := newWorld(t, 100)
 	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
 	a := w.enters(allegro, one, "a", scheduled(0))
-	for i, who := range []string{"gone", "gone, too", "moved", "b"} {
-		w.waits(allegro, one, who, scheduled(i), throttle.Wait{})
+	for i, waiter := range []string{"gone", "gone, too", "moved", "b"} {
+		w.waits(allegro, one, waiter, scheduled(i), throttle.Wait{})
 	}
 	w.Forget("gone, too")
-	a.Leave(throttle.Outcome{})
+	a.Release(throttle.Outcome{})
 	w.called("gone in 0s")
 	w.Forget("gone")
 	w.called("moved in 0s")
@@ -270,24 +270,24 @@ func TestWhoGivesUpMakesRoom(t *testing.T) {
 	w.enters(allegro, one, "b", scheduled(0))
 }
 
-func TestAClockThatIsSetBackKeepsNobodyWaiting(t *testing.T) {
+func TestAClockThatIsSetBackKeepsNoneWaiting(t *testing.T) {
 	w := newWorld(t, 100)
 	w.fail(allegro)
 	w.waits(allegro, wide, "a", scheduled(0), throttle.Wait{Cause: throttle.NoAnswer, Until: start.Add(30 * time.Second)})
 	w.now = start.Add(-time.Hour)
 	w.waits(allegro, wide, "a", scheduled(0), throttle.Wait{Cause: throttle.NoAnswer, Until: w.now.Add(30 * time.Second)})
 	w.now = w.now.Add(30 * time.Second)
-	w.enters(allegro, wide, "a", scheduled(0)).Leave(throttle.Outcome{})
+	w.enters(allegro, wide, "a", scheduled(0)).Release(throttle.Outcome{})
 	for i := range 5 {
 		w.enters(allegro, wide, fmt.Sprint(i), scheduled(0))
 	}
 }
 
-func TestGatesThatNobodyUsesAreForgotten(t *testing.T) {
+func TestUnusedLimitersAreForgotten(t *testing.T) {
 	w := newWorld(t, 100)
 	for i := range 1000 {
 		w.now = w.now.Add(time.Second)
-		w.enters(throttle.Key{Host: fmt.Sprint("host ", i)}, wide, "a", scheduled(0)).Leave(throttle.Outcome{})
+		w.enters(throttle.Key{Host: fmt.Sprint("host ", i)}, wide, "a", scheduled(0)).Release(throttle.Outcome{})
 	}
 	if n := len(w.Hosts()); n > 64 {
 		t.Errorf("%d hosts are remembered that nobody asks any more", n)
@@ -299,7 +299,7 @@ func TestEverybodyGetsThroughWithinTheLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const accounts, perHost = 300, 6
 		limits := throttle.Limits{PerSecond: 50, Concurrency: 4}
-		gates := throttle.New(time.Now, perHost, func(int) string { return "" })
+		limiters := throttle.New(time.Now, perHost, func(int) string { return "" })
 		random := rand.New(rand.NewPCG(1, 2))
 		took := make([]time.Duration, accounts)
 		for i := range took {
@@ -309,21 +309,21 @@ func TestEverybodyGetsThroughWithinTheLimits(t *testing.T) {
 		for i := range turns {
 			turns[i] = make(chan struct{}, 10)
 		}
-		gates.OnCall(func(who int, after time.Duration) {
-			time.AfterFunc(after, func() { turns[who] <- struct{}{} })
+		limiters.OnTurn(func(waiter int, after time.Duration) {
+			time.AfterFunc(after, func() { turns[waiter] <- struct{}{} })
 		})
 		var hosts, clients [2]atomic.Int32
 		var begun [2][]time.Time
 		var mu sync.Mutex
 		var all sync.WaitGroup
-		for who := range accounts {
-			host, client := who%2, who/2%2
+		for waiter := range accounts {
+			host, client := waiter%2, waiter/2%2
 			all.Go(func() {
 				key := throttle.Key{Host: fmt.Sprint(host), ClientID: fmt.Sprint(client)}
 				for {
-					pass, _ := gates.Enter(key, limits, who, scheduled(who%7))
-					if pass == nil {
-						<-turns[who]
+					permit, _ := limiters.TryAcquire(key, limits, waiter, scheduled(waiter%7))
+					if permit == nil {
+						<-turns[waiter]
 						continue
 					}
 					if host == 0 {
@@ -337,12 +337,12 @@ func TestEverybodyGetsThroughWithinTheLimits(t *testing.T) {
 					if n := hosts[host].Add(1); n > perHost {
 						t.Errorf("%d requests to one host are under way", n)
 					}
-					time.Sleep(took[who]) //nolint:forbidigo // the clock of the bubble is a fake
+					time.Sleep(took[waiter]) //nolint:forbidigo // the clock of the bubble is a fake
 					hosts[host].Add(-1)
 					if host == 0 {
 						clients[client].Add(-1)
 					}
-					pass.Leave(throttle.Outcome{})
+					permit.Release(throttle.Outcome{})
 					return
 				}
 			})

@@ -14,11 +14,11 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) { return f(request) }
 
-func TestImpatientAsksAHostThatDoesNotAnswerNowAndThen(t *testing.T) {
+func TestFailFastAsksAHostThatDoesNotAnswerNowAndThen(t *testing.T) {
 	now := start
 	away := map[string]bool{}
 	asked := 0
-	client := &http.Client{Transport: throttle.NewImpatient(roundTripper(func(request *http.Request) (*http.Response, error) {
+	client := &http.Client{Transport: throttle.NewFailFast(roundTripper(func(request *http.Request) (*http.Response, error) {
 		asked++
 		if away[request.URL.Host] {
 			return nil, errors.New("no route")
