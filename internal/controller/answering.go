@@ -4,10 +4,10 @@ import (
 	"context"
 	"sync"
 
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -146,7 +146,7 @@ func (f *found) became(visit custody.Visit) (outcome signin.Outcome, settled boo
 		return f.signInOutcome(true), false, nil
 	case f.Custody.Accepted >= visit.Consent:
 		return f.signInOutcome(false), f.Custody.Account.ID != "" || f.Unresolved || !f.CanIdentify(), nil
-	case refused != nil && refused.Reason == v1alpha1.ReasonAccountMismatch:
+	case refused != nil && reasons.Of(refused.Reason).Subject == reasons.Seller:
 		return outcome, true, f.notOf(refused.AccountID)
 	case refused != nil:
 		return outcome, true, &signin.Error{Problem: signin.ApplicationRefused, Account: f.SignInAccount(), Detail: refused.Message}

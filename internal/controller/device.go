@@ -11,6 +11,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
@@ -123,7 +124,7 @@ func (r *Reconciler) startDevice(ctx context.Context, f *found) error {
 	if code.CompleteURL != "" {
 		signIn.Device.URL = code.CompleteURL
 	}
-	if refused := signIn.Refused; refused != nil && refused.Reason != v1alpha1.ReasonAccountMismatch {
+	if refused := signIn.Refused; refused != nil && reasons.Of(refused.Reason).Subject != reasons.Seller {
 		signIn.Refused = nil
 	}
 	if err := store.write(ctx, kept); err != nil {

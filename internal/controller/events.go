@@ -1,8 +1,8 @@
 package controller
 
 import (
+	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
 // announce emits the events of this look: on change only, and after the status says the same.
@@ -25,14 +26,14 @@ func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *fou
 	case f.Obtained && (heard(after) != heard(before) || recovered):
 		r.event(after, corev1.EventTypeNormal, v1alpha1.EventTokenRenewed, "Renew", "Stored a new token in Secret "+after.TokenSecretName())
 	}
-	if turned(before, after, v1alpha1.ConditionReauthRequired, v1alpha1.ReasonSignInRequired, v1alpha1.ReasonSignInPending) {
+	if becameReason(before, after, v1alpha1.ConditionReauthRequired, v1alpha1.EventSignInRequired) {
 		note := "A person must sign in; status.signIn says where"
 		if f.Failure != nil { // without the link, which is good for one use by whoever has it
 			note = bounded(f.Failure.Message)
 		}
 		r.event(after, corev1.EventTypeWarning, v1alpha1.EventSignInRequired, "SignIn", note)
 	}
-	if turned(before, after, v1alpha1.ConditionAuthorizationExpiring, v1alpha1.ReasonAuthorizationExpiring) {
+	if becameReason(before, after, v1alpha1.ConditionAuthorizationExpiring, v1alpha1.EventAuthorizationExpiring) {
 		end := after.Status.Authorization.ExpirationTime.UTC()
 		r.event(after, corev1.EventTypeWarning, v1alpha1.EventAuthorizationExpiring, "Renew",
 			fmt.Sprintf("The authorization %s, on %s", inDays(end, f.Now), lifecycle.Date(end)))
@@ -41,10 +42,7 @@ func (r *Reconciler) announce(before, after *v1alpha1.MarketplaceAccount, f *fou
 		r.event(after, corev1.EventTypeWarning, v1alpha1.EventIDTokenWithheld, "Publish", meta.FindStatusCondition(after.Status.Conditions, v1alpha1.ConditionReady).Message)
 	}
 	if f.Attempted && newFailure(before.Status.LastFailure, after.Status.LastFailure) {
-		reason := v1alpha1.EventRenewalFailed
-		if f.Failure.Reason == v1alpha1.ReasonAccountMismatch {
-			reason = v1alpha1.EventAccountMismatch
-		}
+		reason := cmp.Or(reasons.Of(f.Failure.Reason).FailedEvent, v1alpha1.EventRenewalFailed)
 		r.event(after, corev1.EventTypeWarning, reason, "Renew", after.Status.LastFailure.Message)
 	}
 }
@@ -76,11 +74,15 @@ func newFailure(before, after *v1alpha1.FailureStatus) bool {
 	return before == nil || before.Reason != after.Reason
 }
 
-// turned tells whether a condition took this reason just now, and not from one of the others, which are no news.
-func turned(before, after *v1alpha1.MarketplaceAccount, conditionType, reason string, others ...string) bool {
+// becameReason tells whether a condition took a reason just now that is told by this event. A sign-in that was missing before, and given up on
+// the way, is no news.
+func becameReason(before, after *v1alpha1.MarketplaceAccount, conditionType, event string) bool {
 	was := meta.FindStatusCondition(before.Status.Conditions, conditionType)
 	is := meta.FindStatusCondition(after.Status.Conditions, conditionType)
-	return is != nil && is.Reason == reason && (was == nil || was.Reason != reason && !slices.Contains(others, was.Reason))
+	if is == nil || reasons.Of(is.Reason).BecameEvent != event {
+		return false
+	}
+	return was == nil || was.Reason != is.Reason && !(reasons.Of(was.Reason).AwaitsSignIn && reasons.Of(is.Reason).AwaitsSignIn)
 }
 
 func (r *Reconciler) event(account *v1alpha1.MarketplaceAccount, eventType, reason, action, note string) {

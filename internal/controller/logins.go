@@ -14,6 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
 const (
@@ -74,7 +75,8 @@ func failedLoginOf(account *v1alpha1.MarketplaceAccount, kept custody.Custody, d
 
 // ofLogin tells that a refusal for this reason speaks of a login, where the grant is one.
 func ofLogin(reason string) bool {
-	return reason == v1alpha1.ReasonPasswordRejected || reason == v1alpha1.ReasonAccountLocked || reason == v1alpha1.ReasonGrantRejected
+	subject := reasons.Of(reason).Subject
+	return subject == reasons.Login || subject == reasons.Grant
 }
 
 // note keeps what is known of an account's login.

@@ -9,6 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -30,7 +31,7 @@ func (r *Reconciler) invite(ctx context.Context, f *found) error {
 func (r *Reconciler) inviteByLink(ctx context.Context, f *found) error {
 	if r.Portal == "" {
 		f.NoPortal = true
-		if standing := f.PermanentFailure(); f.Failure == nil && standing != nil && standing.Reason == v1alpha1.ReasonSignInRequired {
+		if standing := f.PermanentFailure(); f.Failure == nil && standing != nil && reasons.Of(standing.Reason).AwaitsSignIn {
 			f.Failure = &lifecycle.Failure{Reason: v1alpha1.ReasonPortalNotConfigured, Message: standing.Message}
 		}
 		return nil

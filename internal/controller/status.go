@@ -3,7 +3,6 @@ package controller
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
@@ -57,7 +57,7 @@ func (f *found) settle(status *v1alpha1.MarketplaceAccountStatus) {
 	switch {
 	case f.Suspended() && f.NeedsNewGrant():
 		f.Failure = &lifecycle.Failure{Reason: v1alpha1.ReasonSuspended, Message: "A person must sign in, and spec.renewal.policy is Suspended; set it to Automatic for a link"}
-	case f.Failure != nil && f.Failure.Reason == v1alpha1.ReasonSignInRequired && !f.VisitUntil().IsZero():
+	case f.Failure != nil && reasons.Of(f.Failure.Reason).AwaitsSignIn && !f.VisitUntil().IsZero():
 		f.Failure = &lifecycle.Failure{Reason: v1alpha1.ReasonSignInPending, Message: fmt.Sprintf("A person is signing in at %s, until %s at the latest",
 			f.Request.Platform.DisplayName, lifecycle.ClockTime(f.VisitUntil()))}
 	case f.Failure != nil:
@@ -244,12 +244,6 @@ func (f *found) ready() metav1.Condition {
 	return condition
 }
 
-// notAsked are the reasons for which the marketplace's opinion of the grant is not known.
-var notAsked = []string{
-	v1alpha1.ReasonMarketplaceUnavailable, v1alpha1.ReasonRateLimited, v1alpha1.ReasonRenewalOutcomeUnknown, v1alpha1.ReasonSuspended,
-	v1alpha1.ReasonSecretConflict,
-}
-
 func (f *found) authenticated(account *v1alpha1.MarketplaceAccount, ending time.Time) metav1.Condition {
 	condition := metav1.Condition{Type: v1alpha1.ConditionAuthenticated, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTokenValid}
 	granted := f.Custody.Tokens != nil
@@ -262,7 +256,7 @@ func (f *found) authenticated(account *v1alpha1.MarketplaceAccount, ending time.
 	default:
 		condition.Status, condition.Reason = metav1.ConditionFalse, f.Failure.Reason
 		condition.Message = f.Failure.Message + f.outlook()
-		if f.Unresolved || slices.Contains(notAsked, f.Failure.Reason) {
+		if f.Unresolved || reasons.Of(f.Failure.Reason).Authenticated == metav1.ConditionUnknown {
 			condition.Status = metav1.ConditionUnknown
 		}
 	}
@@ -287,7 +281,7 @@ func (f *found) warn(condition *metav1.Condition) {
 		condition.Message += "; what was supplied since then is not used: " + unreadable.Message
 	}
 	if refused := f.SignInRefused(); refused != nil {
-		if refused.Reason == v1alpha1.ReasonAccountMismatch {
+		if reasons.Of(refused.Reason).Warns {
 			condition.Reason = refused.Reason
 		}
 		condition.Message += "; the last sign-in was not used: " + refused.Message
@@ -344,17 +338,10 @@ func (f *found) missingScopes() []string {
 	return f.Request.Platform.MissingScopes(f.Custody.Tokens.Scope)
 }
 
-// personActs are the reasons that nothing but a person's action cures.
-var personActs = []string{
-	v1alpha1.ReasonSignInRequired, v1alpha1.ReasonSignInPending, v1alpha1.ReasonAuthorizationExpired, v1alpha1.ReasonGrantRejected,
-	v1alpha1.ReasonPasswordRejected, v1alpha1.ReasonAccountLocked, v1alpha1.ReasonAccountMismatch,
-	v1alpha1.ReasonRenewalOutcomeUnknown, v1alpha1.ReasonPortalNotConfigured,
-}
-
 func (f *found) reauthRequired(ending time.Time) metav1.Condition {
 	condition := metav1.Condition{Type: v1alpha1.ConditionReauthRequired, Status: metav1.ConditionTrue}
 	switch {
-	case f.Failure != nil && slices.Contains(personActs, f.Failure.Reason):
+	case f.Failure != nil && reasons.Of(f.Failure.Reason).ReauthRequired:
 		condition.Reason, condition.Message = f.Failure.Reason, f.Failure.Message+f.howToSignIn()
 	case !f.Unresolved && !f.Suspended() && f.NeedsNewGrant(): // something else is in the way of a sign-in, too
 		dead := f.DeadGrant()

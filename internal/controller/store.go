@@ -12,6 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -376,7 +377,7 @@ func (s *store) failure(ctx context.Context, failure error, sent bool) error {
 // refuse records a refusal that only a change can cure: of a token that the user brought, or of anything else.
 func (s *store) refuse(ctx context.Context, why lifecycle.Failure, kept custody.Custody) error {
 	imported := s.found.NewImport()
-	if imported != "" && why.Reason != v1alpha1.ReasonApplicationRejected {
+	if imported != "" && reasons.Of(why.Reason).Subject != reasons.Application {
 		return s.refuseImport(ctx, why, kept, imported)
 	}
 	kept.Refused = s.refusal(&kept, why, s.found.RefusedParts(why.Reason), kept.Refused)

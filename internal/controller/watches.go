@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
 // Indexes of accounts in the cache.
@@ -137,7 +138,7 @@ func (l lookup) accountsRejected(ctx context.Context) []reconcile.Request {
 	for i := range list.Items {
 		account := &list.Items[i]
 		for _, condition := range account.Status.Conditions {
-			if condition.Reason == v1alpha1.ReasonApplicationRejected {
+			if reasons.Of(condition.Reason).Subject == reasons.Application {
 				requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(account)})
 				break
 			}

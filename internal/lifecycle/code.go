@@ -4,8 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
@@ -34,14 +34,7 @@ func (f Facts) MayStartCode() bool {
 		return false
 	}
 	refused := f.SignInRefused()
-	if refused == nil {
-		return true
-	}
-	switch refused.Reason {
-	case v1alpha1.ReasonAccountMismatch, v1alpha1.ReasonMarketplaceUnavailable, v1alpha1.ReasonRateLimited:
-		return true
-	}
-	return false
+	return refused == nil || reasons.Of(refused.Reason).AllowsCode
 }
 
 // Unattended tells that as many codes were made as should be while nobody uses them, or can.

@@ -6,6 +6,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -72,7 +73,7 @@ func (f Facts) Failing() bool {
 	if failure == nil || f.FailureOutdated(failure) {
 		return false
 	}
-	return failure.Reason == v1alpha1.ReasonMarketplaceUnavailable || failure.Reason == v1alpha1.ReasonRateLimited
+	return reasons.Of(failure.Reason).BacksOff
 }
 
 // FailureOutdated tells that tokens were stored after a failure: the status is older than the custody.

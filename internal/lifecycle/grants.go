@@ -8,6 +8,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
 // MayKeepRefreshToken tells whether the refresh token in use still serves after a consent that brought none.
@@ -216,9 +217,7 @@ func (f Facts) DeadGrant() *Failure {
 	if f.Resting() {
 		return f.RestFailure()
 	}
-	refused := f.Custody.Refused
-	if refused != nil && f.StillRefused(refused) &&
-		(refused.Reason == v1alpha1.ReasonGrantRejected || refused.Reason == v1alpha1.ReasonRenewalOutcomeUnknown) {
+	if refused := f.Custody.Refused; refused != nil && reasons.Of(refused.Reason).EndsGrant && f.StillRefused(refused) {
 		return &Failure{refused.Reason, refused.Message}
 	}
 	return f.MissingGrant()
@@ -227,7 +226,7 @@ func (f Facts) DeadGrant() *Failure {
 // GrantRefused tells that the marketplace does not honour the refresh token any more, whatever end it has named before.
 func (f Facts) GrantRefused() bool {
 	refused := f.Custody.Refused
-	return f.Request.RenewsByRefreshToken() && refused != nil && refused.Reason == v1alpha1.ReasonGrantRejected && f.StillRefused(refused)
+	return f.Request.RenewsByRefreshToken() && refused != nil && reasons.Of(refused.Reason).Subject == reasons.Grant && f.StillRefused(refused)
 }
 
 // RenewedAsOther tells that a renewal brought tokens of another account than the expected one: by what the answer names, or by the

@@ -6,17 +6,18 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
 // RejectedApplication is the refusal of the application by which the account's tokens, or its device codes, are held up; nil when they are not.
 func (f Facts) RejectedApplication() *custody.Refusal {
-	if refused := f.Custody.Refused; refused != nil && refused.Reason == v1alpha1.ReasonApplicationRejected && f.StillRefused(refused) {
+	if refused := f.Custody.Refused; refused != nil && reasons.Of(refused.Reason).Subject == reasons.Application && f.StillRefused(refused) {
 		return refused
 	}
 	if f.Request.Grant != v1alpha1.GrantDeviceCode || !f.NeedsSignIn() {
 		return nil
 	}
-	if refused := f.SignInRefused(); refused != nil && refused.Reason == v1alpha1.ReasonApplicationRejected {
+	if refused := f.SignInRefused(); refused != nil && reasons.Of(refused.Reason).Subject == reasons.Application {
 		return refused
 	}
 	return nil
@@ -49,16 +50,14 @@ func (f Facts) requestParts() []string {
 
 // RefusedParts are what a refusal of the grant in use, of the login or of the application speaks of.
 func (f Facts) RefusedParts(reason string) []string {
-	ofLogin := f.Request.Grant == v1alpha1.GrantPassword
-	switch {
-	case reason == v1alpha1.ReasonPasswordRejected, reason == v1alpha1.ReasonAccountLocked,
-		reason == v1alpha1.ReasonGrantRejected && ofLogin:
+	switch subject := reasons.Of(reason).Subject; {
+	case subject == reasons.Login, subject == reasons.Grant && f.Request.Grant == v1alpha1.GrantPassword:
 		return f.Request.LoginParts()
-	case reason == v1alpha1.ReasonGrantRejected && f.Request.RenewsByRefreshToken():
+	case subject == reasons.Grant && f.Request.RenewsByRefreshToken():
 		return f.Request.TokenParts(f.Custody.RefreshToken)
-	case reason == v1alpha1.ReasonApplicationRejected:
+	case subject == reasons.Application:
 		return f.Request.ClientParts()
-	case reason == v1alpha1.ReasonAccountMismatch:
+	case subject == reasons.Seller:
 		return f.requestParts()
 	}
 	return slices.Concat(f.requestParts(), f.Request.ClientParts())
@@ -66,7 +65,7 @@ func (f Facts) RefusedParts(reason string) []string {
 
 // ImportParts are what a refusal of a refresh token that the user brought speaks of.
 func (f Facts) ImportParts(reason string) []string {
-	if reason == v1alpha1.ReasonGrantRejected {
+	if reasons.Of(reason).Subject == reasons.Grant {
 		return f.Request.TokenParts(f.Request.Imported.RefreshToken)
 	}
 	return slices.Concat(f.requestParts(), f.Request.ClientParts())
@@ -74,8 +73,7 @@ func (f Facts) ImportParts(reason string) []string {
 
 // SignInParts are what a refusal of a sign-in speaks of.
 func (f Facts) SignInParts(reason string) []string {
-	switch reason {
-	case v1alpha1.ReasonAccountMismatch, v1alpha1.ReasonSignInRequired:
+	if subject := reasons.Of(reason).Subject; subject == reasons.Seller || subject == reasons.Consent {
 		return f.requestParts() // the application was not refused
 	}
 	return slices.Concat(f.requestParts(), f.Request.ClientParts())
@@ -88,12 +86,12 @@ func (f Facts) sendsRefused(refused *custody.Refusal, parts []string) bool {
 
 // StillRefused tells whether a refusal still holds: nothing that could cure it has changed since.
 func (f Facts) StillRefused(refused *custody.Refusal) bool {
-	switch {
-	case refused.Reason == v1alpha1.ReasonApplicationRejected && f.AsksAgain:
+	switch subject := reasons.Of(refused.Reason).Subject; {
+	case subject == reasons.Application && f.AsksAgain:
 		return false
-	case refused.Reason == v1alpha1.ReasonRenewalOutcomeUnknown: // it was given up, or may be spent
+	case subject == reasons.Outcome: // it was given up, or may be spent
 		return f.Request.RenewsByRefreshToken() && (f.RefreshToken() == "" || refused.Restored && f.NewImport() == "" && !f.RenewalRequested())
-	case refused.Reason == v1alpha1.ReasonGrantRejected && f.Request.RenewsByRefreshToken() && f.NewImport() != "":
+	case subject == reasons.Grant && f.Request.RenewsByRefreshToken() && f.NewImport() != "":
 		return false
 	case refused.Versioned():
 		return f.standsByVersion(refused)
@@ -105,28 +103,26 @@ func (f Facts) StillRefused(refused *custody.Refusal) bool {
 
 // deafToRequests tells that a request for a renewal does not make the operator send again what was refused for this reason.
 func (f Facts) deafToRequests(reason string) bool {
-	switch reason {
-	case v1alpha1.ReasonPasswordRejected, v1alpha1.ReasonAccountLocked, v1alpha1.ReasonAccountMismatch:
-		return true
-	}
-	return reason == v1alpha1.ReasonGrantRejected && f.Request.Grant != v1alpha1.GrantClientCredentials
+	meaning := reasons.Of(reason)
+	ownToken := meaning.Subject == reasons.Grant && f.Request.Grant == v1alpha1.GrantClientCredentials // no grant that a request could end
+	return meaning.IgnoresRequests && !ownToken
 }
 
 // standsByVersion tells whether a refusal of the format before digests still holds: the version of what was refused is the same.
 func (f Facts) standsByVersion(refused *custody.Refusal) bool {
 	was, is := refused.Inputs, f.Request.Inputs
-	switch refused.Reason {
-	case v1alpha1.ReasonPasswordRejected, v1alpha1.ReasonAccountLocked:
+	switch reasons.Of(refused.Reason).Subject {
+	case reasons.Login:
 		if was.Credentials != "" {
 			return was.Credentials == is.Credentials
 		}
-	case v1alpha1.ReasonApplicationRejected:
+	case reasons.Application:
 		return was.Application == is.Application && !f.RenewalRequested()
-	case v1alpha1.ReasonGrantRejected:
+	case reasons.Grant:
 		if f.Request.RenewsByRefreshToken() {
 			return was.Application == is.Application
 		}
-	case v1alpha1.ReasonAccountMismatch:
+	case reasons.Seller:
 		was.Application, is.Application = "", ""
 		return was == is
 	}
@@ -140,18 +136,18 @@ func (f Facts) ImportRefused() bool {
 	if refused == nil || imported == "" {
 		return false
 	}
-	if f.sendsRefused(refused, f.ImportParts(v1alpha1.ReasonGrantRejected)) {
+	if f.sendsRefused(refused, f.Request.TokenParts(imported)) {
 		return true // also where another one was refused since
 	}
 	if refused.Imported != imported {
 		return false
 	}
-	switch refused.Reason {
-	case v1alpha1.ReasonGrantRejected:
+	switch reasons.Of(refused.Reason).Subject {
+	case reasons.Grant:
 		return refused.Versioned() && refused.Inputs.Application == f.Request.Inputs.Application
-	case v1alpha1.ReasonRenewalOutcomeUnknown:
+	case reasons.Outcome:
 		return !refused.Restored || !f.RenewalRequested()
-	case v1alpha1.ReasonAccountMismatch:
+	case reasons.Seller:
 		return true
 	}
 	if refused.Versioned() {
@@ -164,10 +160,12 @@ func (f Facts) ImportRefused() bool {
 // until something is changed there.
 func (f Facts) SignInRefused() *custody.Refusal {
 	refused := f.Custody.SignIn.Refused
-	switch {
-	case refused == nil:
-	case refused.Reason == v1alpha1.ReasonApplicationRejected && f.AsksAgain:
-	case refused.Reason == v1alpha1.ReasonAccountMismatch && refused.AccountID != "":
+	if refused == nil {
+		return nil
+	}
+	switch subject := reasons.Of(refused.Reason).Subject; {
+	case subject == reasons.Application && f.AsksAgain:
+	case subject == reasons.Seller && refused.AccountID != "":
 		if !f.Expects(refused.AccountID) {
 			same := *refused
 			same.Message = f.AccountMismatch(refused.AccountID, f.ExpectedAccount()).Message
@@ -177,7 +175,7 @@ func (f Facts) SignInRefused() *custody.Refusal {
 		if f.sendsRefused(refused, f.SignInParts(refused.Reason)) {
 			return refused
 		}
-	case refused.Reason == v1alpha1.ReasonAccountMismatch, refused.Reason == v1alpha1.ReasonSignInRequired:
+	case subject == reasons.Seller, subject == reasons.Consent:
 		if refused.Inputs.Spec == f.Request.Inputs.Spec {
 			return refused
 		}

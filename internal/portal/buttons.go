@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
 // offerActions puts the buttons on a card that can do something as the account is now, the cure first.
@@ -63,11 +64,8 @@ func whyNot(account *v1alpha1.MarketplaceAccount) (authenticated, ready string) 
 // canSignIn tells whether a sign-in can succeed: not while the application or a setting is refused, which it needs too.
 func canSignIn(e entry) bool {
 	unauthenticated, unready := whyNot(e.account)
-	return !onlyAChangeCures[unauthenticated] && !onlyAChangeCures[unready]
+	return !onlyAChangeCures(unauthenticated) && !onlyAChangeCures(unready)
 }
-
-// passing are the reasons that a further attempt may end.
-var passing = map[string]bool{v1alpha1.ReasonMarketplaceUnavailable: true, v1alpha1.ReasonRateLimited: true}
 
 // canRenew tells whether a renewal can bring a token: there is a grant that the marketplace has not refused, or the account says
 // itself that somebody may have it tried.
@@ -78,10 +76,10 @@ func canRenew(e entry) bool {
 		return false
 	case asksForRenewal(e.account):
 		return true
-	case e.reason == v1alpha1.ReasonAuthorizationExpired, unready != "" && !passing[unready]:
-		return false
+	case reasons.Of(e.reason).Subject == reasons.Authorization, unready != "" && !reasons.Of(unready).BacksOff:
+		return false // a further attempt ends nothing else
 	}
-	return unauthenticated == "" || passing[unauthenticated]
+	return unauthenticated == "" || reasons.Of(unauthenticated).BacksOff
 }
 
 // asksForRenewal tells that an account does not renew by itself, and says that it does when it is annotated: a person decides

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
 // card is an account in the list.
@@ -93,7 +94,7 @@ func (s standing) kind() string {
 	case warned:
 		return "warn"
 	case failing:
-		if s.reason == v1alpha1.ReasonRenewing || s.reason == v1alpha1.ReasonSuspended {
+		if reasons.Of(s.reason).Severity == reasons.Waiting {
 			return "wait"
 		}
 		return "trouble"
@@ -136,7 +137,7 @@ func meansOf(account *v1alpha1.MarketplaceAccount, may bool) means {
 
 // suspended says that nothing is renewed, where the status does not.
 func (t *texts) suspended(e entry) string {
-	if !isSuspended(e.account) || e.reason == v1alpha1.ReasonSuspended {
+	if !isSuspended(e.account) || reasons.Of(e.reason).Cure == reasons.Resume {
 		return ""
 	}
 	return t.SuspendedAsk

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/text/language"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -58,10 +59,10 @@ func constants(t *testing.T, directory, prefix, typeName string) []string {
 }
 
 func TestEveryLanguageHasEveryText(t *testing.T) {
-	reasons := append(constants(t, "../../api/v1alpha1", "Reason", ""), "")
+	names := append(constants(t, "../../api/v1alpha1", "Reason", ""), "")
 	problems := append(constants(t, "../signin", "", "Problem"), constants(t, ".", "", "Problem")...)
-	if len(reasons) < 25 || len(problems) < 20 {
-		t.Fatalf("only %d reasons and %d problems were found", len(reasons), len(problems))
+	if len(names) < 25 || len(problems) < 20 {
+		t.Fatalf("only %d reasons and %d problems were found", len(names), len(problems))
 	}
 	english := english()
 	for _, texts := range languages() {
@@ -71,13 +72,18 @@ func TestEveryLanguageHasEveryText(t *testing.T) {
 				field := value.Type().Field(i)
 				compareTexts(t, field.Name, reflect.ValueOf(english).Elem().Field(i), value.Field(i))
 			}
-			for _, name := range reasons {
+			for _, name := range names {
 				words, known := texts.Reasons[name]
 				if !known || words.Says == "" {
 					t.Errorf("there are no words for reason %q", name)
 				}
 				if words.Otherwise != "" && words.Do == "" {
 					t.Errorf("reason %q says what to do for some accounts alone", name)
+				}
+				meaning := reasons.Of(name)
+				others := meaning.Cure == reasons.SignIn && meaning.Ending != reasons.ByItself // which a person is about to end
+				if others != (words.Otherwise != "") {
+					t.Errorf("reason %q has words for accounts that no button signs in: %q", name, words.Otherwise)
 				}
 			}
 			for _, name := range problems {
@@ -88,7 +94,7 @@ func TestEveryLanguageHasEveryText(t *testing.T) {
 					t.Errorf("problem %q has no status", name)
 				}
 			}
-			if len(texts.Problems) != len(problems) || len(statuses) != len(problems) || len(texts.Reasons) != len(reasons) {
+			if len(texts.Problems) != len(problems) || len(statuses) != len(problems) || len(texts.Reasons) != len(names) {
 				t.Errorf("there are words for %d problems and %d reasons", len(texts.Problems), len(texts.Reasons))
 			}
 		})

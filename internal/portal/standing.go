@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
 // urgency is what an account needs of people. The most urgent is the least.
@@ -38,24 +39,6 @@ type standing struct {
 	soon bool
 	// usableUntil is when the published token expires, while there is one.
 	usableUntil time.Time
-}
-
-// onlyAChangeCures are the reasons for which an account does not work until somebody changes an object.
-var onlyAChangeCures = map[string]bool{
-	v1alpha1.ReasonApplicationRejected: true,
-	v1alpha1.ReasonScopeRejected:       true,
-	v1alpha1.ReasonMarketplaceNotFound: true,
-	v1alpha1.ReasonSecretNotFound:      true,
-	v1alpha1.ReasonSecretInvalid:       true,
-	v1alpha1.ReasonSecretConflict:      true,
-	v1alpha1.ReasonInvalidSpec:         true,
-}
-
-// warnings are the reasons of an account that is authenticated, and about which somebody should know something.
-var warnings = map[string]bool{
-	v1alpha1.ReasonScopesReduced:    true,
-	v1alpha1.ReasonDuplicateAccount: true,
-	v1alpha1.ReasonAccountMismatch:  true,
 }
 
 // standingOf reads the conditions of an account.
@@ -91,22 +74,25 @@ func standingOf(account *v1alpha1.MarketplaceAccount, now time.Time) standing {
 		s.urgency, s.reason = needsPerson, reauth.Reason
 	case s.ends && s.days == 0:
 		s.urgency, s.reason = needsPerson, v1alpha1.ReasonAuthorizationExpired
-	case unready != "" && (onlyAChangeCures[unready] || onlyAChangeCures[s.reason]):
+	case unready != "" && (onlyAChangeCures(unready) || onlyAChangeCures(s.reason)):
 		s.urgency = broken
 		s.soon = expires
-		if onlyAChangeCures[unready] {
+		if onlyAChangeCures(unready) {
 			s.reason = unready
 		}
 	case expires:
 		s.urgency, s.soon = expiring, true
 	case s.troubled:
 		s.urgency = failing
-	case warnings[s.reason], isSuspended(account), applicationEnds(status.Application, now),
+	case reasons.Of(s.reason).Warns, isSuspended(account), applicationEnds(status.Application, now),
 		status.ConnectionTest != nil && status.ConnectionTest.Result == v1alpha1.ConnectionTestFailed:
 		s.urgency = warned
 	}
 	return s
 }
+
+// onlyAChangeCures tells that an account does not work until an object is changed.
+func onlyAChangeCures(reason string) bool { return reasons.Of(reason).Cure == reasons.Change }
 
 // applicationEnds tells that the client secret has ended, or does so soon.
 func applicationEnds(status *v1alpha1.ApplicationStatus, now time.Time) bool {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -16,7 +17,7 @@ const applicationWarning = 30
 // says puts the standing of an account into words.
 func (t *texts) says(s standing, marketplace string) string {
 	switch {
-	case s.urgency == needsPerson && !s.troubled && s.reason == v1alpha1.ReasonSignInRequired:
+	case s.urgency == needsPerson && !s.troubled && reasons.Of(s.reason).AwaitsSignIn:
 		return t.MoreScopes // the consent at hand goes on
 	case s.urgency == needsPerson, s.troubled:
 		return t.at(marketplace, t.reason(s.reason).Says)
@@ -54,7 +55,7 @@ func (t *texts) todo(s standing, marketplace string, how means) []string {
 	switch {
 	case s.urgency == needsPerson, s.troubled:
 		say(t.do(s.reason, how))
-	case warnings[s.reason]:
+	case reasons.Of(s.reason).Warns:
 		say(words.Says, t.do(s.reason, how))
 	}
 	if soon := t.reason(v1alpha1.ReasonAuthorizationExpiring); s.soon {
@@ -66,10 +67,10 @@ func (t *texts) todo(s standing, marketplace string, how means) []string {
 	return said
 }
 
-// do says what to do. What has other words for accounts that no button signs in is a sign-in.
+// do says what to do. What a sign-in cures has other words for accounts that no button signs in.
 func (t *texts) do(name string, how means) string {
 	words := t.reason(name)
-	if words.Otherwise == "" && name != v1alpha1.ReasonSignInPending {
+	if reasons.Of(name).Cure != reasons.SignIn {
 		return words.Do
 	}
 	switch how {
@@ -125,7 +126,7 @@ func details(status *v1alpha1.MarketplaceAccountStatus) []string {
 		v1alpha1.ConditionReady, v1alpha1.ConditionAuthenticated, v1alpha1.ConditionReauthRequired, v1alpha1.ConditionAuthorizationExpiring,
 	} {
 		for _, condition := range status.Conditions {
-			if condition.Type == name && condition.Reason != v1alpha1.ReasonNotRequired {
+			if condition.Type == name && reasons.Of(condition.Reason).Severity != reasons.Absent {
 				said = append(said, name+"="+string(condition.Status)+", "+condition.Reason+": "+message(condition.Message))
 			}
 		}
