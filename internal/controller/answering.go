@@ -9,6 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // Browsers bring one answer of a marketplace more than once: by a reload, a second click, or an ingress that asks another
@@ -62,7 +63,7 @@ func (a *answering) give(outcome signin.Outcome, err error) {
 	close(a.done)
 }
 
-// wait returns the outcome. From when the tokens are being stored, a browser waits for pagePatience.
+// wait returns the outcome. From when the tokens are being stored, a browser waits for timeouts.ShowResult.
 func (a *answering) wait(ctx context.Context) (signin.Outcome, error) {
 	select {
 	case <-a.done:
@@ -71,7 +72,7 @@ func (a *answering) wait(ctx context.Context) (signin.Outcome, error) {
 		return signin.Outcome{}, &signin.Error{Problem: signin.VisitUsed}
 	case <-a.stores:
 	}
-	patient, cancel := context.WithTimeout(ctx, pagePatience)
+	patient, cancel := context.WithTimeout(ctx, timeouts.ShowResult)
 	defer cancel()
 	select {
 	case <-a.done:
@@ -87,7 +88,7 @@ const unsettledLooks = 8
 // former tells what became of a visit whose browser has come back before, here or at another replica. It waits for the
 // outcome as long as for the one of a sign-in.
 func (v *Visits) former(ctx context.Context, b *returned) (signin.Outcome, error) {
-	waiting, cancel := context.WithTimeout(ctx, pagePatience)
+	waiting, cancel := context.WithTimeout(ctx, timeouts.ShowResult)
 	defer cancel()
 	var outcome signin.Outcome
 	var err error = &signin.Error{Problem: signin.VisitUsed}

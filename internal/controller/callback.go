@@ -19,6 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // returned is a browser that has come back, and the visit that it belongs to.
@@ -100,7 +101,7 @@ func (v *Visits) claim(ctx context.Context, b *returned) error {
 	if b.claim, err = signin.NewSecret(v.r.Random); err != nil {
 		return err
 	}
-	waiting, cancel := context.WithTimeout(ctx, claimPatience)
+	waiting, cancel := context.WithTimeout(ctx, timeouts.ClaimVisit)
 	defer cancel()
 	var problem *signin.Error
 	grantstore.RetryUntil(waiting, func(ctx context.Context) (done bool) {
@@ -126,7 +127,7 @@ func (v *Visits) claim(ctx context.Context, b *returned) error {
 // find finds the visit that a state and a cookie belong to. It waits for an API server that is away about as long as a code
 // lives.
 func (v *Visits) find(ctx context.Context, b *returned) error {
-	waiting, cancel := context.WithTimeout(ctx, codePatience)
+	waiting, cancel := context.WithTimeout(ctx, timeouts.FindVisit)
 	defer cancel()
 	var found error
 	grantstore.RetryUntil(waiting, func(ctx context.Context) (done bool) {
@@ -341,7 +342,7 @@ func (s *store) again(kept *custody.Custody) {
 func (v *Visits) keep(ctx context.Context, b *returned, got lifecycle.Issued) (signin.Outcome, error) {
 	b.answer.storing(b.SignInAccount())
 	v.storing.Go(func() {
-		ctx, cancel := context.WithTimeout(ctx, storePatience)
+		ctx, cancel := context.WithTimeout(ctx, timeouts.StoreResult)
 		defer cancel()
 		outcome, err := v.store(ctx, b, got)
 		_, _ = b.end(ctx, outcome, err) // whoever waits for it is told

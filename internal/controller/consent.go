@@ -12,10 +12,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
-
-// discardFor bounds how long revoking the tokens of a wrong account may take.
-const discardFor = 5 * time.Second
 
 // consented stores what a person's sign-in has brought. The grant in use stays until the new one is known to belong to
 // the expected account. unverified tells that the issuer's keys could not be had. Whoever calls it tries again when it
@@ -125,7 +123,7 @@ func (r *Reconciler) revokeWrong(ctx context.Context, f *found, wrong custody.Gr
 		log.Info("Leaving the grant of another account unrevoked", "reason", why)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardFor)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeouts.RevokeWrong)
 	defer cancel()
 	if err := endpoint.Revoke(ctx, address, wrong.RefreshToken); err != nil {
 		log.Info("Revoking the grant of another account", "reason", answer.AsError(err).Error())

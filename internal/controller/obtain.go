@@ -15,8 +15,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
-const defaultCallTimeout = 30 * time.Second
-
 // obtain asks the marketplace for tokens. It stores nothing, and makes no other call: what it returns may be the
 // only copy.
 func (r *Reconciler) obtain(ctx context.Context, v lifecycle.Facts, endpoint grant.Endpoint) (lifecycle.Issued, error) {

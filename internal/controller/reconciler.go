@@ -24,6 +24,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // Reconciler keeps the token Secrets of MarketplaceAccounts valid. All fields but CallTimeout and Portal are required.
@@ -129,7 +130,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 // callTimeout bounds one request to a marketplace.
 func (r *Reconciler) callTimeout() time.Duration {
 	if r.CallTimeout == 0 {
-		return defaultCallTimeout
+		return timeouts.Call
 	}
 	return r.CallTimeout
 }
@@ -138,7 +139,7 @@ func (r *Reconciler) callTimeout() time.Duration {
 func (r *Reconciler) viewOf(account *v1alpha1.MarketplaceAccount) lifecycle.Facts {
 	return lifecycle.Facts{
 		Account: account, Now: r.now(), Holder: r.holder,
-		CallTimeout: r.callTimeout(), AttemptTimeout: 2*r.callTimeout() + grantstore.Timeout,
+		CallTimeout: r.callTimeout(), AttemptTimeout: timeouts.Attempt(r.callTimeout()),
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -28,9 +29,6 @@ const (
 	recheck        = 10 * time.Second
 	longestRecheck = 5 * time.Minute
 )
-
-// identifyTimeout is short, since tokens wait to be published meanwhile.
-const identifyTimeout = 5 * time.Second
 
 // found is one look at an account: the facts, and what came of it.
 type found struct {
@@ -228,7 +226,7 @@ func (r *Reconciler) acceptCandidate(ctx context.Context, f *found) error {
 		return nil // until the expectation changes, or the user brings another grant
 	}
 	age := f.Now.Sub(f.CandidateGrant().Tokens.IssuedAt)
-	if f.CandidateGrant().Consent > 0 && age >= 0 && age < 2*identifyTimeout {
+	if f.CandidateGrant().Consent > 0 && age >= 0 && age < 2*timeouts.Identify {
 		f.LookAgain = recheck
 		return nil // whoever took the sign-in asks first, since a person waits for it
 	}
@@ -309,7 +307,7 @@ func (r *Reconciler) identify(ctx context.Context, f *found, store *store) error
 	if !f.Now.Before(tokens.ExpiresAt) {
 		return store.giveUp(ctx)
 	}
-	asking, cancel := context.WithTimeout(ctx, identifyTimeout)
+	asking, cancel := context.WithTimeout(ctx, timeouts.Identify)
 	defer cancel()
 	var identity marketplace.Identity
 	var err error

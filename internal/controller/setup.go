@@ -33,11 +33,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
-
-// reconciliationTimeout frees a worker from a read that waits for a cache in vain. A token request that is under way,
-// and the storing of its answer, go on until their own bounds.
-const reconciliationTimeout = 3 * time.Minute
 
 // shortestRequeue and longestRequeue bound the wait after an error of the API server. It is no longer than a token that is about to
 // end can wait, since the work queue does not know whose that is; controller-runtime's default goes up to a quarter of an hour.
@@ -48,9 +45,6 @@ const (
 
 // shareOfOneHost is the part of the workers that requests to one token host may occupy: a quarter.
 const shareOfOneHost = 4
-
-// issuerTimeout bounds the fetching of an issuer's documents and keys, for which all its accounts may have to wait.
-const issuerTimeout = 5 * time.Second
 
 // Name is the controller's name in logs and metrics.
 const Name = "marketplaceaccount"
@@ -125,7 +119,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		Clock:     options.Clock,
 		Transport: options.Transport,
 		Providers: &grant.Providers{
-			HTTP: outgoing.NewClient(throttle.NewFailFast(options.IssuerTransport, options.Clock.Now), issuerTimeout),
+			HTTP: outgoing.NewClient(throttle.NewFailFast(options.IssuerTransport, options.Clock.Now), timeouts.Issuer),
 			Now:  options.Clock.Now,
 		},
 		Limiters:    newLimiters(options.Clock.Now, options.MaxConcurrentReconciles/shareOfOneHost),
@@ -185,7 +179,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
 			NewQueue:                options.NewQueue,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](shortestRequeue, longestRequeue),
-			ReconciliationTimeout:   reconciliationTimeout,
+			ReconciliationTimeout:   timeouts.Reconcile,
 		}).
 		Complete(departures)
 }

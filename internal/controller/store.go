@@ -14,6 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -124,7 +125,7 @@ func (s *store) journal(ctx context.Context) (forbidden bool, err error) {
 		kept = kept.WithSpentImport(other.Imported) // what may be spent stays so when the user brings it back
 	}
 	s.found.SetJournal(&kept, &entry)
-	ctx, cancel := context.WithTimeout(ctx, grantstore.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, timeouts.Store)
 	defer cancel()
 	if err := s.write(ctx, kept); err != nil {
 		if grantstore.MayPass(err) { // it may be on record all the same, of a token that was not sent

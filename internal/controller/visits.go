@@ -25,21 +25,11 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 const (
-	// codePatience is how long a callback waits for an API server that is away: about as long as the shortest-lived code is
-	// good for (Allegro: 10 s).
-	codePatience = 8 * time.Second
-	// claimPatience is how long it may delay the exchange of a code, which must be in time.
-	claimPatience = 3 * time.Second
-	// pagePatience is how long a browser waits for the result to be stored, and storePatience how long that is tried.
-	// A shutdown bounds it as well, by the pod's grace period.
-	pagePatience  = 15 * time.Second
-	storePatience = 24 * time.Hour
-	// drainPatience bounds what follows a shutdown, which ends by the pod's grace period before.
-	drainPatience = 10 * time.Minute
 	// lookups bounds how often a second the API server is asked about tickets that the cache does not know: another replica
 	// may have made them just now, or somebody guesses.
 	lookups = 5
@@ -74,7 +64,7 @@ func newVisits(r *Reconciler, namespaces []string) *Visits {
 func (v *Visits) Start(ctx context.Context) error {
 	v.ready.Store(true) // the manager has filled its caches before
 	<-ctx.Done()
-	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainPatience)
+	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeouts.Drain)
 	defer cancel()
 	v.Drain(draining)
 	return nil

@@ -11,9 +11,6 @@ import (
 	"k8s.io/client-go/util/retry"
 )
 
-// Timeout bounds the writing of a custody, with all its repetitions.
-const Timeout = 20 * time.Second
-
 var (
 	// backoff is how a write is tried again before the custody waits in memory.
 	backoff = wait.Backoff{Steps: 6, Duration: 50 * time.Millisecond, Factor: 3, Jitter: 0.1}

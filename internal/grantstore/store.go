@@ -12,6 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -144,7 +145,7 @@ type Retry int
 const (
 	// Once leaves a failed write to the caller.
 	Once Retry = iota
-	// UntilStored is for a custody that must not be lost. A write that may succeed later is tried again for Timeout, also after the end of
+	// UntilStored is for a custody that must not be lost. A write that may succeed later is tried again for timeouts.Store, also after the end of
 	// its context, and then waits in memory until the caller stores it, see Pending.
 	UntilStored
 )
@@ -156,7 +157,7 @@ func (s *Store) Write(ctx context.Context, account *v1alpha1.MarketplaceAccount,
 		return s.write(ctx, account, on, next)
 	}
 	s.remember(Pending{Account: account.DeepCopy(), Custody: next})
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeouts.Store)
 	defer cancel()
 	held := on
 	err := retry.OnError(backoff, MayPass, func() (err error) {

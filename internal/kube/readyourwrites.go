@@ -13,11 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
-
-// longestRead is how long a read waits for the cache to show what was written before it: a watch takes a few
-// milliseconds, and one that takes a second is broken.
-const longestRead = time.Second
 
 // readYourWrites is a client whose reads from the cache show what was written through it before, or is being written: of accounts and
 // Secrets it remembers the versions that it wrote until the cache has shown them. controller-runtime's client compares one version for a kind,
@@ -37,7 +34,7 @@ type readYourWrites struct {
 func newReadYourWrites(cached client.Client, live client.Reader, shard Shard, contents *contents) *readYourWrites {
 	large := newLargeObjects(cached)
 	return &readYourWrites{
-		Client: cached, live: largeReader{live, large}, shard: shard, contents: contents, large: large, patience: longestRead,
+		Client: cached, live: largeReader{live, large}, shard: shard, contents: contents, large: large, patience: timeouts.CatchUp,
 	}
 }
 

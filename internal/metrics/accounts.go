@@ -2,18 +2,14 @@ package metrics
 
 import (
 	"context"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
-
-// scrapeTimeout bounds the listing of the cache. It takes milliseconds; it hangs only while the cache has not
-// been filled.
-const scrapeTimeout = 10 * time.Second
 
 var (
 	accountLabels = []string{"namespace", "name", "marketplace"}
@@ -47,7 +43,7 @@ func (a accounts) Describe(descs chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (a accounts) Collect(out chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout) //nolint:forbidigo // a Collector is given no context
+	ctx, cancel := context.WithTimeout(context.Background(), timeouts.Scrape) //nolint:forbidigo // a Collector is given no context
 	defer cancel()
 	var list v1alpha1.MarketplaceAccountList
 	if err := a.cache.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"time"
 
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -25,12 +24,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
-
-// shutdownTimeout lets a token request that is under way end, and its answer be stored. It is shorter than the
-// terminationGracePeriodSeconds of the manifests.
-const shutdownTimeout = 110 * time.Second
 
 // Run works until ctx ends, or until there is no use in going on. It returns when what was under way is done.
 func Run(ctx context.Context, o Options) error {
@@ -57,7 +53,7 @@ func Run(ctx context.Context, o Options) error {
 		LeaderElection:                o.leaderElect,
 		LeaderElectionID:              o.shard.lease(),
 		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       new(shutdownTimeout),
+		GracefulShutdownTimeout:       new(timeouts.Shutdown),
 	})
 	if err != nil {
 		return err
@@ -98,7 +94,7 @@ func Run(ctx context.Context, o Options) error {
 	err = mgr.Start(ctx)
 	if ctx.Err() == nil {
 		// The lease is lost. Another replica may work by now, but what marketplaces answer to us only we can store.
-		draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+		draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeouts.Shutdown)
 		defer cancel()
 		signIns.Drain(draining)
 	}

@@ -5,16 +5,12 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-const (
-	// dialTimeout and handshakeTimeout bound the steps before a request is sent, so that a host that hangs there is told from
-	// one that does not answer.
-	dialTimeout      = 10 * time.Second
-	handshakeTimeout = 10 * time.Second
-	// maxHeader bounds the headers of an answer; readers of bodies bound those.
-	maxHeader = 64 << 10
-)
+// maxHeader bounds the headers of an answer; readers of bodies bound those.
+const maxHeader = 64 << 10
 
 // NewClient returns a client whose requests go by transport and keep the rules of this package. timeout bounds a request
 // until its answer is read to the end.
@@ -43,7 +39,7 @@ func (g guard) RoundTrip(request *http.Request) (*http.Response, error) {
 // NewTransport returns what carries requests by the network. Connections are not kept: net/http cannot tell whether a
 // request on a connection that turns out to be closed was seen, and a single-use refresh token must not be sent in doubt.
 func NewTransport() *http.Transport {
-	return newTransport(&net.Dialer{Timeout: dialTimeout})
+	return newTransport(&net.Dialer{Timeout: timeouts.Dial})
 }
 
 func newTransport(dialer *net.Dialer) *http.Transport {
@@ -51,7 +47,7 @@ func newTransport(dialer *net.Dialer) *http.Transport {
 		Proxy:                  http.ProxyFromEnvironment,
 		DialContext:            dialer.DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:    handshakeTimeout,
+		TLSHandshakeTimeout:    timeouts.Handshake,
 		MaxResponseHeaderBytes: maxHeader,
 		DisableKeepAlives:      true,
 	}

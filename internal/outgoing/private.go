@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // ErrPrivateAddress is why a request was not sent: its host is not on the public internet. It does not tell the host's
@@ -19,7 +21,7 @@ var ErrPrivateAddress = errors.New("the host has a private address, and the oper
 // address that is dialled, so that a name whose address changes between two look-ups gains nothing. Where a proxy is in
 // between, the proxy looks names up: then only hosts that are addresses, or names of this machine, are refused here.
 func NewPublicTransport() http.RoundTripper {
-	direct := newTransport(&net.Dialer{Timeout: dialTimeout, Control: dialPublic})
+	direct := newTransport(&net.Dialer{Timeout: timeouts.Dial, Control: dialPublic})
 	direct.Proxy = nil
 	return publicOnly{direct: direct, proxied: NewTransport(), proxyOf: http.ProxyFromEnvironment}
 }

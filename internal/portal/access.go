@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
@@ -143,7 +144,7 @@ func (a *access) mightBefore(ctx context.Context, who *visitor, verb, namespace,
 	}
 	asked := a.asking.DoChan(strings.Join([]string{string(who.key[:]), verb, namespace, name}, "/"), func() (any, error) {
 		// The answer is for everybody who waits for it, so it does not end with the page that asked first.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), answerTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeouts.Page)
 		defer cancel()
 		return a.ask(ctx, a.showing, who, verb, namespace, name)
 	})

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // judge answers access reviews, and remembers them.
@@ -128,7 +129,7 @@ func TestButtonsDoNotWaitForLists(t *testing.T) {
 		}
 		cancel()
 		pages.Wait()
-		time.Sleep(answerTimeout) //nolint:forbidigo // it is the bubble's time: questions of nobody end
+		time.Sleep(timeouts.Page) //nolint:forbidigo // it is the bubble's time: questions of nobody end
 	})
 }
 
@@ -141,7 +142,7 @@ func TestSlowAnswersAreThoseOfTheCluster(t *testing.T) {
 		if cluster, isCluster := errors.AsType[*clusterError](err); !isCluster || cluster.kind() != "no answer in time" {
 			t.Errorf("the error is %v", err)
 		}
-		time.Sleep(answerTimeout) //nolint:forbidigo // it is the bubble's time: questions of nobody end
+		time.Sleep(timeouts.Page) //nolint:forbidigo // it is the bubble's time: questions of nobody end
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // callback takes what a marketplace sent the browser back with, at once: codes live for seconds. The browser then leaves the
@@ -28,7 +29,7 @@ func (p *Portal) callback(w http.ResponseWriter, r *http.Request) error {
 		return &signin.Error{Problem: problemRequest}
 	}
 	// The code is exchanged and the tokens are stored even if the browser goes away, or the portal is to stop.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), completeTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), timeouts.Callback)
 	defer cancel()
 	var outcome signin.Outcome
 	if query.Has("state") || query.Has("code") {

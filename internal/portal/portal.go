@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // SignIns leads people through sign-ins. Its errors are *signin.Error; any other is an internal failure.
@@ -186,7 +187,7 @@ func (p *Portal) page(get, post handler) http.Handler {
 		allowed = append(allowed, http.MethodPost)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), answerTimeout)
+		ctx, cancel := context.WithTimeout(r.Context(), timeouts.Page)
 		defer cancel()
 		r = r.WithContext(ctx)
 		var answer handler

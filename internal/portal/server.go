@@ -5,20 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/httpserver"
-)
-
-const (
-	// completeTimeout bounds what is done for a person who came back from a marketplace: the exchange of the code, and
-	// the storing of what it brought.
-	completeTimeout = 90 * time.Second
-	// answerTimeout bounds everything else.
-	answerTimeout = 30 * time.Second
-	// shutdownTimeout lets a callback that is under way finish. The manager's own grace is longer.
-	shutdownTimeout = completeTimeout + 5*time.Second
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // NeedLeaderElection tells the manager to serve the portal on every replica.
@@ -36,7 +26,7 @@ func (p *Portal) Start(ctx context.Context) error {
 func (p *Portal) serve(ctx context.Context, listener net.Listener) error {
 	// Requests under way outlive the context: a code that was exchanged must be stored.
 	requests := context.WithoutCancel(ctx)
-	server := httpserver.New(httpserver.Options{Handler: p, AnswerTimeout: bounds.RequestTimeout + completeTimeout, Log: p.log})
+	server := httpserver.New(httpserver.Options{Handler: p, AnswerTimeout: bounds.RequestTimeout + timeouts.Callback, Log: p.log})
 	server.BaseContext = func(net.Listener) context.Context { return requests }
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
@@ -46,7 +36,7 @@ func (p *Portal) serve(ctx context.Context, listener net.Listener) error {
 		return fmt.Errorf("serving the portal: %w", err)
 	case <-ctx.Done():
 	}
-	bounded, cancel := context.WithTimeout(requests, shutdownTimeout)
+	bounded, cancel := context.WithTimeout(requests, timeouts.StopPortal)
 	defer cancel()
 	if err := server.Shutdown(bounded); err != nil {
 		return errors.Join(fmt.Errorf("stopping the portal: %w", err), server.Close())

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 const (
@@ -99,7 +100,7 @@ func (p *Portal) begin(w http.ResponseWriter, r *http.Request) error {
 		return p.unlessGuessed(r, err)
 	}
 	// A browser that goes away meanwhile must not leave a half of a visit behind.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), answerTimeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), timeouts.Page)
 	defer cancel()
 	visit, err := p.signIns.Begin(ctx, account, ticket, store)
 	if err != nil {
