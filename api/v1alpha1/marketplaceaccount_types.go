@@ -133,12 +133,13 @@ type Parameter struct {
 	// +kubebuilder:validation:Pattern=`^[A-Za-z][A-Za-z0-9_-]*$`
 	Name string `json:"name,omitempty"`
 
-	// value is the parameter's value; it must match the pattern or be one of the values that the Marketplace declares.
+	// value is the parameter's value; it must match the pattern or be one of the values that the Marketplace declares. Unless the Marketplace
+	// says that its usage is Value, it is made of letters, digits and . _ ~ -
 	//
 	// +required
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._~-]+$`
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^[ -~]+$`
 	Value string `json:"value,omitempty"`
 }
 

@@ -30,6 +30,8 @@ type Tokens struct {
 	Scope string
 	// AccountID is the answer's own word for whose tokens these are; usually empty.
 	AccountID string
+	// Login is the name of the account that people know, by the answer's own word; usually empty.
+	Login string
 	// IssuedAt is when the request was sent.
 	IssuedAt time.Time
 	// ExpiresAt is when the first of access and ID token ends; zero when nothing says so.

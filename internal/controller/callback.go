@@ -203,8 +203,11 @@ func (b *returned) visitIn(kept custody.Custody, account *v1alpha1.MarketplaceAc
 // exchange reads the callback and exchanges its code. Its error is a *signin.Error or the marketplace's.
 func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (lifecycle.Issued, error) {
 	platform := b.Request.Platform
-	var err error
-	if b.callback, err = platform.Callback(query); err != nil {
+	err := platform.CheckSignature(query, b.Request.Application.ClientSecret, b.Request.Application.PreviousSecret)
+	if err == nil {
+		b.callback, err = platform.Callback(query)
+	}
+	if err != nil {
 		return lifecycle.Issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.SignInAccount(), Detail: err.Error()}
 	}
 	if err := v.checkIssuer(ctx, b); err != nil {
@@ -215,6 +218,9 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (l
 		return lifecycle.Issued{}, grant.CallbackError(b.callback.Error, b.callback.ErrorDescription, b.state, b.visit.Verifier)
 	case b.callback.Code == "":
 		return lifecycle.Issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.SignInAccount(), Detail: "the marketplace sent no code"}
+	}
+	if told := b.callback.AccountID; told != "" {
+		b.Request.Platform = platform.ForAccount(b.Request.Application.ClientID, told)
 	}
 	endpoint, err := v.r.endpoint(ctx, b.Request, v1alpha1.GrantAuthorizationCode)
 	if err != nil {
@@ -233,7 +239,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (l
 	told := b.callback.AccountID
 	switch {
 	case got.Account.ID == "" && told != "":
-		got.Account = custody.Account{ID: told, By: "callback"}
+		got.Account = custody.Account{ID: told, By: "callback", Login: got.Login}
 	case told != "" && told != got.Account.ID:
 		return lifecycle.Issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.SignInAccount(), Detail: "the callback names another account than the tokens"}
 	}

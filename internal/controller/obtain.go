@@ -50,13 +50,13 @@ func (r *Reconciler) exchange(
 	}
 	platform := v.Request.Platform
 	tokens = withEnd(tokens, platform.TokenLifetime)
-	account := custody.Account{ID: tokens.AccountID, By: "answer"}
+	account := custody.Account{ID: tokens.AccountID, By: "answer", Login: tokens.Login}
 	if account.ID == "" && platform.AccountIDClaim != "" {
 		token, kind := tokens.AccessToken, "access token "
 		if platform.AccountIDInIDToken {
 			token, kind = tokens.IDToken, "ID token "
 		}
-		account = custody.Account{ID: grant.Claim(token, platform.AccountIDClaim), By: kind + platform.AccountIDClaim}
+		account.ID, account.By = grant.Claim(token, platform.AccountIDClaim), kind+platform.AccountIDClaim
 	}
 	if account.ID == "" || v.Request.Grant == v1alpha1.GrantClientCredentials {
 		account = custody.Account{} // an application's tokens are nobody's

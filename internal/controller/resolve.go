@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -57,6 +58,7 @@ func (r *Reconciler) resolve(ctx context.Context, v lifecycle.Facts) (lifecycle.
 			return req, trouble, err
 		}
 	}
+	req.Platform = platform.ForAccount(req.Application.ClientID, cmp.Or(account.Spec.AccountID, v.Custody.Account.ID))
 	req.Key = keyOf(req)
 	return req, nil, nil
 }
@@ -99,7 +101,7 @@ func (r *Reconciler) resolveApplication(
 		return trouble, err
 	}
 	public := object.Spec.TokenRequest.ClientAuthentication == v1alpha1.ClientAuthenticationNone
-	req.Application, err = tokensecret.DecodeApplication(secret.Secret, public)
+	req.Application, err = tokensecret.DecodeApplication(secret.Secret, public, req.Platform.ClientIDKey())
 	if err != nil {
 		return invalidSecret(field, err), nil
 	}
@@ -115,7 +117,7 @@ func beyondDefault(account *v1alpha1.MarketplaceAccount, object *v1alpha1.Market
 		return nil
 	}
 	for _, scope := range account.Spec.Scopes {
-		if !slices.Contains(object.Spec.Scopes.Default, scope) {
+		if !slices.Contains(object.Spec.Scopes.For(v1alpha1.GrantClientCredentials), scope) {
 			return &lifecycle.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf("spec.scopes: with the application of Marketplace %q, grant %s may ask for "+
 				"its default scopes only; set spec.applicationSecretRef", object.Name, v1alpha1.GrantClientCredentials)}
 		}

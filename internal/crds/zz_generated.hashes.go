@@ -4,6 +4,6 @@ package crds
 
 // own are the definitions of this version: the hash of each by its name.
 var own = map[string]string{
-	"marketplaceaccounts.tokenkeeper.dev": "fd4ea931e8b27489",
-	"marketplaces.tokenkeeper.dev":        "dd2402cabb5e9cef",
+	"marketplaceaccounts.tokenkeeper.dev": "5e297c55f874d944",
+	"marketplaces.tokenkeeper.dev":        "f72d0ebd7c2cb454",
 }

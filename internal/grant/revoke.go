@@ -7,10 +7,14 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
+
+// noEndpoint are answers of an address where no grant can be revoked, today or later.
+var noEndpoint = []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusNotImplemented}
 
 // Revoke ends a grant at the platform (RFC 7009). A platform that does not know the token any more answers
 // with success. Its error is an *Error.
@@ -46,6 +50,8 @@ func (e Endpoint) Revoke(ctx context.Context, revocationURL, refreshToken string
 		kind = answer.Throttled
 	case status == http.StatusUnauthorized:
 		kind = answer.ApplicationRejected
+	case slices.Contains(noEndpoint, status):
+		kind = answer.InvalidRequest
 	case status/100 == 3:
 		kind = answer.Malformed
 	}

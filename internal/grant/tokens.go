@@ -24,6 +24,7 @@ func tokensOf(token *oauth2.Token, issued time.Time) answer.Tokens {
 		TokenType:    token.Type(),
 		Scope:        text("scope"),
 		AccountID:    bounded(text("account_id"), maxClaim),
+		Login:        bounded(text("account_login"), maxClaim),
 		IssuedAt:     issued,
 	}
 	unreadable := func(key string) bool { return token.Extra(key+"_unreadable") == true } // as the dialect of a platform says

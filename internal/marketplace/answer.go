@@ -96,10 +96,12 @@ func (d *dialect) translate(members map[string]any) map[string]any {
 	a.text(fields.RefreshToken, "refresh_token")
 	a.text(fields.IDToken, "id_token")
 	a.text(fields.TokenType, "token_type")
-	a.text(fields.Error, "error")
-	a.text(fields.ErrorDescription, "error_description")
+	d.failure(a)
 	if fields.AccountID != "" {
 		a.text(fields.AccountID, "account_id")
+	}
+	if fields.Login != "" {
+		a.text(fields.Login, "account_login")
 	}
 	if scope := scopeText(a.member(fields.Scope, "scope"), d.platform.scopeSep); scope != "" {
 		a.standard["scope"] = scope
@@ -114,14 +116,54 @@ func (d *dialect) translate(members map[string]any) map[string]any {
 	return a.standard
 }
 
+// failure translates what an answer says of a failure. A code that means success is none.
+func (d *dialect) failure(a unwrapped) {
+	response := &d.platform.response
+	if code := asText(a.member(response.Fields.Error, "error")); slices.Contains(response.SuccessCodes, code) {
+		return
+	}
+	a.text(response.Fields.Error, "error")
+	a.text(response.Fields.ErrorDescription, "error_description")
+}
+
+// hasCodes tells whether the platform has a word of its own for a failure, with which it may answer where others have the status alone.
+func (p *Platform) hasCodes() bool {
+	return p.response.Fields.Error != "" || len(p.response.SuccessCodes) > 0
+}
+
+// saysFailure tells whether the platform says in its own words that a request failed, although the status says success.
+func (p *Platform) saysFailure(members map[string]any) bool {
+	d := &dialect{platform: p}
+	a := d.unwrap(members)
+	d.failure(a)
+	return a.standard["error"] != nil
+}
+
+// revoked reads the answer to a revocation. Its status says enough (RFC 7009 section 2.2), but for a platform that sends a code with every
+// answer.
+func (d *dialect) revoked(response *http.Response) (*http.Response, error) {
+	if response.StatusCode/100 != 2 || !d.platform.hasCodes() {
+		return response, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	_ = response.Body.Close()
+	if err != nil {
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	if members, err := decode(body, ""); err == nil && d.platform.saysFailure(members) {
+		response.StatusCode = http.StatusBadRequest
+	}
+	return response, nil
+}
+
 // translateDevice does so with the answer to a device authorization request, whose names no platform changes.
 func (d *dialect) translateDevice(members map[string]any) map[string]any {
 	a := d.unwrap(members)
 	for _, name := range []string{"device_code", "user_code", "verification_uri", "verification_url", "verification_uri_complete"} {
 		a.text("", name)
 	}
-	a.text(d.platform.response.Fields.Error, "error")
-	a.text(d.platform.response.Fields.ErrorDescription, "error_description")
+	d.failure(a)
 	d.expiry(a.standard, "expires_in", a.member("", "expires_in"), 0)
 	delete(a.standard, "expires_in"+Unreadable)                               // a code without an end has a short one
 	interval, err := strconv.ParseFloat(asText(a.member("", "interval")), 64) // Allegro's documents have it as a string
@@ -193,20 +235,30 @@ func (a unwrapped) text(field v1alpha1.AnswerField, standard string) {
 	}
 }
 
-// lookup finds a member by its name, or by a path of names with dots between.
-func lookup(members map[string]any, path string) any {
-	if value, ok := members[path]; ok {
-		return value
+// lookup finds a member by its name, or by a path of names with dots between. A number is a place in a list.
+func lookup(within any, path string) any {
+	if object, ok := within.(map[string]any); ok && object[path] != nil {
+		return object[path]
 	}
-	head, rest, ok := strings.Cut(path, ".")
-	if !ok {
-		return nil
-	}
-	inner, ok := members[head].(map[string]any)
-	if !ok {
-		return nil
+	head, rest, deeper := strings.Cut(path, ".")
+	inner := element(within, head)
+	if !deeper || inner == nil {
+		return inner
 	}
 	return lookup(inner, rest)
+}
+
+// element is what an object or a list holds by a name or a number; nil when it holds nothing there.
+func element(within any, name string) any {
+	switch within := within.(type) {
+	case map[string]any:
+		return within[name]
+	case []any:
+		if at, err := strconv.Atoi(name); err == nil && at >= 0 && at < len(within) {
+			return within[at]
+		}
+	}
+	return nil
 }
 
 func asText(value any) string {

@@ -16,7 +16,7 @@ import (
 
 // AuthorizationParameters are what an authorization request says of one sign-in. An empty one is not sent.
 type AuthorizationParameters struct {
-	// ClientID is the application's; ApplicationID takes its place where the platform has another name for client_id.
+	// ClientID is the application's. ApplicationID takes its place where ClientIDKey names another key than client_id.
 	ClientID, ApplicationID string
 	// RedirectURI is where the browser comes back to, or what the platform has in its place (eBay's RuName).
 	RedirectURI string
@@ -37,10 +37,9 @@ func (p *Platform) AuthorizationRequest(endpoint string, a AuthorizationParamete
 		return "", err
 	}
 	clientID := a.ClientID
-	renamed := slices.ContainsFunc(p.authorization.Rename, func(r v1alpha1.Rename) bool { return r.From == "client_id" })
-	if renamed {
+	if key := p.ClientIDKey(); key != v1alpha1.ApplicationKeyClientID {
 		if a.ApplicationID == "" {
-			return "", errors.New(`the application Secret must have key "application_id", which the marketplace wants instead of client_id`)
+			return "", fmt.Errorf("the application Secret must have key %q, which the marketplace wants instead of client_id", key)
 		}
 		clientID = a.ApplicationID
 	}
@@ -49,7 +48,20 @@ func (p *Platform) AuthorizationRequest(endpoint string, a AuthorizationParamete
 	if len(p.Scopes) > 0 {
 		standard.Set("scope", strings.Join(p.Scopes, cmp.Or(p.scopeSep, " ")))
 	}
-	return withParameters(endpoint, p.browserParameters(standard))
+	return withParameters(endpoint, p.browserParameters(standard, a.ClientID))
+}
+
+// ClientIDKey is the key of the application Secret that authorization requests send as client_id. Where the Marketplace names none, it is
+// client_id, or application_id where the platform has another name for that parameter.
+func (p *Platform) ClientIDKey() string {
+	renamed := slices.ContainsFunc(p.authorization.Rename, func(r v1alpha1.Rename) bool { return r.From == "client_id" })
+	switch {
+	case p.authorization.ClientIDKey != "":
+		return p.authorization.ClientIDKey
+	case renamed:
+		return v1alpha1.ApplicationKeyApplicationID
+	}
+	return v1alpha1.ApplicationKeyClientID
 }
 
 // visit are the standard parameters that belong to one sign-in, whoever it began with.
@@ -72,12 +84,18 @@ func (p *Platform) visit(a AuthorizationParameters) (url.Values, error) {
 }
 
 // browserParameters makes the platform's parameters of standard ones.
-func (p *Platform) browserParameters(standard url.Values) url.Values {
+func (p *Platform) browserParameters(standard url.Values, clientID string) url.Values {
 	for _, name := range p.authorization.Omit {
 		standard.Del(name)
 	}
+	known := known{clientID: clientID, accountID: p.accountID}
 	for _, parameter := range p.authorization.Parameters {
-		standard.Set(parameter.Name, string(parameter.Value))
+		if parameter.Name == "nonce" && standard.Has("nonce") {
+			continue // it binds the ID token, and is as random
+		}
+		if value, ok := known.parameter(parameter.Value); ok {
+			standard.Set(parameter.Name, value)
+		}
 	}
 	return renamed(standard, p.authorization.Rename)
 }

@@ -10,7 +10,7 @@ import (
 // that is equal where they are. Names for people, limits, lifetimes and the schedule are no part of it, and no credential is.
 func (p *Platform) RequestContent() string {
 	text, err := json.Marshal([]any{
-		p.Issuer, p.TokenURL, p.AuthorizationURL, p.DeviceAuthorizationURL, p.PKCE, p.Scopes, p.scopeSep,
+		p.Issuer, p.TokenURL, p.RefreshURL, p.AuthorizationURL, p.DeviceAuthorizationURL, p.PKCE, p.Scopes, p.scopeSep,
 		p.authorization, p.request, p.response, p.identity, p.AccountIDClaim, p.AccountIDInIDToken,
 	})
 	if err != nil {

@@ -2,7 +2,9 @@ package marketplace
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"maps"
 	"net/http"
@@ -47,8 +49,10 @@ func (d *dialect) RoundTrip(standard *http.Request) (*http.Response, error) {
 	}
 	response, err := d.next.RoundTrip(request)
 	switch {
-	case err != nil || asked == toRevoke: // a revocation is answered by its status alone
+	case err != nil:
 		return response, err
+	case asked == toRevoke:
+		return d.revoked(response)
 	case asked == toBeginDevice:
 		return d.answer(response, d.translateDevice)
 	}
@@ -95,6 +99,8 @@ func (d *dialect) request(standard *http.Request, form url.Values, asked purpose
 		header.Set("User-Agent", agent)
 	}
 	clientID := form.Get("client_id")
+	known := known{clientID: clientID, accountID: d.platform.accountID}
+	grant := grantOf(form.Get("grant_type"))
 	authenticate(spec.ClientAuthentication, form, header)
 	if asked == toBeginDevice {
 		form.Set("client_id", clientID) // also with Basic: Allegro demands it there
@@ -102,10 +108,19 @@ func (d *dialect) request(standard *http.Request, form url.Values, asked purpose
 	if scope := form.Get("scope"); scope != "" && d.platform.scopeSep != "" {
 		form.Set("scope", strings.ReplaceAll(scope, " ", d.platform.scopeSep))
 	}
-	d.addParameters(form, asked)
+	d.addParameters(form, asked, known)
 	form = renamed(form, spec.Rename)
 	for _, extra := range spec.Headers {
-		header.Set(extra.Name, string(extra.Value))
+		if value, ok := known.header(extra.Value); ok {
+			header.Set(extra.Name, value)
+		}
+	}
+	address := standard.URL.String()
+	if grant == v1alpha1.GrantRefreshToken && d.platform.RefreshURL != "" {
+		address = d.platform.RefreshURL
+	}
+	if asked == forTokens && spec.Method == v1alpha1.MethodGET {
+		return query(standard.Context(), address, form, header)
 	}
 	encoding := spec.Encoding
 	if asked != forTokens {
@@ -115,7 +130,7 @@ func (d *dialect) request(standard *http.Request, form url.Values, asked purpose
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(standard.Context(), standard.Method, standard.URL.String(), bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(standard.Context(), standard.Method, address, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -123,8 +138,22 @@ func (d *dialect) request(standard *http.Request, form url.Values, asked purpose
 	return request, nil
 }
 
+// query makes a request with all parameters in its address.
+func query(ctx context.Context, address string, form url.Values, header http.Header) (*http.Request, error) {
+	address, err := withParameters(address, form)
+	if err != nil {
+		return nil, err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, errors.New("the token endpoint is no URL") // the text of err holds the credentials
+	}
+	request.Header = header
+	return request, nil
+}
+
 // addParameters adds the platform's own to a request for tokens, or for the device code that they begin with.
-func (d *dialect) addParameters(form url.Values, asked purpose) {
+func (d *dialect) addParameters(form url.Values, asked purpose, known known) {
 	grant := grantOf(form.Get("grant_type"))
 	if asked == toBeginDevice {
 		grant = v1alpha1.GrantDeviceCode
@@ -133,7 +162,9 @@ func (d *dialect) addParameters(form url.Values, asked purpose) {
 		switch {
 		case asked == toRevoke, asked == toBeginDevice && parameter.Name == "grant_type":
 		case len(parameter.Grants) == 0, slices.Contains(parameter.Grants, grant):
-			form.Set(parameter.Name, string(parameter.Value))
+			if value, ok := known.parameter(parameter.Value); ok {
+				form.Set(parameter.Name, value)
+			}
 		}
 	}
 }
@@ -160,9 +191,12 @@ func authenticate(method v1alpha1.ClientAuthentication, form url.Values, header 
 	case v1alpha1.ClientAuthenticationNone:
 		form.Del("client_secret")
 	default:
-		// Both parts are form-encoded first (RFC 6749 section 2.3.1).
+		encode := url.QueryEscape // both parts are form-encoded first (RFC 6749 section 2.3.1)
+		if method == v1alpha1.ClientAuthenticationBasicUnescaped {
+			encode = func(part string) string { return part }
+		}
 		basic := http.Request{Header: header}
-		basic.SetBasicAuth(url.QueryEscape(form.Get("client_id")), url.QueryEscape(form.Get("client_secret")))
+		basic.SetBasicAuth(encode(form.Get("client_id")), encode(form.Get("client_secret")))
 		form.Del("client_id")
 		form.Del("client_secret")
 	}

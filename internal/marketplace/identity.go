@@ -15,9 +15,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
-// accessTokenName is the placeholder for the access token in the headers of the identity request.
-const accessTokenName = "accessToken"
-
 // Identity is whose token it is; either part may be empty.
 type Identity struct {
 	// ID is the marketplace's identifier of the account.
@@ -72,7 +69,7 @@ func (p *Platform) Identify(ctx context.Context, client *http.Client, accessToke
 	if err != nil {
 		return Identity{}, &IdentityError{why: "identity.request.url is no URL"}
 	}
-	p.identityHeaders(request.Header, accessToken)
+	p.identityHeaders(request.Header, known{p.clientID, p.accountID, accessToken})
 	response, err := client.Do(request)
 	if err != nil {
 		return Identity{}, &IdentityError{why: unreachable(err)}
@@ -88,17 +85,18 @@ func (p *Platform) Identify(ctx context.Context, client *http.Client, accessToke
 	return p.readIdentity(response, body)
 }
 
-func (p *Platform) identityHeaders(header http.Header, accessToken string) {
+func (p *Platform) identityHeaders(header http.Header, known known) {
 	header.Set("Accept", "application/json")
 	header.Set("User-Agent", userAgent)
 	bearer := true
 	for _, extra := range p.identity.Headers {
-		value := strings.ReplaceAll(string(extra.Value), "{"+accessTokenName+"}", accessToken)
-		bearer = bearer && value == string(extra.Value)
-		header.Set(extra.Name, value)
+		bearer = bearer && !strings.Contains(string(extra.Value), "{"+accessTokenName+"}")
+		if value, ok := known.header(extra.Value); ok {
+			header.Set(extra.Name, value)
+		}
 	}
 	if bearer {
-		header.Set("Authorization", "Bearer "+accessToken)
+		header.Set("Authorization", "Bearer "+known.accessToken)
 	}
 }
 
@@ -114,12 +112,15 @@ func (p *Platform) readIdentity(response *http.Response, body []byte) (Identity,
 	if err != nil {
 		return Identity{}, &IdentityError{Status: response.StatusCode, why: err.Error(), unreadable: true}
 	}
+	if p.hasCodes() && p.saysFailure(members) {
+		return Identity{}, &IdentityError{Status: response.StatusCode, why: "the marketplace answered with an error code"}
+	}
 	id, err := find(p.identity.IDPath, members)
 	if err != nil {
 		return Identity{}, &IdentityError{Status: response.StatusCode, why: "identity.request.idPath: " + err.Error()}
 	}
 	login, err := find(p.identity.LoginPath, members)
-	if err != nil {
+	if err != nil && !errors.Is(err, errMisfit) { // a name alone is a convenience, which some kinds of accounts do not have
 		return Identity{}, &IdentityError{Status: response.StatusCode, why: "identity.request.loginPath: " + err.Error()}
 	}
 	return Identity{ID: id, Login: login}, nil
@@ -134,6 +135,9 @@ func answered(response *http.Response, accessToken string) string {
 	return text
 }
 
+// errMisfit is why a path finds nothing: the answer has no such list, or none so long.
+var errMisfit = errors.New("does not fit the answer")
+
 // find reads one value by JSONPath; the empty path finds nothing.
 func find(path string, answer map[string]any) (string, error) {
 	if path == "" {
@@ -145,7 +149,7 @@ func find(path string, answer map[string]any) (string, error) {
 	}
 	results, err := reader.FindResults(answer)
 	if err != nil {
-		return "", errors.New("does not fit the answer")
+		return "", errMisfit
 	}
 	var text strings.Builder
 	for _, values := range results {

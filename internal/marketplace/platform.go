@@ -1,16 +1,12 @@
 package marketplace
 
 import (
-	"cmp"
 	"fmt"
-	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
 // defaultTokenLifetime is assumed of an access token when neither the answer nor the Marketplace names a
@@ -25,6 +21,8 @@ type Platform struct {
 	Environment string
 	// Issuer is the OpenID Connect issuer; empty when ID tokens are not verified.
 	Issuer string
+	// RefreshURL is where tokens are asked for with a refresh token, where that is not TokenURL.
+	RefreshURL string
 	// TokenURL and RevocationURL are empty when the issuer's discovery document has to name them. So are AuthorizationURL and
 	// DeviceAuthorizationURL, and also where they hold a {name} that the account, whose grant does not need them, does not set.
 	TokenURL, RevocationURL, AuthorizationURL, DeviceAuthorizationURL string
@@ -59,6 +57,9 @@ type Platform struct {
 	// RequestsPerSecond and Concurrency bound the token requests of one client.
 	RequestsPerSecond, Concurrency int
 
+	// clientID and accountID are those of ForAccount.
+	clientID, accountID string
+
 	authorization v1alpha1.AuthorizationRequest
 	identity      *v1alpha1.IdentityRequest
 	request       v1alpha1.TokenRequest
@@ -75,7 +76,7 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 		return nil, fmt.Errorf("spec.grant.type: Marketplace %q does not offer %s; it offers %s",
 			object.Name, account.Spec.Grant.Type, join(spec.Grants))
 	}
-	values, err := valuesFor(object, account)
+	names, err := namesFor(object, account)
 	if err != nil {
 		return nil, err
 	}
@@ -110,15 +111,15 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 	if spec.Identity.IDTokenClaim != "" {
 		p.AccountIDClaim, p.AccountIDInIDToken = spec.Identity.IDTokenClaim, true
 	}
-	if err := p.fillEndpoints(spec, values, account.Spec.Grant.Type); err != nil {
+	if err := p.fillEndpoints(spec, names, account.Spec.Grant.Type); err != nil {
 		return p, err
 	}
 	p.setCallbackKey(spec)
-	return p, p.fill(spec, values, account.Spec.Grant.Type)
+	return p, p.fill(spec, names, account.Spec.Grant.Type)
 }
 
 // fillEndpoints replaces the {name}s in the endpoints. Those of a sign-in need not be complete for an account without one.
-func (p *Platform) fillEndpoints(spec *v1alpha1.MarketplaceSpec, values values, grant v1alpha1.GrantType) error {
+func (p *Platform) fillEndpoints(spec *v1alpha1.MarketplaceSpec, names names, grant v1alpha1.GrantType) error {
 	for _, endpoint := range []struct {
 		field    string
 		template v1alpha1.URLTemplate
@@ -127,11 +128,12 @@ func (p *Platform) fillEndpoints(spec *v1alpha1.MarketplaceSpec, values values, 
 	}{
 		{"issuer", spec.Endpoints.Issuer, &p.Issuer, ""},
 		{"token", spec.Endpoints.Token, &p.TokenURL, ""},
+		{"refresh", spec.Endpoints.Refresh, &p.RefreshURL, ""},
 		{"revocation", spec.Endpoints.Revocation, &p.RevocationURL, ""},
 		{"authorization", spec.Endpoints.Authorization, &p.AuthorizationURL, v1alpha1.GrantAuthorizationCode},
 		{"deviceAuthorization", spec.Endpoints.DeviceAuthorization, &p.DeviceAuthorizationURL, v1alpha1.GrantDeviceCode},
 	} {
-		filled, err := values.url(string(endpoint.template))
+		filled, err := names.url(string(endpoint.template))
 		switch {
 		case err == nil:
 			*endpoint.into = filled
@@ -142,40 +144,49 @@ func (p *Platform) fillEndpoints(spec *v1alpha1.MarketplaceSpec, values values, 
 	return nil
 }
 
-// fill replaces the {name}s in everything else that is sent.
-func (p *Platform) fill(spec *v1alpha1.MarketplaceSpec, values values, grant v1alpha1.GrantType) error {
-	for i := range p.authorization.Parameters {
-		err := values.text(&p.authorization.Parameters[i].Value)
-		if err != nil && grant == v1alpha1.GrantAuthorizationCode {
-			return fmt.Errorf("Marketplace %q: spec.authorizationRequest.parameters: %w", p.Name, err)
-		}
+// fill replaces the {name}s in everything else that is sent, and leaves out what names a parameter that is not set.
+func (p *Platform) fill(spec *v1alpha1.MarketplaceSpec, names names, grant v1alpha1.GrantType) (err error) {
+	failed := func(field string, err error) error {
+		return fmt.Errorf("Marketplace %q: spec.%s: %w", p.Name, field, err)
 	}
-	for i := range p.request.Headers {
-		if err := values.text(&p.request.Headers[i].Value); err != nil {
-			return fmt.Errorf("Marketplace %q: spec.tokenRequest.headers: %w", p.Name, err)
-		}
+	p.authorization.Parameters, err = sent(names, p.authorization.Parameters, func(v *v1alpha1.NameValue) *v1alpha1.Text { return &v.Value })
+	if err != nil && grant == v1alpha1.GrantAuthorizationCode {
+		return failed("authorizationRequest.parameters", err)
 	}
-	for i := range p.request.Parameters {
-		if err := values.text(&p.request.Parameters[i].Value); err != nil {
-			return fmt.Errorf("Marketplace %q: spec.tokenRequest.parameters: %w", p.Name, err)
-		}
+	p.request.Headers, err = sent(names, p.request.Headers, headerValue)
+	if err != nil {
+		return failed("tokenRequest.headers", err)
+	}
+	p.request.Parameters, err = sent(names, p.request.Parameters, func(v *v1alpha1.TokenParameter) *v1alpha1.Text { return &v.Value })
+	if err != nil {
+		return failed("tokenRequest.parameters", err)
 	}
 	if spec.Identity.Request == nil {
 		return nil
 	}
 	p.identity = spec.Identity.Request.DeepCopy()
-	address, err := values.url(string(p.identity.URL))
+	address, err := names.url(string(p.identity.URL))
 	if err != nil {
-		return fmt.Errorf("Marketplace %q: spec.identity.request.url: %w", p.Name, err)
+		return failed("identity.request.url", err)
 	}
 	p.identity.URL = v1alpha1.URLTemplate(address)
-	values[accessTokenName] = "{" + accessTokenName + "}" // filled in when the call is made
-	for i := range p.identity.Headers {
-		if err := values.text(&p.identity.Headers[i].Value); err != nil {
-			return fmt.Errorf("Marketplace %q: spec.identity.request.headers: %w", p.Name, err)
-		}
+	names.known = append(names.known, accessTokenName)
+	delete(names.addresses, accessTokenName) // nothing takes its place
+	p.identity.Headers, err = sent(names, p.identity.Headers, headerValue)
+	if err != nil {
+		return failed("identity.request.headers", err)
 	}
 	return nil
+}
+
+func headerValue(header *v1alpha1.HTTPHeader) *v1alpha1.Text { return &header.Value }
+
+// ForAccount returns the platform with what is known of the account by now: the application's client_id, and the platform's identifier of
+// the account, which may be empty.
+func (p *Platform) ForAccount(clientID, accountID string) *Platform {
+	known := *p
+	known.clientID, known.accountID = clientID, accountID
+	return &known
 }
 
 // Means returns the condition reason that the Marketplace gives to one of the platform's own error codes. A failure of the
@@ -193,122 +204,13 @@ func (p *Platform) Means(code string, status int, grant v1alpha1.GrantType) (rea
 func scopes(spec *v1alpha1.MarketplaceSpec, account *v1alpha1.MarketplaceAccount) []string {
 	asked := account.Spec.Scopes
 	if len(asked) == 0 {
-		asked = spec.Scopes.Default
+		asked = spec.Scopes.For(account.Spec.Grant.Type)
 	}
 	texts := make([]string, len(asked))
 	for i, scope := range asked {
 		texts[i] = string(scope)
 	}
 	return texts
-}
-
-// values are what {name} stands for.
-type values map[string]string
-
-// valuesFor joins the environment's variables and the account's parameters.
-func valuesFor(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount) (values, error) {
-	spec := &object.Spec
-	at := slices.IndexFunc(spec.Environments, func(e v1alpha1.Environment) bool { return e.Name == account.Spec.Environment })
-	if at < 0 {
-		names := make([]string, len(spec.Environments))
-		for i, e := range spec.Environments {
-			names[i] = e.Name
-		}
-		return nil, fmt.Errorf("spec.environment: Marketplace %q has no environment %q; it has %s",
-			object.Name, account.Spec.Environment, join(names))
-	}
-	result := values{}
-	for _, variable := range spec.Environments[at].Variables {
-		result[variable.Name] = string(variable.Value)
-	}
-	set := map[string]string{}
-	for _, parameter := range account.Spec.Parameters {
-		set[parameter.Name] = parameter.Value
-	}
-	for _, declared := range spec.Parameters {
-		value, err := parameter(declared, set[declared.Name])
-		if err != nil {
-			return nil, err
-		}
-		if value != "" {
-			result[declared.Name] = value
-		}
-		delete(set, declared.Name)
-	}
-	if len(set) > 0 {
-		declared := make([]string, len(spec.Parameters))
-		for i, parameter := range spec.Parameters {
-			declared[i] = parameter.Name
-		}
-		return nil, fmt.Errorf("spec.parameters: Marketplace %q declares no parameter %s; it declares %s",
-			object.Name, join(slices.Sorted(maps.Keys(set))), cmp.Or(join(declared), "none"))
-	}
-	return result, nil
-}
-
-// harmless is a value that can become part of a URL without changing which URL it is: characters that need no
-// escape (RFC 3986 section 2.3), and not dots alone.
-var harmless = regexp.MustCompile(`^[A-Za-z0-9._~-]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*$`)
-
-func parameter(declared v1alpha1.ParameterDeclaration, value string) (string, error) {
-	if value == "" {
-		value = declared.Default
-	}
-	switch {
-	case value == "" && declared.Required:
-		return "", fmt.Errorf("spec.parameters: parameter %q must be set: %s", declared.Name, declared.Description)
-	case value == "":
-		return "", nil
-	case !harmless.MatchString(value):
-		return "", fmt.Errorf("spec.parameters: parameter %q must be made of letters, digits and . _ ~ -, and not of dots alone", declared.Name)
-	case len(declared.Enum) > 0 && !slices.Contains(declared.Enum, value):
-		return "", fmt.Errorf("spec.parameters: parameter %q must be one of %s", declared.Name, join(declared.Enum))
-	case declared.Pattern == "":
-		return value, nil
-	}
-	pattern, err := regexp.Compile(`^(?:` + declared.Pattern + `)$`)
-	if err != nil {
-		return "", fmt.Errorf("the Marketplace's pattern of parameter %q is no regular expression", declared.Name)
-	}
-	if !pattern.MatchString(value) {
-		return "", fmt.Errorf("spec.parameters: parameter %q must match %s", declared.Name, declared.Pattern)
-	}
-	return value, nil
-}
-
-var placeholder = regexp.MustCompile(`\{[A-Za-z][A-Za-z0-9_-]*\}`)
-
-func (v values) replace(template string) (string, error) {
-	var unknown []string
-	filled := placeholder.ReplaceAllStringFunc(template, func(match string) string {
-		value, ok := v[match[1:len(match)-1]]
-		if !ok {
-			unknown = append(unknown, match)
-		}
-		return value
-	})
-	if len(unknown) > 0 {
-		return "", fmt.Errorf("%s is neither a variable of the environment nor a parameter that is set", strings.Join(unknown, ", "))
-	}
-	return filled, nil
-}
-
-func (v values) text(text *v1alpha1.Text) error {
-	filled, err := v.replace(string(*text))
-	*text = v1alpha1.Text(filled)
-	return err
-}
-
-// url fills in a URL and checks what came out, since a variable can hold anything.
-func (v values) url(template string) (string, error) {
-	if template == "" {
-		return "", nil
-	}
-	filled, err := v.replace(template)
-	if err != nil {
-		return "", err
-	}
-	return filled, outgoing.CheckURL(filled)
 }
 
 func join[S ~string](names []S) string {

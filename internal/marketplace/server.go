@@ -34,7 +34,7 @@ func (p *Platform) setCallbackKey(spec *v1alpha1.MarketplaceSpec) {
 func openParameters(declared []v1alpha1.ParameterDeclaration) []string {
 	var names []string
 	for _, parameter := range declared {
-		if len(parameter.Enum) == 0 {
+		if len(parameter.Enum) == 0 && len(parameter.Choices) == 0 {
 			names = append(names, parameter.Name)
 		}
 	}

@@ -51,7 +51,7 @@ func (s *StoreStart) Request(p *Platform, a AuthorizationParameters) (string, er
 	if err != nil {
 		return "", err
 	}
-	parameters := p.browserParameters(standard)
+	parameters := p.browserParameters(standard, a.ClientID)
 	if s.state != "" {
 		parameters.Set(p.authorization.StoreStart.State, s.state)
 	}

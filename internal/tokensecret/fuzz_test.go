@@ -25,7 +25,7 @@ func FuzzDecodeUserSecrets(f *testing.F) {
 			"username": name, "password": credential, "refresh_token": credential, "granted_at": at,
 		}}
 		for _, public := range []bool{true, false} {
-			application, err := tokensecret.DecodeApplication(secret, public)
+			application, err := tokensecret.DecodeApplication(secret, public, "")
 			complaint(t, err, credential)
 			if err == nil && (application.ClientID == "" || !public && application.ClientSecret == "") {
 				t.Errorf("an application without a name or a secret is accepted: %+v", application)

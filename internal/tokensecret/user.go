@@ -1,6 +1,7 @@
 package tokensecret
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -25,7 +26,7 @@ type Application struct {
 	SecretSince time.Time
 	// RedirectURI is what the application is registered with instead of the portal's callback; usually empty.
 	RedirectURI string
-	// ApplicationID is what Amazon wants instead of the client identifier at sign-in; usually empty.
+	// ApplicationID is what some platforms want instead of the client identifier at sign-in; usually empty.
 	ApplicationID string
 	// Retry is the request on the Secret to try again what was refused; usually empty.
 	Retry string
@@ -45,8 +46,9 @@ type Import struct {
 	GrantedAt time.Time
 }
 
-// DecodeApplication reads the Secret of an application. A public client needs no client_secret.
-func DecodeApplication(secret *corev1.Secret, public bool) (Application, error) {
+// DecodeApplication reads the Secret of an application. A public client needs no client_secret. clientIDKey is the key of ApplicationID;
+// empty means application_id.
+func DecodeApplication(secret *corev1.Secret, public bool, clientIDKey string) (Application, error) {
 	reader := reader{secret: secret}
 	application := Application{
 		ClientID:        reader.required(v1alpha1.ApplicationKeyClientID),
@@ -56,7 +58,7 @@ func DecodeApplication(secret *corev1.Secret, public bool) (Application, error) 
 		SecretNeverExpires: reader.optional(v1alpha1.ApplicationKeyClientSecretExpiresAt) == "0",
 		SecretSince:        since(secret, v1alpha1.ApplicationKeyClientSecret),
 		RedirectURI:        reader.optional(v1alpha1.ApplicationKeyRedirectURI),
-		ApplicationID:      reader.optional(v1alpha1.ApplicationKeyApplicationID),
+		ApplicationID:      reader.optional(cmp.Or(clientIDKey, v1alpha1.ApplicationKeyApplicationID)),
 		Retry:              secret.Annotations[v1alpha1.AnnotationRetry],
 	}
 	if public {

@@ -115,7 +115,7 @@ func TestDecodeApplication(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			got, err := tokensecret.DecodeApplication(secretWith(test.data), test.public)
+			got, err := tokensecret.DecodeApplication(secretWith(test.data), test.public, "")
 			check(t, test.data, test.want, test.err, got, err)
 		})
 	}
@@ -256,7 +256,7 @@ func TestWhatEditorsAndShellsAddToUserSecrets(t *testing.T) {
 				"redirect_uri":           func(a tokensecret.Application) string { return a.RedirectURI },
 				"application_id":         func(a tokensecret.Application) string { return a.ApplicationID },
 			} {
-				got, err := tokensecret.DecodeApplication(secretWith(with(key)), false)
+				got, err := tokensecret.DecodeApplication(secretWith(with(key)), false, "")
 				check(t, nil, test.issued, complaintOf(key, test.fault), value(got), err)
 			}
 			imported, err := tokensecret.DecodeImport(secretWith(map[string]string{"refresh_token": test.written}))
@@ -323,7 +323,7 @@ func TestWhatIsUsedOfAUsersSecret(t *testing.T) {
 	if len(used.Data) != 2 || len(used.Annotations)+len(used.ManagedFields) > 0 || used.ResourceVersion != "7" {
 		t.Errorf("it keeps %v of %v", used.Data, used.ObjectMeta)
 	}
-	if application, err := tokensecret.DecodeApplication(used, false); err != nil || !application.SecretSince.Equal(start) {
+	if application, err := tokensecret.DecodeApplication(used, false, ""); err != nil || !application.SecretSince.Equal(start) {
 		t.Errorf("the client secret is of %v, %v", application.SecretSince, err)
 	}
 	secret.Data["client_secret"] = []byte(large + "x")
@@ -353,7 +353,7 @@ func TestHowOldAClientSecretIs(t *testing.T) {
 				ObjectMeta: metav1.ObjectMeta{Name: "app", CreationTimestamp: made, ManagedFields: test.entries},
 				Data:       map[string][]byte{"client_id": []byte("id"), "client_secret": []byte("secret")},
 			}
-			application, err := tokensecret.DecodeApplication(secret, false)
+			application, err := tokensecret.DecodeApplication(secret, false, "")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -119,7 +119,7 @@ func TestMarketplaceURLs(t *testing.T) {
 	for sentence, url := range urls {
 		rules[sentence] = rule{set: fields{"spec.endpoints.token": url.url}, wants: url.wants}
 	}
-	for _, endpoint := range []string{"authorization", "deviceAuthorization", "revocation", "issuer"} {
+	for _, endpoint := range []string{"authorization", "deviceAuthorization", "refresh", "revocation", "issuer"} {
 		rules["a URL is checked as endpoint "+endpoint] = rule{set: fields{"spec.endpoints." + endpoint: "http://login.bol.com/"}, wants: scheme}
 		rules["no URL may be spelt out as endpoint "+endpoint] = rule{set: fields{"spec.endpoints." + endpoint: ""}}
 	}
@@ -165,7 +165,7 @@ func TestMarketplaceParameters(t *testing.T) {
 		"a parameter's name must be bounded":                {set: fields{"spec.parameters": declare("name", strings.Repeat("a", 64))}, wants: "may not be more than 63"},
 		"a parameter must not stand for the token":          {set: fields{"spec.parameters": declare("name", "accessToken")}, wants: "must not be accessToken"},
 		"a parameter must not come twice":                   {set: fields{"spec.parameters": append(declare("name", "region"), declare("name", "region")...)}, wants: "Duplicate value"},
-		"a parameter must be limited":                       {set: fields{"spec.parameters": one(map[string]any{"name": "region"})}, wants: "pattern or enum must be set: an account's value becomes part of a URL"},
+		"a parameter must be limited":                       {set: fields{"spec.parameters": one(map[string]any{"name": "region"})}, wants: "pattern, enum or choices must be set: an account's value becomes part of a URL"},
 		"a description must not be empty":                   {set: fields{"spec.parameters": declare("description", "")}, wants: "should be at least 1 chars long"},
 		"a description must be bounded":                     {set: fields{"spec.parameters": declare("description", strings.Repeat("a", 1025))}, wants: "may not be more than 1024"},
 		"a pattern must not be empty":                       {set: fields{"spec.parameters": declare("pattern", "")}, wants: "should be at least 1 chars long"},
@@ -181,7 +181,7 @@ func TestMarketplaceParameters(t *testing.T) {
 		"a default must match the pattern":                  {set: fields{"spec.parameters": declare("default", "EU")}, wants: "default must match pattern"},
 		"a default must match the whole pattern":            {set: fields{"spec.parameters": declare("default", "eu1")}, wants: "default must match pattern"},
 		"a default must be among the values":                {set: fields{"spec.parameters": one(map[string]any{"name": "region", "enum": []any{"eu"}, "default": "na"})}, wants: "default must be one of enum"},
-		"a default must be one that accounts can say":       {set: fields{"spec.parameters": one(map[string]any{"name": "region", "pattern": ".*", "default": "eu/west"})}, wants: "spec.parameters[0].default in body should match"},
+		"a default must be one that accounts can say":       {set: fields{"spec.parameters": one(map[string]any{"name": "region", "pattern": ".*", "default": "eu/west"})}, wants: "default must be made of letters, digits and . _ ~ - unless usage is Value"},
 		"a default must not be empty":                       {set: fields{"spec.parameters": declare("default", "")}, wants: "should be at least 1 chars long"},
 		"a default must be bounded":                         {set: fields{"spec.parameters": declare("default", strings.Repeat("a", 254))}, wants: "may not be more than 253"},
 		"required must be true or false":                    {set: fields{"spec.parameters": declare("required", "Always")}, wants: "must be of type boolean"},
@@ -322,7 +322,7 @@ func TestMarketplaceTokenRequest(t *testing.T) {
 	rules := map[string]rule{
 		"the application may be in the body":        {set: fields{"spec.tokenRequest.clientAuthentication": "Body"}},
 		"the application may be public":             {set: fields{"spec.tokenRequest.clientAuthentication": "None"}},
-		"the application must prove itself somehow": {set: fields{"spec.tokenRequest.clientAuthentication": "Auto"}, wants: `supported values: "Basic", "Body", "None"`},
+		"the application must prove itself somehow": {set: fields{"spec.tokenRequest.clientAuthentication": "Auto"}, wants: `supported values: "Basic", "BasicUnescaped", "Body", "None"`},
 		"the request may be JSON":                   {set: fields{"spec.tokenRequest.encoding": "JSON"}},
 		"the request must be form or JSON":          {set: fields{"spec.tokenRequest.encoding": "XML"}, wants: `supported values: "Form", "JSON"`},
 		"parameters may be added":                   {set: parameters("audience", "https://api.xsale.ai")},
