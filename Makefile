@@ -59,6 +59,7 @@ $(CONTROLLER_GEN) object paths=./api/... output:object:dir=$(1)/api/v1alpha1
 $(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=$(1)/config/crd/bases
 $(CONTROLLER_GEN) rbac:roleName=tokenkeeper paths="./internal/controller/...;./internal/crds/...;./internal/portal/..." output:rbac:dir=$(1)/config/rbac
 $(GO) run ./hack/crdhash $(1)
+$(GO) run ./hack/proofs $(1)
 endef
 
 # What the charts take over from config/ as it is: file in the chart, file of config/.
@@ -79,7 +80,7 @@ done
 endef
 
 .PHONY: generate
-generate: ## Write deepcopy functions, custom resource definitions and their hashes, the operator's role, and what the charts take from config/.
+generate: ## Write deepcopy functions, custom resource definitions and their hashes, the operator's role, docs/reference/proofs.md, and what the charts take from config/.
 	$(call generate,.)
 	$(call copy,.)
 

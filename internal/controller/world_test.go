@@ -425,6 +425,9 @@ func (w *world) account(platform string, grant v1alpha1.GrantType, changes ...fu
 	case v1alpha1.GrantRefreshToken:
 		account.Spec.Grant.RefreshToken = &v1alpha1.RefreshTokenGrant{SecretRef: v1alpha1.SecretReference{Name: "import"}}
 	}
+	if platform == "amazon" {
+		account.Spec.Parameters = []v1alpha1.Parameter{{Name: "country", Value: "pl"}}
+	}
 	for _, change := range changes {
 		change(account)
 	}

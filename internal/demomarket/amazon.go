@@ -80,13 +80,14 @@ func amazonFields() map[string]any {
 	return map[string]any{"error_index": "", "request_id": "8b5d3a52-0f5c-4f9e-9a59-0d3c5f7c2b11"}
 }
 
-// amazonParticipations lists marketplaces and, like the real one, does not say who the seller is.
-func amazonParticipations(Seller) any {
+// amazonParticipations lists marketplaces with the name of the store and, like the real one, does not say who the seller is.
+func amazonParticipations(s Seller) any {
 	return map[string]any{"payload": []any{map[string]any{
 		"marketplace": map[string]any{
 			"id": "A1PA6795UKMFR9", "countryCode": "DE", "name": "Amazon.de",
 			"defaultCurrencyCode": "EUR", "defaultLanguageCode": "de_DE", "domainName": "www.amazon.de",
 		},
+		"storeName":     s.Login,
 		"participation": map[string]any{"isParticipating": true, "hasSuspendedListings": false},
 	}}}
 }

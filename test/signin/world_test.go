@@ -138,6 +138,9 @@ func (w *world) account(platform string, grant v1alpha1.GrantType, changes ...fu
 			Grant:                v1alpha1.Grant{Type: grant},
 		},
 	}
+	if platform == "amazon" {
+		account.Spec.Parameters = []v1alpha1.Parameter{{Name: "country", Value: "pl"}}
+	}
 	for _, change := range changes {
 		change(account)
 	}

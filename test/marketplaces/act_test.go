@@ -1,0 +1,230 @@
+package marketplaces_test
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/exchange"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+)
+
+// The application of every exchange that names no other, registered nowhere. Its secret has characters that must be escaped.
+const (
+	clientID     = "client-1"
+	clientSecret = "secret/1+="
+	portal       = "https://tokens.example.com"
+)
+
+// act makes the request that is asked for.
+func (p *player) act(ctx context.Context, step *exchange.Step) (string, any, error) {
+	switch p.ask.Do {
+	case exchange.Discover:
+		return p.discover(ctx)
+	case exchange.SignIn:
+		return p.signIn(step)
+	case exchange.StartDevice:
+		return p.startDevice(ctx)
+	case exchange.Identify:
+		identity, err := p.platform.Identify(ctx, p.client(false), cmp.Or(p.ask.AccessToken, p.tokens.AccessToken))
+		return "identity", identified{ID: identity.ID, Login: identity.Login}, err
+	case exchange.Revoke:
+		address := cmp.Or(p.platform.RevocationURL, p.endpoints.Revocation)
+		err := p.endpoint(v1alpha1.GrantRefreshToken).Revoke(ctx, address, cmp.Or(p.ask.RefreshToken, p.tokens.RefreshToken))
+		return "revoked", revoked{}, err
+	}
+	return p.askForTokens(ctx)
+}
+
+func (p *player) askForTokens(ctx context.Context) (string, any, error) {
+	var got grant.Tokens
+	var err error
+	switch p.ask.Do {
+	case exchange.ExchangeCode:
+		verifier := ""
+		if p.platform.PKCE {
+			verifier = p.ask.Verifier
+		}
+		p.granted = p.now
+		got, err = p.endpoint(v1alpha1.GrantAuthorizationCode).AuthorizationCode(ctx, cmp.Or(p.ask.Code, p.consent.Code), p.redirectURI(), verifier)
+	case exchange.PollDevice:
+		p.granted = p.now
+		got, err = p.endpoint(v1alpha1.GrantDeviceCode).Device(ctx, cmp.Or(p.ask.DeviceCode, p.device.Code))
+	case exchange.LogIn:
+		got, err = p.endpoint(v1alpha1.GrantPassword).Password(ctx, p.ask.Username, p.ask.Password, p.platform.Scopes)
+	case exchange.AskAsApplication:
+		got, err = p.endpoint(v1alpha1.GrantClientCredentials).ClientCredentials(ctx, p.platform.Scopes)
+	case exchange.Renew:
+		token := p.tokens.RefreshToken
+		if p.ask.RefreshToken != "" { // the steps that follow send its successor
+			token, p.ask.RefreshToken = p.ask.RefreshToken, ""
+			p.granted = p.now.Add(-time.Duration(p.ask.GrantedAgo))
+		}
+		got, err = p.endpoint(v1alpha1.GrantRefreshToken).RefreshToken(ctx, token)
+	default:
+		return "", nil, fmt.Errorf("there is no action %q", p.ask.Do)
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	return "tokens", p.accept(got), nil
+}
+
+// unreadableLife is how long an access token counts at most whose end is told in a way that cannot be read.
+const unreadableLife = 10 * time.Minute
+
+// accept keeps what an answer brought, and counts it as the operator does.
+func (p *player) accept(got grant.Tokens) tokens {
+	p.tokens = got
+	result := tokens{
+		AccessToken: got.AccessToken, RefreshToken: got.RefreshToken, IDToken: got.IDToken, TokenType: got.TokenType, Scope: got.Scope,
+		Missing: p.platform.MissingScopes(got.Scope), Account: p.accountOf(got),
+	}
+	expires := got.AccessTokenExpiresAt
+	if expires.IsZero() {
+		life := p.platform.TokenLifetime
+		if got.EndUnreadable {
+			life = min(life, unreadableLife)
+			result.Unreadable = append(result.Unreadable, "access_token")
+		}
+		expires = got.IssuedAt.Add(life)
+	}
+	ends := expires
+	if !got.ExpiresAt.IsZero() && got.ExpiresAt.Before(ends) {
+		ends = got.ExpiresAt
+		result.Ends = exchange.Duration(ends.Sub(got.IssuedAt))
+	}
+	policy := renewal.Policy{Before: p.platform.RenewBefore, MaxBefore: p.platform.MaxBefore}
+	result.Expires = exchange.Duration(expires.Sub(got.IssuedAt))
+	result.Renewed = exchange.Duration(policy.RenewAt(got.IssuedAt, ends, 0).Sub(got.IssuedAt))
+	if got.AuthorizationEndUnreadable {
+		result.Unreadable = append(result.Unreadable, "refresh_token")
+	}
+	if got.RefreshToken != "" {
+		result.Authorization = p.authorization(got)
+	}
+	return result
+}
+
+// authorization is how long it takes until the authorization ends.
+func (p *player) authorization(got grant.Tokens) exchange.Duration {
+	if told := got.AuthorizationExpiresAt; !told.IsZero() || p.platform.AuthorizationSlides || got.AuthorizationEndUnreadable {
+		p.ends = told
+	}
+	end := renewal.AuthorizationEnd(p.ends, p.granted, got.IssuedAt, p.platform.AuthorizationLifetime, p.platform.AuthorizationSlides)
+	if end.IsZero() {
+		return 0
+	}
+	return exchange.Duration(end.Sub(got.IssuedAt))
+}
+
+// accountOf is whose tokens these are, as far as the answer, a claim or the callback tells.
+func (p *player) accountOf(got grant.Tokens) string {
+	if p.ask.Do == exchange.AskAsApplication {
+		return "" // an application's tokens are nobody's
+	}
+	token := got.AccessToken
+	if p.platform.AccountIDInIDToken {
+		token = got.IDToken
+	}
+	claimed := ""
+	if p.platform.AccountIDClaim != "" {
+		claimed = grant.Claim(token, p.platform.AccountIDClaim)
+	}
+	return cmp.Or(got.AccountID, claimed, p.consent.AccountID)
+}
+
+// resolve fills in the Marketplace for the account that is asked for.
+func (p *player) resolve() (err error) {
+	p.platform, err = marketplace.Resolve(p.object, p.account(p.ask.Environment, p.ask.Parameters))
+	return err
+}
+
+func (p *player) account(environment string, parameters map[string]string) *v1alpha1.MarketplaceAccount {
+	account := &v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Name: "main", Namespace: "shop"}}
+	account.Spec.MarketplaceRef.Name = p.object.Name
+	account.Spec.Environment = cmp.Or(environment, "Production")
+	account.Spec.Grant.Type = v1alpha1.GrantType(cmp.Or(p.ask.Grant, string(p.object.Spec.Grants[0])))
+	account.Spec.AccountID = p.ask.AccountID
+	for _, scope := range p.ask.Scopes {
+		account.Spec.Scopes = append(account.Spec.Scopes, v1alpha1.Scope(scope))
+	}
+	for _, name := range slices.Sorted(maps.Keys(parameters)) {
+		account.Spec.Parameters = append(account.Spec.Parameters, v1alpha1.Parameter{Name: name, Value: parameters[name]})
+	}
+	return account
+}
+
+// application is a key of the application's Secret.
+func (p *player) application(key string) string {
+	defaults := map[string]string{v1alpha1.ApplicationKeyClientID: clientID, v1alpha1.ApplicationKeyClientSecret: clientSecret}
+	return cmp.Or(p.ask.Application[key], defaults[key])
+}
+
+func (p *player) redirectURI() string {
+	return cmp.Or(p.application(v1alpha1.ApplicationKeyRedirectURI), portal+"/callback/"+p.object.Name)
+}
+
+// endpoint is where tokens are asked for; speaking is the grant of the request.
+func (p *player) endpoint(speaking v1alpha1.GrantType) grant.Endpoint {
+	return grant.Endpoint{
+		TokenURL:     cmp.Or(p.platform.TokenURL, p.endpoints.Token),
+		ClientID:     p.application(v1alpha1.ApplicationKeyClientID),
+		ClientSecret: p.application(v1alpha1.ApplicationKeyClientSecret),
+		HTTP:         p.client(true),
+		Now:          p.clock,
+		Meaning: func(code string, status int) (grant.Kind, bool) {
+			reason, ok := p.platform.Means(code, status, speaking)
+			return kindOf(reason), ok
+		},
+		SingleUse: speaking == v1alpha1.GrantRefreshToken && p.platform.Rotating && p.platform.ReuseGrace == 0,
+	}
+}
+
+func (p *player) clock() time.Time { return p.now }
+
+// kindOf is the failure that a Marketplace means by a reason.
+func kindOf(reason string) grant.Kind {
+	switch reason {
+	case v1alpha1.ReasonRateLimited:
+		return grant.Throttled
+	case v1alpha1.ReasonMarketplaceUnavailable:
+		return grant.Unavailable
+	case v1alpha1.ReasonInvalidSpec:
+		return grant.InvalidRequest
+	}
+	return grant.Kind(reason)
+}
+
+// client is what requests go out by, in the platform's dialect where they are OAuth requests.
+func (p *player) client(dialect bool) *http.Client {
+	var transport http.RoundTripper = p.wire
+	if dialect {
+		transport = p.platform.Dialect(p.wire, p.clock)
+	}
+	return outgoing.NewClient(transport, time.Minute)
+}
+
+// credentialIn is a credential that a text shows; empty when it shows none.
+func (p *player) credentialIn(text string) string {
+	for _, credential := range []string{
+		p.application(v1alpha1.ApplicationKeyClientSecret), p.ask.Password, p.ask.Code, p.ask.DeviceCode, p.ask.Verifier,
+		p.consent.Code, p.device.Code, p.tokens.AccessToken, p.tokens.RefreshToken,
+	} {
+		if credential != "" && strings.Contains(text, credential) {
+			return credential
+		}
+	}
+	return ""
+}

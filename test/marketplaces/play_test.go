@@ -1,0 +1,150 @@
+package marketplaces_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/exchange"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+)
+
+// begin is when every exchange begins.
+var begin = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
+
+// player goes through an exchange as the operator would.
+type player struct {
+	object   *v1alpha1.Marketplace
+	ask      exchange.Ask
+	platform *marketplace.Platform
+	now      time.Time
+	wire     *wire
+
+	// endpoints are what the issuer's document named.
+	endpoints grant.Endpoints
+	// consent, device and tokens are what the steps before have brought.
+	consent marketplace.Callback
+	device  grant.DeviceCode
+	tokens  grant.Tokens
+	// granted is when the person consented; zero where nobody has.
+	granted time.Time
+	// ends is when the authorization ends by the platform's own word; zero where it told none.
+	ends time.Time
+}
+
+// play returns the first difference between what an exchange says and what the Marketplace makes of it; nil when there is none.
+func play(ctx context.Context, object *v1alpha1.Marketplace, file *exchange.File) error {
+	p := &player{object: object, now: begin}
+	for i := range file.Steps {
+		if err := p.step(ctx, &file.Steps[i]); err != nil {
+			return fmt.Errorf("%s, step %d: %w", file.Name, i+1, err)
+		}
+	}
+	return nil
+}
+
+func (p *player) step(ctx context.Context, step *exchange.Step) error {
+	p.ask = following(p.ask, step.Ask)
+	p.now = p.now.Add(time.Duration(step.Ask.After))
+	p.wire = &wire{step: step}
+	outcome, got := p.outcome(ctx, step)
+	if difference := p.wire.difference(); difference != "" {
+		return fmt.Errorf("what is sent: %s", difference)
+	}
+	return compare(step, outcome, got)
+}
+
+// following is what is asked in a step that says no more than next.
+func following(last, next exchange.Ask) exchange.Ask {
+	into, from := reflect.ValueOf(&last).Elem(), reflect.ValueOf(next)
+	for i := range from.NumField() {
+		if !from.Field(i).IsZero() {
+			into.Field(i).Set(from.Field(i))
+		}
+	}
+	last.Do, last.After = next.Do, next.After
+	return last
+}
+
+// compare holds what came of a step against what the file says.
+func compare(step *exchange.Step, outcome string, got any) error {
+	if outcome != step.Outcome {
+		text, _ := yaml.Marshal(got)
+		return fmt.Errorf("what comes of it is %s, want %s:\n%s", outcome, step.Outcome, text)
+	}
+	want := reflect.New(reflect.TypeOf(got))
+	if err := yaml.UnmarshalStrict(step.Result, want.Interface()); err != nil {
+		return fmt.Errorf("%s.yaml: %w", step.Outcome, err)
+	}
+	if difference := cmp.Diff(want.Elem().Interface(), got); difference != "" {
+		return fmt.Errorf("%s (-want +got):\n%s", outcome, difference)
+	}
+	return nil
+}
+
+// outcome does what is asked, and says what comes of it.
+func (p *player) outcome(ctx context.Context, step *exchange.Step) (string, any) {
+	if step.Ask.Do == exchange.Resolve {
+		return p.describe(step)
+	}
+	if err := p.resolve(); err != nil {
+		return "refused", refused{Kind: "InvalidSpec", Message: err.Error()}
+	}
+	outcome, got, err := p.act(ctx, step)
+	if err == nil {
+		return outcome, got
+	}
+	return p.failure(step, err)
+}
+
+// failure says what a request came to that brought nothing.
+func (p *player) failure(step *exchange.Step, err error) (string, any) {
+	if identity, ok := errors.AsType[*marketplace.IdentityError](err); ok {
+		return "refused", refused{Kind: kindOfIdentity(identity), Status: identity.Status, Message: identity.Error()}
+	}
+	e, ok := errors.AsType[*grant.Error](err)
+	switch {
+	case !ok:
+		return "refused", refused{Kind: "InvalidSpec", Message: err.Error()}
+	case step.Request != nil && step.Answer == nil:
+		return "lost", lost{Kind: string(e.Kind), OutcomeUnknown: e.OutcomeUnknown, Again: p.again()}
+	}
+	got := refused{
+		Kind: string(e.Kind), Code: e.Code, Status: e.Status, Message: e.Message,
+		RetryAfter: exchange.Duration(e.RetryAfter), OutcomeUnknown: e.OutcomeUnknown,
+	}
+	if shown := p.credentialIn(e.Error()); shown != "" {
+		got.Message = fmt.Sprintf("what people read holds the credential %q: %s", shown, e.Error())
+	}
+	return "refused", got
+}
+
+func kindOfIdentity(e *marketplace.IdentityError) string {
+	switch {
+	case e.Refused():
+		return "TokenRefused"
+	case e.Unavailable():
+		return "Unavailable"
+	}
+	return "NotTold"
+}
+
+// again is until when a refresh token whose answer was lost is sent once more.
+func (p *player) again() string {
+	switch {
+	case p.ask.Do != exchange.Renew || !p.platform.Rotating:
+		return "always"
+	case p.platform.ReuseGrace > 0:
+		return "for " + p.platform.ReuseGrace.String()
+	case p.platform.LostAnswerNever:
+		return "never"
+	}
+	return "at the end"
+}
