@@ -11,7 +11,9 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Request is a request as it must arrive.
@@ -103,12 +105,25 @@ func parseAnswer(text string) (*Answer, error) {
 	return &Answer{Status: response.StatusCode, Header: response.Header, Body: bytes.TrimRight(body, "\n")}, nil
 }
 
-// tokenPattern matches a JWT by its claims, as files have it so that people can read them.
-var tokenPattern = regexp.MustCompile(`<jwt (\{[^<>]*\})>`)
+// Begin is when exchanges begin that are read by Folder.
+var Begin = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
-// expandTokens writes JWTs where files have their claims. Nobody can verify them: their signature is the word "unsigned".
-func expandTokens(text []byte) ([]byte, error) {
+var (
+	// momentPattern matches a moment by how long after the beginning it is, and tokenPattern a JWT by its claims, so that people can read them.
+	momentPattern = regexp.MustCompile(`<unix ([0-9a-z.]+)>`)
+	tokenPattern  = regexp.MustCompile(`<jwt (\{[^<>]*\})>`)
+)
+
+// expand writes moments, and JWTs where files have their claims. Nobody can verify those: their signature is the word "unsigned".
+func expand(text []byte, begin time.Time) ([]byte, error) {
 	var wrong error
+	text = momentPattern.ReplaceAllFunc(text, func(match []byte) []byte {
+		after, err := time.ParseDuration(string(momentPattern.FindSubmatch(match)[1]))
+		if err != nil {
+			wrong = errors.New("a moment is told by no duration")
+		}
+		return strconv.AppendInt(nil, begin.Add(after).Unix(), 10)
+	})
 	expanded := tokenPattern.ReplaceAllFunc(text, func(match []byte) []byte {
 		claims := tokenPattern.FindSubmatch(match)[1]
 		if !json.Valid(claims) {

@@ -102,6 +102,9 @@ func (d *dialect) request(standard *http.Request, form url.Values, asked purpose
 	known := known{clientID: clientID, accountID: d.platform.accountID}
 	grant := grantOf(form.Get("grant_type"))
 	authenticate(spec.ClientAuthentication, form, header)
+	if slices.Contains(d.platform.authorization.Omit, "redirect_uri") {
+		form.Del("redirect_uri") // the authorization request had none (RFC 6749 section 4.1.3)
+	}
 	if asked == toBeginDevice {
 		form.Set("client_id", clientID) // also with Basic: Allegro demands it there
 	}

@@ -249,13 +249,13 @@ func TestWhatThePlatformsRefuse(t *testing.T) {
 		grant       v1alpha1.GrantType
 		arrange     func(*demo)
 		code        string
-		means       string // empty where the code is a standard one that needs no entry
+		means       string // empty where the code is understood without an entry
 	}{
 		"Allegro, a dead refresh token": {
 			marketplace: "allegro", grant: v1alpha1.GrantRefreshToken, arrange: func(d *demo) { d.market.RevokeGrants() }, code: "invalid_grant",
 		},
 		"Allegro, a wrong secret": {
-			marketplace: "allegro", grant: v1alpha1.GrantRefreshToken, arrange: wrongSecret, code: "Unauthorized", means: v1alpha1.ReasonApplicationRejected,
+			marketplace: "allegro", grant: v1alpha1.GrantRefreshToken, arrange: wrongSecret, code: "Unauthorized",
 		},
 		"eBay, a dead refresh token": {
 			marketplace: "ebay", grant: v1alpha1.GrantRefreshToken, arrange: func(d *demo) { d.market.RevokeGrants() }, code: "invalid_grant",
@@ -275,15 +275,15 @@ func TestWhatThePlatformsRefuse(t *testing.T) {
 			arrange: func(d *demo) { d.market.Lock(demomarket.DefaultUser) },
 		},
 		"xSale, a second factor": {
-			marketplace: "xsale", grant: v1alpha1.GrantPassword, code: "mfa_required", means: v1alpha1.ReasonAccountLocked,
+			marketplace: "xsale", grant: v1alpha1.GrantPassword, code: "mfa_required",
 			arrange: func(d *demo) { d.market.RefuseLogin(demomarket.DefaultUser, demomarket.MFARequired) },
 		},
 		"xSale, a leaked password": {
-			marketplace: "xsale", grant: v1alpha1.GrantPassword, code: "password_leaked", means: v1alpha1.ReasonAccountLocked,
+			marketplace: "xsale", grant: v1alpha1.GrantPassword, code: "password_leaked",
 			arrange: func(d *demo) { d.market.RefuseLogin(demomarket.DefaultUser, demomarket.PasswordLeaked) },
 		},
 		"xSale, a blocked user": {
-			marketplace: "xsale", grant: v1alpha1.GrantPassword, code: "unauthorized", means: v1alpha1.ReasonAccountLocked,
+			marketplace: "xsale", grant: v1alpha1.GrantPassword, code: "unauthorized",
 			arrange: func(d *demo) { d.market.RefuseLogin(demomarket.DefaultUser, demomarket.UserBlocked) },
 		},
 		"OpenID Connect, a dead refresh token": {

@@ -83,6 +83,7 @@ func TestMarketplaceDefaults(t *testing.T) {
 			Callback: v1alpha1.CallbackParameters{Code: "code"},
 		},
 		TokenRequest: v1alpha1.TokenRequest{
+			Method:               v1alpha1.MethodPOST,
 			ClientAuthentication: v1alpha1.ClientAuthenticationBasic,
 			Encoding:             v1alpha1.EncodingForm,
 		},

@@ -38,8 +38,9 @@ func TestCiliumPolicyNamesTheHostsOfTheMarketplaces(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, host := range hosts {
-			name, _ := host.(map[string]any)["matchName"].(string)
-			named = append(named, name)
+			for _, name := range host.(map[string]any) { // matchName or matchPattern
+				named = append(named, name.(string))
+			}
 		}
 	}
 	if diff := cmp.Diff(want, named); diff != "" {
@@ -51,7 +52,7 @@ func TestCiliumPolicyNamesTheHostsOfTheMarketplaces(t *testing.T) {
 func askedHosts(t *testing.T, marketplace *v1alpha1.Marketplace) []string {
 	t.Helper()
 	endpoints := marketplace.Spec.Endpoints
-	urls := []v1alpha1.URLTemplate{endpoints.Issuer, endpoints.Token, endpoints.DeviceAuthorization, endpoints.Revocation}
+	urls := []v1alpha1.URLTemplate{endpoints.Issuer, endpoints.Token, endpoints.Refresh, endpoints.DeviceAuthorization, endpoints.Revocation}
 	if request := marketplace.Spec.Identity.Request; request != nil {
 		urls = append(urls, request.URL)
 	}
@@ -63,7 +64,7 @@ func askedHosts(t *testing.T, marketplace *v1alpha1.Marketplace) []string {
 				filled = fill(filled, variable.Name, []string{string(variable.Value)})
 			}
 			for _, parameter := range marketplace.Spec.Parameters {
-				filled = fill(filled, parameter.Name, parameter.Enum)
+				filled = choose(filled, parameter)
 			}
 			for _, text := range filled {
 				address, err := url.Parse(text)
@@ -77,6 +78,26 @@ func askedHosts(t *testing.T, marketplace *v1alpha1.Marketplace) []string {
 		}
 	}
 	return hosts
+}
+
+// choose puts each value of a parameter in its place, with what comes along with it; a star stands for what authors of accounts make up.
+func choose(templates []string, parameter v1alpha1.ParameterDeclaration) []string {
+	if len(parameter.Choices) == 0 {
+		values := parameter.Enum
+		if parameter.Pattern != "" {
+			values = []string{"*"}
+		}
+		return fill(templates, parameter.Name, values)
+	}
+	var filled []string
+	for _, choice := range parameter.Choices {
+		chosen := fill(templates, parameter.Name, []string{choice.Value})
+		for _, variable := range choice.Variables {
+			chosen = fill(chosen, variable.Name, []string{string(variable.Value)})
+		}
+		filled = append(filled, chosen...)
+	}
+	return filled
 }
 
 // fill puts each value in the place of a name.

@@ -18,6 +18,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
 // The application of every exchange that names no other, registered nowhere. Its secret has characters that must be escaped.
@@ -86,10 +87,13 @@ const unreadableLife = 10 * time.Minute
 
 // accept keeps what an answer brought, and counts it as the operator does.
 func (p *player) accept(got grant.Tokens) tokens {
+	if p.ask.Do == exchange.LogIn || p.ask.Do == exchange.AskAsApplication {
+		got.RefreshToken = "" // they are renewed by asking again
+	}
 	p.tokens = got
 	result := tokens{
 		AccessToken: got.AccessToken, RefreshToken: got.RefreshToken, IDToken: got.IDToken, TokenType: got.TokenType, Scope: got.Scope,
-		Missing: p.platform.MissingScopes(got.Scope), Account: p.accountOf(got),
+		Missing: p.platform.MissingScopes(got.Scope), Account: p.accountOf(got), Login: got.Login,
 	}
 	expires := got.AccessTokenExpiresAt
 	if expires.IsZero() {
@@ -142,12 +146,16 @@ func (p *player) accountOf(got grant.Tokens) string {
 	if p.platform.AccountIDClaim != "" {
 		claimed = grant.Claim(token, p.platform.AccountIDClaim)
 	}
-	return cmp.Or(got.AccountID, claimed, p.consent.AccountID)
+	p.known = cmp.Or(got.AccountID, claimed, p.consent.AccountID, p.known)
+	return p.known
 }
 
 // resolve fills in the Marketplace for the account that is asked for.
-func (p *player) resolve() (err error) {
-	p.platform, err = marketplace.Resolve(p.object, p.account(p.ask.Environment, p.ask.Parameters))
+func (p *player) resolve() error {
+	platform, err := marketplace.Resolve(p.object, p.account(p.ask.Environment, p.ask.Parameters))
+	if platform != nil {
+		p.platform = platform.ForAccount(p.application(v1alpha1.ApplicationKeyClientID), cmp.Or(p.ask.AccountID, p.known, p.consent.AccountID))
+	}
 	return err
 }
 
@@ -173,7 +181,7 @@ func (p *player) application(key string) string {
 }
 
 func (p *player) redirectURI() string {
-	return cmp.Or(p.application(v1alpha1.ApplicationKeyRedirectURI), portal+"/callback/"+p.object.Name)
+	return cmp.Or(p.application(v1alpha1.ApplicationKeyRedirectURI), signin.Address(portal).Callback(signin.CallbackName(p.object.Name, p.platform.CallbackKey)))
 }
 
 // endpoint is where tokens are asked for; speaking is the grant of the request.

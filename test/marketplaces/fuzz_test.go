@@ -37,7 +37,7 @@ func FuzzAnswers(f *testing.F) {
 			return
 		}
 		object := objects[int(at)%len(objects)]
-		p := &player{object: object, now: begin, ask: askOf(object, sent)}
+		p := &player{object: object, now: exchange.Begin, ask: askOf(object, sent)}
 		p.endpoints.Token = "https://login.example.com/token"
 		step := &exchange.Step{
 			Request: &exchange.Request{},

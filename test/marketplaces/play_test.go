@@ -16,9 +16,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 )
 
-// begin is when every exchange begins.
-var begin = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
-
 // player goes through an exchange as the operator would.
 type player struct {
 	object   *v1alpha1.Marketplace
@@ -33,6 +30,8 @@ type player struct {
 	consent marketplace.Callback
 	device  grant.DeviceCode
 	tokens  grant.Tokens
+	// known is whose the tokens are, as far as the steps before have told.
+	known string
 	// granted is when the person consented; zero where nobody has.
 	granted time.Time
 	// ends is when the authorization ends by the platform's own word; zero where it told none.
@@ -41,7 +40,7 @@ type player struct {
 
 // play returns the first difference between what an exchange says and what the Marketplace makes of it; nil when there is none.
 func play(ctx context.Context, object *v1alpha1.Marketplace, file *exchange.File) error {
-	p := &player{object: object, now: begin}
+	p := &player{object: object, now: exchange.Begin}
 	for i := range file.Steps {
 		if err := p.step(ctx, &file.Steps[i]); err != nil {
 			return fmt.Errorf("%s, step %d: %w", file.Name, i+1, err)

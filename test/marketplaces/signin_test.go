@@ -50,6 +50,10 @@ func (p *player) signIn(step *exchange.Step) (string, any, error) {
 	if err != nil {
 		return "", nil, err
 	}
+	err = p.platform.CheckSignature(back.Query(), p.application(v1alpha1.ApplicationKeyClientSecret))
+	if err != nil {
+		return "", nil, err
+	}
 	p.consent, err = p.platform.Callback(back.Query())
 	switch {
 	case err != nil:
@@ -66,7 +70,7 @@ func (p *player) signIn(step *exchange.Step) (string, any, error) {
 func (p *player) signInAddress(fromStore string) (string, error) {
 	parameters := marketplace.AuthorizationParameters{
 		ClientID:      p.application(v1alpha1.ApplicationKeyClientID),
-		ApplicationID: p.application(v1alpha1.ApplicationKeyApplicationID),
+		ApplicationID: p.application(p.platform.ClientIDKey()),
 		RedirectURI:   p.redirectURI(),
 		State:         p.ask.State,
 	}
