@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/exchange"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
@@ -49,7 +50,7 @@ func (p *player) act(ctx context.Context, step *exchange.Step) (string, any, err
 }
 
 func (p *player) askForTokens(ctx context.Context) (string, any, error) {
-	var got grant.Tokens
+	var got answer.Tokens
 	var err error
 	switch p.ask.Do {
 	case exchange.ExchangeCode:
@@ -86,7 +87,7 @@ func (p *player) askForTokens(ctx context.Context) (string, any, error) {
 const unreadableLife = 10 * time.Minute
 
 // accept keeps what an answer brought, and counts it as the operator does.
-func (p *player) accept(got grant.Tokens) tokens {
+func (p *player) accept(got answer.Tokens) tokens {
 	if p.ask.Do == exchange.LogIn || p.ask.Do == exchange.AskAsApplication {
 		got.RefreshToken = "" // they are renewed by asking again
 	}
@@ -122,7 +123,7 @@ func (p *player) accept(got grant.Tokens) tokens {
 }
 
 // authorization is how long it takes until the authorization ends.
-func (p *player) authorization(got grant.Tokens) exchange.Duration {
+func (p *player) authorization(got answer.Tokens) exchange.Duration {
 	if told := got.AuthorizationExpiresAt; !told.IsZero() || p.platform.AuthorizationSlides || got.AuthorizationEndUnreadable {
 		p.ends = told
 	}
@@ -134,7 +135,7 @@ func (p *player) authorization(got grant.Tokens) exchange.Duration {
 }
 
 // accountOf is whose tokens these are, as far as the answer, a claim or the callback tells.
-func (p *player) accountOf(got grant.Tokens) string {
+func (p *player) accountOf(got answer.Tokens) string {
 	if p.ask.Do == exchange.AskAsApplication {
 		return "" // an application's tokens are nobody's
 	}
@@ -192,7 +193,7 @@ func (p *player) endpoint(speaking v1alpha1.GrantType) grant.Endpoint {
 		ClientSecret: p.application(v1alpha1.ApplicationKeyClientSecret),
 		HTTP:         p.client(true),
 		Now:          p.clock,
-		Meaning: func(code string, status int) (grant.Kind, bool) {
+		Meaning: func(code string, status int) (answer.Kind, bool) {
 			reason, ok := p.platform.Means(code, status, speaking)
 			return kindOf(reason), ok
 		},
@@ -203,16 +204,16 @@ func (p *player) endpoint(speaking v1alpha1.GrantType) grant.Endpoint {
 func (p *player) clock() time.Time { return p.now }
 
 // kindOf is the failure that a Marketplace means by a reason.
-func kindOf(reason string) grant.Kind {
+func kindOf(reason string) answer.Kind {
 	switch reason {
 	case v1alpha1.ReasonRateLimited:
-		return grant.Throttled
+		return answer.Throttled
 	case v1alpha1.ReasonMarketplaceUnavailable:
-		return grant.Unavailable
+		return answer.Unavailable
 	case v1alpha1.ReasonInvalidSpec:
-		return grant.InvalidRequest
+		return answer.InvalidRequest
 	}
-	return grant.Kind(reason)
+	return answer.Kind(reason)
 }
 
 // client is what requests go out by, in the platform's dialect where they are OAuth requests.

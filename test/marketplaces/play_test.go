@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/exchange"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
@@ -28,8 +29,8 @@ type player struct {
 	endpoints grant.Endpoints
 	// consent, device and tokens are what the steps before have brought.
 	consent marketplace.Callback
-	device  grant.DeviceCode
-	tokens  grant.Tokens
+	device  answer.DeviceCode
+	tokens  answer.Tokens
 	// known is whose the tokens are, as far as the steps before have told.
 	known string
 	// granted is when the person consented; zero where nobody has.
@@ -108,7 +109,7 @@ func (p *player) failure(step *exchange.Step, err error) (string, any) {
 	if identity, ok := errors.AsType[*marketplace.IdentityError](err); ok {
 		return "refused", refused{Kind: kindOfIdentity(identity), Status: identity.Status, Message: identity.Error()}
 	}
-	e, ok := errors.AsType[*grant.Error](err)
+	e, ok := errors.AsType[*answer.Error](err)
 	switch {
 	case !ok:
 		return "refused", refused{Kind: "InvalidSpec", Message: err.Error()}
