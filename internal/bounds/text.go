@@ -14,3 +14,11 @@ const (
 func Cut(text string, limit int) string {
 	return strings.ToValidUTF8(text[:min(len(text), limit)], "")
 }
+
+// Shorten returns a text of at most limit bytes: of a longer one the beginning, and an ellipsis.
+func Shorten(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return Cut(text, limit-len("…")) + "…"
+}

@@ -13,3 +13,11 @@ func TestNoHalfOfACharacterIsLeft(t *testing.T) {
 		}
 	}
 }
+
+func TestALongTextIsShortened(t *testing.T) {
+	for limit, want := range map[int]string{7: "Żółw", 6: "Ż…", 5: "Ż…", 4: "…", 3: "…"} {
+		if got := bounds.Shorten("Żółw", limit); got != want || len(got) > limit {
+			t.Errorf("in %d bytes it is %q, want %q", limit, got, want)
+		}
+	}
+}

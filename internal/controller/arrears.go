@@ -4,12 +4,10 @@ import (
 	"sync"
 	"time"
 
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 )
 
 const (
@@ -22,20 +20,6 @@ const (
 	longestClosed  = 10 * time.Second
 )
 
-// news are what a status has to tell, by how long that may wait.
-type news int
-
-const (
-	// pressing news does not wait.
-	pressing news = iota
-	// newTimes are those of the tokens of a renewal. They wait while the API server is behind with what it was given to write.
-	newTimes
-	// closedGate is that no token was asked for, and what that means. It waits while anything is written, and is told by one account
-	// after the other: many learn of it in the same second, in which others are renewed.
-	closedGate
-	kindsOfNews
-)
-
 // arrears are the accounts whose status does not tell yet how they are. Tokens go first: a status whose news may wait does so
 // while others write, until there is room again, or for long enough. It may be used by many goroutines at once.
 type arrears struct {
@@ -44,10 +28,10 @@ type arrears struct {
 
 	mu       sync.Mutex // guards what follows
 	underway int
-	lines    [kindsOfNews]line
+	lines    [conditions.Urgencies]line
 }
 
-// line are accounts that wait with the same kind of news.
+// line are accounts whose status waits, of the same urgency.
 type line struct {
 	// limit is how many writes may be under way before statuses wait, room how many there may be with those that waited, and longest
 	// how long one waits at most.
@@ -67,9 +51,12 @@ func newLine(limit, room int, longest time.Duration) line {
 
 func newArrears(workers int) *arrears {
 	limit := max(leastWrites, workers/shareOfWrites)
-	return &arrears{lines: [kindsOfNews]line{
-		newTimes:   newLine(limit, limit/4, longestArrears),
-		closedGate: newLine(1, 1, longestClosed),
+	return &arrears{lines: [conditions.Urgencies]line{
+		// The times of tokens wait while the API server is behind with what it was given to write.
+		conditions.TokenTimesOnly: newLine(limit, limit/4, longestArrears),
+		// That the limiter is closed waits while anything is written, and is told by one account after the other: many learn of it in the
+		// same second, in which others are renewed.
+		conditions.LimiterClosedOnly: newLine(1, 1, longestClosed),
 	}}
 }
 
@@ -81,9 +68,9 @@ func (a *arrears) write(write func() error) error {
 }
 
 // postpone tells until when an account's status has to wait, and remembers the account; zero when it is to be told now.
-func (a *arrears) postpone(account client.ObjectKey, what news, now time.Time) (until time.Time) {
+func (a *arrears) postpone(account client.ObjectKey, urgency conditions.Urgency, now time.Time) (until time.Time) {
 	a.change(func() {
-		line := &a.lines[what]
+		line := &a.lines[urgency]
 		since, waited := line.since[account]
 		if !waited {
 			since = now
@@ -131,45 +118,4 @@ func (a *arrears) change(change func()) {
 			a.call(account)
 		}
 	}
-}
-
-// news tells how long a status may wait.
-func (f *found) news(before, after *v1alpha1.MarketplaceAccountStatus) news {
-	switch {
-	case !f.First && routine(before, after):
-		return newTimes
-	case f.LimiterClosed && priorityOf(f.Facts).Class != throttle.Urgent && conditionsAlone(before, after):
-		return closedGate
-	}
-	return pressing
-}
-
-// routine tells whether a status has no other news than those of every renewal: the times of its tokens, how far they move the
-// authorization's end, and messages that name them.
-func routine(before, after *v1alpha1.MarketplaceAccountStatus) bool {
-	if before.AccessToken == nil || after.AccessToken == nil || before.AccessToken.Serial+1 != after.AccessToken.Serial {
-		return false // which also bounds how far a status stays behind
-	}
-	told := before.DeepCopy()
-	told.AccessToken = after.AccessToken
-	if told.Authorization != nil && after.Authorization != nil {
-		told.Authorization.ExpirationTime, told.Authorization.DaysRemaining = after.Authorization.ExpirationTime, after.Authorization.DaysRemaining
-	}
-	if len(told.Conditions) != len(after.Conditions) {
-		return false
-	}
-	for i := range told.Conditions {
-		told.Conditions[i].Message = after.Conditions[i].Message
-	}
-	return apiequality.Semantic.DeepEqual(told, after)
-}
-
-// conditionsAlone tells whether a status has no other news than what its conditions say.
-func conditionsAlone(before, after *v1alpha1.MarketplaceAccountStatus) bool {
-	if apiequality.Semantic.DeepEqual(before.Conditions, after.Conditions) {
-		return false
-	}
-	told := before.DeepCopy()
-	told.Conditions = after.Conditions
-	return apiequality.Semantic.DeepEqual(told, after)
 }

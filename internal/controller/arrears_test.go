@@ -6,14 +6,9 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
-	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
-	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 )
 
 // newCalled makes arrears that remember who was called.
@@ -36,7 +31,7 @@ func writing(a *arrears, n int, do func()) {
 }
 
 // waits tells whether a status has to wait.
-func waits(a *arrears, account int, what news) bool {
+func waits(a *arrears, account int, what conditions.Urgency) bool {
 	return !a.postpone(accountNamed(account), what, time.Time{}).IsZero()
 }
 
@@ -48,12 +43,12 @@ func TestStatusesWaitWhileMuchIsWritten(t *testing.T) {
 	const accounts = 10
 	g := NewWithT(t)
 	a, called := newCalled(256) // 32 may write before statuses wait, and 8 with those that waited
-	g.Expect(waits(a, 0, newTimes)).To(BeFalse(), "nobody writes")
-	writing(a, 31, func() { g.Expect(waits(a, 0, newTimes)).To(BeFalse(), "there is room") })
+	g.Expect(waits(a, 0, conditions.TokenTimesOnly)).To(BeFalse(), "nobody writes")
+	writing(a, 31, func() { g.Expect(waits(a, 0, conditions.TokenTimesOnly)).To(BeFalse(), "there is room") })
 	writing(a, 32, func() {
 		for i := range accounts {
-			g.Expect(waits(a, i, newTimes)).To(BeTrue(), "as many write as may")
-			g.Expect(waits(a, i, newTimes)).To(BeTrue(), "as many write as may")
+			g.Expect(waits(a, i, conditions.TokenTimesOnly)).To(BeTrue(), "as many write as may")
+			g.Expect(waits(a, i, conditions.TokenTimesOnly)).To(BeTrue(), "as many write as may")
 		}
 		g.Expect(*called).To(BeEmpty(), "there is no room yet")
 	})
@@ -77,13 +72,13 @@ func TestStatusesWaitWhileMuchIsWritten(t *testing.T) {
 func TestClosedGatesAreToldOneAfterTheOther(t *testing.T) {
 	g := NewWithT(t)
 	a, called := newCalled(256)
-	g.Expect(waits(a, 0, closedGate)).To(BeFalse(), "nobody writes")
+	g.Expect(waits(a, 0, conditions.LimiterClosedOnly)).To(BeFalse(), "nobody writes")
 	writing(a, 2, func() {
 		for i := range 3 {
-			g.Expect(waits(a, i, closedGate)).To(BeTrue(), "others write")
+			g.Expect(waits(a, i, conditions.LimiterClosedOnly)).To(BeTrue(), "others write")
 		}
-		g.Expect(waits(a, 3, newTimes)).To(BeFalse(), "which is not much")
-		g.Expect(waits(a, 3, pressing)).To(BeFalse(), "and it is pressing")
+		g.Expect(waits(a, 3, conditions.TokenTimesOnly)).To(BeFalse(), "which is not much")
+		g.Expect(waits(a, 3, conditions.Immediate)).To(BeFalse(), "and it is urgent")
 	})
 	for i := range 3 {
 		g.Expect(*called).To(HaveLen(i + 1))
@@ -94,16 +89,18 @@ func TestClosedGatesAreToldOneAfterTheOther(t *testing.T) {
 
 func TestWhoIsToldOtherwiseIsNotCalled(t *testing.T) {
 	for name, end := range map[string]func(a *arrears){
-		"it is told":             func(a *arrears) { a.postpone(accountNamed(0), pressing, time.Time{}) },
-		"it has waited for long": func(a *arrears) { a.postpone(accountNamed(0), closedGate, time.Time{}.Add(10*time.Second)) },
+		"it is told": func(a *arrears) { a.postpone(accountNamed(0), conditions.Immediate, time.Time{}) },
+		"it has waited for long": func(a *arrears) {
+			a.postpone(accountNamed(0), conditions.LimiterClosedOnly, time.Time{}.Add(10*time.Second))
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
 			a, called := newCalled(256)
 			writing(a, 1, func() {
-				g.Expect(waits(a, 0, closedGate)).To(BeTrue())
+				g.Expect(waits(a, 0, conditions.LimiterClosedOnly)).To(BeTrue())
 				end(a)
-				g.Expect(waits(a, 1, closedGate)).To(BeTrue())
+				g.Expect(waits(a, 1, conditions.LimiterClosedOnly)).To(BeTrue())
 			})
 			g.Expect(*called).To(ConsistOf(accountNamed(1)))
 		})
@@ -116,14 +113,14 @@ func TestNobodyWaitsForLongerThanHeMay(t *testing.T) {
 	a, called := newCalled(256)
 	since := time.Date(2026, 3, 2, 9, 0, 0, 7e8, time.UTC)
 	end := since.Add(10 * time.Second)
-	writing(a, 1, func() { g.Expect(a.postpone(accountNamed(0), closedGate, since)).To(Equal(end)) })
+	writing(a, 1, func() { g.Expect(a.postpone(accountNamed(0), conditions.LimiterClosedOnly, since)).To(Equal(end)) })
 	g.Expect(*called).To(HaveLen(1))
 	writing(a, 1, func() {
-		g.Expect(a.postpone(accountNamed(0), closedGate, since.Add(9*time.Second))).To(Equal(end), "others have begun to write")
+		g.Expect(a.postpone(accountNamed(0), conditions.LimiterClosedOnly, since.Add(9*time.Second))).To(Equal(end), "others have begun to write")
 		a.looked(accountNamed(0))
-		g.Expect(a.postpone(accountNamed(0), closedGate, end)).To(BeZero())
+		g.Expect(a.postpone(accountNamed(0), conditions.LimiterClosedOnly, end)).To(BeZero())
 		a.looked(accountNamed(0))
-		g.Expect(a.postpone(accountNamed(0), closedGate, end)).To(Equal(end.Add(10*time.Second)), "what comes then is something else")
+		g.Expect(a.postpone(accountNamed(0), conditions.LimiterClosedOnly, end)).To(Equal(end.Add(10*time.Second)), "what comes then is something else")
 	})
 }
 
@@ -134,7 +131,7 @@ func TestNobodyWhoWaitsIsForgotten(t *testing.T) {
 			g := NewWithT(t)
 			a, called := newCalled(workers)
 			for i := range 20 {
-				what := []news{newTimes, closedGate}[i%2]
+				what := []conditions.Urgency{conditions.TokenTimesOnly, conditions.LimiterClosedOnly}[i%2]
 				writing(a, a.lines[what].limit, func() { g.Expect(waits(a, i, what)).To(BeTrue()) })
 			}
 			for i := 0; i < len(*called); i++ { // a call leads to a look, which may write or not
@@ -142,134 +139,6 @@ func TestNobodyWhoWaitsIsForgotten(t *testing.T) {
 				a.looked((*called)[i])
 			}
 			g.Expect(*called).To(HaveLen(20))
-		})
-	}
-}
-
-func TestRoutine(t *testing.T) {
-	issued := metav1.NewTime(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
-	later := metav1.NewTime(issued.Add(time.Hour))
-	before := func() *v1alpha1.MarketplaceAccountStatus {
-		return &v1alpha1.MarketplaceAccountStatus{
-			ObservedGeneration: 1,
-			TokenSecretName:    "main-token",
-			Account:            &v1alpha1.AccountStatus{ID: "17"},
-			AccessToken:        &v1alpha1.AccessTokenStatus{Serial: 4, IssuedTime: issued},
-			Authorization:      &v1alpha1.AuthorizationStatus{GrantedTime: issued, ExpirationTime: issued, DaysRemaining: new(int32(1))},
-			Conditions: []metav1.Condition{
-				{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTokenValid, Message: "until 10:00", LastTransitionTime: issued},
-			},
-		}
-	}
-	renewed := func(changes ...func(*v1alpha1.MarketplaceAccountStatus)) *v1alpha1.MarketplaceAccountStatus {
-		after := before()
-		after.AccessToken = &v1alpha1.AccessTokenStatus{Serial: 5, IssuedTime: later}
-		after.Authorization.ExpirationTime, after.Authorization.DaysRemaining = later, new(int32(2))
-		after.Conditions[0].Message = "until 11:00"
-		for _, change := range changes {
-			change(after)
-		}
-		return after
-	}
-	type status = v1alpha1.MarketplaceAccountStatus
-	for name, test := range map[string]struct {
-		after *status
-		want  bool
-	}{
-		"a renewal":                 {renewed(), true},
-		"no renewal":                {before(), false},
-		"the second that is untold": {renewed(func(s *status) { s.AccessToken.Serial = 6 }), false},
-		"a refresh token given up":  {renewed(func(s *status) { s.AccessToken = nil }), false},
-		"an edited spec":            {renewed(func(s *status) { s.ObservedGeneration = 2 }), false},
-		"a request that was heard":  {renewed(func(s *status) { s.Handled = &v1alpha1.HandledStatus{Renew: "now"} }), false},
-		"a failure":                 {renewed(func(s *status) { s.LastFailure = &v1alpha1.FailureStatus{Count: 1} }), false},
-		"another seller":            {renewed(func(s *status) { s.Account.ID = "18" }), false},
-		"another consent":           {renewed(func(s *status) { s.Authorization.GrantedTime = later }), false},
-		"an end that is known":      {renewed(func(s *status) { s.Authorization = nil }), false},
-		"another Secret":            {renewed(func(s *status) { s.TokenSecretName = "other" }), false},
-		"another condition":         {renewed(func(s *status) { s.Conditions[0].Status = metav1.ConditionFalse }), false},
-		"another reason":            {renewed(func(s *status) { s.Conditions[0].Reason = v1alpha1.ReasonDuplicateAccount }), false},
-		"one condition more":        {renewed(func(s *status) { s.Conditions = append(s.Conditions, s.Conditions[0]) }), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			was := before()
-			if got := routine(was, test.after); got != test.want {
-				t.Errorf("routine is %v, want %v", got, test.want)
-			}
-			NewWithT(t).Expect(was).To(Equal(before()), "it only looks")
-		})
-	}
-	if routine(&status{}, renewed()) {
-		t.Error("the first token is news")
-	}
-}
-
-func TestNews(t *testing.T) {
-	now := metav1.NewTime(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
-	before := func() *v1alpha1.MarketplaceAccountStatus {
-		return &v1alpha1.MarketplaceAccountStatus{
-			ObservedGeneration: 1,
-			AccessToken:        &v1alpha1.AccessTokenStatus{Serial: 4, IssuedTime: now},
-			Conditions: []metav1.Condition{
-				{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTokenValid},
-				{Type: v1alpha1.ConditionAuthenticated, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonTokenValid},
-			},
-		}
-	}
-	type status = v1alpha1.MarketplaceAccountStatus
-	// due is an account whose token falls due.
-	due := func(changes ...func(*found)) *found {
-		f := &found{Facts: lifecycle.Facts{
-			Account: &v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Generation: 1}, Status: *before()},
-			Custody: custody.Custody{Grant: custody.Grant{Tokens: &custody.Tokens{RenewAt: now.Time, ExpiresAt: now.Add(time.Hour)}}},
-			Request: lifecycle.Request{Platform: &marketplace.Platform{DisplayName: "eBay"}},
-			Now:     now.Time,
-		}}
-		for _, change := range changes {
-			change(f)
-		}
-		return f
-	}
-	held := func(cause throttle.Cause) func(*found) {
-		return func(f *found) { f.explain(throttle.Wait{Cause: cause}) }
-	}
-	unknown := func(s *status) {
-		s.Conditions[1].Status, s.Conditions[1].Reason = metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable
-	}
-	expired := func(s *status) {
-		s.Conditions[0].Status, s.Conditions[0].Reason = metav1.ConditionFalse, v1alpha1.ReasonMarketplaceUnavailable
-	}
-	renewed := func(s *status) { s.AccessToken = &v1alpha1.AccessTokenStatus{Serial: 5, IssuedTime: now} }
-	for name, test := range map[string]struct {
-		found   *found
-		changes []func(*status)
-		want    news
-	}{
-		"nobody answers":                {due(held(throttle.NoAnswer)), []func(*status){unknown}, closedGate},
-		"the marketplace is left alone": {due(held(throttle.LeftAlone)), []func(*status){unknown}, closedGate},
-		"and the token expires":         {due(held(throttle.NoAnswer)), []func(*status){unknown, expired}, closedGate},
-		"it expires before its turn":    {due(held(throttle.Turn)), []func(*status){unknown, expired}, pressing},
-		"nothing else is new":           {due(held(throttle.NoAnswer)), nil, pressing},
-		"something else is wrong":       {due(func(f *found) { f.Note(&lifecycle.Failure{}) }, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
-		"it was told itself": {due(func(f *found) {
-			f.Account.Status.LastFailure = &v1alpha1.FailureStatus{Time: now, Reason: v1alpha1.ReasonMarketplaceUnavailable, Count: 1}
-		}, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
-		"somebody asks for a renewal":     {due(func(f *found) { metav1.SetMetaDataAnnotation(&f.Account.ObjectMeta, v1alpha1.AnnotationRenew, "now") }, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
-		"it has no token yet":             {due(func(f *found) { f.Custody.Tokens = nil }, held(throttle.NoAnswer)), []func(*status){unknown}, pressing},
-		"the spec was edited":             {due(held(throttle.NoAnswer)), []func(*status){unknown, func(s *status) { s.ObservedGeneration = 2 }}, pressing},
-		"there is a link to sign in":      {due(held(throttle.NoAnswer)), []func(*status){unknown, func(s *status) { s.SignIn = &v1alpha1.SignInStatus{} }}, pressing},
-		"it was renewed":                  {due(), []func(*status){renewed}, newTimes},
-		"it was renewed and has new news": {due(), []func(*status){renewed, unknown}, pressing},
-		"it has got its first token":      {due(func(f *found) { f.First = true }), []func(*status){renewed}, pressing},
-	} {
-		t.Run(name, func(t *testing.T) {
-			after := before()
-			for _, change := range test.changes {
-				change(after)
-			}
-			if got := test.found.news(before(), after); got != test.want {
-				t.Errorf("the news are %v, want %v", got, test.want)
-			}
 		})
 	}
 }

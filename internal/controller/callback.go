@@ -400,7 +400,7 @@ func (f *found) signInOutcome(unconfirmed bool) signin.Outcome {
 	if unconfirmed {
 		return outcome
 	}
-	outcome.ID, outcome.SeenLogin, outcome.MissingScopes = f.Custody.Account.ID, f.Custody.Account.Login, f.missingScopes()
+	outcome.ID, outcome.SeenLogin, outcome.MissingScopes = f.Custody.Account.ID, f.Custody.Account.Login, f.look().MissingScopes()
 	return outcome
 }
 

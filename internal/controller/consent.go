@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
@@ -63,13 +63,9 @@ func (s *store) accept(ctx context.Context, kept custody.Custody, next custody.G
 	}
 	f.Obtained, f.First, f.Attempted, f.Failure = true, true, false, nil
 	if s.visiting { // nobody reports what was found here
-		s.event(f.Account, corev1.EventTypeNormal, v1alpha1.EventTokenIssued, "Issue", firstToken(f.Account, kept.Serial))
+		s.emit(f.Account, conditions.TokenIssued(f.Account, kept.Serial))
 	}
-	note := "A person signed in at " + f.Request.Platform.DisplayName
-	if id := kept.Account.ID; id != "" {
-		note += " as " + id
-	}
-	s.event(f.Account, corev1.EventTypeNormal, v1alpha1.EventSignInCompleted, "SignIn", note)
+	s.emit(f.Account, conditions.SignInCompleted(f.Request.Platform.DisplayName, kept.Account.ID))
 	return nil
 }
 
@@ -97,7 +93,7 @@ func (s *store) discard(ctx context.Context, kept custody.Custody, wrong custody
 	if f.NeedsNewGrant() && !s.visiting {
 		f.Attempted, f.Failure = true, why
 	} else {
-		s.event(f.Account, corev1.EventTypeWarning, v1alpha1.EventAccountMismatch, "SignIn", why.Message)
+		s.emit(f.Account, conditions.SignInRejected(*why))
 	}
 	s.revokeWrong(ctx, f, wrong)
 	return nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
@@ -75,14 +75,14 @@ func (r *Reconciler) finalize(ctx context.Context, account *v1alpha1.Marketplace
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	eventType := corev1.EventTypeNormal
 	if outcome == mayStillRevoke && r.now().Sub(account.DeletionTimestamp.Time) < revokeFor {
 		return reconcile.Result{RequeueAfter: revokeRetry}, nil
 	}
+	told := conditions.GrantRevoked(note)
 	if outcome != revoked {
-		eventType, note = corev1.EventTypeWarning, "The grant was not revoked: "+note
+		told = conditions.GrantNotRevoked(note)
 	}
-	r.event(account, eventType, v1alpha1.EventGrantRevoked, "Revoke", note)
+	r.emit(account, told)
 	r.forget(account)
 	return reconcile.Result{}, r.setFinalizer(ctx, account, false)
 }

@@ -6,13 +6,11 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
-
-// withoutIDToken begins what Ready says of an ID token that is not published.
-const withoutIDToken = "its ID token is withheld"
 
 // publishable returns the tokens to publish: without the ID token, where that is of no use or cannot be verified, so that it does not
 // take the access token along. It returns false while the former pair stays: where an ID token is relied upon, or may still be
@@ -24,14 +22,14 @@ func (r *Reconciler) publishable(ctx context.Context, f *found) (tokens custody.
 	case why == "":
 		return tokens, true
 	case f.keepsPair(passes):
-		f.Withheld = fmt.Sprintf("; a newer access token waits until then, since %s: %s", withoutIDToken, why)
+		f.Withheld = fmt.Sprintf("; a newer access token waits until then, since %s: %s", conditions.WithoutIDToken, why)
 		f.Obtained = false
 		if passes {
 			f.Note(&lifecycle.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: "New tokens wait to be published: " + why})
 		}
 		return tokens, false
 	}
-	f.Withheld = fmt.Sprintf("; %s: %s", withoutIDToken, why)
+	f.Withheld = fmt.Sprintf("; %s: %s", conditions.WithoutIDToken, why)
 	tokens.IDToken = ""
 	return tokens, true
 }
@@ -59,13 +57,4 @@ func (r *Reconciler) idTokenFault(ctx context.Context, f *found) (why string, pa
 func (f *found) keepsPair(passes bool) bool {
 	needed := passes || f.Account.Spec.Grant.Type == v1alpha1.GrantPassword || tokensecret.UsesIDToken(f.Account)
 	return needed && !f.First && f.Now.Before(f.ServedUntil) && tokensecret.HasIDToken(f.published)
-}
-
-// endNote says that the end of the token is not what the marketplace told.
-func (f *found) endNote() string {
-	if tokens := f.Custody.Tokens; tokens == nil || !tokens.EndUnreadable || !tokens.ExpiresAt.Equal(f.ServedUntil) {
-		return ""
-	}
-	return fmt.Sprintf("; the marketplace tells its end in a way that cannot be read, so it counts for %d minutes at most: look at "+
-		"spec.tokenResponse of the Marketplace", int(unreadableLife.Minutes()))
 }

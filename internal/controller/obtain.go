@@ -68,17 +68,13 @@ func (r *Reconciler) exchange(
 	return got, nil
 }
 
-// unreadableLife is how long an access token counts at most whose end the marketplace tells in a way that cannot be read: less than
-// any platform gives, and more than a renewal takes.
-const unreadableLife = 10 * time.Minute
-
 // withEnd sets when the access token ends, where the answer does not say it: the Marketplace's lifetime later.
 func withEnd(tokens answer.Tokens, lifetime time.Duration) answer.Tokens {
 	if !tokens.AccessTokenExpiresAt.IsZero() {
 		return tokens
 	}
 	if tokens.EndUnreadable {
-		lifetime = min(lifetime, unreadableLife)
+		lifetime = min(lifetime, lifecycle.UnreadableLife)
 	}
 	end := tokens.IssuedAt.Add(lifetime).Truncate(time.Second)
 	tokens.AccessTokenExpiresAt = end

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
@@ -96,7 +97,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 	if err := r.keepFinalizer(ctx, account); err != nil {
 		return reconcile.Result{}, err
 	}
-	before := account.DeepCopy()
 	found, err := r.renew(ctx, account)
 	if found == nil {
 		return reconcile.Result{}, err
@@ -107,24 +107,26 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 	}
 	r.leaveQueues(account, turns...)
 	found.Now = r.now() // the work may have taken a while
-	if err == nil && found.soon() {
-		return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil
-	}
 	found.Interrupted = err != nil
-	found.report(account)
+	look := found.look()
+	if err == nil && !look.FirstReportIsDue() {
+		return after(r.Clock.Now(), look.Next(r.nextInvitation(found))), nil
+	}
+	look = conditions.Report(look)
+	found.Facts, found.Outcome = look.Facts, look.Outcome
 	r.requestsDone(found)
-	what := pressing
+	urgency := conditions.Immediate
 	if err == nil {
-		what = found.news(&before.Status, &account.Status)
+		urgency = conditions.UrgencyOf(&account.Status, look, priorityOf(found.Facts).Class == throttle.Urgent)
 	}
-	if until := r.arrears.postpone(client.ObjectKeyFromObject(account), what, r.Clock.Now()); !until.IsZero() {
-		return after(r.Clock.Now(), renewal.Earliest(until, found.next(account, r.nextInvitation(found)))), nil
+	if until := r.arrears.postpone(client.ObjectKeyFromObject(account), urgency, r.Clock.Now()); !until.IsZero() {
+		return after(r.Clock.Now(), renewal.Earliest(until, look.Next(r.nextInvitation(found)))), nil
 	}
-	if err := errors.Join(err, r.patchStatus(ctx, before, account)); err != nil {
+	if err := errors.Join(err, r.patchStatus(ctx, account, look.Account)); err != nil {
 		return reconcile.Result{}, err
 	}
-	r.announce(before, account, found)
-	return after(r.Clock.Now(), found.next(account, r.nextInvitation(found))), nil
+	r.emit(look.Account, conditions.Transitions(&account.Status, look)...)
+	return after(r.Clock.Now(), look.Next(r.nextInvitation(found))), nil
 }
 
 // callTimeout bounds one request to a marketplace.

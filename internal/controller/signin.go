@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
@@ -86,44 +85,4 @@ func (s *store) invite(ctx context.Context, life time.Duration, requested bool) 
 		kept.SignIn.Requested = kept.HandledSignIn
 	}
 	return ticket, end, s.write(ctx, kept)
-}
-
-// howToSignIn ends a sentence about a sign-in that is needed.
-func (f *found) howToSignIn() string {
-	switch invitation := f.Invitation; {
-	case invitation == nil && f.SignsIn() && f.Custody.SignIn.Device == nil && f.Custody.SignIn.Ended != nil:
-		return f.whyNoCode()
-	case invitation == nil && f.SignsIn() && f.Unattended():
-		return fmt.Sprintf("; nobody used the last %d codes: annotate the account with %s=<anything new> for another", lifecycle.MaxUnattended, v1alpha1.AnnotationSignIn)
-	case invitation == nil && f.NoPortal:
-		return "; there is no page to start from: run the operator with --portal-url"
-	case invitation == nil:
-		return ""
-	case invitation.UserCode != "":
-		return fmt.Sprintf("; sign in at %s, check that it shows the code %s or enter it where it asks for one, before %s", invitation.URL, invitation.UserCode, lifecycle.ClockTime(invitation.ExpirationTime.Time))
-	default:
-		return fmt.Sprintf("; sign in at %s before %s", invitation.URL, lifecycle.ClockTime(invitation.ExpirationTime.Time))
-	}
-}
-
-// whyNoCode says that the platform ends its codes early.
-func (f *found) whyNoCode() string {
-	ended := f.Custody.SignIn.Ended
-	text := fmt.Sprintf("; %s ended the code before it could be used", f.Request.Platform.DisplayName)
-	if ended.Count > 1 {
-		text = fmt.Sprintf("; %s ended each of the last %d codes before it could be used", f.Request.Platform.DisplayName, ended.Count)
-	}
-	text += " (" + ended.Why + ")"
-	switch next := f.NextCode(); {
-	case f.Unattended():
-		text += ": annotate the account with " + v1alpha1.AnnotationSignIn + "=<anything new> for another"
-	case f.Now.Before(next):
-		text += ": the next one follows at " + lifecycle.ClockTime(next)
-	}
-	return text
-}
-
-// moreScopes says that the spec asks for more than a person has consented to.
-func (f *found) moreScopes() string {
-	return "Nobody has consented to the scopes " + strings.Join(f.Unconsented(), ", ") + " yet: the token is without them until a person signs in again"
 }

@@ -27,8 +27,6 @@ import (
 )
 
 const (
-	// lookWaiting is when to look again at an account that waits for its turn, should it not be called.
-	lookWaiting = 30 * time.Second
 	// limitedFor is how long a platform is left alone that refuses requests as too many and does not say for how long, and
 	// longestShared how long all accounts of a client are made to wait for what one of them was told.
 	limitedFor    = 10 * time.Second
@@ -165,11 +163,6 @@ func (r *Reconciler) leaveQueues(account *v1alpha1.MarketplaceAccount, but ...li
 	}
 }
 
-// soon tells that a new account has just come to wait for its turn: in a moment there will be something to say of it.
-func (f *found) soon() bool {
-	return len(f.Waits) > 0 && f.Failure == nil && f.Account.Status.ObservedGeneration == 0 && f.Now.Sub(f.WaitsSince) < lookWaiting-time.Second
-}
-
 // explain tells people why an account waits, where it is not for its turn alone: then there is nothing to tell. Nothing of it
 // changes while the account waits, since each change would be a write.
 func (f *found) explain(wait throttle.Wait) {
@@ -261,19 +254,4 @@ func release(permit *throttle.Permit[waiter], failure error) {
 		outcome.RetryAfter = limitedFor
 	}
 	permit.Release(outcome)
-}
-
-// whileWaiting puts off a look at an account that waits for its turn, which nothing but its being called brings nearer.
-func (f *found) whileWaiting(look time.Time) time.Time {
-	if len(f.Waits) == 0 || look.After(f.Now.Add(lookWaiting)) {
-		return look
-	}
-	next := f.TurnAt
-	if !next.After(f.Now) || next.After(f.Now.Add(lookWaiting)) {
-		next = f.Now.Add(lookWaiting)
-	}
-	if tokens := f.Custody.Tokens; tokens != nil {
-		next = renewal.Earliest(next, lifecycle.Ahead(f.LastMinutes(), f.Now), lifecycle.Ahead(tokens.ExpiresAt, f.Now))
-	}
-	return next
 }

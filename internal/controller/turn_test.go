@@ -13,6 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
@@ -158,6 +159,44 @@ func TestWhenAWaitThatTheMarketplaceDemandsEnds(t *testing.T) {
 			}
 			if got := v.NotBefore(); !got.Equal(want) {
 				t.Errorf("it ends at %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// TestTheLimiterIsTheOnlyTrouble tells whether a status that says so may wait: not where the account has been told more itself.
+func TestTheLimiterIsTheOnlyTrouble(t *testing.T) {
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	failed := func(f *found) {
+		f.Account.Status.LastFailure = &v1alpha1.FailureStatus{Time: metav1.NewTime(now), Reason: v1alpha1.ReasonMarketplaceUnavailable, Count: 1}
+	}
+	wrong := func(f *found) { f.Note(&lifecycle.Failure{Reason: v1alpha1.ReasonInvalidSpec}) }
+	for name, test := range map[string]struct {
+		change func(*found)
+		cause  throttle.Cause
+		closed bool
+		reason string // empty where nothing is wrong
+	}{
+		"nobody answers":                {nil, throttle.NoAnswer, true, v1alpha1.ReasonMarketplaceUnavailable},
+		"the marketplace is left alone": {nil, throttle.LeftAlone, true, v1alpha1.ReasonRateLimited},
+		"it waits for its turn":         {nil, throttle.Turn, false, ""},
+		"it was told itself":            {failed, throttle.NoAnswer, false, ""},
+		"another failure is known":      {wrong, throttle.NoAnswer, false, v1alpha1.ReasonInvalidSpec},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &found{Facts: lifecycle.Facts{
+				Account: &v1alpha1.MarketplaceAccount{}, Now: now, Request: lifecycle.Request{Platform: &marketplace.Platform{DisplayName: "eBay"}},
+			}}
+			if test.change != nil {
+				test.change(f)
+			}
+			f.explain(throttle.Wait{Cause: test.cause})
+			reason := ""
+			if f.Failure != nil {
+				reason = f.Failure.Reason
+			}
+			if f.LimiterClosed != test.closed || reason != test.reason {
+				t.Errorf("closed %v for %q, want %v for %q", f.LimiterClosed, reason, test.closed, test.reason)
 			}
 		})
 	}

@@ -108,3 +108,7 @@ func (f Facts) tokensOf(got Issued) *custody.Tokens {
 		RenewAt:         f.Policy().RenewAt(got.IssuedAt, end, renewal.Spread(string(f.Account.UID))).UTC(),
 	}
 }
+
+// UnreadableLife is how long an access token counts at most whose end the marketplace tells in a way that cannot be read: less than
+// any platform gives, and more than a renewal takes.
+const UnreadableLife = 10 * time.Minute

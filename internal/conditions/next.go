@@ -1,0 +1,75 @@
+package conditions
+
+import (
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+)
+
+// lookWaiting is when to look again at an account that waits for its turn, should nobody call it.
+const lookWaiting = 30 * time.Second
+
+// Next is when to look again: at the next renewal or retry, at the turn of a day, when a warning begins; zero for never. invitation is
+// when to look after what waits for a person; zero for never.
+func (l Look) Next(invitation time.Time) time.Time {
+	look := l.nextAttempt(invitation)
+	look = renewal.Earliest(look, lifecycle.Ahead(l.ServedUntil, l.Now)) // which may be a token that the custody does not hold any more
+	status := l.Account.Status
+	if authorization := status.Authorization; authorization != nil {
+		end := authorization.ExpirationTime.UTC()
+		if authorization.DaysRemaining != nil {
+			look = renewal.Earliest(look, renewal.NextDay(end, l.Now))
+		}
+		look = renewal.Earliest(look, lifecycle.Ahead(lifecycle.WarnFrom(l.Account, end), l.Now))
+	}
+	if application := status.Application; application != nil {
+		look = renewal.Earliest(look, renewal.NextDay(application.SecretExpirationTime.UTC(), l.Now))
+	}
+	return look
+}
+
+// nextAttempt is when there will be something to do; zero for never.
+func (l Look) nextAttempt(invitation time.Time) time.Time {
+	if l.Unresolved {
+		if l.Usable() {
+			return l.Custody.Tokens.ExpiresAt
+		}
+		return time.Time{}
+	}
+	plan := l.Plan()
+	look := plan.Look
+	if plan.Due { // it is left to another process for a while, or something came due while we worked
+		look = lifecycle.Latest(l.Postponed, l.Now.Add(time.Second))
+	}
+	if l.LookAgain > 0 {
+		look = renewal.Earliest(look, l.Now.Add(l.LookAgain))
+	}
+	look = l.whileWaiting(renewal.Earliest(look, l.NextTest(), invitation, lifecycle.Ahead(l.NextRequest(), l.Now), lifecycle.Ahead(l.AskAgainAt, l.Now)))
+	if l.TestQueued {
+		look = renewal.Earliest(look, l.Now.Add(lookWaiting))
+	}
+	return look
+}
+
+// whileWaiting puts off a look at an account that waits for its turn, which nothing but its being called brings nearer.
+func (l Look) whileWaiting(look time.Time) time.Time {
+	if len(l.Waits) == 0 || look.After(l.Now.Add(lookWaiting)) {
+		return look
+	}
+	next := l.TurnAt
+	if !next.After(l.Now) || next.After(l.Now.Add(lookWaiting)) {
+		next = l.Now.Add(lookWaiting)
+	}
+	if tokens := l.Custody.Tokens; tokens != nil {
+		next = renewal.Earliest(next, lifecycle.Ahead(l.LastMinutes(), l.Now), lifecycle.Ahead(tokens.ExpiresAt, l.Now))
+	}
+	return next
+}
+
+// FirstReportIsDue tells that there is something to say of the account. Of a new one that has just come to wait for its turn there will be in
+// a moment.
+func (l Look) FirstReportIsDue() bool {
+	waits := len(l.Waits) > 0 && l.Failure == nil && l.Now.Sub(l.WaitsSince) < lookWaiting-time.Second
+	return !waits || l.Account.Status.ObservedGeneration > 0
+}

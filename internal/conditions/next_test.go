@@ -1,0 +1,104 @@
+package conditions_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+)
+
+func TestWhenToLookAgain(t *testing.T) {
+	second := func(n float64) float64 { return n / 3600 } // in hours
+	due := func(l *conditions.Look) { l.Custody.Tokens.RenewAt = noon }
+	waits := func(turn float64) change {
+		return func(l *conditions.Look) { l.Waits, l.TurnAt = []lifecycle.Purpose{lifecycle.Renewing}, at(turn).Time }
+	}
+	ending := func(hours float64) change { // a token of an hour
+		return func(l *conditions.Look) {
+			tokens := l.Custody.Tokens
+			tokens.IssuedAt, tokens.RenewAt, tokens.ExpiresAt, l.ServedUntil = at(hours-1).Time, noon, at(hours).Time, at(hours).Time
+		}
+	}
+	application := func(hours float64) change {
+		return was(func(s *status) { s.Application = &v1alpha1.ApplicationStatus{SecretExpirationTime: at(hours)} })
+	}
+	authorization := func(hours float64, days *int32) change {
+		return was(func(s *status) {
+			s.Authorization = &v1alpha1.AuthorizationStatus{ExpirationTime: at(hours), DaysRemaining: days}
+		})
+	}
+	for name, test := range map[string]struct {
+		look       conditions.Look
+		invitation float64
+		want       float64 // hours from noon; 0 for never
+	}{
+		"at the renewal":                    {look: lookAt(), want: 8},
+		"a renewal that came due meanwhile": {look: lookAt(due), want: second(1)},
+		"it is left to another process":     {look: lookAt(due, func(l *conditions.Look) { l.Postponed = at(second(40)).Time }), want: second(40)},
+		"at what can only be waited for":    {look: lookAt(func(l *conditions.Look) { l.LookAgain = 10 * time.Second }), want: second(10)},
+		"at the invitation":                 {look: lookAt(), invitation: 2, want: 2},
+		"when a request is acted on":        {look: lookAt(func(l *conditions.Look) { l.Deferred = map[string]time.Time{v1alpha1.AnnotationVerify: at(1).Time} }), want: 1},
+		"when the application is asked for": {look: lookAt(func(l *conditions.Look) { l.AskAgainAt = at(3).Time }), want: 3},
+		"and that was before":               {look: lookAt(func(l *conditions.Look) { l.AskAgainAt = at(-3).Time }), want: 8},
+		"when a test is repeated": {look: lookAt(annotated(v1alpha1.AnnotationVerify, "now"), func(l *conditions.Look) {
+			l.Custody.Verified = &custody.Verification{At: noon, Unreachable: true}
+		}), want: second(60)},
+		"while a test waits for its turn":       {look: lookAt(func(l *conditions.Look) { l.TestQueued = true }), want: second(30)},
+		"while it waits for its turn":           {look: lookAt(due, waits(0)), want: second(30)},
+		"when its turn comes":                   {look: lookAt(due, waits(second(10))), want: second(10)},
+		"when its turn is far":                  {look: lookAt(due, waits(1)), want: second(30)},
+		"when its turn has come":                {look: lookAt(due, waits(second(-10))), want: second(30)},
+		"it ends while it waits":                {look: lookAt(ending(second(20)), waits(0)), want: second(20)},
+		"what is far is not put off":            {look: lookAt(waits(0)), want: 8},
+		"when the published token ends":         {look: lookAt(func(l *conditions.Look) { l.ServedUntil = at(5).Time }), want: 5},
+		"at the renewal of a refused grant":     {look: lookAt(refused(v1alpha1.ReasonGrantRejected)), want: 8},
+		"never":                                 {look: lookAt(noGrant)},
+		"nothing can be asked":                  {look: lookAt(unresolved(v1alpha1.ReasonSecretNotFound), func(l *conditions.Look) { l.ServedUntil = time.Time{} }), want: 11},
+		"nothing can be asked, and no token":    {look: lookAt(noGrant, unresolved(v1alpha1.ReasonSecretNotFound))},
+		"nothing can be asked, and none usable": {look: lookAt(expired, unresolved(v1alpha1.ReasonSecretNotFound))},
+		"at the turn of a day":                  {look: lookAt(authorization(20*24+5, new(int32(21)))), want: 5},
+		"not of one that renews itself":         {look: lookAt(authorization(20*24+5, nil)), want: 8},
+		"when the warning begins":               {look: lookAt(authorization(14*24+3, nil)), want: 3},
+		"when the client secret has a day less": {look: lookAt(application(24*7 + 1)), want: 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var invitation, want time.Time
+			if test.invitation != 0 {
+				invitation = at(test.invitation).Time
+			}
+			if test.want != 0 {
+				want = at(test.want).Time
+			}
+			if got := test.look.Next(invitation); !got.Equal(want) {
+				t.Errorf("the next look is at %v, want %v", got, want)
+			}
+		})
+	}
+	lastMinutes := lookAt(ending(second(130)), waits(0))
+	if got, want := lastMinutes.Next(time.Time{}), lastMinutes.LastMinutes(); !got.Equal(want) || !want.Before(at(second(30)).Time) {
+		t.Errorf("an account that waits for its turn is looked at at %v, and its last minutes begin at %v", got, want)
+	}
+}
+
+func TestTheFirstReportOfAnAccountThatWaits(t *testing.T) {
+	waits := func(l *conditions.Look) {
+		l.Waits, l.WaitsSince = []lifecycle.Purpose{lifecycle.Renewing}, noon.Add(-28*time.Second)
+	}
+	for name, test := range map[string]struct {
+		look conditions.Look
+		want bool
+	}{
+		"it has just come":               {lookAt(waits), false},
+		"it does not wait":               {lookAt(), true},
+		"it has waited":                  {lookAt(waits, func(l *conditions.Look) { l.WaitsSince = noon.Add(-29 * time.Second) }), true},
+		"it fails":                       {lookAt(waits, fails(v1alpha1.ReasonRateLimited)), true},
+		"it has been reported on before": {lookAt(waits, was(func(s *status) { s.ObservedGeneration = 1 })), true},
+	} {
+		if got := test.look.FirstReportIsDue(); got != test.want {
+			t.Errorf("%s: its report is due: %v", name, got)
+		}
+	}
+}
