@@ -3,6 +3,7 @@ package answer
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -91,6 +92,12 @@ func (e *Error) Passes() bool {
 		return true
 	}
 	return false
+}
+
+// WithoutCode tells that a request was refused and nobody said why: the platform, or a firewall in front of it. Where the
+// Marketplace's table of errors names the status, that is the platform's word.
+func (e *Error) WithoutCode() bool {
+	return e.Kind == Unavailable && e.Code == "" && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
 }
 
 // AsError returns the *Error in err's chain, or one of kind Unavailable around an error that has none.

@@ -79,7 +79,7 @@ func TestWhenToLookAgain(t *testing.T) {
 	}
 	lastMinutes := lookAt(ending(second(130)), waits(0))
 	if got, want := lastMinutes.Next(time.Time{}), lastMinutes.LastMinutes(); !got.Equal(want) || !want.Before(at(second(30)).Time) {
-		t.Errorf("an account that waits for its turn is looked at at %v, and its last minutes begin at %v", got, want)
+		t.Errorf("an account that waits for its turn is next looked at on %v, and its last minutes begin at %v", got, want)
 	}
 }
 

@@ -44,7 +44,7 @@ func (d *denials) heard(host, application string, account types.UID, failure err
 	switch {
 	case failure == nil:
 		d.serve(host, application, now)
-	case lifecycle.WithoutCode(answer.AsError(failure)):
+	case answer.AsError(failure).WithoutCode():
 		return d.deny(host, application, account, now)
 	}
 	delete(d.denied, account)

@@ -32,7 +32,7 @@ func (s *store) loggedIn(kept *custody.Custody) {
 // in another way, where a login before it did not.
 func (s *store) mayBeLocked(asked *answer.Error, sent bool) bool {
 	f := s.found
-	return f.Request.LogsIn() && (sent && (lifecycle.WithoutCode(asked) || asked.OutcomeUnknown && !f.LoginWorked()) ||
+	return f.Request.LogsIn() && (sent && (asked.WithoutCode() || asked.OutcomeUnknown && !f.LoginWorked()) ||
 		asked.Passes() && len(f.Custody.Logins.Doubts) > 0 && (f.LoginDoubt() == nil || f.TriesAnew(f.LoginDoubt())))
 }
 
@@ -53,10 +53,10 @@ func (s *store) doubtLogin(kept *custody.Custody, asked *answer.Error, sent bool
 	doubt.WaitSeconds = 0
 	switch {
 	case !sent:
-	case lifecycle.WithoutCode(asked) && doubt.Denied >= len(deniedWaits):
+	case asked.WithoutCode() && doubt.Denied >= len(deniedWaits):
 		doubt.Denied++
 		locked = f.LockedOrKeptOut(asked, doubt.Denied)
-	case lifecycle.WithoutCode(asked):
+	case asked.WithoutCode():
 		doubt.WaitSeconds = int64(deniedWaits[doubt.Denied] / time.Second)
 		doubt.Denied++
 		f.Failure.Message = fmt.Sprintf("%s is unavailable: it answered the login with HTTP %d without an error code, as a firewall in front of it does, "+

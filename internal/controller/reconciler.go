@@ -117,7 +117,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 	r.requestsDone(found)
 	urgency := conditions.Immediate
 	if err == nil {
-		urgency = conditions.UrgencyOf(&account.Status, look, priorityOf(found.Facts).Class == throttle.Urgent)
+		urgent := !found.Unresolved && priorityOf(found.Facts).Class == throttle.Urgent
+		urgency = conditions.UrgencyOf(&account.Status, look, urgent)
 	}
 	if until := r.arrears.postpone(client.ObjectKeyFromObject(account), urgency, r.Clock.Now()); !until.IsZero() {
 		return after(r.Clock.Now(), renewal.Earliest(until, look.Next(r.nextInvitation(found)))), nil

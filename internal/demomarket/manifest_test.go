@@ -86,7 +86,7 @@ func TestManifestsFitTheDemoMarketplace(t *testing.T) {
 			checkServed(t, http.MethodPost, endpoints.Token)
 			checkServed(t, http.MethodPost, endpoints.Revocation)
 			if request := marketplace.Spec.Identity.Request; request != nil {
-				checkServed(t, http.MethodGet, request.URL)
+				checkServed(t, http.MethodGet, v1alpha1.URLTemplate(chosen(marketplace.Spec, string(request.URL))))
 			}
 		})
 	}
@@ -140,7 +140,9 @@ func authorizationRequest(spec v1alpha1.MarketplaceSpec, redirectURI string) url
 		request.Set("code_challenge_method", "S256")
 	}
 	for _, parameter := range spec.AuthorizationRequest.Parameters {
-		request.Set(parameter.Name, string(parameter.Value))
+		if !unset(spec, string(parameter.Value)) {
+			request.Set(parameter.Name, string(parameter.Value))
+		}
 	}
 	for _, name := range spec.AuthorizationRequest.Omit {
 		request.Del(name)
@@ -153,6 +155,26 @@ func authorizationRequest(spec v1alpha1.MarketplaceSpec, redirectURI string) url
 		}
 	}
 	return request
+}
+
+// chosen fills in the variables of the first choice of each parameter.
+func chosen(spec v1alpha1.MarketplaceSpec, text string) string {
+	for _, parameter := range spec.Parameters {
+		if len(parameter.Choices) == 0 {
+			continue
+		}
+		for _, variable := range parameter.Choices[0].Variables {
+			text = strings.ReplaceAll(text, "{"+variable.Name+"}", string(variable.Value))
+		}
+	}
+	return text
+}
+
+// unset tells that a value names a parameter without a default, so that an account which leaves it unset does not send it.
+func unset(spec v1alpha1.MarketplaceSpec, value string) bool {
+	return slices.ContainsFunc(spec.Parameters, func(parameter v1alpha1.ParameterDeclaration) bool {
+		return parameter.Default == "" && strings.Contains(value, "{"+parameter.Name+"}")
+	})
 }
 
 // shippedMarketplaces reads config/marketplaces.

@@ -8,6 +8,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
+// Declined is the failure of a sign-in that the person declined.
 func Declined(f Facts) Failure {
 	again := "" // a link follows
 	if f.Request.Grant == v1alpha1.GrantDeviceCode {

@@ -181,6 +181,7 @@ func (f Facts) CannotRenew() bool {
 	return f.PermanentFailure() != nil || f.CandidateGrant() != nil
 }
 
+// AccountMismatch is the failure of tokens that belong to the account got, where want is expected.
 func (f Facts) AccountMismatch(got, want string) *Failure {
 	cure := "use the credentials of"
 	if f.SignsIn() {

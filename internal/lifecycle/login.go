@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 	"time"
 
@@ -10,12 +9,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
-
-// WithoutCode tells that a request was refused and nobody said why: the platform, or a firewall in front of it. Where the
-// Marketplace's table of errors names the status, that is the platform's word.
-func WithoutCode(e *answer.Error) bool {
-	return e.Kind == answer.Unavailable && e.Code == "" && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)
-}
 
 // LoginDoubt is what is known of the login to send, where its attempts ended without the platform's word; nil when nothing is.
 func (f Facts) LoginDoubt() *custody.Doubt {

@@ -30,9 +30,12 @@ const (
 type Reuse int
 
 const (
-	FirstUse    Reuse = iota // no attempt is on record
-	WithinGrace              // a spent token still works
-	LastResort               // it may be spent; sending it is a last resort
+	// FirstUse: no attempt is on record.
+	FirstUse Reuse = iota
+	// WithinGrace: a spent token still works.
+	WithinGrace
+	// LastResort: it may be spent, and is sent when nothing else is left.
+	LastResort
 )
 
 // Reuse reads the journal of the token to send.

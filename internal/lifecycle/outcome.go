@@ -68,9 +68,14 @@ func (o *Outcome) Note(t *Failure) {
 type Purpose int
 
 const (
+	// Renewing: a request for tokens.
 	Renewing Purpose = iota
+	// Polling: whether a person has approved a device code.
 	Polling
+	// Starting: a device code.
 	Starting
+	// Revoking: the end of a grant.
 	Revoking
+	// Identifying: whose an access token is.
 	Identifying
 )

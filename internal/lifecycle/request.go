@@ -86,6 +86,7 @@ func (r Request) Rotates() bool {
 	return r.RenewsByRefreshToken() && r.Platform.Rotating
 }
 
+// HostOf is the host of an address, with its port where it names one; empty where it is no address.
 func HostOf(address string) string {
 	parsed, err := url.Parse(address)
 	if err != nil {

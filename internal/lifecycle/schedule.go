@@ -112,6 +112,7 @@ func (f Facts) OtherProcessUntil() time.Time {
 // longestGraceWait bounds how long an attempt of another process is waited for where a spent refresh token still works.
 const longestGraceWait = 10 * time.Second
 
+// Latest returns the later of two moments.
 func Latest(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a

@@ -103,10 +103,12 @@ func (f Facts) VisitUntil() time.Time {
 // defaultWarnBefore is the default of spec.authorization.warnBefore.
 const defaultWarnBefore = 336 * time.Hour
 
+// WarnFrom is from when on the end of an authorization is announced: spec.authorization.warnBefore earlier.
 func WarnFrom(account *v1alpha1.MarketplaceAccount, ending time.Time) time.Time {
 	return ending.Add(-account.Spec.Authorization.WarnBefore.Or(defaultWarnBefore))
 }
 
+// TicketIn is the index of a ticket among those of a custody; -1 where it is none of them.
 func TicketIn(kept custody.Custody, ticket string) int {
 	return slices.IndexFunc(kept.SignIn.Tickets, func(t custody.Ticket) bool { return signin.Matches(t.Hash, ticket) })
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -231,7 +232,7 @@ func TestErrorsInLists(t *testing.T) {
 		`{"errors":"text"}`:             "",
 	} {
 		_, err := newOAuth(t, "https://login.example.com/token", platform.Dialect(answers(401, "application/json", body), now)).refresh(refreshToken)
-		refused, ok := err.(*oauth2.RetrieveError)
+		refused, ok := errors.AsType[*oauth2.RetrieveError](err)
 		if !ok || refused.ErrorCode != want {
 			t.Errorf("%s is read as %v, want code %q", body, err, want)
 		}

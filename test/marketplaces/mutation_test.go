@@ -162,7 +162,7 @@ func remove(value any, way path) {
 			}
 			return
 		}
-		inner := any(nil)
+		var inner any
 		if isObject {
 			inner = object[next.name]
 		} else {
