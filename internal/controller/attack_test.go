@@ -99,7 +99,9 @@ func TestAttacksOnACallback(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.marketplace("allegro", func(marketplace *v1alpha1.Marketplace) { marketplace.Spec.AuthorizationRequest.PKCE = v1alpha1.PKCES256 })
+			w.marketplace("allegro", func(marketplace *v1alpha1.Marketplace) {
+				marketplace.Spec.AuthorizationRequest.PKCE = v1alpha1.PKCES256
+			})
 			w.signInApplication("allegro")
 			w.account("allegro", v1alpha1.GrantAuthorizationCode)
 			market := w.market.Platform("allegro")
