@@ -96,7 +96,11 @@ func (r *Reconciler) resolveApplication(
 		key = client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}
 		field = fmt.Sprintf("the application of Marketplace %q", object.Name)
 	}
-	secret, trouble, err := r.userSecret(ctx, key, field)
+	var more []string
+	if named := object.Spec.AuthorizationRequest.ClientIDKey; named != "" {
+		more = []string{named}
+	}
+	secret, trouble, err := r.userSecret(ctx, key, field, more...)
 	if trouble != nil || err != nil {
 		return trouble, err
 	}
@@ -180,8 +184,8 @@ func (r *Reconciler) resolveCredentials(ctx context.Context, v lifecycle.Facts, 
 }
 
 // userSecret returns a Secret that a user wrote and that can be used, or the trouble with it.
-func (r *Reconciler) userSecret(ctx context.Context, key client.ObjectKey, field string) (*kube.UserSecret, *lifecycle.Failure, error) {
-	secret, err := r.userSecrets.Get(ctx, key)
+func (r *Reconciler) userSecret(ctx context.Context, key client.ObjectKey, field string, more ...string) (*kube.UserSecret, *lifecycle.Failure, error) {
+	secret, err := r.userSecrets.Get(ctx, key, more...)
 	switch {
 	case errors.Is(err, kube.ErrSecretNotFound):
 		return nil, &lifecycle.Failure{Reason: v1alpha1.ReasonSecretNotFound,

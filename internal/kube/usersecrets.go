@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -44,13 +45,15 @@ type UserSecret struct {
 	ContentVersion string
 	// Invalid is why the Secret cannot be used; nil when it can.
 	Invalid error
+	// more are the keys beside keysOfUsers that were read, in order and once each.
+	more []string
 }
 
 func (s *UserSecret) sameContent(as *UserSecret) bool {
 	return maps.EqualFunc(s.Data, as.Data, bytes.Equal) && maps.Equal(s.Annotations, as.Annotations)
 }
 
-// keysOfUsers are the only keys kept of a Secret that users wrote; of its annotations only the request to try again is.
+// keysOfUsers are the only keys kept of a Secret that users wrote, beside those that a Marketplace names; of its annotations only the request to try again is.
 var keysOfUsers = []string{
 	v1alpha1.ApplicationKeyClientID, v1alpha1.ApplicationKeyClientSecret, v1alpha1.ApplicationKeyClientSecretPrevious,
 	v1alpha1.ApplicationKeyClientSecretExpiresAt, v1alpha1.ApplicationKeyRedirectURI, v1alpha1.ApplicationKeyApplicationID,
@@ -58,9 +61,9 @@ var keysOfUsers = []string{
 	v1alpha1.RefreshTokenKeyRefreshToken, v1alpha1.RefreshTokenKeyGrantedAt,
 }
 
-// Get returns a Secret that a user wrote, also one that is Invalid. Its error is ErrSecretNotFound, ErrSecretForbidden, or the API
-// server's.
-func (u *UserSecrets) Get(ctx context.Context, key client.ObjectKey) (*UserSecret, error) {
+// Get returns a Secret that a user wrote, also one that is Invalid. more are keys that a Marketplace names, beside those that always count.
+// Its error is ErrSecretNotFound, ErrSecretForbidden, or the API server's.
+func (u *UserSecrets) Get(ctx context.Context, key client.ObjectKey, more ...string) (*UserSecret, error) {
 	metadata := SecretMetadata()
 	switch err := u.Metadata.Get(ctx, key, metadata); {
 	case apierrors.IsNotFound(err):
@@ -71,7 +74,8 @@ func (u *UserSecrets) Get(ctx context.Context, key client.ObjectKey) (*UserSecre
 	case err != nil:
 		return nil, fmt.Errorf("reading the metadata of Secret %q: %w", key, err)
 	}
-	if held := u.heldAt(key, metadata.ResourceVersion); held != nil {
+	held, more := u.heldAt(key, metadata.ResourceVersion, more)
+	if held != nil {
 		return held, nil
 	}
 	secret := &corev1.Secret{}
@@ -81,24 +85,30 @@ func (u *UserSecrets) Get(ctx context.Context, key client.ObjectKey) (*UserSecre
 	case err != nil:
 		return nil, fmt.Errorf("reading Secret %q: %w", key, err)
 	}
-	return u.hold(key, secret), nil
+	return u.hold(key, secret, more), nil
 }
 
-func (u *UserSecrets) heldAt(key client.ObjectKey, version string) *UserSecret {
+// heldAt returns what is held of a version with these keys; nil where that is not all, and then all keys to read.
+func (u *UserSecrets) heldAt(key client.ObjectKey, version string, more []string) (*UserSecret, []string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if held := u.held[key]; held != nil && held.ResourceVersion == version {
-		return held
+	held := u.held[key]
+	if held == nil {
+		return nil, more
 	}
-	return nil
+	all := slices.Compact(slices.Sorted(slices.Values(slices.Concat(held.more, more))))
+	if held.ResourceVersion == version && len(all) == len(held.more) {
+		return held, all
+	}
+	return nil, all
 }
 
-func (u *UserSecrets) hold(key client.ObjectKey, secret *corev1.Secret) *UserSecret {
-	used, err := tokensecret.Used(secret, keysOfUsers...)
+func (u *UserSecrets) hold(key client.ObjectKey, secret *corev1.Secret, more []string) *UserSecret {
+	used, err := tokensecret.Used(secret, slices.Concat(keysOfUsers, more)...)
 	if err != nil {
 		used = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: secret.Name, Namespace: secret.Namespace, ResourceVersion: secret.ResourceVersion}}
 	}
-	kept := &UserSecret{Secret: used, ContentVersion: secret.ResourceVersion, Invalid: err}
+	kept := &UserSecret{Secret: used, ContentVersion: secret.ResourceVersion, Invalid: err, more: more}
 	if value, ok := secret.Annotations[v1alpha1.AnnotationRetry]; ok {
 		kept.Annotations = map[string]string{v1alpha1.AnnotationRetry: strings.Clone(bounds.Cut(value, bounds.Message))}
 	}
