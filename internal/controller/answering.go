@@ -114,7 +114,7 @@ func (v *Visits) formerNow(ctx context.Context, b *returned) (outcome signin.Out
 	if account == nil {
 		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	f := &found{Facts: v.r.viewOf(account)}
+	f := &found{Facts: v.r.factsOf(account)}
 	if f.Custody, err = v.live(ctx, account); err != nil {
 		return outcome, false, clusterDown(err)
 	}

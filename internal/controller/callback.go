@@ -227,7 +227,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (l
 		return lifecycle.Issued{}, err
 	}
 	v.r.Limiters.Count(v.r.limiterOf(b.Request))
-	got, err := v.r.exchange(ctx, b.Facts, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
+	got, err := v.r.exchange(b.Facts, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
 		return endpoint.AuthorizationCode(ctx, b.callback.Code, b.visit.RedirectURI, b.visit.Verifier)
 	})
 	if err != nil {

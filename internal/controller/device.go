@@ -209,7 +209,7 @@ func (r *Reconciler) pollDevice(ctx context.Context, f *found) error {
 		ctx = context.WithoutCancel(ctx)
 		pending := f.Custody.SignIn.Device
 		var got lifecycle.Issued
-		got, failure = r.exchange(ctx, f.Facts, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
+		got, failure = r.exchange(f.Facts, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
 			return endpoint.Device(ctx, pending.Code)
 		})
 		release(permit, failure)

@@ -34,7 +34,7 @@ func (r *Reconciler) hasPending(account *v1alpha1.MarketplaceAccount) bool {
 
 // flush stores what waits of an account, for the process that keeps it from now on.
 func (r *Reconciler) flush(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
-	f := &found{Facts: r.viewOf(account)}
+	f := &found{Facts: r.factsOf(account)}
 	if err := r.storePending(ctx, f); err != nil {
 		return err
 	}

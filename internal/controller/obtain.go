@@ -18,7 +18,7 @@ import (
 // obtain asks the marketplace for tokens. It stores nothing, and makes no other call: what it returns may be the
 // only copy.
 func (r *Reconciler) obtain(ctx context.Context, v lifecycle.Facts, endpoint grant.Endpoint) (lifecycle.Issued, error) {
-	return r.exchange(ctx, v, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
+	return r.exchange(v, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
 		switch v.Request.Grant {
 		case v1alpha1.GrantPassword:
 			return endpoint.Password(ctx, v.Request.Login.Username, v.Request.Login.Password, v.Request.Platform.Scopes)
@@ -31,7 +31,7 @@ func (r *Reconciler) obtain(ctx context.Context, v lifecycle.Facts, endpoint gra
 
 // exchange makes one kind of token request, counts it, and reads the answer.
 func (r *Reconciler) exchange(
-	_ context.Context, v lifecycle.Facts, endpoint grant.Endpoint, ask func(grant.Endpoint) (answer.Tokens, error),
+	v lifecycle.Facts, endpoint grant.Endpoint, ask func(grant.Endpoint) (answer.Tokens, error),
 ) (lifecycle.Issued, error) {
 	var tokens answer.Tokens
 	byPrevious, err := r.withBothSecrets(v, endpoint, func(endpoint grant.Endpoint) (err error) {

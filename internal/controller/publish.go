@@ -84,7 +84,7 @@ func (r *Reconciler) keeper(account *v1alpha1.MarketplaceAccount) *metav1.OwnerR
 	if account.Spec.DeletionPolicy == v1alpha1.DeletionKeep {
 		return nil
 	}
-	return new(owner(account))
+	return new(tokensecret.OwnerOf(account))
 }
 
 // writeTokenSecret writes the token Secret on top of what was published; false when its place is taken.

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -117,8 +116,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 	r.requestsDone(found)
 	urgency := conditions.Immediate
 	if err == nil {
-		urgent := !found.Unresolved && priorityOf(found.Facts).Class == throttle.Urgent
-		urgency = conditions.UrgencyOf(&account.Status, look, urgent)
+		needed := found.LimiterClosed && priorityOf(found.Facts).Class == throttle.Urgent
+		urgency = conditions.UrgencyOf(&account.Status, look, needed)
 	}
 	if until := r.arrears.postpone(client.ObjectKeyFromObject(account), urgency, r.Clock.Now()); !until.IsZero() {
 		return after(r.Clock.Now(), renewal.Earliest(until, look.Next(r.nextInvitation(found)))), nil
@@ -138,8 +137,8 @@ func (r *Reconciler) callTimeout() time.Duration {
 	return r.CallTimeout
 }
 
-// viewOf begins to look at an account.
-func (r *Reconciler) viewOf(account *v1alpha1.MarketplaceAccount) lifecycle.Facts {
+// factsOf begins to look at an account.
+func (r *Reconciler) factsOf(account *v1alpha1.MarketplaceAccount) lifecycle.Facts {
 	return lifecycle.Facts{
 		Account: account, Now: r.now(), Holder: r.holder,
 		CallTimeout: r.callTimeout(), AttemptTimeout: timeouts.Attempt(r.callTimeout()),
@@ -149,9 +148,4 @@ func (r *Reconciler) viewOf(account *v1alpha1.MarketplaceAccount) lifecycle.Fact
 // now is the current time as the API stores it: in UTC and whole seconds.
 func (r *Reconciler) now() time.Time {
 	return r.Clock.Now().UTC().Truncate(time.Second)
-}
-
-// owner is the owner reference of the account's Secrets.
-func owner(account *v1alpha1.MarketplaceAccount) metav1.OwnerReference {
-	return *metav1.NewControllerRef(account, v1alpha1.GroupVersion.WithKind("MarketplaceAccount"))
 }

@@ -45,7 +45,7 @@ type found struct {
 // renew gathers, decides, obtains and stores. What it found is worth reporting even when it returns an error, which
 // is the API server's.
 func (r *Reconciler) renew(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*found, error) {
-	f := &found{Facts: r.viewOf(account), Outcome: lifecycle.Outcome{Unresolved: true}}
+	f := &found{Facts: r.factsOf(account), Outcome: lifecycle.Outcome{Unresolved: true}}
 	held, err := r.grants.Cached(ctx, account)
 	if err != nil {
 		return nil, err

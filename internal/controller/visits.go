@@ -243,7 +243,7 @@ func (v *Visits) look(ctx context.Context, key types.NamespacedName) (*found, er
 	if account == nil {
 		return nil, &signin.Error{Problem: signin.LinkInvalid}
 	}
-	f := &found{Facts: v.r.viewOf(account)}
+	f := &found{Facts: v.r.factsOf(account)}
 	held, err := v.grants.Cached(ctx, account)
 	if err != nil {
 		return nil, clusterDown(err)
@@ -334,7 +334,7 @@ func (v *Visits) live(ctx context.Context, account *v1alpha1.MarketplaceAccount)
 func (v *Visits) decode(account *v1alpha1.MarketplaceAccount, held *corev1.Secret) (custody.Custody, error) {
 	kept, err := grantstore.CustodyIn(account, held)
 	if tokensecret.IsNewer(err) {
-		return custody.Custody{}, &signin.Error{Problem: signin.AccountUnready, Account: v.r.viewOf(account).SignInAccount(), Detail: err.Error()}
+		return custody.Custody{}, &signin.Error{Problem: signin.AccountUnready, Account: v.r.factsOf(account).SignInAccount(), Detail: err.Error()}
 	}
 	return kept, err
 }

@@ -48,10 +48,7 @@ type Step struct {
 }
 
 // Folder reads the exchanges of one platform, in the order of their names.
-func Folder(folder fs.FS) ([]*File, error) { return FolderAt(folder, Begin) }
-
-// FolderAt reads them as beginning at a moment.
-func FolderAt(folder fs.FS, begin time.Time) ([]*File, error) {
+func Folder(folder fs.FS) ([]*File, error) {
 	names, err := fs.Glob(folder, "*"+extension)
 	if err != nil {
 		return nil, err
@@ -62,7 +59,7 @@ func FolderAt(folder fs.FS, begin time.Time) ([]*File, error) {
 		if err != nil {
 			return nil, err
 		}
-		file, err := parse(name, text, begin)
+		file, err := Parse(name, text)
 		if err != nil {
 			return nil, err
 		}
@@ -72,10 +69,8 @@ func FolderAt(folder fs.FS, begin time.Time) ([]*File, error) {
 }
 
 // Parse reads one file.
-func Parse(name string, text []byte) (*File, error) { return parse(name, text, Begin) }
-
-func parse(name string, text []byte, begin time.Time) (*File, error) {
-	expanded, err := expand(text, begin)
+func Parse(name string, text []byte) (*File, error) {
+	expanded, err := expand(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

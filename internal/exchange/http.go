@@ -105,7 +105,7 @@ func parseAnswer(text string) (*Answer, error) {
 	return &Answer{Status: response.StatusCode, Header: response.Header, Body: bytes.TrimRight(body, "\n")}, nil
 }
 
-// Begin is when exchanges begin that are read by Folder.
+// Begin is when exchanges begin.
 var Begin = time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 
 var (
@@ -115,14 +115,14 @@ var (
 )
 
 // expand writes moments, and JWTs where files have their claims. Nobody can verify those: their signature is the word "unsigned".
-func expand(text []byte, begin time.Time) ([]byte, error) {
+func expand(text []byte) ([]byte, error) {
 	var wrong error
 	text = momentPattern.ReplaceAllFunc(text, func(match []byte) []byte {
 		after, err := time.ParseDuration(string(momentPattern.FindSubmatch(match)[1]))
 		if err != nil {
 			wrong = errors.New("a moment is told by no duration")
 		}
-		return strconv.AppendInt(nil, begin.Add(after).Unix(), 10)
+		return strconv.AppendInt(nil, Begin.Add(after).Unix(), 10)
 	})
 	expanded := tokenPattern.ReplaceAllFunc(text, func(match []byte) []byte {
 		claims := tokenPattern.FindSubmatch(match)[1]

@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -169,8 +168,7 @@ func (s *Store) Write(ctx context.Context, account *v1alpha1.MarketplaceAccount,
 
 func (s *Store) write(ctx context.Context, account *v1alpha1.MarketplaceAccount, on Held, next custody.Custody) (Held, error) {
 	next.Version, next.Witness = max(next.Version, on.Custody.Version), s.witness(account, on.Custody.Witness)
-	owner := *metav1.NewControllerRef(account, v1alpha1.GroupVersion.WithKind("MarketplaceAccount"))
-	secret, err := tokensecret.EncodeCustody(account, owner, next, on.Secret)
+	secret, err := tokensecret.EncodeCustody(account, tokensecret.OwnerOf(account), next, on.Secret)
 	if err != nil {
 		return on, err
 	}

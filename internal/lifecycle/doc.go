@@ -1,8 +1,7 @@
-// Package lifecycle decides what happens next to one account, and what an event makes of its custody. It is a pure machine: values in,
-// values out, without client, HTTP, context or clock.
+// Package lifecycle holds what is known of one account, and what is decided by it: whether a token is due and which refresh token to send,
+// what still counts as refused, whether a person has to sign in, and what the failures are called. It is pure: values in, values out,
+// without client, HTTP, context or clock.
 //
-// [Facts] is what is known of the account at one moment. [Facts.Next] names the one thing to do. Whoever does it tells the machine what
-// came of it by one of the methods that return a [Change]: the custody that must be stored before the next request goes to a marketplace
-// and before anybody is told, and then what there is to tell. The controller drives the machine for every account, and the portal for
-// a person who signs in.
+// [Facts] is what is known at one moment, and its methods are the decisions. [Outcome] is what one look at an account has brought to light,
+// from which the status is written.
 package lifecycle

@@ -12,14 +12,18 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// Facts is what deciding needs, all of it values.
+// Retest is when to repeat a test of the connection that did not reach the marketplace.
+const Retest = time.Minute
+
+// Facts is what is known of an account at one moment: all that deciding needs, and values alone.
 type Facts struct {
 	Account *v1alpha1.MarketplaceAccount
 	Custody custody.Custody
 	Request Request
 	Now     time.Time
-	// Holder names this process, call is how long a request may take, and attempt how long one may with the storing of its answer.
-	Holder                      string
+	// Holder names this process.
+	Holder string
+	// CallTimeout is how long a request may take, and AttemptTimeout how long it may with the storing of its answer.
 	CallTimeout, AttemptTimeout time.Duration
 	// SellerElsewhere tells that another account holds a grant of the same seller and application; looked for where an answer
 	// was lost.
@@ -28,7 +32,7 @@ type Facts struct {
 	CodeUsed bool
 	// Deferred are the request annotations that wait until the account may have another request, and until when.
 	Deferred map[string]time.Time
-	// Edited tells that the request that would be sent is another than the one that was sent last, and editWaits until when an attempt
+	// Edited tells that the request that would be sent is another than the one that was sent last, and EditWaits until when an attempt
 	// waits that follows an edit; zero when it does not.
 	Edited    bool
 	EditWaits time.Time
@@ -36,8 +40,6 @@ type Facts struct {
 	AsksAgain bool
 	// TokenRefused tells that the marketplace was seen to refuse the token at hand.
 	TokenRefused bool
-	// DigestKey is the key of the custody's digests, should it need one and have none; nil where none could be drawn.
-	DigestKey []byte
 	// RetryTicket is for the browser that waits for the result of a sign-in, should the sign-in be rejected; empty where none waits.
 	RetryTicket string
 }
@@ -81,9 +83,6 @@ func (f Facts) FailureOutdated(failure *v1alpha1.FailureStatus) bool {
 	return f.Custody.Tokens != nil && f.Custody.Tokens.IssuedAt.After(failure.Time.Time)
 }
 
-// Retest is when to repeat a test of the connection that did not reach the marketplace.
-const Retest = time.Minute
-
 // Usable tells whether there is a token that has not expired.
 func (f Facts) Usable() bool {
 	return f.Custody.Tokens != nil && f.Now.Before(f.Custody.Tokens.ExpiresAt)
@@ -113,7 +112,7 @@ func (f Facts) NewerCustody() error {
 	return &tokensecret.NewerError{Secret: f.Account.GrantSecretName(), Version: f.Custody.Version}
 }
 
-// waits tells whether a request waits until the account may have another.
+// waitsToAsk tells whether a request waits until the account may have another.
 func (f Facts) waitsToAsk(annotation string) bool { return f.Now.Before(f.Deferred[annotation]) }
 
 // NextRequest is when a request or an edit that waits is acted on; zero when none does.

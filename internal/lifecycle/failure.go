@@ -8,6 +8,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
+// Failure is why no token can be had: a condition's reason and what to tell people.
+type Failure struct{ Reason, Message string }
+
 // Declined is the failure of a sign-in that the person declined.
 func Declined(f Facts) Failure {
 	again := "" // a link follows
@@ -115,6 +118,3 @@ func sentence(f Facts, e *answer.Error) string {
 	}
 	return e.Error()
 }
-
-// Failure is why no token can be had: a condition's reason and what to tell people.
-type Failure struct{ Reason, Message string }

@@ -80,7 +80,7 @@ func (f Facts) ExpectsAccount(account custody.Account) bool {
 	return f.Expects(account.ID) || f.Account.Spec.AccountID == "" && !f.Custody.Account.SameSource(account)
 }
 
-// MisplacedGrant is the trouble with a grant that a renewal brought for another account; nil when there is none. Where the refresh token
+// MisplacedGrant is the failure of a grant that a renewal brought for another account; nil when there is none. Where the refresh token
 // was not spent for it, a request has it tried once more.
 func (f Facts) MisplacedGrant() *Failure {
 	aside := f.Custody.Aside
@@ -106,7 +106,7 @@ func (f Facts) WrongAccount() bool {
 }
 
 // PermanentFailure returns what only a change can cure; nil when nothing is wrong. It may concern a new grant alone, while
-// the one in use goes on: see blocked.
+// the one in use goes on: see CannotRenew.
 func (f Facts) PermanentFailure() *Failure {
 	if candidate := f.CandidateGrant(); candidate != nil && candidate.Account.ID != "" && !f.Expects(candidate.Account.ID) {
 		return f.AccountMismatch(candidate.Account.ID, f.ExpectedAccount())
@@ -114,8 +114,8 @@ func (f Facts) PermanentFailure() *Failure {
 	if refused := f.SignInRefused(); refused != nil && f.NeedsNewGrant() {
 		return &Failure{refused.Reason, refused.Message}
 	}
-	if trouble := f.MisplacedGrant(); trouble != nil {
-		return trouble
+	if failure := f.MisplacedGrant(); failure != nil {
+		return failure
 	}
 	if f.WrongAccount() && !f.Changed() {
 		return f.AccountMismatch(f.Custody.Account.ID, f.Account.Spec.AccountID)
@@ -143,7 +143,7 @@ func (f Facts) PermanentFailure() *Failure {
 	return f.MissingGrant()
 }
 
-// MissingGrant returns the trouble with having no grant to renew by; nil when there is one, or when the grant needs none.
+// MissingGrant is the failure of having no grant to renew by; nil when there is one, or when the grant needs none.
 func (f Facts) MissingGrant() *Failure {
 	if !f.Request.RenewsByRefreshToken() || f.NewImport() != "" || f.CandidateGrant() != nil {
 		return nil
@@ -212,8 +212,8 @@ func (f Facts) DeadGrant() *Failure {
 	if f.WrongAccount() {
 		return f.AccountMismatch(f.Custody.Account.ID, f.Account.Spec.AccountID)
 	}
-	if trouble := f.MisplacedGrant(); trouble != nil {
-		return trouble
+	if failure := f.MisplacedGrant(); failure != nil {
+		return failure
 	}
 	if f.Resting() {
 		return f.RestFailure()

@@ -9,43 +9,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
-// ConsentOf is the grant that a sign-in has brought.
-func (f Facts) ConsentOf(got Issued, asked []string) custody.Grant {
-	asked = slices.Clone(asked)
-	if asked == nil {
-		asked = []string{} // what was asked for is known: nothing by name
-	}
-	return custody.Grant{
-		RefreshToken:               got.RefreshToken,
-		ClientID:                   f.Request.Application.ClientID,
-		Asked:                      asked,
-		GrantedAt:                  got.IssuedAt.UTC().Truncate(time.Second),
-		AuthorizationExpiresAt:     got.AuthorizationExpiresAt,
-		AuthorizationEndUnreadable: got.AuthorizationEndUnreadable,
-		Account:                    got.Account,
-		Subject:                    got.Subject,
-		Tokens:                     f.tokensOf(got),
-	}
-}
-
-// idTokenLeeway is how far the clock of an issuer may be ahead of ours.
-const idTokenLeeway = time.Minute
-
-// uselessIDToken says why an ID token helps nobody, by what it says itself; empty where it may help.
-func (f Facts) uselessIDToken(got Issued) string {
-	life := got.AccessTokenExpiresAt.Sub(got.IssuedAt)
-	held := f.Custody.Tokens
-	switch {
-	case got.IDToken == "":
-		return ""
-	case !got.IDTokenExpiresAt.IsZero() && got.IDTokenExpiresAt.Before(got.IssuedAt.Add(-idTokenLeeway)):
-		return "it had expired when it came"
-	case held != nil && held.IDToken == got.IDToken && got.IDTokenExpiresAt.Before(got.IssuedAt.Add(life/2)):
-		return "it is the one of before, which renewals do not prolong" // and which they would be made for more and more often
-	}
-	return ""
-}
-
 // Issued is what the marketplace gave.
 type Issued struct {
 	answer.Tokens
@@ -56,6 +19,10 @@ type Issued struct {
 	// ByPreviousSecret tells that client_secret_previous was accepted.
 	ByPreviousSecret bool
 }
+
+// UnreadableLife is how long an access token counts at most whose end the marketplace tells in a way that cannot be read: less than
+// any platform gives, and more than a renewal takes.
+const UnreadableLife = 10 * time.Minute
 
 // GrantOf is what the grant becomes with the tokens that were issued.
 func (f Facts) GrantOf(got Issued) custody.Grant {
@@ -89,6 +56,25 @@ func (f Facts) GrantOf(got Issued) custody.Grant {
 	return next
 }
 
+// ConsentOf is the grant that a sign-in has brought.
+func (f Facts) ConsentOf(got Issued, asked []string) custody.Grant {
+	asked = slices.Clone(asked)
+	if asked == nil {
+		asked = []string{} // what was asked for is known: nothing by name
+	}
+	return custody.Grant{
+		RefreshToken:               got.RefreshToken,
+		ClientID:                   f.Request.Application.ClientID,
+		Asked:                      asked,
+		GrantedAt:                  got.IssuedAt.UTC().Truncate(time.Second),
+		AuthorizationExpiresAt:     got.AuthorizationExpiresAt,
+		AuthorizationEndUnreadable: got.AuthorizationEndUnreadable,
+		Account:                    got.Account,
+		Subject:                    got.Subject,
+		Tokens:                     f.tokensOf(got),
+	}
+}
+
 // tokensOf is what is kept of tokens that were issued.
 func (f Facts) tokensOf(got Issued) *custody.Tokens {
 	end, withheld := got.ExpiresAt, f.uselessIDToken(got)
@@ -109,6 +95,20 @@ func (f Facts) tokensOf(got Issued) *custody.Tokens {
 	}
 }
 
-// UnreadableLife is how long an access token counts at most whose end the marketplace tells in a way that cannot be read: less than
-// any platform gives, and more than a renewal takes.
-const UnreadableLife = 10 * time.Minute
+// idTokenLeeway is how far the clock of an issuer may be ahead of ours.
+const idTokenLeeway = time.Minute
+
+// uselessIDToken says why an ID token helps nobody, by what it says itself; empty where it may help.
+func (f Facts) uselessIDToken(got Issued) string {
+	life := got.AccessTokenExpiresAt.Sub(got.IssuedAt)
+	held := f.Custody.Tokens
+	switch {
+	case got.IDToken == "":
+		return ""
+	case !got.IDTokenExpiresAt.IsZero() && got.IDTokenExpiresAt.Before(got.IssuedAt.Add(-idTokenLeeway)):
+		return "it had expired when it came"
+	case held != nil && held.IDToken == got.IDToken && got.IDTokenExpiresAt.Before(got.IssuedAt.Add(life/2)):
+		return "it is the one of before, which renewals do not prolong" // and which they would be made for more and more often
+	}
+	return ""
+}

@@ -11,6 +11,11 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
+// A single-use refresh token whose answer was lost may be spent or not, and nobody knows. If the platform acted, the
+// successor is lost already; if it did not, the token still works; and a second use can cost what the access token is still
+// good for. So the token rests until its end of use, shortly before the access token ends anyway, and is sent again from
+// then on: a last resort. docs/faults.md has the rule for users.
+
 const (
 	// longestUseMargin is how long before the end of the access token, or of the authorization, a last resort begins, and
 	// useShare bounds it to a part of the token's life.
@@ -212,7 +217,7 @@ func (f Facts) planRest() renewal.Plan {
 	}, f.Now)
 }
 
-// RestFailure is the trouble with a token that rests.
+// RestFailure is the failure of a token that rests.
 func (f Facts) RestFailure() *Failure {
 	name := f.Request.Platform.DisplayName
 	at, never := f.NextUse()
@@ -229,7 +234,7 @@ func (f Facts) RestFailure() *Failure {
 	return &Failure{v1alpha1.ReasonRenewalOutcomeUnknown, text}
 }
 
-// ImportRestFailure is the trouble with an import whose answer was lost while another grant is in use.
+// ImportRestFailure is the failure of an import whose answer was lost while another grant is in use.
 func (f Facts) ImportRestFailure() *Failure {
 	return &Failure{v1alpha1.ReasonRenewalOutcomeUnknown, fmt.Sprintf("%s got the new refresh token and its answer was lost; the grant in use goes on. "+
 		"The new one is not sent again: supply another%s", f.Request.Platform.DisplayName, InSecret(f.Account))}

@@ -13,7 +13,7 @@ type Outcome struct {
 	// Unresolved tells that what the account refers to is not known, or not in order, so that the request is incomplete and the
 	// marketplace cannot be asked.
 	Unresolved bool
-	// Attempted tells that an attempt was made now and brought no tokens that may be used; obtained, that it did.
+	// Attempted tells that an attempt was made now and brought no tokens that may be used; Obtained, that it did.
 	Attempted, Obtained bool
 	// First tells that the tokens obtained are the first of their grant.
 	First bool
@@ -21,7 +21,7 @@ type Outcome struct {
 	Planned time.Time
 	// ServedUntil is when the token that workloads read expires; zero when there is none.
 	ServedUntil time.Time
-	// HandledRenew, handledVerify and handledSignIn tell that the request annotations were acted on.
+	// HandledRenew, HandledVerify and HandledSignIn tell that the request annotations were acted on.
 	HandledRenew, HandledVerify, HandledSignIn bool
 	// Invitation is what a person needs for signing in; nil while nobody has to.
 	Invitation *v1alpha1.SignInStatus
@@ -29,15 +29,15 @@ type Outcome struct {
 	Invited bool
 	// NoPortal tells that a person should sign in and there is no place for it.
 	NoPortal bool
-	// Rejected tells that a sign-in brought tokens which are not the expected account's, wrongAccount whose they are as far as
-	// known.
+	// Rejected tells that a sign-in brought tokens which are not the expected account's, and SignedInAs is the account that they
+	// belong to, as far as it is known.
 	Rejected   bool
 	SignedInAs string
 	// Dropped is why a sign-in that waited was forgotten; nil when none was.
 	Dropped *Failure
 	// DuplicateOf names an older account of the same seller; empty when there is none.
 	DuplicateOf string
-	// Waits is for what the account waits at its marketplace's limiter since waitsSince, and called when it may be its turn; zero
+	// Waits is for what the account waits at its marketplace's limiter since WaitsSince, and TurnAt is when it may be its turn; zero
 	// when that is not known.
 	Waits              []Purpose
 	WaitsSince, TurnAt time.Time

@@ -10,6 +10,32 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
+// Request is everything that a token request is made of.
+type Request struct {
+	Grant       v1alpha1.GrantType
+	Platform    *marketplace.Platform
+	Application tokensecret.Application
+	// Shared tells that the application is the Marketplace's own, whose secret no tenant sees.
+	Shared   bool
+	Login    tokensecret.Login
+	Imported tokensecret.Import
+	Inputs   custody.Inputs
+	// Unreadable is the failure of the user's refresh token while another grant is in use; nil when there is none.
+	Unreadable *Failure
+	// Key identifies what the tokens are for. Tokens with another key were obtained for another spec.
+	Key string
+}
+
+// RenewsByRefreshToken tells whether the grant lives on a refresh token.
+func (r Request) RenewsByRefreshToken() bool {
+	return r.Grant != v1alpha1.GrantPassword && r.Grant != v1alpha1.GrantClientCredentials
+}
+
+// Rotates tells whether asking spends a refresh token.
+func (r Request) Rotates() bool {
+	return r.RenewsByRefreshToken() && r.Platform.Rotating
+}
+
 // UserParts are what a platform locks.
 func (r Request) UserParts() []string { return []string{"user", r.TokenHost(), r.Login.Username} }
 
@@ -58,32 +84,6 @@ func (r Request) TokenHost() string {
 		return HostOf(r.Platform.Issuer)
 	}
 	return HostOf(r.Platform.TokenURL)
-}
-
-// Request is everything that a token request is made of.
-type Request struct {
-	Grant       v1alpha1.GrantType
-	Platform    *marketplace.Platform
-	Application tokensecret.Application
-	// Shared tells that the application is the Marketplace's own, whose secret no tenant sees.
-	Shared   bool
-	Login    tokensecret.Login
-	Imported tokensecret.Import
-	Inputs   custody.Inputs
-	// Unreadable is the trouble with the user's refresh token while another grant is in use; nil when there is none.
-	Unreadable *Failure
-	// Key identifies what the tokens are for. Tokens with another key were obtained for another spec.
-	Key string
-}
-
-// RenewsByRefreshToken tells whether the grant lives on a refresh token.
-func (r Request) RenewsByRefreshToken() bool {
-	return r.Grant != v1alpha1.GrantPassword && r.Grant != v1alpha1.GrantClientCredentials
-}
-
-// Rotates tells whether asking spends a refresh token.
-func (r Request) Rotates() bool {
-	return r.RenewsByRefreshToken() && r.Platform.Rotating
 }
 
 // HostOf is the host of an address, with its port where it names one; empty where it is no address.

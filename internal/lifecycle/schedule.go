@@ -6,6 +6,12 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
+// longestGraceWait bounds how long an attempt of another process is waited for where a spent refresh token still works.
+const longestGraceWait = 10 * time.Second
+
+// lastMinutes is when a token is about to end, or a quarter of its life before that where it is short.
+const lastMinutes = 2 * time.Minute
+
 // Plan decides whether to ask now.
 func (f Facts) Plan() renewal.Plan {
 	if f.Resting() {
@@ -109,9 +115,6 @@ func (f Facts) OtherProcessUntil() time.Time {
 	return Ahead(journal.LastAt.Add(wait), f.Now)
 }
 
-// longestGraceWait bounds how long an attempt of another process is waited for where a spent refresh token still works.
-const longestGraceWait = 10 * time.Second
-
 // Latest returns the later of two moments.
 func Latest(a, b time.Time) time.Time {
 	if a.After(b) {
@@ -133,9 +136,6 @@ func (f Facts) Policy() renewal.Policy {
 	platform := f.Request.Platform
 	return renewal.Policy{Before: f.Account.Spec.Renewal.Before.Or(platform.RenewBefore), MaxBefore: platform.MaxBefore}
 }
-
-// lastMinutes is when a token is about to end, or a quarter of its life before that where it is short.
-const lastMinutes = 2 * time.Minute
 
 // LastMinutes is from when on the token at hand is about to end; zero where there is none.
 func (f Facts) LastMinutes() time.Time {

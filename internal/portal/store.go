@@ -129,8 +129,8 @@ func (p *Portal) choose(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.log.Info("Sign-in offered", "namespace", account.Namespace, "name", account.Name)
-	link := p.address.Link(account.Namespace, account.Name, ticket) // see act
-	store.Del(ticketField)                                          // the store's own must not take the place of ours
+	link := p.address.Link(account.Namespace, account.Name, ticket)
+	store.Del(ticketField) // the store's own must not take the place of ours
 	if len(store) > 0 {
 		link += "&" + store.Encode()
 	}

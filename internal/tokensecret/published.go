@@ -152,6 +152,11 @@ func Merge(wanted, held *corev1.Secret) {
 	wanted.Annotations = union(held.Annotations, wanted.Annotations)
 }
 
+// OwnerOf is the owner reference of an account's Secrets.
+func OwnerOf(account *v1alpha1.MarketplaceAccount) metav1.OwnerReference {
+	return *metav1.NewControllerRef(account, v1alpha1.GroupVersion.WithKind("MarketplaceAccount"))
+}
+
 // Owned tells whether a Secret, whole or by its metadata alone, was made by the operator for this account. A
 // Secret that an owner of the same name left behind (deletionPolicy Keep) is taken over.
 func Owned(secret metav1.Object, account *v1alpha1.MarketplaceAccount) bool {
