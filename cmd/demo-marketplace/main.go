@@ -1,5 +1,6 @@
 // Command demo-marketplace is an OAuth 2 platform to try tokenkeeper against: it speaks like Allegro, eBay, Amazon, an
-// Auth0 tenant and a plain OpenID Connect provider, with tokens that live for seconds. It listens on loopback only, unless
+// Auth0 tenant and a plain OpenID Connect provider, with tokens that live for seconds, and like every other platform of which
+// test/marketplaces has exchanges. It listens on loopback only, unless
 // --anyone is given, prints its address, and ends on SIGINT or SIGTERM. What can be tried is told at /_demo/.
 package main
 
@@ -16,7 +17,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
 
@@ -55,15 +55,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	market := options.market()
 	base := options.base(listener.Addr())
 	market.SetBaseURL(base)
+	handler, err := options.handler(market)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
 	if _, err := fmt.Fprintln(stdout, base); err != nil {
 		return errors.Join(fmt.Errorf("printing the address: %w", err), listener.Close())
 	}
-	return options.serve(ctx, listener, market)
+	return options.serve(ctx, listener, handler)
 }
 
 // serve answers requests until ctx ends, and lets those that are there finish.
-func (o options) serve(ctx context.Context, listener net.Listener, market *demomarket.Server) error {
-	server := &http.Server{Handler: market, ReadHeaderTimeout: 10 * time.Second}
+func (o options) serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
 	go func() {
 		if o.certFile != "" {

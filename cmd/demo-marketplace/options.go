@@ -1,16 +1,20 @@
 package main
 
 import (
+	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/recorded"
+	"github.com/tokenkeeper/tokenkeeper/test/marketplaces"
 )
 
 // options are the flags.
@@ -130,4 +134,26 @@ func (o options) market() *demomarket.Server {
 		market.SeedPortal(o.portalURL)
 	}
 	return market
+}
+
+// handler is the marketplace, and beside it the platforms that are known by their exchanges alone.
+func (o options) handler(market *demomarket.Server) (http.Handler, error) {
+	others, err := recorded.New(recorded.Options{
+		Exchanges: marketplaces.Exchanges,
+		Except:    market.Names(),
+		ClientID:  demomarket.DefaultClientID, ClientSecret: demomarket.DefaultClientSecret,
+		Portal: o.portalURL,
+		Now:    time.Now,
+		Text:   rand.Text,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if others.Serves(r.URL.Path) {
+			others.ServeHTTP(w, r)
+			return
+		}
+		market.ServeHTTP(w, r)
+	}), nil
 }

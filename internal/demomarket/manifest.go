@@ -14,7 +14,8 @@ func RedirectManifest(marketplace *v1alpha1.Marketplace, baseURL string) {
 	platform := strings.TrimSuffix(baseURL, "/") + "/" + marketplace.Name
 	endpoints := &marketplace.Spec.Endpoints
 	for _, url := range []*v1alpha1.URLTemplate{
-		&endpoints.Issuer, &endpoints.Authorization, &endpoints.DeviceAuthorization, &endpoints.Token, &endpoints.Revocation,
+		&endpoints.Issuer, &endpoints.Authorization, &endpoints.DeviceAuthorization, &endpoints.Token, &endpoints.Refresh,
+		&endpoints.Revocation,
 	} {
 		*url = redirected(*url, platform)
 	}

@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"fmt"
+	"reflect"
 	"time"
 )
 
@@ -66,6 +67,18 @@ type Ask struct {
 	RefreshToken string `json:"refreshToken,omitempty"`
 	// GrantedAgo is how long ago the person consented who brought RefreshToken.
 	GrantedAgo Duration `json:"grantedAgo,omitempty"`
+}
+
+// Then is what is asked in the step after one with a, which says no more than next.
+func (a Ask) Then(next Ask) Ask {
+	into, from := reflect.ValueOf(&a).Elem(), reflect.ValueOf(next)
+	for i := range from.NumField() {
+		if !from.Field(i).IsZero() {
+			into.Field(i).Set(from.Field(i))
+		}
+	}
+	a.Do, a.After = next.Do, next.After
+	return a
 }
 
 // Duration is a span in Go's notation.

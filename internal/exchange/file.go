@@ -68,9 +68,12 @@ func Folder(folder fs.FS) ([]*File, error) {
 	return files, nil
 }
 
-// Parse reads one file.
-func Parse(name string, text []byte) (*File, error) {
-	expanded, err := expand(text)
+// Parse reads one file, of an exchange that begins at Begin.
+func Parse(name string, text []byte) (*File, error) { return ParseAt(name, text, Begin) }
+
+// ParseAt reads one file, of an exchange that begins at another moment.
+func ParseAt(name string, text []byte, begin time.Time) (*File, error) {
+	expanded, err := expand(text, begin)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -121,6 +121,28 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestLeads(t *testing.T) {
+	step := exchange.Step{Address: "https://example.com/authorize?nonce=<random>&state=s.1"}
+	for address, want := range map[string]bool{
+		"https://example.com/authorize?nonce=AB2C&state=s.1":  true,
+		"https://example.com/authorize?nonce=&state=s.1":      false,
+		"https://example.com/authorize?nonce=AB2C&state=sx1":  false,
+		"https://example.com/authorize?nonce=AB2C&state=s.12": false,
+	} {
+		if got := step.Leads(address); got != want {
+			t.Errorf("%s: %t, want %t", address, got, want)
+		}
+	}
+}
+
+func TestParseAt(t *testing.T) {
+	text := strings.ReplaceAll(whole, `"access_token":"a"`, `"access_token":"a","at":<unix 90m>`)
+	file, err := exchange.ParseAt("a.txtar", []byte(text), time.Unix(1000, 0))
+	if err != nil || string(file.Steps[0].Answer.Body) != `{"access_token":"a","at":6400}` {
+		t.Errorf("the answer is %s (%v)", file.Steps[0].Answer.Body, err)
+	}
+}
+
 func TestFolder(t *testing.T) {
 	folder := fstest.MapFS{"b.txtar": {Data: []byte(whole)}, "a.txtar": {Data: []byte(whole)}, "README.md": {Data: []byte("none")}}
 	files, err := exchange.Folder(folder)

@@ -68,6 +68,14 @@ func Text(method, url string, headers http.Header, body string, like *Request) s
 	return fmt.Sprintf("%s %s\n%s\n\n%s\n", method, url, strings.Join(lines, "\n"), body)
 }
 
+// Random stands in an address for a text that is another each time.
+const Random = "<random>"
+
+// Leads tells whether an address is the one to which a browser is to be sent.
+func (s *Step) Leads(address string) bool {
+	return matches(strings.ReplaceAll(regexp.QuoteMeta(s.Address), Random, "[0-9A-Za-z]+"), address)
+}
+
 func matches(pattern, value string) bool {
 	whole, err := regexp.Compile("^(?:" + pattern + ")$")
 	return err == nil && whole.MatchString(value)
@@ -115,14 +123,14 @@ var (
 )
 
 // expand writes moments, and JWTs where files have their claims. Nobody can verify those: their signature is the word "unsigned".
-func expand(text []byte) ([]byte, error) {
+func expand(text []byte, begin time.Time) ([]byte, error) {
 	var wrong error
 	text = momentPattern.ReplaceAllFunc(text, func(match []byte) []byte {
 		after, err := time.ParseDuration(string(momentPattern.FindSubmatch(match)[1]))
 		if err != nil {
 			wrong = errors.New("a moment is told by no duration")
 		}
-		return strconv.AppendInt(nil, Begin.Add(after).Unix(), 10)
+		return strconv.AppendInt(nil, begin.Add(after).Unix(), 10)
 	})
 	expanded := tokenPattern.ReplaceAllFunc(text, func(match []byte) []byte {
 		claims := tokenPattern.FindSubmatch(match)[1]

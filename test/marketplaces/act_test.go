@@ -3,6 +3,7 @@ package marketplaces_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -39,6 +40,9 @@ func (p *player) act(ctx context.Context, step *exchange.Step) (string, any, err
 	case exchange.StartDevice:
 		return p.startDevice(ctx)
 	case exchange.Identify:
+		if !p.platform.CanIdentify() {
+			return "", nil, errors.New("the Marketplace names no call that tests a token")
+		}
 		identity, err := p.platform.Identify(ctx, p.client(false), cmp.Or(p.ask.AccessToken, p.tokens.AccessToken))
 		return "identity", identified{ID: identity.ID, Login: identity.Login}, err
 	case exchange.Revoke:

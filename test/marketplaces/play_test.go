@@ -51,7 +51,7 @@ func play(ctx context.Context, object *v1alpha1.Marketplace, file *exchange.File
 }
 
 func (p *player) step(ctx context.Context, step *exchange.Step) error {
-	p.ask = following(p.ask, step.Ask)
+	p.ask = p.ask.Then(step.Ask)
 	p.now = p.now.Add(time.Duration(step.Ask.After))
 	p.wire = &wire{step: step}
 	outcome, got := p.outcome(ctx, step)
@@ -59,18 +59,6 @@ func (p *player) step(ctx context.Context, step *exchange.Step) error {
 		return fmt.Errorf("what is sent: %s", difference)
 	}
 	return compare(step, outcome, got)
-}
-
-// following is what is asked in a step that says no more than next.
-func following(last, next exchange.Ask) exchange.Ask {
-	into, from := reflect.ValueOf(&last).Elem(), reflect.ValueOf(next)
-	for i := range from.NumField() {
-		if !from.Field(i).IsZero() {
-			into.Field(i).Set(from.Field(i))
-		}
-	}
-	last.Do, last.After = next.Do, next.After
-	return last
 }
 
 // compare holds what came of a step against what the file says.

@@ -43,7 +43,7 @@ func (p *player) signIn(step *exchange.Step) (string, any, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	if address != step.Address {
+	if !step.Leads(address) {
 		return "", nil, fmt.Errorf("the browser is sent to\n  %s\nwant\n  %s", address, step.Address)
 	}
 	back, err := url.Parse(step.Callback)
