@@ -1,4 +1,4 @@
-# Development of tokenkeeper. It needs Go and make, and Chromium for the tests; everything else comes through the Go
+# Development of tokenkeeper. It needs Go and make, and Chromium and Prometheus for the tests; everything else comes through the Go
 # module proxy, pinned in hack/tools, one module for each tool.
 
 GO ?= go
@@ -60,6 +60,7 @@ $(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=$(1)/config/crd/bases
 $(CONTROLLER_GEN) rbac:roleName=tokenkeeper paths="./internal/controller/...;./internal/crds/...;./internal/portal/..." output:rbac:dir=$(1)/config/rbac
 $(GO) run ./hack/crdhash $(1)
 $(GO) run ./hack/proofs $(1)
+$(GO) run ./hack/alerts $(1)
 endef
 
 # What the charts take over from config/ as it is: file in the chart, file of config/.
@@ -68,6 +69,7 @@ CHART_FILES = $(foreach kind,marketplaceaccounts marketplaces,tokenkeeper/files/
 	tokenkeeper/files/namespaced/cluster_role.yaml:components/namespaces/cluster_role.yaml \
 	tokenkeeper/files/namespaced/role.yaml:namespaced/watched/role.yaml \
 	tokenkeeper/files/manager/deployment.yaml:manager/deployment.yaml \
+	tokenkeeper/files/monitoring/rules.yaml:monitoring/rules.yaml \
 	$(foreach file,$(notdir $(filter-out %/kustomization.yaml,$(wildcard config/marketplaces/*.yaml))),tokenkeeper-marketplaces/files/$(file):marketplaces/$(file))
 
 # Copies these under the folder $(1), where generated ones of config/ are.
@@ -80,7 +82,7 @@ done
 endef
 
 .PHONY: generate
-generate: ## Write deepcopy functions, custom resource definitions and their hashes, the operator's role, docs/reference/proofs.md, and what the charts take from config/.
+generate: ## Write deepcopy functions, custom resource definitions and their hashes, the operator's role, docs/reference/proofs.md, the alert rules, and what the charts take from config/.
 	$(call generate,.)
 	$(call copy,.)
 
@@ -136,7 +138,7 @@ verify-fmt:
 ##@ Test
 
 .PHONY: test
-test: ## Run every test, which needs Chromium. The first run may have to build etcd and kube-apiserver, which takes minutes.
+test: ## Run every test, which needs Chromium and Prometheus. The first run may have to build etcd and kube-apiserver, which takes minutes.
 	@assets=$$($(GO) run ./hack/assets) && KUBEBUILDER_ASSETS=$$assets $(GO) test -timeout 20m $(TEST_FLAGS) ./...
 
 .PHONY: chaos

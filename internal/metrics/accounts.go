@@ -1,9 +1,12 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -15,7 +18,12 @@ var (
 	accountLabels = []string{"namespace", "name", "marketplace"}
 
 	conditionDesc = prometheus.NewDesc("tokenkeeper_account_condition",
-		"1 for the status that a condition of an account has.", append(accountLabels, "type", "status"), nil)
+		"1 for the status that a condition of an account has.", append(accountLabels[:3:3], "type", "status"), nil)
+	reasonDesc = prometheus.NewDesc("tokenkeeper_account_reason",
+		"1 for the reason that a condition of an account has.", append(accountLabels[:3:3], "type", "reason"), nil)
+	infoDesc = prometheus.NewDesc("tokenkeeper_account_info",
+		"1, with what the spec of an account says: its environment, its grant and whether it is renewed.",
+		append(accountLabels[:3:3], "environment", "grant", "policy"), nil)
 	expirationDesc = prometheus.NewDesc("tokenkeeper_access_token_expiration_timestamp_seconds",
 		"When the published token of an account expires.", accountLabels, nil)
 	renewalDesc = prometheus.NewDesc("tokenkeeper_access_token_renewal_timestamp_seconds",
@@ -36,7 +44,9 @@ func RegisterAccounts(registry prometheus.Registerer, cache client.Reader) {
 
 // Describe implements prometheus.Collector.
 func (a accounts) Describe(descs chan<- *prometheus.Desc) {
-	for _, desc := range []*prometheus.Desc{conditionDesc, expirationDesc, renewalDesc, authorizationDesc, applicationDesc} {
+	for _, desc := range []*prometheus.Desc{
+		conditionDesc, reasonDesc, infoDesc, expirationDesc, renewalDesc, authorizationDesc, applicationDesc,
+	} {
 		descs <- desc
 	}
 }
@@ -50,20 +60,66 @@ func (a accounts) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.NewInvalidMetric(conditionDesc, err)
 		return
 	}
+	// In the order in which they are served: the registry sorts every series, and what is sorted already costs it little.
+	order := make([]*v1alpha1.MarketplaceAccount, 0, len(list.Items))
 	for i := range list.Items {
-		collect(&list.Items[i], out)
+		order = append(order, &list.Items[i])
+	}
+	slices.SortFunc(order, func(a, b *v1alpha1.MarketplaceAccount) int {
+		return cmp.Or(cmp.Compare(a.Spec.MarketplaceRef.Name, b.Spec.MarketplaceRef.Name), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
+	})
+	known := pairs{}
+	for _, account := range order {
+		collect(account, known, out)
 	}
 }
 
-func collect(account *v1alpha1.MarketplaceAccount, out chan<- prometheus.Metric) {
-	labels := []string{account.Namespace, account.Name, account.Spec.MarketplaceRef.Name}
+// pairs are labels that many series have, each once.
+type pairs map[[2]string]*dto.LabelPair
+
+func (p pairs) of(name, value string) *dto.LabelPair {
+	key := [2]string{name, value}
+	if p[key] == nil {
+		p[key] = &dto.LabelPair{Name: &key[0], Value: &key[1]}
+	}
+	return p[key]
+}
+
+// sample is a gauge of an account. Its labels stand in alphabetical order, and are those of the account's other series, too.
+type sample struct {
+	desc   *prometheus.Desc
+	labels []*dto.LabelPair
+	value  float64
+}
+
+// Desc implements prometheus.Metric.
+func (s sample) Desc() *prometheus.Desc { return s.desc }
+
+// Write implements prometheus.Metric.
+func (s sample) Write(into *dto.Metric) error {
+	into.Label, into.Gauge = s.labels, &dto.Gauge{Value: &s.value}
+	return nil
+}
+
+func collect(account *v1alpha1.MarketplaceAccount, known pairs, out chan<- prometheus.Metric) {
+	label := func(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }
+	marketplace, name, namespace := known.of("marketplace", account.Spec.MarketplaceRef.Name), label("name", account.Name), known.of("namespace", account.Namespace)
+	own := []*dto.LabelPair{marketplace, name, namespace}
+	spec := &account.Spec
+	out <- sample{infoDesc, []*dto.LabelPair{
+		known.of("environment", spec.Environment), known.of("grant", string(spec.Grant.Type)), marketplace, name, namespace,
+		known.of("policy", string(spec.Renewal.Policy)),
+	}, 1}
 	for _, condition := range account.Status.Conditions {
-		out <- prometheus.MustNewConstMetric(conditionDesc, prometheus.GaugeValue, 1,
-			append(labels[:3:3], condition.Type, string(condition.Status))...)
+		kind := known.of("type", condition.Type)
+		out <- sample{conditionDesc, append(own[:3:3], known.of("status", string(condition.Status)), kind), 1}
+		if condition.Reason != "" {
+			out <- sample{reasonDesc, append(own[:3:3], known.of("reason", condition.Reason), kind), 1}
+		}
 	}
 	moment := func(desc *prometheus.Desc, at metav1.Time) {
 		if !at.IsZero() {
-			out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(at.Unix()), labels...)
+			out <- sample{desc, own, float64(at.Unix())}
 		}
 	}
 	if token := account.Status.AccessToken; token != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/test/promtool"
 )
 
 // cache holds accounts as the manager's does.
@@ -60,12 +63,13 @@ func account(namespace, name string) v1alpha1.MarketplaceAccount {
 	at := func(seconds int64) metav1.Time { return metav1.NewTime(time.Unix(seconds, 0)) }
 	object := v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	object.Spec.MarketplaceRef.Name = "allegro"
+	object.Spec.Environment, object.Spec.Grant.Type, object.Spec.Renewal.Policy = "Production", v1alpha1.GrantDeviceCode, v1alpha1.RenewalAutomatic
 	object.Status = v1alpha1.MarketplaceAccountStatus{
 		Conditions: []metav1.Condition{
-			{Type: "Ready", Status: metav1.ConditionTrue},
-			{Type: "Authenticated", Status: metav1.ConditionUnknown},
-			{Type: "ReauthRequired", Status: metav1.ConditionFalse},
-			{Type: "AuthorizationExpiring", Status: metav1.ConditionFalse},
+			{Type: "Ready", Status: metav1.ConditionTrue, Reason: "TokenValid"},
+			{Type: "Authenticated", Status: metav1.ConditionUnknown, Reason: "RateLimited"},
+			{Type: "ReauthRequired", Status: metav1.ConditionFalse, Reason: "NotRequired"},
+			{Type: "AuthorizationExpiring", Status: metav1.ConditionFalse, Reason: "NotRequired"},
 		},
 		AccessToken:   &v1alpha1.AccessTokenStatus{IssuedTime: at(1), ExpirationTime: at(1772373600), RenewalTime: at(1772370000)},
 		Authorization: &v1alpha1.AuthorizationStatus{ExpirationTime: at(1780142400)},
@@ -79,11 +83,22 @@ func TestAccounts(t *testing.T) {
 # HELP tokenkeeper_account_condition 1 for the status that a condition of an account has.
 # TYPE tokenkeeper_account_condition gauge
 `
-	const whole = conditions + `
+	const info = `
+# HELP tokenkeeper_account_info 1, with what the spec of an account says: its environment, its grant and whether it is renewed.
+# TYPE tokenkeeper_account_info gauge
+tokenkeeper_account_info{environment="Production",grant="DeviceCode",marketplace="allegro",name="main",namespace="shop",policy="Automatic"} 1
+`
+	const whole = info + conditions + `
 tokenkeeper_account_condition{marketplace="allegro",name="main",namespace="shop",status="True",type="Ready"} 1
 tokenkeeper_account_condition{marketplace="allegro",name="main",namespace="shop",status="Unknown",type="Authenticated"} 1
 tokenkeeper_account_condition{marketplace="allegro",name="main",namespace="shop",status="False",type="ReauthRequired"} 1
 tokenkeeper_account_condition{marketplace="allegro",name="main",namespace="shop",status="False",type="AuthorizationExpiring"} 1
+# HELP tokenkeeper_account_reason 1 for the reason that a condition of an account has.
+# TYPE tokenkeeper_account_reason gauge
+tokenkeeper_account_reason{marketplace="allegro",name="main",namespace="shop",reason="TokenValid",type="Ready"} 1
+tokenkeeper_account_reason{marketplace="allegro",name="main",namespace="shop",reason="RateLimited",type="Authenticated"} 1
+tokenkeeper_account_reason{marketplace="allegro",name="main",namespace="shop",reason="NotRequired",type="ReauthRequired"} 1
+tokenkeeper_account_reason{marketplace="allegro",name="main",namespace="shop",reason="NotRequired",type="AuthorizationExpiring"} 1
 # HELP tokenkeeper_access_token_expiration_timestamp_seconds When the published token of an account expires.
 # TYPE tokenkeeper_access_token_expiration_timestamp_seconds gauge
 tokenkeeper_access_token_expiration_timestamp_seconds{marketplace="allegro",name="main",namespace="shop"} 1.7723736e+09
@@ -109,11 +124,11 @@ tokenkeeper_application_secret_expiration_timestamp_seconds{marketplace="allegro
 		want     string
 	}{
 		"no account":                       {},
-		"an account that nobody looked at": {accounts: []v1alpha1.MarketplaceAccount{bare}},
+		"an account that nobody looked at": {accounts: []v1alpha1.MarketplaceAccount{bare}, want: info},
 		"an account in which all is known": {accounts: []v1alpha1.MarketplaceAccount{account("shop", "main")}, want: whole},
 		"an account of which nothing ends": {
 			accounts: []v1alpha1.MarketplaceAccount{empty},
-			want:     conditions + `tokenkeeper_account_condition{marketplace="allegro",name="main",namespace="shop",status="False",type="Ready"} 1` + "\n",
+			want:     info + conditions + `tokenkeeper_account_condition{marketplace="allegro",name="main",namespace="shop",status="False",type="Ready"} 1` + "\n",
 		},
 	}
 	for name, test := range tests {
@@ -152,7 +167,7 @@ func TestAccountsDoNotMix(t *testing.T) {
 			got[labels["namespace"]+"/"+labels["name"]]++
 		}
 	}
-	want := map[string]int{"a/x": 8, "a/y": 8, "a/z": 8, "b/x": 8, "b/y": 8, "b/z": 8}
+	want := map[string]int{"a/x": 13, "a/y": 13, "a/z": 13, "b/x": 13, "b/y": 13, "b/z": 13}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("series of each account (-want +got):\n%s", diff)
 	}
@@ -179,12 +194,97 @@ func TestADeletedAccountLeavesNothing(t *testing.T) {
 	}
 }
 
+// TestAConditionThatFlipsHasOneStatusAndOneReason is about an alert that would go on for what is over.
+func TestAConditionThatFlipsHasOneStatusAndOneReason(t *testing.T) {
+	registry, held := registered()
+	for _, state := range []struct{ status, reason string }{{"True", "TokenValid"}, {"Unknown", "MarketplaceUnavailable"}, {"False", "GrantRejected"}, {"True", "TokenValid"}} {
+		flipped := account("shop", "main")
+		flipped.Status.Conditions = []metav1.Condition{{Type: "Authenticated", Status: metav1.ConditionStatus(state.status), Reason: state.reason}}
+		held.set(flipped)
+		want := fmt.Sprintf(`# HELP tokenkeeper_account_condition 1 for the status that a condition of an account has.
+# TYPE tokenkeeper_account_condition gauge
+tokenkeeper_account_condition{marketplace="allegro",name="main",namespace="shop",status=%q,type="Authenticated"} 1
+# HELP tokenkeeper_account_reason 1 for the reason that a condition of an account has.
+# TYPE tokenkeeper_account_reason gauge
+tokenkeeper_account_reason{marketplace="allegro",name="main",namespace="shop",reason=%q,type="Authenticated"} 1
+`, state.status, state.reason)
+		if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "tokenkeeper_account_condition", "tokenkeeper_account_reason"); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestASuspendedAccountIsToldApart(t *testing.T) {
+	suspended := account("shop", "main")
+	suspended.Spec.Renewal.Policy = v1alpha1.RenewalSuspended
+	registry, _ := registered(suspended)
+	const want = `# HELP tokenkeeper_account_info 1, with what the spec of an account says: its environment, its grant and whether it is renewed.
+# TYPE tokenkeeper_account_info gauge
+tokenkeeper_account_info{environment="Production",grant="DeviceCode",marketplace="allegro",name="main",namespace="shop",policy="Suspended"} 1
+`
+	if err := testutil.GatherAndCompare(registry, strings.NewReader(want), "tokenkeeper_account_info"); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSeriesOfAnAccount bounds what an account costs whoever scrapes: with thousands of them it adds up.
 func TestSeriesOfAnAccount(t *testing.T) {
-	registry, _ := registered(account("shop", "main"))
+	all := account("shop", "main")
+	registry, held := registered(all)
 	got, err := testutil.GatherAndCount(registry)
-	if err != nil || got > 15 {
-		t.Errorf("an account has %d series (%v), want at most 15", got, err)
+	if err != nil || got != 13 {
+		t.Errorf("an account has %d series (%v), want 13", got, err)
+	}
+	all.Status.Conditions = append(all.Status.Conditions, metav1.Condition{Type: "Stalled", Status: metav1.ConditionTrue, Reason: "GrantRejected"})
+	held.set(all)
+	if got, err = testutil.GatherAndCount(registry); err != nil || got != 15 {
+		t.Errorf("a stalled one has %d series (%v), want 15", got, err)
+	}
+}
+
+// fleet is as many accounts in which nothing is missing.
+func fleet(n int) []v1alpha1.MarketplaceAccount {
+	accounts := make([]v1alpha1.MarketplaceAccount, 0, n)
+	for i := range n {
+		accounts = append(accounts, account(fmt.Sprintf("shop-%d", i/100), fmt.Sprintf("account-%d", i)))
+	}
+	return accounts
+}
+
+// BenchmarkScrape is a scrape at 10,000 accounts: gathered, written as text, compressed and read. The goal is a second.
+func BenchmarkScrape(b *testing.B) {
+	registry := prometheus.NewRegistry()
+	metrics.RegisterAccounts(registry, &cache{accounts: fleet(10_000)})
+	var before, after syscall.Rusage
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &before)
+	for b.Loop() {
+		page := metrics.NewPage(registry, time.Now) // a new one, which does not rest from the scrape before
+		recorder := scrapeOf(page, http.MethodGet, "gzip")
+		if recorder.Code != http.StatusOK {
+			b.Fatal(recorder.Body)
+		}
+		b.ReportMetric(float64(recorder.Body.Len()), "bytes/scrape")
+	}
+	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &after) // what it takes however busy the machine is
+	spent := time.Duration(after.Utime.Nano() + after.Stime.Nano() - before.Utime.Nano() - before.Stime.Nano())
+	b.ReportMetric(spent.Seconds()/float64(b.N), "cpu-s/op")
+}
+
+// TestPromtoolAccepts runs promtool over a page, as somebody who doubts it would.
+func TestPromtoolAccepts(t *testing.T) {
+	registry, _ := registered(fleet(3)...)
+	operations := metrics.NewOperations(registry)
+	operations.TokenRequest("allegro", "Production", "RefreshToken", metrics.OutcomeSuccess, time.Second)
+	operations.RenewalLateness(time.Second)
+	metrics.RegisterBuild(registry, "v0.1.0", "abc")
+	metrics.RegisterCRDOutdated(registry)(false)
+	metrics.RegisterHosts(registry, func() []metrics.Host { return []metrics.Host{{Name: "allegro.pl"}} })
+	text := scrapeOf(metrics.NewPage(registry, time.Now), http.MethodGet, "").Body.String()
+	promtool.CheckMetrics(t, text)
+	for _, series := range []string{"tokenkeeper_account_reason{", "tokenkeeper_account_info{", "tokenkeeper_build_info{", "tokenkeeper_crd_outdated 0"} {
+		if !strings.Contains(text, "\n"+series) {
+			t.Errorf("the page has no %s", series)
+		}
 	}
 }
 

@@ -4,7 +4,11 @@
 // The table knows reasons alone. Whether a refusal still stands for an account, and what the account is told, are questions for others.
 package reasons
 
-import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+import (
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
 
 // Actor is the party that must act.
 type Actor int
@@ -99,6 +103,36 @@ const (
 	Authorization
 )
 
+// Alert is the alert that tells on-call of a reason, without the prefix Tokenkeeper of its name.
+type Alert string
+
+// The zero value is that of a reason that the table does not know.
+const (
+	UnknownAlert Alert = ""
+	// NoAlert: nobody is told. All is well, it is as the author of the account wants it, or it can be looked up when there is time.
+	NoAlert Alert = "none"
+	// AccountNotReady is for what passes by itself and lasts too long.
+	AccountNotReady Alert = "AccountNotReady"
+	// PersonRequired is for what only the person cures who signs in, or has the password.
+	PersonRequired Alert = "PersonRequired"
+	// AuthorizationExpiring tells of the end of a consent before it.
+	AuthorizationExpiring Alert = "AuthorizationExpiring"
+	// RenewalOverdue is for what stops the renewals until an object is changed.
+	RenewalOverdue Alert = "RenewalOverdue"
+	// RenewalOutcomeUnknown is for refresh tokens whose answer was lost.
+	RenewalOutcomeUnknown Alert = "RenewalOutcomeUnknown"
+	// ApplicationRejected tells once of all accounts of a Marketplace.
+	ApplicationRejected Alert = "ApplicationRejected"
+	// AccountMismatch is for tokens of another seller.
+	AccountMismatch Alert = "AccountMismatch"
+	// MarketplaceDown tells once of all accounts of a Marketplace.
+	MarketplaceDown Alert = "MarketplaceDown"
+	// MarketplaceThrottling tells once of all accounts of a Marketplace.
+	MarketplaceThrottling Alert = "MarketplaceThrottling"
+	// SecretConflict is for tokens that cannot be published.
+	SecretConflict Alert = "SecretConflict"
+)
+
 // Meaning is a row of the table. The zero value, of a reason that a later version wrote, is an ordinary failure.
 type Meaning struct {
 	Actor Actor
@@ -125,6 +159,9 @@ type Meaning struct {
 	// Warns: with it Authenticated may be True, and a person should know.
 	Warns bool
 
+	// Alert tells on-call of the reason.
+	Alert Alert
+
 	// BecameEvent is the event when ReauthRequired or AuthorizationExpiring takes this reason; empty for none.
 	BecameEvent string
 	// FailedEvent is the event of an attempt that failed for this reason; empty for RenewalFailed.
@@ -133,3 +170,15 @@ type Meaning struct {
 
 // Of is what a reason means.
 func Of(reason string) Meaning { return table[reason] }
+
+// Where returns the reasons whose meaning fits, in alphabetical order.
+func Where(fits func(Meaning) bool) []string {
+	var names []string
+	for name, meaning := range table {
+		if fits(meaning) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}

@@ -46,6 +46,12 @@ func TestEveryReasonHasARow(t *testing.T) {
 		if meaning.Actor == reasons.UnknownActor || meaning.Cure == reasons.UnknownCure {
 			t.Errorf("%s has no row that says who must act and what cures it", name)
 		}
+		if meaning.Alert == reasons.UnknownAlert {
+			t.Errorf("%s has neither an alert nor NoAlert", name)
+		}
+	}
+	if all := reasons.Where(func(reasons.Meaning) bool { return true }); len(all) != len(declared(t)) || !slices.IsSorted(all) {
+		t.Errorf("all reasons are %v", all)
 	}
 }
 
@@ -63,16 +69,18 @@ func TestRowsAgreeWithThemselves(t *testing.T) {
 		passes := m.Cure == reasons.NoCure || m.Cure == reasons.Time
 		person := m.Cure == reasons.SignIn || m.Cure == reasons.Password || m.Cure == reasons.Portal
 		for rule, holds := range map[string]bool{
-			"what passes is up to nobody in the cluster":               passes == (m.Actor == reasons.Nobody || m.Actor == reasons.Marketplace),
-			"only what is in order needs no cure":                      (m.Cure == reasons.NoCure) == (m.Severity == reasons.Fine || m.Severity == reasons.Absent),
-			"ReauthRequired is what a person cures, but for a warning": m.ReauthRequired == (person && m.Severity == reasons.Trouble),
-			"a missing sign-in is cured by one":                        implies(m.AwaitsSignIn, m.Cure == reasons.SignIn && m.ReauthRequired && m.Subject == reasons.Consent),
-			"a grant that has ended is replaced by a sign-in":          implies(m.EndsGrant, m.Cure == reasons.SignIn && m.ReauthRequired),
-			"what is tried again passes":                               implies(m.BacksOff, m.Cure == reasons.Time && m.Ending == reasons.ByItself && m.AllowsCode),
-			"Stalled is not a thing that time cures":                   implies(m.Ending == reasons.ByChange, m.Cure == reasons.Change || m.Cure == reasons.Resume),
-			"a warning is no trouble, but for the wrong seller":        implies(m.Severity == reasons.Warning && m.Authenticated != "", m.Warns),
-			"True speaks of a grant that works":                        (m.Authenticated == metav1.ConditionTrue) == (m.Severity == reasons.Fine || m.Warns && m.Severity == reasons.Warning),
-			"a refusal that ignores requests speaks of its subject":    implies(m.IgnoresRequests, m.Subject != reasons.Request && m.ReauthRequired),
+			"what passes is up to nobody in the cluster":                   passes == (m.Actor == reasons.Nobody || m.Actor == reasons.Marketplace),
+			"only what is in order needs no cure":                          (m.Cure == reasons.NoCure) == (m.Severity == reasons.Fine || m.Severity == reasons.Absent),
+			"ReauthRequired is what a person cures, but for a warning":     m.ReauthRequired == (person && m.Severity == reasons.Trouble),
+			"a missing sign-in is cured by one":                            implies(m.AwaitsSignIn, m.Cure == reasons.SignIn && m.ReauthRequired && m.Subject == reasons.Consent),
+			"a grant that has ended is replaced by a sign-in":              implies(m.EndsGrant, m.Cure == reasons.SignIn && m.ReauthRequired),
+			"what is tried again passes":                                   implies(m.BacksOff, m.Cure == reasons.Time && m.Ending == reasons.ByItself && m.AllowsCode),
+			"Stalled is not a thing that time cures":                       implies(m.Ending == reasons.ByChange, m.Cure == reasons.Change || m.Cure == reasons.Resume),
+			"a warning is no trouble, but for the wrong seller":            implies(m.Severity == reasons.Warning && m.Authenticated != "", m.Warns),
+			"True speaks of a grant that works":                            (m.Authenticated == metav1.ConditionTrue) == (m.Severity == reasons.Fine || m.Warns && m.Severity == reasons.Warning),
+			"only what is in order, or a warning, or wanted, has no alert": implies(m.Alert == reasons.NoAlert, m.Severity != reasons.Trouble),
+			"what a person must do has an alert":                           implies(m.ReauthRequired, m.Alert != reasons.NoAlert),
+			"a refusal that ignores requests speaks of its subject":        implies(m.IgnoresRequests, m.Subject != reasons.Request && m.ReauthRequired),
 		} {
 			if !holds {
 				t.Errorf("%s: not so that %s: %+v", reason, rule, m)

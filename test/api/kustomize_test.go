@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/operator"
 )
@@ -62,6 +64,23 @@ func kustomize(t *testing.T, kustomization string) []*unstructured.Unstructured 
 		built = append(built, &object)
 	}
 	return built
+}
+
+// The component of those who have the Prometheus operator has the rules of the plain file, and a monitor that keeps the accounts' namespaces.
+func TestMonitoringIsThatOfThePlainRules(t *testing.T) {
+	built := kustomize(t, "resources: [@/default]\ncomponents: [@/components/metrics, @/components/monitoring]")
+	text, err := os.ReadFile("../../config/monitoring/rules.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plain map[string]any
+	if err := yaml.Unmarshal(text, &plain); err != nil {
+		t.Fatal(err)
+	}
+	rule := find[map[string]any](t, built, "PrometheusRule", "tokenkeeper")
+	if diff := cmp.Diff(plain, rule["spec"]); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // find decodes one of the objects.

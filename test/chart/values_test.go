@@ -22,7 +22,7 @@ var matrix = map[string]struct {
 }{
 	"defaults": {"", func(t *testing.T, made objects) {
 		want(t, pod(t, made).Containers[0].Image, "ghcr.io/tokenkeeper/tokenkeeper:v0.1.0-dev")
-		for _, none := range []string{"Ingress", "HTTPRoute", "NetworkPolicy", "PodDisruptionBudget", "ServiceMonitor", "PodMonitor", "ConfigMap"} {
+		for _, none := range []string{"Ingress", "HTTPRoute", "NetworkPolicy", "PodDisruptionBudget", "ServiceMonitor", "PodMonitor", "PrometheusRule", "ConfigMap"} {
 			if slices.ContainsFunc(made, func(object map[string]any) bool { return object["kind"] == none }) {
 				t.Errorf("there is a %s that nobody asked for", none)
 			}
@@ -126,6 +126,12 @@ portal:
 	}},
 	"PodMonitor": {"metrics: {podMonitor: {enabled: true, labels: {release: prometheus}}}", func(t *testing.T, made objects) {
 		wantMonitor(t, made, "PodMonitor", "podMetricsEndpoints", "30s")
+	}},
+	"alerts": {"alerts: {enabled: true, labels: {release: prometheus}, exclude: [TokenkeeperMarketplaceThrottling], runbooks: 'https://wiki.example.com/'}", func(t *testing.T, made objects) {
+		wantAlerts(t, made, "https://wiki.example.com/", "TokenkeeperMarketplaceThrottling")
+	}},
+	"all alerts": {"alerts: {enabled: true}", func(t *testing.T, made objects) {
+		wantAlerts(t, made, "https://github.com/tokenkeeper/tokenkeeper/blob/main/docs/runbooks/", "")
 	}},
 	"who may connect": {`
 networkPolicy:

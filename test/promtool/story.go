@@ -1,0 +1,154 @@
+package promtool
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/yaml"
+)
+
+// Series is a time series with a sample for each minute.
+type Series struct {
+	Name   string
+	Labels map[string]string
+	// Samples has the value at each minute; NaN where there is none.
+	Samples []float64
+}
+
+// None is a minute at which a series does not exist.
+func None() float64 { return math.NaN() }
+
+// Check is which alerts fire at a minute, and no others.
+type Check struct {
+	Minute int
+	// Firing are the labels of each, such as {alertname="A", severity="critical"}.
+	Firing []map[string]string
+}
+
+// Story is series, and what becomes of them.
+type Story struct {
+	Name   string
+	Series []Series
+	Checks []Check
+}
+
+// Scraped returns the series of a story as Prometheus stores them. What the operator says of accounts has a label namespace; without
+// honorLabels Prometheus keeps that for the target's namespace, and calls the operator's exported_namespace.
+func Scraped(story Story, honorLabels bool) Story {
+	target := map[string]string{"job": "tokenkeeper-metrics", "instance": "10.0.0.1:8080", "pod": "tokenkeeper-0", "namespace": "tokenkeeper-system"}
+	stored := Story{Name: fmt.Sprintf("%s (honorLabels: %t)", story.Name, honorLabels), Checks: story.Checks}
+	for _, series := range story.Series {
+		labels := maps.Clone(series.Labels)
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		if own, clash := labels["namespace"]; clash && !honorLabels {
+			labels["exported_namespace"] = own
+			delete(labels, "namespace")
+		}
+		for name, value := range target {
+			if _, there := labels[name]; !there {
+				labels[name] = value
+			}
+		}
+		stored.Series = append(stored.Series, Series{Name: series.Name, Labels: labels, Samples: series.Samples})
+	}
+	return stored
+}
+
+// Play holds stories against a file of rules, each as it is scraped with and without honorLabels.
+func Play(t *testing.T, rules string, stories ...Story) {
+	t.Helper()
+	rules, err := filepath.Abs(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := testFile{RuleFiles: []string{rules}, EvaluationInterval: "1m"}
+	for _, story := range stories {
+		for _, honorLabels := range []bool{true, false} {
+			file.Tests = append(file.Tests, Scraped(story, honorLabels).test())
+		}
+	}
+	text, err := yaml.Marshal(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	TestRules(t, string(text))
+}
+
+// The format of promtool.
+type (
+	testFile struct {
+		RuleFiles          []string `json:"rule_files"`
+		EvaluationInterval string   `json:"evaluation_interval"`
+		Tests              []test   `json:"tests"`
+	}
+	test struct {
+		Name        string       `json:"name"`
+		Interval    string       `json:"interval"`
+		InputSeries []input      `json:"input_series"`
+		ExprTests   []expression `json:"promql_expr_test"`
+	}
+	input struct {
+		Series string `json:"series"`
+		Values string `json:"values"`
+	}
+	expression struct {
+		Expr     string   `json:"expr"`
+		EvalTime string   `json:"eval_time"`
+		Samples  []sample `json:"exp_samples"`
+	}
+	sample struct {
+		Labels string  `json:"labels"`
+		Value  float64 `json:"value"`
+	}
+)
+
+func (s Story) test() test {
+	made := test{Name: s.Name, Interval: "1m"}
+	for _, series := range s.Series {
+		made.InputSeries = append(made.InputSeries, input{Series: series.Name + selector(series.Labels), Values: values(series.Samples)})
+	}
+	for _, check := range s.Checks {
+		expected := expression{Expr: `ALERTS{alertstate="firing"}`, EvalTime: fmt.Sprintf("%dm", check.Minute)}
+		for _, labels := range check.Firing {
+			labels = maps.Clone(labels)
+			labels["alertstate"] = "firing"
+			expected.Samples = append(expected.Samples, sample{Labels: "ALERTS" + selector(labels), Value: 1})
+		}
+		made.ExprTests = append(made.ExprTests, expected)
+	}
+	return made
+}
+
+// selector writes labels in alphabetical order.
+func selector(labels map[string]string) string {
+	var pairs []string
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		pairs = append(pairs, name+"="+strconv.Quote(labels[name]))
+	}
+	return "{" + strings.Join(pairs, ",") + "}"
+}
+
+// values writes samples. A series that ends is marked as stale, as Prometheus does when a scrape lacks it.
+func values(samples []float64) string {
+	words := make([]string, 0, len(samples))
+	there := false
+	for _, value := range samples {
+		switch {
+		case !math.IsNaN(value):
+			words, there = append(words, strconv.FormatFloat(value, 'f', -1, 64)), true
+		case there:
+			words, there = append(words, "stale"), false
+		default:
+			words = append(words, "_")
+		}
+	}
+	return strings.Join(words, " ")
+}
