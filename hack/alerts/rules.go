@@ -91,8 +91,8 @@ func outcomeUnknown() string {
 	return reason("ReauthRequired", toldBy(reasons.RenewalOutcomeUnknown)...)
 }
 
-// lastResortFailed tells that the operator has sent such a token once more shortly before the end of the access token, three minutes at most, and that it got no answer.
-var lastResortFailed = endsWithin("120")
+// lastResortFailed tells that the operator has sent such a token once more three minutes before the end of the access token, and that it got no answer, when that lasts for a minute.
+var lastResortFailed = endsWithin("180")
 
 // unavailable are the accounts whose marketplace does not answer.
 func unavailable() string { return reason("Authenticated", toldBy(reasons.MarketplaceDown)...) }
