@@ -16,6 +16,8 @@ const (
 	PortalConnections = 256
 	// MetricsConnections are for two Prometheus servers, and a person who looks.
 	MetricsConnections = 32
+	// MetricsTokens are of which the API server's word is remembered: those of these servers, and of strangers.
+	MetricsTokens = 64
 	// ProbeConnections are for the kubelet, which makes one at a time.
 	ProbeConnections = 32
 	// HeaderBytes of a request hold a session and the cookies of several visits, and net/http reads up to 4 KiB more.

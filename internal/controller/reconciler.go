@@ -81,12 +81,12 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts/status,verbs=patch
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts/finalizers,verbs=update
-// +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaces,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
-// +kubebuilder:rbac:groups="",resources=events,verbs=create;patch,namespace=tokenkeeper-system
-// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update;patch,namespace=tokenkeeper-system
+// +kubebuilder:rbac:groups="",resources=events,verbs=create,namespace=tokenkeeper-system
+// +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update,namespace=tokenkeeper-system
 
 // Reconcile brings one account's Secrets and status up to date and tells when to look again.
 func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.MarketplaceAccount) (reconcile.Result, error) {

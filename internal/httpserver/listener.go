@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 type Listener struct {
 	net.Listener
 	limit int
+	tls   *tls.Config // of what is served over TLS; nil for plain connections
 
 	mu      sync.Mutex // guards what follows, and the rest of each connection
 	turn    uint64     // counts up with each wait that begins
@@ -27,9 +29,17 @@ func Bound(listener net.Listener, connections int) *Listener {
 	return &Listener{Listener: listener, limit: connections, held: map[*connection]struct{}{}, sources: map[netip.Prefix]int{}}
 }
 
+// BoundTLS is Bound for what is served over TLS. The server reads plain text from the connections: bounds of headers hold for that.
+func BoundTLS(listener net.Listener, connections int, config *tls.Config) *Listener {
+	bound := Bound(listener, connections)
+	bound.tls = config
+	return bound
+}
+
 // connection is one that a Listener holds.
 type connection struct {
 	net.Conn
+	wire     net.Conn // what is below TLS, or the same
 	listener *Listener
 	source   netip.Prefix
 
@@ -58,7 +68,10 @@ func (l *Listener) Accept() (net.Conn, error) {
 			_ = tcp.SetReadBuffer(bounds.SocketBuffer) // where it cannot be set, the kernel's own bounds hold
 			_ = tcp.SetWriteBuffer(bounds.SocketBuffer)
 		}
-		c := &connection{Conn: accepted, listener: l, source: sourceOf(accepted.RemoteAddr()), head: true}
+		c := &connection{Conn: accepted, wire: accepted, listener: l, source: sourceOf(accepted.RemoteAddr()), head: true}
+		if l.tls != nil {
+			c.Conn = tls.Server(accepted, l.tls)
+		}
 		if l.admit(c) {
 			return c, nil
 		}
@@ -78,7 +91,7 @@ func (l *Listener) admit(c *connection) bool {
 			return false
 		}
 		l.drop(victim)
-		_ = victim.Conn.Close()
+		_ = victim.wire.Close() // TLS would say good-bye first, to a peer that may not listen
 	}
 	l.turn++
 	c.since = l.turn

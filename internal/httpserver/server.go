@@ -2,6 +2,7 @@ package httpserver
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"log"
 	"net"
@@ -49,6 +50,15 @@ func Listen(ctx context.Context, address string, connections int) (*Listener, er
 		return nil, fmt.Errorf("listening on %s: %w", address, err)
 	}
 	return Bound(listener, connections), nil
+}
+
+// ListenTLS is Listen for what is served over TLS.
+func ListenTLS(ctx context.Context, address string, connections int, config *tls.Config) (*Listener, error) {
+	listener, err := Listen(ctx, address, connections)
+	if err != nil {
+		return nil, err
+	}
+	return BoundTLS(listener.Listener, connections, config), nil
 }
 
 // connectionLog takes what net/http says about connections.

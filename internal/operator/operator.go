@@ -118,6 +118,8 @@ func addPortal(mgr manager.Manager, o Options, signIns portal.SignIns) error {
 
 		ClusterDocument: clusterDocument(mgr.GetConfig(), mgr.GetHTTPClient()),
 		TrustedProxies:  o.trustedProxies,
+		Organisation:    o.portalOrganisation,
+		Contact:         o.portalContact,
 	})
 	if err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"k8s.io/utils/clock"
 	_ "sigs.k8s.io/controller-runtime/pkg/client/config" // registers --kubeconfig
@@ -26,9 +28,12 @@ type Options struct {
 
 	leaderElect             bool
 	metricsAddress          string
+	metricsSecure           bool
 	probeAddress            string
 	portalBindAddress       string
 	portalURL               string
+	portalOrganisation      string
+	portalContact           string
 	maxConcurrentReconciles int
 	denyPrivateAddresses    bool
 	trustedProxies          networks
@@ -42,11 +47,16 @@ func Parse(flags *flag.FlagSet, args []string) (Options, error) {
 	flags.BoolVar(&o.leaderElect, "leader-elect", false,
 		"Work only while holding a lease, so that several replicas may run. The manifests set it.")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", `Address of /metrics; "0" turns it off.`)
+	flags.BoolVar(&o.metricsSecure, "metrics-secure", false,
+		"Serve /metrics over TLS, to those alone whom the API server lets get it: by a bearer token. The manifests set it.")
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", `Address of /healthz and /readyz; "0" turns them off.`)
 	flags.StringVar(&o.portalBindAddress, "portal-bind-address", ":8082",
 		`Address of the pages where people sign in, in plain HTTP for an ingress to add TLS; "0" turns them off.`)
 	flags.StringVar(&o.portalURL, "portal-url", "",
 		"Public address of these pages, such as https://tokens.example.com. Without it nobody can sign in with grant AuthorizationCode.")
+	flags.StringVar(&o.portalOrganisation, "portal-organisation", "", "Who runs the portal, for the people who use it: Example Ltd, for instance.")
+	flags.StringVar(&o.portalContact, "portal-contact", "",
+		"Whom these people may ask: an address of mail, an https:// address of a page, or words such as a telephone number.")
 	flags.IntVar(&o.maxConcurrentReconciles, "max-concurrent-reconciles", 256,
 		"How many accounts are worked on at once. Most of them wait for a marketplace, and those of one token host may be no more than a quarter.")
 	flags.Var(&o.trustedProxies, "trusted-proxies",
@@ -65,7 +75,21 @@ func Parse(flags *flag.FlagSet, args []string) (Options, error) {
 	if o.maxConcurrentReconciles < 1 {
 		return o, fmt.Errorf("--max-concurrent-reconciles must be at least 1, is %d", o.maxConcurrentReconciles)
 	}
-	return o, o.checkPortal()
+	return o, errors.Join(o.checkPortal(), checkWords("--portal-organisation", o.portalOrganisation), checkWords("--portal-contact", o.portalContact))
+}
+
+// maxWords bounds what stands on every page of the portal, in bytes.
+const maxWords = 256
+
+// checkWords refuses what cannot stand in one line of a page.
+func checkWords(flag, words string) error {
+	switch {
+	case len(words) > maxWords:
+		return fmt.Errorf("%s must not be longer than %d bytes", flag, maxWords)
+	case !utf8.ValidString(words) || strings.ContainsFunc(words, unicode.IsControl):
+		return fmt.Errorf("%s must be one line of text", flag)
+	}
+	return nil
 }
 
 // checkPortal makes the portal's address one that paths can follow.

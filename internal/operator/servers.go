@@ -2,6 +2,8 @@ package operator
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -14,26 +16,43 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/httpserver"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/scrapers"
 )
 
 // servers are those of metrics and probes. The manager's own take as many connections and headers as anybody sends.
 type servers struct{ listeners []*httpserver.Listener }
 
-// add serves handler on an address, unless that is "0", before the caches are filled and without being the leader.
-func (s *servers) add(ctx context.Context, mgr manager.Manager, name, address string, connections int, handler http.Handler) error {
-	if address == "0" {
+// served is what one of the servers serves: over TLS, where there is a configuration for it.
+type served struct {
+	name, address string
+	connections   int
+	handler       http.Handler
+	tls           *tls.Config
+}
+
+// add serves something, unless its address is "0", before the caches are filled and without being the leader.
+func (s *servers) add(ctx context.Context, mgr manager.Manager, what served) error {
+	if what.address == "0" {
 		return nil
 	}
-	listener, err := httpserver.Listen(ctx, address, connections)
+	name := what.name
+	listener, err := what.listen(ctx)
 	if err != nil {
 		return fmt.Errorf("preparing the server of %s: %w", name, err)
 	}
 	s.listeners = append(s.listeners, listener)
-	server := httpserver.New(httpserver.Options{Handler: handler, Log: ctrl.Log.WithName(name)})
+	server := httpserver.New(httpserver.Options{Handler: what.handler, Log: ctrl.Log.WithName(name)})
 	if err := mgr.Add(&manager.Server{Name: name, Server: server, Listener: listener, ShutdownTimeout: new(bounds.AnswerTimeout)}); err != nil {
 		return fmt.Errorf("adding the server of %s: %w", name, err)
 	}
 	return nil
+}
+
+func (w served) listen(ctx context.Context) (*httpserver.Listener, error) {
+	if w.tls != nil {
+		return httpserver.ListenTLS(ctx, w.address, w.connections, w.tls)
+	}
+	return httpserver.Listen(ctx, w.address, w.connections)
 }
 
 // close gives the addresses back where the manager was not started.
@@ -45,10 +64,18 @@ func (s *servers) close() error {
 	return err
 }
 
+// addMetrics serves the metrics: to everybody who reaches them or, where they are secured, to those whom the API server lets read them.
 func (s *servers) addMetrics(ctx context.Context, mgr manager.Manager, o Options) error {
+	what := served{name: "metrics", address: o.metricsAddress, connections: bounds.MetricsConnections}
+	var page http.Handler = metrics.NewPage(ctrlmetrics.Registry, o.Clock.Now)
+	if o.metricsSecure {
+		page = scrapers.New(mgr.GetClient(), o.Clock, ctrl.Log.WithName(what.name)).Protect(page)
+		what.tls = scrapers.TLS(o.Clock, rand.Reader)
+	}
 	mux := http.NewServeMux()
-	mux.Handle("/metrics", metrics.NewPage(ctrlmetrics.Registry, o.Clock.Now))
-	return s.add(ctx, mgr, "metrics", o.metricsAddress, bounds.MetricsConnections, mux)
+	mux.Handle("/metrics", page)
+	what.handler = mux
+	return s.add(ctx, mgr, what)
 }
 
 // addProbes answers whether the process lives, and whether it is ready.
@@ -62,5 +89,5 @@ func (s *servers) addProbes(ctx context.Context, mgr manager.Manager, o Options,
 		mux.Handle(path, handler)
 		mux.Handle(path+"/", handler) // each check by itself
 	}
-	return s.add(ctx, mgr, "probes", o.probeAddress, bounds.ProbeConnections, mux)
+	return s.add(ctx, mgr, served{name: "probes", address: o.probeAddress, connections: bounds.ProbeConnections, handler: mux})
 }

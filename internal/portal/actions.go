@@ -16,7 +16,7 @@ import (
 )
 
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaces,verbs=list;watch
 
 // Actions of the list; the last part of a path.
 const (

@@ -29,6 +29,8 @@ func german() *texts {
 		ToAccounts: "Konten anzeigen",
 		Leave:      "Sitzung beenden",
 		SignedInAs: "Sitzung von {user}",
+		RunBy:      "Diese Seiten betreibt: {organisation}.",
+		Questions:  "Fragen?",
 
 		EnterTitle:    "Ihre Konten bei Marktplätzen",
 		EnterSays:     "Um sie zu sehen, geben Sie den Zugangstoken ein, den Sie von Ihrer Administration bekommen haben.",

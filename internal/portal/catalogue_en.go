@@ -21,6 +21,8 @@ func english() *texts {
 		ToAccounts: "Show accounts",
 		Leave:      "Log out",
 		SignedInAs: "Logged in as {user}",
+		RunBy:      "These pages are run by {organisation}.",
+		Questions:  "Questions?",
 
 		EnterTitle:    "Your accounts at marketplaces",
 		EnterSays:     "To see them, enter the access token that you got from your administrator.",

@@ -29,6 +29,8 @@ func polish() *texts {
 		ToAccounts: "Pokaż konta",
 		Leave:      "Zakończ sesję",
 		SignedInAs: "Sesja: {user}",
+		RunBy:      "Te strony prowadzi: {organisation}.",
+		Questions:  "Pytania?",
 
 		EnterTitle:    "Twoje konta w serwisach sprzedażowych",
 		EnterSays:     "Aby je zobaczyć, wpisz token dostępu otrzymany od administratora.",

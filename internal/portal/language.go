@@ -31,6 +31,7 @@ type texts struct {
 
 	// Frame of every page.
 	ToAccounts, Leave, SignedInAs string
+	RunBy, Questions              string
 
 	// The page that asks for a token.
 	EnterTitle, EnterSays, EnterLabel, EnterButton, EnterLink, EnterHelp, EnterAudience string

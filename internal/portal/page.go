@@ -54,6 +54,8 @@ type frame struct {
 	Visitor, LeaveForm string
 	// Onward is where the page goes by itself; empty where it stays.
 	Onward string
+	// Host is who runs the portal.
+	Host host
 	// LinkToList tells that the page leads to the list. Without a session it does not: of those who follow a link many may not
 	// see the list, and often its address is not public.
 	LinkToList bool
@@ -61,7 +63,7 @@ type frame struct {
 
 func (p *Portal) frame(r *http.Request, title string) frame {
 	_, err := r.Cookie(sessionCookie)
-	return frame{T: p.speech.to(r), Title: title, LinkToList: err == nil, Style: template.CSS(p.style)} //nolint:gosec // it is embedded, and nobody writes to it
+	return frame{T: p.speech.to(r), Title: title, Host: p.host, LinkToList: err == nil, Style: template.CSS(p.style)} //nolint:gosec // it is embedded, and nobody writes to it
 }
 
 // frameOf is the frame of a page for a visitor.

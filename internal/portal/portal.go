@@ -39,13 +39,16 @@ type SignIns interface {
 	Decline(ctx context.Context, callback string, visits []string) error
 }
 
-// Options are what the portal takes from outside. All but Address, ClusterDocument and TrustedProxies are required.
+// Options are what the portal takes from outside. All but Address, Organisation, Contact, ClusterDocument and TrustedProxies are required.
 type Options struct {
 	// Address is the portal's public address. Without one the list works, and the buttons that need the address
 	// say what the cluster admin has to set.
 	Address signin.Address
 	// BindAddress is where Start listens, such as :8082.
 	BindAddress string
+	// Organisation is who runs the portal, and Contact whom people may ask: an address of mail, an https:// address, or any words. They
+	// stand below every page.
+	Organisation, Contact string
 	// SignIns leads people through sign-ins.
 	SignIns SignIns
 	// Reader reads MarketplaceAccounts and Marketplaces from a cache.
@@ -69,6 +72,7 @@ type Options struct {
 type Portal struct {
 	address     signin.Address
 	bindAddress string
+	host        host
 	signIns     SignIns
 	reader      client.Reader
 	writer      client.Client
@@ -101,6 +105,7 @@ func New(options Options) (*Portal, error) {
 	p := &Portal{
 		address:     options.Address,
 		bindAddress: options.BindAddress,
+		host:        hostOf(options.Organisation, options.Contact),
 		signIns:     options.SignIns,
 		reader:      options.Reader,
 		writer:      options.Writer,

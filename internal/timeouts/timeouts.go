@@ -28,6 +28,8 @@ const (
 	CatchUp = time.Second
 	// Scrape bounds the listing of the cache for the metrics. It takes milliseconds; it hangs only while the cache has not been filled.
 	Scrape = 10 * time.Second
+	// AskAboutScraper bounds asking who wants to read the metrics.
+	AskAboutScraper = 3 * time.Second
 	// Reconcile frees a worker from a read that waits for a cache in vain. A token request that is under way, and the storing of its
 	// answer, go on until their own bounds.
 	Reconcile = 3 * time.Minute

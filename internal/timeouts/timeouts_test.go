@@ -44,6 +44,7 @@ func TestOneTimeoutEndsBeforeTheOther(t *testing.T) {
 		"a request that cannot be sent is told from a lost answer":     {timeouts.Dial + timeouts.Handshake, timeouts.Call},
 		"an identity request does not outlast a token request":         {timeouts.Identify, timeouts.Call},
 		"an issuer that hangs does not hold up a token request longer": {timeouts.Issuer, timeouts.Call},
+		"a scraper is known before Prometheus gives up":                {timeouts.AskAboutScraper, timeouts.Scrape},
 		"an attempt ends before its worker is freed":                   {attempt, timeouts.Reconcile},
 		"an attempt that is under way is stored in a shutdown":         {attempt, timeouts.Shutdown},
 		"so is a callback, before the manager gives up":                {timeouts.StopPortal, timeouts.Shutdown},

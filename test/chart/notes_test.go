@@ -24,6 +24,7 @@ func TestNotesNameTheNextCommand(t *testing.T) {
 		"with a portal":        {operator, "portal: {url: 'https://tokens.example.com/'}", "https://tokens.example.com/callback/<name of the Marketplace>"},
 		"another name":         {operator, "fullnameOverride: keeper", "rollout status deployment/keeper"},
 		"some namespaces":      {operator, "watch: {namespaces: [shop]}", "for the accounts of shop"},
+		"a ServiceMonitor":     {operator, "metrics: {serviceMonitor: {enabled: true}}", "--clusterrole=tokenkeeper-metrics-reader --serviceaccount=monitoring:prometheus"},
 		"marketplaces":         {marketplaces, "", "Accounts can name allegro, amazon, ebay, xsale now"},
 		"no marketplace":       {marketplaces, "allegro: {enabled: false}\namazon: {enabled: false}\nebay: {enabled: false}\nxsale: {enabled: false}", "this release is empty"},
 		"the example of oidc":  {marketplaces, "oidc: {enabled: true}", "login.example.com no real host"},
@@ -48,9 +49,9 @@ func TestNotesWarnOfContradictions(t *testing.T) {
 		"Ingress and HTTPRoute":           {url + "ingress: {enabled: true}, httpRoute: {enabled: true, parentRefs: [{name: a}]}}", "one of them suffices"},
 		"the internal part alone":         {url + "ingress: {internal: {enabled: true, className: in}}}", "Only the internal part"},
 		"an internal part that is public": {url + "ingress: {enabled: true, className: a, internal: {enabled: true, className: a}}}", "as public as the rest"},
-		"both monitors":                   {"metrics: {serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}", "scraped twice"},
+		"both monitors":                   {"metrics: {secure: false, serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}", "scraped twice"},
 		"an Ingress that is locked out":   {url + "ingress: {enabled: true}}\nnetworkPolicy: {ingress: {enabled: true}}", "networkPolicy.ingress.portal"},
-		"a Prometheus that is locked out": {"metrics: {podMonitor: {enabled: true}}\nnetworkPolicy: {ingress: {enabled: true}}", "networkPolicy.ingress.metrics"},
+		"a Prometheus that is locked out": {"metrics: {serviceMonitor: {enabled: true}}\nnetworkPolicy: {ingress: {enabled: true}}", "networkPolicy.ingress.metrics"},
 		"applications without namespaces": {"watch: {applicationSecrets: [{namespace: a, name: b}]}", "no effect without watch.namespaces"},
 		"kinds that are not kept":         {"crds: {keep: false}", "deletes the kinds"},
 		"kinds of a part":                 {"watch: {namespaces: [shop]}", "crds.enabled=false in all but one"},
@@ -58,6 +59,7 @@ func TestNotesWarnOfContradictions(t *testing.T) {
 		"exceptions from no proxy":        {"proxy: {noProxy: [a]}", "no effect without proxy.https"},
 		"proxies in front of nothing":     {"portal: {trustedProxies: [10.0.0.1]}", "nothing stands in front"},
 		"no replica":                      {"replicas: 0", "no token is renewed"},
+		"a flag of the metrics":           {"extraArgs: [--metrics-secure=false]", "use the value metrics.secure"},
 		"a flag that a value sets":        {"extraArgs: [--portal-url=https://a.example]", "use the value portal.url"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package chart_test
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -296,6 +297,33 @@ func (r *replica) waitReady() {
 		}
 		return nil
 	})
+}
+
+// scrape reads the metrics, as a user with a bearer token, and returns the status.
+func (r *replica) scrape(token string) string {
+	r.t.Helper()
+	request, err := http.NewRequestWithContext(r.t.Context(), http.MethodGet, "https://"+r.addresses["metrics"]+"/metrics", http.NoBody)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // as the manifests have it
+	defer transport.CloseIdleConnections()
+	response, err := transport.RoundTrip(request)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if shown := strings.Contains(string(text), "tokenkeeper_build_info{"); shown != (response.StatusCode == http.StatusOK) {
+		r.t.Errorf("with %s it shows\n%s", response.Status, text)
+	}
+	return response.Status
 }
 
 // eventually waits until a check finds nothing wrong.

@@ -31,6 +31,8 @@ func TestWhatTheSchemaRefuses(t *testing.T) {
 		"an Ingress without a host":         {operator, "portal: {ingress: {enabled: true}}", "portal.url is needed"},
 		"an HTTPRoute without a Gateway":    {operator, "portal: {url: 'https://a.example', httpRoute: {enabled: true}}", "must name a Gateway"},
 		"a ServiceMonitor without Service":  {operator, "metrics: {service: {enabled: false}, serviceMonitor: {enabled: true}}", "needs metrics.service.enabled"},
+		"a PodMonitor without a token":      {operator, "metrics: {podMonitor: {enabled: true}}", "needs metrics.podMonitor.authorization"},
+		"an organisation that is a book":    {operator, "portal: {organisation: " + strings.Repeat("a", 257) + "}", "organisation"},
 		"authorities from two places":       {operator, "caBundle: {pem: a, secretName: b}", "give one of"},
 		"no ServiceAccount":                 {operator, "serviceAccount: {create: false}", "serviceAccount.name is needed"},
 		"memory that Kubernetes would read": {operator, "resources: {limits: {memory: '1e9'}}", "want a number with Mi or Gi"},

@@ -2,6 +2,7 @@ package chart_test
 
 import (
 	"flag"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 
 	controlplane "github.com/tokenkeeper/tokenkeeper/internal/operator"
 )
@@ -76,6 +78,37 @@ var matrix = map[string]struct {
 	"a portal": {"portal: {url: 'https://tokens.example.com'}", func(t *testing.T, made objects) {
 		wantArg(t, made, "--portal-url=https://tokens.example.com")
 	}},
+	"who runs the portal": {"portal: {organisation: 'Müller & \"Söhne\" $(HOME)', contact: it@example.com}", func(t *testing.T, made objects) {
+		wantArg(t, made, `--portal-organisation=Müller & "Söhne" $$(HOME)`)
+		wantArg(t, made, "--portal-contact=it@example.com")
+	}},
+	"nobody says who runs the portal": {"", func(t *testing.T, made objects) {
+		for _, arg := range pod(t, made).Containers[0].Args {
+			want(t, strings.HasPrefix(arg, "--portal-organisation") || strings.HasPrefix(arg, "--portal-contact"), false)
+		}
+	}},
+	"metrics are secured": {"metrics: {serviceMonitor: {enabled: true, labels: {release: prometheus}}}", func(t *testing.T, made objects) {
+		wantArg(t, made, "--metrics-secure=true")
+		endpoint := wantMonitor(t, made, "ServiceMonitor", "endpoints", "30s")
+		want(t, endpoint["scheme"], any("https"))
+		want(t, endpoint["bearerTokenFile"], any("/var/run/secrets/kubernetes.io/serviceaccount/token"))
+		want(t, fmt.Sprint(endpoint["tlsConfig"]), "map[insecureSkipVerify:true]")
+		reader := get[rbacv1.ClusterRole](t, made, "ClusterRole tokenkeeper-metrics-reader")
+		want(t, fmt.Sprint(reader.Rules[0].Verbs, reader.Rules[0].NonResourceURLs), "[get] [/metrics]")
+	}},
+	"metrics are for everybody": {"metrics: {secure: false, serviceMonitor: {enabled: true, labels: {release: prometheus}}}", func(t *testing.T, made objects) {
+		wantArg(t, made, "--metrics-secure=false")
+		endpoint := wantMonitor(t, made, "ServiceMonitor", "endpoints", "30s")
+		for _, none := range []string{"scheme", "bearerTokenFile", "tlsConfig", "authorization"} {
+			want(t, endpoint[none], nil)
+		}
+	}},
+	"a ServiceMonitor with a token of its own": {`
+metrics: {serviceMonitor: {enabled: true, labels: {release: prometheus}, authorization: {credentials: {name: scraper, key: token}}}}`, func(t *testing.T, made objects) {
+		endpoint := wantMonitor(t, made, "ServiceMonitor", "endpoints", "30s")
+		want(t, fmt.Sprint(endpoint["authorization"]), "map[credentials:map[key:token name:scraper]]")
+		want(t, endpoint["bearerTokenFile"], nil)
+	}},
 	"proxies in front of the portal": {"portal: {url: 'https://a.example', trustedProxies: [10.0.0.0/8, '::1']}", func(t *testing.T, made objects) {
 		wantArg(t, made, "--trusted-proxies=10.0.0.0/8,::1")
 	}},
@@ -124,8 +157,13 @@ portal:
 	"ServiceMonitor": {"metrics: {serviceMonitor: {enabled: true, labels: {release: prometheus}, interval: 15s}}", func(t *testing.T, made objects) {
 		wantMonitor(t, made, "ServiceMonitor", "endpoints", "15s")
 	}},
-	"PodMonitor": {"metrics: {podMonitor: {enabled: true, labels: {release: prometheus}}}", func(t *testing.T, made objects) {
-		wantMonitor(t, made, "PodMonitor", "podMetricsEndpoints", "30s")
+	"PodMonitor": {"metrics: {podMonitor: {enabled: true, labels: {release: prometheus}, authorization: {credentials: {name: scraper, key: token}}}}", func(t *testing.T, made objects) {
+		endpoint := wantMonitor(t, made, "PodMonitor", "podMetricsEndpoints", "30s")
+		want(t, endpoint["scheme"], any("https"))
+		want(t, fmt.Sprint(endpoint["authorization"]), "map[credentials:map[key:token name:scraper]]")
+	}},
+	"PodMonitor of metrics for everybody": {"metrics: {secure: false, podMonitor: {enabled: true, labels: {release: prometheus}}}", func(t *testing.T, made objects) {
+		want(t, wantMonitor(t, made, "PodMonitor", "podMetricsEndpoints", "30s")["scheme"], nil)
 	}},
 	"alerts": {"alerts: {enabled: true, labels: {release: prometheus}, exclude: [TokenkeeperMarketplaceThrottling], runbooks: 'https://wiki.example.com/'}", func(t *testing.T, made objects) {
 		wantAlerts(t, made, "https://wiki.example.com/", "TokenkeeperMarketplaceThrottling")
@@ -363,8 +401,8 @@ func routePaths(t *testing.T, made objects, name string) []string {
 	return paths
 }
 
-// wantMonitor checks a monitor of the Prometheus operator.
-func wantMonitor(t *testing.T, made objects, kind, endpoints, interval string) {
+// wantMonitor checks a monitor of the Prometheus operator, and returns its endpoint.
+func wantMonitor(t *testing.T, made objects, kind, endpoints, interval string) map[string]any {
 	t.Helper()
 	monitor := get[map[string]any](t, made, kind+" tokenkeeper-system/tokenkeeper")
 	labels, _ := metadata(monitor)["labels"].(map[string]any)
@@ -378,4 +416,5 @@ func wantMonitor(t *testing.T, made objects, kind, endpoints, interval string) {
 	want(t, endpoint["port"], any("metrics"))
 	want(t, endpoint["honorLabels"], any(true))
 	want(t, endpoint["interval"], any(interval))
+	return endpoint
 }

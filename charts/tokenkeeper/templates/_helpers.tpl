@@ -104,7 +104,11 @@ installations set; here values do.
 {{- range (include "tokenkeeper.container" . | fromYaml).args }}{{ if not (contains "$(" .) }}{{ $args = append $args . }}{{ end }}{{ end -}}
 {{- /* Issuers of one's own network need extraArgs: [--deny-private-addresses=false]. */ -}}
 {{- $args = append $args "--deny-private-addresses" -}}
+{{- $args = append $args (printf "--metrics-secure=%t" .Values.metrics.secure) -}}
 {{- with .Values.portal.url }}{{ $args = append $args (printf "--portal-url=%s" .) }}{{ end -}}
+{{- /* The kubelet fills in what looks like a variable, unless its dollar is doubled. */ -}}
+{{- with .Values.portal.organisation }}{{ $args = append $args (printf "--portal-organisation=%s" (replace "$(" "$$(" .)) }}{{ end -}}
+{{- with .Values.portal.contact }}{{ $args = append $args (printf "--portal-contact=%s" (replace "$(" "$$(" .)) }}{{ end -}}
 {{- with .Values.portal.trustedProxies }}{{ $args = append $args (printf "--trusted-proxies=%s" (join "," .)) }}{{ end -}}
 {{- with .Values.watch.namespaces }}{{ $args = append $args (printf "--watch-namespaces=%s" (join "," .)) }}{{ end -}}
 {{- with .Values.watch.labelSelector }}{{ $args = append $args (printf "--watch-label-selector=%s" .) }}{{ end -}}
