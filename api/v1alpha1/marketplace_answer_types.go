@@ -99,6 +99,12 @@ type TokenResponseFields struct {
 	// +optional
 	RefreshTokenExpiresIn AnswerField `json:"refreshTokenExpiresIn,omitempty"`
 
+	// refreshTokenMaxExpiresIn is the member that tells the end of the authorization which no renewal moves (QuickBooks'
+	// x_refresh_token_hard_expires_in), where the answer has one.
+	//
+	// +optional
+	RefreshTokenMaxExpiresIn AnswerField `json:"refreshTokenMaxExpiresIn,omitempty"`
+
 	// accountID is the member that names the account, where the answer has one.
 	//
 	// +optional
@@ -195,15 +201,38 @@ type TokenResponse struct {
 	Errors []ErrorMeaning `json:"errors,omitempty"`
 }
 
+// AccessTokenExpiry tells what it means that an answer names no end of the access token.
+//
+// +kubebuilder:validation:Enum=Lifetime;None
+type AccessTokenExpiry string
+
+const (
+	// AccessTokenExpiryLifetime: it lives as long as lifetime says.
+	AccessTokenExpiryLifetime AccessTokenExpiry = "Lifetime"
+	// AccessTokenExpiryNone: it does not end by itself.
+	AccessTokenExpiryNone AccessTokenExpiry = "None"
+)
+
 // AccessToken is what is known of access tokens.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.expiry) || self.expiry != 'None' || !has(self.lifetime)",message="lifetime must not be set with expiry None, by which a token whose answer names no end has none"
 type AccessToken struct {
 	// lifetime is assumed when the answer names none; default 1h.
 	//
 	// +optional
 	Lifetime Duration `json:"lifetime,omitempty"`
+
+	// expiry is None where an answer that names no end means that there is none (Shopify's custom applications, Slack, GitHub). Such a token is
+	// tested once a day by the identity request, since nothing else would notice that it was revoked. Default Lifetime.
+	//
+	// +optional
+	// +kubebuilder:default=Lifetime
+	Expiry AccessTokenExpiry `json:"expiry,omitempty"`
 }
 
 // RefreshToken is what is known of refresh tokens.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.maxLifetime) || has(self.expiry) && self.expiry == 'Sliding'",message="maxLifetime must only be set with expiry Sliding; with Fixed, lifetime is the end that no renewal moves"
 type RefreshToken struct {
 	// rotation is Rotating where using a refresh token spends it, else Static.
 	//
@@ -235,4 +264,56 @@ type RefreshToken struct {
 	//
 	// +optional
 	Lifetime Duration `json:"lifetime,omitempty"`
+
+	// maxLifetime is how long after the person's consent the authorization ends although renewals prolong it (QuickBooks: 43800h; Auth0, Okta
+	// and Keycloak: what your tenant or realm says).
+	//
+	// +optional
+	MaxLifetime Duration `json:"maxLifetime,omitempty"`
+}
+
+// HostTemplate is a host in which {name} is replaced by a variable of the environment or by a parameter of the account.
+//
+// +kubebuilder:validation:MinLength=1
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:XValidation:rule=`self.matches(r'^([A-Za-z0-9._-]|\{[A-Za-z][A-Za-z0-9_-]*\})+(:[0-9]{1,5})?$')`,message="must be a host such as api.example.com or api.{host}, without https:// and path"
+type HostTemplate string
+
+// PublishedKey is a further key of the token Secret.
+//
+// +kubebuilder:validation:XValidation:rule="[has(self.value), has(self.answer), has(self.callback)].filter(set, set).size() == 1",message="exactly one of value, answer and callback must be set: they say where the key comes from"
+type PublishedKey struct {
+	// key is the key, which templates of the token Secret know as well.
+	//
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z][a-zA-Z0-9_]*$`
+	// +kubebuilder:validation:XValidation:rule="!(self in ['access_token', 'id_token', 'token_type', 'scope', 'expires_at', 'account_id', 'api_hosts', 'refresh_token'])",message="must not be a key that the token Secret has anyway, nor refresh_token"
+	Key string `json:"key,omitempty"`
+
+	// value is what the key holds. {name} is replaced by a variable or parameter, {clientID} and {accountID} by what they stand for. The key is
+	// not there where the value names a parameter that the account leaves unset, or {accountID} while the account is not known.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:XValidation:rule="!self.contains('{random}') && !self.contains('{accessToken}')",message="must not hold {random} or {accessToken}: use spec.tokenSecret.template of the account for texts with the token"
+	Value Text `json:"value,omitempty"`
+
+	// answer is the member of the token answer that the key holds, such as Salesforce's instance_url. Where a later answer does not have it, the
+	// key stays as it is.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:XValidation:rule="!self.matches('(^|[.])(access_token|refresh_token|id_token)$')",message="must not be a token"
+	Answer AnswerField `json:"answer,omitempty"`
+
+	// callback is the parameter of the callback that the key holds, such as QuickBooks' realmId. The browser brings it, so nobody vouches for it.
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9_.-]+$`
+	// +kubebuilder:validation:XValidation:rule="!(self in ['code', 'state'])",message="must not be code or state, which are credentials of the sign-in"
+	Callback string `json:"callback,omitempty"`
 }

@@ -233,6 +233,8 @@ type MarketplaceRenewal struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.parameters) || self.parameters.all(p, self.environments.all(e, !has(e.variables) || !e.variables.exists(v, v.name == p.name)))",message="parameters must not have the name of an environment's variable: {name} would mean both"
 // +kubebuilder:validation:XValidation:rule=`!('AuthorizationCode' in self.grants) || (has(self.endpoints.authorization) && self.endpoints.authorization != "") || (has(self.endpoints.issuer) && self.endpoints.issuer != "")`,message="endpoints.authorization or endpoints.issuer must be set with grant AuthorizationCode"
 // +kubebuilder:validation:XValidation:rule=`!('DeviceCode' in self.grants) || (has(self.endpoints.deviceAuthorization) && self.endpoints.deviceAuthorization != "") || (has(self.endpoints.issuer) && self.endpoints.issuer != "")`,message="endpoints.deviceAuthorization or endpoints.issuer must be set with grant DeviceCode"
+// +kubebuilder:validation:XValidation:rule="!has(self.published) || !has(self.tokenResponse.fields) || self.published.all(p, !has(p.answer) || !(has(self.tokenResponse.fields.refreshToken) && p.answer == self.tokenResponse.fields.refreshToken || has(self.tokenResponse.fields.accessToken) && p.answer == self.tokenResponse.fields.accessToken))",message="published must not name the member of a token as answer"
+// +kubebuilder:validation:XValidation:rule="!has(self.published) || self.published.all(p, !has(p.callback) || p.callback != self.authorizationRequest.callback.code)",message="published must not name the callback's code"
 type MarketplaceSpec struct {
 	// displayName is the platform's name as people know it.
 	//
@@ -335,6 +337,22 @@ type MarketplaceSpec struct {
 	//
 	// +optional
 	Identity Identity `json:"identity,omitzero"`
+
+	// apiHosts are the hosts of the platform's API, to which workloads send the tokens. They are published in key api_hosts of the token Secret.
+	//
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=16
+	APIHosts []HostTemplate `json:"apiHosts,omitempty"`
+
+	// published are further keys of the token Secret, for what workloads must know beside the token: a value, a member of the answer or a
+	// parameter of the callback.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=key
+	// +kubebuilder:validation:MaxItems=16
+	Published []PublishedKey `json:"published,omitempty"`
 
 	// limits bound what is asked of one token host with one client.
 	//

@@ -202,7 +202,8 @@ type TokenSecretTemplate struct {
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 
 	// data are extra keys of the token Secret. Each value is a Go template over the published values:
-	// .access_token, .id_token, .token_type, .scope, .expires_at and .account_id. The templates may be 32 KiB together.
+	// .access_token, .id_token, .token_type, .scope, .expires_at, .account_id, .api_hosts and the keys that the Marketplace publishes, which a
+	// template of the same key replaces. The templates may be 32 KiB together.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32

@@ -48,6 +48,8 @@ const (
 	TokenKeyExpiresAt = "expires_at"
 	// TokenKeyAccountID is the marketplace's identifier of the account, when known.
 	TokenKeyAccountID = "account_id"
+	// TokenKeyAPIHosts are the hosts of the platform's API, separated by spaces, where the Marketplace names them.
+	TokenKeyAPIHosts = "api_hosts"
 )
 
 // Keys of the Secrets that users write and the operator only reads.

@@ -44,6 +44,10 @@ type Tokens struct {
 	EndUnreadable bool
 	// AuthorizationExpiresAt is when the refresh token ends; zero when the answer does not say.
 	AuthorizationExpiresAt time.Time
+	// AuthorizationMaxExpiresAt is the end that no renewal moves; zero when the answer does not say.
+	AuthorizationMaxExpiresAt time.Time
+	// Published are members that the Marketplace publishes, by their keys.
+	Published map[string]string
 	// AuthorizationEndUnreadable tells that it says so in a way that cannot be read.
 	AuthorizationEndUnreadable bool
 }

@@ -45,7 +45,7 @@ func (l Look) nextAttempt(invitation time.Time) time.Time {
 	if l.LookAgain > 0 {
 		look = renewal.Earliest(look, l.Now.Add(l.LookAgain))
 	}
-	look = l.whileWaiting(renewal.Earliest(look, l.NextTest(), invitation, lifecycle.Ahead(l.NextRequest(), l.Now), lifecycle.Ahead(l.AskAgainAt, l.Now)))
+	look = l.whileWaiting(renewal.Earliest(look, l.NextTest(), l.DailyTest(), invitation, lifecycle.Ahead(l.NextRequest(), l.Now), lifecycle.Ahead(l.AskAgainAt, l.Now)))
 	if l.TestQueued {
 		look = renewal.Earliest(look, l.Now.Add(lookWaiting))
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
 // ready is True while the token Secret holds an unexpired token for this spec, whatever else is wrong.
@@ -16,7 +17,11 @@ func (l Look) ready() metav1.Condition {
 	switch {
 	case l.Now.Before(l.ServedUntil) && current:
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonTokenValid
-		condition.Message = fmt.Sprintf("The token is valid until %s", lifecycle.ClockTime(l.ServedUntil)) + l.Withheld + l.endNote()
+		until := "until " + lifecycle.ClockTime(l.ServedUntil)
+		if l.ServedUntil.Equal(renewal.Never) {
+			until = "and has no end of its own"
+		}
+		condition.Message = "The token is valid " + until + l.Withheld + l.endNote()
 	case l.Failure != nil:
 		condition.Reason, condition.Message = l.Failure.Reason, l.Failure.Message
 	default:

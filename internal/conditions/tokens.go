@@ -53,6 +53,9 @@ func (l Look) reportTokens() {
 		if !l.Unresolved && l.GrantRefused() {
 			status.AccessToken.RenewalTime = metav1.Time{}
 		}
+		if l.Endless() {
+			status.AccessToken.ExpirationTime, status.AccessToken.RenewalTime = metav1.Time{}, metav1.Time{}
+		}
 	case l.Custody.Serial > 0:
 		if status.AccessToken == nil {
 			status.AccessToken = &v1alpha1.AccessTokenStatus{}

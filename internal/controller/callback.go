@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 
@@ -233,6 +234,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (l
 	if err != nil {
 		return lifecycle.Issued{}, err
 	}
+	got.Published = joined(b.callback.Published, got.Published)
 	if b.unverified, err = v.r.vet(ctx, b.Request, got, b.visit.Nonce); err != nil {
 		return lifecycle.Issued{}, err
 	}
@@ -244,6 +246,16 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (l
 		return lifecycle.Issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.SignInAccount(), Detail: "the callback names another account than the tokens"}
 	}
 	return got, nil
+}
+
+// joined is what a callback and an answer bring to be published; the answer counts where both do.
+func joined(callback, answer map[string]string) map[string]string {
+	all := maps.Clone(callback)
+	if all == nil {
+		return answer
+	}
+	maps.Copy(all, answer)
+	return all
 }
 
 // checkIssuer refuses an answer of another issuer than the one that was asked (RFC 9207 section 2.4).

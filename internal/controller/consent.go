@@ -45,6 +45,7 @@ func (s *store) accept(ctx context.Context, kept custody.Custody, next custody.G
 		// As in a renewal, an answer without one leaves the old one in force; platforms do so when somebody consents again.
 		next.RefreshToken, next.GrantedAt = kept.RefreshToken, kept.GrantedAt
 		next.AuthorizationExpiresAt, next.AuthorizationEndUnreadable = kept.AuthorizationExpiresAt, kept.AuthorizationEndUnreadable
+		next.AuthorizationMaxExpiresAt = kept.AuthorizationMaxExpiresAt
 	} else {
 		kept.Journal = nil // of the grant before
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
 // obtain asks the marketplace for tokens. It stores nothing, and makes no other call: what it returns may be the
@@ -49,7 +50,7 @@ func (r *Reconciler) exchange(
 		return lifecycle.Issued{}, err
 	}
 	platform := v.Request.Platform
-	tokens = withEnd(tokens, platform.TokenLifetime)
+	tokens = withEnd(tokens, platform)
 	account := custody.Account{ID: tokens.AccountID, By: "answer", Login: tokens.Login}
 	if account.ID == "" && platform.AccountIDClaim != "" {
 		token, kind := tokens.AccessToken, "access token "
@@ -68,15 +69,18 @@ func (r *Reconciler) exchange(
 	return got, nil
 }
 
-// withEnd sets when the access token ends, where the answer does not say it: the Marketplace's lifetime later.
-func withEnd(tokens answer.Tokens, lifetime time.Duration) answer.Tokens {
+// withEnd sets when the access token ends, where the answer does not say it: the Marketplace's lifetime later, or never.
+func withEnd(tokens answer.Tokens, platform *marketplace.Platform) answer.Tokens {
 	if !tokens.AccessTokenExpiresAt.IsZero() {
 		return tokens
 	}
-	if tokens.EndUnreadable {
-		lifetime = min(lifetime, lifecycle.UnreadableLife)
+	end := tokens.IssuedAt.Add(platform.TokenLifetime).Truncate(time.Second)
+	switch {
+	case tokens.EndUnreadable:
+		end = tokens.IssuedAt.Add(min(platform.TokenLifetime, lifecycle.UnreadableLife)).Truncate(time.Second)
+	case platform.TokensNeverEnd:
+		end = renewal.Never
 	}
-	end := tokens.IssuedAt.Add(lifetime).Truncate(time.Second)
 	tokens.AccessTokenExpiresAt = end
 	if tokens.ExpiresAt.IsZero() || tokens.EndUnreadable && end.Before(tokens.ExpiresAt) {
 		tokens.ExpiresAt = end

@@ -30,7 +30,7 @@ func (r *Reconciler) publish(ctx context.Context, f *found) error {
 	if !ready {
 		return nil
 	}
-	wanted, err := tokensecret.Render(f.Account, r.keeper(f.Account), tokens, f.Custody.Account.ID)
+	wanted, err := tokensecret.Render(f.Account, r.keeper(f.Account), tokens, f.Custody.Account.ID, f.Published())
 	if err != nil {
 		f.Note(&lifecycle.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()})
 		return nil

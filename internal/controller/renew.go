@@ -362,7 +362,9 @@ func (r *Reconciler) verify(ctx context.Context, f *found) error {
 		return nil
 	}
 	due := f.TestRequested() || !again.IsZero() && !f.Now.Before(again)
-	if value == "" || !due || f.Suspended() || !f.Usable() {
+	daily := f.DailyTest()
+	isDaily := !daily.IsZero() && !f.Now.Before(daily)
+	if !isDaily && (value == "" || !due) || f.Suspended() || !f.Usable() {
 		return nil
 	}
 	verification := custody.Verification{At: f.Now}
@@ -427,7 +429,11 @@ func (r *Reconciler) replaceRefused(ctx context.Context, f *found) error {
 	if was := f.Custody.Verified; was != nil && was.Refusals > 0 && f.Now.Sub(was.At) >= lifecycle.Retest {
 		verification.Refusals = 2
 	}
-	return store.verified(ctx, custody.Account{}, verification)
+	err = store.verified(ctx, custody.Account{}, verification)
+	if f.EndlessRefused() {
+		f.LookAgain = time.Second // now a person must sign in, who needs a link
+	}
+	return err
 }
 
 // vet checks the ID token that a sign-in brought, if it brought one: that it was made for this sign-in, where a nonce was

@@ -38,7 +38,7 @@ func (r *Reconciler) resolve(ctx context.Context, v lifecycle.Facts) (lifecycle.
 	}
 	platform, err := marketplace.Resolve(object, account)
 	if err == nil {
-		err = tokensecret.CheckTemplates(account)
+		err = tokensecret.CheckTemplates(account, platform.PublishedKeys()...)
 	}
 	if err != nil {
 		return req, &lifecycle.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}, nil

@@ -4,6 +4,6 @@ package crds
 
 // own are the definitions of this version: the hash of each by its name.
 var own = map[string]string{
-	"marketplaceaccounts.tokenkeeper.dev": "5e297c55f874d944",
-	"marketplaces.tokenkeeper.dev":        "f72d0ebd7c2cb454",
+	"marketplaceaccounts.tokenkeeper.dev": "665bd06ce73876b3",
+	"marketplaces.tokenkeeper.dev":        "931fcbe39f6a3681",
 }

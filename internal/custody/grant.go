@@ -1,6 +1,10 @@
 package custody
 
-import "time"
+import (
+	"maps"
+	"slices"
+	"time"
+)
 
 // Grant is what a consent, a login or an imported refresh token has become.
 type Grant struct {
@@ -21,6 +25,10 @@ type Grant struct {
 	GrantedAt time.Time `json:"grantedAt,omitzero"`
 	// AuthorizationExpiresAt is the end that the marketplace's answer named; zero when it named none.
 	AuthorizationExpiresAt time.Time `json:"authorizationExpiresAt,omitzero"`
+	// AuthorizationMaxExpiresAt is the end that an answer named and that no renewal moves; zero when none named one.
+	AuthorizationMaxExpiresAt time.Time `json:"authorizationMaxExpiresAt,omitzero"`
+	// Published is what answers and the callback have brought for further keys of the token Secret, sorted by key.
+	Published []Published `json:"published,omitempty"`
 	// AuthorizationEndUnreadable tells that it named an end in a way that cannot be read.
 	AuthorizationEndUnreadable bool `json:"authorizationEndUnreadable,omitempty"`
 	// Account is whose it is, as far as known.
@@ -50,6 +58,35 @@ type Tokens struct {
 	EndUnreadable bool `json:"endUnreadable,omitempty"`
 	// RenewAt was drawn when the tokens were stored.
 	RenewAt time.Time `json:"renewAt"`
+}
+
+// Published is a further key of the token Secret.
+type Published struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
+}
+
+// Publish returns what is published once these values have come in the place of former ones.
+func (g Grant) Publish(values map[string]string) []Published {
+	if len(values) == 0 {
+		return g.Published
+	}
+	all := g.PublishedValues()
+	maps.Copy(all, values)
+	published := make([]Published, 0, len(all))
+	for _, key := range slices.Sorted(maps.Keys(all)) {
+		published = append(published, Published{key, all[key]})
+	}
+	return published
+}
+
+// PublishedValues is what is published, by its keys.
+func (g Grant) PublishedValues() map[string]string {
+	all := make(map[string]string, len(g.Published))
+	for _, published := range g.Published {
+		all[published.Key] = published.Value
+	}
+	return all
 }
 
 // Account is whose tokens they are.

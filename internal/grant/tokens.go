@@ -34,8 +34,25 @@ func tokensOf(token *oauth2.Token, issued time.Time) answer.Tokens {
 	tokens.IDTokenExpiresAt = expiryClaim(tokens.IDToken)
 	tokens.ExpiresAt = first(issued, tokens.AccessTokenExpiresAt, tokens.IDTokenExpiresAt)
 	tokens.AuthorizationExpiresAt = first(issued, after(issued, token.Extra("refresh_token_expires_in")))
+	tokens.AuthorizationMaxExpiresAt = first(issued, after(issued, token.Extra("refresh_token_max_expires_in")))
+	tokens.Published = texts(token.Extra("published"))
 	tokens.AuthorizationEndUnreadable = tokens.AuthorizationExpiresAt.IsZero() && unreadable("refresh_token_expires_in")
 	return tokens
+}
+
+// texts reads an object of texts, as the dialect of a platform makes one; nil when there is none.
+func texts(value any) map[string]string {
+	object, _ := value.(map[string]any)
+	var all map[string]string
+	for name, member := range object {
+		if text, ok := member.(string); ok {
+			if all == nil {
+				all = map[string]string{}
+			}
+			all[name] = text
+		}
+	}
+	return all
 }
 
 // after reads a number of seconds from issued on; zero when there is none.

@@ -104,6 +104,42 @@ func (f Facts) NextTest() time.Time {
 	return verified.At.Add(Retest)
 }
 
+// testEvery is how often the access token is tested that does not end.
+const testEvery = 24 * time.Hour
+
+// Endless tells that the access token at hand does not end by itself, so that nothing but a test tells that it was revoked.
+func (f Facts) Endless() bool {
+	return f.Custody.Tokens != nil && f.Custody.Tokens.ExpiresAt.Equal(renewal.Never)
+}
+
+// endlessAlone tells that an access token that does not end came without a refresh token, so that nothing can renew it.
+func (f Facts) endlessAlone() bool {
+	return f.Endless() && f.Custody.RefreshToken == "" && f.Request.RenewsByRefreshToken()
+}
+
+// EndlessRefused tells that the marketplace refuses an access token that does not end, and that no renewal can replace: asked twice.
+func (f Facts) EndlessRefused() bool {
+	verified := f.Custody.Verified
+	return f.endlessAlone() && verified != nil && verified.Refusals > 1
+}
+
+// DailyTest is when an access token that does not end is tested next; zero for another, and where nothing can test it.
+func (f Facts) DailyTest() time.Time {
+	if !f.Endless() || f.Suspended() || !f.Request.Platform.CanIdentify() || f.Request.Grant == v1alpha1.GrantClientCredentials || f.EndlessRefused() {
+		return time.Time{}
+	}
+	switch verified := f.Custody.Verified; {
+	case verified == nil:
+		return f.Custody.Tokens.IssuedAt.Add(testEvery)
+	case verified.Refusals == 1:
+		return verified.At.Add(Retest)
+	case verified.Unreachable:
+		return verified.At.Add(time.Hour)
+	default:
+		return verified.At.Add(testEvery)
+	}
+}
+
 // NewerCustody is why nothing is decided by the custody; nil when something may be.
 func (f Facts) NewerCustody() error {
 	if f.Custody.Version <= tokensecret.CustodyVersion {

@@ -153,6 +153,11 @@ func (f Facts) MissingGrant() *Failure {
 		cure = "supply one" + InSecret(f.Account)
 	}
 	switch {
+	case f.EndlessRefused():
+		return &Failure{v1alpha1.ReasonSignInRequired, fmt.Sprintf("%s refuses the access token, which has no end of its own and no refresh token: %s",
+			f.Request.Platform.DisplayName, cure)}
+	case f.endlessAlone() && !f.OtherApplication() && !f.ForOtherSpec():
+		return nil
 	case f.Custody.RefreshToken == "" && f.Custody.Consent > 0 && f.Custody.Tokens != nil:
 		return &Failure{v1alpha1.ReasonSignInRequired, fmt.Sprintf("%s gave no refresh token with the last sign-in, so %s again when the token expires; "+
 			"it may want a scope for it, such as offline_access, in spec.scopes", f.Request.Platform.DisplayName, cure)}
@@ -174,6 +179,9 @@ func (f Facts) OtherApplication() bool {
 
 // CannotRenew tells that asking for tokens is useless, or does harm, until something changes.
 func (f Facts) CannotRenew() bool {
+	if f.endlessAlone() && f.NewImport() == "" {
+		return true // there is nothing to ask with, and no need to
+	}
 	if f.Request.RenewsByRefreshToken() && f.NewImport() == "" && f.Custody.RefreshToken != "" && !f.WrongAccount() && !f.OtherApplication() {
 		// The grant in use goes on whatever became of a new one.
 		return f.Resting() || f.MisplacedGrant() != nil || f.Custody.Refused != nil && f.StillRefused(f.Custody.Refused)

@@ -32,7 +32,7 @@ func (f Facts) GrantOf(got Issued) custody.Grant {
 		if next.GrantedAt.IsZero() || next.GrantedAt.After(f.Now) { // nobody has consented later than now
 			next.GrantedAt = f.Now
 		}
-		next.AuthorizationExpiresAt = time.Time{}
+		next.AuthorizationExpiresAt, next.AuthorizationMaxExpiresAt, next.Published = time.Time{}, time.Time{}, nil
 		next.Imported = imported
 		next.Account, next.Identified = custody.Account{}, false
 		next.Consent, next.Asked, next.Subject = 0, nil, ""
@@ -43,6 +43,10 @@ func (f Facts) GrantOf(got Issued) custody.Grant {
 	if told := got.AuthorizationExpiresAt; !told.IsZero() || f.Request.Platform.AuthorizationSlides || got.AuthorizationEndUnreadable {
 		next.AuthorizationExpiresAt, next.AuthorizationEndUnreadable = told, got.AuthorizationEndUnreadable
 	}
+	if told := got.AuthorizationMaxExpiresAt; !told.IsZero() {
+		next.AuthorizationMaxExpiresAt = told
+	}
+	next.Published = next.Publish(got.Published)
 	if f.Request.RenewsByRefreshToken() { // a login is renewed by logging in; what another grant left stays
 		next.RefreshToken = got.RefreshToken
 		next.ClientID = f.Request.Application.ClientID
@@ -69,6 +73,8 @@ func (f Facts) ConsentOf(got Issued, asked []string) custody.Grant {
 		GrantedAt:                  got.IssuedAt.UTC().Truncate(time.Second),
 		AuthorizationExpiresAt:     got.AuthorizationExpiresAt,
 		AuthorizationEndUnreadable: got.AuthorizationEndUnreadable,
+		AuthorizationMaxExpiresAt:  got.AuthorizationMaxExpiresAt,
+		Published:                  custody.Grant{}.Publish(got.Published),
 		Account:                    got.Account,
 		Subject:                    got.Subject,
 		Tokens:                     f.tokensOf(got),

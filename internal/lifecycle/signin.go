@@ -61,22 +61,42 @@ func (f Facts) AuthorizationEnding() bool {
 // Prolonged tells that the next renewal, which is not due yet, moves the end of the authorization.
 func (f Facts) Prolonged() bool {
 	tokens := f.Custody.Tokens
-	return f.Request.Platform.AuthorizationSlides && f.Request.RenewsByRefreshToken() && tokens != nil && f.Now.Before(tokens.RenewAt)
+	if !f.Request.Platform.AuthorizationSlides || !f.Request.RenewsByRefreshToken() || tokens == nil || !f.Now.Before(tokens.RenewAt) {
+		return false
+	}
+	_, next, last := f.authorizationEnds()
+	return last.IsZero() || !next.IsZero() && next.Before(last)
 }
 
 // AuthorizationTimes are when the person consented, and when that ends; the zero time where nothing ends.
 func (f Facts) AuthorizationTimes() (granted, end time.Time) {
+	granted, next, last := f.authorizationEnds()
+	return granted, renewal.Earliest(next, last)
+}
+
+// authorizationEnds are when the person consented, when the next renewal must have happened, and the end that none moves.
+func (f Facts) authorizationEnds() (granted, next, last time.Time) {
 	custody := f.Custody
 	if !f.Request.RenewsByRefreshToken() || custody.RefreshToken == "" || custody.Tokens == nil {
-		return time.Time{}, time.Time{}
+		return time.Time{}, time.Time{}, time.Time{}
 	}
 	granted = custody.GrantedAt
 	if told := f.Request.Imported.GrantedAt; !told.IsZero() && !told.After(f.Now) && custody.Imported == f.Request.Imported.RefreshToken {
 		granted = told // also when the user adds it later
 	}
 	platform := f.Request.Platform
-	return granted, renewal.AuthorizationEnd(custody.AuthorizationExpiresAt, granted, custody.Tokens.IssuedAt,
+	next = renewal.AuthorizationEnd(custody.AuthorizationExpiresAt, granted, custody.Tokens.IssuedAt,
 		platform.AuthorizationLifetime, platform.AuthorizationSlides)
+	last = renewal.AuthorizationEnd(custody.AuthorizationMaxExpiresAt, granted, time.Time{}, platform.AuthorizationMaxLifetime, false)
+	return granted, next, last
+}
+
+// Published are the further keys of the token Secret.
+func (f Facts) Published() map[string]string {
+	if f.Request.Platform == nil {
+		return nil
+	}
+	return f.Request.Platform.Published(f.Custody.PublishedValues(), f.Custody.Account.ID)
 }
 
 // OpenTicket returns the entry of a ticket that can be used; nil when there is none.

@@ -113,6 +113,12 @@ func (d *dialect) translate(members map[string]any) map[string]any {
 	if end := a.member(fields.RefreshTokenExpiresIn, "refresh_token_expires_in"); !saysNone(end) {
 		d.expiry(a.standard, "refresh_token_expires_in", end, d.platform.AuthorizationLifetime)
 	}
+	if name := fields.RefreshTokenMaxExpiresIn; name != "" {
+		if end := a.member(name, ""); !saysNone(end) {
+			d.expiry(a.standard, "refresh_token_max_expires_in", end, d.platform.AuthorizationMaxLifetime)
+		}
+	}
+	d.publish(a)
 	return a.standard
 }
 

@@ -136,6 +136,8 @@ type Callback struct {
 	State     string
 	// Issuer is who answers (RFC 9207 section 2); empty when the callback does not say.
 	Issuer string
+	// Published are parameters that the Marketplace publishes, by their keys.
+	Published map[string]string
 	// Error and ErrorDescription tell why there is no code (RFC 6749 section 4.1.2.1).
 	Error, ErrorDescription string
 }
@@ -163,6 +165,7 @@ func (p *Platform) Callback(query url.Values) (Callback, error) {
 		*parameter.into = value
 	}
 	callback.AccountID = bounded(callback.AccountID)
+	callback.Published = p.publishedOf(query)
 	callback.Error, callback.ErrorDescription = words(callback.Error), words(callback.ErrorDescription)
 	if callback.Error != "" {
 		callback.Code = ""

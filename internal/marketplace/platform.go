@@ -43,6 +43,11 @@ type Platform struct {
 	LostAnswerNever bool
 	// AuthorizationLifetime is how long an authorization lives when the answer names no end; zero means that it does not end.
 	AuthorizationLifetime time.Duration
+	// AuthorizationMaxLifetime is how long after the consent an authorization ends at the latest, however it is prolonged; zero means that
+	// nobody knows of such an end.
+	AuthorizationMaxLifetime time.Duration
+	// TokensNeverEnd tells that an access token whose answer names no end has none, so that TokenLifetime is not assumed.
+	TokensNeverEnd bool
 	// AuthorizationSlides tells that the lifetime counts from the last renewal and not from the consent.
 	AuthorizationSlides bool
 	// ApplicationSecretLifetime is how long a client secret lives; zero means that it does not end, or that nobody knows.
@@ -66,6 +71,8 @@ type Platform struct {
 	response      v1alpha1.TokenResponse
 	scopeSep      string
 	unreported    []v1alpha1.Scope
+	published     []v1alpha1.PublishedKey
+	apiHosts      []string
 }
 
 // Resolve fills in a Marketplace for one account. Its error says what does not fit, and whether the account or
@@ -95,6 +102,8 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 		AccountIDClaim:      spec.Identity.AccessTokenClaim,
 		PKCE:                spec.AuthorizationRequest.PKCE != v1alpha1.PKCEDisabled,
 
+		AuthorizationMaxLifetime:  spec.RefreshToken.MaxLifetime.Or(0),
+		TokensNeverEnd:            spec.AccessToken.Expiry == v1alpha1.AccessTokenExpiryNone,
 		ApplicationSecretLifetime: spec.ApplicationSecret.Lifetime.Or(0),
 		RequestsPerSecond:         int(spec.Limits.RequestsPerSecond),
 		Concurrency:               int(spec.Limits.Concurrency),
@@ -160,6 +169,9 @@ func (p *Platform) fill(spec *v1alpha1.MarketplaceSpec, names names, grant v1alp
 	p.request.Parameters, err = sent(names, p.request.Parameters, func(v *v1alpha1.TokenParameter) *v1alpha1.Text { return &v.Value })
 	if err != nil {
 		return failed("tokenRequest.parameters", err)
+	}
+	if err := p.fillPublished(spec, names); err != nil {
+		return err
 	}
 	if spec.Identity.Request == nil {
 		return nil

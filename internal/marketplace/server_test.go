@@ -2,6 +2,7 @@ package marketplace_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -56,7 +57,7 @@ func TestCallbackKey(t *testing.T) {
 	}
 }
 
-// TestShippedMarketplacesKeepTheirCallback since people have registered it.
+// TestShippedMarketplacesKeepTheirCallback since people have registered it. Those that have a host for each account have a callback for each, too.
 func TestShippedMarketplacesKeepTheirCallback(t *testing.T) {
 	for name, object := range shipped(t) {
 		for _, environment := range object.Spec.Environments {
@@ -69,7 +70,11 @@ func TestShippedMarketplacesKeepTheirCallback(t *testing.T) {
 					of.Spec.Parameters = append(of.Spec.Parameters, v1alpha1.Parameter{Name: declared.Name, Value: declared.Enum[0]})
 				}
 			}
-			if key := resolved(t, object, of).CallbackKey; key != "" {
+			keyed := slices.ContainsFunc(object.Spec.Parameters, func(declared v1alpha1.ParameterDeclaration) bool {
+				host, _, _ := strings.Cut(strings.TrimPrefix(string(object.Spec.Endpoints.Token), "https://"), "/")
+				return declared.Pattern != "" && strings.Contains(host, "{"+declared.Name+"}") // as Shopify's shop
+			})
+			if key := resolved(t, object, of).CallbackKey; (key != "") != keyed {
 				t.Errorf("%s, %s: the callback has the key %q", name, environment.Name, key)
 			}
 		}

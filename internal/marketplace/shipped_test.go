@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,15 +51,26 @@ func shipped(t *testing.T) map[string]*v1alpha1.Marketplace {
 	return all
 }
 
-// accountOf is the least account that there may be: of what a Marketplace wants to be chosen, it has the first choice.
+// accountOf is the least account that there may be: of what a Marketplace wants to be set, it has the first choice, or a name.
 func accountOf(object *v1alpha1.Marketplace, environment string, grant v1alpha1.GrantType) *v1alpha1.MarketplaceAccount {
 	return account(withGrant(grant), func(s *v1alpha1.MarketplaceAccountSpec) {
 		s.MarketplaceRef.Name, s.Environment = object.Name, environment
 		for _, parameter := range object.Spec.Parameters {
-			if parameter.Required && len(parameter.Choices) > 0 {
+			switch {
+			case !parameter.Required && !bringsAuthorization(object, parameter):
+			case len(parameter.Choices) > 0:
 				s.Parameters = append(s.Parameters, v1alpha1.Parameter{Name: parameter.Name, Value: parameter.Choices[0].Value})
+			default:
+				s.Parameters = append(s.Parameters, v1alpha1.Parameter{Name: parameter.Name, Value: "my-shop"})
 			}
 		}
+	})
+}
+
+// bringsAuthorization tells whether the address for sign-ins needs what comes along with a parameter.
+func bringsAuthorization(object *v1alpha1.Marketplace, parameter v1alpha1.ParameterDeclaration) bool {
+	return len(parameter.Choices) > 0 && slices.ContainsFunc(parameter.Choices[0].Variables, func(variable v1alpha1.NameValue) bool {
+		return strings.Contains(string(object.Spec.Endpoints.Authorization), "{"+variable.Name+"}")
 	})
 }
 

@@ -30,6 +30,9 @@ func NextDay(end, now time.Time) time.Time {
 	return end.Add(-time.Duration(days-1) * day)
 }
 
+// Never is the end of what does not end: the last moment that RFC 3339 can write.
+var Never = time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+
 // AuthorizationEnd returns when an authorization ends.
 //
 // told is the moment that the marketplace's answer named, and wins. Otherwise the lifetime counts from
@@ -52,7 +55,7 @@ func AuthorizationEnd(told, granted, renewed time.Time, lifetime time.Duration, 
 func Representable(t time.Time) time.Time {
 	switch t = t.UTC(); {
 	case t.Year() > 9999:
-		return time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+		return Never
 	case t.Year() < 0:
 		return time.Date(0, time.January, 1, 0, 0, 0, 0, time.UTC)
 	}

@@ -20,8 +20,11 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
 
-// Render writes the token Secret that workloads mount. owner is nil where the Secret outlives the account.
-func Render(account *v1alpha1.MarketplaceAccount, owner *metav1.OwnerReference, tokens custody.Tokens, accountID string) (*corev1.Secret, error) {
+// Render writes the token Secret that workloads mount. owner is nil where the Secret outlives the account. published are the further keys of
+// its Marketplace, of which empty ones are known to templates alone; one that would replace a key of ours, or hold a refresh token, is left out.
+func Render(
+	account *v1alpha1.MarketplaceAccount, owner *metav1.OwnerReference, tokens custody.Tokens, accountID string, published ...map[string]string,
+) (*corev1.Secret, error) {
 	values := map[string]string{
 		v1alpha1.TokenKeyAccessToken: tokens.AccessToken,
 		v1alpha1.TokenKeyTokenType:   tokens.TokenType,
@@ -29,6 +32,15 @@ func Render(account *v1alpha1.MarketplaceAccount, owner *metav1.OwnerReference, 
 		v1alpha1.TokenKeyExpiresAt:   tokens.ExpiresAt.UTC().Format(time.RFC3339),
 		v1alpha1.TokenKeyIDToken:     tokens.IDToken,
 		v1alpha1.TokenKeyAccountID:   accountID,
+	}
+	optional := []string{v1alpha1.TokenKeyIDToken, v1alpha1.TokenKeyAccountID}
+	for _, further := range published {
+		for key, value := range further {
+			if _, ours := values[key]; !ours && key != v1alpha1.RefreshTokenKeyRefreshToken {
+				values[key] = value
+				optional = append(optional, key)
+			}
+		}
 	}
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -43,7 +55,7 @@ func Render(account *v1alpha1.MarketplaceAccount, owner *metav1.OwnerReference, 
 		secret.OwnerReferences = []metav1.OwnerReference{*owner}
 	}
 	for key, value := range values {
-		if value != "" || key != v1alpha1.TokenKeyIDToken && key != v1alpha1.TokenKeyAccountID {
+		if value != "" || !slices.Contains(optional, key) {
 			secret.Data[key] = []byte(value)
 		}
 	}
@@ -69,10 +81,15 @@ func Render(account *v1alpha1.MarketplaceAccount, owner *metav1.OwnerReference, 
 	return secret, nil
 }
 
-// CheckTemplates tells whether the account's templates can be rendered, with values that stand for tokens.
-func CheckTemplates(account *v1alpha1.MarketplaceAccount) error {
+// CheckTemplates tells whether the account's templates can be rendered, with values that stand for tokens and for the keys that the Marketplace
+// publishes.
+func CheckTemplates(account *v1alpha1.MarketplaceAccount, published ...string) error {
 	const sample = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" // long enough to be sliced
-	_, err := Render(account, nil, custody.Tokens{AccessToken: sample, IDToken: sample, TokenType: sample, Scope: sample}, sample)
+	further := map[string]string{}
+	for _, key := range published {
+		further[key] = sample
+	}
+	_, err := Render(account, nil, custody.Tokens{AccessToken: sample, IDToken: sample, TokenType: sample, Scope: sample}, sample, further)
 	return err
 }
 

@@ -116,3 +116,69 @@ func TestMarketplaceQuirks(t *testing.T) {
 	}
 	checkRules(t, marketplace(t), rules)
 }
+
+// TestMarketplacePublished is about what workloads must know beside the token: Amazon's api_url, Salesforce's instance_url, QuickBooks' realmId.
+func TestMarketplacePublished(t *testing.T) {
+	key := func(changes ...any) map[string]any {
+		made := map[string]any{"key": "api_url", "value": "https://api.{host}"}
+		for i := 0; i+1 < len(changes); i += 2 {
+			if made[changes[i].(string)] = changes[i+1]; changes[i+1] == nil {
+				delete(made, changes[i].(string))
+			}
+		}
+		return made
+	}
+	set := func(keys ...any) fields { return fields{"spec.published": keys} }
+	answer := func(member string) fields { return set(key("value", nil, "answer", member)) }
+	callback := func(name string) fields { return set(key("value", nil, "callback", name)) }
+	const alone = "exactly one of value, answer and callback must be set: they say where the key comes from"
+	rules := map[string]rule{
+		"a key may hold a value":                     {set: set(key())},
+		"a key may hold a member of the answer":      {set: answer("data.instance_url")},
+		"a key may hold a parameter of the callback": {set: callback("realmId")},
+		"a key must hold something":                  {set: set(key("value", nil)), wants: alone},
+		"a key must hold one thing":                  {set: set(key("answer", "a")), wants: alone},
+		"a key must hold one thing, also of two":     {set: set(key("value", nil, "answer", "a", "callback", "b")), wants: alone},
+		"a key must be one for templates":            {set: set(key("key", "api-url")), wants: "spec.published[0].key in body should match"},
+		"a key must be bounded":                      {set: set(key("key", strings.Repeat("a", 64))), wants: "may not be more than 63"},
+		"a key must not come twice":                  {set: set(key(), key()), wants: "Duplicate value"},
+		"keys must be bounded in number":             {set: set(list(17, func(i int) any { return key("key", "a"+strings.Repeat("a", i)) })...), wants: "must have at most 16 items"},
+		"a value must not be another each time":      {set: set(key("value", "a{random}")), wants: "must not hold {random} or {accessToken}"},
+		"a value must not hold the token":            {set: set(key("value", "Bearer {accessToken}")), wants: "use spec.tokenSecret.template of the account for texts with the token"},
+		"the answer's refresh token must not go out": {set: answer("data.refresh_token"), wants: "must not be a token"},
+		"nor must it under another name": {
+			set:   fields{"spec.published": one(key("value", nil, "answer", "renewal")), "spec.tokenResponse.fields.refreshToken": "renewal"},
+			wants: "published must not name the member of a token as answer",
+		},
+		"the callback's code must not go out": {set: callback("code"), wants: "must not be code or state, which are credentials of the sign-in"},
+		"nor must it under its own name": {
+			set:   fields{"spec.published": one(key("value", nil, "callback", "spapi_oauth_code")), "spec.authorizationRequest.callback.code": "spapi_oauth_code"},
+			wants: "published must not name the callback's code",
+		},
+		"hosts may be named":              {set: fields{"spec.apiHosts": []any{"api.example.com", "api-{region}.example.com:8443"}}},
+		"a host must have no scheme":      {set: fields{"spec.apiHosts": []any{"https://api.example.com"}}, wants: "must be a host such as api.example.com or api.{host}, without https:// and path"},
+		"a host must have no path":        {set: fields{"spec.apiHosts": []any{"api.example.com/v1"}}, wants: "must be a host such as"},
+		"a host must not come twice":      {set: fields{"spec.apiHosts": []any{"a.example", "a.example"}}, wants: "Duplicate value"},
+		"hosts must be bounded in number": {set: fields{"spec.apiHosts": list(17, func(i int) any { return "a" + strings.Repeat("a", i) + ".example" })}, wants: "must have at most 16 items"},
+	}
+	for _, taken := range []string{"access_token", "id_token", "token_type", "scope", "expires_at", "account_id", "api_hosts", "refresh_token"} {
+		rules["a key must not be "+taken] = rule{set: set(key("key", taken)), wants: "must not be a key that the token Secret has anyway, nor refresh_token"}
+	}
+	checkRules(t, marketplace(t), rules)
+}
+
+// TestMarketplaceEnds is about tokens that do not end (Shopify's custom applications) and authorizations with two clocks (QuickBooks).
+func TestMarketplaceEnds(t *testing.T) {
+	const sliding = "maxLifetime must only be set with expiry Sliding; with Fixed, lifetime is the end that no renewal moves"
+	checkRules(t, marketplace(t), map[string]rule{
+		"an access token may have no end":      {set: fields{"spec.accessToken": map[string]any{"expiry": "None"}}},
+		"it may have one":                      {set: fields{"spec.accessToken": map[string]any{"expiry": "Lifetime", "lifetime": "2h"}}},
+		"it must not have both":                {set: fields{"spec.accessToken": map[string]any{"expiry": "None", "lifetime": "2h"}}, wants: "lifetime must not be set with expiry None, by which a token whose answer names no end has none"},
+		"there must be no third":               {set: fields{"spec.accessToken": map[string]any{"expiry": "Never"}}, wants: `supported values: "Lifetime", "None"`},
+		"renewals may prolong up to an end":    {set: fields{"spec.refreshToken": map[string]any{"expiry": "Sliding", "lifetime": "2400h", "maxLifetime": "43800h"}}},
+		"that end needs renewals that prolong": {set: fields{"spec.refreshToken": map[string]any{"expiry": "Fixed", "lifetime": "2400h", "maxLifetime": "43800h"}}, wants: sliding},
+		"that end needs an expiry":             {set: fields{"spec.refreshToken": map[string]any{"maxLifetime": "43800h"}}, wants: sliding},
+		"that end must be a duration":          {set: fields{"spec.refreshToken": map[string]any{"expiry": "Sliding", "maxLifetime": "5y"}}, wants: "spec.refreshToken.maxLifetime"},
+		"an answer may tell that end":          {set: fields{"spec.tokenResponse.fields.refreshTokenMaxExpiresIn": "x_refresh_token_hard_expires_in"}},
+	})
+}

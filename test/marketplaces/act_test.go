@@ -102,17 +102,23 @@ func (p *player) accept(got answer.Tokens) tokens {
 	}
 	expires := got.AccessTokenExpiresAt
 	if expires.IsZero() {
-		life := p.platform.TokenLifetime
-		if got.EndUnreadable {
-			life = min(life, unreadableLife)
+		expires = got.IssuedAt.Add(p.platform.TokenLifetime)
+		switch {
+		case got.EndUnreadable:
+			expires = got.IssuedAt.Add(min(p.platform.TokenLifetime, unreadableLife))
 			result.Unreadable = append(result.Unreadable, "access_token")
+		case p.platform.TokensNeverEnd:
+			expires = renewal.Never
 		}
-		expires = got.IssuedAt.Add(life)
 	}
 	ends := expires
 	if !got.ExpiresAt.IsZero() && got.ExpiresAt.Before(ends) {
 		ends = got.ExpiresAt
 		result.Ends = exchange.Duration(ends.Sub(got.IssuedAt))
+	}
+	if expires.Equal(renewal.Never) {
+		result.Published = p.publish(got)
+		return result
 	}
 	policy := renewal.Policy{Before: p.platform.RenewBefore, MaxBefore: p.platform.MaxBefore}
 	result.Expires = exchange.Duration(expires.Sub(got.IssuedAt))
@@ -123,7 +129,26 @@ func (p *player) accept(got answer.Tokens) tokens {
 	if got.RefreshToken != "" {
 		result.Authorization = p.authorization(got)
 	}
+	result.Published = p.publish(got)
 	return result
+}
+
+// publish is what the token Secret holds beside the tokens; nil when that is nothing.
+func (p *player) publish(got answer.Tokens) map[string]string {
+	told := maps.Clone(p.consent.Published)
+	for _, brought := range []map[string]string{p.published, got.Published} {
+		if told == nil {
+			told = map[string]string{}
+		}
+		maps.Copy(told, brought)
+	}
+	p.published = told
+	keys := p.platform.Published(told, p.known)
+	maps.DeleteFunc(keys, func(_, value string) bool { return value == "" })
+	if len(keys) == 0 {
+		return nil
+	}
+	return keys
 }
 
 // authorization is how long it takes until the authorization ends.
@@ -131,7 +156,13 @@ func (p *player) authorization(got answer.Tokens) exchange.Duration {
 	if told := got.AuthorizationExpiresAt; !told.IsZero() || p.platform.AuthorizationSlides || got.AuthorizationEndUnreadable {
 		p.ends = told
 	}
-	end := renewal.AuthorizationEnd(p.ends, p.granted, got.IssuedAt, p.platform.AuthorizationLifetime, p.platform.AuthorizationSlides)
+	if told := got.AuthorizationMaxExpiresAt; !told.IsZero() {
+		p.last = told
+	}
+	end := renewal.Earliest(
+		renewal.AuthorizationEnd(p.ends, p.granted, got.IssuedAt, p.platform.AuthorizationLifetime, p.platform.AuthorizationSlides),
+		renewal.AuthorizationEnd(p.last, p.granted, time.Time{}, p.platform.AuthorizationMaxLifetime, false),
+	)
 	if end.IsZero() {
 		return 0
 	}

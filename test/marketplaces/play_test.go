@@ -35,8 +35,11 @@ type player struct {
 	known string
 	// granted is when the person consented; zero where nobody has.
 	granted time.Time
-	// ends is when the authorization ends by the platform's own word; zero where it told none.
-	ends time.Time
+	// ends is when the authorization ends by the platform's own word, and last when it does although renewals prolong it; zero where it told
+	// none.
+	ends, last time.Time
+	// published is what answers and the callback have brought for the token Secret.
+	published map[string]string
 }
 
 // play returns the first difference between what an exchange says and what the Marketplace makes of it; nil when there is none.

@@ -17,13 +17,15 @@ type tokens struct {
 	// Account is whose the tokens are, and Login the name that people know, as far as this answer or the callback tells.
 	Account string `json:"account,omitempty"`
 	Login   string `json:"login,omitempty"`
-	// Expires is how long the access token lives, and Ends how long the first of the tokens does, where that is another.
+	// Expires is how long the access token lives, not set where it does not end, and Ends how long the first of the tokens does, where that is another.
 	Expires exchange.Duration `json:"expires,omitempty"`
 	Ends    exchange.Duration `json:"ends,omitempty"`
 	// Renewed is after how long the tokens are renewed at the latest.
 	Renewed exchange.Duration `json:"renewed,omitempty"`
 	// Authorization is how long it takes until a person must consent again; not set where nothing ends.
 	Authorization exchange.Duration `json:"authorization,omitempty"`
+	// Published are the further keys of the token Secret that hold something.
+	Published map[string]string `json:"published,omitempty"`
 	// Unreadable tells which ends are told in a way that cannot be read.
 	Unreadable []string `json:"unreadable,omitempty"`
 }

@@ -72,6 +72,7 @@ type result struct {
 	DeviceCode   string `json:"device_code"`
 	Code         string `json:"code"`
 	Kind         string `json:"kind"`
+	Again        string `json:"again"`
 }
 
 // sentRefreshToken is the refresh token that a step of the file sends; empty when it sends none.

@@ -35,6 +35,9 @@ type platform struct {
 	// madeUp are values of the files that are others at each visit.
 	madeUp map[string]bool
 
+	// keeps tells that a refresh token which was used goes on, since the files say that it can be sent again at any time.
+	keeps bool
+
 	mu sync.Mutex
 	// access are the access tokens that were issued, refresh the refresh tokens: true while they are good.
 	access, refresh map[string]bool
@@ -78,6 +81,7 @@ func (p *platform) add(file *exchange.File) {
 		s := &step{file: file.Name, at: i, of: len(file.Steps), after: after, ask: ask, before: held, code: code, Step: recorded}
 		_ = yaml.Unmarshal(recorded.Result, &s.result) // of an outcome that is a list, none of this is wanted
 		p.steps = append(p.steps, s)
+		p.keeps = p.keeps || recorded.Outcome == "lost" && s.result.Again == "always"
 		if recorded.Ask.RefreshToken != "" {
 			p.refresh[recorded.Ask.RefreshToken] = true // somebody brought it
 		}
@@ -274,9 +278,12 @@ func (p *platform) give(w http.ResponseWriter, f fit) {
 		body = swap(body, told.AccessToken, access)
 		if recorded := f.sentRefreshToken(); told.RefreshToken != "" {
 			refresh := told.RefreshToken + "-" + p.options.Text()
-			if f.result.RefreshToken == recorded {
+			switch {
+			case f.result.RefreshToken == recorded:
 				refresh = f.actual[recorded] // the same goes on
-			} else if recorded != "" {
+			case told.RefreshToken == told.AccessToken:
+				refresh = access // it renews itself
+			case recorded != "" && !p.keeps:
 				p.refresh[f.actual[recorded]] = false
 			}
 			p.refresh[refresh] = true

@@ -1,0 +1,105 @@
+package marketplace
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// publishedName is the member of a standard answer that holds what is published of the platform's.
+const publishedName = "published"
+
+// maxPublished bounds what an answer or a browser brings to be published.
+const maxPublished = 1024
+
+// fillPublished replaces the {name}s in what is published for workloads.
+func (p *Platform) fillPublished(spec *v1alpha1.MarketplaceSpec, names names) error {
+	for _, host := range spec.APIHosts {
+		filled, err := names.url("https://" + string(host))
+		if err != nil {
+			return fmt.Errorf("Marketplace %q: spec.apiHosts: %w", p.Name, err)
+		}
+		p.apiHosts = append(p.apiHosts, strings.TrimPrefix(filled, "https://"))
+	}
+	names.known = slices.DeleteFunc(slices.Clone(names.known), func(name string) bool { return name == randomName })
+	p.published = slices.Clone(spec.Published)
+	for i := range p.published {
+		isSent, err := names.text(&p.published[i].Value)
+		if err != nil {
+			return fmt.Errorf("Marketplace %q: spec.published: %w", p.Name, err)
+		}
+		if !isSent {
+			p.published[i].Value = "" // it holds nothing then
+		}
+	}
+	return nil
+}
+
+// Published are the further keys of the token Secret, those that hold nothing yet among them. told is what answers and the callback have brought for them, of which counts what the
+// Marketplace names today; accountID is the platform's identifier of the account, empty while it is not known.
+func (p *Platform) Published(told map[string]string, accountID string) map[string]string {
+	keys := map[string]string{v1alpha1.TokenKeyAPIHosts: strings.Join(p.apiHosts, " ")}
+	for _, published := range p.published {
+		keys[published.Key] = ""
+		if published.Answer != "" || published.Callback != "" {
+			keys[published.Key] = told[published.Key]
+		} else if value, whole := (known{clientID: p.clientID, accountID: accountID}).parameter(published.Value); whole {
+			keys[published.Key] = value
+		}
+	}
+	return keys
+}
+
+// PublishedKeys are the names of all further keys that there may be.
+func (p *Platform) PublishedKeys() []string { return slices.Collect(maps.Keys(p.Published(nil, ""))) }
+
+// publish takes out of an answer what is published of it. A token of the same answer is never published, whatever the Marketplace says.
+func (d *dialect) publish(a unwrapped) {
+	told := map[string]string{}
+	for _, published := range d.platform.published {
+		if published.Answer == "" {
+			continue
+		}
+		if value := asText(a.member(published.Answer, "")); publishable(value) && !a.isToken(value) {
+			told[published.Key] = value
+		}
+	}
+	if len(told) > 0 {
+		a.standard[publishedName] = told
+	}
+}
+
+// isToken tells whether a text is one of the tokens of the answer.
+func (a unwrapped) isToken(text string) bool {
+	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
+		if a.standard[name] == text {
+			return true
+		}
+	}
+	return false
+}
+
+// publishedOf takes out of a callback what is published of it.
+func (p *Platform) publishedOf(query url.Values) map[string]string {
+	var told map[string]string
+	for _, published := range p.published {
+		value, err := only(query, published.Callback, maxPublished)
+		if err == nil && publishable(value) && published.Callback != p.authorization.Callback.HMAC {
+			if told == nil {
+				told = map[string]string{}
+			}
+			told[published.Key] = value
+		}
+	}
+	return told
+}
+
+// publishable tells whether a text from outside may stand in the token Secret: it can be printed, and is not too long.
+func publishable(text string) bool {
+	return text != "" && len(text) <= maxPublished && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar })
+}
