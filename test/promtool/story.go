@@ -1,6 +1,7 @@
 package promtool
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -27,6 +28,8 @@ func None() float64 { return math.NaN() }
 // Check is which alerts fire at a minute, and no others.
 type Check struct {
 	Minute int
+	// Severity is the only one that is looked at; empty for all.
+	Severity string
 	// Firing are the labels of each, such as {alertname="A", severity="critical"}.
 	Firing []map[string]string
 }
@@ -116,7 +119,7 @@ func (s Story) test() test {
 		made.InputSeries = append(made.InputSeries, input{Series: series.Name + selector(series.Labels), Values: values(series.Samples)})
 	}
 	for _, check := range s.Checks {
-		expected := expression{Expr: `ALERTS{alertstate="firing"}`, EvalTime: fmt.Sprintf("%dm", check.Minute)}
+		expected := expression{Expr: `ALERTS{alertstate="firing",severity=~"` + cmp.Or(check.Severity, ".*") + `"}`, EvalTime: fmt.Sprintf("%dm", check.Minute)}
 		for _, labels := range check.Firing {
 			labels = maps.Clone(labels)
 			labels["alertstate"] = "firing"
