@@ -61,6 +61,7 @@ $(CONTROLLER_GEN) rbac:roleName=tokenkeeper paths="./internal/controller/...;./i
 $(GO) run ./hack/crdhash $(1)
 $(GO) run ./hack/proofs $(1)
 $(GO) run ./hack/alerts $(1)
+$(GO) run -C hack/dashboard . $(abspath $(1))
 endef
 
 # What the charts take over from config/ as it is: file in the chart, file of config/.
@@ -69,7 +70,7 @@ CHART_FILES = $(foreach kind,marketplaceaccounts marketplaces,tokenkeeper/files/
 	tokenkeeper/files/namespaced/cluster_role.yaml:components/namespaces/cluster_role.yaml \
 	tokenkeeper/files/namespaced/role.yaml:namespaced/watched/role.yaml \
 	tokenkeeper/files/manager/deployment.yaml:manager/deployment.yaml \
-	tokenkeeper/files/monitoring/rules.yaml:monitoring/rules.yaml \
+	tokenkeeper/files/monitoring/rules.yaml:monitoring/rules.yaml tokenkeeper/files/monitoring/tokenkeeper.json:components/dashboard/tokenkeeper.json \
 	$(foreach file,$(notdir $(filter-out %/kustomization.yaml,$(wildcard config/marketplaces/*.yaml))),tokenkeeper-marketplaces/files/$(file):marketplaces/$(file))
 
 # Copies these under the folder $(1), where generated ones of config/ are.
@@ -82,7 +83,7 @@ done
 endef
 
 .PHONY: generate
-generate: ## Write deepcopy functions, custom resource definitions and their hashes, the operator's role, docs/reference/proofs.md, the alert rules, and what the charts take from config/.
+generate: ## Write deepcopy functions, custom resource definitions and their hashes, the operator's role, docs/reference/proofs.md, the alert rules, the dashboard, and what the charts take from config/.
 	$(call generate,.)
 	$(call copy,.)
 
@@ -94,6 +95,7 @@ fmt: ## Format the code and group its imports.
 lint: ## Look for mistakes in the Go code (.golangci.yml).
 	$(GOLANGCI_LINT) run ./...
 	cd hack/image && $(GO) tool -modfile=../tools/golangci-lint/go.mod golangci-lint run --config ../../.golangci.yml ./...
+	cd hack/dashboard && $(GO) tool -modfile=../tools/golangci-lint/go.mod golangci-lint run --config ../../.golangci.yml ./...
 
 .PHONY: lint-api
 lint-api: ## Hold the API types against the Kubernetes API conventions (.golangci-kal.yml).

@@ -83,6 +83,15 @@ func TestMonitoringIsThatOfThePlainRules(t *testing.T) {
 	}
 }
 
+func TestDashboardIsFoundByGrafana(t *testing.T) {
+	built := kustomize(t, "resources: [@/default]\ncomponents: [@/components/dashboard]")
+	board := find[corev1.ConfigMap](t, built, "ConfigMap", "tokenkeeper-dashboard")
+	text, err := os.ReadFile("../../config/components/dashboard/tokenkeeper.json")
+	if err != nil || board.Data["tokenkeeper.json"] != string(text) || board.Labels["grafana_dashboard"] != "1" {
+		t.Errorf("it has labels %v, and %d of %d bytes (%v)", board.Labels, len(board.Data["tokenkeeper.json"]), len(text), err)
+	}
+}
+
 // find decodes one of the objects.
 func find[T any](t *testing.T, built []*unstructured.Unstructured, kind, name string) T {
 	t.Helper()

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -167,6 +169,13 @@ portal:
 	}},
 	"alerts": {"alerts: {enabled: true, labels: {release: prometheus}, exclude: [TokenkeeperMarketplaceThrottling], runbooks: 'https://wiki.example.com/'}", func(t *testing.T, made objects) {
 		wantAlerts(t, made, "https://wiki.example.com/", "TokenkeeperMarketplaceThrottling")
+	}},
+	"a dashboard": {"dashboard: {enabled: true, labels: {team: shop}, annotations: {grafana_folder: Tokens}}", func(t *testing.T, made objects) {
+		board := get[corev1.ConfigMap](t, made, "ConfigMap tokenkeeper-system/tokenkeeper-dashboard")
+		want(t, board.Labels["grafana_dashboard"]+board.Labels["team"]+board.Annotations["grafana_folder"], "1shopTokens")
+		text, err := os.ReadFile(filepath.Join(root, "config", "components", "dashboard", "tokenkeeper.json"))
+		want(t, err, nil)
+		want(t, strings.TrimSpace(board.Data["tokenkeeper.json"]), strings.TrimSpace(string(text)))
 	}},
 	"all alerts": {"alerts: {enabled: true}", func(t *testing.T, made objects) {
 		wantAlerts(t, made, "https://github.com/tokenkeeper/tokenkeeper/blob/main/docs/runbooks/", "")
