@@ -15,6 +15,8 @@ TEST_FLAGS ?=
 QUICKSTART_ARGS ?=
 # Flags of the fault suite's long form, such as CHAOS_ARGS="-chaos.kills 1000 -chaos.for 20m".
 CHAOS_ARGS ?=
+# Flags of the suite on a real node, such as E2E_ARGS=-e2e.keep.
+E2E_ARGS ?=
 # Flags of the measures of the code, and another checkout to measure, such as MEASURES_ARGS="-under internal ../before".
 MEASURES_ARGS ?=
 # Flags of the benchmarks, such as BENCH_ARGS="-only signin -runs 1 -json bench.json".
@@ -147,6 +149,10 @@ test: ## Run every test, which needs Chromium and Prometheus. The first run may 
 chaos: ## Try every fault, and kill the operator many times; up to two hours and a half (CHAOS_ARGS="-chaos.kills 1000").
 	@assets=$$($(GO) run ./hack/assets) && \
 	KUBEBUILDER_ASSETS=$$assets $(GO) test -timeout 3h -count=1 -v ./test/chaos -chaos.long $(CHAOS_ARGS)
+
+.PHONY: e2e
+e2e: ## Install, upgrade and remove it on a real node, or on the cluster of E2E_CONTEXT (E2E_ARGS=-e2e.keep leaves it). A node takes root, and the first time twenty minutes.
+	$(GO) test -timeout 2h -count=1 -v ./test/e2e -e2e $(E2E_ARGS)
 
 .PHONY: bench
 bench: ## Measure on this machine: a table, and the figures as JSON (BENCH_ARGS="-only signin -json bench.json").

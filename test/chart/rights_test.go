@@ -307,7 +307,7 @@ oidc:
 	eventually(t, func() error {
 		account := &v1alpha1.MarketplaceAccount{}
 		if err := s.Client.Get(t.Context(), client.ObjectKey{Namespace: s.namespace, Name: "ending"}, account); !apierrors.IsNotFound(err) {
-			return fmt.Errorf("the account is not let go: %v %v", err, account.Finalizers)
+			return errors.Join(errors.New("the account is not let go"), err)
 		}
 		return nil
 	})
@@ -399,7 +399,7 @@ func (c cluster) expectOwnerRightIsNeeded(t *testing.T, given map[right]bool) {
 	}
 	eventually(t, func() error {
 		if err := try(); !apierrors.IsForbidden(err) {
-			return fmt.Errorf("without the right it is answered %v: the right is not needed", err)
+			return errors.Join(errors.New("the right is not needed: without it this is the answer"), err)
 		}
 		return nil
 	})
