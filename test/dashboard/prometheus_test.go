@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/test/promtool"
 )
 
 // patience is how long programs may take to start, and accounts to become ready, on a machine that is busy.
@@ -199,6 +201,7 @@ func TestPrometheusAnswersTheDashboard(t *testing.T) {
 		}
 		return err
 	})
+	promtool.CheckMetrics(t, ours(page))
 	known := scraped(page)
 	all := load(t).queries()
 	for _, query := range all {
@@ -239,6 +242,17 @@ func TestPrometheusAnswersTheDashboard(t *testing.T) {
 			judged(t, address)
 		})
 	}
+}
+
+// ours are the metrics of a page that are named after the project.
+func ours(page string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(page) {
+		if strings.HasPrefix(strings.TrimPrefix(strings.TrimPrefix(line, "# HELP "), "# TYPE "), "tokenkeeper_") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
 }
 
 // narrowed expects that the variables narrow down what is shown.
