@@ -146,6 +146,19 @@ func TestAlerts(t *testing.T) {
 		at(16, onAccount("AccountNotReady", critical, "main"), onAccount("RenewalOverdue", critical, "main")),
 		at(26, onAccount("AccountNotReady", critical, "main"), onAccount("RenewalOverdue", critical, "main"), onAccount("RenewalOverdue", warning, "main")))
 
+	expired := func() *life {
+		return lives("main", "allegro", 20).renewed("Automatic").token(0, 5*minute).is("Ready", "False", "Renewing", 5, 0).is("Authenticated", "True", "TokenValid", 0, 0)
+	}
+	tell("two replicas tell of an account once", 20, several(replicas(expired().series)),
+		at(3, onAccount("RenewalOverdue", critical, "main")), at(11, onAccount("AccountNotReady", critical, "main"), onAccount("RenewalOverdue", critical, "main")))
+	gone := expired()
+	for i := range gone.series {
+		for at := 8; at < len(gone.series[i].Samples); at++ {
+			gone.series[i].Samples[at] = promtool.None()
+		}
+	}
+	tell("an account that is deleted is not told of any more", 20, all(gone), at(7, onAccount("RenewalOverdue", critical, "main")), at(8), at(20))
+
 	tell("a first token that does not come", 40, all(
 		lives("main", "allegro", 40).renewed("Automatic").is("Ready", "False", "Renewing", 0, 0).is("Authenticated", "Unknown", "Renewing", 0, 0),
 	), at(29), at(31, onAccount("AccountNotReady", warning, "main")))

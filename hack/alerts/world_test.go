@@ -121,6 +121,17 @@ func counts(name string, until, minutes int, labels ...string) promtool.Series {
 
 type several []promtool.Series
 
+// replicas are the same series from two replicas.
+func replicas(series []promtool.Series) []promtool.Series {
+	var both []promtool.Series
+	for _, one := range series {
+		labels := maps.Clone(one.Labels)
+		labels["instance"], labels["pod"] = "10.0.0.2:8080", "tokenkeeper-1"
+		both = append(both, one, promtool.Series{Name: one.Name, Labels: labels, Samples: one.Samples})
+	}
+	return both
+}
+
 // all are the series of accounts.
 func all(accounts ...*life) several {
 	var series several

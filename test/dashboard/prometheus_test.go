@@ -119,8 +119,8 @@ func fetch(t *testing.T, address string) (string, error) {
 	return string(body), err
 }
 
-// prometheus scrapes the operator every second, and returns its address.
-func prometheus(t *testing.T, metrics string, honorLabels bool) string {
+// prometheus scrapes an operator and evaluates the alert rules so often, and returns its address.
+func prometheus(t *testing.T, metrics string, honorLabels bool, often time.Duration) string {
 	t.Helper()
 	program, err := exec.LookPath("prometheus")
 	if err != nil {
@@ -142,15 +142,15 @@ func prometheus(t *testing.T, metrics string, honorLabels bool) string {
 	_ = listener.Close()
 	folder := t.TempDir()
 	config := fmt.Sprintf(`
-global: {scrape_interval: 1s, evaluation_interval: 1s}
-rule_files: [%q]
+global: {scrape_interval: %[1]s, scrape_timeout: %[1]s, evaluation_interval: %[1]s}
+rule_files: [%[2]q]
 scrape_configs:
 - job_name: tokenkeeper-metrics
-  honor_labels: %t
+  honor_labels: %[3]t
   static_configs:
-  - targets: [%q]
+  - targets: [%[4]q]
     labels: {namespace: tokenkeeper-system}
-`, rules, honorLabels, target.Host)
+`, often, rules, honorLabels, target.Host)
 	file := filepath.Join(folder, "prometheus.yml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
@@ -215,7 +215,7 @@ func TestPrometheusAnswersTheDashboard(t *testing.T) {
 	}
 	for _, honorLabels := range []bool{true, false} {
 		t.Run(fmt.Sprintf("honorLabels %t", honorLabels), func(t *testing.T) {
-			address := prometheus(t, metrics, honorLabels)
+			address := prometheus(t, metrics, honorLabels, time.Second)
 			eventually(t, "waiting for some scrapes", func() error {
 				got, err := ask(t, address, "count_over_time(tokenkeeper_build_info[1m]) > 5")
 				if err == nil && len(got.Data.Result) == 0 {

@@ -39,8 +39,8 @@ func CheckRules(t *testing.T, path string) {
 	run(t, "", "check", "rules", path)
 }
 
-// TestRules lets it play a file of tests, whose text is given, against rules.
-func TestRules(t *testing.T, tests string) {
+// play lets it play a file of tests, whose text is given, against rules.
+func play(t *testing.T, tests string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "tests.yaml")
 	if err := os.WriteFile(path, []byte(tests), 0o600); err != nil {

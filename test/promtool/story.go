@@ -82,7 +82,7 @@ func Play(t *testing.T, rules string, stories ...Story) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	TestRules(t, string(text))
+	play(t, string(text))
 }
 
 // The format of promtool.
