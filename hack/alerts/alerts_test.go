@@ -1,12 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"text/template"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -71,6 +74,30 @@ func TestEveryAlertIsComplete(t *testing.T) {
 		for what, text := range map[string]string{"summary": alert.about, "impact": alert.impact, "action": alert.action} {
 			if !strings.HasSuffix(text, ".") {
 				t.Errorf("%s: its %s is %q", alert.name, what, text)
+			}
+		}
+	}
+}
+
+// TestAnnotationsCanBeFilledIn as Prometheus does it, with the labels of an account.
+func TestAnnotationsCanBeFilledIn(t *testing.T) {
+	functions := template.FuncMap{
+		"humanizeDuration":   func(seconds float64) string { return (time.Duration(seconds) * time.Second).String() },
+		"humanizePercentage": func(part float64) string { return fmt.Sprintf("%.4g%%", part*100) },
+	}
+	data := map[string]any{"Value": 3600.0, "Labels": map[string]string{
+		"namespace": "shop", "name": "main", "marketplace": "allegro", "job": "tokenkeeper", "instance": "10.0.0.1:8080",
+	}}
+	for _, rule := range rulesOf(alerts()).Groups[0].Rules {
+		for name, text := range rule.Annotations {
+			made, err := template.New(name).Funcs(functions).Option("missingkey=error").Parse("{{$labels := .Labels}}{{$value := .Value}}" + text)
+			if err != nil {
+				t.Errorf("%s, %s: %v", rule.Alert, name, err)
+				continue
+			}
+			var filled strings.Builder
+			if err := made.Execute(&filled, data); err != nil || strings.ContainsAny(filled.String(), "{}<>") {
+				t.Errorf("%s, %s: %q, %v", rule.Alert, name, filled.String(), err)
 			}
 		}
 	}

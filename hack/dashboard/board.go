@@ -98,15 +98,15 @@ func number(title, about, expr string, color ...string) *stat.PanelBuilder {
 		ColorMode(common.BigValueColorModeValue).GraphMode(common.BigValueGraphModeArea).
 		ReduceOptions(common.NewReduceDataOptionsBuilder().Calcs([]string{"lastNotNull"})).
 		Thresholds(dashboard.NewThresholdsConfigBuilder().Mode(dashboard.ThresholdsModeAbsolute).Steps(steps)).
-		WithTarget(line(expr, title))
+		WithTarget(line(expr, title).RefId("A"))
 }
 
 // curves are values over time.
 func curves(title, about, unit string, span uint32, lines ...*prometheus.DataqueryBuilder) *timeseries.PanelBuilder {
 	panel := timeseries.NewPanelBuilder().Title(title).Description(about).Datasource(source).Height(8).Span(span).Unit(unit).Min(0).
 		FillOpacity(10).Legend(common.NewVizLegendOptionsBuilder().DisplayMode(common.LegendDisplayModeList).Placement(common.LegendPlacementBottom).ShowLegend(true))
-	for _, target := range lines {
-		panel = panel.WithTarget(target)
+	for i, target := range lines {
+		panel = panel.WithTarget(target.RefId(string(rune('A' + i))))
 	}
 	return panel
 }
@@ -131,5 +131,5 @@ func ends(title, about, metric string) *table.PanelBuilder {
 }
 
 func instant(expr string) *prometheus.DataqueryBuilder {
-	return prometheus.NewDataqueryBuilder().Datasource(source).Expr(expr).Instant().Format(prometheus.PromQueryFormatTable)
+	return prometheus.NewDataqueryBuilder().Datasource(source).Expr(expr).RefId("A").Instant().Format(prometheus.PromQueryFormatTable)
 }

@@ -31,6 +31,13 @@ func run(folder string) error {
 	if err != nil {
 		return err
 	}
+	for i, panel := range made.Panels { // by which Grafana tells them apart, and links lead to them
+		if id := uint32(i + 1); panel.RowPanel != nil { //nolint:gosec // few
+			panel.RowPanel.Id = id
+		} else {
+			panel.Panel.Id = &id
+		}
+	}
 	text, err := json.MarshalIndent(made, "", "  ")
 	if err != nil {
 		return err

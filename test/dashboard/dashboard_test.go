@@ -21,6 +21,7 @@ type query struct{ of, expr string }
 
 // panel is the part of Grafana's format that holds queries. Rows hold panels.
 type panel struct {
+	ID         int    `json:"id"`
 	Title      string `json:"title"`
 	Type       string `json:"type"`
 	Datasource struct {
@@ -28,6 +29,7 @@ type panel struct {
 	} `json:"datasource"`
 	Targets []struct {
 		Expr       string `json:"expr"`
+		RefID      string `json:"refId"`
 		Datasource struct {
 			UID string `json:"uid"`
 		} `json:"datasource"`
@@ -96,10 +98,20 @@ func TestDashboardHasItsVariablesAndNoOtherSource(t *testing.T) {
 	if want := []string{"datasource datasource", "namespace query", "marketplace query"}; !slices.Equal(names, want) {
 		t.Errorf("the variables are %v, want %v", names, want)
 	}
+	ids := map[int]bool{}
 	var walk func(panels []panel)
 	walk = func(panels []panel) {
 		for _, panel := range panels {
+			letters := map[string]bool{}
+			if ids[panel.ID] || panel.ID == 0 {
+				t.Errorf("%s has the number %d, as another has", panel.Title, panel.ID)
+			}
+			ids[panel.ID] = true
 			for _, target := range panel.Targets {
+				if letters[target.RefID] || target.RefID == "" {
+					t.Errorf("a query of %s has the letter %q, as another has", panel.Title, target.RefID)
+				}
+				letters[target.RefID] = true
 				if panel.Datasource.UID != "${datasource}" || target.Datasource.UID != "${datasource}" {
 					t.Errorf("%s asks %s", panel.Title, target.Datasource.UID)
 				}

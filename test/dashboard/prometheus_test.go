@@ -203,6 +203,7 @@ func TestPrometheusAnswersTheDashboard(t *testing.T) {
 	})
 	promtool.CheckMetrics(t, ours(page))
 	known := scraped(page)
+	documented(t, known)
 	all := load(t).queries()
 	for _, query := range all {
 		missing := slices.DeleteFunc(unknown(query.expr, known), func(what string) bool {
@@ -241,6 +242,24 @@ func TestPrometheusAnswersTheDashboard(t *testing.T) {
 			narrowed(t, address)
 			judged(t, address)
 		})
+	}
+}
+
+// documented expects that docs/metrics.md names every metric of the operator.
+func documented(t *testing.T, metrics map[string]map[string]bool) {
+	t.Helper()
+	text, err := os.ReadFile(root + "/docs/metrics.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range metrics {
+		family := name
+		for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+			family = strings.TrimSuffix(family, suffix)
+		}
+		if strings.HasPrefix(name, "tokenkeeper_") && !strings.Contains(string(text), "`"+family+"`") {
+			t.Errorf("docs/metrics.md does not name %s", family)
+		}
 	}
 }
 
