@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
@@ -75,7 +75,7 @@ func (l Look) asWhom(ending time.Time) string {
 		text += ", authorization " + inDays(ending, l.Now)
 	}
 	if verified := l.Custody.Verified; verified != nil {
-		text += ", connection tested at " + lifecycle.ClockTime(verified.At)
+		text += ", connection tested at " + facts.ClockTime(verified.At)
 		if verified.Failure != "" {
 			text += ": " + verified.Failure
 		}
@@ -88,11 +88,11 @@ func (l Look) outlook() string {
 	if l.Unresolved || l.Suspended() || l.CannotRenew() {
 		return ""
 	}
-	wait := lifecycle.Latest(l.NotBefore(), l.RetryAt())
+	wait := facts.Latest(l.NotBefore(), l.RetryAt())
 	if wait.IsZero() || !wait.After(l.Now) && len(l.Waits) == 0 {
 		return ""
 	}
-	return "; next attempt not before " + lifecycle.ClockTime(wait) // which stays true while the account waits for its turn
+	return "; next attempt not before " + facts.ClockTime(wait) // which stays true while the account waits for its turn
 }
 
 // MissingScopes are those that were asked for and not granted.

@@ -7,7 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
@@ -26,13 +26,13 @@ func (l Look) authorizationExpiring(ending time.Time) metav1.Condition {
 	case !l.Now.Before(ending):
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpired, l.ended(ending)
 	case !l.Unresolved && l.Prolonged():
-		condition.Message = fmt.Sprintf("Each renewal prolongs the authorization; without one it ends on %s", lifecycle.Date(ending))
-	case !l.Now.Before(lifecycle.WarnFrom(l.Account, ending)):
+		condition.Message = fmt.Sprintf("Each renewal prolongs the authorization; without one it ends on %s", facts.Date(ending))
+	case !l.Now.Before(facts.WarnFrom(l.Account, ending)):
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpiring
 		condition.Message = fmt.Sprintf("The authorization %s, on %s; authorize the account again before that%s",
-			inDays(ending, l.Now), lifecycle.Date(ending), l.howToSignIn())
+			inDays(ending, l.Now), facts.Date(ending), l.howToSignIn())
 	default:
-		condition.Message = fmt.Sprintf("The authorization ends on %s", lifecycle.Date(ending))
+		condition.Message = fmt.Sprintf("The authorization ends on %s", facts.Date(ending))
 	}
 	if l.Custody.AuthorizationEndUnreadable {
 		condition.Message += "; the marketplace tells the end in a way that cannot be read, so refreshToken.lifetime of the Marketplace counts"
@@ -41,7 +41,7 @@ func (l Look) authorizationExpiring(ending time.Time) metav1.Condition {
 }
 
 // unauthorized is why the account has no authorization, or none that the marketplace honours; nil where it has one, or needs none.
-func (l Look) unauthorized() *lifecycle.Failure {
+func (l Look) unauthorized() *facts.Failure {
 	switch {
 	case l.Unresolved:
 		if l.Custody.Tokens == nil {
@@ -51,18 +51,18 @@ func (l Look) unauthorized() *lifecycle.Failure {
 	case !l.Request.RenewsByRefreshToken():
 		return nil
 	case l.GrantRefused():
-		return &lifecycle.Failure{Reason: l.Custody.Refused.Reason, Message: l.Custody.Refused.Message}
+		return &facts.Failure{Reason: l.Custody.Refused.Reason, Message: l.Custody.Refused.Message}
 	case l.Custody.RefreshToken != "":
 		return nil
 	case l.Failure != nil:
 		return l.Failure
 	}
-	return &lifecycle.Failure{Reason: v1alpha1.ReasonRenewing, Message: "a token is being obtained"}
+	return &facts.Failure{Reason: v1alpha1.ReasonRenewing, Message: "a token is being obtained"}
 }
 
 // ended says that an authorization has ended, and what to do.
 func (l Look) ended(ending time.Time) string {
-	return fmt.Sprintf("The authorization ended on %s; authorize the account again%s", lifecycle.Date(ending), l.howToSignIn())
+	return fmt.Sprintf("The authorization ended on %s; authorize the account again%s", facts.Date(ending), l.howToSignIn())
 }
 
 // reportAuthorization counts down what a person must renew, and returns its end; zero where nothing ends.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
@@ -30,25 +30,25 @@ func (l Look) reportFailure() {
 }
 
 // currentFailure is the failure that this look has brought to light, or else the one that stands; nil when nothing is wrong.
-func (l Look) currentFailure() *lifecycle.Failure {
+func (l Look) currentFailure() *facts.Failure {
 	if l.Failure != nil || l.Unresolved {
 		return l.Failure
 	}
 	permanent, last := l.PermanentFailure(), l.Account.Status.LastFailure
 	switch {
 	case l.Suspended() && l.NeedsNewGrant():
-		return &lifecycle.Failure{Reason: v1alpha1.ReasonSuspended, Message: "A person must sign in, and spec.renewal.policy is Suspended; set it to Automatic for a link"}
+		return &facts.Failure{Reason: v1alpha1.ReasonSuspended, Message: "A person must sign in, and spec.renewal.policy is Suspended; set it to Automatic for a link"}
 	case permanent != nil && reasons.Of(permanent.Reason).AwaitsSignIn && !l.VisitUntil().IsZero():
-		return &lifecycle.Failure{Reason: v1alpha1.ReasonSignInPending, Message: fmt.Sprintf("A person is signing in at %s, until %s at the latest",
-			l.Request.Platform.DisplayName, lifecycle.ClockTime(l.VisitUntil()))}
+		return &facts.Failure{Reason: v1alpha1.ReasonSignInPending, Message: fmt.Sprintf("A person is signing in at %s, until %s at the latest",
+			l.Request.Platform.DisplayName, facts.ClockTime(l.VisitUntil()))}
 	case permanent != nil:
 		return permanent
 	case l.Suspended() && (!l.Usable() || l.Changed()):
-		return &lifecycle.Failure{Reason: v1alpha1.ReasonSuspended, Message: "There is no valid token for this spec and spec.renewal.policy is Suspended; set it to Automatic"}
+		return &facts.Failure{Reason: v1alpha1.ReasonSuspended, Message: "There is no valid token for this spec and spec.renewal.policy is Suspended; set it to Automatic"}
 	case last != nil && (l.Failing() || l.Custody.Refused != nil):
-		return &lifecycle.Failure{Reason: last.Reason, Message: last.Message}
+		return &facts.Failure{Reason: last.Reason, Message: last.Message}
 	case !l.NextTest().IsZero():
-		return &lifecycle.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable,
+		return &facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable,
 			Message: fmt.Sprintf("%s: %s", l.Request.Platform.DisplayName, l.Custody.Verified.Failure)}
 	}
 	return nil

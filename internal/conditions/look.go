@@ -6,12 +6,13 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 )
 
 // Look is one look at an account: the facts, and what came of it.
 type Look struct {
-	lifecycle.Facts
+	facts.Facts
 	lifecycle.Outcome
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -27,13 +28,13 @@ type change = func(*conditions.Look)
 // lookAt is a look at an account that is in order: it signs in by browser, and its token of twelve hours was issued an hour ago.
 func lookAt(changes ...change) conditions.Look {
 	l := conditions.Look{
-		Facts: lifecycle.Facts{
+		Facts: facts.Facts{
 			Now: noon,
 			Account: &v1alpha1.MarketplaceAccount{
 				ObjectMeta: metav1.ObjectMeta{Name: "main", Namespace: "shop", Generation: 3},
 				Spec:       v1alpha1.MarketplaceAccountSpec{Grant: v1alpha1.Grant{Type: v1alpha1.GrantAuthorizationCode}},
 			},
-			Request: lifecycle.Request{
+			Request: facts.Request{
 				Grant:       v1alpha1.GrantAuthorizationCode,
 				Platform:    &marketplace.Platform{DisplayName: "eBay"},
 				Application: tokensecret.Application{ClientID: "app"},
@@ -60,13 +61,13 @@ func lookAt(changes ...change) conditions.Look {
 
 // fails is a failure that this look brought to light.
 func fails(reason string) change {
-	return func(l *conditions.Look) { l.Failure = &lifecycle.Failure{Reason: reason, Message: "It fails"} }
+	return func(l *conditions.Look) { l.Failure = &facts.Failure{Reason: reason, Message: "It fails"} }
 }
 
 // unresolved is a failure for which the marketplace cannot be asked.
 func unresolved(reason string) change {
 	return func(l *conditions.Look) {
-		l.Request, l.Unresolved = lifecycle.Request{}, true
+		l.Request, l.Unresolved = facts.Request{}, true
 		fails(reason)(l)
 	}
 }
@@ -213,7 +214,7 @@ func TestAuthenticated(t *testing.T) {
 		"an older account of the seller": {lookAt(func(l *conditions.Look) { l.DuplicateOf = "MarketplaceAccount old" }),
 			"True DuplicateAccount: Authenticated as my-shop (17); MarketplaceAccount old holds tokens of the same account"},
 		"a new refresh token that cannot be read": {lookAt(imported, func(l *conditions.Look) {
-			l.Request.Unreadable = &lifecycle.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: "it is empty"}
+			l.Request.Unreadable = &facts.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: "it is empty"}
 		}), "True SecretInvalid: Authenticated as my-shop (17); what was supplied since then is not used: it is empty"},
 		"the last sign-in was of another seller": {lookAt(signInRefused(v1alpha1.ReasonAccountMismatch)),
 			"True AccountMismatch: Authenticated as my-shop (17); the last sign-in was not used: It is refused"},
@@ -235,11 +236,11 @@ func TestAuthenticated(t *testing.T) {
 		"the grant is refused":     {lookAt(refused(v1alpha1.ReasonGrantRejected)), "False GrantRejected: It is refused"},
 		"nobody knows the outcome": {lookAt(lost), "Unknown RenewalOutcomeUnknown: eBay got the refresh token and its answer was lost, so the token may be spent, and sending it twice could end the grant. It rests until 2026-03-02 22:57:00 UTC and is then sent again as a last resort, unless before that a person signs in again"},
 
-		"a failure that passes":  {lookAt(failed(5)), "Unknown MarketplaceUnavailable: It failed; next attempt not before " + lifecycle.ClockTime(lookAt(failed(5)).RetryAt())},
+		"a failure that passes":  {lookAt(failed(5)), "Unknown MarketplaceUnavailable: It failed; next attempt not before " + facts.ClockTime(retryAt(lookAt(failed(5))))},
 		"a demanded wait":        {lookAt(failed(5), func(l *conditions.Look) { l.Custody.NotBefore = noon.Add(time.Hour) }), "Unknown MarketplaceUnavailable: It failed; next attempt not before 2026-03-02 13:00:00 UTC"},
 		"an attempt that is due": {lookAt(failed(60)), "Unknown MarketplaceUnavailable: It failed"},
 		"an attempt that waits for its turn": {lookAt(failed(60), func(l *conditions.Look) { l.Waits = []lifecycle.Purpose{lifecycle.Renewing} }),
-			"Unknown MarketplaceUnavailable: It failed; next attempt not before " + lifecycle.ClockTime(lookAt(failed(60)).RetryAt())},
+			"Unknown MarketplaceUnavailable: It failed; next attempt not before " + facts.ClockTime(retryAt(lookAt(failed(60))))},
 		"a failure from before the last token": {lookAt(failed(7200)), "True TokenValid: Authenticated as my-shop (17)"},
 		"a test that did not get through": {lookAt(func(l *conditions.Look) {
 			l.Account.Annotations = map[string]string{v1alpha1.AnnotationVerify: "now"}
@@ -264,7 +265,7 @@ func TestAuthenticated(t *testing.T) {
 }
 
 func TestReauthRequired(t *testing.T) {
-	unattended := func(l *conditions.Look) { l.Custody.SignIn.Unattended = lifecycle.MaxUnattended }
+	unattended := func(l *conditions.Look) { l.Custody.SignIn.Unattended = facts.MaxUnattended }
 	ended := func(count int, at time.Time) change {
 		return func(l *conditions.Look) {
 			l.Custody.SignIn.Ended = &custody.EndedCodes{Count: count, At: at, Why: "it was good for 5s"}
@@ -283,8 +284,8 @@ func TestReauthRequired(t *testing.T) {
 		"there is a code":           {lookAt(noGrant, device, link, func(l *conditions.Look) { l.Invitation.UserCode = "AB-CD" }), "True SignInRequired: A person must sign in at eBay; sign in at https://portal/x, check that it shows the code AB-CD or enter it where it asks for one, before 2026-03-02 13:00:00 UTC"},
 		"nobody uses the codes":     {lookAt(noGrant, device, unattended), "True SignInRequired: A person must sign in at eBay; nobody used the last 12 codes: annotate the account with tokenkeeper.dev/sign-in=<anything new> for another"},
 		"the code ends at once":     {lookAt(noGrant, device, ended(1, noon)), "True SignInRequired: A person must sign in at eBay; eBay ended the code before it could be used (it was good for 5s)"},
-		"codes end at once":         {lookAt(noGrant, device, ended(2, noon)), "True SignInRequired: A person must sign in at eBay; eBay ended each of the last 2 codes before it could be used (it was good for 5s): the next one follows at " + lifecycle.ClockTime(lookAt(device, ended(2, noon)).NextCode())},
-		"each code ends at once":    {lookAt(noGrant, device, ended(lifecycle.MaxUnattended, noon)), "True SignInRequired: A person must sign in at eBay; eBay ended each of the last 12 codes before it could be used (it was good for 5s): annotate the account with tokenkeeper.dev/sign-in=<anything new> for another"},
+		"codes end at once":         {lookAt(noGrant, device, ended(2, noon)), "True SignInRequired: A person must sign in at eBay; eBay ended each of the last 2 codes before it could be used (it was good for 5s): the next one follows at " + facts.ClockTime(nextCode(lookAt(device, ended(2, noon))))},
+		"each code ends at once":    {lookAt(noGrant, device, ended(facts.MaxUnattended, noon)), "True SignInRequired: A person must sign in at eBay; eBay ended each of the last 12 codes before it could be used (it was good for 5s): annotate the account with tokenkeeper.dev/sign-in=<anything new> for another"},
 		"a code follows now":        {lookAt(noGrant, device, ended(2, noon.Add(-time.Hour))), "True SignInRequired: A person must sign in at eBay; eBay ended each of the last 2 codes before it could be used (it was good for 5s)"},
 		"there is no portal":        {lookAt(noGrant, fails(v1alpha1.ReasonPortalNotConfigured), func(l *conditions.Look) { l.NoPortal = true }), "True PortalNotConfigured: It fails; there is no page to start from: run the operator with --portal-url"},
 		"scopes were added":         {lookAt(more), "True SignInRequired: Nobody has consented to the scopes b, c yet: the token is without them until a person signs in again"},
@@ -391,3 +392,7 @@ func TestEveryConditionIsOfThisLook(t *testing.T) {
 		}
 	}
 }
+
+func retryAt(l conditions.Look) time.Time { return l.RetryAt() }
+
+func nextCode(l conditions.Look) time.Time { return l.NextCode() }

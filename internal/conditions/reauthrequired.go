@@ -8,7 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
@@ -42,16 +42,16 @@ func (l Look) howToSignIn() string {
 	case invitation == nil && l.SignsIn() && l.Custody.SignIn.Device == nil && l.Custody.SignIn.Ended != nil:
 		return l.whyNoCode()
 	case invitation == nil && l.SignsIn() && l.Unattended():
-		return fmt.Sprintf("; nobody used the last %d codes%s", lifecycle.MaxUnattended, askForCode)
+		return fmt.Sprintf("; nobody used the last %d codes%s", facts.MaxUnattended, askForCode)
 	case invitation == nil && l.NoPortal:
 		return "; there is no page to start from: run the operator with --portal-url"
 	case invitation == nil:
 		return ""
 	case invitation.UserCode != "":
 		return fmt.Sprintf("; sign in at %s, check that it shows the code %s or enter it where it asks for one, before %s",
-			invitation.URL, invitation.UserCode, lifecycle.ClockTime(invitation.ExpirationTime.Time))
+			invitation.URL, invitation.UserCode, facts.ClockTime(invitation.ExpirationTime.Time))
 	default:
-		return fmt.Sprintf("; sign in at %s before %s", invitation.URL, lifecycle.ClockTime(invitation.ExpirationTime.Time))
+		return fmt.Sprintf("; sign in at %s before %s", invitation.URL, facts.ClockTime(invitation.ExpirationTime.Time))
 	}
 }
 
@@ -70,7 +70,7 @@ func (l Look) whyNoCode() string {
 	case l.Unattended():
 		text += askForCode
 	case l.Now.Before(next):
-		text += ": the next one follows at " + lifecycle.ClockTime(next)
+		text += ": the next one follows at " + facts.ClockTime(next)
 	}
 	return text
 }

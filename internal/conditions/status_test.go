@@ -13,7 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 )
 
 // at is a moment as the API has it, in hours from noon and of whole seconds.
@@ -76,14 +76,14 @@ func TestAFailureStands(t *testing.T) {
 	})
 	for name, test := range map[string]struct {
 		changes []change
-		want    *lifecycle.Failure
+		want    *facts.Failure
 	}{
 		"none":                     {},
 		"one that was seen to end": {changes: []change{last}},
 		"one that was cured, until a look": {[]change{last, func(l *conditions.Look) {
 			l.Custody.Refused = &custody.Refusal{Reason: v1alpha1.ReasonScopeRejected, Inputs: custody.Inputs{Spec: "former"}}
-		}}, &lifecycle.Failure{Reason: v1alpha1.ReasonScopeRejected, Message: "Before"}},
-		"the one of this look": {[]change{last, fails(v1alpha1.ReasonRateLimited)}, &lifecycle.Failure{Reason: v1alpha1.ReasonRateLimited, Message: "It fails"}},
+		}}, &facts.Failure{Reason: v1alpha1.ReasonScopeRejected, Message: "Before"}},
+		"the one of this look": {[]change{last, fails(v1alpha1.ReasonRateLimited)}, &facts.Failure{Reason: v1alpha1.ReasonRateLimited, Message: "It fails"}},
 		"what is not known":    {changes: []change{last, noGrant, func(l *conditions.Look) { l.Unresolved = true }}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,13 +8,13 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
 // reportHandled tells which requests by annotation were acted on, also by an earlier look whose status was not written.
 func (l *Look) reportHandled() {
-	renew, signIn := lifecycle.RequestOf(l.Account, v1alpha1.AnnotationRenew), lifecycle.RequestOf(l.Account, v1alpha1.AnnotationSignIn)
+	renew, signIn := facts.RequestOf(l.Account, v1alpha1.AnnotationRenew), facts.RequestOf(l.Account, v1alpha1.AnnotationSignIn)
 	l.HandledRenew = l.HandledRenew || renew != "" && renew == l.Custody.HandledRenew
 	l.HandledSignIn = l.HandledSignIn || signIn != "" && signIn == l.Custody.HandledSignIn
 	if !l.HandledRenew && !l.HandledVerify && !l.HandledSignIn {
@@ -29,7 +29,7 @@ func (l *Look) reportHandled() {
 		handled.Renew = renew
 	}
 	if l.HandledVerify {
-		handled.Verify = lifecycle.RequestOf(l.Account, v1alpha1.AnnotationVerify)
+		handled.Verify = facts.RequestOf(l.Account, v1alpha1.AnnotationVerify)
 	}
 	if l.HandledSignIn {
 		handled.SignIn = signIn

@@ -9,7 +9,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
@@ -59,7 +59,7 @@ func Transitions(before *v1alpha1.MarketplaceAccountStatus, l Look) []Transition
 	if becameReason(before, after, v1alpha1.ConditionAuthorizationExpiring, v1alpha1.EventAuthorizationExpiring) {
 		end := after.Authorization.ExpirationTime.UTC()
 		all = append(all, Transition{Event: v1alpha1.EventAuthorizationExpiring, Warning: true, Action: renewing,
-			Note: fmt.Sprintf("The authorization %s, on %s", inDays(end, l.Now), lifecycle.Date(end))})
+			Note: fmt.Sprintf("The authorization %s, on %s", inDays(end, l.Now), facts.Date(end))})
 	}
 	if ready := withholds(after); ready != "" && withholds(before) == "" {
 		all = append(all, Transition{Event: v1alpha1.EventIDTokenWithheld, Warning: true, Action: publishing, Note: ready})
@@ -90,7 +90,7 @@ func SignInCompleted(marketplace, id string) Transition {
 }
 
 // SignInRejected tells that a sign-in was of another account than the expected one, while the grant in use goes on.
-func SignInRejected(why lifecycle.Failure) Transition {
+func SignInRejected(why facts.Failure) Transition {
 	return Transition{Event: v1alpha1.EventAccountMismatch, Warning: true, Action: signingIn, Note: why.Message}
 }
 

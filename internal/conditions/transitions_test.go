@@ -9,6 +9,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 )
 
@@ -61,7 +62,7 @@ func TestTransitions(t *testing.T) {
 		"tokens of another account": {after: failed(mismatch), outcome: lifecycle.Outcome{Attempted: true},
 			want: []conditions.Transition{{Event: "AccountMismatch", Warning: true, Action: "Renew", Note: "it failed"}}},
 
-		"a person must sign in": {before: reauth(v1alpha1.ReasonNotRequired), after: reauth(required), outcome: lifecycle.Outcome{Failure: &lifecycle.Failure{Message: "there is no grant"}},
+		"a person must sign in": {before: reauth(v1alpha1.ReasonNotRequired), after: reauth(required), outcome: lifecycle.Outcome{Failure: &facts.Failure{Message: "there is no grant"}},
 			want: []conditions.Transition{{Event: "SignInRequired", Warning: true, Action: "SignIn", Note: "there is no grant"}}},
 		"a person must sign in from the beginning": {after: reauth(required),
 			want: []conditions.Transition{{Event: "SignInRequired", Warning: true, Action: "SignIn", Note: "A person must sign in; status.signIn says where"}}},
@@ -84,7 +85,7 @@ func TestTransitions(t *testing.T) {
 		"an ID token is withheld no longer": {before: with(v1alpha1.ConditionReady, "TokenValid", withheld), after: with(v1alpha1.ConditionReady, "TokenValid", "The token is valid")},
 	} {
 		t.Run(name, func(t *testing.T) {
-			look := conditions.Look{Facts: lifecycle.Facts{Now: noon, Account: &v1alpha1.MarketplaceAccount{Status: test.after}}, Outcome: test.outcome}
+			look := conditions.Look{Facts: facts.Facts{Now: noon, Account: &v1alpha1.MarketplaceAccount{Status: test.after}}, Outcome: test.outcome}
 			look.Account.Name = "main"
 			look.Custody.Serial = test.serial
 			if diff := cmp.Diff(test.want, conditions.Transitions(&test.before, look)); diff != "" {
@@ -98,7 +99,7 @@ func TestTransitionsBesideTheStatus(t *testing.T) {
 	for name, test := range map[string]struct{ got, want conditions.Transition }{
 		"a sign-in":           {conditions.SignInCompleted("eBay", ""), conditions.Transition{Event: "SignInCompleted", Action: "SignIn", Note: "A person signed in at eBay"}},
 		"a sign-in of a name": {conditions.SignInCompleted("eBay", "17"), conditions.Transition{Event: "SignInCompleted", Action: "SignIn", Note: "A person signed in at eBay as 17"}},
-		"another account": {conditions.SignInRejected(lifecycle.Failure{Reason: v1alpha1.ReasonAccountMismatch, Message: "it is another"}),
+		"another account": {conditions.SignInRejected(facts.Failure{Reason: v1alpha1.ReasonAccountMismatch, Message: "it is another"}),
 			conditions.Transition{Event: "AccountMismatch", Warning: true, Action: "SignIn", Note: "it is another"}},
 		"a revocation": {conditions.GrantRevoked("done"), conditions.Transition{Event: "GrantRevoked", Action: "Revoke", Note: "done"}},
 		"a failed revocation": {conditions.GrantNotRevoked("no way"),

@@ -9,12 +9,12 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 )
 
 // looked is a look after which the account has a status.
 func looked(after *status) conditions.Look {
-	return conditions.Look{Facts: lifecycle.Facts{Account: &v1alpha1.MarketplaceAccount{Status: *after}}}
+	return conditions.Look{Facts: facts.Facts{Account: &v1alpha1.MarketplaceAccount{Status: *after}}}
 }
 
 func TestAStatusThatTellsTheTimesOfTokensWaits(t *testing.T) {

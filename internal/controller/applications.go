@@ -10,7 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
@@ -146,11 +146,11 @@ func (a *applications) any() bool {
 }
 
 // askAgain lets an account ask again whose application was refused, when it is its turn.
-func (r *Reconciler) askAgain(f *found) {
+func (r *reconciler) askAgain(f facts.Facts) facts.Facts {
 	f.AsksAgain, f.AskAgainAt = false, time.Time{}
 	refused := f.RejectedApplication()
 	if refused == nil || f.Suspended() {
-		return
+		return f
 	}
 	costs := time.Duration(0)
 	switch {
@@ -159,12 +159,13 @@ func (r *Reconciler) askAgain(f *found) {
 	case refused == f.Custody.Refused && f.Request.Rotates():
 		costs = singleUseCosts
 	}
-	key, _ := r.limiterOf(f.Request)
+	key, _ := r.OAuth.LimiterOf(f.Request)
 	f.AsksAgain, f.AskAgainAt = r.applications.mayAsk(key, client.ObjectKeyFromObject(f.Account), refused, costs, f.Now)
+	return f
 }
 
-// asked notes what the answer to a request tells of the application: whether it was accepted, whatever became of the rest.
-func (r *Reconciler) asked(req lifecycle.Request, failure error) {
+// answered notes what the answer to a request tells of the application: whether it was accepted, whatever became of the rest.
+func (r *reconciler) answered(req facts.Request, failure error) {
 	if !r.applications.any() {
 		return
 	}
@@ -175,7 +176,7 @@ func (r *Reconciler) asked(req lifecycle.Request, failure error) {
 			return
 		}
 	}
-	if key, _ := r.limiterOf(req); r.applications.worked(key, r.now()) {
+	if key, _ := r.OAuth.LimiterOf(req); r.applications.worked(key, r.Now()) {
 		r.wakeRejected()
 	}
 }

@@ -233,6 +233,8 @@ func TestMetrics(t *testing.T) {
 	}
 	w.Expect(names).To(Equal(map[string]int{
 		"tokenkeeper_account_condition":                          4,
+		"tokenkeeper_account_reason":                             4,
+		"tokenkeeper_account_info":                               1,
 		"tokenkeeper_access_token_expiration_timestamp_seconds":  1,
 		"tokenkeeper_access_token_renewal_timestamp_seconds":     1,
 		"tokenkeeper_authorization_expiration_timestamp_seconds": 1,

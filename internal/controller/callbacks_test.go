@@ -22,10 +22,11 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/signinflow"
 )
 
 // standby starts a replica that answers people and does not lead, and has its own way to the API server.
-func (w *world) standby() (*controller.Visits, *traffic) {
+func (w *world) standby() (*signinflow.Visits, *traffic) {
 	w.t.Helper()
 	own := &traffic{}
 	own.reset()
@@ -96,7 +97,7 @@ func TestACallbackThatReachesTwoReplicas(t *testing.T) {
 	defer w.traffic.refusing(meet)()
 	defer own.refusing(meet)()
 	told := make(chan string, 2)
-	for _, visits := range []*controller.Visits{w.visits, standby} {
+	for _, visits := range []*signinflow.Visits{w.visits, standby} {
 		go func() {
 			outcome, err := visits.Complete(t.Context(), w.ns+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
 			told <- outcome.ID + ", " + errorText(err)

@@ -14,10 +14,11 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
-	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -29,7 +30,7 @@ const (
 )
 
 // keepFinalizer adds or removes the finalizer, as spec.deletionPolicy has it.
-func (r *Reconciler) keepFinalizer(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
+func (r *reconciler) keepFinalizer(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
 	wanted := account.Spec.DeletionPolicy == v1alpha1.DeletionRevoke
 	if controllerutil.ContainsFinalizer(account, v1alpha1.FinalizerRevoke) == wanted {
 		return nil
@@ -39,9 +40,9 @@ func (r *Reconciler) keepFinalizer(ctx context.Context, account *v1alpha1.Market
 
 // setFinalizer writes the finalizer on top of what the API server has: the list is written whole, and the cache does not hold those of
 // others.
-func (r *Reconciler) setFinalizer(ctx context.Context, account *v1alpha1.MarketplaceAccount, wanted bool) error {
+func (r *reconciler) setFinalizer(ctx context.Context, account *v1alpha1.MarketplaceAccount, wanted bool) error {
 	metadata := kube.AccountMetadata()
-	err := r.Live.Get(ctx, client.ObjectKeyFromObject(account), metadata)
+	err := r.live.Get(ctx, client.ObjectKeyFromObject(account), metadata)
 	if apierrors.IsNotFound(err) || err == nil && metadata.UID != account.UID {
 		return nil
 	}
@@ -58,7 +59,7 @@ func (r *Reconciler) setFinalizer(ctx context.Context, account *v1alpha1.Marketp
 		return nil
 	}
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Patch(ctx, metadata, patch); client.IgnoreNotFound(err) != nil {
+	if err := r.client.Patch(ctx, metadata, patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("writing the finalizers: %w", err)
 	}
 	return nil
@@ -66,7 +67,7 @@ func (r *Reconciler) setFinalizer(ctx context.Context, account *v1alpha1.Marketp
 
 // finalize revokes the grant of an account that is being deleted, where the account wants it. The Secrets go
 // with their owner.
-func (r *Reconciler) finalize(ctx context.Context, account *v1alpha1.MarketplaceAccount) (reconcile.Result, error) {
+func (r *reconciler) finalize(ctx context.Context, account *v1alpha1.MarketplaceAccount) (reconcile.Result, error) {
 	if !controllerutil.ContainsFinalizer(account, v1alpha1.FinalizerRevoke) {
 		r.forget(account)
 		return reconcile.Result{}, nil
@@ -75,110 +76,80 @@ func (r *Reconciler) finalize(ctx context.Context, account *v1alpha1.Marketplace
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if outcome == mayStillRevoke && r.now().Sub(account.DeletionTimestamp.Time) < revokeFor {
+	if outcome == oauthclient.MayStillRevoke && r.Now().Sub(account.DeletionTimestamp.Time) < revokeFor {
 		return reconcile.Result{RequeueAfter: revokeRetry}, nil
 	}
 	told := conditions.GrantRevoked(note)
-	if outcome != revoked {
+	if outcome != oauthclient.Revoked {
 		told = conditions.GrantNotRevoked(note)
 	}
-	r.emit(account, told)
+	r.Emit(account, told)
 	r.forget(account)
 	return reconcile.Result{}, r.setFinalizer(ctx, account, false)
 }
 
 // forget drops what is in memory of an account that is being deleted.
-func (r *Reconciler) forget(account *v1alpha1.MarketplaceAccount) {
+func (r *reconciler) forget(account *v1alpha1.MarketplaceAccount) {
 	r.grants.Forget(account.UID)
 	r.devices.forget(account.UID)
 	r.logins.forget(account.UID)
-	r.denials.forget(account.UID)
+	r.OAuth.Forget(account)
 	r.edits.leave(client.ObjectKeyFromObject(account), r.Clock.Now())
-	r.leaveQueues(account)
 }
 
-// revocation is what became of a grant that was to be revoked.
-type revocation int
-
-const (
-	revoked        revocation = iota
-	mayStillRevoke            // it failed in a way that may pass
-	cannotRevoke
-)
-
 // revoke ends the grant at the marketplace; note says what happened.
-func (r *Reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAccount) (note string, outcome revocation, err error) {
+func (r *reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAccount) (note string, outcome oauthclient.Revocation, err error) {
 	held, err := r.grants.Live(ctx, account)
 	if err != nil {
-		return "", mayStillRevoke, err
+		return "", oauthclient.MayStillRevoke, err
 	}
 	custody, err := grantstore.CustodyIn(account, held)
 	if tokensecret.IsNewer(err) {
-		return err.Error(), cannotRevoke, nil
+		return err.Error(), oauthclient.CannotRevoke, nil
 	}
 	if err != nil {
-		return "the grant Secret cannot be read", cannotRevoke, nil
+		return "the grant Secret cannot be read", oauthclient.CannotRevoke, nil
 	}
 	if r.grants.Moved(account, grantstore.Held{Secret: held, Custody: custody}) || custody.Restored != nil && custody.Restored.Moved {
-		return "the grant Secret was written for another account or in another cluster, where the grant may be in use", cannotRevoke, nil
+		return "the grant Secret was written for another account or in another cluster, where the grant may be in use", oauthclient.CannotRevoke, nil
 	}
 	if pending := r.grants.Pending(account.UID); pending != nil && pending.Unsent == nil {
 		custody = pending.Custody // newer than what could be stored
 	}
 	tokens := refreshTokens(custody)
 	if len(tokens) == 0 {
-		return "there is no refresh token; tokens end by themselves", cannotRevoke, nil
+		return "there is no refresh token; tokens end by themselves", oauthclient.CannotRevoke, nil
 	}
-	req, trouble, err := r.resolve(ctx, lifecycle.Facts{Account: account, Custody: custody})
+	req, trouble, err := r.Resolver.Resolve(ctx, facts.Facts{Account: account, Custody: custody})
 	if err != nil {
-		return "", mayStillRevoke, err
+		return "", oauthclient.MayStillRevoke, err
 	}
 	if trouble != nil {
-		return trouble.Message, mayStillRevoke, nil
+		return trouble.Message, oauthclient.MayStillRevoke, nil
 	}
-	endpoint, err := r.endpoint(ctx, req, v1alpha1.GrantRefreshToken)
+	endpoint, err := r.OAuth.Endpoint(ctx, req, v1alpha1.GrantRefreshToken)
 	if err != nil {
-		return err.Error(), mayStillRevoke, nil
+		return err.Error(), oauthclient.MayStillRevoke, nil
 	}
-	address, why, outcome := r.revocationAddress(ctx, req)
+	address, why, outcome := r.OAuth.RevocationAddress(ctx, req)
 	if address == "" {
 		return why, outcome, nil
 	}
-	f := &found{Facts: lifecycle.Facts{Account: account, Request: req}}
-	permit := r.tryAcquire(f, lifecycle.Revoking, throttle.Priority{Class: throttle.Background, Due: account.DeletionTimestamp.Time})
+	permit, _ := r.tryAcquire(facts.Facts{Account: account, Request: req}, lifecycle.Revoking, throttle.Priority{Class: throttle.Background, Due: account.DeletionTimestamp.Time})
 	if permit == nil {
-		return req.Platform.DisplayName + " had too many requests, or none was answered", mayStillRevoke, nil
+		return req.Platform.DisplayName + " had too many requests, or none was answered", oauthclient.MayStillRevoke, nil
 	}
 	for _, token := range tokens {
 		err := endpoint.Revoke(ctx, address, token)
-		release(permit, err)
+		permit.Release(err)
 		if err != nil && answer.AsError(err).Passes() {
-			return err.Error(), mayStillRevoke, nil
+			return err.Error(), oauthclient.MayStillRevoke, nil
 		}
 		if err != nil {
-			return err.Error(), cannotRevoke, nil
+			return err.Error(), oauthclient.CannotRevoke, nil
 		}
 	}
-	return "Revoked the grant at " + req.Platform.DisplayName, revoked, nil
-}
-
-// revocationAddress is where grants are revoked; empty when there is no such place, and then why.
-func (r *Reconciler) revocationAddress(ctx context.Context, req lifecycle.Request) (address, why string, outcome revocation) {
-	address = req.Platform.RevocationURL
-	if address == "" && req.Platform.Issuer != "" {
-		discovered, err := r.Providers.Discover(ctx, req.Platform.Issuer)
-		if err != nil {
-			return "", err.Error(), mayStillRevoke
-		}
-		address = discovered.Revocation
-		if address != "" && outgoing.CheckURL(address) != nil {
-			return "", "the issuer's discovery document names a revocation endpoint without TLS", cannotRevoke
-		}
-	}
-	if address == "" {
-		return "", req.Platform.DisplayName + " has no revocation endpoint; remove the application's access there", cannotRevoke
-	}
-	return address, "", revoked
+	return "Revoked the grant at " + req.Platform.DisplayName, oauthclient.Revoked, nil
 }
 
 // refreshTokens are those of the grant in use and of one that waits to be accepted.

@@ -21,7 +21,7 @@ import (
 // An account can leave the cache and live on: its labels made it another installation's. Then what could not
 // be stored yet is stored first, because no other process has it.
 type departures struct {
-	*Reconciler
+	*reconciler
 	cache client.Reader
 	// staying reconciles accounts that are in the cache.
 	staying reconcile.Reconciler
@@ -36,9 +36,9 @@ type departed struct {
 	secrets  []string
 }
 
-func newDepartures(r *Reconciler, cached client.Reader) *departures {
+func newDepartures(r *reconciler, cached client.Reader) *departures {
 	return &departures{
-		Reconciler: r, cache: cached, staying: reconcile.AsReconciler(r.Client, r), departed: map[client.ObjectKey]departed{},
+		reconciler: r, cache: cached, staying: reconcile.AsReconciler(r.client, r), departed: map[client.ObjectKey]departed{},
 	}
 }
 
@@ -135,7 +135,7 @@ func (d *departures) flushAndForget(ctx context.Context, left *v1alpha1.Marketpl
 		return nil
 	}
 	account = &v1alpha1.MarketplaceAccount{}
-	err = d.Live.Get(ctx, client.ObjectKeyFromObject(left), account)
+	err = d.live.Get(ctx, client.ObjectKeyFromObject(left), account)
 	if apierrors.IsNotFound(err) || err == nil && account.UID != left.UID {
 		d.forget(left)
 		return nil

@@ -17,8 +17,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
 )
 
 // countingReader counts reads of the API server.
@@ -65,7 +67,11 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 				}).Build()
 			live := &countingReader{Reader: server}
 			users := &kube.UserSecrets{Metadata: server, Live: live}
-			r := &Reconciler{Client: server, Live: server, userSecrets: users, grants: grantstore.New(grantstore.Options{Client: server, Live: server}), Clock: clock.RealClock{}, Limiters: newLimiters(time.Now, 1), requests: newAllowance(time.Now, 0), arrears: newArrears(1)}
+			oauth := oauthclient.New(oauthclient.Options{Clock: clock.RealClock{}, PerHost: 1})
+			r := &reconciler{
+				Driver: &driver.Driver{Clock: clock.RealClock{}, OAuth: oauth}, client: server, live: server, userSecrets: users,
+				grants: grantstore.New(grantstore.Options{Client: server, Live: server}), requests: newAllowance(time.Now, 0), arrears: newArrears(1),
+			}
 			d := newDepartures(r, server)
 			d.staying = reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
 			key := client.ObjectKeyFromObject(secret)

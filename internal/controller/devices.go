@@ -2,11 +2,37 @@ package controller
 
 import (
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 )
+
+// poll is when to ask about a device code again, or for one. It lives in memory: after a restart a code is polled when its
+// interval is over, since nobody knows when it was polled last.
+type poll struct {
+	code     string // empty while there is none
+	next     time.Time
+	wait     time.Duration // until next, when that was set
+	interval time.Duration
+	failures int32
+	// unanswered tells that a poll was sent and had no answer, so that the code may have become tokens.
+	unanswered bool
+}
+
+// after sets the next poll.
+func (p *poll) after(wait time.Duration, now time.Time) {
+	p.wait, p.next = wait, now.Add(wait)
+}
+
+// approval is what a device code has become, until it is stored: the only copy.
+type approval struct {
+	account *v1alpha1.MarketplaceAccount
+	got     lifecycle.Issued
+	asked   []string
+}
 
 // deviceMemory is what the process alone knows of device codes, by the UID of their account. It may be used by many goroutines at once.
 type deviceMemory struct {

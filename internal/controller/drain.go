@@ -8,14 +8,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// Drain ends the spending of refresh tokens and codes, and returns when every answer that was waited for has come and is
-// stored, or when ctx ends. A process that ends before that has lost what the marketplace gave last.
-func (v *Visits) Drain(ctx context.Context) {
-	v.r.grants.Drain(ctx, v.storing.Wait, v.r.flushAll)
-}
-
 // flushAll stores what waits in memory.
-func (r *Reconciler) flushAll(ctx context.Context) error {
+func (r *reconciler) flushAll(ctx context.Context) error {
 	accounts := r.devices.approved()
 	for _, pending := range r.grants.AllPending() {
 		accounts = append(accounts, pending.Account)
@@ -28,26 +22,24 @@ func (r *Reconciler) flushAll(ctx context.Context) error {
 }
 
 // hasPending tells whether tokens of an account wait to be stored.
-func (r *Reconciler) hasPending(account *v1alpha1.MarketplaceAccount) bool {
+func (r *reconciler) hasPending(account *v1alpha1.MarketplaceAccount) bool {
 	return r.grants.Pending(account.UID) != nil || r.devices.approval(account.UID) != nil
 }
 
 // flush stores what waits of an account, for the process that keeps it from now on.
-func (r *Reconciler) flush(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
-	f := &found{Facts: r.factsOf(account)}
-	if err := r.storePending(ctx, f); err != nil {
+func (r *reconciler) flush(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
+	l, err := r.storePending(ctx, r.LookAt(account, r.grants))
+	if err != nil || r.devices.approval(account.UID) == nil {
 		return err
 	}
-	if r.devices.approval(account.UID) == nil {
-		return nil
-	}
-	request, trouble, err := r.resolve(ctx, f.Facts)
-	if trouble != nil {
-		return fmt.Errorf("%s: %s", trouble.Reason, trouble.Message)
+	request, failure, err := r.Resolver.Resolve(ctx, l.Facts)
+	if failure != nil {
+		return fmt.Errorf("%s: %s", failure.Reason, failure.Message)
 	}
 	if err != nil {
 		return err
 	}
-	f.Request = request
-	return r.storeApproval(ctx, f)
+	l.Request = request
+	_, err = r.storeApproval(ctx, l)
+	return err
 }

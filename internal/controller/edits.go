@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"encoding/json"
 	"slices"
 	"sync"
 	"time"
@@ -9,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
 
@@ -72,47 +71,40 @@ func (e *edits) leave(account types.NamespacedName, now time.Time) {
 }
 
 // contentOf is what the account would send now.
-func (r *Reconciler) contentOf(v lifecycle.Facts) sentContent {
+func (r *reconciler) contentOf(v facts.Facts) sentContent {
 	req := v.Request
 	request := slices.Concat([]string{string(req.Grant), req.Application.ClientID, req.Platform.RequestContent(), req.Imported.RefreshToken},
 		req.LoginParts(), req.ClientParts())
 	return sentContent{
-		request: r.digestOf(request),
-		attempt: r.digestOf(append(request, string(v.Account.UID), v.Account.Spec.AccountID)),
+		request: r.OAuth.Digest(request...),
+		attempt: r.OAuth.Digest(append(request, string(v.Account.UID), v.Account.Spec.AccountID)...),
 	}
-}
-
-// digestOf stands for parts that cannot run into each other.
-func (r *Reconciler) digestOf(parts []string) string {
-	text, err := json.Marshal(parts)
-	if err != nil {
-		return "" // strings always marshal
-	}
-	return r.digest(string(text))
 }
 
 // admitEdit lets the attempt through that follows an edit, as far as the account has any request left. What was sent before this
 // process began is not known, and then nothing counts as an edit.
-func (r *Reconciler) admitEdit(f *found) {
+func (r *reconciler) admitEdit(f facts.Facts) facts.Facts {
 	account := client.ObjectKeyFromObject(f.Account)
 	sent, known := r.edits.get(account)
 	if !known {
-		return
+		return f
 	}
-	now := r.contentOf(f.Facts)
+	now := r.contentOf(f)
 	f.Edited = now.request != sent.request
 	if now.attempt == sent.attempt || f.RenewalRequested() || !f.Plan().Due && !f.NeedsSignIn() { // a request counts by itself
-		return
+		return f
 	}
 	if ok, next := r.requests.Admit(account, requestEdit); !ok {
 		f.EditWaits = next
 	}
+	return f
 }
 
 // sends notes what the account is about to send.
-func (r *Reconciler) sends(f *found) {
+func (r *reconciler) sends(f facts.Facts) facts.Facts {
 	account := client.ObjectKeyFromObject(f.Account)
-	r.edits.put(account, r.contentOf(f.Facts))
+	r.edits.put(account, r.contentOf(f))
 	r.requests.Done(account, requestEdit)
 	f.Edited, f.EditWaits = false, time.Time{}
+	return f
 }

@@ -3,11 +3,14 @@ package controller
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/driver"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -15,46 +18,51 @@ import (
 // publishable returns the tokens to publish: without the ID token, where that is of no use or cannot be verified, so that it does not
 // take the access token along. It returns false while the former pair stays: where an ID token is relied upon, or may still be
 // verified in time.
-func (r *Reconciler) publishable(ctx context.Context, f *found) (tokens custody.Tokens, ready bool) {
-	tokens = *f.Custody.Tokens
-	why, passes := r.idTokenFault(ctx, f)
+func (r *reconciler) publishable(ctx context.Context, l driver.Look) (tokens custody.Tokens, ready bool, told driver.Look) {
+	tokens = *l.Custody.Tokens
+	fault := r.idTokenFault(ctx, l)
 	switch {
-	case why == "":
-		return tokens, true
-	case f.keepsPair(passes):
-		f.Withheld = fmt.Sprintf("; a newer access token waits until then, since %s: %s", conditions.WithoutIDToken, why)
-		f.Obtained = false
-		if passes {
-			f.Note(&lifecycle.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: "New tokens wait to be published: " + why})
+	case fault.why == "":
+		return tokens, true, l
+	case keepsPair(l, fault.passes):
+		told := lifecycle.Outcome{LookAgain: fault.lookAgain, KeepsFormer: true,
+			Withheld: fmt.Sprintf("; a newer access token waits until then, since %s: %s", conditions.WithoutIDToken, fault.why)}
+		if fault.passes {
+			told.Failure = &facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: "New tokens wait to be published: " + fault.why}
 		}
-		return tokens, false
+		return tokens, false, l.With(told)
 	}
-	f.Withheld = fmt.Sprintf("; %s: %s", conditions.WithoutIDToken, why)
 	tokens.IDToken = ""
-	return tokens, true
+	return tokens, true, l.With(lifecycle.Outcome{LookAgain: fault.lookAgain, Withheld: fmt.Sprintf("; %s: %s", conditions.WithoutIDToken, fault.why)})
 }
 
-// idTokenFault says why the ID token at hand must not be published; empty where it may be. passes tells that the issuer's keys may come.
-func (r *Reconciler) idTokenFault(ctx context.Context, f *found) (why string, passes bool) {
-	tokens := f.Custody.Tokens
+// idTokenFault is why the ID token at hand must not be published.
+type idTokenFault struct {
+	why string // empty where it may be
+	// passes tells that the issuer's keys may come, and lookAgain when to look.
+	passes    bool
+	lookAgain time.Duration
+}
+
+func (r *reconciler) idTokenFault(ctx context.Context, l driver.Look) idTokenFault {
+	tokens := l.Custody.Tokens
 	switch {
 	case tokens.IDToken == "":
-		return "", false
+		return idTokenFault{}
 	case tokens.IDTokenWithheld != "":
-		return tokens.IDTokenWithheld, false
-	case tokensecret.HoldsIDToken(f.published, tokens.IDToken): // it was verified then
-		return "", false
+		return idTokenFault{why: tokens.IDTokenWithheld}
+	case tokensecret.HoldsIDToken(l.TokenSecret, tokens.IDToken): // it was verified then
+		return idTokenFault{}
 	}
-	err := r.verifyIDToken(ctx, f.Request, tokens.IDToken, "")
+	err := r.OAuth.VerifyIDToken(ctx, l.Request, tokens.IDToken, "")
 	if err == nil {
-		return "", false
+		return idTokenFault{}
 	}
-	f.LookAgain = f.SoonEnough(min(max(recheck, f.Now.Sub(tokens.IssuedAt)/4), longestRecheck))
-	return err.Error(), f.Unresolved || answer.AsError(err).Kind == answer.Unavailable
+	return idTokenFault{err.Error(), l.Unresolved || answer.AsError(err).Kind == answer.Unavailable, lifecycle.RecheckAfter(l.Facts, tokens.IssuedAt)}
 }
 
 // keepsPair tells whether the tokens that are published stay until their end, instead of an access token without an ID token.
-func (f *found) keepsPair(passes bool) bool {
-	needed := passes || f.Account.Spec.Grant.Type == v1alpha1.GrantPassword || tokensecret.UsesIDToken(f.Account)
-	return needed && !f.First && f.Now.Before(f.ServedUntil) && tokensecret.HasIDToken(f.published)
+func keepsPair(l driver.Look, passes bool) bool {
+	needed := passes || l.Account.Spec.Grant.Type == v1alpha1.GrantPassword || tokensecret.UsesIDToken(l.Account)
+	return needed && !l.First && l.Now.Before(l.ServedUntil) && tokensecret.HasIDToken(l.TokenSecret)
 }

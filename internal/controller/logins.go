@@ -12,6 +12,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/driver"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
@@ -40,7 +42,7 @@ type logins struct {
 // loginUser is what a platform locks.
 type loginUser struct{ host, name string }
 
-func loginUserOf(r lifecycle.Request) loginUser { return loginUser{r.TokenHost(), r.Login.Username} }
+func loginUserOf(r facts.Request) loginUser { return loginUser{r.TokenHost(), r.Login.Username} }
 
 // failedLogin is an account whose login failed.
 type failedLogin struct {
@@ -80,7 +82,7 @@ func ofLogin(reason string) bool {
 }
 
 // note keeps what is known of an account's login.
-func (l *logins) note(v lifecycle.Facts) {
+func (l *logins) note(v facts.Facts) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if failed, ok := failedLoginOf(v.Account, v.Custody, v.LoginDoubt()); ok && v.Request.LogsIn() {
@@ -105,7 +107,7 @@ func (l *logins) forget(uid types.UID) {
 }
 
 // begin lets an account try its login, or tells why not.
-func (l *logins) begin(v lifecycle.Facts) *loginHold {
+func (l *logins) begin(v facts.Facts) *loginHold {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	user := loginUserOf(v.Request)
@@ -131,7 +133,7 @@ func (l *logins) begin(v lifecycle.Facts) *loginHold {
 }
 
 // end is called when an attempt is over and its result is stored, and calls the accounts that were held.
-func (l *logins) end(v lifecycle.Facts) {
+func (l *logins) end(v facts.Facts) {
 	l.note(v)
 	l.mu.Lock()
 	user := loginUserOf(v.Request)
@@ -147,7 +149,7 @@ func (l *logins) end(v lifecycle.Facts) {
 }
 
 // reason is why another account's failure holds this one; nil when none does.
-func (l *logins) reason(v lifecycle.Facts) *loginHold {
+func (l *logins) reason(v facts.Facts) *loginHold {
 	var hold *loginHold
 	for uid, other := range l.failed {
 		if uid == v.Account.UID {
@@ -165,7 +167,7 @@ func (l *logins) reason(v lifecycle.Facts) *loginHold {
 
 // triesFor tells that the other account tries the same login already, or in the same namespace one of the same user. Elsewhere a
 // namesake with another password is a stranger, who must not hold up anybody.
-func (f failedLogin) triesFor(v lifecycle.Facts) bool {
+func (f failedLogin) triesFor(v facts.Facts) bool {
 	if f.doubt == nil {
 		return false
 	}
@@ -176,7 +178,7 @@ func (f failedLogin) triesFor(v lifecycle.Facts) bool {
 }
 
 // load learns, once in the life of the process, which logins had failed before.
-func (l *logins) load(ctx context.Context, r *Reconciler) error {
+func (l *logins) load(ctx context.Context, r *reconciler) error {
 	l.mu.Lock()
 	loaded := l.loaded
 	l.mu.Unlock()
@@ -184,7 +186,7 @@ func (l *logins) load(ctx context.Context, r *Reconciler) error {
 		return nil
 	}
 	var accounts v1alpha1.MarketplaceAccountList
-	if err := r.Cached.List(ctx, &accounts, client.UnsafeDisableDeepCopy); err != nil {
+	if err := r.cached.List(ctx, &accounts, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing accounts for their logins: %w", err)
 	}
 	failed := map[types.UID]failedLogin{}
@@ -224,46 +226,44 @@ func (l *logins) load(ctx context.Context, r *Reconciler) error {
 }
 
 // noteLogin keeps what this look has found of the account's login.
-func (r *Reconciler) noteLogin(f *found) {
+func (r *reconciler) noteLogin(f facts.Facts) {
 	if f.Unresolved {
 		r.logins.forget(f.Account.UID)
 		return
 	}
-	r.logins.note(f.Facts)
+	r.logins.note(f)
 }
 
 // endLogin is called after an attempt that beginLogin let through.
-func (r *Reconciler) endLogin(f *found) {
+func (r *reconciler) endLogin(f facts.Facts) {
 	if f.Request.LogsIn() {
-		r.logins.end(f.Facts)
+		r.logins.end(f)
 	}
 }
 
 // beginLogin lets an account try its login, or tells people why it waits.
-func (r *Reconciler) beginLogin(ctx context.Context, f *found) (held bool, err error) {
-	if !f.Request.LogsIn() {
-		return false, nil
+func (r *reconciler) beginLogin(ctx context.Context, l driver.Look) (told driver.Look, held bool, err error) {
+	if !l.Request.LogsIn() {
+		return l, false, nil
 	}
 	if err := r.logins.load(ctx, r); err != nil {
-		return true, err
+		return l, true, err
 	}
-	hold := r.logins.begin(f.Facts)
+	hold := r.logins.begin(l.Facts)
 	if hold == nil {
-		return false, nil
+		return l, false, nil
 	}
-	name := f.Request.Platform.DisplayName
+	name := l.Request.Platform.DisplayName
+	outcome := lifecycle.Outcome{Postponed: l.Now.Add(lookAtLogin)}
 	switch {
 	case hold.asking:
-		f.Postponed = f.Now.Add(lookAtLogin)
 	case hold.refused == nil:
-		f.Postponed = f.Now.Add(lookAtLogin)
-		f.Note(&lifecycle.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("%s did not take the login of another account with the same user name; "+
-			"that one tries again, and this one follows once it is let in", name)})
+		outcome.Failure = &facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("%s did not take the login of another account with "+
+			"the same user name; that one tries again, and this one follows once it is let in", name)}
 	default:
-		f.Postponed = f.Now.Add(lookAtRefusedLogin)
-		f.HandledRenew = f.RenewalRequested()
-		f.Note(&lifecycle.Failure{Reason: hold.refused.Reason, Message: fmt.Sprintf("%s has refused this login to another account with the same user name and password; "+
-			"it is not tried again until the password changes%s, or its Secret is annotated with %s=<anything new>", name, lifecycle.InSecret(f.Account), v1alpha1.AnnotationRetry)})
+		outcome.Postponed, outcome.HandledRenew = l.Now.Add(lookAtRefusedLogin), l.RenewalRequested()
+		outcome.Failure = &facts.Failure{Reason: hold.refused.Reason, Message: fmt.Sprintf("%s has refused this login to another account with the same user name and "+
+			"password; it is not tried again until the password changes%s, or its Secret is annotated with %s=<anything new>", name, facts.InSecret(l.Account), v1alpha1.AnnotationRetry)}
 	}
-	return true, nil
+	return l.With(outcome), true, nil
 }

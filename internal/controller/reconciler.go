@@ -3,20 +3,16 @@ package controller
 import (
 	"context"
 	"errors"
-	"io"
-	"net/http"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/events"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
@@ -24,41 +20,25 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
-	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-// Reconciler keeps the token Secrets of MarketplaceAccounts valid. All fields but CallTimeout and Portal are required.
-type Reconciler struct {
-	// Client reads from the cache, which holds accounts, Marketplaces and the operator's own Secrets, and writes.
-	Client client.Client
-	// Cached reads from the cache as it stands, which may not show the last writes yet.
-	Cached client.Reader
-	// Live reads from the API server.
-	Live client.Reader
-	// Metadata reads the metadata of any Secret or Namespace from a cache.
-	Metadata client.Reader
-	// Recorder emits events.
-	Recorder events.EventRecorder
-	// Clock tells the time.
-	Clock clock.PassiveClock
-	// Transport carries requests to marketplaces.
-	Transport http.RoundTripper
-	// Providers discovers issuers and verifies ID tokens.
-	Providers *grant.Providers
-	// Metrics counts requests and lateness.
-	Metrics *metrics.Operations
-	// Limiters let requests for tokens through.
-	Limiters *throttle.Limiters[waiter]
-	// CallTimeout bounds one request to a marketplace; zero means 30 s.
-	CallTimeout time.Duration
-	// Random is where tickets and states come from.
-	Random io.Reader
-	// Portal is where people sign in; empty when there is no such place.
-	Portal signin.Address
+// reconciler keeps the token Secrets of MarketplaceAccounts valid.
+type reconciler struct {
+	*driver.Driver
+	// client reads from the cache, which holds accounts, Marketplaces and the operator's own Secrets, and writes; cached reads from the
+	// cache as it stands, which may not show the last writes yet, and live from the API server.
+	client       client.Client
+	cached, live client.Reader
+	// metrics counts lateness.
+	metrics *metrics.Operations
+	// portal is where people sign in; empty when there is no such place.
+	portal signin.Address
+	// grants reads and writes grant Secrets, and writeOwn any of the operator's own Secrets.
+	grants   *grantstore.Store
+	writeOwn func(secret *corev1.Secret, write func() error) error
 
 	userSecrets *kube.UserSecrets
 	logins      logins
-	denials     denials
 	arrears     *arrears
 	// requests bounds what people ask for by annotations.
 	requests *throttle.Allowance[types.NamespacedName]
@@ -67,13 +47,6 @@ type Reconciler struct {
 	// applications are those that were refused. wakeRejected looks again at the accounts that say so.
 	applications applications
 	wakeRejected func()
-	// digestKey makes digests of secrets that mean nothing outside of this process.
-	digestKey []byte
-	// holder names this process in journals.
-	holder string
-	// grants reads and writes grant Secrets, and writeOwn any of the operator's own Secrets.
-	grants   *grantstore.Store
-	writeOwn func(secret *corev1.Secret, write func() error) error
 	// devices is what is in memory of device codes.
 	devices deviceMemory
 }
@@ -88,64 +61,108 @@ type Reconciler struct {
 // +kubebuilder:rbac:groups="",resources=events,verbs=create,namespace=tokenkeeper-system
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update,namespace=tokenkeeper-system
 
-// Reconcile brings one account's Secrets and status up to date and tells when to look again.
-func (r *Reconciler) Reconcile(ctx context.Context, account *v1alpha1.MarketplaceAccount) (reconcile.Result, error) {
+// Reconcile brings one account's Secrets and status up to date and tells when to look again: it finds out what is known, does one thing after
+// the other until nothing is due, and tells people once.
+func (r *reconciler) Reconcile(ctx context.Context, account *v1alpha1.MarketplaceAccount) (reconcile.Result, error) {
 	if !account.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, account)
 	}
 	if err := r.keepFinalizer(ctx, account); err != nil {
 		return reconcile.Result{}, err
 	}
-	found, err := r.renew(ctx, account)
-	if found == nil {
+	l, known, err := r.gather(ctx, account)
+	if !known {
 		return reconcile.Result{}, err
 	}
-	turns := found.Waits
-	if found.TestQueued {
+	for err == nil {
+		action := lifecycle.Next(&l.Facts, l.Tried)
+		if action == lifecycle.Wait {
+			l = l.With(lifecycle.Conclusion(&l.Facts))
+			break
+		}
+		l, err = r.do(ctx, l.Trying(action), action)
+	}
+	return r.tell(ctx, account, l, err)
+}
+
+// do does one thing for an account, with one request to its marketplace at most. Its error is the API server's.
+func (r *reconciler) do(ctx context.Context, l driver.Look, action lifecycle.Action) (driver.Look, error) {
+	switch action {
+	case lifecycle.StoreApproval:
+		return r.storeApproval(ctx, l)
+	case lifecycle.VerifyIDToken:
+		return r.verifyCandidate(ctx, l)
+	case lifecycle.DecideCandidate:
+		return r.OnceConfirmed(ctx, l, action, lifecycle.DecideOnCandidate)
+	case lifecycle.Identify:
+		return r.Identify(ctx, l)
+	case lifecycle.UseAside:
+		return r.OnceConfirmed(ctx, l, action, lifecycle.UseGrantAside)
+	case lifecycle.CountRestFromNow:
+		return r.OnceConfirmed(ctx, l, action, lifecycle.CountRest)
+	case lifecycle.Renew:
+		return r.renew(ctx, l)
+	case lifecycle.Poll:
+		return r.poll(ctx, l)
+	case lifecycle.StartCode:
+		return r.startCode(ctx, l)
+	case lifecycle.OfferLink:
+		return r.offerLink(ctx, l)
+	case lifecycle.Publish:
+		return r.publish(ctx, l)
+	case lifecycle.FindDuplicate:
+		return r.findDuplicate(ctx, l)
+	case lifecycle.Test:
+		return r.test(ctx, l)
+	case lifecycle.RecordRefusedToken:
+		return r.OnceConfirmed(ctx, l, action, lifecycle.AfterRefusedToken)
+	}
+	return l, nil
+}
+
+// tell writes what was found into the status, once, unless that can wait or there is nothing new, and tells when to look again. err is the
+// API server's, which ended the look.
+func (r *reconciler) tell(ctx context.Context, account *v1alpha1.MarketplaceAccount, l driver.Look, err error) (reconcile.Result, error) {
+	turns := l.Waits
+	if l.TestQueued {
 		turns = append(turns, lifecycle.Identifying)
 	}
-	r.leaveQueues(account, turns...)
-	found.Now = r.now() // the work may have taken a while
-	found.Interrupted = err != nil
-	look := found.look()
-	if err == nil && !look.FirstReportIsDue() {
-		return after(r.Clock.Now(), look.Next(r.nextInvitation(found))), nil
+	r.OAuth.LeaveQueues(account, turns...)
+	if l.Invited && !l.NeedsSignIn() {
+		r.devices.forgetPoll(account.UID)
 	}
-	look = conditions.Report(look)
-	found.Facts, found.Outcome = look.Facts, look.Outcome
-	r.requestsDone(found)
+	l.Now = r.Now() // the work may have taken a while
+	l.Interrupted = err != nil
+	report := l.Report()
+	next := func() reconcile.Result { return after(r.Clock.Now(), report.Next(r.nextInvitation(report))) }
+	if err == nil && !report.FirstReportIsDue() {
+		return next(), nil
+	}
+	report = conditions.Report(report)
+	r.requestsDone(report)
 	urgency := conditions.Immediate
 	if err == nil {
-		needed := found.LimiterClosed && priorityOf(found.Facts).Class == throttle.Urgent
-		urgency = conditions.UrgencyOf(&account.Status, look, needed)
+		needed := report.LimiterClosed && priorityOf(report.Facts).Class == throttle.Urgent
+		urgency = conditions.UrgencyOf(&account.Status, report, needed)
 	}
 	if until := r.arrears.postpone(client.ObjectKeyFromObject(account), urgency, r.Clock.Now()); !until.IsZero() {
-		return after(r.Clock.Now(), renewal.Earliest(until, look.Next(r.nextInvitation(found)))), nil
+		return after(r.Clock.Now(), renewal.Earliest(until, report.Next(r.nextInvitation(report)))), nil
 	}
-	if err := errors.Join(err, r.patchStatus(ctx, account, look.Account)); err != nil {
+	if err := errors.Join(err, r.patchStatus(ctx, account, report.Account)); err != nil {
 		return reconcile.Result{}, err
 	}
-	r.emit(look.Account, conditions.Transitions(&account.Status, look)...)
-	return after(r.Clock.Now(), look.Next(r.nextInvitation(found))), nil
+	r.Emit(report.Account, conditions.Transitions(&account.Status, report)...)
+	return next(), nil
 }
 
-// callTimeout bounds one request to a marketplace.
-func (r *Reconciler) callTimeout() time.Duration {
-	if r.CallTimeout == 0 {
-		return timeouts.Call
+// after makes the work queue wait until then, by a clock that is not cut to seconds; zero means for an event.
+func after(now, look time.Time) reconcile.Result {
+	if look.IsZero() {
+		return reconcile.Result{}
 	}
-	return r.CallTimeout
-}
-
-// factsOf begins to look at an account.
-func (r *Reconciler) factsOf(account *v1alpha1.MarketplaceAccount) lifecycle.Facts {
-	return lifecycle.Facts{
-		Account: account, Now: r.now(), Holder: r.holder,
-		CallTimeout: r.callTimeout(), AttemptTimeout: timeouts.Attempt(r.callTimeout()),
+	wait := time.Second
+	if look.After(now) {
+		wait = look.Sub(now)
 	}
-}
-
-// now is the current time as the API stores it: in UTC and whole seconds.
-func (r *Reconciler) now() time.Time {
-	return r.Clock.Now().UTC().Truncate(time.Second)
+	return reconcile.Result{RequeueAfter: wait, Priority: new(priorityScheduled)}
 }

@@ -3,7 +3,6 @@ package controller
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -26,12 +26,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/signinflow"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
@@ -89,7 +93,7 @@ func clusterIdentity(ctx context.Context, live client.Reader) (string, error) {
 
 // Add adds the controller to a manager that was made with kube.Shard.ManagerOptions, and returns what completes sign-ins. The
 // controller works where the manager leads, the other everywhere.
-func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, error) {
+func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow.Visits, error) {
 	if options.IssuerTransport == nil {
 		options.IssuerTransport = options.Transport
 	}
@@ -110,40 +114,39 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 	writeOwn := func(secret *corev1.Secret, write func() error) error {
 		return arrears.write(func() error { return ownWrites.Write(secret, write) })
 	}
-	r := &Reconciler{
-		Client:    clients.Client,
-		Cached:    clients.Cached,
-		Live:      clients.Live,
-		Metadata:  clients.Metadata,
-		Recorder:  mgr.GetEventRecorder(v1alpha1.ManagedBy),
-		Clock:     options.Clock,
-		Transport: options.Transport,
+	operations, random := metrics.NewOperations(options.Registry), options.Random
+	if random == nil {
+		random = rand.Reader
+	}
+	holder, err := signin.NewSecret(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, OwnWrite: writeOwn})
+	r := &reconciler{
+		client: clients.Client, cached: clients.Cached, live: clients.Live, metrics: operations, portal: options.Portal,
+		grants: grants, writeOwn: writeOwn, arrears: arrears, userSecrets: clients.UserSecrets,
+		requests: newAllowance(options.Clock.Now, options.RequestEvery),
+	}
+	oauth := oauthclient.New(oauthclient.Options{
+		Clock: options.Clock, Transport: options.Transport, Metrics: operations, CallTimeout: options.CallTimeout, Answered: r.answered,
+		PerHost: options.MaxConcurrentReconciles / shareOfOneHost,
 		Providers: &grant.Providers{
 			HTTP: outgoing.NewClient(throttle.NewFailFast(options.IssuerTransport, options.Clock.Now), timeouts.Issuer),
 			Now:  options.Clock.Now,
 		},
-		Limiters:    newLimiters(options.Clock.Now, options.MaxConcurrentReconciles/shareOfOneHost),
-		Metrics:     metrics.NewOperations(options.Registry),
-		arrears:     arrears,
-		CallTimeout: options.CallTimeout,
-		Portal:      options.Portal,
-		Random:      options.Random,
-		userSecrets: clients.UserSecrets,
-		writeOwn:    writeOwn,
-		grants:      grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, OwnWrite: writeOwn}),
+	})
+	deciding := driver.Driver{
+		Clock: options.Clock, Random: random, Recorder: mgr.GetEventRecorder(v1alpha1.ManagedBy), OAuth: oauth, Holder: holder,
+		Resolver: inputs.NewResolver(clients.Client, clients.Metadata, clients.UserSecrets), Sellers: inputs.NewSellers(clients.Cached, grants),
 	}
-	if r.Random == nil {
-		r.Random = rand.Reader
-	}
-	r.requests, r.digestKey = newAllowance(options.Clock.Now, options.RequestEvery), make([]byte, sha256.Size)
-	if _, err := rand.Read(r.digestKey); err != nil {
-		return nil, fmt.Errorf("drawing a key: %w", err)
-	}
-	if r.holder, err = signin.NewSecret(rand.Reader); err != nil {
-		return nil, err
-	}
-	metrics.RegisterHosts(options.Registry, r.hosts)
-	visits := newVisits(r, clients.Namespaces)
+	visiting := deciding
+	deciding.Remember, deciding.Refused = r.remember, r.askAgain
+	r.Driver = &deciding
+	metrics.RegisterHosts(options.Registry, r.OAuth.Hosts)
+	visits := signinflow.New(signinflow.Options{
+		Driver: &visiting, Accounts: clients.Client, Grants: grants, Portal: options.Portal, Namespaces: clients.Namespaces, Flush: r.flushAll,
+	})
 	if err := mgr.Add(visits); err != nil {
 		return nil, fmt.Errorf("adding the sign-ins: %w", err)
 	}
@@ -160,7 +163,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*Visits, er
 		WatchesRawSource(clients.UnwatchedApplications(lookup.accountsOfApplication)).
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			call := caller(queue)
-			r.Limiters.OnTurn(func(who waiter, after time.Duration) { call(who.NamespacedName, after, priorityCalled) })
+			r.OAuth.OnTurn(func(account types.NamespacedName, after time.Duration) { call(account, after, priorityCalled) })
 			r.logins.call = func(account client.ObjectKey) { call(account, 0, priorityCalled) }
 			r.arrears.call = func(account client.ObjectKey) { call(account, 0, priorityScheduled) }
 			r.wakeRejected = func() {

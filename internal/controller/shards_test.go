@@ -36,6 +36,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/signinflow"
 )
 
 // These stories have several operators, each an installation of its own or a replica.
@@ -45,7 +46,7 @@ type installed struct {
 	traffic *traffic
 	queue   atomic.Pointer[countingQueue]
 	leads   <-chan struct{}
-	visits  *controller.Visits
+	visits  *signinflow.Visits
 	stop    func()
 }
 

@@ -22,7 +22,7 @@ import (
 
 // patchStatus writes the status once, and not when it says what it said. What the API server refuses of it is left out, so that the
 // conditions are written whatever a platform, or the author of a Secret, made of another field.
-func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.MarketplaceAccount) error {
+func (r *reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.MarketplaceAccount) error {
 	if equality.Semantic.DeepEqual(before.Status, after.Status) {
 		return nil
 	}
@@ -54,13 +54,13 @@ func (r *Reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.Ma
 	return nil
 }
 
-func (r *Reconciler) sendStatus(ctx context.Context, account *metav1.PartialObjectMetadata, patch statusPatch) error {
+func (r *reconciler) sendStatus(ctx context.Context, account *metav1.PartialObjectMetadata, patch statusPatch) error {
 	document, err := json.Marshal(map[string]any{statusMember: patch})
 	if err != nil {
 		return err
 	}
 	return r.arrears.write(func() error {
-		return r.Client.Status().Patch(ctx, account, client.RawPatch(types.MergePatchType, document))
+		return r.client.Status().Patch(ctx, account, client.RawPatch(types.MergePatchType, document))
 	})
 }
 
@@ -73,8 +73,14 @@ const (
 )
 
 func newStatusPatch(before, after *v1alpha1.MarketplaceAccountStatus) (statusPatch, error) {
-	// What both objects have besides, which is most of them, need not be compared.
-	document, err := client.MergeFrom(&v1alpha1.MarketplaceAccount{Status: *before}).Data(&v1alpha1.MarketplaceAccount{Status: *after})
+	// What both objects have besides, which is most of them, need not be compared; nor conditions, since a merge patch holds a list whole or
+	// not at all.
+	was, is := *before, *after
+	was.Conditions = nil
+	if equality.Semantic.DeepEqual(before.Conditions, after.Conditions) {
+		is.Conditions = nil
+	}
+	document, err := client.MergeFrom(&v1alpha1.MarketplaceAccount{Status: was}).Data(&v1alpha1.MarketplaceAccount{Status: is})
 	if err != nil {
 		return nil, err
 	}

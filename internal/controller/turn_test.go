@@ -12,7 +12,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/driver"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
@@ -23,53 +24,53 @@ func TestRank(t *testing.T) {
 	created, due := now.Add(-time.Hour), now.Add(-time.Minute)
 	end := now.Add(time.Hour)
 	urgent := throttle.Priority{Class: throttle.Urgent, Due: created}
-	tokens := func(v *lifecycle.Facts) {
+	tokens := func(v *facts.Facts) {
 		v.Custody.Tokens = &custody.Tokens{IssuedAt: created, RenewAt: due, ExpiresAt: end}
 	}
-	ends := func(in time.Duration) func(*lifecycle.Facts) {
-		return func(v *lifecycle.Facts) { v.Custody.Tokens.ExpiresAt = now.Add(in) }
+	ends := func(in time.Duration) func(*facts.Facts) {
+		return func(v *facts.Facts) { v.Custody.Tokens.ExpiresAt = now.Add(in) }
 	}
 	ending := func(in time.Duration) throttle.Priority {
 		return throttle.Priority{Class: throttle.Ending, Due: now.Add(in)}
 	}
-	short := func(v *lifecycle.Facts) { v.Custody.Tokens.IssuedAt = now.Add(-80 * time.Second) }
-	waits := func(v *lifecycle.Facts) {
+	short := func(v *facts.Facts) { v.Custody.Tokens.IssuedAt = now.Add(-80 * time.Second) }
+	waits := func(v *facts.Facts) {
 		v.Deferred = map[string]time.Time{v1alpha1.AnnotationRenew: now.Add(time.Minute)}
 	}
 	asked := urgent
 	asked.Asked = true
 	askedEnding := ending(time.Minute)
 	askedEnding.Asked = true
-	failed := func(v *lifecycle.Facts) {
+	failed := func(v *facts.Facts) {
 		v.Account.Status.LastFailure = &v1alpha1.FailureStatus{Time: metav1.NewTime(due), Reason: v1alpha1.ReasonMarketplaceUnavailable, Count: 1}
 	}
-	requested := func(v *lifecycle.Facts) {
+	requested := func(v *facts.Facts) {
 		metav1.SetMetaDataAnnotation(&v.Account.ObjectMeta, v1alpha1.AnnotationRenew, "now")
 	}
-	edited := func(v *lifecycle.Facts) { v.Edited = true }
+	edited := func(v *facts.Facts) { v.Edited = true }
 	for name, test := range map[string]struct {
-		is   []func(*lifecycle.Facts)
+		is   []func(*facts.Facts)
 		want throttle.Priority
 	}{
 		"a new account":                     {nil, urgent},
-		"one that falls due":                {[]func(*lifecycle.Facts){tokens}, throttle.Priority{Class: throttle.Scheduled, Due: due}},
-		"one that somebody asks for":        {[]func(*lifecycle.Facts){tokens, requested}, asked},
-		"one that has no more requests":     {[]func(*lifecycle.Facts){tokens, requested, waits}, throttle.Priority{Class: throttle.Scheduled, Due: due}},
-		"one whose token is about to end":   {[]func(*lifecycle.Facts){tokens, ends(2 * time.Minute)}, ending(2 * time.Minute)},
-		"a second before that":              {[]func(*lifecycle.Facts){tokens, ends(2*time.Minute + time.Second)}, throttle.Priority{Class: throttle.Scheduled, Due: due}},
-		"one whose token has ended":         {[]func(*lifecycle.Facts){tokens, failed, ends(-time.Hour)}, ending(-time.Hour)},
-		"one that ends and was edited":      {[]func(*lifecycle.Facts){tokens, edited, ends(time.Minute)}, ending(time.Minute)},
-		"one that ends and is asked for":    {[]func(*lifecycle.Facts){tokens, requested, ends(time.Minute)}, askedEnding},
-		"a short token with a third left":   {[]func(*lifecycle.Facts){tokens, short, ends(40 * time.Second)}, throttle.Priority{Class: throttle.Scheduled, Due: due}},
-		"a short token with a fifth left":   {[]func(*lifecycle.Facts){tokens, short, ends(20 * time.Second)}, ending(20 * time.Second)},
-		"one that was edited":               {[]func(*lifecycle.Facts){tokens, edited}, urgent},
-		"a new one that failed":             {[]func(*lifecycle.Facts){failed}, throttle.Priority{Class: throttle.Scheduled}},
-		"one that failed and is asked for":  {[]func(*lifecycle.Facts){tokens, failed, requested}, asked},
-		"one that failed and was edited":    {[]func(*lifecycle.Facts){tokens, failed, edited}, urgent},
-		"one that failed, and nothing else": {[]func(*lifecycle.Facts){tokens, failed}, throttle.Priority{Class: throttle.Scheduled}},
+		"one that falls due":                {[]func(*facts.Facts){tokens}, throttle.Priority{Class: throttle.Scheduled, Due: due}},
+		"one that somebody asks for":        {[]func(*facts.Facts){tokens, requested}, asked},
+		"one that has no more requests":     {[]func(*facts.Facts){tokens, requested, waits}, throttle.Priority{Class: throttle.Scheduled, Due: due}},
+		"one whose token is about to end":   {[]func(*facts.Facts){tokens, ends(2 * time.Minute)}, ending(2 * time.Minute)},
+		"a second before that":              {[]func(*facts.Facts){tokens, ends(2*time.Minute + time.Second)}, throttle.Priority{Class: throttle.Scheduled, Due: due}},
+		"one whose token has ended":         {[]func(*facts.Facts){tokens, failed, ends(-time.Hour)}, ending(-time.Hour)},
+		"one that ends and was edited":      {[]func(*facts.Facts){tokens, edited, ends(time.Minute)}, ending(time.Minute)},
+		"one that ends and is asked for":    {[]func(*facts.Facts){tokens, requested, ends(time.Minute)}, askedEnding},
+		"a short token with a third left":   {[]func(*facts.Facts){tokens, short, ends(40 * time.Second)}, throttle.Priority{Class: throttle.Scheduled, Due: due}},
+		"a short token with a fifth left":   {[]func(*facts.Facts){tokens, short, ends(20 * time.Second)}, ending(20 * time.Second)},
+		"one that was edited":               {[]func(*facts.Facts){tokens, edited}, urgent},
+		"a new one that failed":             {[]func(*facts.Facts){failed}, throttle.Priority{Class: throttle.Scheduled}},
+		"one that failed and is asked for":  {[]func(*facts.Facts){tokens, failed, requested}, asked},
+		"one that failed and was edited":    {[]func(*facts.Facts){tokens, failed, edited}, urgent},
+		"one that failed, and nothing else": {[]func(*facts.Facts){tokens, failed}, throttle.Priority{Class: throttle.Scheduled}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := lifecycle.Facts{Now: now, Account: &v1alpha1.MarketplaceAccount{
+			v := facts.Facts{Now: now, Account: &v1alpha1.MarketplaceAccount{
 				ObjectMeta: metav1.ObjectMeta{Generation: 1, CreationTimestamp: metav1.NewTime(created)},
 				Status:     v1alpha1.MarketplaceAccountStatus{ObservedGeneration: 1},
 			}}
@@ -150,7 +151,7 @@ func TestWhenAWaitThatTheMarketplaceDemandsEnds(t *testing.T) {
 		"more than a day ahead, and the token ends much later": {-40, 2000, 0, 1441, -1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := lifecycle.Facts{Now: now, Account: &v1alpha1.MarketplaceAccount{}}
+			v := facts.Facts{Now: now, Account: &v1alpha1.MarketplaceAccount{}}
 			v.Custody.Tokens = &custody.Tokens{IssuedAt: at(test.issued), ExpiresAt: at(test.ends)}
 			v.Custody.NotBefore, v.Custody.DemandedAt = at(test.until), at(test.demanded)
 			want := at(test.want)
@@ -167,12 +168,12 @@ func TestWhenAWaitThatTheMarketplaceDemandsEnds(t *testing.T) {
 // TestTheLimiterIsTheOnlyTrouble tells whether a status that says so may wait: not where the account has been told more itself.
 func TestTheLimiterIsTheOnlyTrouble(t *testing.T) {
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	failed := func(f *found) {
-		f.Account.Status.LastFailure = &v1alpha1.FailureStatus{Time: metav1.NewTime(now), Reason: v1alpha1.ReasonMarketplaceUnavailable, Count: 1}
+	failed := func(l *driver.Look) {
+		l.Account.Status.LastFailure = &v1alpha1.FailureStatus{Time: metav1.NewTime(now), Reason: v1alpha1.ReasonMarketplaceUnavailable, Count: 1}
 	}
-	wrong := func(f *found) { f.Note(&lifecycle.Failure{Reason: v1alpha1.ReasonInvalidSpec}) }
+	wrong := func(l *driver.Look) { *l = l.Failing(&facts.Failure{Reason: v1alpha1.ReasonInvalidSpec}) }
 	for name, test := range map[string]struct {
-		change func(*found)
+		change func(*driver.Look)
 		cause  throttle.Cause
 		closed bool
 		reason string // empty where nothing is wrong
@@ -184,19 +185,19 @@ func TestTheLimiterIsTheOnlyTrouble(t *testing.T) {
 		"another failure is known":      {wrong, throttle.NoAnswer, false, v1alpha1.ReasonInvalidSpec},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := &found{Facts: lifecycle.Facts{
-				Account: &v1alpha1.MarketplaceAccount{}, Now: now, Request: lifecycle.Request{Platform: &marketplace.Platform{DisplayName: "eBay"}},
+			l := driver.Look{Facts: facts.Facts{
+				Account: &v1alpha1.MarketplaceAccount{}, Now: now, Request: facts.Request{Platform: &marketplace.Platform{DisplayName: "eBay"}},
 			}}
 			if test.change != nil {
-				test.change(f)
+				test.change(&l)
 			}
-			f.explain(throttle.Wait{Cause: test.cause})
+			l = l.With(whyWaiting(l.Facts, throttle.Wait{Cause: test.cause}))
 			reason := ""
-			if f.Failure != nil {
-				reason = f.Failure.Reason
+			if l.Failure != nil {
+				reason = l.Failure.Reason
 			}
-			if f.LimiterClosed != test.closed || reason != test.reason {
-				t.Errorf("closed %v for %q, want %v for %q", f.LimiterClosed, reason, test.closed, test.reason)
+			if l.LimiterClosed != test.closed || reason != test.reason {
+				t.Errorf("closed %v for %q, want %v for %q", l.LimiterClosed, reason, test.closed, test.reason)
 			}
 		})
 	}

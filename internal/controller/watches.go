@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
@@ -21,14 +22,13 @@ import (
 const (
 	indexMarketplace = "marketplace"
 	indexSecret      = "secret"
-	indexSeller      = "seller"
 )
 
 func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	for name, extract := range map[string]func(*v1alpha1.MarketplaceAccount) []string{
-		indexMarketplace: func(a *v1alpha1.MarketplaceAccount) []string { return []string{a.Spec.MarketplaceRef.Name} },
-		indexSecret:      secretsOf,
-		indexSeller:      sellersOf,
+		indexMarketplace:   func(a *v1alpha1.MarketplaceAccount) []string { return []string{a.Spec.MarketplaceRef.Name} },
+		indexSecret:        secretsOf,
+		inputs.IndexSeller: inputs.Of,
 	} {
 		if err := indexer.IndexField(ctx, &v1alpha1.MarketplaceAccount{}, name, func(object client.Object) []string {
 			return extract(object.(*v1alpha1.MarketplaceAccount))

@@ -36,6 +36,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/signinflow"
 )
 
 // patience is how long the operator may take for what it does at once, on a machine that is busy with other stories.
@@ -57,7 +58,7 @@ type world struct {
 	tenants []string
 	// portal is where people sign in, visits what the pages ask.
 	portal signin.Address
-	visits *controller.Visits
+	visits *signinflow.Visits
 
 	registry *prometheus.Registry
 	traffic  *traffic

@@ -131,7 +131,7 @@ func TestDemoMarketplace(t *testing.T) {
 				if err := providers.Verify(t.Context(), demo.issuer, demomarket.DefaultClientID, got.IDToken, ""); err != nil {
 					t.Errorf("the ID token is not good: %v", err)
 				}
-				if sub := grant.Claim(got.IDToken, "sub"); sub != demo.Seller().ID {
+				if sub := grant.ClaimsOf(got.IDToken).Text("sub"); sub != demo.Seller().ID {
 					t.Errorf("the ID token is about %q, want %q", sub, demo.Seller().ID)
 				}
 			}

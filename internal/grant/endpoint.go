@@ -146,8 +146,12 @@ func withoutError(body []byte) []byte {
 	if json.NewDecoder(bytes.NewReader(answer.Trim(body))).Decode(&members) != nil {
 		return body
 	}
+	before := len(members)
 	for _, name := range []string{"error", "error_description", "error_uri"} {
 		delete(members, name)
+	}
+	if len(members) == before && json.Valid(body) {
+		return body
 	}
 	if clean, err := json.Marshal(members); err == nil {
 		return clean

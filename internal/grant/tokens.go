@@ -101,26 +101,35 @@ func expiryClaim(token string) time.Time {
 // maxClaim is how much of a claim counts: the API keeps no longer account identifiers.
 const maxClaim = 256
 
-// Claim returns a claim of a JWT as text, without verifying its signature: enough to learn whose token an
-// answer over TLS holds. It returns the empty string for a token that is no JWT, or has no such claim, or one
-// that is neither text nor a number.
-func Claim(token, name string) string {
-	claims := map[string]json.RawMessage{}
+// Claims are those of a JWT, read without verifying its signature: enough to learn whose token an answer over TLS holds.
+type Claims map[string]json.RawMessage
+
+// ClaimsOf reads the claims of a token; there are none where it is no JWT.
+func ClaimsOf(token string) Claims {
+	claims := Claims{}
 	if !readClaims(token, &claims) {
-		return ""
+		return nil
 	}
+	return claims
+}
+
+// Text returns a claim as text; empty where there is none, or it is neither text nor a number.
+func (c Claims) Text(name string) string {
 	var text string
-	if json.Unmarshal(claims[name], &text) == nil {
+	if json.Unmarshal(c[name], &text) == nil {
 		return bounded(text, maxClaim)
 	}
 	var number json.Number // with all its digits, which a float64 does not keep
-	if json.Unmarshal(claims[name], &number) == nil {
+	if json.Unmarshal(c[name], &number) == nil {
 		return bounded(number.String(), maxClaim)
 	}
 	return ""
 }
 
 func readClaims(token string, into any) bool {
+	if token == "" {
+		return false
+	}
 	parsed, err := jwt.ParseSigned(token, signatureAlgorithms)
 	return err == nil && parsed.UnsafeClaimsWithoutVerification(into) == nil
 }

@@ -255,7 +255,7 @@ func TestClaim(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			if got := grant.Claim(test.token, test.claim); got != test.want {
+			if got := grant.ClaimsOf(test.token).Text(test.claim); got != test.want {
 				t.Errorf("Claim(…, %q) = %q, want %q", test.claim, got, test.want)
 			}
 		})

@@ -187,7 +187,7 @@ func TestZitadelRefreshToken(t *testing.T) {
 		if err := providers.Verify(t.Context(), z.URL, zitadelClient, tokens.IDToken, ""); err != nil {
 			t.Errorf("renewal %d: the ID token: %v", renewal, err)
 		}
-		if subject := grant.Claim(tokens.IDToken, "sub"); subject != "id1" {
+		if subject := grant.ClaimsOf(tokens.IDToken).Text("sub"); subject != "id1" {
 			t.Errorf("renewal %d: the ID token is about %q, want id1", renewal, subject)
 		}
 		if end := tokens.ExpiresAt; end.Before(tokens.IssuedAt.Add(4*time.Minute)) || end.After(tokens.IssuedAt.Add(6*time.Minute)) {

@@ -1,7 +1,4 @@
-// Package lifecycle holds what is known of one account, and what is decided by it: whether a token is due and which refresh token to send,
-// what still counts as refused, whether a person has to sign in, and what the failures are called. It is pure: values in, values out,
-// without client, HTTP, context or clock.
-//
-// [Facts] is what is known at one moment, and its methods are the decisions. [Outcome] is what one look at an account has brought to light,
-// from which the status is written.
+// Package lifecycle says what happens next to one account, and what an event makes of it. [Next] names the action that is due, and the events
+// that an action may end with are functions from [facts.Facts] to a [Change]: the custody to store before anything else happens, and what people
+// are told then. It is pure: values in, values out, without client, HTTP, context or clock.
 package lifecycle

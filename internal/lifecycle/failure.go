@@ -6,24 +6,22 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 )
 
-// Failure is why no token can be had: a condition's reason and what to tell people.
-type Failure struct{ Reason, Message string }
-
 // Declined is the failure of a sign-in that the person declined.
-func Declined(f Facts) Failure {
+func Declined(f facts.Facts) facts.Failure {
 	again := "" // a link follows
 	if f.Request.Grant == v1alpha1.GrantDeviceCode {
 		again = "; annotate the account with " + v1alpha1.AnnotationSignIn + "=<anything new> for another code"
 	}
-	return Failure{v1alpha1.ReasonSignInRequired, fmt.Sprintf("The last sign-in at %s was declined there%s", f.Request.Platform.DisplayName, again)}
+	return facts.Failure{Reason: v1alpha1.ReasonSignInRequired, Message: fmt.Sprintf("The last sign-in at %s was declined there%s", f.Request.Platform.DisplayName, again)}
 }
 
 // FailureOf puts a failure into a condition's reason and words, and tells whether asking again later may help.
-func FailureOf(f Facts, failure error) (t Failure, passes bool) {
+func FailureOf(f facts.Facts, failure error) (t facts.Failure, passes bool) {
 	e := answer.AsError(failure)
-	return Failure{reasonOf(e.Kind), sentence(f, e)}, e.Passes()
+	return facts.Failure{Reason: reasonOf(e.Kind), Message: sentence(f, e)}, e.Passes()
 }
 
 // outcomes is the one table from what a failure means to the reason that says who must act.
@@ -80,37 +78,10 @@ func KindOf(reason string) answer.Kind {
 	return answer.Unavailable
 }
 
-// InSecret names the Secret that holds an account's credentials, for the end of a sentence.
-func InSecret(account *v1alpha1.MarketplaceAccount) string {
-	switch spec := account.Spec.Grant; {
-	case spec.Password != nil:
-		return fmt.Sprintf(" (Secret %q)", spec.Password.SecretRef.Name)
-	case spec.RefreshToken != nil:
-		return fmt.Sprintf(" (Secret %q)", spec.RefreshToken.SecretRef.Name)
-	}
-	return ""
-}
-
-// InApplicationSecret names the Secret that holds an account's application, for the end of a phrase.
-func InApplicationSecret(account *v1alpha1.MarketplaceAccount) string {
-	if name := account.Spec.ApplicationSecretRef.Name; name != "" {
-		return fmt.Sprintf(" in Secret %q", name)
-	}
-	return ""
-}
-
-// HowToRenewGrant says what brings a new grant.
-func (f Facts) HowToRenewGrant() string {
-	if f.SignsIn() {
-		return "a person signs in again"
-	}
-	return "a new one is supplied" + InSecret(f.Account)
-}
-
 // sentence says what happened and who can mend it.
-func sentence(f Facts, e *answer.Error) string {
+func sentence(f facts.Facts, e *answer.Error) string {
 	filler := strings.NewReplacer("{marketplace}", f.Request.Platform.DisplayName, "{answer}", e.Error(),
-		"{credentials}", InSecret(f.Account), "{application}", InApplicationSecret(f.Account), "{until}", "until "+f.HowToRenewGrant())
+		"{credentials}", facts.InSecret(f.Account), "{application}", facts.InApplicationSecret(f.Account), "{until}", "until "+f.HowToRenewGrant())
 	for _, outcome := range outcomes {
 		if outcome.kind == e.Kind {
 			return filler.Replace(outcome.says)

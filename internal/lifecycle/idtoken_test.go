@@ -6,6 +6,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 )
 
 func TestUselessIDToken(t *testing.T) {
@@ -32,12 +33,12 @@ func TestUselessIDToken(t *testing.T) {
 		"the first one, of an account without any": {idToken{}, jwt(20 * time.Minute), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			v := Facts{}
+			v := facts.Facts{}
 			if test.held.text != "" {
 				v.Custody.Tokens = &custody.Tokens{IDToken: test.held.text}
 			}
 			got := Issued{Tokens: answer.Tokens{IDToken: test.got.text, IDTokenExpiresAt: test.got.ends, IssuedAt: now, AccessTokenExpiresAt: now.Add(time.Hour)}}
-			if why := v.uselessIDToken(got); why != test.want {
+			if why := uselessIDToken(v, got); why != test.want {
 				t.Errorf("it is useless since %q, want %q", why, test.want)
 			}
 		})

@@ -2,10 +2,12 @@ package lifecycle
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
@@ -20,12 +22,25 @@ type Issued struct {
 	ByPreviousSecret bool
 }
 
+// RenewedAsOther tells that a renewal brought tokens of another account than the expected one: by what the answer names, or by the
+// subject of the ID token, which stays the same as long as its issuer does.
+func RenewedAsOther(f facts.Facts, got Issued) bool {
+	if got.Account.ID != "" && !f.ExpectsAccount(got.Account) {
+		return true
+	}
+	if got.Account.ID != "" && got.Account.ID == f.Account.Spec.AccountID {
+		return false
+	}
+	was, is := strings.Fields(f.Custody.Subject), strings.Fields(got.Subject)
+	return len(was) > 1 && len(is) > 1 && was[0] == is[0] && f.Custody.Subject != got.Subject
+}
+
 // UnreadableLife is how long an access token counts at most whose end the marketplace tells in a way that cannot be read: less than
 // any platform gives, and more than a renewal takes.
 const UnreadableLife = 10 * time.Minute
 
 // GrantOf is what the grant becomes with the tokens that were issued.
-func (f Facts) GrantOf(got Issued) custody.Grant {
+func GrantOf(f facts.Facts, got Issued) custody.Grant {
 	next := f.Custody.Grant
 	if imported := f.NewImport(); imported != "" || next.GrantedAt.IsZero() {
 		next.GrantedAt = f.Request.Imported.GrantedAt
@@ -56,12 +71,12 @@ func (f Facts) GrantOf(got Issued) custody.Grant {
 	if got.Account.ID != next.Account.ID && (got.Account.ID != "" || f.ForOtherSpec() && !f.Request.RenewsByRefreshToken()) {
 		next.Account = got.Account
 	}
-	next.Tokens = f.tokensOf(got)
+	next.Tokens = tokensOf(f, got)
 	return next
 }
 
 // ConsentOf is the grant that a sign-in has brought.
-func (f Facts) ConsentOf(got Issued, asked []string) custody.Grant {
+func ConsentOf(f facts.Facts, got Issued, asked []string) custody.Grant {
 	asked = slices.Clone(asked)
 	if asked == nil {
 		asked = []string{} // what was asked for is known: nothing by name
@@ -77,13 +92,13 @@ func (f Facts) ConsentOf(got Issued, asked []string) custody.Grant {
 		Published:                  custody.Grant{}.Publish(got.Published),
 		Account:                    got.Account,
 		Subject:                    got.Subject,
-		Tokens:                     f.tokensOf(got),
+		Tokens:                     tokensOf(f, got),
 	}
 }
 
 // tokensOf is what is kept of tokens that were issued.
-func (f Facts) tokensOf(got Issued) *custody.Tokens {
-	end, withheld := got.ExpiresAt, f.uselessIDToken(got)
+func tokensOf(f facts.Facts, got Issued) *custody.Tokens {
+	end, withheld := got.ExpiresAt, uselessIDToken(f, got)
 	if withheld != "" {
 		end = got.AccessTokenExpiresAt
 	}
@@ -105,7 +120,7 @@ func (f Facts) tokensOf(got Issued) *custody.Tokens {
 const idTokenLeeway = time.Minute
 
 // uselessIDToken says why an ID token helps nobody, by what it says itself; empty where it may help.
-func (f Facts) uselessIDToken(got Issued) string {
+func uselessIDToken(f facts.Facts, got Issued) string {
 	life := got.AccessTokenExpiresAt.Sub(got.IssuedAt)
 	held := f.Custody.Tokens
 	switch {

@@ -1,18 +1,19 @@
 package lifecycle
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
 // Outcome is what one look at an account has brought to light, and what was done about it.
 type Outcome struct {
 	// Failure is what is wrong; nil when nothing is.
-	Failure *Failure
-	// Unresolved tells that what the account refers to is not known, or not in order, so that the request is incomplete and the
-	// marketplace cannot be asked.
-	Unresolved bool
+	Failure *facts.Failure
 	// Attempted tells that an attempt was made now and brought no tokens that may be used; Obtained, that it did.
 	Attempted, Obtained bool
 	// First tells that the tokens obtained are the first of their grant.
@@ -34,7 +35,7 @@ type Outcome struct {
 	Rejected   bool
 	SignedInAs string
 	// Dropped is why a sign-in that waited was forgotten; nil when none was.
-	Dropped *Failure
+	Dropped *facts.Failure
 	// DuplicateOf names an older account of the same seller; empty when there is none.
 	DuplicateOf string
 	// Waits is for what the account waits at its marketplace's limiter since WaitsSince, and TurnAt is when it may be its turn; zero
@@ -49,19 +50,45 @@ type Outcome struct {
 	Postponed time.Time
 	// Withheld says why the ID token is not published, as the end of what Ready says; empty when it is, or when there is none.
 	Withheld string
-	// AskAgainAt is when an account looks again whether it asks for its application, which was refused; zero when that is in order.
-	AskAgainAt time.Time
+	// KeepsFormer tells that the tokens obtained wait, and workloads read the former ones until then.
+	KeepsFormer bool
 	// Interrupted tells that this look ended early, since the API server did not do its part, and is repeated.
 	Interrupted bool
 	// LookAgain is when to look again at what can only be waited for; zero when there is nothing.
 	LookAgain time.Duration
 }
 
-// Note notes what is wrong, unless something worse is known already.
-func (o *Outcome) Note(t *Failure) {
-	if o.Failure == nil {
-		o.Failure = t
+// With returns the outcome with that of the next step. What an attempt has brought to light replaces what was known, and so do tokens;
+// anything else that is wrong is told unless something was wrong before. Of two moments to look again the sooner counts.
+func (o Outcome) With(next Outcome) Outcome {
+	o.LimiterClosed = o.LimiterClosed || next.LimiterClosed && o.Failure == nil
+	switch {
+	case next.Obtained:
+		o.Failure, o.Attempted, o.Obtained, o.First = nil, false, true, next.First
+	case next.Attempted:
+		o.Failure, o.Attempted = next.Failure, true
+	case o.Failure == nil:
+		o.Failure = next.Failure
 	}
+	if next.KeepsFormer {
+		o.Obtained, o.KeepsFormer = false, true
+	}
+	o.HandledRenew = o.HandledRenew || next.HandledRenew
+	o.HandledVerify = o.HandledVerify || next.HandledVerify
+	o.HandledSignIn = o.HandledSignIn || next.HandledSignIn
+	o.Invited, o.NoPortal = o.Invited || next.Invited, o.NoPortal || next.NoPortal
+	o.Rejected, o.TestQueued = o.Rejected || next.Rejected, o.TestQueued || next.TestQueued
+	o.Planned, o.ServedUntil = cmp.Or(next.Planned, o.Planned), cmp.Or(next.ServedUntil, o.ServedUntil)
+	o.Postponed = cmp.Or(next.Postponed, o.Postponed)
+	o.SignedInAs, o.DuplicateOf = cmp.Or(next.SignedInAs, o.SignedInAs), cmp.Or(next.DuplicateOf, o.DuplicateOf)
+	o.Withheld = cmp.Or(next.Withheld, o.Withheld)
+	o.Invitation, o.Dropped = cmp.Or(o.Invitation, next.Invitation), cmp.Or(next.Dropped, o.Dropped)
+	o.Waits = slices.Concat(o.Waits, next.Waits)
+	o.TurnAt, o.WaitsSince = renewal.Earliest(o.TurnAt, next.TurnAt), renewal.Earliest(o.WaitsSince, next.WaitsSince)
+	if o.LookAgain == 0 || next.LookAgain > 0 && next.LookAgain < o.LookAgain {
+		o.LookAgain = next.LookAgain
+	}
+	return o
 }
 
 // Purpose is what an account waits for.

@@ -40,6 +40,14 @@ func (e *IdentityError) Error() string { return "testing the connection: " + e.w
 // Refused tells that the marketplace does not honour the access token.
 func (e *IdentityError) Refused() bool { return e.Status == http.StatusUnauthorized }
 
+// Throttled tells that the marketplace wants fewer requests.
+func (e *IdentityError) Throttled() bool { return e.Status == http.StatusTooManyRequests }
+
+// Final tells that the request will not be answered, however often it is made.
+func (e *IdentityError) Final() bool {
+	return e.Status == http.StatusForbidden || e.Status == http.StatusNotFound
+}
+
 // Unavailable tells that the marketplace gave no answer that can be used, so that asking again may help.
 func (e *IdentityError) Unavailable() bool { return e.Unanswered() || e.unreadable }
 

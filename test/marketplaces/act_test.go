@@ -180,7 +180,7 @@ func (p *player) accountOf(got answer.Tokens) string {
 	}
 	claimed := ""
 	if p.platform.AccountIDClaim != "" {
-		claimed = grant.Claim(token, p.platform.AccountIDClaim)
+		claimed = grant.ClaimsOf(token).Text(p.platform.AccountIDClaim)
 	}
 	p.known = cmp.Or(got.AccountID, claimed, p.consent.AccountID, p.known)
 	return p.known

@@ -186,12 +186,12 @@ func (p *platform) headersFit(recorded *exchange.Request, sent http.Header, actu
 			actual[recordedClientID], actual[recordedClientSecret] = unescaped(id), unescaped(secret)
 			continue
 		}
-		value, found := "", false
+		found := false
 		for madeUp := range p.madeUp {
 			before, after, ok := strings.Cut(want, madeUp)
 			if ok && strings.HasPrefix(got, before) && strings.HasSuffix(got, after) && len(got) >= len(before)+len(after) {
-				value, found = madeUp, true
-				actual[value] = got[len(before) : len(got)-len(after)]
+				found = true
+				actual[madeUp] = got[len(before) : len(got)-len(after)]
 			}
 		}
 		if !found {

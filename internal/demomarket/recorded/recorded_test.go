@@ -172,7 +172,7 @@ func (c *client) signIn(ctx context.Context) answer.Tokens {
 	if err != nil {
 		c.t.Fatalf("exchanging the code: %v", err)
 	}
-	if parameters.Nonce != "" && (grant.Claim(got.IDToken, "nonce") != parameters.Nonce || grant.Claim(got.IDToken, "aud") != parameters.ClientID) {
+	if parameters.Nonce != "" && (grant.ClaimsOf(got.IDToken).Text("nonce") != parameters.Nonce || grant.ClaimsOf(got.IDToken).Text("aud") != parameters.ClientID) {
 		c.t.Errorf("the ID token is %s", got.IDToken)
 	}
 	return got
@@ -256,7 +256,7 @@ func (c *client) wantRefused(t *testing.T, secret, refreshToken string, kind ans
 	}
 }
 
-// tests tests the connection with a token that was issued, and with one that was not.
+// tests tries the connection with a token that was issued, and with one that was not.
 func (c *client) tests(t *testing.T, accessToken string) {
 	t.Helper()
 	if !c.platform.CanIdentify() {

@@ -1,0 +1,114 @@
+package controller
+
+import (
+	"context"
+	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/driver"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// gather finds out all that is known of an account before anything is decided: what is published, its custody, its references, and what
+// people ask for. What an earlier look obtained and could not store is stored first. known tells that there is something to report, also
+// where there is an error, which is the API server's.
+func (r *reconciler) gather(ctx context.Context, account *v1alpha1.MarketplaceAccount) (l driver.Look, known bool, err error) {
+	l = r.LookAt(account, r.grants)
+	l.Unresolved = true
+	held, err := r.grants.Cached(ctx, account)
+	if err != nil {
+		return l, false, err
+	}
+	if l, err = r.readPublished(ctx, l); err != nil {
+		return l, false, err
+	}
+	l, outdated, err := r.Read(l, held)
+	if tokensecret.IsNewer(err) {
+		l, err = r.storeInHand(ctx, l)
+		return l, true, err
+	}
+	if err != nil {
+		return l.Undecided(&facts.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: err.Error()}).Ended(), true, nil
+	}
+	if outdated { // or the cache is
+		if l, err = r.ReadLive(ctx, l, false); err != nil {
+			return l, false, err
+		}
+		if l.Failure != nil {
+			return l.Ended(), true, nil
+		}
+	}
+	if l, err = r.storePending(ctx, l); err != nil || l.Failure != nil {
+		return l.Ended(), true, err
+	}
+	if l.NewerCustody() != nil {
+		l, err = r.storeInHand(ctx, l)
+		return l, true, err
+	}
+	return r.gatherRequest(ctx, l)
+}
+
+// gatherRequest finds out what a request for tokens would be made of, and what people ask for.
+func (r *reconciler) gatherRequest(ctx context.Context, l driver.Look) (gathered driver.Look, known bool, err error) {
+	request, failure, err := r.Resolver.Resolve(ctx, l.Facts)
+	if err != nil {
+		return l, false, err
+	}
+	l.Request, l.Unresolved = request, failure != nil
+	l = l.Failing(failure)
+	r.noteLogin(l.Facts)
+	if l.Unresolved {
+		return l, true, nil
+	}
+	l.HasPortal, l.ShownTicket, l.CallbackURL = r.portal != "", r.shownTicket(l.Account), r.callback(l.Request)
+	l.Facts = r.askAgain(r.admitRequests(l.Facts))
+	l, err = r.SeekSeller(ctx, r.remember(l))
+	return l, true, err
+}
+
+// storePending stores what an earlier look obtained and could not store, before anything else is looked at.
+func (r *reconciler) storePending(ctx context.Context, l driver.Look) (driver.Look, error) {
+	pending := r.grants.Pending(l.Account.UID)
+	if pending == nil {
+		return l, nil
+	}
+	l, err := r.ReadLive(ctx, l, true)
+	if err != nil || l.Failure != nil {
+		return l, err
+	}
+	next, ok := pending.On(l.Custody)
+	if !ok {
+		r.grants.DropPending(l.Account.UID)
+		return l, nil
+	}
+	return r.Apply(ctx, l, lifecycle.StorePending(l.Facts, next))
+}
+
+// storeInHand stores what is in memory on top of a custody that a later version wrote, and does nothing else with it.
+func (r *reconciler) storeInHand(ctx context.Context, l driver.Look) (driver.Look, error) {
+	var err error
+	if r.hasPending(l.Account) {
+		err = r.flush(ctx, l.Account)
+	}
+	return l.Undecided(&facts.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: l.NewerCustody().Error()}).Ended(), err
+}
+
+// callback is the redirect URI to register for the application; empty where its Secret has one, and without a portal.
+func (r *reconciler) callback(req facts.Request) string {
+	if req.Application.RedirectURI != "" || r.portal == "" {
+		return ""
+	}
+	return r.portal.Callback(signin.CallbackName(req.Platform.Name, req.Platform.CallbackKey))
+}
+
+// shownTicket is the ticket of the link in the status, which is the only place where it is written; empty when the link
+// leads elsewhere than to the portal.
+func (r *reconciler) shownTicket(account *v1alpha1.MarketplaceAccount) string {
+	if shown := account.Status.SignIn; shown != nil && strings.HasPrefix(shown.URL, string(r.portal)+signin.LinkPrefix) {
+		return signin.TicketOf(shown.URL)
+	}
+	return ""
+}

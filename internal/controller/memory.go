@@ -1,0 +1,19 @@
+package controller
+
+import (
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/driver"
+)
+
+// remember is the look with what is in memory of the account's device code.
+func (r *reconciler) remember(l driver.Look) driver.Look {
+	if l.Request.Grant != v1alpha1.GrantDeviceCode || l.Request.Platform == nil {
+		return l
+	}
+	l.Approved = r.devices.approval(l.Account.UID) != nil
+	l.CodeUsed = r.codeUnanswered(l.Facts)
+	if l.NeedsSignIn() {
+		l.PollAt = r.pollState(l.Facts).next
+	}
+	return l
+}

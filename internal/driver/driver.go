@@ -1,0 +1,79 @@
+// Package driver does what package lifecycle decides, for whoever looks at an account: it reads the custody, stores what an event has made of
+// it, and only then tells and does what follows. The controller drives all actions, and a visit at the portal those of a sign-in.
+package driver
+
+import (
+	"io"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
+)
+
+// Driver reads and stores on behalf of looks at accounts. All fields but Remember and Refused are required. It may be used by many goroutines
+// at once, of which one at a time works on an account.
+type Driver struct {
+	// Clock tells the time.
+	Clock clock.PassiveClock
+	// Random is where keys, tickets and states come from.
+	Random io.Reader
+	// Recorder emits events.
+	Recorder events.EventRecorder
+	// Resolver follows references, and Sellers finds the other accounts of a seller.
+	Resolver *inputs.Resolver
+	Sellers  *inputs.Sellers
+	// OAuth makes requests to marketplaces.
+	OAuth *oauthclient.Client
+	// Holder names this process in journals.
+	Holder string
+	// Remember adds what is in memory of an account after its custody was read or written; nil where nothing is.
+	Remember func(Look) Look
+	// Refused is told that a request was refused for good, and may let the account ask again for its application.
+	Refused func(facts.Facts) facts.Facts
+}
+
+// LookAt begins a look at an account.
+func (d *Driver) LookAt(account *v1alpha1.MarketplaceAccount, grants *grantstore.Store) Look {
+	return Look{Facts: d.FactsOf(account), Grants: grants}
+}
+
+// FactsOf is what is known of an account before anything is read.
+func (d *Driver) FactsOf(account *v1alpha1.MarketplaceAccount) facts.Facts {
+	return facts.Facts{
+		Account: account, Now: d.Now(), Holder: d.Holder,
+		CallTimeout: d.OAuth.CallTimeout(), AttemptTimeout: timeouts.Attempt(d.OAuth.CallTimeout()),
+	}
+}
+
+// Now is the current time as the API stores it: in UTC and whole seconds.
+func (d *Driver) Now() time.Time {
+	return d.Clock.Now().UTC().Truncate(time.Second)
+}
+
+// Emit makes events of transitions, after the status says the same.
+func (d *Driver) Emit(account *v1alpha1.MarketplaceAccount, transitions ...conditions.Transition) {
+	for _, transition := range transitions {
+		eventType := corev1.EventTypeNormal
+		if transition.Warning {
+			eventType = corev1.EventTypeWarning
+		}
+		d.Recorder.Eventf(account, nil, eventType, transition.Event, transition.Action, "%s", transition.Note)
+	}
+}
+
+// remembered is the look with what is in memory of the account.
+func (d *Driver) remembered(l Look) Look {
+	if d.Remember == nil {
+		return l
+	}
+	return d.Remember(l)
+}

@@ -1,0 +1,74 @@
+package driver
+
+import (
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// Soon is when to look again at what is over in a moment.
+const Soon = time.Second
+
+// Look is one look at an account, as a value: what is known of it, what has come to light so far, and the Secrets that say so. A step takes
+// one and returns another.
+type Look struct {
+	facts.Facts
+	lifecycle.Outcome
+	// Tried are the actions of this look that were done, or are not to be done.
+	Tried lifecycle.Actions
+	// Grants is where the custody is written: the controller's store, or that of visits.
+	Grants *grantstore.Store
+	// GrantSecret is where Custody comes from; nil while there is none.
+	GrantSecret *corev1.Secret
+	// late tells that the look had begun with another state of the grant Secret.
+	late bool
+	// TokenSecret is the digest of the token Secret; nil when there is none.
+	TokenSecret *corev1.Secret
+}
+
+// With is the look with the outcome of another step.
+func (l Look) With(outcome lifecycle.Outcome) Look {
+	l.Outcome = l.Outcome.With(outcome)
+	return l
+}
+
+// Failing is the look with a failure, which is told unless another is known already; nil is none.
+func (l Look) Failing(failure *facts.Failure) Look {
+	return l.With(lifecycle.Outcome{Failure: failure})
+}
+
+// Undecided is the look with a failure that is in the way of deciding anything.
+func (l Look) Undecided(failure *facts.Failure) Look {
+	l.Outcome.Failure, l.Unresolved = failure, true
+	return l
+}
+
+// Ended is the look in which nothing is done any more.
+func (l Look) Ended() Look {
+	l.Tried = lifecycle.Every
+	return l
+}
+
+// Trying is the look in which an action is done.
+func (l Look) Trying(action lifecycle.Action) Look {
+	l.Tried = l.Tried.With(action)
+	return l
+}
+
+// WithTokenSecret is the look after the token Secret was read or written; nil stands for none.
+func (l Look) WithTokenSecret(secret *corev1.Secret) Look {
+	l.TokenSecret = nil
+	if secret != nil {
+		l.TokenSecret = tokensecret.Digest(secret)
+	}
+	return l
+}
+
+// Report is what people are told of the look.
+func (l Look) Report() conditions.Look { return conditions.Look{Facts: l.Facts, Outcome: l.Outcome} }

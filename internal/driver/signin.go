@@ -1,0 +1,79 @@
+package driver
+
+import (
+	"context"
+
+	logf "sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
+)
+
+// SeekSeller finds out, where a refresh token is on record of which nobody knows whether it is spent, whether another account holds a
+// grant of the same seller.
+func (d *Driver) SeekSeller(ctx context.Context, l Look) (Look, error) {
+	elsewhere, err := d.Sellers.HoldElsewhere(ctx, l.Facts)
+	if err == nil {
+		l.SellerElsewhere = elsewhere
+	}
+	return l, err
+}
+
+// Identify asks whose the candidate grant is, or whose the tokens are that have just come.
+func (d *Driver) Identify(ctx context.Context, l Look) (Look, error) {
+	l, due, err := d.Confirm(ctx, l, lifecycle.Identify)
+	if err != nil || !due {
+		return l, err
+	}
+	asking, cancel := context.WithTimeout(ctx, timeouts.Identify)
+	defer cancel()
+	identity, failure := d.OAuth.Identify(asking, l.Facts, lifecycle.TokenToIdentify(l.Facts))
+	return d.Apply(ctx, l, lifecycle.AfterIdentity(l.Facts, identity, failure))
+}
+
+// revokeWrong ends the grant of a wrong account, unless another MarketplaceAccount may live on it: some platforms end all
+// grants of a seller and application with one.
+func (d *Driver) revokeWrong(ctx context.Context, l Look, wrong custody.Grant) {
+	if wrong.RefreshToken == "" || wrong.Account.ID == "" || wrong.Account.ID == l.Custody.Account.ID {
+		return
+	}
+	log := logf.FromContext(ctx)
+	if others, err := d.Sellers.Others(ctx, l.Account, wrong.Account.ID); err != nil || len(others) > 0 {
+		return
+	}
+	endpoint, err := d.OAuth.Endpoint(ctx, l.Request, v1alpha1.GrantRefreshToken)
+	if err != nil {
+		log.Info("Leaving the grant of another account unrevoked", "reason", err.Error())
+		return
+	}
+	address, why, _ := d.OAuth.RevocationAddress(ctx, l.Request)
+	if address == "" {
+		log.Info("Leaving the grant of another account unrevoked", "reason", why)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeouts.RevokeWrong)
+	defer cancel()
+	if err := endpoint.Revoke(ctx, address, wrong.RefreshToken); err != nil {
+		log.Info("Revoking the grant of another account", "reason", answer.AsError(err).Error())
+	}
+}
+
+// Settle does what is due about a grant that a person has just given: it learns whose it is, and decides about it.
+func (d *Driver) Settle(ctx context.Context, l Look) (Look, error) {
+	l.Tried = lifecycle.AllBut(lifecycle.DecideCandidate, lifecycle.Identify)
+	var err error
+	for err == nil {
+		switch action := lifecycle.Next(&l.Facts, l.Tried); action {
+		case lifecycle.DecideCandidate:
+			l, err = d.OnceConfirmed(ctx, l.Trying(action), action, lifecycle.DecideOnCandidate)
+		case lifecycle.Identify:
+			l, err = d.Identify(ctx, l.Trying(action))
+		default:
+			return l, nil
+		}
+	}
+	return l, err
+}

@@ -1,0 +1,146 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
+	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// Read is the look with what a grant Secret says; nil stands for none. outdated tells that it is older than what the status tells of, which
+// was written after it.
+func (d *Driver) Read(l Look, secret *corev1.Secret) (read Look, outdated bool, err error) {
+	held, err := l.Grants.Decode(l.Account, secret)
+	if err == nil || tokensecret.IsNewer(err) { // nothing is decided by a newer one, and an answer in hand is stored on top of it
+		l.Custody, l.GrantSecret = held.Custody, held.Secret
+		if len(l.Custody.RefusalKey) == 0 && len(l.NewKey) == 0 {
+			keyed, failure := custody.Custody{}.WithRefusalKey(d.Random)
+			if failure == nil { // without one, refusals are kept by versions
+				l.NewKey = keyed.RefusalKey
+			}
+		}
+	}
+	return l, held.Outdated, err
+}
+
+// ReadLive is the look with the custody as the API server has it. inHand tells that an answer is to be stored, which is done on top of
+// whatever is there. Where the grant Secret cannot be used, the look is undecided.
+func (d *Driver) ReadLive(ctx context.Context, l Look, inHand bool) (Look, error) {
+	secret, err := l.Grants.Live(ctx, l.Account)
+	if err != nil {
+		return l, err
+	}
+	if secret != nil && grantstore.Own(l.Account, secret) == nil {
+		return l.Undecided(inputs.Conflict(l.Account, secret)), nil
+	}
+	before := l.GrantSecret
+	read, _, err := d.Read(l, secret)
+	if err != nil && !(inHand && tokensecret.IsNewer(err)) {
+		return l.Undecided(&facts.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: err.Error()}), nil
+	}
+	read.Live, read.late = true, read.late || !sameVersion(before, secret)
+	return d.remembered(read), nil
+}
+
+// Confirm tells whether an action that was found due by the cache is the next by the API server as well.
+func (d *Driver) Confirm(ctx context.Context, l Look, action lifecycle.Action) (confirmed Look, due bool, err error) {
+	if l.Live {
+		return l, true, nil
+	}
+	l, err = d.ReadLive(ctx, l, false)
+	if err != nil {
+		return l, false, err
+	}
+	untried := l
+	untried.Tried = l.Tried.Without(action)
+	if lifecycle.Next(&untried.Facts, untried.Tried) != action {
+		return untried, false, nil
+	}
+	return l, true, nil
+}
+
+// sameVersion tells whether two reads of a Secret brought the same; nil stands for none.
+func sameVersion(a, b *corev1.Secret) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.UID == b.UID && a.ResourceVersion == b.ResourceVersion
+}
+
+// Apply stores what an event makes of an account, and only then tells and does what follows from it.
+func (d *Driver) Apply(ctx context.Context, l Look, change lifecycle.Change) (Look, error) {
+	written := l.Custody
+	if change.Store != nil {
+		retry := grantstore.Once
+		if change.OnlyCopy {
+			retry = grantstore.UntilStored
+		}
+		held, err := l.Grants.Write(ctx, l.Account, grantstore.Held{Secret: l.GrantSecret, Custody: l.Custody}, *change.Store, retry)
+		if err != nil {
+			return l.With(change.Unstored()).Failing(Unwritable(l.Account.GrantSecretName(), err)), err
+		}
+		l.GrantSecret, written = held.Secret, held.Custody
+		if l.late { // there may be more to do about it, and this write keeps the watch from telling
+			l = l.With(lifecycle.Outcome{LookAgain: Soon})
+		}
+	}
+	facts, outcome, effects := change.Stored(l.Facts, written)
+	l.Facts = facts
+	l = l.With(outcome)
+	if outcome.Obtained {
+		l.Tried = l.Tried.Without(lifecycle.Publish).Without(lifecycle.FindDuplicate)
+	}
+	return d.remembered(d.follow(ctx, l, effects)), nil
+}
+
+// follow does what is left to do after a change was stored.
+func (d *Driver) follow(ctx context.Context, l Look, effects lifecycle.Effects) Look {
+	if effects.SignInCompleted {
+		if l.Visiting { // nobody reports what was found here
+			d.Emit(l.Account, conditions.TokenIssued(l.Account, l.Custody.Serial))
+		}
+		d.Emit(l.Account, conditions.SignInCompleted(l.Request.Platform.DisplayName, l.Custody.Account.ID))
+	}
+	if effects.SignInRejected != nil {
+		d.Emit(l.Account, conditions.SignInRejected(*effects.SignInRejected))
+	}
+	if effects.Revoke != nil {
+		d.revokeWrong(ctx, l, *effects.Revoke)
+	}
+	if effects.Refused && d.Refused != nil {
+		l.Facts = d.Refused(l.Facts)
+	}
+	return l
+}
+
+// Unwritable is the failure of a Secret that the API server does not let the operator write. Its text is not
+// passed on: it may quote what was to be written.
+func Unwritable(name string, err error) *facts.Failure {
+	reason := apierrors.ReasonForError(err)
+	switch reason {
+	case metav1.StatusReasonForbidden, metav1.StatusReasonInvalid, metav1.StatusReasonRequestEntityTooLarge, metav1.StatusReasonBadRequest:
+		return &facts.Failure{Reason: v1alpha1.ReasonSecretConflict, Message: fmt.Sprintf("Secret %q cannot be written, the API server says %s: look for a quota, "+
+			"a policy or webhook, missing rights, an immutable Secret or a type with keys of its own", name, reason)}
+	}
+	return nil // it passes
+}
+
+// OnceConfirmed applies a change that needs no more than what is known, if it is due by the API server as well.
+func (d *Driver) OnceConfirmed(ctx context.Context, l Look, action lifecycle.Action, change func(facts.Facts) lifecycle.Change) (Look, error) {
+	l, due, err := d.Confirm(ctx, l, action)
+	if err != nil || !due {
+		return l, err
+	}
+	return d.Apply(ctx, l, change(l.Facts))
+}

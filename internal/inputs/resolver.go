@@ -1,0 +1,265 @@
+// Package inputs follows what an account refers to: its Marketplace, its application, its credentials, and the other accounts of its
+// seller. It reads from caches, and says of the first reference that does not hold what to do about it.
+package inputs
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// Resolver follows the references of accounts. It may be used by many goroutines at once.
+type Resolver struct {
+	// client reads from the cache, which holds accounts, Marketplaces and the operator's own Secrets; metadata the metadata of any Secret or Namespace.
+	client, metadata client.Reader
+	userSecrets      *kube.UserSecrets
+}
+
+// NewResolver returns a resolver. client reads accounts, Marketplaces and the operator's own Secrets, metadata the metadata of any Secret or
+// Namespace.
+func NewResolver(client, metadata client.Reader, userSecrets *kube.UserSecrets) *Resolver {
+	return &Resolver{client, metadata, userSecrets}
+}
+
+// Resolve follows the references of an account. It returns the trouble with the first that does not hold;
+// its error is the API server's.
+func (r *Resolver) Resolve(ctx context.Context, v facts.Facts) (facts.Request, *facts.Failure, error) {
+	account := v.Account
+	req := facts.Request{Grant: account.Spec.Grant.Type}
+	object := &v1alpha1.Marketplace{}
+	name := account.Spec.MarketplaceRef.Name
+	if err := r.client.Get(ctx, client.ObjectKey{Name: name}, object); err != nil {
+		if apierrors.IsNotFound(err) {
+			return req, &facts.Failure{Reason: v1alpha1.ReasonMarketplaceNotFound,
+				Message: fmt.Sprintf("spec.marketplaceRef: there is no Marketplace %q; \"kubectl get marketplaces\" lists them", name)}, nil
+		}
+		return req, nil, fmt.Errorf("reading Marketplace %q: %w", name, err)
+	}
+	platform, err := marketplace.Resolve(object, account)
+	if err == nil {
+		err = tokensecret.CheckTemplates(account, platform.PublishedKeys()...)
+	}
+	if err != nil {
+		return req, &facts.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}, nil
+	}
+	req.Platform = platform
+	req.Inputs.Spec = fmt.Sprint(account.Generation)
+	req.Inputs.Marketplace = fmt.Sprintf("%s/%d", object.UID, object.Generation)
+	if trouble := unaccountable(account, platform); trouble != nil {
+		return req, trouble, nil
+	}
+	for _, step := range []func() (*facts.Failure, error){
+		func() (*facts.Failure, error) { return r.resolveApplication(ctx, account, object, &req) },
+		func() (*facts.Failure, error) { return r.resolveCredentials(ctx, v, &req) },
+		func() (*facts.Failure, error) { return r.resolveOwnSecrets(ctx, account) },
+	} {
+		if trouble, err := step(); trouble != nil || err != nil {
+			return req, trouble, err
+		}
+	}
+	req.Platform = platform.ForAccount(req.Application.ClientID, cmp.Or(account.Spec.AccountID, v.Custody.Account.ID))
+	req.Key = keyOf(req)
+	return req, nil, nil
+}
+
+// unaccountable is the trouble with an expectation that nothing can hold the tokens against.
+func unaccountable(account *v1alpha1.MarketplaceAccount, platform *marketplace.Platform) *facts.Failure {
+	grant := account.Spec.Grant.Type
+	tells := platform.TellsAccount() && grant != v1alpha1.GrantClientCredentials ||
+		platform.CallbackTellsAccount() && grant == v1alpha1.GrantAuthorizationCode
+	if account.Spec.AccountID == "" || tells {
+		return nil
+	}
+	return &facts.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf("spec.accountID must not be set: "+
+		"%s does not tell whose the tokens of grant %s are", platform.DisplayName, grant)}
+}
+
+func (r *Resolver) resolveApplication(
+	ctx context.Context, account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace, req *facts.Request,
+) (*facts.Failure, error) {
+	key := client.ObjectKey{Namespace: account.Namespace, Name: account.Spec.ApplicationSecretRef.Name}
+	field := "spec.applicationSecretRef"
+	if key.Name == "" {
+		allowed, err := r.mayUseApplication(ctx, account.Namespace, object.Spec.Application)
+		if err != nil {
+			return nil, err
+		}
+		if !allowed {
+			return &facts.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf("spec.applicationSecretRef must be set: "+
+				"Marketplace %q has no application that namespace %q may use", object.Name, account.Namespace)}, nil
+		}
+		if trouble := beyondDefault(account, object); trouble != nil {
+			return trouble, nil
+		}
+		ref := object.Spec.Application.SecretRef
+		key = client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}
+		field = fmt.Sprintf("the application of Marketplace %q", object.Name)
+	}
+	var more []string
+	if named := object.Spec.AuthorizationRequest.ClientIDKey; named != "" {
+		more = []string{named}
+	}
+	secret, trouble, err := r.userSecret(ctx, key, field, more...)
+	if trouble != nil || err != nil {
+		return trouble, err
+	}
+	public := object.Spec.TokenRequest.ClientAuthentication == v1alpha1.ClientAuthenticationNone
+	req.Application, err = tokensecret.DecodeApplication(secret.Secret, public, req.Platform.ClientIDKey())
+	if err != nil {
+		return invalidSecret(field, err), nil
+	}
+	req.Inputs.Application = key.String() + "@" + secret.ContentVersion
+	req.Shared = account.Spec.ApplicationSecretRef.Name == ""
+	return nil, nil
+}
+
+// beyondDefault is the trouble with scopes that a tenant may not ask for in the name of an application that is not
+// theirs: an application's own token can reach all its tenants, and even its secret (Amazon).
+func beyondDefault(account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace) *facts.Failure {
+	if account.Spec.Grant.Type != v1alpha1.GrantClientCredentials {
+		return nil
+	}
+	for _, scope := range account.Spec.Scopes {
+		if !slices.Contains(object.Spec.Scopes.For(v1alpha1.GrantClientCredentials), scope) {
+			return &facts.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf("spec.scopes: with the application of Marketplace %q, grant %s may ask for "+
+				"its default scopes only; set spec.applicationSecretRef", object.Name, v1alpha1.GrantClientCredentials)}
+		}
+	}
+	return nil
+}
+
+// mayUseApplication tells whether a namespace's accounts may use the Marketplace's own application.
+func (r *Resolver) mayUseApplication(ctx context.Context, namespace string, application *v1alpha1.Application) (bool, error) {
+	if application == nil || application.NamespaceSelector == nil {
+		return false, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(application.NamespaceSelector)
+	if err != nil {
+		return false, nil // a selector that cannot be read selects nothing
+	}
+	metadata := kube.NamespaceMetadata()
+	if err := r.metadata.Get(ctx, client.ObjectKey{Name: namespace}, metadata); err != nil {
+		return false, fmt.Errorf("reading the metadata of Namespace %q: %w", namespace, err)
+	}
+	return selector.Matches(labels.Set(metadata.Labels)), nil
+}
+
+func (r *Resolver) resolveCredentials(ctx context.Context, v facts.Facts, req *facts.Request) (*facts.Failure, error) {
+	account := v.Account
+	var field, name string
+	switch spec := account.Spec.Grant; {
+	case spec.Password != nil:
+		field, name = "spec.grant.password.secretRef", spec.Password.SecretRef.Name
+	case spec.RefreshToken != nil:
+		field, name = "spec.grant.refreshToken.secretRef", spec.RefreshToken.SecretRef.Name
+	default:
+		return nil, nil
+	}
+	secret, trouble, err := r.userSecret(ctx, client.ObjectKey{Namespace: account.Namespace, Name: name}, field)
+	if trouble != nil && account.Spec.Grant.RefreshToken != nil && v.Custody.RefreshToken != "" {
+		// What it began with is used up; the grant lives on in the custody.
+		req.Imported = tokensecret.Import{RefreshToken: v.Custody.Imported, GrantedAt: v.Custody.GrantedAt}
+		return nil, nil
+	}
+	if trouble != nil || err != nil {
+		return trouble, err
+	}
+	if account.Spec.Grant.Password != nil {
+		req.Login, err = tokensecret.DecodeLogin(secret.Secret)
+	} else {
+		req.Imported, err = tokensecret.DecodeImport(secret.Secret)
+	}
+	if err != nil && account.Spec.Grant.RefreshToken != nil && v.Custody.RefreshToken != "" {
+		// The grant in use goes on without what cannot be read.
+		req.Imported = tokensecret.Import{RefreshToken: v.Custody.Imported, GrantedAt: v.Custody.GrantedAt}
+		req.Unreadable = invalidSecret(field, err)
+		return nil, nil
+	}
+	if err != nil {
+		return invalidSecret(field, err), nil
+	}
+	req.Inputs.Credentials = name + "@" + secret.ContentVersion
+	return nil, nil
+}
+
+// userSecret returns a Secret that a user wrote and that can be used, or the trouble with it.
+func (r *Resolver) userSecret(ctx context.Context, key client.ObjectKey, field string, more ...string) (*kube.UserSecret, *facts.Failure, error) {
+	secret, err := r.userSecrets.Get(ctx, key, more...)
+	switch {
+	case errors.Is(err, kube.ErrSecretNotFound):
+		return nil, &facts.Failure{Reason: v1alpha1.ReasonSecretNotFound,
+			Message: fmt.Sprintf("%s: Secret %q does not exist in namespace %q; create it", field, key.Name, key.Namespace)}, nil
+	case errors.Is(err, kube.ErrSecretForbidden):
+		return nil, &facts.Failure{Reason: v1alpha1.ReasonSecretNotFound, Message: fmt.Sprintf("%s: the operator may not read Secret %q in namespace %q, "+
+			"which it does not watch; give it a Role to get this Secret", field, key.Name, key.Namespace)}, nil
+	case err != nil:
+		return nil, nil, err
+	case secret.Invalid != nil:
+		return nil, invalidSecret(field, secret.Invalid), nil
+	}
+	return secret, nil, nil
+}
+
+// resolveOwnSecrets looks, before anything is asked for, whether the places of grant and token Secret are taken.
+func (r *Resolver) resolveOwnSecrets(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*facts.Failure, error) {
+	for _, name := range []string{account.GrantSecretName(), account.TokenSecretName()} {
+		metadata := kube.SecretMetadata()
+		err := r.metadata.Get(ctx, client.ObjectKey{Namespace: account.Namespace, Name: name}, metadata)
+		switch {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return nil, fmt.Errorf("reading the metadata of Secret %q: %w", name, err)
+		case !tokensecret.Owned(metadata, account):
+			return Conflict(account, metadata), nil
+		}
+	}
+	return nil, nil
+}
+
+// Conflict is the trouble with a Secret that is in the place of one of the operator's own. One that belongs to another account of this name may
+// have been restored with this one, and then hold the only copy of a refresh token.
+func Conflict(account *v1alpha1.MarketplaceAccount, secret metav1.Object) *facts.Failure {
+	name, cure := secret.GetName(), "remove it"
+	if name == account.TokenSecretName() {
+		cure += " or set another spec.tokenSecret.name"
+	}
+	if former, _ := tokensecret.ControllingAccount(secret); former != "" && former != account.UID && secret.GetLabels()[v1alpha1.LabelAccount] == account.Name {
+		cure += ", or where it was restored together with the account, its ownerReferences alone"
+	}
+	return &facts.Failure{Reason: v1alpha1.ReasonSecretConflict, Message: fmt.Sprintf("Secret %q exists and does not belong to this account; %s", name, cure)}
+}
+
+func invalidSecret(field string, err error) *facts.Failure {
+	return &facts.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: field + ": " + err.Error()}
+}
+
+// keyOf identifies what tokens are obtained for: the parts of a request whose change calls for new tokens. No
+// secret is part of it. Where a refresh token carries the consent, scopes and login are not asked for again.
+func keyOf(req facts.Request) string {
+	parts := []any{req.Platform.TokenURL, req.Platform.Issuer, req.Application.ClientID, req.RenewsByRefreshToken()}
+	if !req.RenewsByRefreshToken() {
+		parts = append(parts, req.Grant, req.Platform.Scopes, req.Platform.TokenParameters(), req.Login.Username)
+	}
+	text, err := json.Marshal(parts)
+	if err != nil {
+		return "" // strings always marshal
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
+}

@@ -1,0 +1,31 @@
+package inputs
+
+import (
+	"context"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+)
+
+// A Secret of another namespace may be there and still not be the operator's to read.
+func TestAUserSecretThatMayNotBeRead(t *testing.T) {
+	g := NewWithT(t)
+	forbidding := interceptor.NewClient(fake.NewClientBuilder().Build(), interceptor.Funcs{
+		Get: func(context.Context, client.WithWatch, client.ObjectKey, client.Object, ...client.GetOption) error {
+			return apierrors.NewForbidden(corev1.Resource("secrets"), "app", nil)
+		},
+	})
+	r := NewResolver(forbidding, forbidding, &kube.UserSecrets{Metadata: forbidding, Live: forbidding})
+	_, trouble, err := r.userSecret(t.Context(), client.ObjectKey{Namespace: "apps", Name: "app"}, "the application")
+	g.Expect(err).NotTo(HaveOccurred())
+	g.Expect(trouble.Reason).To(Equal(v1alpha1.ReasonSecretNotFound))
+	g.Expect(trouble.Message).To(HavePrefix(`the application: the operator may not read Secret "app" in namespace "apps"`))
+}

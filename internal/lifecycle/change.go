@@ -1,0 +1,67 @@
+package lifecycle
+
+import (
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+)
+
+// Change is what an event makes of an account: the custody to store before the next request goes out and before anybody is told, and what
+// is told and done once it is stored. The latter comes out of [Change.Stored] alone, which asks for the custody as it was written.
+type Change struct {
+	// Store is the custody to write; nil where the event changes nothing that has to be remembered.
+	Store *custody.Custody
+	// OnlyCopy tells that Store holds what cannot be had again, so that it waits in memory while it cannot be written.
+	OnlyCopy bool
+	// attempt is what is known whether or not the custody can be written: that the marketplace was asked in vain, and why.
+	attempt Outcome
+	// result is what holds once it is written.
+	result  Outcome
+	effects Effects
+	// fresh tells that Store holds tokens that have just come, settled that nothing is left to do about a token that was refused.
+	fresh, settled bool
+}
+
+// Effects are what a driver does after it has stored a change, besides telling people of the outcome.
+type Effects struct {
+	// Revoke is a grant that a person gave for another account than the expected one; nil for none.
+	Revoke *custody.Grant
+	// SignInCompleted tells that the grant of a sign-in was put into use.
+	SignInCompleted bool
+	// SignInRejected is why a sign-in was rejected, where the account's conditions do not say so; nil where none was.
+	SignInRejected *facts.Failure
+	// Refused tells that a refusal was recorded, which may be one of the application.
+	Refused bool
+}
+
+// Stored returns what is known after the custody was written, what people are told, and what is left to do. Of a change without Store,
+// written is the custody as it is.
+func (c Change) Stored(f facts.Facts, written custody.Custody) (facts.Facts, Outcome, Effects) {
+	f.Custody = written
+	if c.Store != nil {
+		f.Live = true
+	}
+	if c.fresh {
+		f.Fresh = true
+	}
+	if c.fresh || c.settled {
+		f.TokenRefused = false
+	}
+	return f, c.attempt.With(c.result), c.effects
+}
+
+// Unstored is what people are told where the custody could not be written: no more than that an attempt was made in vain.
+func (c Change) Unstored() Outcome { return c.attempt }
+
+// Keep is a change of what a driver alone decides about, such as which visit is whose.
+func Keep(kept custody.Custody) Change { return storeOnce(kept, Outcome{}) }
+
+// storeOnce is a change whose event is repeated where it cannot be written.
+func storeOnce(kept custody.Custody, result Outcome) Change {
+	return Change{Store: &kept, result: result}
+}
+
+// failed is the outcome of an attempt that brought nothing; why is nil where the attempt says no more than was known.
+func failed(why *facts.Failure) Outcome { return Outcome{Attempted: true, Failure: why} }
+
+// obtained is the outcome of tokens that were put into use; first tells that they are the first of their grant.
+func obtained(first bool) Outcome { return Outcome{Obtained: true, First: first} }

@@ -1,0 +1,199 @@
+package lifecycle
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+)
+
+// recheck is when to look again at what can only be waited for: an identity or a key that could not be fetched. After a
+// while it is longer.
+const (
+	recheck        = 10 * time.Second
+	longestRecheck = 5 * time.Minute
+)
+
+// RecheckAfter is when to look again at what can only be waited for, of tokens that were issued then: the longer it takes, the later.
+func RecheckAfter(f facts.Facts, issued time.Time) time.Duration {
+	return f.SoonEnough(min(max(recheck, f.Now.Sub(issued)/4), longestRecheck))
+}
+
+// AccountOf is the account that an identity request told.
+func AccountOf(identity marketplace.Identity) custody.Account {
+	return custody.Account{ID: identity.ID, Login: identity.Login, By: "identity request"}
+}
+
+// TokenToIdentify is the access token whose account is asked for: the candidate grant's, or else the one in use.
+func TokenToIdentify(f facts.Facts) string {
+	if candidate := f.CandidateGrant(); candidate != nil {
+		return candidate.Tokens.AccessToken
+	}
+	return f.Custody.Tokens.AccessToken
+}
+
+// AfterIDToken is what the check of a candidate grant's ID token makes of it; nil says that it holds.
+func AfterIDToken(f facts.Facts, failure error) (facts.Facts, Change) {
+	switch {
+	case failure == nil:
+		f.Verified = true
+		return f, Change{}
+	case candidateEnded(&f):
+		return f, ExpireCandidate(f)
+	case answer.AsError(failure).Kind == answer.Unavailable:
+		return f, candidateWaits(f, facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("A new sign-in waits to be used: %v", failure)})
+	}
+	why, _ := FailureOf(f, failure)
+	why.Reason = v1alpha1.ReasonSignInRequired
+	return f, dropSignIn(f, why)
+}
+
+// DecideOnCandidate decides about a candidate grant by what is known.
+func DecideOnCandidate(f facts.Facts) Change {
+	candidate := f.CandidateGrant()
+	if candidate.Account.ID == "" && f.ExpectedAccount() != "" {
+		return ExpireCandidate(f)
+	}
+	return decide(f, candidate.Account, candidate.Identified)
+}
+
+// AfterIdentity is what the answer of an identity request makes of a candidate grant, or of the tokens in use, of which not to know the seller is no
+// reason to keep them from anybody.
+func AfterIdentity(f facts.Facts, identity marketplace.Identity, failure error) Change {
+	candidate := f.CandidateGrant()
+	known := failure == nil && identity.ID != ""
+	switch {
+	case candidate == nil && !known:
+		return Change{}
+	case candidate == nil:
+		kept := f.Custody
+		kept.Account, kept.Identified = AccountOf(identity), true
+		return storeOnce(kept, Outcome{})
+	case candidate.Consent > 0 && isFinal(failure):
+		return dropSignIn(f, facts.Failure{Reason: v1alpha1.ReasonScopeRejected, Message: fmt.Sprintf("%s does not tell the bearer of the new tokens whose they are (%v), "+
+			"and expected is %s; ask for the scope that the identity request of the Marketplace needs", f.Request.Platform.DisplayName, failure, f.ExpectedAccount())})
+	case !known:
+		if failure == nil {
+			failure = errors.New("the answer names no account")
+		}
+		return candidateWaits(f, facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf(
+			"%s does not tell whose the new grant is, and it is not used before: %v", f.Request.Platform.DisplayName, failure)})
+	}
+	return decide(f, AccountOf(identity), true)
+}
+
+// isFinal tells that the identity request will not be answered, however often it is made.
+func isFinal(failure error) bool {
+	said, ok := errors.AsType[*marketplace.IdentityError](failure)
+	return ok && said.Final()
+}
+
+// candidateWaits tells that a candidate grant is looked at again: the longer it has waited, the later.
+func candidateWaits(f facts.Facts, why facts.Failure) Change {
+	tokens := f.CandidateGrant().Tokens
+	wait := min(RecheckAfter(f, tokens.IssuedAt), renewal.LongestWait(tokens.IssuedAt, tokens.ExpiresAt, f.Now))
+	return Change{attempt: Outcome{Failure: &why, LookAgain: wait}}
+}
+
+// decide puts the candidate grant into use, whose account is now known, or keeps it waiting for another expectation. identified tells that
+// an identity request told the account.
+func decide(f facts.Facts, account custody.Account, identified bool) Change {
+	kept := f.Custody
+	candidate := *f.CandidateGrant()
+	candidate.Account, candidate.Identified = account, identified
+	if candidate.Consent > 0 {
+		kept.SignIn = kept.SignIn.Clone()
+		if !f.Expects(account.ID) {
+			return rejectSignIn(f, kept, candidate)
+		}
+		return acceptSignIn(f, kept, candidate)
+	}
+	if !f.Expects(account.ID) {
+		kept.Candidate = &candidate
+		return Change{Store: &kept, OnlyCopy: true, attempt: failed(f.AccountMismatch(account.ID, f.ExpectedAccount()))}
+	}
+	kept.Serial++
+	kept.Grant = candidate
+	kept.NotBefore = time.Time{} // of the grant before
+	if f.Request.RenewsByRefreshToken() {
+		kept.Journal = nil
+		kept = kept.Recovered()
+	}
+	kept.Candidate, kept.Aside, kept.Verified, kept.Refused, kept.RefusedImport = nil, nil, nil, nil, nil
+	return Change{Store: &kept, OnlyCopy: true, fresh: true, result: obtained(true)}
+}
+
+// ExpireCandidate drops a candidate grant whose tokens ended before anybody could say whose they are.
+func ExpireCandidate(f facts.Facts) Change {
+	candidate := f.CandidateGrant()
+	kept := f.Custody
+	kept.Candidate = nil
+	switch {
+	case candidate.Consent > 0:
+		return dropSignIn(f, facts.Failure{Reason: v1alpha1.ReasonSignInRequired, Message: fmt.Sprintf("%s did not tell in time who had signed in, so the last sign-in was not used; "+
+			"a person must sign in again", f.Request.Platform.DisplayName)})
+	case !f.Request.Rotates():
+		return storeOnce(kept, Outcome{}) // what it began with can be sent again
+	}
+	return refuseImport(f, mismatchUntold(f), kept, candidate.Imported)
+}
+
+// AfterTest is what a test of the connection leaves behind.
+func AfterTest(f facts.Facts, identity marketplace.Identity, failure error) Change {
+	test := custody.Verification{At: f.Now}
+	account := AccountOf(identity)
+	said, unproven := errors.AsType[*marketplace.IdentityError](failure)
+	switch {
+	case unproven:
+		test.Failure, test.Unreachable = said.Error(), said.Unavailable() || said.Throttled()
+	case identity.ID != "" && !f.ExpectsAccount(account):
+		test.Failure = fmt.Sprintf("the access token belongs to account %s, expected is %s", identity.ID, f.ExpectedAccount())
+	}
+	change := tested(f, account, test)
+	change.result.HandledVerify = true
+	return change
+}
+
+// TestUnsupported is what a test leaves behind where no call tests the connection.
+func TestUnsupported(f facts.Facts) Change {
+	change := tested(f, custody.Account{}, custody.Verification{At: f.Now, Unsupported: true,
+		Failure: "there is no call that tests it; " + v1alpha1.AnnotationRenew + " tests it by a renewal"})
+	change.result.HandledVerify = true
+	return change
+}
+
+// AfterRefusedToken is what is left of a test in which the marketplace refused the access token, and no other could be had.
+func AfterRefusedToken(f facts.Facts) Change {
+	test := custody.Verification{At: f.Now, Failure: "the marketplace refuses the access token", Refusals: 1}
+	if was := f.Custody.Verified; was != nil && was.Refusals > 0 && f.Now.Sub(was.At) >= facts.Retest {
+		test.Refusals = 2
+	}
+	change := tested(f, custody.Account{}, test)
+	change.settled = true
+	return change
+}
+
+// tested records a test of the connection, and the account that it told.
+func tested(f facts.Facts, account custody.Account, test custody.Verification) Change {
+	kept := f.Custody
+	kept.Verified = &test
+	kept.Identified = kept.Identified || test.Failure == ""
+	if account.ID != "" && (kept.Account.ID == "" || kept.Account.ID == account.ID) {
+		if kept.Account.By != "" {
+			account.By = kept.Account.By
+		}
+		kept.Account = account
+	}
+	return storeOnce(kept, Outcome{})
+}
+
+// TestSupported tells that the platform has a call that tests the account's access token.
+func TestSupported(f facts.Facts) bool {
+	return f.Request.Platform.CanIdentify() && f.Request.Grant != v1alpha1.GrantClientCredentials
+}

@@ -1,0 +1,243 @@
+package lifecycle
+
+import (
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
+)
+
+// Action is one thing that may have to be done for an account. It makes one request to a marketplace at most.
+type Action uint
+
+// The actions, in the order in which they are looked at.
+const (
+	// Wait: there is nothing to do before time passes or something changes.
+	Wait Action = iota
+	// StoreApproval stores the tokens that a device code has become, of which the only copy is in memory.
+	StoreApproval
+	// VerifyIDToken checks the ID token of a candidate grant whose issuer's keys could not be had when it came.
+	VerifyIDToken
+	// DecideCandidate puts a candidate grant into use, or keeps it out of use, by the account that is known to be its own.
+	DecideCandidate
+	// Identify asks whose the candidate grant is, or whose the tokens are that have just come.
+	Identify
+	// UseAside puts a grant of another account into use that a renewal brought, now that the spec names that account.
+	UseAside
+	// CountRestFromNow writes down that a refresh token rests from now on, since the clock was set back.
+	CountRestFromNow
+	// Renew asks for tokens.
+	Renew
+	// Poll asks whether a person has approved the device code.
+	Poll
+	// StartCode asks for a device code.
+	StartCode
+	// OfferLink makes a link for a person to sign in by.
+	OfferLink
+	// Publish makes the token Secret say what the custody says.
+	Publish
+	// FindDuplicate looks for an older account of the same seller.
+	FindDuplicate
+	// Test asks the marketplace whether it honours the access token, since somebody wants to know.
+	Test
+	// RecordRefusedToken writes down that it does not.
+	RecordRefusedToken
+	actionsEnd
+)
+
+// String returns the action's name, as scripts of tests have it.
+func (a Action) String() string {
+	return [actionsEnd]string{
+		"Wait", "StoreApproval", "VerifyIDToken", "DecideCandidate", "Identify", "UseAside", "CountRestFromNow", "Renew", "Poll", "StartCode", "OfferLink",
+		"Publish", "FindDuplicate", "Test", "RecordRefusedToken",
+	}[a]
+}
+
+// Actions is a set of them.
+type Actions uint
+
+// Every action.
+const Every Actions = 1<<actionsEnd - 1
+
+// AllBut returns every action but some.
+func AllBut(some ...Action) Actions {
+	all := Every
+	for _, action := range some {
+		all = all.Without(action)
+	}
+	return all
+}
+
+// With adds an action.
+func (s Actions) With(action Action) Actions { return s | 1<<action }
+
+// Without takes an action out.
+func (s Actions) Without(action Action) Actions { return s &^ (1 << action) }
+
+// Has tells whether an action is in the set.
+func (s Actions) Has(action Action) bool { return s&(1<<action) != 0 }
+
+// steps are the actions with what makes each of them due, in the order in which they are looked at: what is in memory alone comes first,
+// then grants that wait, then tokens, then what a person needs to sign in, and at last what others read.
+var steps = []struct {
+	action Action
+	due    func(*facts.Facts) bool
+}{
+	{StoreApproval, func(f *facts.Facts) bool { return f.Approved }},
+	{VerifyIDToken, func(f *facts.Facts) bool { return candidateCounts(f) && f.CandidateGrant().Unverified && !f.Verified }},
+	{DecideCandidate, func(f *facts.Facts) bool { return candidateVerified(f) && candidateDecided(f) }},
+	{Identify, mustIdentify},
+	{UseAside, func(f *facts.Facts) bool { return f.AsideIsExpected() && !f.Suspended() }},
+	{CountRestFromNow, (*facts.Facts).AheadOfClock},
+	{Renew, func(f *facts.Facts) bool { return f.Plan().Due && f.OtherProcessUntil().IsZero() }},
+	{Poll, func(f *facts.Facts) bool {
+		return needsCode(f) && f.CodeLives() && !f.SignInRequested() && !f.Now.Before(f.PollAt)
+	}},
+	{StartCode, mustStartCode},
+	{OfferLink, mustOfferLink},
+	{Publish, func(f *facts.Facts) bool { return f.Custody.Tokens != nil && !f.WrongAccount() }},
+	{FindDuplicate, func(f *facts.Facts) bool { return f.Custody.Account.ID != "" }},
+	{Test, mustTest},
+	{RecordRefusedToken, func(f *facts.Facts) bool { return f.TokenRefused }},
+}
+
+// Next is what to do next for an account in one look, in which some actions were tried already: the first of the steps that is due. While
+// the account's references are not in order, nothing is done but to publish what is there.
+func Next(f *facts.Facts, tried Actions) Action {
+	for _, step := range steps {
+		if tried.Has(step.action) || f.Unresolved && step.action != Publish {
+			continue
+		}
+		if step.due(f) {
+			return step.action
+		}
+	}
+	return Wait
+}
+
+// candidateCounts tells that a candidate grant may be looked at now. A sign-in that was stored just now is looked at by the process that took
+// it, since a person waits there.
+func candidateCounts(f *facts.Facts) bool {
+	candidate := f.CandidateGrant()
+	if candidate == nil || f.Suspended() || candidate.Account.ID != "" && !f.Expects(candidate.Account.ID) {
+		return false
+	}
+	return f.Fresh || !CandidateRests(f)
+}
+
+// CandidateRests tells that the candidate grant is of a sign-in that another process looks at.
+func CandidateRests(f *facts.Facts) bool {
+	candidate := f.CandidateGrant()
+	if candidate == nil || candidate.Consent == 0 {
+		return false
+	}
+	age := f.Now.Sub(candidate.Tokens.IssuedAt)
+	return age >= 0 && age < 2*timeouts.Identify
+}
+
+func candidateVerified(f *facts.Facts) bool {
+	return candidateCounts(f) && (f.Verified || !f.CandidateGrant().Unverified)
+}
+
+// candidateDecided tells that nothing has to be asked about the candidate grant: its account is known, any is accepted, or its tokens ended
+// before anybody could tell.
+func candidateDecided(f *facts.Facts) bool {
+	candidate := f.CandidateGrant()
+	return candidate.Account.ID != "" || f.ExpectedAccount() == "" || f.CanIdentify() && candidateEnded(f)
+}
+
+func candidateEnded(f *facts.Facts) bool { return !f.Now.Before(f.CandidateGrant().Tokens.ExpiresAt) }
+
+// mustIdentify tells that an identity request is due: of a candidate grant at each look, of tokens in use when they have just come.
+func mustIdentify(f *facts.Facts) bool {
+	if !f.CanIdentify() {
+		return false
+	}
+	if f.CandidateGrant() != nil {
+		return candidateVerified(f) && !candidateDecided(f)
+	}
+	return f.Fresh && f.Custody.Account.ID == "" && f.Usable()
+}
+
+// needsCode tells that a device code should be waiting for a person.
+func needsCode(f *facts.Facts) bool {
+	return f.Request.Grant == v1alpha1.GrantDeviceCode && f.NeedsSignIn()
+}
+
+func mustStartCode(f *facts.Facts) bool {
+	if !needsCode(f) || f.CodeLives() && !f.SignInRequested() || !f.MayStartCode() {
+		return false
+	}
+	return f.Custody.SignIn.Device != nil || !f.Now.Before(f.PollAt)
+}
+
+// mustOfferLink tells that the status shows no link that works; or that one is needed and there is no portal, which has to be told.
+func mustOfferLink(f *facts.Facts) bool {
+	if f.Request.Grant == v1alpha1.GrantDeviceCode || !f.NeedsSignIn() {
+		return false
+	}
+	return !f.HasPortal || f.SignInRequested() || f.OpenTicket(f.ShownTicket) == nil
+}
+
+// mustTest tells that a test of the connection is due: since somebody asks for it, since the last one did not reach the marketplace, or
+// since nothing else tells that a token was revoked which does not end.
+func mustTest(f *facts.Facts) bool {
+	if f.Suspended() || !f.Usable() || f.TokenRefused {
+		return false
+	}
+	if daily := f.DailyTest(); !daily.IsZero() && !f.Now.Before(daily) {
+		return true
+	}
+	again := f.NextTest()
+	asked := facts.RequestOf(f.Account, v1alpha1.AnnotationVerify) != ""
+	return asked && (f.TestRequested() || !again.IsZero() && !f.Now.Before(again))
+}
+
+// Conclusion is what is told at the end of a look in which nothing is due any more: of requests that there is nothing to act on with, and
+// of what a person needs to sign in.
+func Conclusion(f *facts.Facts) Outcome {
+	if f.Unresolved {
+		return Outcome{}
+	}
+	o := Outcome{Invited: true, Invitation: invitation(f)}
+	o.HandledRenew = f.RenewalRequested() && f.CannotRenew() && !f.Plan().Due
+	o.HandledVerify = facts.RequestOf(f.Account, v1alpha1.AnnotationVerify) != "" && !f.Usable() && f.CannotRenew()
+	o.Postponed = renewalPostponed(f)
+	if CandidateRests(f) && !f.Fresh && !f.Suspended() {
+		o.LookAgain = recheck
+	}
+	return o
+}
+
+// renewalPostponed is until when a renewal that is due is left to another process; zero where none is.
+func renewalPostponed(f *facts.Facts) time.Time {
+	if !f.Plan().Due {
+		return time.Time{}
+	}
+	return f.OtherProcessUntil()
+}
+
+// invitation is what a person signs in by, as it is stored; nil where nobody has to.
+func invitation(f *facts.Facts) *v1alpha1.SignInStatus {
+	if !f.NeedsSignIn() {
+		return nil
+	}
+	if f.Request.Grant == v1alpha1.GrantDeviceCode {
+		if !f.CodeLives() {
+			return nil
+		}
+		code := f.Custody.SignIn.Device
+		return signInStatus(code.URL, code.UserCode, "", code.ExpiresAt)
+	}
+	if ticket := f.OpenTicket(f.ShownTicket); f.HasPortal && ticket != nil {
+		return signInStatus(f.Account.Status.SignIn.URL, "", f.CallbackURL, ticket.ExpiresAt)
+	}
+	return nil
+}
+
+func signInStatus(url, userCode, redirectURI string, end time.Time) *v1alpha1.SignInStatus {
+	status := &v1alpha1.SignInStatus{URL: url, UserCode: userCode, RedirectURI: redirectURI}
+	status.ExpirationTime.Time = end
+	return status
+}

@@ -1,0 +1,243 @@
+package lifecycle
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+)
+
+// AfterIssued is what tokens make of the account that a request of its own has brought. A new grant of which it is not known that it belongs
+// to the expected account becomes the candidate, and the grant in use stays.
+func AfterIssued(f facts.Facts, got Issued) Change {
+	begun, requested := f.StartsNewGrant(), f.RenewalRequested()
+	next := GrantOf(f, got)
+	expected, id := f.ExpectedAccount(), next.Account.ID
+	kept := withHandledRenew(f, f.Custody)
+	kept.Serial++
+	kept.NotBefore = time.Time{}
+	if f.Request.RenewsByRefreshToken() {
+		kept = f.WithJournal(kept, nil)
+	}
+	if f.Request.Rotates() {
+		kept = kept.WithSpentImport(f.NewImport())
+	}
+	kept = withSecretDate(f, withLogin(f, kept))
+	kept.PreviousSecretOf = ""
+	if got.ByPreviousSecret {
+		kept = withSecrets(f, kept)
+	}
+	change := Change{OnlyCopy: true, fresh: true, attempt: Outcome{HandledRenew: requested}}
+	mustKnow := f.CanIdentify() || f.Account.Spec.AccountID != ""
+	switch {
+	case !begun && RenewedAsOther(f, got):
+		kept, change.attempt = setAside(f, kept, next, got)
+		change.fresh = false
+	case begun && !f.Expects(id) && (id != "" || mustKnow):
+		kept.Candidate = &next
+		if id != "" {
+			change.attempt = failed(f.AccountMismatch(id, expected))
+		}
+	default:
+		kept = use(f, kept, next)
+		change.result = obtained(begun && (f.Request.RenewsByRefreshToken() || kept.Serial == 1))
+	}
+	change.attempt.HandledRenew = requested
+	change.Store = &kept
+	return change
+}
+
+// setAside keeps a pair of another account without using it. The token that is published stays; a single-use refresh token that the
+// pair was given for is spent.
+func setAside(f facts.Facts, kept custody.Custody, wrong custody.Grant, got Issued) (custody.Custody, Outcome) {
+	wrong.Account = got.Account
+	kept.Aside = &wrong
+	if f.Request.Rotates() {
+		kept.RefreshToken = ""
+	}
+	after := f
+	after.Custody = kept
+	why := after.MisplacedGrant()
+	if why == nil { // the request was this one
+		why = after.AccountMismatch(wrong.Account.ID, after.ExpectedAccount())
+	}
+	return kept, failed(why)
+}
+
+// use puts a grant into use.
+func use(f facts.Facts, kept custody.Custody, next custody.Grant) custody.Custody {
+	if f.NewImport() != "" { // the one before is not in use any more
+		kept.Journal = nil
+	}
+	kept.Grant = next
+	if f.Request.RenewsByRefreshToken() { // a login leaves the refresh token as it was
+		kept = kept.Recovered()
+	}
+	if kept.Candidate != nil && kept.Candidate.Consent == 0 && kept.Candidate.Imported == next.Imported {
+		kept.Candidate = nil // and one that the user withdrew is kept: it may come back
+	}
+	kept.Refused, kept.Verified, kept.Aside = nil, nil, nil
+	if !f.ImportRefused() {
+		kept.RefusedImport = nil
+	}
+	if !f.NeedsSignIn() { // the account is in order without what a person tried
+		kept.SignIn.Refused = nil
+	}
+	return kept
+}
+
+// UseGrantAside puts a grant of another account into use that a renewal brought, once the spec names that account.
+func UseGrantAside(f facts.Facts) Change {
+	kept := f.Custody
+	kept.Serial++
+	kept.Grant = *kept.Aside
+	kept.Aside, kept.Candidate, kept.Journal, kept.Verified, kept.Refused = nil, nil, nil, nil, nil
+	return Change{Store: &kept, OnlyCopy: true, fresh: true, result: obtained(true)}
+}
+
+// AfterFailure is what an attempt that brought no tokens must leave behind: no more than its meaning needs. sent tells that the marketplace
+// was asked for tokens.
+func AfterFailure(f facts.Facts, failure error, sent bool) Change {
+	requested := f.RenewalRequested()
+	change := afterFailure(f, failure, sent)
+	change.attempt.HandledRenew = requested
+	return change
+}
+
+func afterFailure(f facts.Facts, failure error, sent bool) Change {
+	why, passes := FailureOf(f, failure)
+	told := &why
+	kept := f.Custody
+	asked := answer.AsError(failure)
+	switch entry := f.Journal(); {
+	case entry == nil, !sent, !f.Request.Rotates(): // nothing new is known of a token that was not sent, or is not spent by that
+	case asked.Kind == answer.GrantRejected, !asked.OutcomeUnknown && entry.Attempts == 1:
+		kept = f.WithJournal(kept, nil)
+	case entry.Lost: // what became of it is as unknown as before, and its own waits hold
+		if passes {
+			told = f.PermanentFailure()
+		}
+	case asked.OutcomeUnknown && f.Reuse() == facts.LastResort:
+		return rest(f)
+	}
+	doubted := mayBeLocked(f, asked, sent)
+	if doubted {
+		doubt := doubtLogin(f, kept, asked, sent)
+		kept = doubt.kept
+		if doubt.locked != nil {
+			return refuse(f, *doubt.locked, kept)
+		}
+		if doubt.message != "" {
+			told.Message = doubt.message
+		}
+	}
+	kept.NotBefore, kept.DemandedAt = time.Time{}, time.Time{}
+	if wait := renewal.BoundRetryAfter(asked.RetryAfter); wait > 0 {
+		kept.NotBefore, kept.DemandedAt = f.Now.Add(wait).Truncate(time.Second), f.Now
+	}
+	switch was := f.Custody; {
+	case !passes:
+		return refuse(f, why, kept)
+	case kept.Journal == was.Journal && kept.ImportJournal == was.ImportJournal && kept.NotBefore.Equal(was.NotBefore) && !doubted:
+		return Change{attempt: failed(told)} // count and time in the status say the rest
+	}
+	return Change{Store: &kept, OnlyCopy: true, attempt: failed(told)}
+}
+
+// refuse records a refusal that only a change can cure: of a token that the user brought, or of anything else.
+func refuse(f facts.Facts, why facts.Failure, kept custody.Custody) Change {
+	imported := f.NewImport()
+	if imported != "" && reasons.Of(why.Reason).Subject != reasons.Application {
+		return refuseImport(f, why, kept, imported)
+	}
+	kept, kept.Refused = refusal(f, kept, why, f.RefusedParts(why.Reason), kept.Refused)
+	kept.Refused.Tries = f.TriedAgain(f.Custody.Refused, why.Reason)
+	change := storeRefusal(f, why, kept)
+	change.effects.Refused = true
+	return change
+}
+
+// refuseImport records that a refresh token which the user brought is of no use.
+func refuseImport(f facts.Facts, why facts.Failure, kept custody.Custody, imported string) Change {
+	kept, kept.RefusedImport = refusal(f, kept, why, f.ImportParts(why.Reason), kept.RefusedImport)
+	kept.RefusedImport.Imported = imported
+	return storeRefusal(f, why, kept)
+}
+
+// deniedWaits are how long nothing is tried after a login was answered 401 or 403 without an error code: a firewall, or a platform
+// whose refusals carry no code and count towards a lock. The answer after the last wait is taken for the lock.
+var deniedWaits = []time.Duration{time.Minute, 10 * time.Minute, time.Hour}
+
+// unprovenAttempts is how often a login that never worked is tried while its answers are lost, and unprovenWait how long is waited
+// between the attempts after that.
+const (
+	unprovenAttempts = 4
+	unprovenWait     = 24 * time.Hour
+)
+
+// mayBeLocked tells that an attempt to log in ended without the platform's word, and may count towards a lock; or that it passed
+// in another way, where a login before it did not.
+func mayBeLocked(f facts.Facts, asked *answer.Error, sent bool) bool {
+	return f.Request.LogsIn() && (sent && (asked.WithoutCode() || asked.OutcomeUnknown && !f.LoginWorked()) ||
+		asked.Passes() && len(f.Custody.Logins.Doubts) > 0 && (f.LoginDoubt() == nil || f.TriesAnew(f.LoginDoubt())))
+}
+
+// loginDoubt is the record of an attempt to log in that ended without the platform's word.
+type loginDoubt struct {
+	kept custody.Custody
+	// message replaces what people are told; empty where it does not.
+	message string
+	// locked is what the attempt is taken for in the end; nil while it is tried again.
+	locked *facts.Failure
+}
+
+func doubtLogin(f facts.Facts, kept custody.Custody, asked *answer.Error, sent bool) loginDoubt {
+	kept, keyed := withKey(f, kept)
+	if !keyed {
+		return loginDoubt{kept: kept}
+	}
+	doubt := custody.Doubt{Login: kept.RefusalDigest(f.Request.PasswordParts()), User: kept.RefusalDigest(f.Request.UserParts())}
+	if known := kept.Logins.Doubt(doubt.Login); known != nil {
+		doubt = *known
+	}
+	doubt = doubt.Try(kept.RefusalDigest(f.Request.LoginParts()), f.Now)
+	doubt.WaitSeconds = 0
+	var record loginDoubt
+	switch {
+	case !sent:
+	case asked.WithoutCode() && doubt.Denied >= len(deniedWaits):
+		doubt.Denied++
+		record.locked = f.LockedOrKeptOut(asked, doubt.Denied)
+	case asked.WithoutCode():
+		doubt.WaitSeconds = int64(deniedWaits[doubt.Denied] / time.Second)
+		doubt.Denied++
+		record.message = fmt.Sprintf("%s is unavailable: it answered the login with HTTP %d without an error code, as a firewall in front of it does, "+
+			"or a platform that locks a login (attempt %d of %d)", f.Request.Platform.DisplayName, asked.Status, doubt.Denied, len(deniedWaits)+1)
+	case asked.OutcomeUnknown && !f.LoginWorked():
+		if doubt.Lost++; doubt.Lost >= unprovenAttempts {
+			doubt.WaitSeconds = int64(unprovenWait / time.Second)
+		}
+	}
+	kept.Logins = kept.Logins.With(doubt)
+	if record.locked != nil { // what was tried under earlier requests is not tried again either
+		tried := custody.Refusal{Digests: doubt.Tried}
+		if kept.Refused != nil {
+			tried.Digests = append(slices.Clone(kept.Refused.Digests), doubt.Tried...)
+		}
+		kept.Refused = &tried
+	}
+	record.kept = kept
+	return record
+}
+
+// mismatchUntold is the failure of a candidate grant whose account nobody told in time.
+func mismatchUntold(f facts.Facts) facts.Failure {
+	return facts.Failure{Reason: v1alpha1.ReasonAccountMismatch, Message: fmt.Sprintf("%s did not tell in time whose the new grant is, so it was not used; supply a new one%s",
+		f.Request.Platform.DisplayName, facts.InSecret(f.Account))}
+}

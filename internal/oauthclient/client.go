@@ -1,0 +1,99 @@
+// Package oauthclient makes every request to a marketplace: for tokens with either client secret, device codes, identity and revocation. It
+// counts them, lets accounts ask in their turn, and says what answers without an error code mean. It stores nothing: what it returns may be
+// the only copy.
+package oauthclient
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"net/http"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
+)
+
+// Options are what a Client takes from outside. All but CallTimeout are required.
+type Options struct {
+	// Clock tells the time.
+	Clock clock.PassiveClock
+	// Transport carries requests to marketplaces.
+	Transport http.RoundTripper
+	// Providers discovers issuers and verifies ID tokens.
+	Providers *grant.Providers
+	// Metrics counts requests.
+	Metrics *metrics.Operations
+	// PerHost is how many requests to one host may be under way; zero is taken for one.
+	PerHost int
+	// CallTimeout bounds one request; zero means timeouts.Call.
+	CallTimeout time.Duration
+	// Answered is told the answer to each request that names an application.
+	Answered func(facts.Request, error)
+}
+
+// Client makes requests to marketplaces. It may be used by many goroutines at once.
+type Client struct {
+	clock       clock.PassiveClock
+	transport   http.RoundTripper
+	providers   *grant.Providers
+	metrics     *metrics.Operations
+	limiters    *throttle.Limiters[waiter]
+	callTimeout time.Duration
+	answered    func(facts.Request, error)
+	denials     denials
+	// seeds make digests: of two hashes, so that no two parts are taken for each other.
+	seeds [2]maphash.Seed
+}
+
+// New returns a client.
+func New(o Options) *Client {
+	c := &Client{
+		clock: o.Clock, transport: o.Transport, providers: o.Providers, metrics: o.Metrics, answered: o.Answered,
+		limiters: newLimiters(o.Clock.Now, o.PerHost), callTimeout: o.CallTimeout, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+	}
+	if c.callTimeout == 0 {
+		c.callTimeout = timeouts.Call
+	}
+	return c
+}
+
+// CallTimeout bounds one request.
+func (c *Client) CallTimeout() time.Duration { return c.callTimeout }
+
+// client makes requests to a platform, in its dialect where they are OAuth requests.
+func (c *Client) client(platform *marketplace.Platform, dialect bool) *http.Client {
+	transport := c.transport
+	if dialect {
+		transport = platform.Dialect(c.transport, c.clock.Now)
+	}
+	return outgoing.NewClient(transport, c.callTimeout)
+}
+
+// Digest stands for parts in memory, which cannot run into each other; empty where all of them are. It means nothing outside of this process.
+func (c *Client) Digest(parts ...string) string {
+	var digest [2 * 8]byte
+	empty := true
+	for i, seed := range c.seeds {
+		var hash maphash.Hash
+		hash.SetSeed(seed)
+		for _, part := range parts {
+			empty = empty && part == ""
+			var size [8]byte
+			binary.BigEndian.PutUint64(size[:], uint64(len(part)))
+			_, _ = hash.Write(size[:]) // never fails
+			_, _ = hash.WriteString(part)
+		}
+		binary.BigEndian.PutUint64(digest[8*i:], hash.Sum64())
+	}
+	if empty {
+		return ""
+	}
+	return string(digest[:])
+}

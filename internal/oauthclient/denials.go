@@ -1,0 +1,122 @@
+package oauthclient
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+)
+
+const (
+	// deniedInARow is how many answers 401 or 403 without an error code speak against an application, where its host serves
+	// another one.
+	deniedInARow = 3
+	// servedLately is how long a host that has served an application counts as one that works.
+	servedLately = 10 * time.Minute
+)
+
+// denials tells a wrong client secret from a firewall and an outage, where a platform answers 401 or 403 without an error
+// code: the host serves other applications meanwhile. It lives in memory: after a restart it takes three answers again. It may be
+// used by many goroutines at once.
+type denials struct {
+	mu sync.Mutex // guards the rest
+	// served holds, by token host and application, when tokens came last.
+	served map[string]map[string]time.Time
+	// denied holds, by account and application, the answers without an error code that came last.
+	denied map[types.UID]map[string]inARow
+}
+
+// inARow counts answers in a row.
+type inARow struct {
+	count int
+	since time.Time
+}
+
+// heard takes an answer to an application's request to a host, and tells how often in a row an account got none with an error code;
+// zero where this was another. wrong tells that the application is to blame.
+func (d *denials) heard(host, application string, account types.UID, failure error, now time.Time) (times int, wrong bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	switch {
+	case failure == nil:
+		d.serve(host, application, now)
+	case answer.AsError(failure).WithoutCode():
+		return d.deny(host, application, account, now)
+	}
+	delete(d.denied, account)
+	return 0, false
+}
+
+func (d *denials) serve(host, application string, now time.Time) {
+	if d.served == nil {
+		d.served = map[string]map[string]time.Time{}
+	}
+	if d.served[host] == nil {
+		d.served[host] = map[string]time.Time{}
+	}
+	for other, at := range d.served[host] {
+		if now.Sub(at) > servedLately {
+			delete(d.served[host], other)
+		}
+	}
+	d.served[host][application] = now
+}
+
+func (d *denials) deny(host, application string, account types.UID, now time.Time) (times int, wrong bool) {
+	if d.denied == nil {
+		d.denied = map[types.UID]map[string]inARow{}
+	}
+	if d.denied[account] == nil {
+		d.denied[account] = map[string]inARow{}
+	}
+	denied := d.denied[account][application]
+	if denied.count++; denied.count == 1 {
+		denied.since = now
+	}
+	d.denied[account][application] = denied
+	if denied.count < deniedInARow || d.served[host][application].After(denied.since) {
+		return denied.count, false
+	}
+	for other, at := range d.served[host] {
+		if other != application && now.Sub(at) <= servedLately {
+			return denied.count, true
+		}
+	}
+	return denied.count, false
+}
+
+// forget drops an account that has left.
+func (d *denials) forget(account types.UID) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.denied, account)
+}
+
+// judgeApplication says of an answer without an error code what may be behind it: a firewall or an outage, or the application.
+func (c *Client) judgeApplication(v facts.Facts, secret string, failure error) error {
+	application := c.Digest(v.Request.Application.ClientID, secret)
+	times, wrong := c.denials.heard(v.Request.TokenHost(), application, v.Account.UID, failure, c.clock.Now())
+	if times == 0 || v.Request.LogsIn() {
+		return failure
+	}
+	said := *answer.AsError(failure)
+	if wrong {
+		said.Kind = answer.ApplicationRejected
+		said.Message = fmt.Sprintf("HTTP %d without an error code, %d times in a row, while another application is served there", said.Status, times)
+		return &said
+	}
+	said.Message = fmt.Sprintf("it answered HTTP %d without an error code, as a firewall does and in an outage, or as some platforms do where client_id or "+
+		"client_secret%s is wrong", said.Status, facts.InApplicationSecret(v.Account))
+	return &said
+}
+
+// Forget drops what is in memory of an account that has left.
+func (c *Client) Forget(account *v1alpha1.MarketplaceAccount) {
+	c.denials.forget(account.UID)
+	c.LeaveQueues(account)
+}

@@ -1,0 +1,30 @@
+package oauthclient
+
+import (
+	"context"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+)
+
+// DeviceCode asks for a device code (RFC 8628 section 3.1).
+func (c *Client) DeviceCode(ctx context.Context, f facts.Facts) (answer.DeviceCode, error) {
+	endpoint, err := c.Endpoint(ctx, f.Request, v1alpha1.GrantDeviceCode)
+	if err != nil {
+		return answer.DeviceCode{}, err
+	}
+	platform := f.Request.Platform
+	address, err := c.SignInEndpoint(ctx, platform, "device authorization endpoint", platform.DeviceAuthorizationURL,
+		func(e grant.Endpoints) string { return e.DeviceAuthorization })
+	if err != nil {
+		return answer.DeviceCode{}, err
+	}
+	var code answer.DeviceCode
+	_, err = c.withBothSecrets(f, endpoint, func(endpoint grant.Endpoint) (err error) {
+		code, err = endpoint.StartDevice(ctx, address, platform.Scopes)
+		return err
+	})
+	return code, err
+}

@@ -1,0 +1,43 @@
+package oauthclient
+
+import (
+	"context"
+	"crypto/subtle"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+)
+
+// CheckIDToken checks the ID token that a sign-in brought, if it brought one: that it was made for this sign-in, where a nonce was
+// sent, and that it is its issuer's. unverified tells that the issuer's keys could not be had.
+func (c *Client) CheckIDToken(ctx context.Context, req facts.Request, got lifecycle.Issued, nonce string) (unverified bool, err error) {
+	switch {
+	case got.IDToken == "" && nonce != "": // OpenID Connect Core section 3.1.3.3
+		return false, &answer.Error{Kind: answer.GrantRejected, Message: "it sent no ID token, although the scope openid was asked for"}
+	case got.IDToken == "":
+		return false, nil
+	}
+	// It came from the token endpoint itself, over TLS (OpenID Connect Core section 3.1.3.7).
+	if nonce != "" && subtle.ConstantTimeCompare([]byte(grant.ClaimsOf(got.IDToken).Text("nonce")), []byte(nonce)) != 1 {
+		return false, &answer.Error{Kind: answer.GrantRejected, Message: "the ID token was made for another sign-in"}
+	}
+	err = c.VerifyIDToken(ctx, req, got.IDToken, nonce)
+	if err != nil && answer.AsError(err).Kind == answer.Unavailable {
+		return true, nil
+	}
+	return false, err
+}
+
+// VerifyIDToken checks an ID token against its issuer's keys, where the Marketplace names an issuer. An empty nonce is not
+// looked at.
+func (c *Client) VerifyIDToken(ctx context.Context, req facts.Request, idToken, nonce string) error {
+	if req.Platform == nil || req.Platform.Issuer == "" || idToken == "" {
+		return nil
+	}
+	if err := c.providers.Verify(ctx, req.Platform.Issuer, req.Application.ClientID, idToken, nonce); err != nil {
+		return answer.AsError(err)
+	}
+	return nil
+}

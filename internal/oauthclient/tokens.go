@@ -1,0 +1,124 @@
+package oauthclient
+
+import (
+	"context"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+)
+
+// Tokens asks the marketplace for tokens. It stores nothing, and makes no other call: what it returns may be the
+// only copy.
+func (c *Client) Tokens(ctx context.Context, f facts.Facts, endpoint grant.Endpoint) (lifecycle.Issued, error) {
+	return c.exchange(f, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
+		switch f.Request.Grant {
+		case v1alpha1.GrantPassword:
+			return endpoint.Password(ctx, f.Request.Login.Username, f.Request.Login.Password, f.Request.Platform.Scopes)
+		case v1alpha1.GrantClientCredentials:
+			return endpoint.ClientCredentials(ctx, f.Request.Platform.Scopes)
+		}
+		return endpoint.RefreshToken(ctx, f.RefreshToken())
+	})
+}
+
+// PolledTokens asks for the tokens of a device code (RFC 8628 section 3.4).
+func (c *Client) PolledTokens(ctx context.Context, f facts.Facts, endpoint grant.Endpoint, code string) (lifecycle.Issued, error) {
+	return c.exchange(f, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) { return endpoint.Device(ctx, code) })
+}
+
+// CodeTokens exchanges an authorization code (RFC 6749 section 4.1.3). A person waits, so it takes no turn, and is counted.
+func (c *Client) CodeTokens(ctx context.Context, f facts.Facts, endpoint grant.Endpoint, code, redirectURI, verifier string) (lifecycle.Issued, error) {
+	c.limiters.Count(c.LimiterOf(f.Request))
+	return c.exchange(f, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
+		return endpoint.AuthorizationCode(ctx, code, redirectURI, verifier)
+	})
+}
+
+// exchange makes one kind of token request, counts it, and reads the answer.
+func (c *Client) exchange(
+	f facts.Facts, endpoint grant.Endpoint, ask func(grant.Endpoint) (answer.Tokens, error),
+) (lifecycle.Issued, error) {
+	var tokens answer.Tokens
+	byPrevious, err := c.withBothSecrets(f, endpoint, func(endpoint grant.Endpoint) (err error) {
+		started := c.clock.Now()
+		tokens, err = ask(endpoint)
+		outcome := metrics.OutcomeSuccess
+		if err != nil {
+			outcome = string(answer.AsError(err).Kind)
+		}
+		c.metrics.TokenRequest(f.Request.Platform.Name, f.Request.Platform.Environment, string(f.Request.Grant), outcome,
+			c.clock.Now().Sub(started))
+		return err
+	})
+	if err != nil {
+		return lifecycle.Issued{}, err
+	}
+	platform := f.Request.Platform
+	tokens = withEnd(tokens, platform)
+	claims := grant.ClaimsOf(tokens.IDToken)
+	account := custody.Account{ID: tokens.AccountID, By: "answer", Login: tokens.Login}
+	if name := platform.AccountIDClaim; account.ID == "" && name != "" {
+		if platform.AccountIDInIDToken {
+			account.ID, account.By = claims.Text(name), "ID token "+name
+		} else {
+			account.ID, account.By = grant.ClaimsOf(tokens.AccessToken).Text(name), "access token "+name
+		}
+	}
+	if account.ID == "" || f.Request.Grant == v1alpha1.GrantClientCredentials {
+		account = custody.Account{} // an application's tokens are nobody's
+	}
+	got := lifecycle.Issued{Tokens: tokens, Account: account, ByPreviousSecret: byPrevious}
+	if sub := claims.Text("sub"); sub != "" {
+		got.Subject = claims.Text("iss") + " " + sub
+	}
+	return got, nil
+}
+
+// withEnd sets when the access token ends, where the answer does not say it: the Marketplace's lifetime later, or never.
+func withEnd(tokens answer.Tokens, platform *marketplace.Platform) answer.Tokens {
+	if !tokens.AccessTokenExpiresAt.IsZero() {
+		return tokens
+	}
+	end := tokens.IssuedAt.Add(platform.TokenLifetime).Truncate(time.Second)
+	switch {
+	case tokens.EndUnreadable:
+		end = tokens.IssuedAt.Add(min(platform.TokenLifetime, lifecycle.UnreadableLife)).Truncate(time.Second)
+	case platform.TokensNeverEnd:
+		end = renewal.Never
+	}
+	tokens.AccessTokenExpiresAt = end
+	if tokens.ExpiresAt.IsZero() || tokens.EndUnreadable && end.Before(tokens.ExpiresAt) {
+		tokens.ExpiresAt = end
+	}
+	return tokens
+}
+
+// withBothSecrets asks with the current client secret and, when that is refused, with the previous one, and tells
+// whether it was that one. The one that worked last goes first, until a client secret changes.
+func (c *Client) withBothSecrets(f facts.Facts, endpoint grant.Endpoint, ask func(grant.Endpoint) error) (byPrevious bool, err error) {
+	defer func() { c.answered(f.Request, err) }()
+	application := f.Request.Application
+	secrets := []string{application.ClientSecret}
+	if application.PreviousSecret != "" {
+		secrets = append(secrets, application.PreviousSecret)
+		if f.PreviousSecretWorked() {
+			secrets[0], secrets[1] = secrets[1], secrets[0]
+		}
+	}
+	for _, secret := range secrets {
+		endpoint.ClientSecret = secret
+		err = c.judgeApplication(f, secret, ask(endpoint))
+		if err == nil || answer.AsError(err).Kind != answer.ApplicationRejected {
+			return secret != application.ClientSecret, err
+		}
+	}
+	return false, err
+}

@@ -1,0 +1,121 @@
+package signinflow
+
+import (
+	"context"
+	"slices"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/driver"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+)
+
+// Decline takes a browser that a marketplace sent back without a state, as eBay does with people who decline: the cookies of
+// its visits tell which account that was for. Its error is what the person is told.
+//
+// Nothing proves that the marketplace sent the browser, so the visit is left, and not used up: the account does not wait for
+// it any longer, and an answer with its state still counts.
+func (v *Visits) Decline(ctx context.Context, marketplaceName string, cookies []string) error {
+	var left []*returned
+	for _, cookie := range cookies {
+		b := &returned{marketplace: marketplaceName}
+		var ok bool
+		if b.key, b.cookie, ok = splitCookie(cookie); !ok {
+			continue
+		}
+		switch err := v.leftAt(ctx, b); {
+		case isDown(err):
+			return err
+		case err == nil:
+			left = append(left, b)
+		}
+	}
+	if slices.ContainsFunc(left, func(b *returned) bool { return b.visit.Problem == "" }) {
+		left = slices.DeleteFunc(left, func(b *returned) bool { return b.visit.Problem != "" }) // those were left before
+	}
+	unclear := slices.ContainsFunc(left, func(b *returned) bool { return b.key != left[0].key })
+	if len(left) == 0 || unclear {
+		return &signin.Error{Problem: signin.ConsentDenied} // nobody is told about an account that may be another
+	}
+	return v.leave(ctx, left)
+}
+
+// leftAt finds the visit at a marketplace of which the browser has the cookie, if its person may have left it.
+func (v *Visits) leftAt(ctx context.Context, b *returned) error {
+	account, err := v.account(ctx, b.key)
+	if err != nil {
+		return err
+	}
+	unknown := &signin.Error{Problem: signin.VisitUnknown}
+	if account == nil {
+		return unknown
+	}
+	if b.Look, err = v.look(ctx, b.key); err != nil {
+		return err
+	}
+	of := func(kept custody.Custody) bool {
+		at := b.leftIn(kept)
+		if at < 0 {
+			return false
+		}
+		b.visit = kept.SignIn.Visits[at]
+		return true
+	}
+	if of(b.Custody) {
+		return nil
+	}
+	if !v.returns.AllowN(b.Now, 1) {
+		return unknown
+	}
+	kept, err := v.live(ctx, account) // the visit may have begun at another replica just now
+	if err != nil {
+		return clusterDown(err)
+	}
+	if !of(kept) {
+		return unknown
+	}
+	return nil
+}
+
+// leftIn finds the visit of the browser that may have been left.
+func (b *returned) leftIn(kept custody.Custody) int {
+	return slices.IndexFunc(kept.SignIn.Visits, func(visit custody.Visit) bool {
+		return signin.Matches(visit.Cookie, b.cookie) && visit.Account == b.Account.UID && visit.Marketplace == b.marketplace &&
+			!visit.Used && b.Now.Before(visit.ExpiresAt) && (visit.Problem == "" || visit.Problem == string(signin.ConsentDenied))
+	})
+}
+
+// leave ends visits of one account, and lets the browser of the latest try again.
+func (v *Visits) leave(ctx context.Context, left []*returned) error {
+	last := slices.MaxFunc(left, func(a, b *returned) int { return a.visit.ExpiresAt.Compare(b.visit.ExpiresAt) })
+	last.RetryTicket = signin.Again(last.cookie)
+	problem := &signin.Error{Problem: signin.ConsentDenied, Account: last.SignInAccount()}
+	err := v.write(ctx, last.Look, func(l driver.Look) (driver.Look, error) {
+		kept := l.Custody
+		kept.SignIn = kept.SignIn.Clone()
+		news := false
+		for _, b := range left {
+			if at := b.leftIn(kept); at >= 0 && kept.SignIn.Visits[at].Problem == "" {
+				kept.SignIn.Visits[at].Problem, news = string(signin.ConsentDenied), true
+			}
+		}
+		if news {
+			kept = lifecycle.WithRetryTicket(l.Facts, lifecycle.WithSignInRefused(l.Facts, kept, lifecycle.Declined(l.Facts)))
+		}
+		if at := facts.TicketIn(kept, last.RetryTicket); at >= 0 && linkProblem(kept.SignIn.Tickets[at], l.Now) == "" {
+			problem.Ticket = last.RetryTicket
+		}
+		if !news {
+			return l, nil
+		}
+		return v.driver.Apply(ctx, l, lifecycle.Keep(kept))
+	})
+	if err != nil {
+		problem.Ticket = ""
+		if isDown(err) {
+			return err
+		}
+	}
+	return problem
+}
