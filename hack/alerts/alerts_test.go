@@ -203,6 +203,11 @@ func TestAlerts(t *testing.T) {
 		at(123, onAccount("PersonRequired", warning, "main"), onAccount("PersonRequired", critical, "main")),
 		at(246, onAccount("PersonRequired", warning, "main"), onAccount("PersonRequired", critical, "main"), onAccount("AccountNotReady", critical, "main")))
 
+	tell("a token without an end that the marketplace refuses is dead", 20, all(
+		lives("fine", "allegro", 20).renewed("Automatic").fine(0, 0),
+		lives("main", "allegro", 20).renewed("Automatic").refused("SignInRequired", "False", 0, 0).is("Stalled", "True", "SignInRequired", 0, 0),
+	), at(0), at(2, onAccount("PersonRequired", critical, "main")))
+
 	tell("a login that is refused five minutes before the end is told before the end", 12, all(
 		lives("main", "allegro", 12).renewed("Automatic").token(5*minute, 10*minute).fine(0, 5).
 			refused("PasswordRejected", "False", 5, 10).is("Stalled", "True", "PasswordRejected", 5, 0),

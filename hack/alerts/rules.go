@@ -74,6 +74,9 @@ var dying = "(" + expiration + " - time() < 0.5 * (" + expiration + " - " + rene
 // endsWithin tells that a token ends within so many seconds, or has ended.
 func endsWithin(seconds string) string { return "(" + expiration + " - time() < " + seconds + ")" }
 
+// endless are the accounts with a token that does not end by itself: only a refusal tells that it is dead.
+var endless = "(" + condition("Ready", "True") + " unless on (namespace, name) " + expiration + ")"
+
 // within tells that something ends within so many days, and not within fewer.
 func within(expr, days, fewer string) string {
 	expr = "(" + expr + " - time()) < " + days + " * 86400"
@@ -129,6 +132,7 @@ func alerts() []alert {
 		rules: []rule{{
 			severity: critical, lasts: "1m",
 			expr: active("(\n" + condition("ReauthRequired", "True") + join("and", stalled) + join("and", endsWithin("7200")) +
+				"\nor\n" + condition("ReauthRequired", "True") + join("and", stalled) + join("and", endless) +
 				"\nor\n" + outcomeUnknown() + join("and", lastResortFailed) + "\n)"),
 		}, {
 			severity: warning, lasts: "5m",

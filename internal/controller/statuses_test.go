@@ -56,6 +56,14 @@ var situations = map[string]func(*world){
 		w.start()
 		w.link()
 	},
+	"token-without-an-end": func(w *world) { w.endless() },
+	"token-without-an-end-refused": func(w *world) {
+		p := w.endless()
+		p.refuses.Store(true)
+		w.pass(24 * time.Hour)
+		w.pass(2 * time.Minute)
+		w.expectSignInRequired()
+	},
 	"code-offered": func(w *world) {
 		w.prepareSignIn("allegro", v1alpha1.GrantDeviceCode)
 		w.start()
@@ -321,6 +329,22 @@ var situations = map[string]func(*world){
 	"authorization-expired":         func(w *world) { w.consentEnds(-time.Hour) },
 	"client-secret-ends-in-20-days": func(w *world) { w.clientSecretEnds(20 * day) },
 	"client-secret-ends-in-3-days":  func(w *world) { w.clientSecretEnds(3 * day) },
+}
+
+// endless has an account whose token does not end by itself.
+func (w *world) endless() *platform {
+	w.t.Helper()
+	p := newPlatform(w.t, `{"access_token":"shpat-1","scope":""}`)
+	w.marketplace("oidc", p.at(func(s *v1alpha1.MarketplaceSpec) {
+		s.Scopes.Default = nil
+		s.AccessToken = v1alpha1.AccessToken{Expiry: v1alpha1.AccessTokenExpiryNone}
+	}))
+	w.secret("app", map[string]string{"client_id": "demo-client", "client_secret": "demo-client-secret"})
+	w.account("oidc", v1alpha1.GrantAuthorizationCode)
+	w.start()
+	w.signInAt("")
+	w.expectAuthenticated()
+	return p
 }
 
 func suspended(a *v1alpha1.MarketplaceAccount) { a.Spec.Renewal.Policy = v1alpha1.RenewalSuspended }

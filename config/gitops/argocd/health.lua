@@ -1,4 +1,5 @@
 -- Health of a MarketplaceAccount for Argo CD. An account that waits for a person's first sign-in, or that its author has suspended, has not failed.
+-- One that is Ready and needs a sign-in had a token that the marketplace refuses now.
 local health = {status = "Progressing", message = "Waiting for the operator"}
 if obj.status == nil or obj.status.conditions == nil then
   return health
@@ -14,7 +15,8 @@ end
 local ready, stalled, authenticated = conditions["Ready"], conditions["Stalled"], conditions["Authenticated"]
 if stalled ~= nil and stalled.status == "True" then
   health.status = "Degraded"
-  if stalled.reason == "SignInRequired" or stalled.reason == "Suspended" then
+  local first = stalled.reason == "SignInRequired" and (ready == nil or ready.status ~= "True")
+  if first or stalled.reason == "Suspended" then
     health.status = "Suspended"
   end
   health.message = stalled.reason .. ": " .. (stalled.message or "")
