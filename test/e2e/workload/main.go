@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/signal"
@@ -21,17 +22,18 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	work(ctx, filepath.Clean(os.Args[1]), os.Args[2])
+	folder, file := filepath.Split(os.Args[1])
+	work(ctx, os.DirFS(folder), file, os.Args[2])
 }
 
 // work reads the file again and again, as a program does that reads its token for each call.
-func work(ctx context.Context, file, address string) {
+func work(ctx context.Context, folder fs.FS, file, address string) {
 	client := &http.Client{Timeout: 10 * time.Second}
 	look := time.NewTicker(200 * time.Millisecond)
 	defer look.Stop()
 	var seen []byte
 	for number := 0; ; {
-		token, err := os.ReadFile(file)
+		token, err := fs.ReadFile(folder, file)
 		if err == nil && len(token) > 0 && !bytes.Equal(token, seen) {
 			seen = token
 			number++
