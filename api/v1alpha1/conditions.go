@@ -48,6 +48,16 @@ const (
 	ConditionStalled = "Stalled"
 )
 
+// ConditionValid is the one condition of a Marketplace: True when it can be filled in for every environment and choice, so that accounts can use
+// all of it. Its message says what is wrong with it. Accounts that need what is wrong have the reason InvalidSpec, and others go on.
+//
+// True:  Valid.
+// False: InvalidSpec.
+const ConditionValid = "Valid"
+
+// MarketplaceValid is the reason of Valid where nothing is wrong.
+const MarketplaceValid = "Valid"
+
 // Reasons of the conditions. Each comment ends with who must act.
 const (
 	// ReasonTokenValid: the tokens are valid and the marketplace honours the grant. Nobody acts.

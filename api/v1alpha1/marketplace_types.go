@@ -361,13 +361,39 @@ type MarketplaceSpec struct {
 	Limits Limits `json:"limits,omitzero"`
 }
 
+// MarketplaceStatus is what the operator found.
+type MarketplaceStatus struct {
+	// observedGeneration is the generation of the spec that this status speaks of.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions hold Valid: whether the spec can be filled in, and else what is wrong with it.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=8
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// accounts is how many accounts there are. It is absent where the operator sees some of them alone.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Accounts *int32 `json:"accounts,omitempty"`
+}
+
 // Marketplace is a platform that speaks OAuth 2, as data. Only cluster admins should write it: it says
 // where credentials are sent.
 //
 // +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,categories=tokenkeeper
 // +kubebuilder:printcolumn:name="Platform",type=string,JSONPath=`.spec.displayName`
 // +kubebuilder:printcolumn:name="Grants",type=string,JSONPath=`.spec.grants`
+// +kubebuilder:printcolumn:name="Accounts",type=integer,JSONPath=`.status.accounts`
+// +kubebuilder:printcolumn:name="Valid",type=string,JSONPath=`.status.conditions[?(@.type=="Valid")].status`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Documentation",type=string,priority=1,JSONPath=`.spec.documentationURL`
 type Marketplace struct {
@@ -382,6 +408,11 @@ type Marketplace struct {
 	//
 	// +required
 	Spec MarketplaceSpec `json:"spec,omitzero"`
+
+	// status is what the operator found.
+	//
+	// +optional
+	Status MarketplaceStatus `json:"status,omitzero"`
 }
 
 // MarketplaceList is a list of Marketplaces.

@@ -73,6 +73,8 @@ type Options struct {
 	Portal signin.Address
 	// Random is where tickets and states come from; nil means crypto/rand.
 	Random io.Reader
+	// CountAccounts tells that the manager sees every account of the cluster, so that Marketplaces can say how many they have.
+	CountAccounts bool
 	// NewQueue replaces the work queue; nil keeps controller-runtime's. Tests bring one with a clock of theirs.
 	NewQueue func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request]
 }
@@ -149,6 +151,9 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	})
 	if err := mgr.Add(visits); err != nil {
 		return nil, fmt.Errorf("adding the sign-ins: %w", err)
+	}
+	if err := (&marketplaces{client: mgr.GetClient(), valid: map[string]int64{}, counts: options.CountAccounts}).add(mgr); err != nil {
+		return nil, fmt.Errorf("adding what looks at Marketplaces: %w", err)
 	}
 	departures := newDepartures(r, lookup.cache)
 	return visits, ctrl.NewControllerManagedBy(mgr).

@@ -54,6 +54,8 @@ type world struct {
 	// callTimeout bounds a request to a marketplace, and workers is how many accounts are worked on at once.
 	callTimeout time.Duration
 	workers     int
+	// countAccounts lets Marketplaces say how many accounts the story has.
+	countAccounts bool
 	// tenants are further namespaces that the operator sees.
 	tenants []string
 	// portal is where people sign in, visits what the pages ask.
@@ -134,6 +136,7 @@ func (w *world) begin() {
 		CallTimeout:             w.callTimeout,
 		NewQueue:                w.newQueue,
 		Portal:                  w.portal,
+		CountAccounts:           w.countAccounts,
 	})
 	w.Expect(err).NotTo(HaveOccurred())
 	done := make(chan error, 1)

@@ -5,5 +5,5 @@ package crds
 // own are the definitions of this version: the hash of each by its name.
 var own = map[string]string{
 	"marketplaceaccounts.tokenkeeper.dev": "665bd06ce73876b3",
-	"marketplaces.tokenkeeper.dev":        "931fcbe39f6a3681",
+	"marketplaces.tokenkeeper.dev":        "a96e82c90c3fec3a",
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -110,9 +111,17 @@ func TestAccountColumns(t *testing.T) {
 func TestMarketplaceColumns(t *testing.T) {
 	var printed v1alpha1.Marketplace
 	store(t, with(t, marketplace(t), fields{"metadata.name": "printed", "spec.grants": []any{"ClientCredentials", "RefreshToken"}, "spec.documentationURL": "https://api.bol.com/"}), &printed)
+	printed.Status.Accounts = new(int32(17))
+	meta.SetStatusCondition(&printed.Status.Conditions, metav1.Condition{
+		Type: v1alpha1.ConditionValid, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonInvalidSpec, Message: "spec.endpoints.token: …",
+	})
+	if err := kube.Status().Update(t.Context(), &printed); err != nil {
+		t.Fatal(err)
+	}
 
 	want := []column{
 		{Name: "Name", Shown: "printed"}, {Name: "Platform", Shown: "bol"}, {Name: "Grants", Shown: `["ClientCredentials","RefreshToken"]`},
+		{Name: "Accounts", Shown: "17"}, {Name: "Valid", Shown: "False"},
 		{Name: "Age", Shown: "an age"}, {Name: "Documentation", Shown: "https://api.bol.com/", Wide: true},
 	}
 	if diff := cmp.Diff(want, columns(table(t, "/apis/tokenkeeper.dev/v1alpha1/marketplaces/printed"))); diff != "" {
@@ -145,6 +154,7 @@ func TestNames(t *testing.T) {
 		"marketplaceaccounts":        {Kind: "MarketplaceAccount", Singular: "marketplaceaccount", Short: []string{"mpa"}, Categories: []string{"tokenkeeper"}, InNamespace: true},
 		"marketplaceaccounts/status": {Kind: "MarketplaceAccount", InNamespace: true},
 		"marketplaces":               {Kind: "Marketplace", Singular: "marketplace", Categories: []string{"tokenkeeper"}},
+		"marketplaces/status":        {Kind: "Marketplace"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("resources (-want +got):\n%s", diff)

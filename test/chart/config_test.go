@@ -107,7 +107,7 @@ watch:
 			everywhere = append(everywhere, strings.Join(rule.Verbs, ",")+" "+strings.Join(rule.Resources, ","))
 		}
 		remaining := []string{
-			"get,list,watch namespaces", "get customresourcedefinitions", "create tokenreviews", "create subjectaccessreviews", "list,watch marketplaces",
+			"get,list,watch namespaces", "get customresourcedefinitions", "create tokenreviews", "create subjectaccessreviews", "list,watch marketplaces", "patch marketplaces/status",
 		}
 		if diff := cmp.Diff(remaining, everywhere); diff != "" {
 			t.Errorf("rights in the whole cluster: %s", diff)

@@ -1,0 +1,101 @@
+package controller_test
+
+import (
+	"fmt"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// validity is what a Marketplace says of itself.
+func (w *world) validity(platform string) string {
+	w.t.Helper()
+	object := w.getMarketplace(platform)
+	condition := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionValid)
+	if condition == nil || condition.ObservedGeneration != object.Generation {
+		return "nothing of this generation"
+	}
+	return fmt.Sprintf("%s %s: %s", condition.Status, condition.Reason, condition.Message)
+}
+
+// A Marketplace says what is wrong with it, its accounts say so with the cause, those of another go on untouched, and nothing is spent.
+func TestAMarketplaceSaysWhatIsWrongWithIt(t *testing.T) {
+	w := newWorld(t)
+	w.marketplace("allegro")
+	w.marketplace("ebay")
+	w.signInApplication("allegro")
+	w.imported("allegro")
+	w.account("allegro", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.Eventually(func() string { return w.validity("allegro") }).Should(Equal("True Valid: It can be filled in for every environment and choice"))
+	w.Eventually(func() string { return w.validity("ebay") }).Should(HavePrefix("True Valid"))
+	w.settle()
+	asked, account, other := w.calls("allegro"), w.get(), w.getMarketplace("ebay").ResourceVersion
+
+	// A change that means nothing to accounts spends nothing.
+	object := w.getMarketplace("allegro")
+	object.Spec.DisplayName = "Allegro, renamed"
+	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+	w.Eventually(func() string { return w.validity("allegro") }).Should(HavePrefix("True Valid"))
+	w.settle()
+	w.Expect(w.calls("allegro")).To(Equal(asked))
+	w.Expect(w.get().Status.AccessToken).To(Equal(account.Status.AccessToken))
+
+	// One that is wrong is said at the Marketplace and at its accounts, which keep their tokens.
+	object = w.getMarketplace("allegro")
+	token := object.Spec.Endpoints.Token
+	object.Spec.Endpoints.Token = "https://{hots}/auth/oauth/token"
+	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+	const cause = "spec.endpoints.token: {hots} is neither a variable of the environment nor a parameter that is set"
+	w.Eventually(func() string { return w.validity("allegro") }).Should(Equal("False InvalidSpec: " + cause))
+	message := w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonInvalidSpec)
+	w.Expect(message).To(And(ContainSubstring(object.Name), ContainSubstring(cause)))
+	w.expectReady()
+	w.settle()
+	w.Expect(w.calls("allegro")).To(Equal(asked))
+
+	object = w.getMarketplace("allegro")
+	written := object.ResourceVersion
+	w.settle()
+	w.Expect(w.getMarketplace("allegro").ResourceVersion).To(Equal(written), "it is written once")
+	object.Spec.Endpoints.Token = token
+	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+	w.Eventually(func() string { return w.validity("allegro") }).Should(HavePrefix("True Valid"))
+	w.expectAuthenticated()
+	w.settle()
+	w.Expect(w.calls("allegro")).To(Equal(asked), "nothing was spent")
+	w.Expect(w.getMarketplace("ebay").ResourceVersion).To(Equal(other), "nor was another Marketplace touched")
+}
+
+// A Marketplace says how many accounts it has, with few writes for many that come and go.
+func TestAMarketplaceCountsItsAccounts(t *testing.T) {
+	w := newWorld(t)
+	w.countAccounts = true
+	w.marketplace("ebay")
+	w.application()
+	accounts := w.accountsOf(w.ns, "ebay", 12)
+	w.start()
+	count := func() int32 {
+		if told := w.getMarketplace("ebay").Status.Accounts; told != nil {
+			return *told
+		}
+		return -1
+	}
+	w.Eventually(count).Should(BeEquivalentTo(12))
+	before := w.getMarketplace("ebay")
+	for _, account := range accounts[:7] {
+		w.Expect(kube.Delete(t.Context(), account)).To(Succeed())
+	}
+	w.Eventually(count).Should(BeEquivalentTo(5))
+	after := w.getMarketplace("ebay")
+	w.Expect(after.Generation).To(Equal(before.Generation))
+	w.account("ebay", v1alpha1.GrantClientCredentials, named("a-new"))
+	w.settle()
+	w.Expect(w.getMarketplace("ebay").ResourceVersion).To(Equal(after.ResourceVersion), "one more is not worth a write of its own at once")
+	w.Eventually(count).Should(BeEquivalentTo(6))
+}
