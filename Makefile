@@ -62,6 +62,7 @@ $(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=$(1)/config/crd/bases
 $(CONTROLLER_GEN) rbac:roleName=tokenkeeper paths="./internal/controller/...;./internal/crds/...;./internal/portal/..." output:rbac:dir=$(1)/config/rbac
 $(GO) run ./hack/crdhash $(1)
 $(GO) run ./hack/proofs $(1)
+$(GO) run ./hack/marketplaces $(1)
 $(GO) run ./hack/alerts $(1)
 $(GO) run -C hack/dashboard . $(abspath $(1))
 endef
