@@ -93,9 +93,9 @@ func TestDashboardHasItsVariablesAndNoOtherSource(t *testing.T) {
 	made := load(t)
 	var names []string
 	for _, variable := range made.Templating.List {
-		names = append(names, variable.Name+" "+variable.Type)
+		names = append(names, variable.Name+":"+variable.Type)
 	}
-	if want := []string{"datasource datasource", "namespace query", "marketplace query"}; !slices.Equal(names, want) {
+	if want := []string{"datasource:datasource", "namespace:query", "marketplace:query"}; !slices.Equal(names, want) {
 		t.Errorf("the variables are %v, want %v", names, want)
 	}
 	ids := map[int]bool{}

@@ -38,14 +38,14 @@ func eventually(t *testing.T, what string, try func() error) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: %v", what, err)
 		}
-		time.Sleep(200 * time.Millisecond) // programs of their own, whose clock is the real one
+		<-time.After(200 * time.Millisecond) // programs of their own, whose clock is the real one
 	}
 }
 
 // start runs a program in a folder until the end of the test, which asks it to end. It returns what the program says.
 func start(t *testing.T, folder, program string, args ...string) io.Reader {
 	t.Helper()
-	command := exec.CommandContext(context.WithoutCancel(t.Context()), program, args...) //nolint:gosec // a program of the test
+	command := exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
 	out, err := command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func prometheus(t *testing.T, metrics string, honorLabels bool, often time.Durat
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a free port
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
