@@ -29,18 +29,30 @@ type rule struct {
 	lasts string
 }
 
-// perAccount are the series of accounts with one for each account, and with its namespace in the label namespace: a scrape without honorLabels
-// has it in exported_namespace, and that of the operator in namespace. Of several replicas one is enough.
-func perAccount(selector string) string {
-	return `max by (namespace, name, marketplace) (label_replace(` + selector + `, "namespace", "$1", "exported_namespace", "(.+)"))`
+// perAccount gives an expression over series of accounts one result for each account, and its namespace in the label namespace: a scrape without
+// honorLabels has it in exported_namespace, and that of the operator in namespace. Of several replicas one is enough. What can be filtered and
+// compared before is, since labels are replaced one by one: of 10,000 accounts few are left here.
+func perAccount(expr string) string {
+	return `max by (namespace, name, marketplace) (label_replace(` + expr + `, "namespace", "$1", "exported_namespace", "(.+)"))`
+}
+
+// sameAccount joins series of an account as one operator tells them, before perAccount.
+func sameAccount(word, other string) string {
+	return " " + word + " on (job, instance, namespace, exported_namespace, name) " + other
 }
 
 func condition(kind, status string) string {
-	return perAccount(`tokenkeeper_account_condition{type="` + kind + `",status="` + status + `"}`)
+	return perAccount(conditionSeries(kind, status))
 }
 
-func reason(kinds string, names ...string) string {
-	return perAccount(`tokenkeeper_account_reason{type=~"` + kinds + `",reason=~"` + strings.Join(names, "|") + `"}`)
+func conditionSeries(kind, status string) string {
+	return `tokenkeeper_account_condition{type="` + kind + `",status="` + status + `"}`
+}
+
+func reason(kinds string, names ...string) string { return perAccount(reasonSeries(kinds, names...)) }
+
+func reasonSeries(kinds string, names ...string) string {
+	return `tokenkeeper_account_reason{type=~"` + kinds + `",reason=~"` + strings.Join(names, "|") + `"}`
 }
 
 // toldBy are the reasons of which an alert speaks.
@@ -48,15 +60,17 @@ func toldBy(alert reasons.Alert) []string {
 	return reasons.Where(func(m reasons.Meaning) bool { return m.Alert == alert })
 }
 
-// Series of an account.
-var (
-	expiration    = perAccount("tokenkeeper_access_token_expiration_timestamp_seconds")
-	renewal       = perAccount("tokenkeeper_access_token_renewal_timestamp_seconds")
-	authorization = perAccount("tokenkeeper_authorization_expiration_timestamp_seconds")
-	stalled       = condition("Stalled", "True")
+// Series of accounts.
+const (
+	expiration    = "tokenkeeper_access_token_expiration_timestamp_seconds"
+	renewal       = "tokenkeeper_access_token_renewal_timestamp_seconds"
+	authorization = "tokenkeeper_authorization_expiration_timestamp_seconds"
+	secret        = "tokenkeeper_application_secret_expiration_timestamp_seconds"
 )
 
-// join is a condition upon the account that has been selected.
+var stalled = condition("Stalled", "True")
+
+// join is a condition upon the accounts that have been selected.
 func join(word, other string) string { return "\n" + word + " on (namespace, name) " + other }
 
 // active leaves suspended accounts out: their author wants it so.
@@ -66,20 +80,20 @@ func active(expr string) string {
 
 // overdue tells that a fifth of the time between the planned renewal and the end of the token has passed. It is measured by that time, since
 // platforms leave between five minutes and an hour.
-var overdue = "(time() - " + renewal + " > 0.2 * (" + expiration + " - " + renewal + "))"
+var overdue = perAccount("time() - " + renewal + " > 0.2 * (" + expiration + " - " + renewal + ")")
 
 // dying tells that less than half of that time is left.
-var dying = "(" + expiration + " - time() < 0.5 * (" + expiration + " - " + renewal + "))"
+var dying = perAccount(expiration + " - time() < 0.5 * (" + expiration + " - " + renewal + ")")
 
 // endsWithin tells that a token ends within so many seconds, or has ended.
-func endsWithin(seconds string) string { return "(" + expiration + " - time() < " + seconds + ")" }
+func endsWithin(seconds string) string { return perAccount(expiration + " - time() < " + seconds) }
 
 // endless are the accounts with a token that does not end by itself: only a refusal tells that it is dead.
-var endless = "(" + condition("Ready", "True") + " unless on (namespace, name) " + expiration + ")"
+var endless = perAccount(conditionSeries("Ready", "True") + sameAccount("unless", expiration))
 
-// within tells that something ends within so many days, and not within fewer.
+// within bounds what is left of something to so many days, and not fewer.
 func within(expr, days, fewer string) string {
-	expr = "(" + expr + " - time()) < " + days + " * 86400"
+	expr += " < " + days + " * 86400"
 	if fewer != "" {
 		expr += " >= " + fewer + " * 86400"
 	}
@@ -119,10 +133,10 @@ func alerts() []alert {
 		action: "kubectl -n {{ $labels.namespace }} describe mpa {{ $labels.name }}: the reason of Ready says who must act.",
 		rules: []rule{{
 			severity: critical, lasts: "5m",
-			expr: active(perAccount(`tokenkeeper_account_condition{type="Ready",status!="True"}`) + join("and", expiration)),
+			expr: active(perAccount(`tokenkeeper_account_condition{type="Ready",status!="True"}` + sameAccount("and", expiration))),
 		}, {
 			severity: warning, lasts: "30m",
-			expr: active(reason("Ready", toldBy(reasons.AccountNotReady)...) + join("unless", expiration)),
+			expr: active(perAccount(reasonSeries("Ready", toldBy(reasons.AccountNotReady)...) + sameAccount("unless", expiration))),
 		}},
 	}, {
 		name:   "TokenkeeperPersonRequired",
@@ -233,10 +247,10 @@ func alerts() []alert {
 		action: "Remove the other Secret or choose another spec.tokenSecret.name; look at quotas, policies and immutable Secrets.",
 		rules: []rule{{
 			severity: critical, lasts: "2m",
-			expr: active(reason("Ready|Authenticated|Stalled", toldBy(reasons.SecretConflict)...) + join("and", expiration)),
+			expr: active(perAccount(reasonSeries("Ready|Authenticated|Stalled", toldBy(reasons.SecretConflict)...) + sameAccount("and", expiration))),
 		}, {
 			severity: warning, lasts: "5m",
-			expr: active(reason("Ready|Authenticated|Stalled", toldBy(reasons.SecretConflict)...) + join("unless", expiration)),
+			expr: active(perAccount(reasonSeries("Ready|Authenticated|Stalled", toldBy(reasons.SecretConflict)...) + sameAccount("unless", expiration))),
 		}},
 	}, {
 		name:   "TokenkeeperOperatorAbsent",
@@ -273,11 +287,10 @@ func alerts() []alert {
 
 // authorizationEnds is for consents that end so soon, unless the operator says that this one does not end by itself or is prolonged.
 func authorizationEnds(days, fewer string) string {
-	return active(within(authorization, days, fewer) + join("unless", condition("AuthorizationExpiring", "False")))
+	return active(perAccount(within(authorization+" - time()", days, fewer) + sameAccount("unless", conditionSeries("AuthorizationExpiring", "False"))))
 }
 
 // secretEnds is for client secrets that end so soon: one alert for the accounts of a namespace that share it.
 func secretEnds(days, fewer string) string {
-	of := active(perAccount("tokenkeeper_application_secret_expiration_timestamp_seconds"))
-	return within("min by (namespace, marketplace) (\n"+of+"\n)", days, fewer)
+	return within("min by (namespace, marketplace) (\n"+active(perAccount(secret+" - time() < 30 * 86400"))+"\n)", days, fewer)
 }
