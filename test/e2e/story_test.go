@@ -87,7 +87,7 @@ func (c *cluster) tell(number int, way way) {
 	saw("%s: installed; the pod was ready %.1f s after the first command, admitted where Pod Security is %s", way.name, time.Since(start).Seconds(), c.podSecurity())
 	c.expectProbes(pods)
 	c.expectLeader(pods)
-	c.expectMetrics(pods[0])
+	prometheus := c.expectMetrics(pods[0])
 	if number == 0 {
 		c.applyFile("shop.yaml")
 		c.expectReady("allegro-main")
@@ -104,14 +104,7 @@ func (c *cluster) tell(number int, way way) {
 	c.signIn(fmt.Sprintf("visitor-%d", number))
 
 	kept := c.kept()
-	start = time.Now()
-	way.upgrade(c)
-	after := c.expectRunning(2)
-	saw("%s: upgraded to two replicas and another flag in %.1f s", way.name, time.Since(start).Seconds())
-	if after[0].Name == pods[0].Name || after[1].Name == pods[0].Name {
-		c.Errorf("the pod %s has not been replaced", pods[0].Name)
-	}
-	c.expectLeader(after)
+	c.expectLeader(c.upgradeWhileARenewalHangs(way, pods[0], prometheus))
 	c.expectRenewal(way.name + ", upgraded")
 
 	way.uninstall(c)
@@ -132,6 +125,51 @@ func (c *cluster) tell(number int, way way) {
 		c.Errorf("the marketplace has seen %+v", report.Total)
 	}
 	saw("%s: uninstalled; account and Secrets stay. The marketplace has had %d token requests, none of a token that was spent", way.name, report.requests())
+}
+
+// upgradeWhileARenewalHangs upgrades while the marketplace takes its time over a renewal. The pod that waits for its answer stores it before it ends.
+func (c *cluster) upgradeWhileARenewalHangs(way way, old corev1.Pod, prometheus string) []corev1.Pod {
+	c.Helper()
+	seen := len(c.tokens())
+	c.press("slow?latency=20s")
+	c.askForRenewal(way.name + ", hanging")
+	underway := `tokenkeeper_token_host_requests_underway{host="` + host(marketplace) + `"} 1`
+	c.eventually(func() error {
+		if _, text := c.scrape(old, prometheus); !strings.Contains(text, underway) {
+			return errors.New("no request is under way")
+		}
+		return nil
+	})
+	c.press("up") // for all others
+	start := time.Now()
+	way.upgrade(c)
+	pods := c.expectRunning(2)
+	saw("%s: upgraded to two replicas and another flag in %.1f s, while a renewal hangs at the marketplace", way.name, time.Since(start).Seconds())
+	for _, pod := range pods {
+		if pod.Name == old.Name {
+			c.Errorf("the pod %s has not been replaced", old.Name)
+		}
+	}
+	c.expectToken(seen + 1)
+	saw("workload: %.1f s after the upgrade began, it reads the token of the renewal that hung", time.Since(start).Seconds())
+	return pods
+}
+
+// press presses a button of the demo marketplace.
+func (c *cluster) press(action string) {
+	c.Helper()
+	request, err := http.NewRequestWithContext(c.Context(), http.MethodPost, marketplace+"/_demo/allegro/"+action, http.NoBody)
+	if err != nil {
+		c.Fatal(err)
+	}
+	response, err := c.browser().Do(request)
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		c.Fatalf("%s is answered %s", action, response.Status)
+	}
 }
 
 // pods are those of the operator that are not ending.
@@ -222,8 +260,8 @@ func (c *cluster) expectLeader(pods []corev1.Pod) {
 	saw("lease: %s leads, after %s", holder, took)
 }
 
-// expectMetrics scrapes a pod, as nobody and as Prometheus.
-func (c *cluster) expectMetrics(pod corev1.Pod) {
+// expectMetrics scrapes a pod, as nobody and as Prometheus, whose token it returns.
+func (c *cluster) expectMetrics(pod corev1.Pod) (prometheusToken string) {
 	c.Helper()
 	prometheus := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "e2e-ingress", Name: "prometheus"}}
 	binding := &rbacv1.ClusterRoleBinding{
@@ -244,27 +282,38 @@ func (c *cluster) expectMetrics(pod corev1.Pod) {
 	if err := c.SubResource("token").Create(c.Context(), prometheus, request); err != nil {
 		c.Fatal(err)
 	}
-	address := c.forward(namespace, "pod/"+pod.Name, "8080")
-	anybody := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}} // as in config/components/monitoring
 	for token, want := range map[string]int{"": http.StatusUnauthorized, request.Status.Token: http.StatusOK} {
-		page, err := http.NewRequestWithContext(c.Context(), http.MethodGet, "https://"+address+"/metrics", http.NoBody)
-		if err != nil {
-			c.Fatal(err)
-		}
-		if token != "" {
-			page.Header.Set("Authorization", "Bearer "+token)
-		}
-		response, err := anybody.Do(page)
-		if err != nil {
-			c.Fatal(err)
-		}
-		text, err := io.ReadAll(response.Body)
-		response.Body.Close()
-		if err != nil || response.StatusCode != want || strings.Contains(string(text), "tokenkeeper_build_info{") != (want == http.StatusOK) {
-			c.Errorf("the metrics answer %s, error %v, want %d", response.Status, err, want)
+		status, text := c.scrape(pod, token)
+		if status != want || strings.Contains(text, "tokenkeeper_build_info{") != (want == http.StatusOK) {
+			c.Errorf("the metrics answer %d, want %d", status, want)
 		}
 	}
 	saw("metrics: over TLS, refused without a token, read by a ServiceAccount with tokenkeeper-metrics-reader")
+	return request.Status.Token
+}
+
+// scrape reads the metrics of a pod; without a token, as nobody.
+func (c *cluster) scrape(pod corev1.Pod, token string) (status int, text string) {
+	c.Helper()
+	page, err := http.NewRequestWithContext(c.Context(), http.MethodGet, "https://"+c.forward(namespace, "pod/"+pod.Name, "8080")+"/metrics", http.NoBody)
+	if err != nil {
+		c.Fatal(err)
+	}
+	if token != "" {
+		page.Header.Set("Authorization", "Bearer "+token)
+	}
+	anybody := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}} // as in config/components/monitoring
+	defer anybody.CloseIdleConnections()
+	response, err := anybody.RoundTrip(page)
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return response.StatusCode, string(body)
 }
 
 func (c *cluster) account(name string) *v1alpha1.MarketplaceAccount {
@@ -332,14 +381,20 @@ func (c *cluster) expectToken(number int) time.Duration {
 func (c *cluster) expectRenewal(why string) {
 	c.Helper()
 	seen := len(c.tokens())
+	c.askForRenewal(why)
+	took := c.expectToken(seen + 1)
+	saw("workload: %s after a renewal was asked for, it reads the new token from its volume, and the marketplace honours it", took)
+}
+
+// askForRenewal annotates the account; why is another each time.
+func (c *cluster) askForRenewal(why string) {
+	c.Helper()
 	account := c.account("allegro-main")
 	before := account.DeepCopy()
 	metav1.SetMetaDataAnnotation(&account.ObjectMeta, v1alpha1.AnnotationRenew, why)
 	if err := c.Patch(c.Context(), account, client.MergeFrom(before)); err != nil {
 		c.Fatal(err)
 	}
-	took := c.expectToken(seen + 1)
-	saw("workload: %s after a renewal was asked for, it reads the new token from its volume, and the marketplace honours it", took)
 }
 
 // signIn walks a person through the ingress: from the link of an account to the marketplace and back.
