@@ -1,7 +1,6 @@
 package custody
 
 import (
-	"maps"
 	"slices"
 	"time"
 )
@@ -71,12 +70,24 @@ func (g Grant) Publish(values map[string]string) []Published {
 	if len(values) == 0 {
 		return g.Published
 	}
-	all := g.PublishedValues()
-	maps.Copy(all, values)
-	published := make([]Published, 0, len(all))
-	for _, key := range slices.Sorted(maps.Keys(all)) {
-		published = append(published, Published{key, all[key]})
+	var published []Published
+	for _, before := range g.Published {
+		if _, ok := values[before.Key]; !ok {
+			published = append(published, before)
+		}
 	}
+	for key, value := range values {
+		published = append(published, Published{key, value})
+	}
+	slices.SortFunc(published, func(a, b Published) int {
+		switch {
+		case a.Key < b.Key:
+			return -1
+		case a.Key > b.Key:
+			return 1
+		}
+		return 0
+	})
 	return published
 }
 

@@ -51,6 +51,12 @@ func (s *accessTokens) find(value string, now time.Time) *accessToken {
 	return token
 }
 
+// ranOut tells whether the token of that value was good, and has run out. One that was forgotten since was none.
+func (s *accessTokens) ranOut(value string, now time.Time) bool {
+	token := s.tokens[keyOf(value)]
+	return token != nil && !token.ended && !now.Before(token.expires)
+}
+
 // endSellers ends the tokens of every seller.
 func (s *accessTokens) endSellers() {
 	for _, token := range s.tokens {

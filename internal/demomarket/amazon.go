@@ -20,6 +20,7 @@ func Amazon() Platform {
 			Identity:      "/sellers/v1/marketplaceParticipations",
 		},
 		ClientAuthentication: Body,
+		Encoding:             FormOrJSON, // SDKs send JSON
 		Grants:               []string{GrantAuthorizationCode, GrantRefreshToken, GrantClientCredentials},
 		Parameters: []ParameterRule{
 			{Grant: GrantRefreshToken, Name: "scope", Forbidden: true},
@@ -51,10 +52,9 @@ func Amazon() Platform {
 		Identity: Identity{
 			TokenHeader: "X-Amz-Access-Token",
 			Answer:      amazonParticipations,
-			Denied: Response{
-				Status: http.StatusForbidden,
-				Body:   `{"errors":[{"code":"Unauthorized","message":"Access to requested resource is denied.","details":""}]}`,
-			},
+			Denied:      amazonDenied(""),
+			Unknown:     amazonDenied("The access token you provided is revoked, malformed or invalid."),
+			Expired:     amazonDenied("The access token you provided has expired."),
 		},
 		Refusals: map[Outcome]Refusal{
 			InvalidClient: {Status: http.StatusUnauthorized, Description: "Client authentication failed"},
@@ -72,6 +72,14 @@ func Amazon() Platform {
 		},
 		Seller:      Seller{ID: "A2EUQ1WTGCTBG2X", Login: "my-amazon-shop"},
 		OtherSeller: Seller{ID: "A3PFZ9LQ4T7N2K", Login: "other-amazon-shop"},
+	}
+}
+
+// amazonDenied is how the Selling Partner API refuses a token. SDKs look at the details to tell whether another one helps.
+func amazonDenied(details string) Response {
+	return Response{
+		Status: http.StatusForbidden,
+		Body:   `{"errors":[{"code":"Unauthorized","message":"Access to requested resource is denied.","details":"` + details + `"}]}`,
 	}
 }
 

@@ -28,6 +28,7 @@ func EBay() Platform {
 			ebayScope + "/sell.marketing", ebayScope + "/sell.finances", ebayScope + "/sell.analytics.readonly",
 			ebayScope + "/sell.payment.dispute", ebayScope + "/sell.stores", ebayScope + "/commerce.identity.readonly",
 		},
+		ApplicationScopes:    []string{ebayScope}, // a seller's are refused to an application
 		ScopeAnswer:          ScopeNever,
 		TokenType:            "User Access Token",
 		ApplicationTokenType: "Application Access Token",
@@ -49,6 +50,13 @@ func EBay() Platform {
 		},
 		Identity: Identity{
 			Scope: ebayScope + "/commerce.identity.readonly",
+			Unknown: Response{
+				Status: http.StatusUnauthorized,
+				Header: http.Header{"Www-Authenticate": {`Bearer error="invalid_token"`}},
+				// The first member is the standard's; eBay's own clients look at the second.
+				Body: `{"error":"invalid_token","errors":[{"errorId":1001,"domain":"OAuth","category":"REQUEST","message":"Invalid access token",` +
+					`"longMessage":"Invalid access token. Check the value of the Authorization HTTP request header."}]}`,
+			},
 			Answer: func(s Seller) any {
 				return map[string]any{"userId": s.ID, "username": s.Login, "accountType": "BUSINESS"}
 			},

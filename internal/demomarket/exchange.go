@@ -114,7 +114,7 @@ func (x *exchange) read(r *http.Request, encoding Encoding) {
 		x.unreadable = deny(MethodRefused, "the method must be POST")
 	case r.URL.RawQuery != "":
 		x.unreadable = deny(QueryRefused, "parameters must not be in the query")
-	case mediaType(r) != encoding.mediaType():
+	case mediaType(r) != encoding.mediaType() && (encoding != FormOrJSON || mediaType(r) != jsonType):
 		x.unreadable = deny(InvalidRequest, "the content type must be "+encoding.mediaType())
 	case err != nil:
 		x.unreadable = deny(InvalidRequest, err.Error())

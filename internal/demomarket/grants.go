@@ -41,7 +41,11 @@ func grantHandlers() map[string]grantHandler {
 
 // clientCredentials is RFC 6749 section 4.4: tokens for the application itself.
 func (m *Market) clientCredentials(x *exchange) (issuance, *denial) {
-	granted, denied := m.grantedScopes(x.scopes(), m.platform.Scopes)
+	possible := m.platform.ApplicationScopes
+	if len(possible) == 0 {
+		possible = m.platform.Scopes
+	}
+	granted, denied := m.grantedScopes(x.scopes(), possible)
 	if denied != nil {
 		return issuance{}, denied
 	}

@@ -19,6 +19,8 @@ type Identity struct {
 	Answer func(Seller) any
 	// Denied is the answer to a token that is not good for this. Without a status it is RFC 6750 section 3.1.
 	Denied Response
+	// Unknown and Expired are the answers to a token that is none, and to one that has run out. Without a status they are Denied.
+	Unknown, Expired Response
 }
 
 // Response is an answer word for word.
@@ -36,13 +38,18 @@ func (m *Market) serveIdentity(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m.mu.Lock()
-	held := m.access.find(identity.token(r), m.now())
+	token := identity.token(r)
+	held, ranOut := m.access.find(token, m.now()), m.access.ranOut(token, m.now())
 	var seller Seller
 	if held != nil {
 		seller = m.sellers[held.seller.ID]
 	}
 	m.mu.Unlock()
 	switch {
+	case held == nil && ranOut && identity.Expired.Status != 0:
+		identity.Expired.write(w)
+	case held == nil && identity.Unknown.Status != 0:
+		identity.Unknown.write(w)
 	case held == nil:
 		identity.deny(w, http.StatusUnauthorized, "invalid_token")
 	case held.seller.ID == "", identity.Scope != "" && !slices.Contains(held.scopes, identity.Scope):

@@ -23,8 +23,9 @@ func OIDC() Platform {
 		Grants: []string{
 			GrantAuthorizationCode, GrantDeviceCode, GrantRefreshToken, GrantClientCredentials, GrantPassword,
 		},
-		Scopes:      []string{"openid", "profile", "email", "offline_access", "orders"},
-		AccessToken: AccessToken{Lifetime: time.Hour, Claims: oidcClaims},
+		Scopes:            []string{"openid", "profile", "email", "offline_access", "orders"},
+		ApplicationScopes: []string{"profile", "email", "orders"}, // the others speak of a user
+		AccessToken:       AccessToken{Lifetime: time.Hour, Claims: oidcClaims},
 		IDToken: IDToken{
 			Lifetime: time.Hour,
 			Grants:   []string{GrantRefreshToken, GrantPassword, GrantAuthorizationCode, GrantDeviceCode},

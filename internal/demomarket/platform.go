@@ -33,6 +33,8 @@ const (
 	Form Encoding = iota
 	// JSON is an object of strings, as application/json.
 	JSON
+	// FormOrJSON is either.
+	FormOrJSON
 )
 
 // Rotation is what a refresh does to the refresh token.
@@ -93,7 +95,7 @@ type Platform struct {
 
 	// ClientAuthentication is where the client's credentials are taken from.
 	ClientAuthentication ClientAuthentication
-	// Encoding is the only one in which parameters are read.
+	// Encoding is what parameters are read in.
 	Encoding Encoding
 	// Grants are the values of grant_type that are served.
 	Grants []string
@@ -102,6 +104,8 @@ type Platform struct {
 
 	// Scopes are those that exist and that every seller has consented to. None means that any scope does.
 	Scopes []string
+	// ApplicationScopes are those that a token for the application itself can have. None means Scopes.
+	ApplicationScopes []string
 	// ExcessScope says what happens to others.
 	ExcessScope ScopePolicy
 	// ScopeAnswer says when an answer names the granted scope.

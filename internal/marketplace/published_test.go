@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/oauth2"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
@@ -82,7 +81,7 @@ func TestWhatAnAnswerPublishes(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			platform := resolved(t, shop(publishing(v1alpha1.PublishedKey{Key: "at", Answer: "where"})), account())
-			token, err := newOAuth(t, "https://shop.example.com/token", platform.Dialect(transport(answers(200, "application/json", test.answer)), now)).refresh("old")
+			token, err := newOAuth(t, "https://shop.example.com/token", platform.Dialect(answers(200, "application/json", test.answer), now)).refresh("old")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -134,8 +133,7 @@ func TestAnEndThatNoRenewalMoves(t *testing.T) {
 		`{"access_token":"a","x_refresh_token_hard_expires_in":0}`:           nil,
 		`{"access_token":"a"}`: nil,
 	} {
-		var token *oauth2.Token
-		token, err := newOAuth(t, "https://shop.example.com/token", platform.Dialect(transport(answers(200, "application/json", answer)), now)).refresh("old")
+		token, err := newOAuth(t, "https://shop.example.com/token", platform.Dialect(answers(200, "application/json", answer), now)).refresh("old")
 		if err != nil {
 			t.Fatal(err)
 		}
