@@ -323,6 +323,13 @@ func TestAlerts(t *testing.T) {
 	stories = append(stories,
 		promtool.Story{Name: "an operator that is gone", Series: (&life{minutes: 20}).span("tokenkeeper_build_info", 1, 0, 5, "version", "v", "commit", "c").series,
 			Checks: []promtool.Check{at(5), at(9), at(11, onOperator("OperatorAbsent", critical))}},
+		promtool.Story{Name: "one of two installations that is gone", Series: append(
+			(&life{minutes: 30}).span("tokenkeeper_build_info", 1, 0, 5, "version", "v", "job", "shard-b").series, said("tokenkeeper_build_info", 1, 30, "version", "v"),
+		), Checks: []promtool.Check{at(5), at(9), at(11, onOperator("OperatorAbsent", critical, "namespace", "tokenkeeper-system", "job", "shard-b"))}},
+		promtool.Story{Name: "a roll-out", Series: append(
+			(&life{minutes: 30}).span("tokenkeeper_build_info", 1, 0, 5, "version", "v1").series,
+			(&life{minutes: 30}).span("tokenkeeper_build_info", 1, 7, 0, "version", "v2", "instance", "10.0.0.9:8080").series...,
+		), Checks: []promtool.Check{at(5), at(11), at(30)}},
 		promtool.Story{Name: "replicas of which none leads", Series: []promtool.Series{
 			said("tokenkeeper_build_info", 1, 20, "version", "v"), said("tokenkeeper_build_info", 1, 20, "version", "v", "instance", "two"),
 			changes("leader_election_master_status", 1, 0, 5, 20, "name", "tokenkeeper"),

@@ -117,6 +117,12 @@ func unavailable() string { return reason("Authenticated", toldBy(reasons.Market
 // answered are the marketplaces that have answered anybody.
 const answered = `sum by (marketplace) (increase(tokenkeeper_token_requests_total{outcome!~"Unavailable|Malformed"}[5m])) > 0`
 
+// goneInstallations are those that were scraped in the last hours and are not now, while others are.
+const goneInstallations = `(
+group by (namespace, job) (present_over_time(tokenkeeper_build_info[6h]))
+unless on (namespace, job) group by (namespace, job) (tokenkeeper_build_info)
+) and on () group(tokenkeeper_build_info)`
+
 // personCures are the reasons that a person cures, and of which another alert than RenewalOverdue tells.
 func personCures() []string {
 	return reasons.Where(func(m reasons.Meaning) bool { return m.ReauthRequired })
@@ -254,10 +260,10 @@ func alerts() []alert {
 		}},
 	}, {
 		name:   "TokenkeeperOperatorAbsent",
-		about:  "No operator is scraped.",
+		about:  "No operator is scraped, or one of several installations is not any more.",
 		impact: "Either no token is renewed, or nobody hears of one that is not: every other alert is silent.",
 		action: "kubectl -n tokenkeeper-system get deployment,pods; then the scrape target in Prometheus.",
-		rules:  []rule{{severity: critical, lasts: "5m", expr: "absent(tokenkeeper_build_info)"}},
+		rules:  []rule{{severity: critical, lasts: "5m", expr: "absent(tokenkeeper_build_info)\nor\n" + goneInstallations}},
 	}, {
 		name:   "TokenkeeperNoLeader",
 		about:  "No replica of the operator ({{ $labels.job }}) holds the lease {{ $labels.name }}.",

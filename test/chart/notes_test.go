@@ -52,6 +52,8 @@ func TestNotesWarnOfContradictions(t *testing.T) {
 		"both monitors":                   {"metrics: {secure: false, serviceMonitor: {enabled: true}, podMonitor: {enabled: true}}", "scraped twice"},
 		"an Ingress that is locked out":   {url + "ingress: {enabled: true}}\nnetworkPolicy: {ingress: {enabled: true}}", "networkPolicy.ingress.portal"},
 		"a Prometheus that is locked out": {"metrics: {serviceMonitor: {enabled: true}}\nnetworkPolicy: {ingress: {enabled: true}}", "networkPolicy.ingress.metrics"},
+		"alerts of what nobody scrapes":   {"alerts: {enabled: true}", "TokenkeeperOperatorAbsent"},
+		"alerts of what is scraped":       {"alerts: {enabled: true}\nmetrics: {serviceMonitor: {enabled: true}}", ""},
 		"applications without namespaces": {"watch: {applicationSecrets: [{namespace: a, name: b}]}", "no effect without watch.namespaces"},
 		"kinds that are not kept":         {"crds: {keep: false}", "deletes the kinds"},
 		"kinds of a part":                 {"watch: {namespaces: [shop]}", "crds.enabled=false in all but one"},
