@@ -46,6 +46,12 @@ const (
 	//
 	// True: the reason of the condition that it follows, such as InvalidSpec, SecretNotFound, GrantRejected, SignInRequired or Suspended.
 	ConditionStalled = "Stalled"
+
+	// ConditionClockSkewed is True while the clock of the token host differs from the operator's by more than 30 seconds, by the Date of three
+	// answers in a row. It is absent otherwise, and is written with the next other change of the status.
+	//
+	// True: ClockSkewed.
+	ConditionClockSkewed = "ClockSkewed"
 )
 
 // ConditionValid is the one condition of a Marketplace: True when it can be filled in for every environment and choice, so that accounts can use
@@ -125,6 +131,9 @@ const (
 	ReasonSuspended = "Suspended"
 	// ReasonNotRequired: the False side of ReauthRequired and AuthorizationExpiring. Nobody acts.
 	ReasonNotRequired = "NotRequired"
+	// ReasonClockSkewed: the clock of the token host, or of the operator's node, is wrong, so that tokens are renewed too early or too late. The
+	// cluster admin acts.
+	ReasonClockSkewed = "ClockSkewed"
 )
 
 // Reasons of events, emitted on change only.

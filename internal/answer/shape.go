@@ -26,22 +26,29 @@ const (
 
 // ShapeOf tells what a body is. What stands behind a complete object does not count, since the object may be the only copy.
 func ShapeOf(body []byte) Shape {
+	shape, _, _ := Read(body)
+	return shape
+}
+
+// Read tells what a body is and, of an object, its members and its own part of the body.
+func Read(body []byte) (shape Shape, members map[string]json.RawMessage, object []byte) {
 	body = Trim(body)
 	if len(body) == 0 {
-		return Empty
+		return Empty, nil, nil
 	}
 	if IsPage(body) {
-		return Page
+		return Page, nil, nil
 	}
-	var members map[string]json.RawMessage
-	if json.NewDecoder(bytes.NewReader(body)).Decode(&members) != nil || members == nil {
-		return Other
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	if decoder.Decode(&members) != nil || members == nil {
+		return Other, nil, nil
 	}
+	object = body[:decoder.InputOffset()]
 	var token string
 	if json.Unmarshal(members["access_token"], &token) == nil && token != "" {
-		return TokenSet
+		return TokenSet, members, object
 	}
-	return Object
+	return Object, members, object
 }
 
 // tokenMember matches a member of JSON that holds a token, by the names that platforms give it.

@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"encoding/json"
 	"time"
 )
 
@@ -32,6 +33,8 @@ type Tokens struct {
 	AccountID string
 	// Login is the name of the account that people know, by the answer's own word; usually empty.
 	Login string
+	// AccessClaims and IDClaims are the claims of both tokens, as far as they are JWTs; nothing has verified them.
+	AccessClaims, IDClaims map[string]json.RawMessage
 	// IssuedAt is when the request was sent.
 	IssuedAt time.Time
 	// ExpiresAt is when the first of access and ID token ends; zero when nothing says so.

@@ -18,6 +18,7 @@ type Look struct {
 
 // Report returns the look with a copy of the account whose status says what was found, and with the failure that stands.
 func Report(l Look) Look {
+	before := &l.Account.Status
 	l.Account = l.Account.DeepCopy()
 	l.Account.Status.ObservedGeneration = l.Account.Generation
 	l.reportFailure()
@@ -37,6 +38,10 @@ func Report(l Look) Look {
 		l.set(l.stalled())
 	} else {
 		meta.RemoveStatusCondition(&l.Account.Status.Conditions, v1alpha1.ConditionStalled)
+	}
+	l.reportClock()
+	if l.ClockSkewKnown && clockAlone(before, &l.Account.Status) { // that is no reason for a write
+		l.Account.Status = *before.DeepCopy()
 	}
 	return l
 }

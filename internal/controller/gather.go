@@ -53,6 +53,7 @@ func (r *reconciler) gather(ctx context.Context, account *v1alpha1.MarketplaceAc
 
 // gatherRequest finds out what a request for tokens would be made of, and what people ask for.
 func (r *reconciler) gatherRequest(ctx context.Context, l driver.Look) (gathered driver.Look, known bool, err error) {
+	l.HoldsSecrets = l.GrantSecret != nil && l.TokenSecret != nil && tokensecret.Owned(l.TokenSecret, l.Account)
 	request, failure, err := r.Resolver.Resolve(ctx, l.Facts)
 	if err != nil {
 		return l, false, err

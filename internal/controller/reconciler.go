@@ -133,6 +133,9 @@ func (r *reconciler) tell(ctx context.Context, account *v1alpha1.MarketplaceAcco
 	}
 	l.Now = r.Now() // the work may have taken a while
 	l.Interrupted = err != nil
+	if !l.Unresolved {
+		l.ClockSkew, l.ClockSkewKnown = r.OAuth.ClockSkew(&l.Request)
+	}
 	report := l.Report()
 	next := func() reconcile.Result { return after(r.Clock.Now(), report.Next(r.nextInvitation(report))) }
 	if err == nil && !report.FirstReportIsDue() {

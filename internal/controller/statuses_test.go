@@ -309,6 +309,15 @@ var situations = map[string]func(*world){
 		w.start()
 		w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec)
 	},
+	"clock-skewed": func(w *world) {
+		w.prepare("allegro", v1alpha1.GrantRefreshToken)
+		w.market.Platform("allegro").SetClockAhead(-5 * time.Minute)
+		w.start()
+		w.expectAuthenticated()
+		w.passRenewal()
+		w.passRenewal()
+		w.expect(v1alpha1.ConditionClockSkewed, metav1.ConditionTrue, v1alpha1.ReasonClockSkewed)
+	},
 	"suspended-token-good": func(w *world) {
 		w.prepare("ebay", v1alpha1.GrantRefreshToken)
 		w.start()

@@ -74,12 +74,17 @@ const (
 
 func newStatusPatch(before, after *v1alpha1.MarketplaceAccountStatus) (statusPatch, error) {
 	// What both objects have besides, which is most of them, need not be compared; nor conditions, since a merge patch holds a list whole or
-	// not at all.
+	// not at all; nor what is the same.
 	was, is := *before, *after
 	was.Conditions = nil
 	if equality.Semantic.DeepEqual(before.Conditions, after.Conditions) {
 		is.Conditions = nil
 	}
+	leaveEqual(&was.Account, &is.Account)
+	leaveEqual(&was.AccessToken, &is.AccessToken)
+	leaveEqual(&was.Authorization, &is.Authorization)
+	leaveEqual(&was.Application, &is.Application)
+	leaveEqual(&was.SignIn, &is.SignIn)
 	document, err := client.MergeFrom(&v1alpha1.MarketplaceAccount{Status: was}).Data(&v1alpha1.MarketplaceAccount{Status: is})
 	if err != nil {
 		return nil, err
@@ -88,6 +93,13 @@ func newStatusPatch(before, after *v1alpha1.MarketplaceAccountStatus) (statusPat
 		Status statusPatch `json:"status"`
 	}
 	return patch.Status, json.Unmarshal(document, &patch)
+}
+
+// leaveEqual leaves out of both statuses what is the same in both.
+func leaveEqual[T any](was, is **T) {
+	if equality.Semantic.DeepEqual(*was, *is) {
+		*was, *is = nil, nil
+	}
 }
 
 // withoutRefused takes out of the patch what the API server's refusal names, and returns the names.

@@ -18,18 +18,20 @@ type Market struct {
 
 	mu        sync.Mutex // guards what follows
 	lifetimes Lifetimes
-	clients   map[string]*client
-	sellers   map[string]Seller
-	users     map[string]*user
-	sessions  map[string]*session
-	visits    map[string]*visit
-	starts    map[tokenKey]*start
-	codes     map[tokenKey]*code
-	devices   deviceCodes
-	refresh   *refreshTokens
-	access    *accessTokens
-	faults    []*Injected
-	outage    outage
+	// clockAhead is how far the Date of answers lies ahead.
+	clockAhead time.Duration
+	clients    map[string]*client
+	sellers    map[string]Seller
+	users      map[string]*user
+	sessions   map[string]*session
+	visits     map[string]*visit
+	starts     map[tokenKey]*start
+	codes      map[tokenKey]*code
+	devices    deviceCodes
+	refresh    *refreshTokens
+	access     *accessTokens
+	faults     []*Injected
+	outage     outage
 }
 
 // newMarket returns a platform with the client, sellers and users that every demo starts with.
@@ -117,6 +119,20 @@ func (m *Market) Seller() Seller { return m.platform.Seller }
 
 // OtherSeller is the second seller that exists from the start, whose user is [OtherUser].
 func (m *Market) OtherSeller() Seller { return m.platform.OtherSeller }
+
+// SetClockAhead has the Date of answers lie ahead of the time at which they are made, or behind where ahead is negative.
+func (m *Market) SetClockAhead(ahead time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clockAhead = ahead
+}
+
+// date is the Date of an answer.
+func (m *Market) date() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.now().Add(m.clockAhead).UTC().Format(http.TimeFormat)
+}
 
 // serves tells whether the platform has a grant type.
 func (m *Market) serves(grant string) bool {

@@ -86,6 +86,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	w.Header().Set("Date", market.date()) // the market's clock, which tests step
 	market.routes.ServeHTTP(w, r)
 }
 

@@ -48,6 +48,8 @@ type Facts struct {
 	Unresolved bool
 	// AskAgainAt is when the account looks again whether it asks for its application, which was refused; zero when that is in order.
 	AskAgainAt time.Time
+	// HoldsSecrets tells that grant and token Secret are there and the account's own.
+	HoldsSecrets bool
 	// NewKey becomes the key of the digests of refusals where Custody has none; nil where none could be drawn.
 	NewKey []byte
 	// HasPortal tells that there are pages where people sign in, ShownTicket is the ticket of the link in the status, and CallbackURL the
@@ -62,6 +64,10 @@ type Facts struct {
 	Live bool
 	// Fresh tells that Custody holds tokens that have come in this look.
 	Fresh bool
+	// ClockSkew is how far the clock of the token host is ahead of ours, negative where it is behind, and zero where both agree; that is known
+	// where ClockSkewKnown says so.
+	ClockSkew      time.Duration
+	ClockSkewKnown bool
 	// Verified tells that the ID token of the candidate grant was verified in this look.
 	Verified bool
 }

@@ -116,7 +116,8 @@ func TestDemoMarketplace(t *testing.T) {
 			if err != nil {
 				t.Fatalf("asking: %v", err)
 			}
-			withoutTokens := cmpopts.IgnoreFields(answer.Tokens{}, "AccessToken", "IDToken", "RefreshToken", "AccessTokenExpiresAt", "IDTokenExpiresAt")
+			withoutTokens := cmpopts.IgnoreFields(answer.Tokens{}, "AccessToken", "IDToken", "RefreshToken", "AccessTokenExpiresAt", "IDTokenExpiresAt",
+				"AccessClaims", "IDClaims")
 			if diff := cmp.Diff(test.want, got, withoutTokens); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}

@@ -125,9 +125,9 @@ func (w whole) RoundTrip(request *http.Request) (*http.Response, error) {
 	defer func() { _ = arriving.Close() }()
 	body, broken := io.ReadAll(io.LimitReader(arriving, maxAnswer))
 	if response.StatusCode/100 == 2 { // the status of any other answer says enough
-		switch shape := answer.ShapeOf(body); {
+		switch shape, members, object := answer.Read(body); {
 		case shape == answer.TokenSet:
-			body = withoutError(body)
+			body = withoutError(members, object)
 			response.Header.Set("Content-Type", "application/json") // whatever it was called
 		case broken != nil:
 			return nil, broken
@@ -141,22 +141,18 @@ func (w whole) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // withoutError takes the members of an error out of a token set: some platforms write "no error" there, and x/oauth2 would
 // take it for one.
-func withoutError(body []byte) []byte {
-	var members map[string]json.RawMessage
-	if json.NewDecoder(bytes.NewReader(answer.Trim(body))).Decode(&members) != nil {
-		return body
-	}
+func withoutError(members map[string]json.RawMessage, object []byte) []byte {
 	before := len(members)
 	for _, name := range []string{"error", "error_description", "error_uri"} {
 		delete(members, name)
 	}
-	if len(members) == before && json.Valid(body) {
-		return body
+	if len(members) == before {
+		return object
 	}
 	if clean, err := json.Marshal(members); err == nil {
 		return clean
 	}
-	return body
+	return object
 }
 
 // pageError is a web page in the place of an answer.

@@ -28,10 +28,11 @@ func tokensOf(token *oauth2.Token, issued time.Time) answer.Tokens {
 		IssuedAt:     issued,
 	}
 	unreadable := func(key string) bool { return token.Extra(key+"_unreadable") == true } // as the dialect of a platform says
-	claim := expiryClaim(tokens.AccessToken)
+	tokens.AccessClaims, tokens.IDClaims = ClaimsOf(tokens.AccessToken), ClaimsOf(tokens.IDToken)
+	claim := Claims(tokens.AccessClaims).expiry()
 	tokens.AccessTokenExpiresAt = first(issued, after(issued, token.Extra("expires_in")), claim)
 	tokens.EndUnreadable = tokens.AccessTokenExpiresAt.IsZero() && (unreadable("expires_in") || !claim.IsZero())
-	tokens.IDTokenExpiresAt = expiryClaim(tokens.IDToken)
+	tokens.IDTokenExpiresAt = Claims(tokens.IDClaims).expiry()
 	tokens.ExpiresAt = first(issued, tokens.AccessTokenExpiresAt, tokens.IDTokenExpiresAt)
 	tokens.AuthorizationExpiresAt = first(issued, after(issued, token.Extra("refresh_token_expires_in")))
 	tokens.AuthorizationMaxExpiresAt = first(issued, after(issued, token.Extra("refresh_token_max_expires_in")))
@@ -87,15 +88,13 @@ func first(issued time.Time, times ...time.Time) time.Time {
 	return earliest.Truncate(time.Second)
 }
 
-// expiryClaim returns the exp claim of a JWT; zero for anything else.
-func expiryClaim(token string) time.Time {
-	var claims struct {
-		Expiry *jwt.NumericDate `json:"exp"`
-	}
-	if !readClaims(token, &claims) || claims.Expiry == nil {
+// expiry returns the exp claim; zero where there is none.
+func (c Claims) expiry() time.Time {
+	var at *jwt.NumericDate
+	if c["exp"] == nil || json.Unmarshal(c["exp"], &at) != nil || at == nil {
 		return time.Time{}
 	}
-	return claims.Expiry.Time()
+	return at.Time()
 }
 
 // maxClaim is how much of a claim counts: the API keeps no longer account identifiers.

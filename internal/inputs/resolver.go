@@ -67,7 +67,7 @@ func (r *Resolver) Resolve(ctx context.Context, v facts.Facts) (facts.Request, *
 	for _, step := range []func() (*facts.Failure, error){
 		func() (*facts.Failure, error) { return r.resolveApplication(ctx, account, object, &req) },
 		func() (*facts.Failure, error) { return r.resolveCredentials(ctx, v, &req) },
-		func() (*facts.Failure, error) { return r.resolveOwnSecrets(ctx, account) },
+		func() (*facts.Failure, error) { return r.resolveOwnSecrets(ctx, v) },
 	} {
 		if trouble, err := step(); trouble != nil || err != nil {
 			return req, trouble, err
@@ -217,7 +217,11 @@ func (r *Resolver) userSecret(ctx context.Context, key client.ObjectKey, field s
 }
 
 // resolveOwnSecrets looks, before anything is asked for, whether the places of grant and token Secret are taken.
-func (r *Resolver) resolveOwnSecrets(ctx context.Context, account *v1alpha1.MarketplaceAccount) (*facts.Failure, error) {
+func (r *Resolver) resolveOwnSecrets(ctx context.Context, v facts.Facts) (*facts.Failure, error) {
+	if v.HoldsSecrets {
+		return nil, nil
+	}
+	account := v.Account
 	for _, name := range []string{account.GrantSecretName(), account.TokenSecretName()} {
 		metadata := kube.SecretMetadata()
 		err := r.metadata.Get(ctx, client.ObjectKey{Namespace: account.Namespace, Name: name}, metadata)

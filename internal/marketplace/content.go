@@ -8,7 +8,11 @@ import (
 
 // RequestContent is everything of the Marketplace and the account's spec that requests are made of and answers are read by, as text
 // that is equal where they are. Names for people, limits, lifetimes and the schedule are no part of it, and no credential is.
+// It is asked for several times in one look at an account, to which a Platform belongs.
 func (p *Platform) RequestContent() string {
+	if p.content != "" {
+		return p.content
+	}
 	text, err := json.Marshal([]any{
 		p.Issuer, p.TokenURL, p.RefreshURL, p.AuthorizationURL, p.DeviceAuthorizationURL, p.PKCE, p.Scopes, p.scopeSep,
 		p.authorization, p.request, p.response, p.identity, p.AccountIDClaim, p.AccountIDInIDToken,
@@ -16,7 +20,8 @@ func (p *Platform) RequestContent() string {
 	if err != nil {
 		return "" // strings, numbers and lists of them always marshal
 	}
-	return string(text)
+	p.content = string(text)
+	return p.content
 }
 
 // ClientAuthentication is how the application proves itself.

@@ -62,6 +62,8 @@ type Platform struct {
 	// RequestsPerSecond and Concurrency bound the token requests of one client.
 	RequestsPerSecond, Concurrency int
 
+	// content is what RequestContent returns, once it was asked for.
+	content string
 	// clientID and accountID are those of ForAccount.
 	clientID, accountID string
 

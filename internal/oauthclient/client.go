@@ -48,6 +48,7 @@ type Client struct {
 	callTimeout time.Duration
 	answered    func(facts.Request, error)
 	denials     denials
+	skews       skews
 	// seeds make digests: of two hashes, so that no two parts are taken for each other.
 	seeds [2]maphash.Seed
 }
@@ -71,7 +72,7 @@ func (c *Client) CallTimeout() time.Duration { return c.callTimeout }
 func (c *Client) client(platform *marketplace.Platform, dialect bool) *http.Client {
 	transport := c.transport
 	if dialect {
-		transport = platform.Dialect(c.transport, c.clock.Now)
+		transport = platform.Dialect(dated{c.transport, c.clock, &c.skews}, c.clock.Now)
 	}
 	return outgoing.NewClient(transport, c.callTimeout)
 }

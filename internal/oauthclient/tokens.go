@@ -63,13 +63,13 @@ func (c *Client) exchange(
 	}
 	platform := f.Request.Platform
 	tokens = withEnd(tokens, platform)
-	claims := grant.ClaimsOf(tokens.IDToken)
+	claims := grant.Claims(tokens.IDClaims)
 	account := custody.Account{ID: tokens.AccountID, By: "answer", Login: tokens.Login}
 	if name := platform.AccountIDClaim; account.ID == "" && name != "" {
 		if platform.AccountIDInIDToken {
 			account.ID, account.By = claims.Text(name), "ID token "+name
 		} else {
-			account.ID, account.By = grant.ClaimsOf(tokens.AccessToken).Text(name), "access token "+name
+			account.ID, account.By = grant.Claims(tokens.AccessClaims).Text(name), "access token "+name
 		}
 	}
 	if account.ID == "" || f.Request.Grant == v1alpha1.GrantClientCredentials {

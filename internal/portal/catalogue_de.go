@@ -135,6 +135,7 @@ func german() *texts {
 			v1alpha1.ReasonInvalidSpec: {Says: "Die Einstellungen dieses Kontos passen nicht zusammen", Do: admin},
 			v1alpha1.ReasonSuspended:   {Says: "Die Erneuerung ist abgeschaltet", Do: "Wenn das nicht gewollt ist, geben Sie Ihrer Administration Bescheid."},
 			v1alpha1.ReasonNotRequired: {Says: "Keine Anmeldung erforderlich"},
+			v1alpha1.ReasonClockSkewed: {Says: "Die Uhren gehen verschieden", Do: "Geben Sie Ihrer Administration Bescheid."},
 			"":                         {Says: "Nicht authentifiziert", Do: "Sehen Sie in den Einzelheiten nach, und geben Sie Ihrer Administration Bescheid."},
 		},
 

@@ -128,6 +128,7 @@ func english() *texts {
 			v1alpha1.ReasonInvalidSpec:            {Says: "The settings of this account do not fit", Do: admin},
 			v1alpha1.ReasonSuspended:              {Says: "Renewal is switched off", Do: "If that is not intended, tell your administrator."},
 			v1alpha1.ReasonNotRequired:            {Says: "No sign-in needed"},
+			v1alpha1.ReasonClockSkewed:            {Says: "The clocks do not agree", Do: "Tell your administrator."},
 			"":                                    {Says: "Not authenticated", Do: "Look at the details, and tell your administrator."},
 		},
 

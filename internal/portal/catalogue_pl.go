@@ -136,6 +136,7 @@ func polish() *texts {
 			v1alpha1.ReasonInvalidSpec: {Says: "Ustawienia tego konta są niezgodne", Do: admin},
 			v1alpha1.ReasonSuspended:   {Says: "Odnawianie jest wyłączone", Do: "Jeśli nie jest to zamierzone, powiadom administratora."},
 			v1alpha1.ReasonNotRequired: {Says: "Logowanie nie jest potrzebne"},
+			v1alpha1.ReasonClockSkewed: {Says: "Zegary się nie zgadzają", Do: "Powiadom administratora."},
 			"":                         {Says: "Nieuwierzytelnione", Do: "Zajrzyj do szczegółów i powiadom administratora."},
 		},
 

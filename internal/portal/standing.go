@@ -87,6 +87,8 @@ func standingOf(account *v1alpha1.MarketplaceAccount, now time.Time) standing {
 	case reasons.Of(s.reason).Warns, isSuspended(account), applicationEnds(status.Application, now),
 		status.ConnectionTest != nil && status.ConnectionTest.Result == v1alpha1.ConnectionTestFailed:
 		s.urgency = warned
+	case meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionClockSkewed):
+		s.urgency, s.reason = warned, v1alpha1.ReasonClockSkewed
 	}
 	return s
 }

@@ -73,4 +73,5 @@ var table = map[string]Meaning{
 		Actor: Author, Cure: Resume, Authenticated: metav1.ConditionUnknown, Severity: Waiting, Ending: ByChange, Alert: NoAlert,
 	},
 	v1alpha1.ReasonNotRequired: {Actor: Nobody, Cure: NoCure, Severity: Absent, Alert: NoAlert},
+	v1alpha1.ReasonClockSkewed: {Actor: Admin, Cure: Change, Severity: Warning, Alert: NoAlert},
 }

@@ -25,7 +25,7 @@ func decisive(account *v1alpha1.MarketplaceAccount) string {
 	}
 	for _, look := range [][2]string{
 		{v1alpha1.ConditionReauthRequired, "True"}, {v1alpha1.ConditionStalled, "True"}, {v1alpha1.ConditionAuthenticated, "False"},
-		{v1alpha1.ConditionAuthenticated, "Unknown"}, {v1alpha1.ConditionAuthorizationExpiring, "True"}, {v1alpha1.ConditionAuthenticated, "True"},
+		{v1alpha1.ConditionAuthenticated, "Unknown"}, {v1alpha1.ConditionAuthorizationExpiring, "True"}, {v1alpha1.ConditionClockSkewed, "True"}, {v1alpha1.ConditionAuthenticated, "True"},
 	} {
 		if reason, found := is(look[0], look[1]); found {
 			return reason
