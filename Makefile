@@ -146,6 +146,13 @@ verify-fmt:
 test: ## Run every test, which needs Chromium and Prometheus. The first run may have to build etcd and kube-apiserver, which takes minutes.
 	@assets=$$($(GO) run ./hack/assets) && KUBEBUILDER_ASSETS=$$assets $(GO) test -timeout 20m $(TEST_FLAGS) ./...
 
+# The packages whose tests need an API server, a browser or Prometheus, or build programs.
+SLOW_PACKAGES = cmd/quickstart hack/ internal/controller internal/metrics internal/portal test/
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need neither an API server nor a browser, in seconds.
+	@$(GO) list ./... | grep -vE '^github.com/tokenkeeper/tokenkeeper/($(subst $(eval) ,|,$(strip $(SLOW_PACKAGES))))' | xargs $(GO) test $(TEST_FLAGS)
+
 .PHONY: chaos
 chaos: ## Try every fault, and kill the operator many times; up to two hours and a half (CHAOS_ARGS="-chaos.kills 1000").
 	@assets=$$($(GO) run ./hack/assets) && \

@@ -39,7 +39,7 @@ type reconciler struct {
 
 	userSecrets *kube.UserSecrets
 	logins      logins
-	arrears     *arrears
+	backlog     *statusBacklog
 	// requests bounds what people ask for by annotations.
 	requests *throttle.Allowance[types.NamespacedName]
 	// edits remembers what accounts sent last.
@@ -148,7 +148,7 @@ func (r *reconciler) tell(ctx context.Context, account *v1alpha1.MarketplaceAcco
 		needed := report.LimiterClosed && priorityOf(report.Facts).Class == throttle.Urgent
 		urgency = conditions.UrgencyOf(&account.Status, report, needed)
 	}
-	if until := r.arrears.postpone(client.ObjectKeyFromObject(account), urgency, r.Clock.Now()); !until.IsZero() {
+	if until := r.backlog.postpone(client.ObjectKeyFromObject(account), urgency, r.Clock.Now()); !until.IsZero() {
 		return after(r.Clock.Now(), renewal.Earliest(until, report.Next(r.nextInvitation(report)))), nil
 	}
 	if err := errors.Join(err, r.patchStatus(ctx, account, report.Account)); err != nil {

@@ -112,9 +112,9 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	if err != nil {
 		return nil, err
 	}
-	ownWrites, arrears := &grantstore.OwnWrites{}, newArrears(options.MaxConcurrentReconciles)
+	ownWrites, backlog := &grantstore.OwnWrites{}, newStatusBacklog(options.MaxConcurrentReconciles)
 	writeOwn := func(secret *corev1.Secret, write func() error) error {
-		return arrears.write(func() error { return ownWrites.Write(secret, write) })
+		return backlog.write(func() error { return ownWrites.Write(secret, write) })
 	}
 	operations, random := metrics.NewOperations(options.Registry), options.Random
 	if random == nil {
@@ -127,7 +127,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, OwnWrite: writeOwn})
 	r := &reconciler{
 		client: clients.Client, cached: clients.Cached, live: clients.Live, metrics: operations, portal: options.Portal,
-		grants: grants, writeOwn: writeOwn, arrears: arrears, userSecrets: clients.UserSecrets,
+		grants: grants, writeOwn: writeOwn, backlog: backlog, userSecrets: clients.UserSecrets,
 		requests: newAllowance(options.Clock.Now, options.RequestEvery),
 	}
 	oauth := oauthclient.New(oauthclient.Options{
@@ -170,7 +170,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 			call := caller(queue)
 			r.OAuth.OnTurn(func(account types.NamespacedName, after time.Duration) { call(account, after, priorityCalled) })
 			r.logins.call = func(account client.ObjectKey) { call(account, 0, priorityCalled) }
-			r.arrears.call = func(account client.ObjectKey) { call(account, 0, priorityScheduled) }
+			r.backlog.call = func(account client.ObjectKey) { call(account, 0, priorityScheduled) }
 			r.wakeRejected = func() {
 				for _, request := range lookup.accountsRejected(ctx) {
 					call(request.NamespacedName, 0, priorityScheduled)

@@ -59,7 +59,7 @@ func (r *reconciler) sendStatus(ctx context.Context, account *metav1.PartialObje
 	if err != nil {
 		return err
 	}
-	return r.arrears.write(func() error {
+	return r.backlog.write(func() error {
 		return r.client.Status().Patch(ctx, account, client.RawPatch(types.MergePatchType, document))
 	})
 }

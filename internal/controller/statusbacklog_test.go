@@ -11,15 +11,15 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 )
 
-// newCalled makes arrears that remember who was called.
-func newCalled(workers int) (a *arrears, called *[]client.ObjectKey) {
-	a, called = newArrears(workers), &[]client.ObjectKey{}
+// newCalled makes a status backlog that remembers the accounts that it called.
+func newCalled(workers int) (a *statusBacklog, called *[]client.ObjectKey) {
+	a, called = newStatusBacklog(workers), &[]client.ObjectKey{}
 	a.call = func(account client.ObjectKey) { *called = append(*called, account) }
 	return a, called
 }
 
 // writing does something while n writes are under way.
-func writing(a *arrears, n int, do func()) {
+func writing(a *statusBacklog, n int, do func()) {
 	if n == 0 {
 		do()
 		return
@@ -31,7 +31,7 @@ func writing(a *arrears, n int, do func()) {
 }
 
 // waits tells whether a status has to wait.
-func waits(a *arrears, account int, what conditions.Urgency) bool {
+func waits(a *statusBacklog, account int, what conditions.Urgency) bool {
 	return !a.postpone(accountNamed(account), what, time.Time{}).IsZero()
 }
 
@@ -88,9 +88,9 @@ func TestClosedGatesAreToldOneAfterTheOther(t *testing.T) {
 }
 
 func TestWhoIsToldOtherwiseIsNotCalled(t *testing.T) {
-	for name, end := range map[string]func(a *arrears){
-		"it is told": func(a *arrears) { a.postpone(accountNamed(0), conditions.Immediate, time.Time{}) },
-		"it has waited for long": func(a *arrears) {
+	for name, end := range map[string]func(a *statusBacklog){
+		"it is told": func(a *statusBacklog) { a.postpone(accountNamed(0), conditions.Immediate, time.Time{}) },
+		"it has waited for long": func(a *statusBacklog) {
 			a.postpone(accountNamed(0), conditions.LimiterClosedOnly, time.Time{}.Add(10*time.Second))
 		},
 	} {

@@ -15,14 +15,14 @@ const (
 	// how many may at least. A quarter of that many may write what waited.
 	shareOfWrites = 8
 	leastWrites   = 8
-	// longestArrears is how long the times of a new token wait at most, and longestClosed what a closed limiter means.
-	longestArrears = time.Minute
+	// longestBacklog is how long the times of a new token wait at most, and longestClosed what a closed limiter means.
+	longestBacklog = time.Minute
 	longestClosed  = 10 * time.Second
 )
 
-// arrears are the accounts whose status does not tell yet how they are. Tokens go first: a status whose news may wait does so
+// statusBacklog holds the accounts whose status does not tell yet how they are. Tokens go first: a status whose news may wait does so
 // while others write, until there is room again, or for long enough. It may be used by many goroutines at once.
-type arrears struct {
+type statusBacklog struct {
 	// call puts an account into the work queue. It is set before anything is written.
 	call func(client.ObjectKey)
 
@@ -49,11 +49,11 @@ func newLine(limit, room int, longest time.Duration) line {
 	}
 }
 
-func newArrears(workers int) *arrears {
+func newStatusBacklog(workers int) *statusBacklog {
 	limit := max(leastWrites, workers/shareOfWrites)
-	return &arrears{lines: [conditions.Urgencies]line{
+	return &statusBacklog{lines: [conditions.Urgencies]line{
 		// The times of tokens wait while the API server is behind with what it was given to write.
-		conditions.TokenTimesOnly: newLine(limit, limit/4, longestArrears),
+		conditions.TokenTimesOnly: newLine(limit, limit/4, longestBacklog),
 		// That the limiter is closed waits while anything is written, and is told by one account after the other: many learn of it in the
 		// same second, in which others are renewed.
 		conditions.LimiterClosedOnly: newLine(1, 1, longestClosed),
@@ -61,14 +61,14 @@ func newArrears(workers int) *arrears {
 }
 
 // write writes something that others may have to wait for.
-func (a *arrears) write(write func() error) error {
+func (a *statusBacklog) write(write func() error) error {
 	a.change(func() { a.underway++ })
 	defer a.change(func() { a.underway-- })
 	return write()
 }
 
 // postpone tells until when an account's status has to wait, and remembers the account; zero when it is to be told now.
-func (a *arrears) postpone(account client.ObjectKey, urgency conditions.Urgency, now time.Time) (until time.Time) {
+func (a *statusBacklog) postpone(account client.ObjectKey, urgency conditions.Urgency, now time.Time) (until time.Time) {
 	a.change(func() {
 		line := &a.lines[urgency]
 		since, waited := line.since[account]
@@ -90,7 +90,7 @@ func (a *arrears) postpone(account client.ObjectKey, urgency conditions.Urgency,
 }
 
 // looked tells that somebody has looked at an account.
-func (a *arrears) looked(account client.ObjectKey) {
+func (a *statusBacklog) looked(account client.ObjectKey) {
 	a.change(func() {
 		for i := range a.lines {
 			line := &a.lines[i]
@@ -103,7 +103,7 @@ func (a *arrears) looked(account client.ObjectKey) {
 }
 
 // change changes something, and calls who has waited if there is room then.
-func (a *arrears) change(change func()) {
+func (a *statusBacklog) change(change func()) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	change()
