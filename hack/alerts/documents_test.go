@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -47,7 +48,9 @@ type (
 	stateMetric struct {
 		Name string `json:"name"`
 		Help string `json:"help"`
-		Each struct {
+		// ErrorLogV is how talkative kube-state-metrics must be to complain of a path that an object lacks.
+		ErrorLogV int `json:"errorLogV"`
+		Each      struct {
 			Type  string     `json:"type"`
 			Info  *stateFrom `json:"info"`
 			Gauge *stateFrom `json:"gauge"`
@@ -88,6 +91,21 @@ func follow(at *apiextensionsv1.JSONSchemaProps, path []string) *apiextensionsv1
 		at = &next
 	}
 	return at
+}
+
+// TestKubeStateMetricsInTheDocumentation: the metrics that the page names are those of the configuration.
+func TestKubeStateMetricsInTheDocumentation(t *testing.T) {
+	config := read(t, "../../config/monitoring/kube-state-metrics.yaml")
+	page := read(t, "../../docs/alerts.md")
+	named := regexp.MustCompile(`kube_marketplaceaccount_(\w+)`).FindAllStringSubmatch(page, -1)
+	if len(named) < 2 {
+		t.Errorf("the page names %d metrics", len(named))
+	}
+	for _, metric := range named {
+		if !strings.Contains(config, "- name: "+metric[1]+"\n") {
+			t.Errorf("there is no %s", metric[0])
+		}
+	}
 }
 
 // TestKubeStateMetricsReadsWhatThereIs: every path of its configuration exists in the schema of the kind, and has the right type.
@@ -132,6 +150,9 @@ func TestKubeStateMetricsReadsWhatThereIs(t *testing.T) {
 			}
 			if metric.Help == "" {
 				t.Errorf("%s has no help", what)
+			}
+			if info := metric.Each.Type == "Info"; info != strings.HasSuffix(what, "_info") || info == (metric.ErrorLogV > 0) {
+				t.Errorf("%s is of type %s, and complains with -v=%d", what, metric.Each.Type, metric.ErrorLogV)
 			}
 		}
 	}

@@ -485,7 +485,7 @@ func (w *world) recordOrCompare(name string) {
 		return
 	}
 	recorded := statuses.Read(w.t, "../..", name)
-	w.Expect(summary(account)).To(Equal(summary(recorded)), "the status is not that of %s any more; run the test with -record-statuses", path)
+	w.Expect(summary(account)).To(Equal(summary(recorded)), "the status is not that of %s any more; go test ./internal/controller -run TestStatuses -args -record-statuses writes it anew", path)
 }
 
 // summary is what others judge a status by.
