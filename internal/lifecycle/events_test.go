@@ -64,7 +64,7 @@ func dead(f *facts.Facts) {
 }
 
 func device(f *facts.Facts) {
-	f.Custody.SignIn.Device = &custody.Device{Code: "code", ClientID: "app", Asked: f.Request.Platform.Scopes, StartedAt: noon.Add(-time.Minute), ExpiresAt: noon.Add(time.Hour)}
+	f.Custody.SignIn.Device = &custody.Device{Code: "device", ClientID: "app", Asked: f.Request.Platform.Scopes, StartedAt: noon.Add(-time.Minute), ExpiresAt: noon.Add(time.Hour)}
 }
 
 func rejection(kind answer.Kind) error {
@@ -365,8 +365,8 @@ func TestEvents(t *testing.T) {
 		"a test that refuses the token": {with(importing), lifecycle.AfterRefusedToken, `stores: tested, 1 refusals, "the marketplace refuses the access token"`},
 
 		"a code": {with(deviceCode, dead), func(f facts.Facts) lifecycle.Change {
-			return lifecycle.AfterCode(f, answer.DeviceCode{Code: "code", ExpiresAt: noon.Add(time.Hour)})
-		}, `stores: code code until 13:00`},
+			return lifecycle.AfterCode(f, answer.DeviceCode{Code: "device", ExpiresAt: noon.Add(time.Hour)})
+		}, `stores: code device until 13:00`},
 		"a code that somebody has asked for": {with(deviceCode, device, signInAsked), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterCode(f, answer.DeviceCode{Code: "next", CompleteURL: "https://allegro.example/next", ExpiresAt: noon.Add(time.Hour)})
 		}, `stores: code next until 13:00; handled`},
@@ -387,7 +387,7 @@ func TestEvents(t *testing.T) {
 		}, `stores: code none, code ended early`},
 		"a code that expired": {with(deviceCode, dead, device, func(f *facts.Facts) { f.Now = noon.Add(59 * time.Minute) }), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterEndedCode(f, &answer.Error{Kind: answer.CodeExpired})
-		}, `stores: code code until 12:59`},
+		}, `stores: code device until 12:59`},
 		"a code that is refused with the application": {with(deviceCode, dead, device), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterEndedCode(f, &answer.Error{Kind: answer.ApplicationRejected})
 		}, `stores: sign-in refused ApplicationRejected, code none; even if that fails: ApplicationRejected; fails: ApplicationRejected`},

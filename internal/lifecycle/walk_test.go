@@ -22,7 +22,7 @@ var (
 // each moment, people who sign in as themselves or as somebody else, edits, restored backups and time. After each step the invariants of
 // docs/faults.md hold; and where all goes well from then on, the account is Ready in the end.
 func TestARandomWalk(t *testing.T) {
-	random := rand.New(rand.NewPCG(*walkSeed, 0)) //nolint:gosec // a walk that can be repeated
+	random := rand.New(rand.NewPCG(*walkSeed, 0))
 	steps, states := 0, map[string]int{}
 	for steps < *walkSteps {
 		grant := []v1alpha1.GrantType{v1alpha1.GrantAuthorizationCode, v1alpha1.GrantDeviceCode, v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword, v1alpha1.GrantClientCredentials}[random.IntN(5)]
@@ -54,7 +54,7 @@ func TestARandomWalk(t *testing.T) {
 // takeStep does one thing to a world, and looks at the account.
 func takeStep(w *world, random *rand.Rand) string {
 	never := func(moment) bool { return false }
-	step := ""
+	var step string
 	switch n := random.IntN(20); {
 	case n < 6:
 		wait := time.Duration(random.Int64N(int64([]time.Duration{time.Minute, time.Hour, 14 * time.Hour}[random.IntN(3)])))

@@ -130,9 +130,8 @@ func (w *world) look(dies func(moment) bool) {
 		}
 		w.tried = w.tried.With(action)
 		w.say("%s", action)
-		alive := true
-		f, outcome, alive = w.do(f, outcome, action, dies)
-		if !alive {
+		var alive bool
+		if f, outcome, alive = w.do(f, outcome, action, dies); !alive {
 			w.say("the process ends")
 			w.approved = nil
 			return
