@@ -91,12 +91,18 @@ func (m *marketplaces) Reconcile(ctx context.Context, request reconcile.Request)
 		if err := m.client.List(ctx, &accounts, client.MatchingFields{indexMarketplace: object.Name}, client.UnsafeDisableDeepCopy); err != nil {
 			return reconcile.Result{}, fmt.Errorf("counting the accounts of Marketplace %q: %w", object.Name, err)
 		}
-		object.Status.Accounts = new(int32(len(accounts.Items))) //nolint:gosec // a cluster holds fewer
+		if count := len(accounts.Items); count > 0 || object.Status.Accounts != nil { // before the first one there is nothing to write about
+			object.Status.Accounts = new(int32(count)) //nolint:gosec // a cluster holds fewer
+		}
 	}
 	if equality.Semantic.DeepEqual(before.Status, object.Status) {
 		return reconcile.Result{}, nil
 	}
-	err := m.client.Status().Patch(ctx, object, client.MergeFrom(before))
+	// By version, so that of several operators that find the same one writes it.
+	err := m.client.Status().Patch(ctx, object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: time.Second}, nil
+	}
 	if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
 		// An installation for a few namespaces may not, and an older definition has no status. Accounts are kept all the same.
 		logf.FromContext(ctx).V(1).Info("Not saying whether the Marketplace is valid", "reason", err.Error())
