@@ -54,7 +54,7 @@ func (w *world) standby() (*signinflow.Visits, *traffic) {
 		Clock:       w.clock,
 		Transport:   &http.Transport{DisableKeepAlives: true},
 		Registry:    prometheus.NewRegistry(),
-		CallTimeout: 500 * time.Millisecond,
+		CallTimeout: w.callTimeout,
 		Portal:      w.portal,
 	})
 	w.Expect(err).NotTo(HaveOccurred())

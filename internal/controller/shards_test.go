@@ -77,7 +77,7 @@ func (w *world) install(user *rest.Config, shard clients.Shard, lease *client.Ob
 		Transport:               &http.Transport{DisableKeepAlives: true},
 		Registry:                prometheus.NewRegistry(),
 		MaxConcurrentReconciles: 4,
-		CallTimeout:             500 * time.Millisecond,
+		CallTimeout:             w.callTimeout,
 		Portal:                  w.portal,
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 			queue := w.newQueue(name, limiter)

@@ -253,6 +253,7 @@ func TestOddExpiryKeepsTheToken(t *testing.T) {
 
 func TestUntrustedCertificate(t *testing.T) {
 	w := newWorld(t)
+	w.callTimeout = time.Minute // a handshake takes a loaded machine seconds
 	server := httptest.NewTLSServer(w.market)
 	t.Cleanup(server.Close)
 	w.marketplace("amazon", func(m *v1alpha1.Marketplace) {
