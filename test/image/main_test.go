@@ -64,7 +64,7 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	source = filepath.Join(directory, "elsewhere", "source")
-	for _, part := range []string{"api", "cmd", "internal", "hack/image", "charts/tokenkeeper"} {
+	for _, part := range []string{"api", "cmd", "internal", "hack/image", "charts/tokenkeeper", "test/marketplaces"} {
 		if err := os.CopyFS(filepath.Join(source, part), os.DirFS(filepath.Join(root, part))); err != nil {
 			return 1, err
 		}
