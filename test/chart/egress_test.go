@@ -21,6 +21,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/test/authority"
 )
 
 // forwardProxy is what stands between a company and the internet: it makes tunnels (CONNECT), and each ends at the marketplace.
@@ -113,9 +114,9 @@ func serveTLS(t *testing.T, market *demomarket.Server, certificates ...tls.Certi
 func TestTokensComeThroughTheProxyAndByThePrivateAuthority(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t, helms["4"])
-	private, public := newAuthority(t, "Company"), newAuthority(t, "Public")
+	private, public := authority.New(t, "Company"), authority.New(t, "Public")
 	market := demomarket.New(demomarket.Options{Key: demomarket.SharedKey()})
-	certificates := []tls.Certificate{private.certify(t, "allegro.example", "api.allegro.example"), public.certify(t, "login.example")}
+	certificates := []tls.Certificate{private.Certify(t, "allegro.example", "api.allegro.example"), public.Certify(t, "login.example")}
 	behind, _ := serveTLS(t, market, certificates...)
 	direct, connections := serveTLS(t, market, certificates...)
 	proxy := startForwardProxy(t, behind.Listener.Addr().String())
@@ -140,7 +141,7 @@ oidc:
 	s.imported("public", "oidc")
 
 	// Without the authority the account says what is wrong, and nothing is sent. The authorities of the image count all the same.
-	image := image{program: operatorProgram, authorities: public.pem}
+	image := image{program: operatorProgram, authorities: public.PEM}
 	replica := c.startReplica(t, image)
 	replica.waitReady()
 	s.expectHonoured("public", "oidc", "")
@@ -151,13 +152,13 @@ oidc:
 	want(t, market.Platform("allegro").Report().Count("", ""), 0)
 
 	// With it, in each of the three ways, tokens come through the proxy.
-	s.create(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "company", Namespace: namespace}, Data: map[string]string{"any.pem": private.pem}})
-	s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "company", Namespace: namespace}, StringData: map[string]string{"any.pem": private.pem}})
+	s.create(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "company", Namespace: namespace}, Data: map[string]string{"any.pem": private.PEM}})
+	s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "company", Namespace: namespace}, StringData: map[string]string{"any.pem": private.PEM}})
 	s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "proxy", Namespace: namespace}, StringData: map[string]string{
 		"url": strings.Replace(proxy.URL, "://", "://operator:p4ssw0rd@", 1),
 	}})
 	for _, way := range []struct{ name, values, credentials string }{
-		{"pem", through + fmt.Sprintf("caBundle: {pem: %q}", private.pem), ""},
+		{"pem", through + fmt.Sprintf("caBundle: {pem: %q}", private.PEM), ""},
 		{"ConfigMap", through + "caBundle: {configMapName: company}", ""},
 		{"Secret, and a proxy with a password", aliases + `
 caBundle: {secretName: company}

@@ -26,6 +26,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/test/authority"
 )
 
 // front stands before the portal, as an ingress does: its address is known before the operator runs.
@@ -62,7 +63,7 @@ func (f *front) leadTo(address string) {
 }
 
 // browser is one that is a mere HTTP client, which finds every host on this machine.
-func (f *front) browser(trusted ...*authority) *http.Client {
+func (f *front) browser(trusted ...*authority.Authority) *http.Client {
 	f.t.Helper()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -70,7 +71,7 @@ func (f *front) browser(trusted ...*authority) *http.Client {
 	}
 	pool := x509.NewCertPool()
 	for _, one := range trusted {
-		pool.AddCert(one.certificate)
+		pool.AddCert(one.Certificate)
 	}
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: pool},
@@ -125,7 +126,7 @@ func (f *front) page(browser *http.Client, method, address string, form url.Valu
 }
 
 // signIn follows the link of an account, and allows access at the marketplace.
-func (f *front) signIn(s *shop, name, market string, trusted *authority) {
+func (f *front) signIn(s *shop, name, market string, trusted *authority.Authority) {
 	f.t.Helper()
 	platform := s.market.Platform(s.get(name).Spec.MarketplaceRef.Name)
 	platform.AddRedirectURI(clientOf(name), f.url+"/callback/"+platform.Name())

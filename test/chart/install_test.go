@@ -25,6 +25,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/test/authority"
 )
 
 // cluster is a real API server, without a kubelet and without controllers.
@@ -46,8 +47,8 @@ func startCluster(t *testing.T, helm string, configure ...func(*envtest.APIServe
 		t.Fatal(`KUBEBUILDER_ASSETS is not set: run "make test", which finds or builds etcd and kube-apiserver first`)
 	}
 	environment := &envtest.Environment{ControlPlaneStartTimeout: 2 * time.Minute, ControlPlaneStopTimeout: time.Minute}
-	server, signer, folder := environment.ControlPlane.GetAPIServer(), newAuthority(t, "cluster"), t.TempDir()
-	certificate, key := signer.certifyFiles(t, serviceHost)
+	server, signer, folder := environment.ControlPlane.GetAPIServer(), authority.New(t, "cluster"), t.TempDir()
+	certificate, key := signer.CertifyFiles(t, serviceHost)
 	for name, text := range map[string][]byte{"service.crt": certificate, "service.key": key} {
 		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
 			t.Fatal(err)
@@ -91,7 +92,7 @@ func startCluster(t *testing.T, helm string, configure ...func(*envtest.APIServe
 	if err != nil {
 		t.Fatal(err)
 	}
-	return cluster{Client: kube, helm: helm, kubeconfig: kubeconfig, admin: admin.Config(), address: net.JoinHostPort(serviceHost, port), authority: signer.pem}
+	return cluster{Client: kube, helm: helm, kubeconfig: kubeconfig, admin: admin.Config(), address: net.JoinHostPort(serviceHost, port), authority: signer.PEM}
 }
 
 // run runs a program against the cluster, and returns what it prints.

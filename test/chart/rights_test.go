@@ -25,6 +25,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/test/authority"
 )
 
 // right is a verb that a role allows: in one namespace or, where that is empty, in the whole cluster.
@@ -210,9 +211,9 @@ func TestEveryRightIsUsed(t *testing.T) {
 // tellMainStories lets the operator do all that it does.
 func tellMainStories(t *testing.T, c cluster, values string) {
 	t.Helper()
-	company := newAuthority(t, "Company")
+	company := authority.New(t, "Company")
 	market := demomarket.New(demomarket.Options{Key: demomarket.SharedKey()})
-	server, _ := serveTLS(t, market, company.certify(t, "allegro.example", "api.allegro.example", "login.example"))
+	server, _ := serveTLS(t, market, company.Certify(t, "allegro.example", "api.allegro.example", "login.example"))
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -232,7 +233,7 @@ func tellMainStories(t *testing.T, c cluster, values string) {
 hostAliases: [{ip: 127.0.0.1, hostnames: [allegro.example, api.allegro.example, login.example]}]
 caBundle: {pem: %q}
 portal: {url: %q}
-extraArgs: [--deny-private-addresses=false]`, company.pem, front.url)
+extraArgs: [--deny-private-addresses=false]`, company.PEM, front.url)
 	c.release(t, "tokenkeeper", operator, installed)
 	c.waitForKinds(t)
 	c.release(t, "tokenkeeper-marketplaces", marketplaces, strings.ReplaceAll(`

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/test/authority"
 )
 
 // upgrade is the story of a cluster whose version changes. Its platform is Allegro without mercy: a refresh token works once, and a second use
@@ -32,9 +33,9 @@ func singleUse() demomarket.Platform {
 
 func startUpgrade(t *testing.T, helm string) *upgrade {
 	t.Helper()
-	company := newAuthority(t, "Company")
+	company := authority.New(t, "Company")
 	market := demomarket.New(demomarket.Options{Key: demomarket.SharedKey()}, singleUse())
-	server, _ := serveTLS(t, market, company.certify(t, "allegro.example", "api.allegro.example"))
+	server, _ := serveTLS(t, market, company.Certify(t, "allegro.example", "api.allegro.example"))
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +43,7 @@ func startUpgrade(t *testing.T, helm string) *upgrade {
 	return &upgrade{
 		shop:     startCluster(t, helm).openShop(t, market),
 		platform: market.Platform("allegro"),
-		values:   fmt.Sprintf("hostAliases: [{ip: 127.0.0.1, hostnames: [allegro.example, api.allegro.example]}]\ncaBundle: {pem: %q}", company.pem),
+		values:   fmt.Sprintf("hostAliases: [{ip: 127.0.0.1, hostnames: [allegro.example, api.allegro.example]}]\ncaBundle: {pem: %q}", company.PEM),
 		overrides: fmt.Sprintf(`
 allegro:
   overrides:

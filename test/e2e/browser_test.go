@@ -18,7 +18,7 @@ func (c *cluster) browser() *http.Client {
 		host(marketplace) + ":443": c.forward("tokenkeeper-demo", "service/demo-marketplace", "443"),
 	}
 	trusted := x509.NewCertPool()
-	trusted.AddCert(c.company.certificate)
+	trusted.AddCert(c.company.Certificate)
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		c.Fatal(err)

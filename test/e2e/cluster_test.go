@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/test/authority"
 )
 
 const (
@@ -40,7 +41,7 @@ type cluster struct {
 	kubectl    string
 	folder     string // for what is made on the way
 	helms      map[string]string
-	company    *authority
+	company    *authority.Authority
 	// load brings an image archive to the nodes; nil where images are there already.
 	load func(archive string)
 }
@@ -78,7 +79,7 @@ func startCluster(t *testing.T) *cluster {
 		c.leaveAsItWas()
 	}
 	saw("cluster: %s", c.try(c.kubectl, "get", "nodes", "-o", "jsonpath={range .items[*]}{.metadata.name} runs Kubernetes {.status.nodeInfo.kubeletVersion} with {.status.nodeInfo.containerRuntimeVersion} {end}"))
-	c.company = newAuthority(t)
+	c.company = authority.New(t, "Company")
 	c.build()
 	return c
 }

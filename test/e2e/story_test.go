@@ -33,15 +33,15 @@ func (c *cluster) openMarketplace() {
 	}
 	c.apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}")
 	for name, host := range map[string]string{"tokenkeeper-demo/demo-marketplace-tls": host(marketplace), namespace + "/tokenkeeper-portal-tls": host(portal)} {
-		certificate, key := c.company.certify(c.T, host)
+		certificate, key := c.company.CertifyFiles(c.T, host)
 		in, name, _ := strings.Cut(name, "/")
 		c.createOrReplace(&corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{Namespace: in, Name: name}, Type: corev1.SecretTypeTLS,
-			StringData: map[string]string{corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: key},
+			Data: map[string][]byte{corev1.TLSCertKey: certificate, corev1.TLSPrivateKeyKey: key},
 		})
 	}
 	for _, in := range []string{namespace, "shop"} {
-		c.createOrReplace(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: in, Name: "company"}, Data: map[string]string{"ca.crt": c.company.pem}})
+		c.createOrReplace(&corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: in, Name: "company"}, Data: map[string]string{"ca.crt": c.company.PEM}})
 	}
 	c.kustomize("demo", `
 resources: ["@config/demo"]

@@ -66,7 +66,7 @@ portal:
   organisation: Example Ltd
   contact: %s
   ingress: {enabled: true, className: e2e-skipper, tlsSecretName: tokenkeeper-portal-tls}
-caBundle: {pem: %q}`, replicas, portal, contact, c.company.pem)
+caBundle: {pem: %q}`, replicas, portal, contact, c.company.PEM)
 }
 
 // marketplaceManifests are the shipped Marketplaces, with their addresses at the demo marketplace.

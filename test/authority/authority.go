@@ -1,4 +1,5 @@
-package chart_test
+// Package authority signs certificates of servers that tests run. Each authority is made anew, and ends with the test.
+package authority
 
 import (
 	"crypto/ecdsa"
@@ -13,15 +14,18 @@ import (
 	"time"
 )
 
-// authority signs the certificates of servers.
-type authority struct {
-	certificate *x509.Certificate
-	key         *ecdsa.PrivateKey
-	// pem is its certificate, for those who trust it.
-	pem string
+// Authority signs the certificates of servers.
+type Authority struct {
+	// PEM is the authority's own certificate, for clients that trust it.
+	PEM string
+	// Certificate is the same, parsed.
+	Certificate *x509.Certificate
+
+	key *ecdsa.PrivateKey
 }
 
-func newAuthority(t *testing.T, name string) *authority {
+// New makes an authority with this common name.
+func New(t *testing.T, name string) *Authority {
 	t.Helper()
 	template := certificateOf(t, name)
 	template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
@@ -34,26 +38,26 @@ func newAuthority(t *testing.T, name string) *authority {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &authority{certificate: certificate, key: key, pem: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))}
+	return &Authority{Certificate: certificate, key: key, PEM: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))}
 }
 
-// certify makes the certificate of a server with these names.
-func (a *authority) certify(t *testing.T, hosts ...string) tls.Certificate {
+// Certify makes the certificate of a server with these names.
+func (a *Authority) Certify(t *testing.T, hosts ...string) tls.Certificate {
 	t.Helper()
 	template := certificateOf(t, hosts[0])
 	template.DNSNames, template.ExtKeyUsage = hosts, []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 	key := newKey(t)
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, key.Public(), a.key)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.Certificate, key.Public(), a.key)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// certifyFiles is certify in PEM form: the certificate, and its key.
-func (a *authority) certifyFiles(t *testing.T, host string) (certificate, key []byte) {
+// CertifyFiles is Certify in PEM form: the certificate, and its key.
+func (a *Authority) CertifyFiles(t *testing.T, host string) (certificate, key []byte) {
 	t.Helper()
-	made := a.certify(t, host)
+	made := a.Certify(t, host)
 	der, err := x509.MarshalPKCS8PrivateKey(made.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
