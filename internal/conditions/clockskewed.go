@@ -36,6 +36,10 @@ func (l Look) clockSkewed() metav1.Condition {
 
 // clockAlone tells that two statuses differ by the condition of the clocks, and by nothing else.
 func clockAlone(before, after *v1alpha1.MarketplaceAccountStatus) bool {
+	if equality.Semantic.DeepEqual(meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionClockSkewed),
+		meta.FindStatusCondition(after.Conditions, v1alpha1.ConditionClockSkewed)) {
+		return false
+	}
 	was, is := before.DeepCopy(), after.DeepCopy()
 	for _, status := range []*v1alpha1.MarketplaceAccountStatus{was, is} {
 		meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionClockSkewed)

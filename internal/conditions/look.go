@@ -40,7 +40,7 @@ func Report(l Look) Look {
 		meta.RemoveStatusCondition(&l.Account.Status.Conditions, v1alpha1.ConditionStalled)
 	}
 	l.reportClock()
-	if l.ClockSkewKnown && clockAlone(before, &l.Account.Status) { // that is no reason for a write
+	if clockAlone(before, &l.Account.Status) { // that is no reason for a write
 		l.Account.Status = *before.DeepCopy()
 	}
 	return l

@@ -27,7 +27,7 @@ func (l lookup) accountsOfSameSeller(ctx context.Context, object client.Object) 
 		return nil
 	}
 	var requests []reconcile.Request
-	for _, seller := range inputs.Of(account) {
+	for _, seller := range inputs.SellersOf(account) {
 		for _, request := range l.accounts(ctx, client.MatchingFields{inputs.IndexSeller: seller}) {
 			if request.NamespacedName != client.ObjectKeyFromObject(account) {
 				requests = append(requests, request)
@@ -44,7 +44,7 @@ func sellerChanged() predicate.Predicate {
 		CreateFunc: func(event.CreateEvent) bool { return false }, // in a restart all come, and each looks for itself
 		UpdateFunc: func(e event.UpdateEvent) bool {
 			before, after := e.ObjectOld.(*v1alpha1.MarketplaceAccount), e.ObjectNew.(*v1alpha1.MarketplaceAccount)
-			was, is := inputs.Of(before), inputs.Of(after)
+			was, is := inputs.SellersOf(before), inputs.SellersOf(after)
 			return len(was) != len(is) || len(is) > 0 && was[0] != is[0]
 		},
 		DeleteFunc:  func(event.DeleteEvent) bool { return true },

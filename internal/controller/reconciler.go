@@ -137,9 +137,9 @@ func (r *reconciler) tell(ctx context.Context, account *v1alpha1.MarketplaceAcco
 		l.ClockSkew, l.ClockSkewKnown = r.OAuth.ClockSkew(&l.Request)
 	}
 	report := l.Report()
-	next := func() reconcile.Result { return after(r.Clock.Now(), report.Next(r.nextInvitation(report))) }
+	next := func() time.Time { return report.Next(r.nextInvitation(report)) }
 	if err == nil && !report.FirstReportIsDue() {
-		return next(), nil
+		return after(r.Clock.Now(), next()), nil
 	}
 	report = conditions.Report(report)
 	r.requestsDone(report)
@@ -149,13 +149,13 @@ func (r *reconciler) tell(ctx context.Context, account *v1alpha1.MarketplaceAcco
 		urgency = conditions.UrgencyOf(&account.Status, report, needed)
 	}
 	if until := r.backlog.postpone(client.ObjectKeyFromObject(account), urgency, r.Clock.Now()); !until.IsZero() {
-		return after(r.Clock.Now(), renewal.Earliest(until, report.Next(r.nextInvitation(report)))), nil
+		return after(r.Clock.Now(), renewal.Earliest(until, next())), nil
 	}
 	if err := errors.Join(err, r.patchStatus(ctx, account, report.Account)); err != nil {
 		return reconcile.Result{}, err
 	}
 	r.Emit(report.Account, conditions.Transitions(&account.Status, report)...)
-	return next(), nil
+	return after(r.Clock.Now(), next()), nil
 }
 
 // after makes the work queue wait until then, by a clock that is not cut to seconds; zero means for an event.

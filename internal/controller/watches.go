@@ -28,7 +28,7 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	for name, extract := range map[string]func(*v1alpha1.MarketplaceAccount) []string{
 		indexMarketplace:   func(a *v1alpha1.MarketplaceAccount) []string { return []string{a.Spec.MarketplaceRef.Name} },
 		indexSecret:        secretsOf,
-		inputs.IndexSeller: inputs.Of,
+		inputs.IndexSeller: inputs.SellersOf,
 	} {
 		if err := indexer.IndexField(ctx, &v1alpha1.MarketplaceAccount{}, name, func(object client.Object) []string {
 			return extract(object.(*v1alpha1.MarketplaceAccount))

@@ -47,17 +47,13 @@ const refusalKeySize = sha256.Size
 // for the attempts of a day.
 const maxRefusedDigests = 16
 
-// WithRefusalKey draws the key of the digests, where there is none yet.
-func (c Custody) WithRefusalKey(random io.Reader) (Custody, error) {
-	if len(c.RefusalKey) > 0 {
-		return c, nil
-	}
+// NewRefusalKey draws a key of digests. Its error is that of the source of randomness.
+func NewRefusalKey(random io.Reader) ([]byte, error) {
 	key := make([]byte, refusalKeySize)
 	if _, err := io.ReadFull(random, key); err != nil {
-		return c, err
+		return nil, err
 	}
-	c.RefusalKey = key
-	return c, nil
+	return key, nil
 }
 
 // RefusalDigest is HMAC-SHA256 over the parts of what was refused, which cannot run into each other; empty while there is no key.

@@ -14,11 +14,11 @@ import (
 // keyed is a custody whose key of refusals repeats one byte.
 func keyed(t *testing.T, with byte) custody.Custody {
 	t.Helper()
-	kept, err := custody.Custody{}.WithRefusalKey(bytes.NewReader(bytes.Repeat([]byte{with}, 32)))
+	key, err := custody.NewRefusalKey(bytes.NewReader(bytes.Repeat([]byte{with}, 32)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kept
+	return custody.Custody{RefusalKey: key}
 }
 
 func TestADigestTellsWhatWasRefused(t *testing.T) {
@@ -40,19 +40,16 @@ func TestADigestTellsWhatWasRefused(t *testing.T) {
 	}
 }
 
-func TestTheKeyOfRefusalsStays(t *testing.T) {
-	kept, err := keyed(t, 1).WithRefusalKey(iotest.ErrReader(errors.New("no randomness")))
-	if err != nil || kept.RefusalKey[0] != 1 {
-		t.Errorf("a second key: %v, %v", kept.RefusalKey, err)
-	}
-}
-
 func TestWithoutAKeyThereIsNoDigest(t *testing.T) {
-	kept, err := custody.Custody{}.WithRefusalKey(io.LimitReader(bytes.NewReader(make([]byte, 31)), 31))
-	if err == nil || kept.RefusalKey != nil {
-		t.Errorf("half a key is one: %v, %v", kept.RefusalKey, err)
+	for name, random := range map[string]io.Reader{
+		"half a key":    io.LimitReader(bytes.NewReader(make([]byte, 31)), 31),
+		"no randomness": iotest.ErrReader(errors.New("no randomness")),
+	} {
+		if key, err := custody.NewRefusalKey(random); err == nil || key != nil {
+			t.Errorf("%s is one: %v, %v", name, key, err)
+		}
 	}
-	digest := kept.RefusalDigest([]string{"a"})
+	digest := custody.Custody{}.RefusalDigest([]string{"a"})
 	refused := custody.Refusal{}.WithDigest(digest, nil)
 	if digest != "" || !refused.Versioned() || refused.Covers(digest) {
 		t.Errorf("digest %q, refused %+v", digest, refused)

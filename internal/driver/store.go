@@ -25,10 +25,7 @@ func (d *Driver) Read(l Look, secret *corev1.Secret) (read Look, outdated bool, 
 	if err == nil || tokensecret.IsNewer(err) { // nothing is decided by a newer one, and an answer in hand is stored on top of it
 		l.Custody, l.GrantSecret = held.Custody, held.Secret
 		if len(l.Custody.RefusalKey) == 0 && len(l.NewKey) == 0 {
-			keyed, failure := custody.Custody{}.WithRefusalKey(d.Random)
-			if failure == nil { // without one, refusals are kept by versions
-				l.NewKey = keyed.RefusalKey
-			}
+			l.NewKey, _ = custody.NewRefusalKey(d.Random) // without one, refusals are kept by versions
 		}
 	}
 	return l, held.Outdated, err

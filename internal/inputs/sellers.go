@@ -14,7 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// IndexSeller is the index of accounts by what Of returns.
+// IndexSeller is the index of accounts by what SellersOf returns.
 const IndexSeller = "seller"
 
 // Sellers looks for the other accounts of a seller. It may be used by many goroutines at once.
@@ -35,8 +35,8 @@ func sellerOf(account *v1alpha1.MarketplaceAccount, id string) string {
 	return strings.Join([]string{account.Spec.MarketplaceRef.Name, account.Spec.Environment, id}, "\x00")
 }
 
-// Of is the seller whose tokens an account holds, as far as known.
-func Of(account *v1alpha1.MarketplaceAccount) []string {
+// SellersOf is the seller whose tokens an account holds, as far as known.
+func SellersOf(account *v1alpha1.MarketplaceAccount) []string {
 	if account.Status.Account == nil || account.Status.Account.ID == "" {
 		return nil
 	}

@@ -85,6 +85,9 @@ func told(f facts.Facts, change lifecycle.Change) string {
 		parts = append(parts, how+": "+difference(f.Custody, stored))
 	}
 	_, o, effects := change.Stored(f, stored)
+	if unstored.Obtained || unstored.First || unstored.Rejected || unstored.HandledSignIn || unstored.HandledVerify {
+		parts = append(parts, "TELLS BEFORE IT IS STORED")
+	}
 	if unstored.Failure != nil {
 		parts = append(parts, "even if that fails: "+unstored.Failure.Reason)
 	}
@@ -421,6 +424,28 @@ func TestTheCodeAtHandBeforeAnother(t *testing.T) {
 			kept, ask := lifecycle.BeforeCode(f)
 			if got := difference(f.Custody, kept); got != test.want || ask != test.ask {
 				t.Errorf("got %q, asks %t; want %q, %t", got, ask, test.want, test.ask)
+			}
+		})
+	}
+}
+
+func TestTheKeyOfRefusalsStays(t *testing.T) {
+	first, second := make([]byte, 32), make([]byte, 32)
+	first[0], second[0] = 1, 2
+	for name, test := range map[string]struct{ held, drawn, want []byte }{
+		"there is one":            {first, second, first},
+		"there is none yet":       {nil, second, second},
+		"there is no randomness":  {nil, nil, nil},
+		"there is one, all alone": {first, nil, first},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := with(v1alpha1.GrantRefreshToken, func(f *facts.Facts) { f.Custody.RefusalKey, f.NewKey = test.held, test.drawn })
+			kept := lifecycle.AfterFailure(f, rejection(answer.GrantRejected), true).Store
+			if diff := cmp.Diff(test.want, kept.RefusalKey); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+			if kept.Refused.Versioned() != (test.want == nil) {
+				t.Errorf("the refusal is %+v", kept.Refused)
 			}
 		})
 	}

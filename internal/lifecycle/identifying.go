@@ -141,7 +141,8 @@ func ExpireCandidate(f facts.Facts) Change {
 	case !f.Request.Rotates():
 		return storeOnce(kept, Outcome{}) // what it began with can be sent again
 	}
-	return refuseImport(f, mismatchUntold(f), kept, candidate.Imported)
+	return refuseImport(f, facts.Failure{Reason: v1alpha1.ReasonAccountMismatch, Message: fmt.Sprintf("%s did not tell in time whose the new grant is, "+
+		"so it was not used; supply a new one%s", f.Request.Platform.DisplayName, facts.InSecret(f.Account))}, kept, candidate.Imported)
 }
 
 // AfterTest is what a test of the connection leaves behind.

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
@@ -234,10 +233,4 @@ func doubtLogin(f facts.Facts, kept custody.Custody, asked *answer.Error, sent b
 	}
 	record.kept = kept
 	return record
-}
-
-// mismatchUntold is the failure of a candidate grant whose account nobody told in time.
-func mismatchUntold(f facts.Facts) facts.Failure {
-	return facts.Failure{Reason: v1alpha1.ReasonAccountMismatch, Message: fmt.Sprintf("%s did not tell in time whose the new grant is, so it was not used; supply a new one%s",
-		f.Request.Platform.DisplayName, facts.InSecret(f.Account))}
 }

@@ -106,10 +106,8 @@ func storeRefusal(f facts.Facts, why facts.Failure, kept custody.Custody) Change
 // StorePending is the change of an earlier look that could not be stored then.
 func StorePending(f facts.Facts, next custody.Custody) Change {
 	held := f.Custody.Tokens
-	issued := next.Tokens != nil && (held == nil || held.AccessToken != next.Tokens.AccessToken)
-	change := storeOnce(next, Outcome{})
-	if issued {
-		change.attempt = obtained(next.Serial == 1)
+	if next.Tokens == nil || held != nil && held.AccessToken == next.Tokens.AccessToken {
+		return storeOnce(next, Outcome{})
 	}
-	return change
+	return storeOnce(next, obtained(next.Serial == 1))
 }
