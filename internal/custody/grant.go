@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -79,15 +80,7 @@ func (g Grant) Publish(values map[string]string) []Published {
 	for key, value := range values {
 		published = append(published, Published{key, value})
 	}
-	slices.SortFunc(published, func(a, b Published) int {
-		switch {
-		case a.Key < b.Key:
-			return -1
-		case a.Key > b.Key:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(published, func(a, b Published) int { return cmp.Compare(a.Key, b.Key) })
 	return published
 }
 
