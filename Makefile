@@ -19,6 +19,8 @@ CHAOS_ARGS ?=
 E2E_ARGS ?=
 # Flags of the measures of the code, and another checkout to measure, such as MEASURES_ARGS="-under internal ../before".
 MEASURES_ARGS ?=
+# Flags of the mutation tests, and the packages to test, such as MUTATE_ARGS="-workers 2 internal/custody".
+MUTATE_ARGS ?=
 # Flags of the benchmarks, such as BENCH_ARGS="-only signin -runs 1 -json bench.json".
 BENCH_ARGS ?=
 
@@ -152,6 +154,10 @@ SLOW_PACKAGES = cmd/quickstart hack/ internal/controller internal/metrics intern
 .PHONY: test-unit
 test-unit: ## Run the tests that need neither an API server nor a browser, in seconds.
 	@$(GO) list ./... | grep -vE '^github.com/tokenkeeper/tokenkeeper/($(subst $(eval) ,|,$(strip $(SLOW_PACKAGES))))' | xargs $(GO) test $(TEST_FLAGS)
+
+.PHONY: mutate
+mutate: ## Change the code of the packages that decide, one operator at a time, and want their tests to fail; hours (MUTATE_ARGS=internal/custody).
+	@$(GO) run ./hack/mutate $(MUTATE_ARGS)
 
 .PHONY: chaos
 chaos: ## Try every fault, and kill the operator many times; up to two hours and a half (CHAOS_ARGS="-chaos.kills 1000").

@@ -15,7 +15,7 @@ import (
 
 var (
 	walkSeed  = flag.Uint64("lifecycle.seed", 1, "seed of the random walk")
-	walkSteps = flag.Int("lifecycle.steps", 100_000, "steps of the random walk")
+	walkSteps = flag.Int("lifecycle.steps", 100_000, "steps of the random walk; with -short a twentieth of them")
 )
 
 // TestARandomWalk takes accounts of each grant through what may happen to them, in any order: answers of every kind, lost ones, crashes at
@@ -24,7 +24,11 @@ var (
 func TestARandomWalk(t *testing.T) {
 	random := rand.New(rand.NewPCG(*walkSeed, 0))
 	steps, states := 0, map[string]int{}
-	for steps < *walkSteps {
+	end := *walkSteps
+	if testing.Short() { // as make mutate runs it, hundreds of times
+		end /= 20
+	}
+	for steps < end {
 		grant := []v1alpha1.GrantType{v1alpha1.GrantAuthorizationCode, v1alpha1.GrantDeviceCode, v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword, v1alpha1.GrantClientCredentials}[random.IntN(5)]
 		w := newWorld(grant, random.IntN(3) > 0, []time.Duration{0, time.Minute, time.Hour}[random.IntN(3)])
 		if grant == v1alpha1.GrantAuthorizationCode { // else whoever signs in first is the expected seller
