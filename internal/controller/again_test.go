@@ -17,7 +17,7 @@ import (
 
 // atTheMarketplace is a browser that a marketplace has just sent back.
 func (w *world) atTheMarketplace(platform string, person demomarket.Person) (*browser, *url.URL) {
-	w.t.Helper()
+	w.T.Helper()
 	b := w.browser()
 	visit, err := b.begin(w.link())
 	w.Expect(err).NotTo(HaveOccurred())
@@ -28,7 +28,7 @@ func (w *world) atTheMarketplace(platform string, person demomarket.Person) (*br
 
 // decline goes where eBay sends people who decline.
 func (b *browser) decline() error {
-	_, err := b.comeBack(&url.URL{Path: signin.CallbackPrefix + b.w.ns + "-ebay", RawQuery: "error=access_denied"})
+	_, err := b.comeBack(&url.URL{Path: signin.CallbackPrefix + b.w.Namespace + "-ebay", RawQuery: "error=access_denied"})
 	return err
 }
 
@@ -64,7 +64,7 @@ func TestABrowserThatComesBackTwiceIsToldTheSame(t *testing.T) {
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(third.ID).To(Equal(market.Seller().ID))
 	standby, _ := w.standby()
-	elsewhere, err := standby.Complete(t.Context(), w.ns+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
+	elsewhere, err := standby.Complete(t.Context(), w.Namespace+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(elsewhere).To(Equal(third))
 	w.Expect(w.calls("allegro")).To(Equal(1))
@@ -72,7 +72,7 @@ func TestABrowserThatComesBackTwiceIsToldTheSame(t *testing.T) {
 	_, err = w.browser().comeBack(back)
 	w.Expect(problemOf(err)).To(Equal(signin.VisitUnknown), "another browser")
 	forged := w.browser()
-	forged.cookies[signin.CookieName(back.Query().Get("state"))] = w.ns + "/main/a-guess"
+	forged.cookies[signin.CookieName(back.Query().Get("state"))] = w.Namespace + "/main/a-guess"
 	_, err = forged.comeBack(back)
 	w.Expect(problemOf(err)).To(Equal(signin.VisitUnknown), "another cookie")
 	w.expectReady()
@@ -102,7 +102,7 @@ func TestARefusalThatComesBackTwiceIsTheSame(t *testing.T) {
 			w.Expect(problemOf(first)).To(Equal(story.want))
 			standby, _ := w.standby()
 			_, again := b.comeBack(back)
-			_, elsewhere := standby.Complete(t.Context(), w.ns+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
+			_, elsewhere := standby.Complete(t.Context(), w.Namespace+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
 			w.Expect(again).To(Equal(first))
 			w.Expect(elsewhere).To(Equal(first))
 			_, err := b.w.visits.Offer(t.Context(), mainAccount(w), problemTicket(elsewhere))
@@ -122,7 +122,7 @@ func TestADeclineThatNamesNoSignIn(t *testing.T) {
 
 	declined := b.decline()
 	w.Expect(problemOf(declined)).To(Equal(signin.ConsentDenied))
-	w.Expect(w.expectSignInRequired()).To(And(ContainSubstring("declined"), ContainSubstring("/sign-in/"+w.ns+"/main?ticket=")))
+	w.Expect(w.expectSignInRequired()).To(And(ContainSubstring("declined"), ContainSubstring("/sign-in/"+w.Namespace+"/main?ticket=")))
 	w.Expect(b.decline()).To(Equal(declined), "a reload")
 	again, err := b.begin("?ticket=" + problemTicket(declined))
 	w.Expect(err).NotTo(HaveOccurred())
@@ -133,7 +133,7 @@ func TestADeclineThatNamesNoSignIn(t *testing.T) {
 	w.Expect(problemOf(b.decline())).To(Equal(signin.ConsentDenied))
 	outcome, err := b.comeBack(back)
 	w.Expect(err).NotTo(HaveOccurred())
-	w.Expect(outcome.ID).To(Equal(w.market.Platform("ebay").Seller().ID))
+	w.Expect(outcome.ID).To(Equal(w.Market.Platform("ebay").Seller().ID))
 	w.expectReady()
 	w.Expect(problemOf(b.decline())).To(Equal(signin.ConsentDenied))
 	w.settle()

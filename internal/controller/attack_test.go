@@ -104,7 +104,7 @@ func TestAttacksOnACallback(t *testing.T) {
 			})
 			w.signInApplication("allegro")
 			w.account("allegro", v1alpha1.GrantAuthorizationCode)
-			market := w.market.Platform("allegro")
+			market := w.Market.Platform("allegro")
 			w.start()
 			honest, other := w.browser(), w.browser()
 			first := w.link()
@@ -203,7 +203,7 @@ func TestGuessedLinks(t *testing.T) {
 	}
 	w.Expect(w.traffic.reads()).To(BeNumerically("<=", 10), "%v", w.traffic.counted())
 	w.Expect(w.traffic.writes()).To(BeZero())
-	_, err := w.visits.Offer(t.Context(), types.NamespacedName{Namespace: w.ns, Name: "nobody"}, signin.TicketOf(link))
+	_, err := w.visits.Offer(t.Context(), types.NamespacedName{Namespace: w.Namespace, Name: "nobody"}, signin.TicketOf(link))
 	w.Expect(problemOf(err)).To(Equal(signin.LinkInvalid))
 	w.signedIn("allegro")
 }
@@ -220,7 +220,7 @@ func TestTicketOfAFormerAccount(t *testing.T) {
 	second := w.link()
 
 	// There is no garbage collector here: the grant Secret of the former account stays, as it does for a moment in a cluster.
-	w.delete(w.get())
+	w.Delete(w.get())
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretConflict)
 	_, err = b.comeBack(back)

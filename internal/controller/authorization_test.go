@@ -19,7 +19,7 @@ func TestCountdownOfAFixedAuthorization(t *testing.T) {
 	w := newWorld(t)
 	w.marketplace("ebay")
 	w.application()
-	market := w.market.Platform("ebay")
+	market := w.Market.Platform("ebay")
 	// The manifest gives an eBay consent 13140 h, 547 days and a half, of which 16 are left.
 	granted := w.clock.Now().Add(16*day - 13140*time.Hour)
 	w.secret("import", map[string]string{
@@ -77,12 +77,12 @@ func TestSlidingAuthorizationMovesWithEachRenewal(t *testing.T) {
 	w.Expect(w.expectAuthenticated()).To(ContainSubstring(", authorization expires in 90 days"))
 	w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.Renewal.Policy = v1alpha1.RenewalAutomatic })
 	w.Eventually(days).Should(BeNil())
-	w.market.Platform("allegro").Inject(demomarket.Maintenance().Times(0))
+	w.Market.Platform("allegro").Inject(demomarket.Maintenance().Times(0))
 	w.pass(time.Minute)
 	w.annotate(v1alpha1.AnnotationRenew, "now")
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
 	w.Eventually(days).Should(HaveValue(Equal(int32(90))))
-	w.market.Platform("allegro").ClearFaults()
+	w.Market.Platform("allegro").ClearFaults()
 	w.pass(time.Minute)
 	w.expectAuthenticated()
 	w.Eventually(days).Should(BeNil())
@@ -102,7 +102,7 @@ func TestTouchedImportDoesNotSpendTheOldTokenAgain(t *testing.T) {
 	w.annotate(v1alpha1.AnnotationRenew, "now")
 	w.Eventually(func() int { return w.calls("oidc") }).Should(Equal(calls + 1))
 	w.expectAuthenticated()
-	w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+	w.Expect(w.Market.Platform("oidc").Report().DoubleSpends).To(BeZero())
 }
 
 func TestExpectationThatBecomesWrongKeepsTheGrant(t *testing.T) {
@@ -116,7 +116,7 @@ func TestExpectationThatBecomesWrongKeepsTheGrant(t *testing.T) {
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonAccountMismatch)
 	w.pass(day)
 	w.Expect(w.calls("allegro")).To(Equal(calls), "no token of the wrong account is asked for")
-	w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.AccountID = w.market.Platform("allegro").Seller().ID })
+	w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.AccountID = w.Market.Platform("allegro").Seller().ID })
 	w.expectReady()
 	w.expectAuthenticated()
 }
@@ -127,7 +127,7 @@ func TestFirstAccountSeenIsTheOnlyOne(t *testing.T) {
 	w.start()
 	w.expectReady()
 	token := w.token()
-	market := w.market.Platform("allegro")
+	market := w.Market.Platform("allegro")
 	market.AddSeller(demomarket.Seller{ID: "777", Login: "another-shop"})
 	w.editSecret("import", map[string]string{"refresh_token": market.Grant("777")})
 	message := w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonAccountMismatch)
@@ -164,9 +164,9 @@ func TestDeletion(t *testing.T) {
 		w.prepare("oidc", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.DeletionPolicy = v1alpha1.DeletionRevoke })
 		w.start()
 		w.expectReady()
-		market := w.market.Platform("oidc")
+		market := w.Market.Platform("oidc")
 		w.Expect(market.Report().LiveFamilies).To(Equal(1))
-		w.delete(w.get())
+		w.Delete(w.get())
 		w.Eventually(w.gone).Should(BeTrue())
 		w.Expect(market.Report().LiveFamilies).To(BeZero())
 		w.Eventually(w.events).Should(ContainElement("Normal GrantRevoked"))
@@ -177,8 +177,8 @@ func TestDeletion(t *testing.T) {
 		w.prepare("oidc", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.DeletionPolicy = v1alpha1.DeletionRevoke })
 		w.start()
 		w.expectReady()
-		w.market.Platform("oidc").Inject(demomarket.Maintenance().Times(0).On(demomarket.RevocationEndpoint))
-		w.delete(w.get())
+		w.Market.Platform("oidc").Inject(demomarket.Maintenance().Times(0).On(demomarket.RevocationEndpoint))
+		w.Delete(w.get())
 		w.settle()
 		w.pass(time.Minute)
 		w.Expect(w.gone()).To(BeFalse())
@@ -189,8 +189,8 @@ func TestDeletion(t *testing.T) {
 }
 
 func (w *world) gone() bool {
-	w.t.Helper()
-	err := kube.Get(w.t.Context(), client.ObjectKey{Namespace: w.ns, Name: "main"}, &v1alpha1.MarketplaceAccount{})
+	w.T.Helper()
+	err := kube.Get(w.T.Context(), client.ObjectKey{Namespace: w.Namespace, Name: "main"}, &v1alpha1.MarketplaceAccount{})
 	w.Expect(client.IgnoreNotFound(err)).To(Succeed())
 	return err != nil
 }
@@ -201,7 +201,7 @@ func TestUnverifiedIDTokenIsNotPublished(t *testing.T) {
 	w.start()
 	w.expectReady()
 	token := w.token()
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	// The keys that the issuer publishes are not those that it signs with.
 	market.Inject(demomarket.Answer(demomarket.Response{Status: 200, Body: `{"keys":[]}`}).Times(0).On(demomarket.KeysEndpoint))
 	w.start() // without the keys that the last process had fetched
@@ -245,7 +245,7 @@ func TestMetrics(t *testing.T) {
 		"tokenkeeper_token_host_requests_underway":               1,
 		"tokenkeeper_token_host_requests_waiting":                1,
 	}))
-	w.delete(w.get())
+	w.Delete(w.get())
 	w.Eventually(func() bool {
 		families, err := w.registry.Gather()
 		w.Expect(err).NotTo(HaveOccurred())

@@ -25,7 +25,7 @@ const slowWrites = 8
 // behind lets an operator keep an account called "main", while writes for others have begun that do not end before the returned
 // function is called.
 func (w *world) behind() (end func()) {
-	w.t.Helper()
+	w.T.Helper()
 	w.workers = 2 * slowWrites
 	w.marketplace("ebay")
 	w.application()
@@ -50,7 +50,7 @@ func (w *world) behind() (end func()) {
 		return nil
 	})
 	end = sync.OnceFunc(func() { close(over) })
-	w.t.Cleanup(end)
+	w.T.Cleanup(end)
 	for _, account := range slow {
 		w.askToRenew(account)
 	}
@@ -60,15 +60,15 @@ func (w *world) behind() (end func()) {
 
 // askToRenew asks for a renewal of an account.
 func (w *world) askToRenew(account *v1alpha1.MarketplaceAccount) {
-	w.t.Helper()
+	w.T.Helper()
 	before := account.DeepCopy()
 	metav1.SetMetaDataAnnotation(&account.ObjectMeta, v1alpha1.AnnotationRenew, "now")
-	w.Expect(kube.Patch(w.t.Context(), account, client.MergeFrom(before))).To(Succeed())
+	w.Expect(kube.Patch(w.T.Context(), account, client.MergeFrom(before))).To(Succeed())
 }
 
 // renewMeanwhile lets the account "main" fall due, and waits until its new token is there and nobody but the others is worked on.
 func (w *world) renewMeanwhile(due time.Time) {
-	w.t.Helper()
+	w.T.Helper()
 	token := w.token()["access_token"]
 	w.clock.SetTime(due.Add(time.Second))
 	w.Eventually(func() string { return w.token()["access_token"] }).ShouldNot(Equal(token))
@@ -141,7 +141,7 @@ func TestAStatusThatWaitedIsToldAfterACrash(t *testing.T) {
 
 // closedMeanwhile lets an account called "shut" fall due whose platform wants no more requests, while others write.
 func (w *world) closedMeanwhile() (shut *v1alpha1.MarketplaceAccount, end func()) {
-	w.t.Helper()
+	w.T.Helper()
 	end = w.behind()
 	// Another name of the same address: limits are those of a host and a client.
 	w.marketplace("amazon", func(m *v1alpha1.Marketplace) {
@@ -153,11 +153,11 @@ func (w *world) closedMeanwhile() (shut *v1alpha1.MarketplaceAccount, end func()
 	shut = w.account("amazon", v1alpha1.GrantClientCredentials, named("shut"), notifications)
 	asks := w.account("amazon", v1alpha1.GrantClientCredentials, named("asks"), notifications)
 	w.Eventually(w.readyAccounts).Should(ContainElements("shut", "asks"))
-	w.Expect(kube.Get(w.t.Context(), client.ObjectKeyFromObject(shut), shut)).To(Succeed())
+	w.Expect(kube.Get(w.T.Context(), client.ObjectKeyFromObject(shut), shut)).To(Succeed())
 	due := shut.Status.AccessToken.RenewalTime
 	w.clock.SetTime(due.Add(-time.Minute))
 	w.settleBut(slowWrites)
-	w.market.Platform("amazon").Inject(demomarket.Throttle(600).Once())
+	w.Market.Platform("amazon").Inject(demomarket.Throttle(600).Once())
 	w.askToRenew(asks)
 	w.Eventually(w.opinionOf("asks")).Should(HavePrefix("Unknown RateLimited"), "what it was told itself does not wait")
 	w.clock.SetTime(due.Add(time.Second))
@@ -194,7 +194,7 @@ func TestWhoAsksForARenewalIsToldAtOnceThatTheGateIsClosed(t *testing.T) {
 	w := newWorld(t)
 	shut, _ := w.closedMeanwhile()
 	asks := &v1alpha1.MarketplaceAccount{}
-	w.Expect(kube.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "asks"}, asks)).To(Succeed())
+	w.Expect(kube.Get(t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: "asks"}, asks)).To(Succeed())
 	w.ask(asks, v1alpha1.AnnotationRenew, "the one request that goes through")
 	w.Eventually(w.opinionOf("asks")).Should(HavePrefix("True TokenValid"))
 	w.askToRenew(shut)

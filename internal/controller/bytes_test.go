@@ -139,12 +139,12 @@ func (p *bytesPlatform) says(script ...said) {
 
 // bytesPlatform prepares an account of grant RefreshToken at a platform whose answers are bytes.
 func (w *world) bytesPlatform(grace time.Duration, changes ...func(*v1alpha1.Marketplace)) *bytesPlatform {
-	w.t.Helper()
+	w.T.Helper()
 	platform := &bytesPlatform{now: w.clock.Now, grace: grace, live: "RT0", first: map[string]time.Time{}}
 	server := httptest.NewServer(platform)
-	w.t.Cleanup(server.Close)
+	w.T.Cleanup(server.Close)
 	object := &v1alpha1.Marketplace{
-		ObjectMeta: metav1.ObjectMeta{Name: w.ns + "-bytes"},
+		ObjectMeta: metav1.ObjectMeta{Name: w.Namespace + "-bytes"},
 		Spec: v1alpha1.MarketplaceSpec{
 			DisplayName:  "Bytes",
 			Environments: []v1alpha1.Environment{{Name: "Production"}},
@@ -160,8 +160,8 @@ func (w *world) bytesPlatform(grace time.Duration, changes ...func(*v1alpha1.Mar
 	for _, change := range changes {
 		change(object)
 	}
-	w.create(object)
-	w.t.Cleanup(func() { _ = kube.Delete(w.t.Context(), object) })
+	w.Create(object)
+	w.T.Cleanup(func() { _ = kube.Delete(w.T.Context(), object) })
 	w.secret("app", map[string]string{"client_id": "my-app", "client_secret": "the-secret-of-my-app"})
 	w.secret("import", map[string]string{"refresh_token": "RT0"})
 	w.account("bytes", v1alpha1.GrantRefreshToken)
@@ -170,7 +170,7 @@ func (w *world) bytesPlatform(grace time.Duration, changes ...func(*v1alpha1.Mar
 
 // renewing brings the account to its first token, sets what is answered next, and asks for a renewal.
 func (w *world) renewing(platform *bytesPlatform, script ...said) (at time.Time) {
-	w.t.Helper()
+	w.T.Helper()
 	w.start()
 	w.expectReady()
 	w.settle()

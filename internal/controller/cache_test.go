@@ -24,18 +24,18 @@ import (
 
 // cached returns the cache that an operator of the story's namespace reads from.
 func (w *world) cached() client.Reader {
-	w.t.Helper()
-	options, err := clients.Shard{Namespaces: []string{w.ns}}.ManagerOptions(manager.Options{Metrics: metricsserver.Options{BindAddress: "0"}})
+	w.T.Helper()
+	options, err := clients.Shard{Namespaces: []string{w.Namespace}}.ManagerOptions(manager.Options{Metrics: metricsserver.Options{BindAddress: "0"}})
 	w.Expect(err).NotTo(HaveOccurred())
-	mgr, err := manager.New(environment.Config, options)
+	mgr, err := manager.New(apiServer.Config, options)
 	w.Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- mgr.Start(ctx) }()
-	w.t.Cleanup(func() {
+	w.T.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
-			w.t.Errorf("the manager ended with: %v", err)
+			w.T.Errorf("the manager ended with: %v", err)
 		}
 	})
 	w.Expect(mgr.GetCache().WaitForCacheSync(ctx)).To(BeTrue())
@@ -56,18 +56,18 @@ func TestTheDataOfOthersIsNotHeld(t *testing.T) {
 	w.start()
 	w.expectReady()
 	theirs := func(name string) *corev1.Secret {
-		secret := secretOf(w.ns, name, map[string]string{"key": "value"})
+		secret := secretOf(w.Namespace, name, map[string]string{"key": "value"})
 		metav1.SetMetaDataAnnotation(&secret.ObjectMeta, "example.com/note", "hello")
 		return secret
 	}
 	controlled := labelled(theirs("controlled"), "main")
 	controlled.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: "x", UID: "uid-9", Controller: new(true)}}
-	w.create(theirs("plain"), labelled(theirs("labelled"), ""), controlled)
+	w.Create(theirs("plain"), labelled(theirs("labelled"), ""), controlled)
 
 	cache := w.cached()
 	read := func(name string) (*corev1.Secret, error) {
 		secret := &corev1.Secret{}
-		err := cache.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: name}, secret)
+		err := cache.Get(t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: name}, secret)
 		return secret, err
 	}
 	for _, name := range []string{"main-grant", "main-token"} {
@@ -103,11 +103,11 @@ func TestAnApplicationsChangeReachesItsAccount(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.marketplace("allegro")
-			app := secretOf(w.ns, "app", map[string]string{"client_id": demomarket.DefaultClientID, "client_secret": "not-this-one"})
+			app := secretOf(w.Namespace, "app", map[string]string{"client_id": demomarket.DefaultClientID, "client_secret": "not-this-one"})
 			if account != "" {
 				labelled(app, account)
 			}
-			w.create(app)
+			w.Create(app)
 			w.account("allegro", v1alpha1.GrantClientCredentials)
 			w.start()
 			w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplicationRejected)
@@ -115,7 +115,7 @@ func TestAnApplicationsChangeReachesItsAccount(t *testing.T) {
 			w.editSecret("app", map[string]string{"client_secret": demomarket.DefaultClientSecret})
 			w.expectReady()
 			w.settle()
-			w.delete(w.readSecret("app"))
+			w.Delete(w.readSecret("app"))
 			w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonSecretNotFound)
 		})
 	}
@@ -125,12 +125,12 @@ func TestAnApplicationsChangeReachesItsAccount(t *testing.T) {
 func TestAPlaceThatAnotherAccountHas(t *testing.T) {
 	w := newWorld(t)
 	w.prepare("allegro", v1alpha1.GrantRefreshToken)
-	taken := labelled(secretOf(w.ns, "main-token", map[string]string{"key": "value"}), "other")
-	w.create(taken)
+	taken := labelled(secretOf(w.Namespace, "main-token", map[string]string{"key": "value"}), "other")
+	w.Create(taken)
 	w.start()
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretConflict)
 	w.settle()
-	w.delete(taken)
+	w.Delete(taken)
 	w.expectReady()
 }
 
@@ -155,6 +155,6 @@ func TestAnAPIServerThatDoesNotStream(t *testing.T) {
 	w.expectReady()
 	w.Expect(refused.Load()).NotTo(BeZero())
 	w.Expect(pages.Load()).To(BeEquivalentTo(1))
-	w.delete(w.readSecret("app"))
+	w.Delete(w.readSecret("app"))
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonSecretNotFound)
 }

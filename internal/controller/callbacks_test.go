@@ -27,24 +27,24 @@ import (
 
 // standby starts a replica that answers people and does not lead, and has its own way to the API server.
 func (w *world) standby() (*signinflow.Visits, *traffic) {
-	w.t.Helper()
+	w.T.Helper()
 	own := &traffic{}
 	own.reset()
 	now := time.Now().UTC().Format(metav1.RFC3339Micro)
-	w.create(&unstructured.Unstructured{Object: map[string]any{
+	w.Create(&unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
-		"metadata": map[string]any{"namespace": w.ns, "name": "leader"},
+		"metadata": map[string]any{"namespace": w.Namespace, "name": "leader"},
 		"spec":     map[string]any{"holderIdentity": "the-leader", "leaseDurationSeconds": int64(3600), "acquireTime": now, "renewTime": now},
 	}})
-	cfg := rest.CopyConfig(environment.Config)
+	cfg := rest.CopyConfig(apiServer.Config)
 	cfg.QPS = -1
 	cfg.Wrap(own.wrap)
-	options, err := clients.Shard{Namespaces: []string{w.ns}}.ManagerOptions(manager.Options{
+	options, err := clients.Shard{Namespaces: []string{w.Namespace}}.ManagerOptions(manager.Options{
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		Controller:              config.Controller{SkipNameValidation: new(true)},
 		LeaderElection:          true,
 		LeaderElectionID:        "leader",
-		LeaderElectionNamespace: w.ns,
+		LeaderElectionNamespace: w.Namespace,
 	})
 	w.Expect(err).NotTo(HaveOccurred())
 	mgr, err := manager.New(cfg, options)
@@ -60,7 +60,7 @@ func (w *world) standby() (*signinflow.Visits, *traffic) {
 	w.Expect(err).NotTo(HaveOccurred())
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
-	w.t.Cleanup(func() {
+	w.T.Cleanup(func() {
 		cancel()
 		w.Expect(<-done).To(Succeed())
 	})
@@ -99,7 +99,7 @@ func TestACallbackThatReachesTwoReplicas(t *testing.T) {
 	told := make(chan string, 2)
 	for _, visits := range []*signinflow.Visits{w.visits, standby} {
 		go func() {
-			outcome, err := visits.Complete(t.Context(), w.ns+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
+			outcome, err := visits.Complete(t.Context(), w.Namespace+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
 			told <- outcome.ID + ", " + errorText(err)
 		}()
 	}
@@ -112,7 +112,7 @@ func TestACallbackThatReachesTwoReplicas(t *testing.T) {
 
 // lostAnswer lets the API server write, and loses its answer.
 func lostAnswer(request *http.Request) *http.Response {
-	transport, err := rest.TransportFor(environment.Config)
+	transport, err := rest.TransportFor(apiServer.Config)
 	if err == nil {
 		var response *http.Response
 		if response, err = transport.RoundTrip(request); err == nil {
@@ -177,7 +177,7 @@ func TestAnAnswerIsLostAndARenewalFollows(t *testing.T) {
 	})
 	told := make(chan error, 1)
 	go func() {
-		_, err := standby.Complete(t.Context(), w.ns+"-oidc", back.Query(), func(name string) string { return b.cookies[name] })
+		_, err := standby.Complete(t.Context(), w.Namespace+"-oidc", back.Query(), func(name string) string { return b.cookies[name] })
 		told <- err
 	}()
 	w.expectReady()
@@ -201,7 +201,7 @@ func TestForgedCallbacks(t *testing.T) {
 	w.traffic.reset()
 	for i := range 1000 {
 		query := map[string][]string{"state": {"forged-" + strconv.Itoa(i)}, "code": {"x"}}
-		_, err := w.visits.Complete(t.Context(), w.ns+"-allegro", query, func(string) string { return w.ns + "/main/a-guess" })
+		_, err := w.visits.Complete(t.Context(), w.Namespace+"-allegro", query, func(string) string { return w.Namespace + "/main/a-guess" })
 		w.Expect(problemOf(err)).To(Equal(signin.VisitUnknown))
 	}
 	w.Expect(w.traffic.reads()).To(BeNumerically("<=", 50), "%v", w.traffic.counted())

@@ -20,7 +20,7 @@ func TestCorrectedExpectationUsesWhatWasStored(t *testing.T) {
 	w.start()
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountMismatch)
 	w.pass(time.Minute)
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.AccountID = market.Seller().ID })
 	w.expectReady()
 	w.expectAuthenticated()
@@ -32,7 +32,7 @@ func TestCorrectedExpectationUsesWhatWasStored(t *testing.T) {
 func TestNewGrantIsNotUsedBeforeItsAccountIsKnown(t *testing.T) {
 	for name, expect := range map[string]func(w *world, a *v1alpha1.MarketplaceAccount){
 		"where the spec names the account": func(w *world, a *v1alpha1.MarketplaceAccount) {
-			a.Spec.AccountID = w.market.Platform("ebay").Seller().ID
+			a.Spec.AccountID = w.Market.Platform("ebay").Seller().ID
 		},
 		"where the first one seen counts": func(*world, *v1alpha1.MarketplaceAccount) {},
 	} {
@@ -43,7 +43,7 @@ func TestNewGrantIsNotUsedBeforeItsAccountIsKnown(t *testing.T) {
 			w.expectReady()
 			w.Eventually(func() *v1alpha1.AccountStatus { return w.get().Status.Account }).ShouldNot(BeNil())
 			token := w.token()
-			market := w.market.Platform("ebay")
+			market := w.Market.Platform("ebay")
 			market.AddSeller(demomarket.Seller{ID: "777", Login: "another-shop"})
 			market.Inject(demomarket.Maintenance().Times(2).On(demomarket.IdentityEndpoint))
 			w.editSecret("import", map[string]string{"refresh_token": market.Grant("777")})
@@ -78,7 +78,7 @@ func TestBadImportLeavesTheGrantInUseAlone(t *testing.T) {
 	w.expectReady()
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
 	w.Expect(w.calls("oidc")).To(Equal(calls+1), "the refused one is not sent again")
-	w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+	w.Expect(w.Market.Platform("oidc").Report().DoubleSpends).To(BeZero())
 }
 
 func TestDeletedImportIsNotMissed(t *testing.T) {
@@ -86,7 +86,7 @@ func TestDeletedImportIsNotMissed(t *testing.T) {
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
-	w.delete(w.readSecret("import"))
+	w.Delete(w.readSecret("import"))
 	w.settle()
 	w.passRenewal()
 	w.expectAuthenticated()
@@ -108,7 +108,7 @@ func TestChangeOfGrantTypeAndBack(t *testing.T) {
 	})
 	w.expectReady()
 	w.expectAuthenticated()
-	w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+	w.Expect(w.Market.Platform("oidc").Report().DoubleSpends).To(BeZero())
 }
 
 func TestTokenSecretThatCannotBeWritten(t *testing.T) {
@@ -153,7 +153,7 @@ func TestBackoffAfterACuredRefusal(t *testing.T) {
 	w.account("xsale", v1alpha1.GrantPassword)
 	w.start()
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonPasswordRejected)
-	injected := w.market.Platform("xsale").Inject(demomarket.Maintenance().Times(0))
+	injected := w.Market.Platform("xsale").Inject(demomarket.Maintenance().Times(0))
 	w.editSecret("login", map[string]string{"password": demomarket.DefaultPassword})
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonMarketplaceUnavailable)
 	for range 9 {
@@ -170,7 +170,7 @@ func TestJournalIsClearedWhateverItTakes(t *testing.T) {
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	injected := market.Inject(demomarket.HTMLPage().Once())
 	refusals := 0
 	end := w.traffic.refusing(func(request *http.Request) *http.Response {
@@ -211,7 +211,7 @@ func TestStrippedLabelsAreRestored(t *testing.T) {
 func TestLifetimeOfASecondIsNoFlood(t *testing.T) {
 	w := newWorld(t)
 	w.prepare("amazon", v1alpha1.GrantRefreshToken)
-	w.market.Platform("amazon").Inject(demomarket.ExpiresIn("1").Times(0))
+	w.Market.Platform("amazon").Inject(demomarket.ExpiresIn("1").Times(0))
 	w.start()
 	w.Eventually(func() int { return w.calls("amazon") }).Should(Equal(1))
 	for range 20 {
@@ -247,7 +247,7 @@ func TestAnswersAfterWhichNobodyKnows(t *testing.T) {
 			w.prepare("oidc", v1alpha1.GrantRefreshToken)
 			w.start()
 			w.expectReady()
-			market := w.market.Platform("oidc")
+			market := w.Market.Platform("oidc")
 			market.Inject(story.fault.Once())
 			calls := w.calls("oidc")
 			w.passUntil(w.renewalTime())
@@ -270,7 +270,7 @@ func TestBadImportAfterALostAnswer(t *testing.T) {
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	market.Inject(demomarket.DropAfterCommit().Once())
 	w.passUntil(w.renewalTime())
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
@@ -290,7 +290,7 @@ func TestBadImportAfterADeadGrant(t *testing.T) {
 	w.prepare("ebay", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
-	w.market.Platform("ebay").RevokeGrants()
+	w.Market.Platform("ebay").RevokeGrants()
 	w.passUntil(w.renewalTime())
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
 	calls := w.calls("ebay")
@@ -320,7 +320,7 @@ func TestRolledBackImportIsNotSentAgain(t *testing.T) {
 	w.account("oidc", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	second := market.Grant(market.Seller().ID)
 	w.pass(time.Minute)
 	w.editSecret("import", map[string]string{"refresh_token": second})
@@ -343,7 +343,7 @@ func TestAnotherAccountsLoginWaitsWithoutAskingAgain(t *testing.T) {
 	w.start()
 	w.expectReady()
 	token := w.token()
-	market := w.market.Platform("xsale")
+	market := w.Market.Platform("xsale")
 	w.secret("other", map[string]string{"username": demomarket.OtherUser, "password": demomarket.DefaultPassword})
 	w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.Grant.Password.SecretRef.Name = "other" })
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonAccountMismatch)
@@ -363,7 +363,7 @@ func TestDiscoveryThatFailsForgetsNothing(t *testing.T) {
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	// The answer is lost and nothing of it can be recorded, as when the process is killed.
 	calls := w.calls("oidc")
 	market.Inject(demomarket.DropAfterCommit().Once())

@@ -45,7 +45,7 @@ func TestAMovedTokenEndpointKeepsTheSeller(t *testing.T) {
 	market := w.prepareSignIn("amazon", v1alpha1.GrantAuthorizationCode)
 	w.start()
 	w.signedIn("amazon")
-	object, old := w.getMarketplace("amazon"), w.token()["access_token"]
+	object, old := w.GetMarketplace("amazon"), w.token()["access_token"]
 	object.Spec.Endpoints.Token = v1alpha1.URLTemplate(strings.Replace(string(object.Spec.Endpoints.Token), "127.0.0.1", "localhost", 1))
 	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
 	w.Eventually(func() string { return w.token()["access_token"] }).ShouldNot(Equal(old))
@@ -160,7 +160,7 @@ func TestACorrectedExpectation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			market := w.prepareSignIn("allegro", v1alpha1.GrantAuthorizationCode, withAccountID(w.market.Platform("allegro").Seller().ID))
+			market := w.prepareSignIn("allegro", v1alpha1.GrantAuthorizationCode, withAccountID(w.Market.Platform("allegro").Seller().ID))
 			w.start()
 			other := demomarket.Person{SellerID: market.OtherSeller().ID}
 			_, err := w.browser().signIn("allegro", w.link(), other)
@@ -206,7 +206,7 @@ func TestSuspendedBeforeAnybodySignedIn(t *testing.T) {
 
 func TestWrongSellerByCodeIsReported(t *testing.T) {
 	w := newWorld(t)
-	market := w.prepareSignIn("allegro", v1alpha1.GrantDeviceCode, withAccountID(w.market.Platform("allegro").Seller().ID))
+	market := w.prepareSignIn("allegro", v1alpha1.GrantDeviceCode, withAccountID(w.Market.Platform("allegro").Seller().ID))
 	w.start()
 	w.Expect(market.ApproveDevice(w.userCode(""), market.OtherSeller().ID)).To(Succeed())
 	w.pass(5 * time.Second)
@@ -247,7 +247,7 @@ func TestEventsOfSignInsByLink(t *testing.T) {
 	w.signedIn("allegro")
 	w.Eventually(w.events).Should(ConsistOf("Warning SignInRequired", "Normal TokenIssued", "Normal SignInCompleted"))
 	var list eventsv1.EventList
-	w.Expect(kube.List(t.Context(), &list, client.InNamespace(w.ns))).To(Succeed())
+	w.Expect(kube.List(t.Context(), &list, client.InNamespace(w.Namespace))).To(Succeed())
 	for _, event := range list.Items {
 		w.Expect(event.Series).To(BeNil(), "%s was said again", event.Reason)
 	}

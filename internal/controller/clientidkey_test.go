@@ -16,8 +16,8 @@ func TestTheKeyThatAMarketplaceNamesIsSentAsTheClient(t *testing.T) {
 	w.marketplace("amazon", func(marketplace *v1alpha1.Marketplace) {
 		marketplace.Spec.AuthorizationRequest.ClientIDKey = "service_id"
 	})
-	market := w.market.Platform("amazon")
-	market.AddRedirectURI(demomarket.DefaultClientID, w.portal.Callback(w.ns+"-amazon"))
+	market := w.Market.Platform("amazon")
+	market.AddRedirectURI(demomarket.DefaultClientID, w.portal.Callback(w.Namespace+"-amazon"))
 	market.SetApplicationID(demomarket.DefaultClientID, "amzn1.sellerapps.app.1")
 	w.secret("app", map[string]string{
 		"client_id": demomarket.DefaultClientID, "client_secret": demomarket.DefaultClientSecret, "service_id": "amzn1.sellerapps.app.1",

@@ -30,13 +30,13 @@ func TestSignInByLink(t *testing.T) {
 			message := w.expectSignInRequired()
 			link := w.link()
 			w.Expect(message).To(ContainSubstring(link))
-			w.Expect(link).To(HavePrefix(string(w.portal) + "/sign-in/" + w.ns + "/main?ticket="))
+			w.Expect(link).To(HavePrefix(string(w.portal) + "/sign-in/" + w.Namespace + "/main?ticket="))
 			w.Expect(w.calls(platform)).To(BeZero())
 
 			b := w.browser()
 			offer, err := w.visits.Offer(t.Context(), mainAccount(w), signin.TicketOf(link))
 			w.Expect(err).NotTo(HaveOccurred())
-			w.Expect(offer.Namespace + "/" + offer.Name).To(Equal(w.ns + "/main"))
+			w.Expect(offer.Namespace + "/" + offer.Name).To(Equal(w.Namespace + "/main"))
 			visit, err := b.begin(link)
 			w.Expect(err).NotTo(HaveOccurred())
 			w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInPending)
@@ -61,13 +61,13 @@ func TestSignInByLink(t *testing.T) {
 
 func TestAPersonIsToldWhoWasSignedInWhateverIsWrittenMeanwhile(t *testing.T) {
 	w := newWorld(t)
-	address, err := url.Parse(w.address)
+	address, err := url.Parse(w.Address)
 	w.Expect(err).NotTo(HaveOccurred())
 	var asked atomic.Int32
 	demo := httputil.NewSingleHostReverseProxy(address)
 	identities := httptest.NewServer(http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
 		if asked.Add(1) == 1 {
-			grant := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "main-grant"}}
+			grant := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: "main-grant"}}
 			seen := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"example.com/seen":"yes"}}}`))
 			if err := kube.Patch(request.Context(), grant, seen); err != nil {
 				t.Error(err)
@@ -78,14 +78,14 @@ func TestAPersonIsToldWhoWasSignedInWhateverIsWrittenMeanwhile(t *testing.T) {
 	t.Cleanup(identities.Close)
 	w.marketplace("ebay", func(m *v1alpha1.Marketplace) {
 		asks := m.Spec.Identity.Request
-		asks.URL = v1alpha1.URLTemplate(strings.Replace(string(asks.URL), w.address, identities.URL, 1))
+		asks.URL = v1alpha1.URLTemplate(strings.Replace(string(asks.URL), w.Address, identities.URL, 1))
 	})
 	w.signInApplication("ebay")
 	w.account("ebay", v1alpha1.GrantAuthorizationCode)
 	w.start()
 	outcome, err := w.browser().signIn("ebay", w.link(), demomarket.Person{})
 	w.Expect(err).NotTo(HaveOccurred())
-	w.Expect(outcome.ID).To(Equal(w.market.Platform("ebay").Seller().ID))
+	w.Expect(outcome.ID).To(Equal(w.Market.Platform("ebay").Seller().ID))
 	w.Expect(asked.Load()).To(BeNumerically(">=", 2), "what it wrote on top of was outdated")
 	w.expectReady()
 	w.Eventually(func() *v1alpha1.AccountStatus { return w.get().Status.Account }).Should(HaveField("ID", outcome.ID))
@@ -160,7 +160,7 @@ func TestSignInOfTheWrongSeller(t *testing.T) {
 	for _, platform := range []string{"allegro", "ebay", "amazon", "oidc"} {
 		t.Run(platform, func(t *testing.T) {
 			w := newWorld(t)
-			market := w.prepareSignIn(platform, v1alpha1.GrantAuthorizationCode, withAccountID(w.market.Platform(platform).Seller().ID))
+			market := w.prepareSignIn(platform, v1alpha1.GrantAuthorizationCode, withAccountID(w.Market.Platform(platform).Seller().ID))
 			w.start()
 			b := w.browser()
 			wrong := demomarket.Person{SellerID: market.OtherSeller().ID}
@@ -272,7 +272,7 @@ func TestSignInsNeedAPortal(t *testing.T) {
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonPortalNotConfigured)
 
 	w.portal = "https://tokens.example.com"
-	w.market.Platform("allegro").AddRedirectURI(demomarket.DefaultClientID, w.portal.Callback(w.ns+"-allegro"))
+	w.Market.Platform("allegro").AddRedirectURI(demomarket.DefaultClientID, w.portal.Callback(w.Namespace+"-allegro"))
 	w.start()
 	w.signedIn("allegro")
 }
@@ -340,7 +340,7 @@ func TestAnotherApplicationNeedsASignIn(t *testing.T) {
 	w := newWorld(t)
 	market := w.prepareSignIn("allegro", v1alpha1.GrantAuthorizationCode)
 	market.AddClient("another-app", "another-secret-of-it")
-	market.AddRedirectURI("another-app", w.portal.Callback(w.ns+"-allegro"))
+	market.AddRedirectURI("another-app", w.portal.Callback(w.Namespace+"-allegro"))
 	w.start()
 	w.signedIn("allegro")
 	old := w.token()["access_token"]
@@ -383,21 +383,21 @@ func TestSameSellerTwice(t *testing.T) {
 	w.start()
 	w.expectReady()
 	w.settle()
-	w.t.Log("main is the older one")
+	w.T.Log("main is the older one")
 	w.clock.Step(2 * time.Second)
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	w.secret("import-2", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
 	newer := w.get().DeepCopy()
-	newer.ObjectMeta = metav1.ObjectMeta{Name: "second", Namespace: w.ns}
+	newer.ObjectMeta = metav1.ObjectMeta{Name: "second", Namespace: w.Namespace}
 	newer.Spec.Grant.RefreshToken.SecretRef.Name = "import-2"
 	newer.Status = v1alpha1.MarketplaceAccountStatus{}
-	w.create(newer)
+	w.Create(newer)
 	w.Eventually(func() string { return w.conditionOf("second", v1alpha1.ConditionAuthenticated) }).Should(And(
 		HavePrefix("True DuplicateAccount"), ContainSubstring(`MarketplaceAccount "main"`)))
 	w.Eventually(func() string { return w.conditionOf("second", v1alpha1.ConditionReady) }).Should(HavePrefix("True TokenValid"))
 	w.expectAuthenticated()
 
-	w.delete(w.get())
+	w.Delete(w.get())
 	w.Eventually(func() string { return w.conditionOf("second", v1alpha1.ConditionAuthenticated) }).Should(HavePrefix("True TokenValid"))
 }
 
@@ -454,7 +454,7 @@ func TestThePortalMoves(t *testing.T) {
 	w.start()
 	w.link()
 	w.portal = "https://elsewhere.example.com"
-	market.AddRedirectURI(demomarket.DefaultClientID, w.portal.Callback(w.ns+"-allegro"))
+	market.AddRedirectURI(demomarket.DefaultClientID, w.portal.Callback(w.Namespace+"-allegro"))
 	w.start()
 	w.Expect(w.link()).To(HavePrefix("https://elsewhere.example.com/sign-in/"))
 	w.signedIn("allegro")

@@ -75,7 +75,7 @@ func TestGrantThatCannotBeStoredIsKeptAndNotAskedForAgain(t *testing.T) {
 			}).ShouldNot(Equal(token))
 			w.expectAuthenticated()
 			w.Expect(w.calls("oidc")).To(Equal(calls+1), "the only copy was not thrown away")
-			w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+			w.Expect(w.Market.Platform("oidc").Report().DoubleSpends).To(BeZero())
 
 			// The stored successor works.
 			w.passRenewal()
@@ -133,7 +133,7 @@ func TestLostAnswer(t *testing.T) {
 		w.start()
 		w.expectReady()
 		token := w.token()
-		market := w.market.Platform("allegro")
+		market := w.Market.Platform("allegro")
 		market.Inject(demomarket.DropAfterCommit().Once())
 		w.passUntil(w.renewalTime())
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
@@ -150,7 +150,7 @@ func TestLostAnswer(t *testing.T) {
 		w.start()
 		w.expectReady()
 		token := w.token()
-		market := w.market.Platform("allegro")
+		market := w.Market.Platform("allegro")
 		market.Inject(demomarket.DropBeforeCommit().Once())
 		w.passUntil(w.renewalTime())
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
@@ -171,7 +171,7 @@ func TestLostAnswer(t *testing.T) {
 		w.prepare("allegro", v1alpha1.GrantRefreshToken)
 		w.start()
 		w.expectReady()
-		market := w.market.Platform("allegro")
+		market := w.Market.Platform("allegro")
 		market.Inject(demomarket.DropAfterCommit().Once())
 		w.passUntil(w.renewalTime())
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
@@ -193,7 +193,7 @@ func TestLostAnswer(t *testing.T) {
 		w.prepare("allegro", v1alpha1.GrantRefreshToken)
 		w.start()
 		w.expectReady()
-		market := w.market.Platform("allegro")
+		market := w.Market.Platform("allegro")
 		market.Inject(demomarket.DropBeforeCommit().Once())
 		w.passUntil(w.renewalTime())
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
@@ -222,7 +222,7 @@ func TestLostAnswer(t *testing.T) {
 		w.prepare("oidc", v1alpha1.GrantRefreshToken)
 		w.start()
 		w.expectReady()
-		market := w.market.Platform("oidc")
+		market := w.Market.Platform("oidc")
 		market.Inject(demomarket.DropAfterCommit().Once())
 		end := w.get().Status.AccessToken.ExpirationTime.Time
 		w.passUntil(w.renewalTime())
@@ -246,8 +246,8 @@ func TestLostAnswer(t *testing.T) {
 		w.prepare("oidc", v1alpha1.GrantRefreshToken)
 		w.start()
 		w.expectReady()
-		market := w.market.Platform("oidc")
-		object := w.getMarketplace("oidc")
+		market := w.Market.Platform("oidc")
+		object := w.GetMarketplace("oidc")
 		object.Spec.RefreshToken.LostAnswer = v1alpha1.LostAnswerNever
 		w.Expect(kube.Update(t.Context(), object)).To(Succeed())
 		market.Inject(demomarket.DropBeforeCommit().Once())
@@ -258,7 +258,7 @@ func TestLostAnswer(t *testing.T) {
 		w.pass(day)
 		w.annotate(v1alpha1.AnnotationRenew, "now")
 		w.Expect(w.calls("oidc")).To(Equal(calls))
-		object = w.getMarketplace("oidc")
+		object = w.GetMarketplace("oidc")
 		object.Spec.RefreshToken.LostAnswer = v1alpha1.LostAnswerRetryAtEnd
 		w.Expect(kube.Update(t.Context(), object)).To(Succeed())
 		w.expectAuthenticated()
@@ -270,11 +270,11 @@ func TestLostAnswer(t *testing.T) {
 		w.prepare("oidc", v1alpha1.GrantRefreshToken)
 		w.start()
 		w.expectReady()
-		object := w.getMarketplace("oidc")
+		object := w.GetMarketplace("oidc")
 		object.Spec.Endpoints.Token = v1alpha1.URLTemplate(nobody)
 		w.Expect(kube.Update(t.Context(), object)).To(Succeed())
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
-		object = w.getMarketplace("oidc")
+		object = w.GetMarketplace("oidc")
 		object.Spec.Endpoints.Token = ""
 		w.Expect(kube.Update(t.Context(), object)).To(Succeed())
 		w.pass(13 * time.Second)
@@ -284,8 +284,8 @@ func TestLostAnswer(t *testing.T) {
 
 func TestGrantSecretOfSomebodyElse(t *testing.T) {
 	w := newWorld(t)
-	w.create(&corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: "main-grant", Namespace: w.ns},
+	w.Create(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "main-grant", Namespace: w.Namespace},
 		StringData: map[string]string{"precious": "data of somebody"},
 	})
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
@@ -294,7 +294,7 @@ func TestGrantSecretOfSomebodyElse(t *testing.T) {
 	w.Expect(message).To(ContainSubstring(`Secret "main-grant" exists and does not belong to this account; remove it`))
 	w.Expect(w.calls("oidc")).To(BeZero())
 	w.Expect(w.readSecret("main-grant").Data).To(HaveKey("precious"))
-	w.delete(w.readSecret("main-grant"))
+	w.Delete(w.readSecret("main-grant"))
 	w.expectReady()
 }
 
@@ -303,7 +303,7 @@ func TestLostAnswerToAnImportedToken(t *testing.T) {
 	w.marketplace("oidc")
 	w.application()
 	w.imported("oidc")
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	market.Inject(demomarket.DropAfterCommit().Once())
 	w.account("oidc", v1alpha1.GrantRefreshToken)
 	w.start()
@@ -330,7 +330,7 @@ func TestShutdownWaitsForTheAnswer(t *testing.T) {
 	reached, answer := make(chan struct{}), make(chan struct{})
 	release := sync.OnceFunc(func() { close(answer) })
 	defer release()
-	w.market.Platform("oidc").Inject(demomarket.HookFault(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
+	w.Market.Platform("oidc").Inject(demomarket.HookFault(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(rw, r)
 		close(reached)
 		<-answer
@@ -351,5 +351,5 @@ func TestShutdownWaitsForTheAnswer(t *testing.T) {
 	w.expectAuthenticated()
 	w.Expect(w.token()).NotTo(Equal(token))
 	w.Expect(w.calls("oidc")).To(Equal(calls + 1))
-	w.Expect(w.market.Platform("oidc").Report().LostPairs).To(BeZero())
+	w.Expect(w.Market.Platform("oidc").Report().LostPairs).To(BeZero())
 }

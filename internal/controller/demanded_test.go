@@ -27,7 +27,7 @@ func tooMany(header, value string) demomarket.Fault {
 
 // served fails when the token in the Secret has expired.
 func (w *world) served() {
-	w.t.Helper()
+	w.T.Helper()
 	ends, err := time.Parse(time.RFC3339, w.token()["expires_at"])
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(ends).To(BeTemporally(">", w.clock.Now()), "the token expired in its Secret")
@@ -44,7 +44,7 @@ func TestAWaitThatIsNoneIsIgnored(t *testing.T) {
 			w.prepare("amazon", v1alpha1.GrantRefreshToken)
 			w.start()
 			w.expectReady()
-			w.market.Platform("amazon").Inject(tooMany(answer(w.clock.Now())).Once())
+			w.Market.Platform("amazon").Inject(tooMany(answer(w.clock.Now())).Once())
 			w.annotate(v1alpha1.AnnotationRenew, "now")
 			w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonRateLimited)
 			w.Expect(w.calls("amazon")).To(Equal(2))
@@ -62,7 +62,7 @@ func TestAWaitIsInterruptedTwoMinutesBeforeTheTokenEnds(t *testing.T) {
 	w.expectReady()
 	ends := w.get().Status.AccessToken.ExpirationTime.Time
 	w.passUntil(w.renewalTime().Add(-time.Second))
-	w.market.Platform("amazon").Inject(demomarket.Throttle(7200).Once())
+	w.Market.Platform("amazon").Inject(demomarket.Throttle(7200).Once())
 	w.pass(2 * time.Second)
 	w.Expect(w.calls("amazon")).To(Equal(2))
 	w.passUntil(ends.Add(-2*time.Minute - time.Second))
@@ -80,7 +80,7 @@ func TestAnInterruptionThatIsRefusedIsNotRepeated(t *testing.T) {
 	w.expectReady()
 	ends := w.get().Status.AccessToken.ExpirationTime.Time
 	w.passUntil(w.renewalTime().Add(-time.Second))
-	refusing := w.market.Platform("amazon").Inject(demomarket.Throttle(7200).Times(0))
+	refusing := w.Market.Platform("amazon").Inject(demomarket.Throttle(7200).Times(0))
 	w.pass(2 * time.Second)
 	w.passUntil(ends.Add(-time.Minute - time.Second))
 	calls := w.calls("amazon")
@@ -101,7 +101,7 @@ func TestOnePersonsRequestInterruptsAWait(t *testing.T) {
 	w.prepare("amazon", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
-	refusing := w.market.Platform("amazon").Inject(demomarket.Throttle(500).Times(0))
+	refusing := w.Market.Platform("amazon").Inject(demomarket.Throttle(500).Times(0))
 	w.annotate(v1alpha1.AnnotationRenew, "first")
 	w.Expect(w.calls("amazon")).To(Equal(2), "it begins the wait")
 	w.annotate(v1alpha1.AnnotationRenew, "second")
@@ -122,7 +122,7 @@ func TestAnOutageThatEndsBeforeTheTokenLeavesNoExpiredToken(t *testing.T) {
 	w.expectReady()
 	ends := w.get().Status.AccessToken.ExpirationTime.Time
 	w.passUntil(w.renewalTime().Add(-time.Second))
-	down := w.market.Platform("amazon").Inject(demomarket.Maintenance().Times(0))
+	down := w.Market.Platform("amazon").Inject(demomarket.Maintenance().Times(0))
 	for w.clock.Now().Before(ends.Add(-3 * time.Minute)) {
 		w.pass(time.Minute)
 	}
@@ -144,7 +144,7 @@ func TestAfterALongOutageAnExpiredTokenIsReplacedInSeconds(t *testing.T) {
 	all := w.many("ebay", 8)
 	w.start()
 	w.Expect(w.readyAccounts()).To(ContainElements(all))
-	down := w.market.Platform("ebay").Inject(demomarket.Maintenance().Times(0))
+	down := w.Market.Platform("ebay").Inject(demomarket.Maintenance().Times(0))
 	w.pass(110 * time.Minute)
 	for range 20 {
 		w.pass(time.Minute)

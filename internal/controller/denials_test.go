@@ -23,7 +23,7 @@ func (s *script) byClient(served string) {
 
 // otherApplication makes an account of another application, called "other", that is served.
 func (w *world) otherApplication() client.ObjectKey {
-	w.t.Helper()
+	w.T.Helper()
 	w.secret("other-app", map[string]string{"client_id": "the-other", "client_secret": "the-others-secret"})
 	return client.ObjectKeyFromObject(w.account("xsale", v1alpha1.GrantClientCredentials, named("other"), func(a *v1alpha1.MarketplaceAccount) {
 		a.Spec.ApplicationSecretRef.Name = "other-app"

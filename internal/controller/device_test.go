@@ -15,7 +15,7 @@ import (
 
 // userCode waits for a code that is not this one.
 func (w *world) userCode(but string) string {
-	w.t.Helper()
+	w.T.Helper()
 	var code string
 	w.Eventually(func() string {
 		if shown := w.get().Status.SignIn; shown != nil && shown.UserCode != but {
@@ -258,7 +258,7 @@ func TestSigningInAgainByCode(t *testing.T) {
 
 func TestDeviceSignInOfTheWrongSeller(t *testing.T) {
 	w := newWorld(t)
-	market := w.market.Platform("allegro")
+	market := w.Market.Platform("allegro")
 	w.prepareSignIn("allegro", v1alpha1.GrantDeviceCode, withAccountID(market.Seller().ID))
 	w.start()
 	code := w.userCode("")

@@ -30,7 +30,7 @@ func TestOnCallHearsOfADyingTokenBeforeItDies(t *testing.T) {
 	}{
 		"nothing is wrong": {begin: prepared("ebay", v1alpha1.GrantRefreshToken), spoil: func(*world) {}},
 		"the shop withdraws its consent": {
-			begin: prepared("ebay", v1alpha1.GrantRefreshToken), spoil: func(w *world) { w.market.Platform("ebay").RevokeGrants() },
+			begin: prepared("ebay", v1alpha1.GrantRefreshToken), spoil: func(w *world) { w.Market.Platform("ebay").RevokeGrants() },
 			before: []string{"PersonRequired"},
 		},
 		"the password was changed, and there are five minutes": {
@@ -38,23 +38,23 @@ func TestOnCallHearsOfADyingTokenBeforeItDies(t *testing.T) {
 			before: []string{"PersonRequired"},
 		},
 		"the application is refused": {
-			begin: prepared("ebay", v1alpha1.GrantRefreshToken), spoil: func(w *world) { w.market.Platform("ebay").Inject(refusesApplication().Times(0)) },
+			begin: prepared("ebay", v1alpha1.GrantRefreshToken), spoil: func(w *world) { w.Market.Platform("ebay").Inject(refusesApplication().Times(0)) },
 			before: []string{"ApplicationRejected"},
 		},
 		"the marketplace is down": {
-			begin: prepared("ebay", v1alpha1.GrantRefreshToken), spoil: func(w *world) { w.market.Platform("ebay").Down(0) },
+			begin: prepared("ebay", v1alpha1.GrantRefreshToken), spoil: func(w *world) { w.Market.Platform("ebay").Down(0) },
 			before: []string{"MarketplaceDown"},
 		},
 		"the marketplace throttles": {
-			begin: prepared("ebay", v1alpha1.GrantRefreshToken), spoil: func(w *world) { w.market.Platform("ebay").Inject(demomarket.Throttle(3000).Times(0)) },
+			begin: prepared("ebay", v1alpha1.GrantRefreshToken), spoil: func(w *world) { w.Market.Platform("ebay").Inject(demomarket.Throttle(3000).Times(0)) },
 			before: []string{"MarketplaceThrottling"},
 		},
 		"a Secret is removed": {
-			begin: prepared("ebay", v1alpha1.GrantRefreshToken), spoil: func(w *world) { w.delete(w.readSecret("app")) },
+			begin: prepared("ebay", v1alpha1.GrantRefreshToken), spoil: func(w *world) { w.Delete(w.readSecret("app")) },
 			before: []string{"RenewalOverdue"},
 		},
 		"the Marketplace is removed": {
-			begin: prepared("ebay", v1alpha1.GrantRefreshToken), spoil: func(w *world) { w.delete(w.getMarketplace("ebay")) },
+			begin: prepared("ebay", v1alpha1.GrantRefreshToken), spoil: func(w *world) { w.Delete(w.GetMarketplace("ebay")) },
 			before: []string{"RenewalOverdue"},
 		},
 		"an answer is lost, and so is that of the last resort": {
@@ -71,7 +71,7 @@ func TestOnCallHearsOfADyingTokenBeforeItDies(t *testing.T) {
 				w.stop()
 				w.queue.Store(nil)
 				w.registry = prometheus.NewRegistry()
-				metrics.RegisterAccounts(w.registry, inNamespace{kube, w.ns})
+				metrics.RegisterAccounts(w.registry, inNamespace{kube, w.Namespace})
 			},
 			before: []string{"RenewalOverdue"},
 		},

@@ -21,7 +21,7 @@ func TestEditsThatChangeNoRequestShortenNoWait(t *testing.T) {
 	w.prepare("amazon", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
-	w.market.Platform("amazon").Inject(demomarket.Maintenance().Times(0))
+	w.Market.Platform("amazon").Inject(demomarket.Maintenance().Times(0))
 	w.passUntil(w.renewalTime())
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
 	calls := w.calls("amazon")
@@ -96,7 +96,7 @@ func TestALoopOfEditsMakesThreeCallsAtOnceAndOneAMinute(t *testing.T) {
 		"of scopes for which a person has to sign in": {
 			func(w *world) { w.prepareSignIn("allegro", v1alpha1.GrantDeviceCode) },
 			func(w *world, i int) { w.edit(withScopes(v1alpha1.Scope("allegro:api:" + strings.Repeat("x", i+1)))) },
-			func(w *world) int { return w.market.Platform("allegro").Report().DeviceCodes.Issued },
+			func(w *world) int { return w.Market.Platform("allegro").Report().DeviceCodes.Issued },
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -140,13 +140,13 @@ func (w *world) refusedLoginPrepared() {
 // appliedLater labels a Secret, of which the API server then tells that it was written at a later time: so it does where a GitOps tool
 // applies all of it.
 func (w *world) appliedLater(name, label string, after time.Duration) {
-	w.t.Helper()
+	w.T.Helper()
 	secret := w.readSecret(name)
 	secret.Labels = map[string]string{"release": label}
 	for i := range secret.ManagedFields {
 		secret.ManagedFields[i].Time = new(metav1.NewTime(secret.CreationTimestamp.Add(after)))
 	}
-	w.Expect(kube.Update(w.t.Context(), secret, client.FieldOwner("release"))).To(Succeed())
+	w.Expect(kube.Update(w.T.Context(), secret, client.FieldOwner("release"))).To(Succeed())
 }
 
 func TestALabelDoesNotProlongAClientSecret(t *testing.T) {
@@ -170,7 +170,7 @@ func TestALabelDoesNotProlongAClientSecret(t *testing.T) {
 	w.Expect(end()).To(BeTemporally("==", made.Add(life)), "after a restart and a renewal")
 
 	w.stop()
-	w.market.Platform("amazon").SetClientSecret("a-new-client-secret", true)
+	w.Market.Platform("amazon").SetClientSecret("a-new-client-secret", true)
 	w.editSecret("app", map[string]string{"client_secret": "a-new-client-secret"})
 	w.appliedLater("app", "rotated", 30*24*time.Hour)
 	w.start()

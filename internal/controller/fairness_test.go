@@ -18,17 +18,17 @@ import (
 
 // tenant adds a namespace with an application.
 func (w *world) tenant(clientSecret string) string {
-	w.t.Helper()
+	w.T.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "tenant-"}}
-	w.create(namespace)
+	w.Create(namespace)
 	w.tenants = append(w.tenants, namespace.Name)
-	w.create(secretOf(namespace.Name, "app", map[string]string{"client_id": demomarket.DefaultClientID, "client_secret": clientSecret}))
+	w.Create(secretOf(namespace.Name, "app", map[string]string{"client_id": demomarket.DefaultClientID, "client_secret": clientSecret}))
 	return namespace.Name
 }
 
 // accountsOf creates accounts of a tenant.
 func (w *world) accountsOf(namespace, platform string, n int) []*v1alpha1.MarketplaceAccount {
-	w.t.Helper()
+	w.T.Helper()
 	accounts := make([]*v1alpha1.MarketplaceAccount, n)
 	for i := range accounts {
 		accounts[i] = w.account(platform, v1alpha1.GrantClientCredentials, named(fmt.Sprint("a-", i)),
@@ -39,16 +39,16 @@ func (w *world) accountsOf(namespace, platform string, n int) []*v1alpha1.Market
 
 // ask sets a request annotation, and does not wait for what comes of it.
 func (w *world) ask(account *v1alpha1.MarketplaceAccount, annotation, value string) {
-	w.t.Helper()
+	w.T.Helper()
 	before := account.DeepCopy()
 	metav1.SetMetaDataAnnotation(&account.ObjectMeta, annotation, value)
-	w.Expect(kube.Patch(w.t.Context(), account, client.MergeFrom(before))).To(Succeed())
+	w.Expect(kube.Patch(w.T.Context(), account, client.MergeFrom(before))).To(Succeed())
 }
 
 // tokenOf is the token of an account as the status tells.
 func (w *world) tokenOf(account *v1alpha1.MarketplaceAccount) v1alpha1.AccessTokenStatus {
-	w.t.Helper()
-	w.Expect(kube.Get(w.t.Context(), client.ObjectKeyFromObject(account), account)).To(Succeed())
+	w.T.Helper()
+	w.Expect(kube.Get(w.T.Context(), client.ObjectKeyFromObject(account), account)).To(Succeed())
 	w.Expect(account.Status.AccessToken).NotTo(BeNil())
 	return *account.Status.AccessToken
 }

@@ -31,7 +31,7 @@ func TestExpiredIDTokenDoesNotTakeTheAccessTokenAlong(t *testing.T) {
 	w.expectReady()
 	first := w.token()
 	w.Expect(first).To(HaveKey("id_token"))
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	badIDTokens(market, time.Hour)
 	w.passRenewal()
 	renewed := w.token()
@@ -43,10 +43,10 @@ func TestExpiredIDTokenDoesNotTakeTheAccessTokenAlong(t *testing.T) {
 	w.expectAuthenticated()
 	w.Eventually(w.events).Should(Equal([]string{"Normal TokenIssued", "Warning IDTokenWithheld"}))
 
-	w.delete(w.readSecret("main-token"))
+	w.Delete(w.readSecret("main-token"))
 	restored := &corev1.Secret{}
 	w.Eventually(func() error {
-		return kube.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "main-token"}, restored)
+		return kube.Get(t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: "main-token"}, restored)
 	}).Should(Succeed(), "a deleted token Secret is restored")
 	w.Expect(w.token()).To(Equal(renewed))
 	w.settle()
@@ -69,7 +69,7 @@ func TestIDTokenThatIsAFewSecondsTooOldIsAMatterOfClocks(t *testing.T) {
 			w.start()
 			w.expectReady()
 			first := w.token()
-			badIDTokens(w.market.Platform("oidc"), ago)
+			badIDTokens(w.Market.Platform("oidc"), ago)
 			w.passRenewal()
 			w.Expect(w.token()["access_token"]).NotTo(Equal(first["access_token"]))
 			if whole {
@@ -84,7 +84,7 @@ func TestIDTokenThatIsAFewSecondsTooOldIsAMatterOfClocks(t *testing.T) {
 
 func TestFirstTokenWithAnExpiredIDToken(t *testing.T) {
 	w := newWorld(t)
-	badIDTokens(w.market.Platform("oidc"), time.Hour)
+	badIDTokens(w.Market.Platform("oidc"), time.Hour)
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.Expect(w.expect(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)).To(ContainSubstring(withheld))
@@ -112,7 +112,7 @@ func TestPairStaysWhereTheIDTokenIsReliedUpon(t *testing.T) {
 			w.expectReady()
 			pair := w.token()
 			end := w.get().Status.AccessToken.ExpirationTime.Time
-			market := w.market.Platform(story.platform)
+			market := w.Market.Platform(story.platform)
 			badIDTokens(market, time.Hour)
 			w.passRenewal()
 			w.Expect(w.token()).To(Equal(pair))
@@ -139,7 +139,7 @@ func TestPairStaysWhileTheIssuersKeysCannotBeHad(t *testing.T) {
 	w.expectReady()
 	pair := w.token()
 	end := w.get().Status.AccessToken.ExpirationTime.Time
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	market.Inject(demomarket.Maintenance().Times(0).On(demomarket.KeysEndpoint))
 	w.start() // without the keys that the last process had fetched
 	w.passRenewal()

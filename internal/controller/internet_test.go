@@ -98,7 +98,7 @@ func atAnIssuer(t *testing.T, change func(*v1alpha1.Marketplace)) (*world, *inte
 			"iss": "https://login.example.com", "aud": demomarket.DefaultClientID, "sub": "seller-1", "exp": w.clock.Now().Add(time.Hour).Unix(),
 		}).Serialize()
 		w.Expect(err).NotTo(HaveOccurred())
-		watched.secret(idToken)
+		watched.Secret(idToken)
 		return http.StatusOK, fmt.Sprintf(`{"access_token":"AT%d-xxxxxxxxxxxxxxxxxxxx","token_type":"Bearer","expires_in":3600,"refresh_token":"RT%d-xxxxxxxxxxxxxxxxxxxx","id_token":%q}`,
 			serial, serial, idToken)
 	})

@@ -74,20 +74,20 @@ func TestATokenSecretWithALargeAnnotationKeepsIt(t *testing.T) {
 func TestAGrantSecretThatIsTooLargeIsTold(t *testing.T) {
 	w := newWorld(t)
 	w.prepare("allegro", v1alpha1.GrantRefreshToken)
-	planted := labelled(secretOf(w.ns, "main-grant", nil), "main")
+	planted := labelled(secretOf(w.Namespace, "main-grant", nil), "main")
 	planted.Type = v1alpha1.SecretTypeGrant
 	planted.Data = map[string][]byte{"grant.json": []byte("{" + strings.Repeat(" ", bounds.GrantSecret) + "}")}
-	w.create(planted)
+	w.Create(planted)
 	w.start()
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretInvalid)
-	w.delete(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "main-grant"}})
+	w.Delete(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: "main-grant"}})
 	w.expectReady()
 }
 
 func TestACredentialThatIsTooLargeIsTold(t *testing.T) {
 	w := newWorld(t)
 	w.marketplace("allegro")
-	w.create(secretOf(w.ns, "app", map[string]string{
+	w.Create(secretOf(w.Namespace, "app", map[string]string{
 		"client_id": demomarket.DefaultClientID, "client_secret": strings.Repeat("x", bounds.Credential+1),
 	}))
 	w.account("allegro", v1alpha1.GrantClientCredentials)

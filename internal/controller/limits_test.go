@@ -33,7 +33,7 @@ func limits(perSecond, concurrency int32) func(*v1alpha1.Marketplace) {
 
 // many creates accounts of one application, called "a-0" and so on.
 func (w *world) many(platform string, n int) []string {
-	w.t.Helper()
+	w.T.Helper()
 	names := make([]string, n)
 	for i := range names {
 		names[i] = fmt.Sprintf("a-%d", i)
@@ -48,9 +48,9 @@ func named(name string) func(*v1alpha1.MarketplaceAccount) {
 
 // inStatus lists the accounts of which a condition has a status and a reason.
 func (w *world) inStatus(conditionType string, status metav1.ConditionStatus, reason string) []string {
-	w.t.Helper()
+	w.T.Helper()
 	var list v1alpha1.MarketplaceAccountList
-	w.Expect(kube.List(w.t.Context(), &list, client.InNamespace(w.ns))).To(Succeed())
+	w.Expect(kube.List(w.T.Context(), &list, client.InNamespace(w.Namespace))).To(Succeed())
 	var names []string
 	for _, account := range list.Items {
 		condition := meta.FindStatusCondition(account.Status.Conditions, conditionType)
@@ -62,13 +62,13 @@ func (w *world) inStatus(conditionType string, status metav1.ConditionStatus, re
 }
 
 func (w *world) readyAccounts() []string {
-	w.t.Helper()
+	w.T.Helper()
 	return w.inStatus(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
 }
 
 // gauge reads a metric, of all hosts together.
 func (w *world) gauge(name string) (sum float64) {
-	w.t.Helper()
+	w.T.Helper()
 	families, err := w.registry.Gather()
 	w.Expect(err).NotTo(HaveOccurred())
 	at := slices.IndexFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == name })
@@ -119,7 +119,7 @@ func TestAPlatformThatIsDownIsAskedNowAndThen(t *testing.T) {
 	w := newWorld(t)
 	w.marketplace("ebay", limits(1000, 1))
 	w.application()
-	market := w.market.Platform("ebay")
+	market := w.Market.Platform("ebay")
 	down := market.Inject(demomarket.Maintenance().Times(0))
 	all := w.many("ebay", 12)
 	w.start()
@@ -152,7 +152,7 @@ func TestWhatOneAccountIsToldHoldsForAllOfItsApplication(t *testing.T) {
 	w := newWorld(t)
 	w.marketplace("ebay", limits(1000, 1))
 	w.application()
-	market := w.market.Platform("ebay")
+	market := w.Market.Platform("ebay")
 	market.Inject(demomarket.Throttle(120).Once())
 	all := w.many("ebay", 6)
 	w.start()
@@ -233,8 +233,8 @@ func (h *identityHost) of(m *v1alpha1.Marketplace) {
 
 // sellers creates accounts that a person has consented to, called "seller-0" and so on.
 func (w *world) sellers(platform string, n int) {
-	w.t.Helper()
-	market := w.market.Platform(platform)
+	w.T.Helper()
+	market := w.Market.Platform(platform)
 	for i := range n {
 		name := fmt.Sprintf("seller-%d", i)
 		w.secret(name+"-import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
@@ -246,9 +246,9 @@ func (w *world) sellers(platform string, n int) {
 
 // test asks for a test of an account's connection.
 func (w *world) test(name, value string) *v1alpha1.MarketplaceAccount {
-	w.t.Helper()
-	account := &v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}}
-	w.Expect(kube.Patch(w.t.Context(), account, client.RawPatch(types.MergePatchType,
+	w.T.Helper()
+	account := &v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: name}}
+	w.Expect(kube.Patch(w.T.Context(), account, client.RawPatch(types.MergePatchType,
 		fmt.Appendf(nil, `{"metadata":{"annotations":{%q:%q}}}`, v1alpha1.AnnotationVerify, value)))).To(Succeed())
 	return account
 }
@@ -307,7 +307,7 @@ func TestRevocationsKeepToTheRate(t *testing.T) {
 	w := newWorld(t)
 	w.marketplace("oidc", limits(1, 1))
 	w.application()
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	for i := range 3 {
 		name := fmt.Sprintf("a-%d", i)
 		w.secret(name+"-import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
@@ -323,7 +323,7 @@ func TestRevocationsKeepToTheRate(t *testing.T) {
 	w.Eventually(w.readyAccounts).Should(HaveLen(3))
 	revoked := func() int { return market.Report().Requests[demomarket.RevocationEndpoint] }
 	w.pass(time.Minute)
-	w.Expect(kube.DeleteAllOf(t.Context(), &v1alpha1.MarketplaceAccount{}, client.InNamespace(w.ns))).To(Succeed())
+	w.Expect(kube.DeleteAllOf(t.Context(), &v1alpha1.MarketplaceAccount{}, client.InNamespace(w.Namespace))).To(Succeed())
 	w.settle()
 	w.Expect(revoked()).To(Equal(1))
 	w.pass(time.Second)

@@ -42,10 +42,10 @@ type script struct {
 
 // scripted starts a platform, and makes a Marketplace of it.
 func (w *world) scripted(replies ...reply) *script {
-	w.t.Helper()
+	w.T.Helper()
 	s := &script{replies: replies}
 	server := httptest.NewServer(http.HandlerFunc(s.serve))
-	w.t.Cleanup(server.Close)
+	w.T.Cleanup(server.Close)
 	s.address = server.URL
 	w.marketplace("xsale", func(m *v1alpha1.Marketplace) {
 		m.Spec.Grants = append(m.Spec.Grants, v1alpha1.GrantClientCredentials, v1alpha1.GrantRefreshToken)
@@ -107,7 +107,7 @@ func (s *script) calls(who ...string) int {
 
 // loginAt prepares an account that logs in at a scripted platform.
 func (w *world) loginAt(replies ...reply) *script {
-	w.t.Helper()
+	w.T.Helper()
 	platform := w.scripted(replies...)
 	w.application()
 	w.secret("login", map[string]string{"username": "seller", "password": "a-password-of-mine"})
@@ -142,12 +142,12 @@ func TestALoginThatAFirewallKeepsOutIsTriedAgain(t *testing.T) {
 }
 
 func (w *world) expectUnavailable() string {
-	w.t.Helper()
+	w.T.Helper()
 	return w.expect(v1alpha1.ConditionAuthenticated, "Unknown", v1alpha1.ReasonMarketplaceUnavailable)
 }
 
 func (w *world) expectLocked() string {
-	w.t.Helper()
+	w.T.Helper()
 	return w.expect(v1alpha1.ConditionAuthenticated, "False", v1alpha1.ReasonAccountLocked)
 }
 
@@ -277,7 +277,7 @@ func TestALoginThatWorkedIsTriedWithoutABound(t *testing.T) {
 
 // second makes another account that logs in as this user.
 func (w *world) second(user, password string) client.ObjectKey {
-	w.t.Helper()
+	w.T.Helper()
 	w.secret("second-login", map[string]string{"username": user, "password": password})
 	account := w.account("xsale", v1alpha1.GrantPassword, named("second"), func(a *v1alpha1.MarketplaceAccount) {
 		a.Spec.Grant.Password.SecretRef.Name = "second-login"
@@ -287,10 +287,10 @@ func (w *world) second(user, password string) client.ObjectKey {
 
 // says waits for what Ready says of an account: its reason.
 func (w *world) says(account client.ObjectKey, reason string) {
-	w.t.Helper()
+	w.T.Helper()
 	w.Eventually(func() string {
 		object := &v1alpha1.MarketplaceAccount{}
-		w.Expect(kube.Get(w.t.Context(), account, object)).To(Succeed())
+		w.Expect(kube.Get(w.T.Context(), account, object)).To(Succeed())
 		if condition := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionReady); condition != nil {
 			return condition.Reason
 		}
@@ -364,7 +364,7 @@ func TestTheAccountThatAskedLeaves(t *testing.T) {
 	second := w.second("seller", "a-password-of-mine")
 	w.says(second, v1alpha1.ReasonMarketplaceUnavailable)
 	platform.answer(tokens)
-	w.delete(w.get())
+	w.Delete(w.get())
 	w.settle()
 	w.pass(30 * time.Second)
 	w.says(second, v1alpha1.ReasonTokenValid)
@@ -379,14 +379,14 @@ func TestTwelveAccountsWithOneWrongPassword(t *testing.T) {
 	}
 	w.start()
 	for i := range 11 {
-		w.says(client.ObjectKey{Namespace: w.ns, Name: fmt.Sprintf("more-%d", i)}, v1alpha1.ReasonPasswordRejected)
+		w.says(client.ObjectKey{Namespace: w.Namespace, Name: fmt.Sprintf("more-%d", i)}, v1alpha1.ReasonPasswordRejected)
 	}
 	w.pass(24 * time.Hour)
 	w.Expect(platform.calls()).To(Equal(1))
 	platform.answer(tokens)
 	w.editSecret("login", map[string]string{"password": "the-right-password"})
 	for i := range 11 {
-		w.says(client.ObjectKey{Namespace: w.ns, Name: fmt.Sprintf("more-%d", i)}, v1alpha1.ReasonTokenValid)
+		w.says(client.ObjectKey{Namespace: w.Namespace, Name: fmt.Sprintf("more-%d", i)}, v1alpha1.ReasonTokenValid)
 	}
 	w.Expect(platform.calls()).To(Equal(13))
 }

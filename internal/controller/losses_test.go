@@ -21,10 +21,10 @@ var (
 
 // editBytes changes the Marketplace.
 func (w *world) editBytes(change func(*v1alpha1.Marketplace)) {
-	w.t.Helper()
-	object := w.getMarketplace("bytes")
+	w.T.Helper()
+	object := w.GetMarketplace("bytes")
 	change(object)
-	w.Expect(kube.Update(w.t.Context(), object)).To(Succeed())
+	w.Expect(kube.Update(w.T.Context(), object)).To(Succeed())
 	w.settle()
 }
 
@@ -43,7 +43,7 @@ func TestALossAfterAPersonsWord(t *testing.T) {
 				kept.Journal = &custody.Journal{StartedAt: w.clock.Now().Add(-time.Hour), LastAt: w.clock.Now().Add(-time.Hour), Holder: "another", Attempts: 1}
 			})
 		},
-		"of an import whose grant Secret is gone": func(w *world) { w.delete(w.readSecret("main-grant")) },
+		"of an import whose grant Secret is gone": func(w *world) { w.Delete(w.readSecret("main-grant")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -162,7 +162,7 @@ func TestAnImportThatIsReplacedWhileItsAnswerIsUnknown(t *testing.T) {
 // TestALossBesideAnotherAccountOfTheSeller leaves a token unsent whose second use could end the other account's grant as well.
 func TestALossBesideAnotherAccountOfTheSeller(t *testing.T) {
 	w := newWorld(t)
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectAuthenticated()
@@ -180,6 +180,6 @@ func TestALossBesideAnotherAccountOfTheSeller(t *testing.T) {
 	w.Expect(w.stalledFor()).To(Equal(v1alpha1.ReasonRenewalOutcomeUnknown))
 	w.pass(2 * day)
 	w.Expect(market.Report().DoubleSpends).To(BeZero())
-	w.delete(second)
+	w.Delete(second)
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonGrantRejected)
 }

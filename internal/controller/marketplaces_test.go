@@ -13,8 +13,8 @@ import (
 
 // validity is what a Marketplace says of itself.
 func (w *world) validity(platform string) string {
-	w.t.Helper()
-	object := w.getMarketplace(platform)
+	w.T.Helper()
+	object := w.GetMarketplace(platform)
 	condition := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionValid)
 	if condition == nil || condition.ObservedGeneration != object.Generation {
 		return "nothing of this generation"
@@ -35,10 +35,10 @@ func TestAMarketplaceSaysWhatIsWrongWithIt(t *testing.T) {
 	w.Eventually(func() string { return w.validity("allegro") }).Should(Equal("True Valid: It can be filled in for every environment and choice"))
 	w.Eventually(func() string { return w.validity("ebay") }).Should(HavePrefix("True Valid"))
 	w.settle()
-	asked, account, other := w.calls("allegro"), w.get(), w.getMarketplace("ebay").Status.Conditions
+	asked, account, other := w.calls("allegro"), w.get(), w.GetMarketplace("ebay").Status.Conditions
 
 	// A change that means nothing to accounts spends nothing.
-	object := w.getMarketplace("allegro")
+	object := w.GetMarketplace("allegro")
 	object.Spec.DisplayName = "Allegro, renamed"
 	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
 	w.Eventually(func() string { return w.validity("allegro") }).Should(HavePrefix("True Valid"))
@@ -47,7 +47,7 @@ func TestAMarketplaceSaysWhatIsWrongWithIt(t *testing.T) {
 	w.Expect(w.get().Status.AccessToken).To(Equal(account.Status.AccessToken))
 
 	// One that is wrong is said at the Marketplace and at its accounts, which keep their tokens.
-	object = w.getMarketplace("allegro")
+	object = w.GetMarketplace("allegro")
 	token := object.Spec.Endpoints.Token
 	object.Spec.Endpoints.Token = "https://{hots}/auth/oauth/token"
 	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
@@ -59,17 +59,17 @@ func TestAMarketplaceSaysWhatIsWrongWithIt(t *testing.T) {
 	w.settle()
 	w.Expect(w.calls("allegro")).To(Equal(asked))
 
-	object = w.getMarketplace("allegro")
+	object = w.GetMarketplace("allegro")
 	written := object.Status.Conditions
 	w.settle()
-	w.Expect(w.getMarketplace("allegro").Status.Conditions).To(Equal(written), "it is written once")
+	w.Expect(w.GetMarketplace("allegro").Status.Conditions).To(Equal(written), "it is written once")
 	object.Spec.Endpoints.Token = token
 	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
 	w.Eventually(func() string { return w.validity("allegro") }).Should(HavePrefix("True Valid"))
 	w.expectAuthenticated()
 	w.settle()
 	w.Expect(w.calls("allegro")).To(Equal(asked), "nothing was spent")
-	w.Expect(w.getMarketplace("ebay").Status.Conditions).To(Equal(other), "nor was another Marketplace touched")
+	w.Expect(w.GetMarketplace("ebay").Status.Conditions).To(Equal(other), "nor was another Marketplace touched")
 }
 
 // A Marketplace says how many accounts it has, with few writes for many that come and go.
@@ -78,21 +78,21 @@ func TestAMarketplaceCountsItsAccounts(t *testing.T) {
 	w.countAccounts = true
 	w.marketplace("ebay")
 	w.application()
-	accounts := w.accountsOf(w.ns, "ebay", 12)
+	accounts := w.accountsOf(w.Namespace, "ebay", 12)
 	w.start()
 	count := func() int32 {
-		if told := w.getMarketplace("ebay").Status.Accounts; told != nil {
+		if told := w.GetMarketplace("ebay").Status.Accounts; told != nil {
 			return *told
 		}
 		return -1
 	}
 	w.Eventually(count).Should(BeEquivalentTo(12))
-	before := w.getMarketplace("ebay")
+	before := w.GetMarketplace("ebay")
 	for _, account := range accounts[:7] {
 		w.Expect(kube.Delete(t.Context(), account)).To(Succeed())
 	}
 	w.Eventually(count).Should(BeEquivalentTo(5))
-	w.Expect(w.getMarketplace("ebay").Generation).To(Equal(before.Generation))
+	w.Expect(w.GetMarketplace("ebay").Generation).To(Equal(before.Generation))
 	w.account("ebay", v1alpha1.GrantClientCredentials, named("a-new"))
 	w.settle()
 	w.Expect(count()).To(BeEquivalentTo(5), "one more is not worth a write of its own at once")

@@ -42,7 +42,7 @@ func (s *shops) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // real is where the demo marketplace listens.
 func (s *shops) real(address *url.URL) *url.URL {
-	market, err := url.Parse(s.w.address)
+	market, err := url.Parse(s.w.Address)
 	s.w.Expect(err).NotTo(HaveOccurred())
 	moved := *address
 	if strings.HasSuffix(address.Hostname(), ofShops) {
@@ -66,7 +66,7 @@ func withShops(t *testing.T, declare v1alpha1.ParameterDeclaration) (*world, *sh
 	w.marketplace("allegro", func(m *v1alpha1.Marketplace) {
 		m.Spec.Parameters = append(m.Spec.Parameters, declare)
 		for _, endpoint := range []*v1alpha1.URLTemplate{&m.Spec.Endpoints.Authorization, &m.Spec.Endpoints.Token} {
-			*endpoint = v1alpha1.URLTemplate(strings.Replace(string(*endpoint), w.address, "https://{shop}"+ofShops, 1))
+			*endpoint = v1alpha1.URLTemplate(strings.Replace(string(*endpoint), w.Address, "https://{shop}"+ofShops, 1))
 		}
 	})
 	w.signInApplication("allegro")
@@ -83,7 +83,7 @@ var chosenHost = v1alpha1.ParameterDeclaration{Name: "shop", Description: "the s
 
 // redirectURI waits for the link, and returns the redirect URI that the status tells to register.
 func (w *world) redirectURI() string {
-	w.t.Helper()
+	w.T.Helper()
 	w.link()
 	return w.get().Status.SignIn.RedirectURI
 }
@@ -94,8 +94,8 @@ func TestEachHostThatAnAccountChoosesHasACallbackOfItsOwn(t *testing.T) {
 	w.account("allegro", v1alpha1.GrantAuthorizationCode, ofShop("honest"))
 	w.start()
 	callback := w.redirectURI()
-	w.Expect(callback).To(MatchRegexp(`^https://tokens\.example\.com/callback/` + w.ns + `-allegro/[a-z2-7]{16}$`))
-	w.market.Platform("allegro").AddRedirectURI(demomarket.DefaultClientID, callback)
+	w.Expect(callback).To(MatchRegexp(`^https://tokens\.example\.com/callback/` + w.Namespace + `-allegro/[a-z2-7]{16}$`))
+	w.Market.Platform("allegro").AddRedirectURI(demomarket.DefaultClientID, callback)
 
 	b := w.browser()
 	visit, err := b.begin(w.link())
@@ -109,7 +109,7 @@ func TestEachHostThatAnAccountChoosesHasACallbackOfItsOwn(t *testing.T) {
 
 // at goes through the honest shop's pages with the request of a visit, changed.
 func (b *browser) at(network *shops, visit signin.Visit, change func(url.Values)) *url.URL {
-	b.w.t.Helper()
+	b.w.T.Helper()
 	link, err := url.Parse(visit.URL)
 	b.w.Expect(err).NotTo(HaveOccurred())
 	query := link.Query()
@@ -117,9 +117,9 @@ func (b *browser) at(network *shops, visit signin.Visit, change func(url.Values)
 		change(query)
 	}
 	link.RawQuery = query.Encode()
-	back, err := b.w.market.Platform("allegro").SignIn(b.w.t.Context(), b.client, network.real(link).String(), demomarket.Person{})
+	back, err := b.w.Market.Platform("allegro").SignIn(b.w.T.Context(), b.client, network.real(link).String(), demomarket.Person{})
 	b.w.Expect(err).NotTo(HaveOccurred())
-	watched.secret(back.Query().Get("state"))
+	watched.Secret(back.Query().Get("state"))
 	return back
 }
 
@@ -130,7 +130,7 @@ func TestAnHonestCodeDoesNotGoToAnotherServer(t *testing.T) {
 	w.account("allegro", v1alpha1.GrantAuthorizationCode, ofShop("honest"))
 	w.start()
 	honest := w.redirectURI()
-	w.market.Platform("allegro").AddRedirectURI(demomarket.DefaultClientID, honest)
+	w.Market.Platform("allegro").AddRedirectURI(demomarket.DefaultClientID, honest)
 	w.edit(ofShop("evil"))
 	w.Eventually(w.redirectURI).ShouldNot(Equal(honest))
 	evil := w.redirectURI()
@@ -145,7 +145,7 @@ func TestAnHonestCodeDoesNotGoToAnotherServer(t *testing.T) {
 	w.Expect(problemOf(err)).To(Equal(signin.VisitUnknown))
 
 	plain := *back // and what an application that registered the callback without a key would bring
-	plain.Path = "/callback/" + w.ns + "-allegro"
+	plain.Path = "/callback/" + w.Namespace + "-allegro"
 	_, err = b.comeBack(&plain)
 	w.Expect(problemOf(err)).To(Equal(signin.VisitUnknown))
 	w.Expect(network.others()).To(BeEmpty(), "requests to the other shop")
@@ -161,7 +161,7 @@ func TestAnAccountThatMovesDuringASignIn(t *testing.T) {
 			w, network := withShops(t, declare)
 			w.account("allegro", v1alpha1.GrantAuthorizationCode, ofShop("honest"))
 			w.start()
-			w.market.Platform("allegro").AddRedirectURI(demomarket.DefaultClientID, w.redirectURI())
+			w.Market.Platform("allegro").AddRedirectURI(demomarket.DefaultClientID, w.redirectURI())
 			b := w.browser()
 			visit, err := b.begin(w.link())
 			w.Expect(err).NotTo(HaveOccurred())
@@ -180,7 +180,7 @@ func TestHostsThatTheMarketplaceListsShareACallback(t *testing.T) {
 	w, network := withShops(t, v1alpha1.ParameterDeclaration{Name: "shop", Enum: []string{"honest", "other"}, Default: "honest"})
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
 	w.start()
-	w.Expect(w.redirectURI()).To(Equal("https://tokens.example.com/callback/" + w.ns + "-allegro"))
+	w.Expect(w.redirectURI()).To(Equal("https://tokens.example.com/callback/" + w.Namespace + "-allegro"))
 	b := w.browser()
 	visit, err := b.begin(w.link())
 	w.Expect(err).NotTo(HaveOccurred())
@@ -194,14 +194,14 @@ func TestARedirectURIOfAnotherServer(t *testing.T) {
 	w, _ := withShops(t, chosenHost)
 	w.editSecret("app", map[string]string{
 		"client_id": demomarket.DefaultClientID, "client_secret": demomarket.DefaultClientSecret,
-		"redirect_uri": "https://tokens.example.com/callback/" + w.ns + "-allegro",
+		"redirect_uri": "https://tokens.example.com/callback/" + w.Namespace + "-allegro",
 	})
 	w.account("allegro", v1alpha1.GrantAuthorizationCode, ofShop("honest"))
 	w.start()
 	w.Expect(w.redirectURI()).To(BeEmpty(), "the Secret's own")
 	_, err := w.browser().begin(w.link())
 	w.Expect(problemOf(err)).To(Equal(signin.AccountUnready))
-	w.Expect(err.Error()).To(ContainSubstring("leave it out, and register https://tokens.example.com/callback/" + w.ns + "-allegro/"))
+	w.Expect(err.Error()).To(ContainSubstring("leave it out, and register https://tokens.example.com/callback/" + w.Namespace + "-allegro/"))
 }
 
 // TestAVisitOfAnOlderVersion does not say which server it leads to, and is completed all the same: the person is on the way.

@@ -25,7 +25,7 @@ import (
 
 // backUp is the account and both Secrets as they are now.
 func (w *world) backUp() []client.Object {
-	w.t.Helper()
+	w.T.Helper()
 	return []client.Object{w.get(), w.readSecret("main-grant"), w.readSecret("main-token")}
 }
 
@@ -45,17 +45,17 @@ func (l lost) String() string {
 
 // restoreAll puts a backup in the place of what is there, but for all that tools lose.
 func (w *world) restoreAll(backup []client.Object) {
-	w.t.Helper()
+	w.T.Helper()
 	w.restoreBut(lost{status: true, uid: true, owners: true}, backup)
 }
 
 // restoreBut puts a backup in the place of what is there, but for what is lost. An account that keeps its UID was not away, and its status is
 // the present one.
 func (w *world) restoreBut(lost lost, backup []client.Object) {
-	w.t.Helper()
+	w.T.Helper()
 	w.stop()
 	for _, name := range []string{"main-grant", "main-token"} {
-		w.delete(w.readSecret(name))
+		w.Delete(w.readSecret(name))
 	}
 	if lost.uid {
 		w.removeAccount()
@@ -70,12 +70,12 @@ func (w *world) restoreBut(lost lost, backup []client.Object) {
 		}
 		account, isAccount := object.(*v1alpha1.MarketplaceAccount)
 		if !isAccount {
-			w.create(object)
+			w.Create(object)
 			continue
 		}
 		status := account.Status
 		if lost.uid {
-			w.create(account) // which drops its status
+			w.Create(account) // which drops its status
 		} else {
 			account = w.get()
 		}
@@ -85,19 +85,19 @@ func (w *world) restoreBut(lost lost, backup []client.Object) {
 		case lost.uid:
 			account.Status = status
 		}
-		w.Expect(kube.Status().Update(w.t.Context(), account)).To(Succeed())
+		w.Expect(kube.Status().Update(w.T.Context(), account)).To(Succeed())
 	}
 }
 
 // removeAccount deletes the account, whatever holds it.
 func (w *world) removeAccount() {
-	w.t.Helper()
+	w.T.Helper()
 	account := w.get()
 	account.Finalizers = nil
-	w.Expect(kube.Update(w.t.Context(), account)).To(Succeed())
-	w.Expect(client.IgnoreNotFound(kube.Delete(w.t.Context(), account))).To(Succeed())
+	w.Expect(kube.Update(w.T.Context(), account)).To(Succeed())
+	w.Expect(client.IgnoreNotFound(kube.Delete(w.T.Context(), account))).To(Succeed())
 	w.Eventually(func() error {
-		return kube.Get(w.t.Context(), client.ObjectKeyFromObject(account), &v1alpha1.MarketplaceAccount{})
+		return kube.Get(w.T.Context(), client.ObjectKeyFromObject(account), &v1alpha1.MarketplaceAccount{})
 	}).ShouldNot(Succeed())
 }
 
@@ -110,7 +110,7 @@ func TestARestoredAccountDoesNotSendItsRefreshToken(t *testing.T) {
 	backup := w.backUp()
 	w.passRenewal()
 	w.settle()
-	calls, market := w.calls("oidc"), w.market.Platform("oidc")
+	calls, market := w.calls("oidc"), w.Market.Platform("oidc")
 	w.restoreAll(backup)
 	w.annotate(v1alpha1.AnnotationRenew, "from before")
 	w.start()
@@ -149,7 +149,7 @@ func TestAnAccountThatMovedGoesOnWhenAPersonSaysSo(t *testing.T) {
 	w.expectAuthenticated()
 	w.passRenewal()
 	w.expectAuthenticated()
-	w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+	w.Expect(w.Market.Platform("oidc").Report().DoubleSpends).To(BeZero())
 }
 
 func TestACustodyOfAnotherCluster(t *testing.T) {
@@ -221,7 +221,7 @@ func TestARestoredGrantThatDoesNotRotateGoesOn(t *testing.T) {
 
 // write puts members into the document of the grant Secret, as a later version does.
 func (w *world) writeDocument(members map[string]any) {
-	w.t.Helper()
+	w.T.Helper()
 	secret := w.readSecret("main-grant")
 	document := map[string]any{}
 	w.Expect(json.Unmarshal(secret.Data["grant.json"], &document)).To(Succeed())
@@ -229,7 +229,7 @@ func (w *world) writeDocument(members map[string]any) {
 	text, err := json.Marshal(document)
 	w.Expect(err).NotTo(HaveOccurred())
 	secret.Data["grant.json"] = text
-	w.Expect(kube.Update(w.t.Context(), secret)).To(Succeed())
+	w.Expect(kube.Update(w.T.Context(), secret)).To(Succeed())
 }
 
 // TestADocumentOfALaterVersionIsLeftAlone is a rollback: nothing is sent, and the token stays published.
@@ -256,7 +256,7 @@ func TestADocumentOfALaterVersionIsLeftAlone(t *testing.T) {
 	w.writeDocument(map[string]any{"version": 1})
 	w.expectReady()
 	w.expectAuthenticated()
-	w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+	w.Expect(w.Market.Platform("oidc").Report().DoubleSpends).To(BeZero())
 }
 
 // TestARolloutWhileARenewalIsUnderWay lets a later version write the document while an answer is on its way: the answer is the only
@@ -267,7 +267,7 @@ func TestARolloutWhileARenewalIsUnderWay(t *testing.T) {
 	w.start()
 	w.expectReady()
 	w.settle()
-	calls, market := w.calls("oidc"), w.market.Platform("oidc")
+	calls, market := w.calls("oidc"), w.Market.Platform("oidc")
 	w.callTimeout = time.Minute
 	w.start()
 	market.Inject(demomarket.HookFault(func(rw http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -304,7 +304,7 @@ func TestARollbackWhileABrowserIsAtTheMarketplace(t *testing.T) {
 	back := b.consent("allegro", visit, demomarket.Person{})
 	w.settle()
 	w.writeDocument(map[string]any{"version": 99})
-	_, err = w.visits.Complete(t.Context(), w.ns+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
+	_, err = w.visits.Complete(t.Context(), w.Namespace+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
 	var problem *signin.Error
 	w.Expect(errors.As(err, &problem)).To(BeTrue(), "%v", err)
 	w.Expect(problem.Problem).To(Equal(signin.AccountUnready))
@@ -313,7 +313,7 @@ func TestARollbackWhileABrowserIsAtTheMarketplace(t *testing.T) {
 
 	w.writeDocument(map[string]any{"version": 1})
 	w.settle()
-	_, err = w.visits.Complete(t.Context(), w.ns+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
+	_, err = w.visits.Complete(t.Context(), w.Namespace+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
 	w.Expect(err).NotTo(HaveOccurred())
 	w.expectReady()
 }
@@ -332,7 +332,7 @@ func TestARolloutWhileACodeIsRedeemed(t *testing.T) {
 		w.writeDocument(map[string]any{"version": 99, "proof": "of a later version"})
 		next.ServeHTTP(rw, r)
 	}).Once())
-	outcome, err := w.visits.Complete(t.Context(), w.ns+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
+	outcome, err := w.visits.Complete(t.Context(), w.Namespace+"-allegro", back.Query(), func(name string) string { return b.cookies[name] })
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(outcome.Unconfirmed).To(BeTrue())
 	var document struct {

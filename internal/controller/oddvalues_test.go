@@ -72,7 +72,7 @@ func TestStatusIsToldWhateverOddValuesItIsMadeOf(t *testing.T) {
 			if odd.imported != nil {
 				w.editSecret("import", odd.imported)
 			}
-			market := w.market.Platform("ebay")
+			market := w.Market.Platform("ebay")
 			if odd.fault != nil {
 				market.Inject(*odd.fault)
 			}
@@ -175,7 +175,7 @@ func TestWhatNobodySeesInASecretIsCutOrNamed(t *testing.T) {
 		w.Expect(message).To(And(HavePrefix("Authenticated as"), ContainSubstring("has more than one line")))
 		w.passRenewal()
 		w.expectReady()
-		w.editSecret("import", map[string]string{"refresh_token": w.market.Platform("oidc").Grant(w.market.Platform("oidc").Seller().ID)})
+		w.editSecret("import", map[string]string{"refresh_token": w.Market.Platform("oidc").Grant(w.Market.Platform("oidc").Seller().ID)})
 		w.expectAuthenticated()
 	})
 }

@@ -36,15 +36,15 @@ func TestOperatorOwnsNoFieldThatUsersWrite(t *testing.T) {
 
 // checkOwnership tells where the operator owns more of a story's accounts than its finalizer and the status.
 func (w *world) checkOwnership() {
-	w.t.Helper()
+	w.T.Helper()
 	var accounts v1alpha1.MarketplaceAccountList
-	if err := kube.List(context.Background(), &accounts, client.InNamespace(w.ns)); err != nil {
-		w.t.Errorf("listing the accounts: %v", err)
+	if err := kube.List(context.Background(), &accounts, client.InNamespace(w.Namespace)); err != nil {
+		w.T.Errorf("listing the accounts: %v", err)
 	}
 	for _, account := range accounts.Items {
-		for _, field := range ownedByOperator(w.t, &account) {
+		for _, field := range ownedByOperator(w.T, &account) {
 			if field != "metadata finalizers" && !strings.HasPrefix(field, "status ") {
-				w.t.Errorf("the operator owns %q of account %s", field, account.Name)
+				w.T.Errorf("the operator owns %q of account %s", field, account.Name)
 			}
 		}
 	}

@@ -27,19 +27,19 @@ type browser struct {
 }
 
 func (w *world) browser() *browser {
-	w.t.Helper()
+	w.T.Helper()
 	jar, err := cookiejar.New(nil)
 	w.Expect(err).NotTo(HaveOccurred())
 	return &browser{w: w, cookies: map[string]string{}, client: &http.Client{Jar: jar}}
 }
 
-var mainAccount = func(w *world) types.NamespacedName { return types.NamespacedName{Namespace: w.ns, Name: "main"} }
+var mainAccount = func(w *world) types.NamespacedName { return types.NamespacedName{Namespace: w.Namespace, Name: "main"} }
 
 // signInApplication writes the application Secret and registers the portal with a platform, as its owner does.
 func (w *world) signInApplication(platform string) {
-	w.t.Helper()
-	market := w.market.Platform(platform)
-	callback := w.portal.Callback(w.ns + "-" + platform)
+	w.T.Helper()
+	market := w.Market.Platform(platform)
+	callback := w.portal.Callback(w.Namespace + "-" + platform)
 	values := map[string]string{"client_id": demomarket.DefaultClientID, "client_secret": demomarket.DefaultClientSecret}
 	switch platform {
 	case "ebay":
@@ -57,16 +57,16 @@ func (w *world) signInApplication(platform string) {
 
 // prepareSignIn writes all that an account needs which a person signs in.
 func (w *world) prepareSignIn(platform string, grant v1alpha1.GrantType, changes ...func(*v1alpha1.MarketplaceAccount)) *demomarket.Market {
-	w.t.Helper()
+	w.T.Helper()
 	w.marketplace(platform)
 	w.signInApplication(platform)
 	w.account(platform, grant, changes...)
-	return w.market.Platform(platform)
+	return w.Market.Platform(platform)
 }
 
 // link waits until the status shows a link that works.
 func (w *world) link() string {
-	w.t.Helper()
+	w.T.Helper()
 	var link string
 	w.Eventually(func() error {
 		shown := w.get().Status.SignIn
@@ -74,7 +74,7 @@ func (w *world) link() string {
 			return errors.New("the status shows no link")
 		}
 		link = shown.URL
-		_, err := w.visits.Offer(w.t.Context(), mainAccount(w), signin.TicketOf(link))
+		_, err := w.visits.Offer(w.T.Context(), mainAccount(w), signin.TicketOf(link))
 		return err
 	}).Should(Succeed())
 	return link
@@ -82,11 +82,11 @@ func (w *world) link() string {
 
 // begin follows a link as far as the marketplace.
 func (b *browser) begin(link string) (signin.Visit, error) {
-	visit, err := b.w.visits.Begin(b.w.t.Context(), mainAccount(b.w), signin.TicketOf(link), nil)
+	visit, err := b.w.visits.Begin(b.w.T.Context(), mainAccount(b.w), signin.TicketOf(link), nil)
 	if err == nil {
 		b.cookies[visit.CookieName] = visit.CookieValue
 		_, _, secret := cutCookie(visit.CookieValue)
-		watched.secret(secret)
+		watched.Secret(secret)
 	}
 	return visit, err
 }
@@ -98,10 +98,10 @@ func cutCookie(value string) (namespace, name, secret string) {
 
 // consent goes through the marketplace's pages, and returns where the marketplace sends the browser.
 func (b *browser) consent(platform string, visit signin.Visit, person demomarket.Person) *url.URL {
-	b.w.t.Helper()
-	back, err := b.w.market.Platform(platform).SignIn(b.w.t.Context(), b.client, visit.URL, person)
+	b.w.T.Helper()
+	back, err := b.w.Market.Platform(platform).SignIn(b.w.T.Context(), b.client, visit.URL, person)
 	b.w.Expect(err).NotTo(HaveOccurred())
-	watched.secret(back.Query().Get("state"))
+	watched.Secret(back.Query().Get("state"))
 	return back
 }
 
@@ -109,14 +109,14 @@ func (b *browser) consent(platform string, visit signin.Visit, person demomarket
 func (b *browser) comeBack(back *url.URL) (signin.Outcome, error) {
 	name := strings.TrimPrefix(back.Path, signin.CallbackPrefix)
 	if query := back.Query(); !query.Has("state") && !query.Has("code") {
-		return signin.Outcome{}, b.w.visits.Decline(b.w.t.Context(), name, slices.Collect(maps.Values(b.cookies)))
+		return signin.Outcome{}, b.w.visits.Decline(b.w.T.Context(), name, slices.Collect(maps.Values(b.cookies)))
 	}
-	return b.w.visits.Complete(b.w.t.Context(), name, back.Query(), func(name string) string { return b.cookies[name] })
+	return b.w.visits.Complete(b.w.T.Context(), name, back.Query(), func(name string) string { return b.cookies[name] })
 }
 
 // signIn does it all.
 func (b *browser) signIn(platform, link string, person demomarket.Person) (signin.Outcome, error) {
-	b.w.t.Helper()
+	b.w.T.Helper()
 	visit, err := b.begin(link)
 	b.w.Expect(err).NotTo(HaveOccurred())
 	return b.comeBack(b.consent(platform, visit, person))
@@ -124,7 +124,7 @@ func (b *browser) signIn(platform, link string, person demomarket.Person) (signi
 
 // signedIn signs the account in for the first time, with the platform's seller.
 func (w *world) signedIn(platform string) {
-	w.t.Helper()
+	w.T.Helper()
 	_, err := w.browser().signIn(platform, w.link(), demomarket.Person{})
 	w.Expect(err).NotTo(HaveOccurred())
 	w.expectReady()
@@ -152,7 +152,7 @@ func withAccountID(id string) func(*v1alpha1.MarketplaceAccount) {
 }
 
 func (w *world) expectSignInRequired() string {
-	w.t.Helper()
+	w.T.Helper()
 	return w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInRequired)
 }
 
@@ -167,9 +167,9 @@ func problemTicket(err error) string {
 
 // conditionOf is status, reason and message of another account's condition.
 func (w *world) conditionOf(name, conditionType string) string {
-	w.t.Helper()
+	w.T.Helper()
 	account := &v1alpha1.MarketplaceAccount{}
-	w.Expect(kube.Get(w.t.Context(), types.NamespacedName{Namespace: w.ns, Name: name}, account)).To(Succeed())
+	w.Expect(kube.Get(w.T.Context(), types.NamespacedName{Namespace: w.Namespace, Name: name}, account)).To(Succeed())
 	condition := meta.FindStatusCondition(account.Status.Conditions, conditionType)
 	if condition == nil {
 		return "absent"

@@ -105,7 +105,7 @@ func TestAMarketplaceThatTellsTheAccountInAnotherWay(t *testing.T) {
 	platform.says(sellersAnswer("an answer field", "seller-1", 1))
 	w.start()
 	w.expectReady()
-	object := w.getMarketplace("bytes")
+	object := w.GetMarketplace("bytes")
 	object.Spec.TokenResponse.Fields.AccountID, object.Spec.Identity.AccessTokenClaim = "", "sub"
 	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
 	platform.says(sellersAnswer("a claim", "44130512", 2))

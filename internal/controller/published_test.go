@@ -69,7 +69,7 @@ func back(visitURL string, more string) *url.URL {
 
 // signInAt signs the account in.
 func (w *world) signInAt(more string) {
-	w.t.Helper()
+	w.T.Helper()
 	b := w.browser()
 	visit, err := b.begin(w.link())
 	w.Expect(err).NotTo(HaveOccurred())
@@ -110,7 +110,7 @@ func TestPublishedKeys(t *testing.T) {
 
 	// A changed manifest changes the Secret, and asks the platform for nothing.
 	asked := p.tokens.Load()
-	changed := w.getMarketplace("oidc")
+	changed := w.GetMarketplace("oidc")
 	changed.Spec.Published = append(changed.Spec.Published[:2:2], v1alpha1.PublishedKey{Key: "api_url", Value: "https://api.{host}/v2"})
 	w.Expect(kube.Update(t.Context(), changed)).To(Succeed())
 	w.Eventually(w.token).Should(And(HaveKeyWithValue("api_url", "https://api.login.example.com/v2"), Not(HaveKey("seller")), HaveKeyWithValue("access_token", "a2")))

@@ -19,19 +19,19 @@ import (
 
 // tag sets a label of an object, or an annotation, as a tool does; an empty value removes it.
 func (w *world) tag(object client.Object, what, name, value string) {
-	w.t.Helper()
+	w.T.Helper()
 	text := "null"
 	if value != "" {
 		text = fmt.Sprintf("%q", value)
 	}
 	patch := fmt.Appendf(nil, `{"metadata":{%q:{%q:%s}}}`, what, name, text)
-	w.Expect(kube.Patch(w.t.Context(), object, client.RawPatch(types.MergePatchType, patch))).To(Succeed())
+	w.Expect(kube.Patch(w.T.Context(), object, client.RawPatch(types.MergePatchType, patch))).To(Succeed())
 	w.settle()
 }
 
 // tools label and annotate a Secret as two tools do that both keep the cluster as their repository says.
 func (w *world) tools(secret string) {
-	w.t.Helper()
+	w.T.Helper()
 	object := w.readSecret(secret)
 	for i := range 12 {
 		what := []string{"labels", "annotations"}[i%2]
@@ -41,26 +41,26 @@ func (w *world) tools(secret string) {
 
 // retry asks to try again what was refused.
 func (w *world) retry(secret, value string) {
-	w.t.Helper()
+	w.T.Helper()
 	w.tag(w.readSecret(secret), "annotations", v1alpha1.AnnotationRetry, value)
 }
 
 // editMarketplace changes the Marketplace in ways that change no request.
 func (w *world) editMarketplace(platform string) {
-	w.t.Helper()
-	object := w.getMarketplace(platform)
+	w.T.Helper()
+	object := w.GetMarketplace(platform)
 	w.tag(object, "labels", "team", "tokens")
 	object.Spec.DisplayName += " (new)"
 	object.Spec.DocumentationURL = "https://example.com/docs"
 	object.Spec.Limits.Concurrency++
 	object.Spec.AccessToken.Lifetime = "7h"
-	w.Expect(kube.Update(w.t.Context(), object)).To(Succeed())
+	w.Expect(kube.Update(w.T.Context(), object)).To(Succeed())
 	w.settle()
 }
 
 // refusedLogin is an account whose password is wrong.
 func (w *world) refusedLogin() {
-	w.t.Helper()
+	w.T.Helper()
 	w.marketplace("xsale")
 	w.application()
 	w.secret("login", map[string]string{"username": demomarket.DefaultUser, "password": "a-wrong-password"})
@@ -140,7 +140,7 @@ func TestARequestToTryALoginAgainIsOneAttempt(t *testing.T) {
 
 func TestALockedAccountIsTriedAgainOnRequest(t *testing.T) {
 	w := newWorld(t)
-	locked := w.market.Platform("xsale").Inject(demomarket.Refuse(demomarket.UserLocked).Times(0))
+	locked := w.Market.Platform("xsale").Inject(demomarket.Refuse(demomarket.UserLocked).Times(0))
 	w.prepare("xsale", v1alpha1.GrantPassword)
 	w.start()
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountLocked)
@@ -199,7 +199,7 @@ func TestAMarketplacesApplicationIsKeptByVersion(t *testing.T) {
 	w := newWorld(t)
 	w.marketplace("ebay", func(m *v1alpha1.Marketplace) {
 		m.Spec.Application = &v1alpha1.Application{
-			SecretRef: v1alpha1.NamespacedSecretReference{Name: "app", Namespace: w.ns}, NamespaceSelector: &metav1.LabelSelector{},
+			SecretRef: v1alpha1.NamespacedSecretReference{Name: "app", Namespace: w.Namespace}, NamespaceSelector: &metav1.LabelSelector{},
 		}
 	})
 	w.secret("app", map[string]string{"client_id": demomarket.DefaultClientID, "client_secret": "not-the-secret"})
@@ -222,7 +222,7 @@ func TestAMarketplacesApplicationIsKeptByVersion(t *testing.T) {
 
 func TestARefusedImportThatToolsLabel(t *testing.T) {
 	w := newWorld(t)
-	market := w.market.Platform("allegro")
+	market := w.Market.Platform("allegro")
 	w.marketplace("allegro")
 	w.application()
 	w.secret("import", map[string]string{"refresh_token": "no-token-of-this-platform"})
@@ -251,7 +251,7 @@ func TestADeadGrantWhoseMarketplaceIsEdited(t *testing.T) {
 	w.prepare("allegro", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
-	w.market.Platform("allegro").RevokeGrants()
+	w.Market.Platform("allegro").RevokeGrants()
 	w.annotate(v1alpha1.AnnotationRenew, "now")
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
 	calls := w.calls("allegro")
@@ -283,7 +283,7 @@ func TestRefusedScopesWaitForOtherScopes(t *testing.T) {
 
 // older makes the custody one of the format before digests.
 func (w *world) older(record func(custody.Custody) *custody.Refusal) {
-	w.t.Helper()
+	w.T.Helper()
 	w.stop()
 	w.editCustody(func(c *custody.Custody) {
 		record(*c).Digests, c.RefusalKey = nil, nil
@@ -317,7 +317,7 @@ func TestADeadGrantAndARefusedImportOutliveAnUpgrade(t *testing.T) {
 	w.prepare("allegro", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
-	w.market.Platform("allegro").RevokeGrants()
+	w.Market.Platform("allegro").RevokeGrants()
 	w.annotate(v1alpha1.AnnotationRenew, "now")
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
 	w.settle()

@@ -16,7 +16,7 @@ import (
 
 // renewedSince brings an account of this grant type into being and renews it. It returns the grant Secret's data from before.
 func (w *world) renewedSince(platform string, grant v1alpha1.GrantType) (backup map[string][]byte) {
-	w.t.Helper()
+	w.T.Helper()
 	w.prepare(platform, grant)
 	w.start()
 	w.expectReady()
@@ -28,16 +28,16 @@ func (w *world) renewedSince(platform string, grant v1alpha1.GrantType) (backup 
 
 // restore puts a backup in the place of the grant Secret, as somebody does who has lost the cluster.
 func (w *world) restore(backup map[string][]byte) {
-	w.t.Helper()
+	w.T.Helper()
 	w.stop()
 	secret := w.readSecret("main-grant")
 	secret.Data = backup
-	w.Expect(kube.Update(w.t.Context(), secret)).To(Succeed())
+	w.Expect(kube.Update(w.T.Context(), secret)).To(Succeed())
 }
 
 // custody is what the grant Secret holds.
 func (w *world) custody() custody.Custody {
-	w.t.Helper()
+	w.T.Helper()
 	kept, err := tokensecret.DecodeCustody(w.readSecret("main-grant"))
 	w.Expect(err).NotTo(HaveOccurred())
 	return kept
@@ -45,18 +45,18 @@ func (w *world) custody() custody.Custody {
 
 // editCustody changes it, as another process does.
 func (w *world) editCustody(change func(*custody.Custody)) {
-	w.t.Helper()
+	w.T.Helper()
 	secret, kept := w.readSecret("main-grant"), w.custody()
 	change(&kept)
 	document, err := json.Marshal(kept)
 	w.Expect(err).NotTo(HaveOccurred())
 	secret.Data["grant.json"] = document
-	w.Expect(kube.Update(w.t.Context(), secret)).To(Succeed())
+	w.Expect(kube.Update(w.T.Context(), secret)).To(Succeed())
 }
 
 func TestARestoredBackupIsNotSpent(t *testing.T) {
 	w := newWorld(t)
-	market := w.market.Platform("allegro")
+	market := w.Market.Platform("allegro")
 	w.restore(w.renewedSince("allegro", v1alpha1.GrantRefreshToken))
 	served := w.token()["access_token"]
 	calls := w.calls("allegro")
@@ -85,7 +85,7 @@ func TestARestoredBackupIsNotSpent(t *testing.T) {
 // TestTryingAllTheSameOutlastsAnOutage asks for it while the marketplace is away.
 func TestTryingAllTheSameOutlastsAnOutage(t *testing.T) {
 	w := newWorld(t)
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
@@ -111,12 +111,12 @@ func TestALossIsNotForgottenWhileSomethingElseIsMissing(t *testing.T) {
 	w.restore(w.renewedSince("oidc", v1alpha1.GrantRefreshToken))
 	served, calls := w.token()["access_token"], w.calls("oidc")
 	application := w.readSecret("app")
-	w.delete(application)
+	w.Delete(application)
 	w.start()
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonSecretNotFound)
 	w.Expect(w.token()["access_token"]).To(Equal(served), "an older token was published")
 	application.ResourceVersion = ""
-	w.create(application)
+	w.Create(application)
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
 	w.annotate(v1alpha1.AnnotationVerify, "test")
 	w.pass(2 * day)
@@ -129,11 +129,11 @@ func TestALossIsNotForgottenWhileSomethingElseIsMissing(t *testing.T) {
 func TestALossIsNotForgottenOverAnotherGrant(t *testing.T) {
 	for name, replace := range map[string]func(*world){
 		"another seller's": func(w *world) {
-			market := w.market.Platform("oidc")
+			market := w.Market.Platform("oidc")
 			market.AddSeller(demomarket.Seller{ID: "777", Login: "another-shop"})
 			w.editSecret("import", map[string]string{"refresh_token": market.Grant("777")})
 			w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonAccountMismatch)
-			w.delete(w.readSecret("import"))
+			w.Delete(w.readSecret("import"))
 		},
 		"an application's own": func(w *world) {
 			was := w.get().Spec.Grant
@@ -147,7 +147,7 @@ func TestALossIsNotForgottenOverAnotherGrant(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.restore(w.renewedSince("oidc", v1alpha1.GrantRefreshToken))
-			market := w.market.Platform("oidc")
+			market := w.Market.Platform("oidc")
 			w.start()
 			w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
 			replace(w)
@@ -166,7 +166,7 @@ func TestAnImportThatIsLostWithItsAccountUnknown(t *testing.T) {
 	w.start()
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountMismatch)
 	w.settle()
-	w.delete(w.readSecret("main-grant"))
+	w.Delete(w.readSecret("main-grant"))
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
 	w.Expect(w.calls("oidc")).To(Equal(1))
 }
@@ -174,7 +174,7 @@ func TestAnImportThatIsLostWithItsAccountUnknown(t *testing.T) {
 // TestAGrantThatWasGivenUpDoesNotComeBack restores the grant Secret of the tokens in use, whose refresh token was sent since.
 func TestAGrantThatWasGivenUpDoesNotComeBack(t *testing.T) {
 	w := newWorld(t)
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	w.renewedSince("oidc", v1alpha1.GrantRefreshToken)
 	w.settle()
 	backup := w.readSecret("main-grant").Data
@@ -208,33 +208,33 @@ func TestAnOlderTokenIsNotPublished(t *testing.T) {
 // TestAnAccountOfTheSameNameTakesNothingOver creates an account anew while the Secrets of the former one are there still.
 func TestAnAccountOfTheSameNameTakesNothingOver(t *testing.T) {
 	w := newWorld(t)
-	market := w.market.Platform("allegro")
+	market := w.Market.Platform("allegro")
 	w.prepare("allegro", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
 	w.settle()
 	// There is no garbage collector here.
-	w.delete(w.get())
-	w.delete(w.readSecret("main-token"))
+	w.Delete(w.get())
+	w.Delete(w.readSecret("main-token"))
 	w.editSecret("import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
 	w.account("allegro", v1alpha1.GrantRefreshToken)
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretConflict)
 	w.hasNoSecret("main-token")
 	w.Expect(w.get().Status.AccessToken).To(BeNil())
 	w.Expect(w.get().Status.Account).To(BeNil())
-	w.delete(w.readSecret("main-grant"))
+	w.Delete(w.readSecret("main-grant"))
 	w.expectReady()
 	w.expectAuthenticated()
 }
 
 func TestALostGrantSecretIsNotReplacedByASpentImport(t *testing.T) {
 	w := newWorld(t)
-	market := w.market.Platform("allegro")
+	market := w.Market.Platform("allegro")
 	w.prepare("allegro", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
 	w.settle()
-	w.delete(w.readSecret("main-grant"))
+	w.Delete(w.readSecret("main-grant"))
 	w.settle()
 	w.pass(time.Hour)
 	message := w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
@@ -257,7 +257,7 @@ func TestALostGrantSecretIsNotReplacedByASpentImport(t *testing.T) {
 // TestARequestFromBeforeALossIsNoPermission leaves a request open over the loss of the grant Secret.
 func TestARequestFromBeforeALossIsNoPermission(t *testing.T) {
 	w := newWorld(t)
-	market := w.market.Platform("allegro")
+	market := w.Market.Platform("allegro")
 	w.prepare("allegro", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
@@ -265,7 +265,7 @@ func TestARequestFromBeforeALossIsNoPermission(t *testing.T) {
 	w.stop()
 	grant := w.readSecret("main-grant")
 	w.annotate(v1alpha1.AnnotationRenew, "before")
-	w.delete(grant)
+	w.Delete(grant)
 	w.start()
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
 	w.settle()
@@ -284,7 +284,7 @@ func TestARequestFromBeforeALossIsNoPermission(t *testing.T) {
 
 func TestANewGrantCuresARestoredBackup(t *testing.T) {
 	w := newWorld(t)
-	market := w.market.Platform("allegro")
+	market := w.Market.Platform("allegro")
 	w.restore(w.renewedSince("allegro", v1alpha1.GrantRefreshToken))
 	w.start()
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
@@ -299,12 +299,12 @@ func TestANewGrantCuresARestoredBackup(t *testing.T) {
 
 func TestAStaticPlatformDoesNotMindABackup(t *testing.T) {
 	w := newWorld(t)
-	market := w.market.Platform("ebay")
+	market := w.Market.Platform("ebay")
 	w.prepare("ebay", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
 	w.settle()
-	w.delete(w.readSecret("main-grant"))
+	w.Delete(w.readSecret("main-grant"))
 	w.settle()
 	w.expectReady()
 	w.Expect(market.Report().Count(demomarket.GrantRefreshToken, demomarket.OK)).To(Equal(2))
@@ -319,7 +319,7 @@ func TestARenewalAfterTheClockWasSetBack(t *testing.T) {
 			w.start()
 			w.expectReady()
 			w.settle()
-			market, old := w.market.Platform(platform), w.token()["access_token"]
+			market, old := w.Market.Platform(platform), w.token()["access_token"]
 			w.clock.SetTime(w.clock.Now().Add(-time.Hour))
 			w.annotate(v1alpha1.AnnotationRenew, "now")
 			w.Eventually(func() string { return w.token()["access_token"] }).ShouldNot(Equal(old))

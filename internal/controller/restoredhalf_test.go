@@ -49,7 +49,7 @@ func TestARestoreThatRestoresHalf(t *testing.T) {
 
 func (r restoration) tell(t *testing.T) {
 	w := newWorld(t)
-	market := w.market.Platform(r.platform)
+	market := w.Market.Platform(r.platform)
 	w.prepare(r.platform, v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
@@ -96,16 +96,16 @@ func (r restoration) tell(t *testing.T) {
 
 // disown takes the owner references of a Secret away, as docs/backup.md says.
 func (w *world) disown(name string) {
-	w.t.Helper()
+	w.T.Helper()
 	secret := w.readSecret(name)
 	secret.OwnerReferences = nil
-	w.Expect(kube.Update(w.t.Context(), secret)).To(Succeed())
+	w.Expect(kube.Update(w.T.Context(), secret)).To(Succeed())
 }
 
 // TestARestoreOfEverythingIsSuspendedFirst restores status, Secrets and all, which nothing tells from a cluster that was not restored.
 func TestARestoreOfEverythingIsSuspendedFirst(t *testing.T) {
 	w := newWorld(t)
-	market := w.market.Platform("oidc")
+	market := w.Market.Platform("oidc")
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()

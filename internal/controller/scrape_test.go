@@ -35,14 +35,14 @@ func (s *scraper) minute() int { return int(s.w.clock.Since(s.begun) / time.Minu
 
 // look reads the metrics when they say of the account what its status says.
 func (s *scraper) look() {
-	s.w.t.Helper()
+	s.w.T.Helper()
 	var values map[string]promtool.Series
 	s.w.Eventually(func() bool {
 		families, err := s.w.registry.Gather()
 		s.w.Expect(err).NotTo(HaveOccurred())
 		values = s.read(families)
 		for _, condition := range s.w.get().Status.Conditions {
-			if _, there := values["tokenkeeper_account_reason "+s.w.ns+" main "+condition.Type+" "+condition.Reason]; !there {
+			if _, there := values["tokenkeeper_account_reason "+s.w.Namespace+" main "+condition.Type+" "+condition.Reason]; !there {
 				return false
 			}
 		}
@@ -120,7 +120,7 @@ func (s *scraper) story(name string, checks ...promtool.Check) promtool.Story {
 
 // firing is the alert of a sentence such as "PersonRequired critical", as it fires in this story for account main or its Marketplace.
 func (w *world) firing(sentence string) map[string]string {
-	w.t.Helper()
+	w.T.Helper()
 	name, severity, found := strings.Cut(sentence, " ")
 	w.Expect(found).To(BeTrue(), "%q is no alert", sentence)
 	account := w.get()

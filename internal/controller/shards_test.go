@@ -20,13 +20,11 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -52,7 +50,7 @@ type installed struct {
 
 // install starts an operator. With a lease it waits for no turn, and works once it leads.
 func (w *world) install(user *rest.Config, shard clients.Shard, lease *client.ObjectKey) *installed {
-	w.t.Helper()
+	w.T.Helper()
 	i := &installed{traffic: &traffic{}}
 	i.traffic.reset()
 	cfg := rest.CopyConfig(user)
@@ -92,17 +90,17 @@ func (w *world) install(user *rest.Config, shard clients.Shard, lease *client.Ob
 	i.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
-			w.t.Errorf("the operator ended with: %v", err)
+			w.T.Errorf("the operator ended with: %v", err)
 		}
 	})
-	w.t.Cleanup(i.stop)
+	w.T.Cleanup(i.stop)
 	w.Expect(mgr.GetCache().WaitForCacheSync(ctx)).To(BeTrue())
 	return i
 }
 
 // rest waits until none of these operators has anything to do.
 func (w *world) rest(all ...*installed) {
-	w.t.Helper()
+	w.T.Helper()
 	for _, i := range all {
 		w.queue.Store(i.queue.Load())
 		w.settle()
@@ -122,15 +120,15 @@ func (i *installed) work() map[string]int {
 
 // of is the shard of accounts with this label.
 func (w *world) of(name string) clients.Shard {
-	return clients.Shard{Namespaces: []string{w.ns}, Selector: labels.SelectorFromSet(labels.Set{"shard": name})}
+	return clients.Shard{Namespaces: []string{w.Namespace}, Selector: labels.SelectorFromSet(labels.Set{"shard": name})}
 }
 
 func (w *world) label(shard string) {
-	w.t.Helper()
+	w.T.Helper()
 	account := w.get()
 	before := account.DeepCopy()
 	metav1.SetMetaDataLabel(&account.ObjectMeta, "shard", shard)
-	w.Expect(kube.Patch(w.t.Context(), account, client.MergeFrom(before))).To(Succeed())
+	w.Expect(kube.Patch(w.T.Context(), account, client.MergeFrom(before))).To(Succeed())
 }
 
 func ofShard(name string) func(*v1alpha1.MarketplaceAccount) {
@@ -140,8 +138,8 @@ func ofShard(name string) func(*v1alpha1.MarketplaceAccount) {
 func TestAnAccountMovesToAnotherInstallation(t *testing.T) {
 	w := newWorld(t)
 	w.prepare("oidc", v1alpha1.GrantRefreshToken, ofShard("a"))
-	a := w.install(environment.Config, w.of("a"), nil)
-	b := w.install(environment.Config, w.of("b"), nil)
+	a := w.install(apiServer.Config, w.of("a"), nil)
+	b := w.install(apiServer.Config, w.of("b"), nil)
 	w.expectReady()
 	w.rest(a, b)
 	w.Expect(b.work()).To(BeEmpty(), "the account is not its")
@@ -155,14 +153,14 @@ func TestAnAccountMovesToAnotherInstallation(t *testing.T) {
 	w.expectReady()
 
 	// The one repairs and renews, the other does nothing, whatever it hears of the account's Secrets.
-	w.delete(w.readSecret("main-token"))
+	w.Delete(w.readSecret("main-token"))
 	w.Eventually(func() error {
-		return kube.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "main-token"}, &corev1.Secret{})
+		return kube.Get(t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: "main-token"}, &corev1.Secret{})
 	}).Should(Succeed())
 	w.passRenewal()
 	w.rest(a, b)
 	w.Expect(w.calls("oidc")).To(Equal(calls + 1))
-	w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+	w.Expect(w.Market.Platform("oidc").Report().DoubleSpends).To(BeZero())
 	w.Expect(a.work()).To(BeEmpty())
 	w.Expect(a.traffic.reads()).To(BeZero(), "%v", a.traffic.counted())
 
@@ -180,8 +178,8 @@ func TestAnAccountMovesToAnotherInstallation(t *testing.T) {
 func TestTokensThatWaitToBeStoredDoNotGoWithTheLabel(t *testing.T) {
 	w := newWorld(t)
 	w.prepare("oidc", v1alpha1.GrantRefreshToken, ofShard("a"))
-	a := w.install(environment.Config, w.of("a"), nil)
-	b := w.install(environment.Config, w.of("b"), nil)
+	a := w.install(apiServer.Config, w.of("a"), nil)
+	b := w.install(apiServer.Config, w.of("b"), nil)
 	w.expectReady()
 	token, calls := w.token(), w.calls("oidc")
 	w.rest(a, b)
@@ -220,17 +218,17 @@ func TestTokensThatWaitToBeStoredDoNotGoWithTheLabel(t *testing.T) {
 	w.expectReady()
 	w.Expect(w.calls("oidc")).To(Equal(calls+1), "one renewal brought one pair, and it is in use")
 	w.passRenewal()
-	w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+	w.Expect(w.Market.Platform("oidc").Report().DoubleSpends).To(BeZero())
 }
 
 func TestAnAccountThatIsDeletedLeavesNothingToDo(t *testing.T) {
 	w := newWorld(t)
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
-	a := w.install(environment.Config, clients.Shard{Namespaces: []string{w.ns}}, nil)
+	a := w.install(apiServer.Config, clients.Shard{Namespaces: []string{w.Namespace}}, nil)
 	w.expectReady()
 	w.rest(a)
 	a.traffic.reset()
-	w.delete(w.get())
+	w.Delete(w.get())
 	w.rest(a)
 	w.Expect(a.work()).To(BeEmpty())
 	w.Expect(a.traffic.reads()).To(BeZero(), "%v", a.traffic.counted())
@@ -239,11 +237,11 @@ func TestAnAccountThatIsDeletedLeavesNothingToDo(t *testing.T) {
 func TestHandOverAsksNothingAndWritesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.prepare("oidc", v1alpha1.GrantRefreshToken)
-	lease := client.ObjectKey{Namespace: w.ns, Name: "tokenkeeper"}
-	shard := clients.Shard{Namespaces: []string{w.ns}}
-	a := w.install(environment.Config, shard, &lease)
+	lease := client.ObjectKey{Namespace: w.Namespace, Name: "tokenkeeper"}
+	shard := clients.Shard{Namespaces: []string{w.Namespace}}
+	a := w.install(apiServer.Config, shard, &lease)
 	w.Eventually(a.leads).Should(BeClosed())
-	b := w.install(environment.Config, shard, &lease)
+	b := w.install(apiServer.Config, shard, &lease)
 	w.expectReady()
 	w.rest(a)
 	w.Expect(b.leads).NotTo(BeClosed())
@@ -261,7 +259,7 @@ func TestHandOverAsksNothingAndWritesNothing(t *testing.T) {
 
 	w.passRenewal()
 	w.Expect(w.calls("oidc")).To(Equal(calls+1), "and goes on where the other ended")
-	w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+	w.Expect(w.Market.Platform("oidc").Report().DoubleSpends).To(BeZero())
 }
 
 // ---- rights in some namespaces alone
@@ -269,30 +267,21 @@ func TestHandOverAsksNothingAndWritesNothing(t *testing.T) {
 // namespacedRights gives a new user what config/namespaced gives to the operator that lives in one namespace and
 // watches others.
 func (w *world) namespacedRights(operator string, watched ...string) (*rest.Config, string) {
-	w.t.Helper()
+	w.T.Helper()
 	name := "operator-of-" + operator
-	user, err := environment.AddUser(envtest.User{Name: name}, nil)
+	user, err := apiServer.User(name)
 	w.Expect(err).NotTo(HaveOccurred())
-	known := runtime.NewScheme()
-	w.Expect(rbacv1.AddToScheme(known)).To(Succeed())
-	admin, err := client.New(environment.Config, client.Options{Scheme: known})
-	w.Expect(err).NotTo(HaveOccurred())
-	create := func(objects ...client.Object) {
-		for _, object := range objects {
-			w.Expect(admin.Create(w.t.Context(), object)).To(Succeed())
-		}
-	}
 	var cluster rbacv1.ClusterRole
 	w.manifest(filepath.Join("components", "namespaces", "cluster_role.yaml"), &cluster)
 	cluster.Name = name
-	create(&cluster, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: roleRef("ClusterRole", name), Subjects: subject(name)})
-	w.t.Cleanup(func() {
-		_ = admin.Delete(context.Background(), &cluster)
-		_ = admin.Delete(context.Background(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	w.Create(&cluster, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: roleRef("ClusterRole", name), Subjects: subject(name)})
+	w.T.Cleanup(func() {
+		_ = kube.Delete(context.Background(), &cluster)
+		_ = kube.Delete(context.Background(), &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	})
 	grant := func(namespace string, role *rbacv1.Role) {
 		role.Namespace = namespace
-		create(role, &rbacv1.RoleBinding{
+		w.Create(role, &rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: role.Name}, RoleRef: roleRef("Role", role.Name), Subjects: subject(name),
 		})
 	}
@@ -306,7 +295,7 @@ func (w *world) namespacedRights(operator string, watched ...string) (*rest.Conf
 	grant(operator, &application)
 	w.manifest(filepath.Join("rbac", "role.yaml"), &own)
 	grant(operator, &own)
-	return user.Config(), name
+	return user, name
 }
 
 func roleRef(kind, name string) rbacv1.RoleRef {
@@ -319,7 +308,7 @@ func subject(user string) []rbacv1.Subject {
 
 // manifest reads the document of a file under config that has the kind of what it is read into.
 func (w *world) manifest(path string, into client.Object) {
-	w.t.Helper()
+	w.T.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "config", path))
 	w.Expect(err).NotTo(HaveOccurred())
 	kind := strings.TrimPrefix(fmt.Sprintf("%T", into), "*v1.")
@@ -329,21 +318,21 @@ func (w *world) manifest(path string, into client.Object) {
 			return
 		}
 	}
-	w.t.Fatalf("%s has no %s", path, kind)
+	w.T.Fatalf("%s has no %s", path, kind)
 }
 
 // another is one more namespace.
 func (w *world) another(labels map[string]string) string {
-	w.t.Helper()
+	w.T.Helper()
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "story-", Labels: labels}}
-	w.create(namespace)
+	w.Create(namespace)
 	return namespace.Name
 }
 
 func TestRightsInTwoNamespacesSuffice(t *testing.T) {
 	w := newWorld(t)
 	second, third, operator := w.another(map[string]string{"apps": "allowed"}), w.another(map[string]string{"apps": "allowed"}), w.another(nil)
-	user, name := w.namespacedRights(operator, w.ns, second)
+	user, name := w.namespacedRights(operator, w.Namespace, second)
 
 	// The first namespace brings its own application. The second and the third use the Marketplace's, which is not there yet.
 	w.prepare("oidc", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.DeletionPolicy = v1alpha1.DeletionRevoke })
@@ -363,7 +352,7 @@ func TestRightsInTwoNamespacesSuffice(t *testing.T) {
 				Grant:          v1alpha1.Grant{Type: v1alpha1.GrantClientCredentials},
 			},
 		}
-		w.create(account)
+		w.Create(account)
 		untouched = account.ResourceVersion // of the last one
 	}
 	ready := func(namespace string) string {
@@ -377,14 +366,14 @@ func TestRightsInTwoNamespacesSuffice(t *testing.T) {
 		return ""
 	}
 	lease := client.ObjectKey{Namespace: operator, Name: "tokenkeeper-shard"}
-	a := w.install(user, clients.Shard{Namespaces: []string{w.ns, second}}, &lease)
+	a := w.install(user, clients.Shard{Namespaces: []string{w.Namespace, second}}, &lease)
 	w.Eventually(a.leads).Should(BeClosed())
 	w.Eventually(a.queue.Load).ShouldNot(BeNil())
 	w.expectReady()
 	w.Eventually(ready).WithArguments(second).Should(Equal(v1alpha1.ReasonSecretNotFound))
 
-	w.create(secretOf(operator, "allegro-app", map[string]string{"client_id": demomarket.DefaultClientID, "client_secret": demomarket.DefaultClientSecret}))
-	watched.secret(demomarket.DefaultClientSecret)
+	w.Create(secretOf(operator, "allegro-app", map[string]string{"client_id": demomarket.DefaultClientID, "client_secret": demomarket.DefaultClientSecret}))
+	watched.Secret(demomarket.DefaultClientSecret)
 	w.rest(a)
 	w.clock.Step(time.Minute) // for which it takes the Secret for absent
 	account := &v1alpha1.MarketplaceAccount{}
@@ -396,13 +385,13 @@ func TestRightsInTwoNamespacesSuffice(t *testing.T) {
 
 	// Renewals, repairs, events and the end of an account need no more rights.
 	w.rest(a)
-	w.delete(w.readSecret("main-token"))
+	w.Delete(w.readSecret("main-token"))
 	w.Eventually(func() error {
-		return kube.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "main-token"}, &corev1.Secret{})
+		return kube.Get(t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: "main-token"}, &corev1.Secret{})
 	}).Should(Succeed())
 	w.passRenewal()
 	w.Eventually(w.events).Should(ContainElement("Normal TokenIssued"))
-	w.delete(w.get())
+	w.Delete(w.get())
 	w.Eventually(w.gone).Should(BeTrue())
 	labelled := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: third}}
 	w.Expect(kube.Patch(t.Context(), labelled, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"apps":"refused"}}}`)))).To(Succeed())
@@ -413,13 +402,12 @@ func TestRightsInTwoNamespacesSuffice(t *testing.T) {
 	var secrets corev1.SecretList
 	w.Expect(kube.List(t.Context(), &secrets, client.InNamespace(third))).To(Succeed())
 	w.Expect(secrets.Items).To(BeEmpty())
-	w.Expect(watched.said(fmt.Sprintf("User %q cannot", name), fmt.Sprintf(`User \"%s\" cannot`, name))).To(BeFalse(), "it asked for what it may not do")
-	w.Expect(watched.said("unknown namespace for the cache")).To(BeFalse())
+	w.Expect(logged(fmt.Sprintf("User %q cannot", name), fmt.Sprintf(`User \"%s\" cannot`, name))).To(BeFalse(), "it asked for what it may not do")
+	w.Expect(logged("unknown namespace for the cache")).To(BeFalse())
 }
 
-// said tells whether one of these was logged.
-func (t *transcript) said(any ...string) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return slices.ContainsFunc(any, func(text string) bool { return bytes.Contains(t.text.Bytes(), []byte(text)) })
+// logged tells whether one of these was.
+func logged(any ...string) bool {
+	logs := watched.Logs.Bytes()
+	return slices.ContainsFunc(any, func(text string) bool { return bytes.Contains(logs, []byte(text)) })
 }

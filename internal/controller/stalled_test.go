@@ -17,7 +17,7 @@ import (
 
 // kstatus is what tools such as Argo CD, Flux and Helm make of the account.
 func (w *world) kstatus() status.Status {
-	w.t.Helper()
+	w.T.Helper()
 	account := w.get()
 	account.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("MarketplaceAccount"))
 	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(account)
@@ -29,7 +29,7 @@ func (w *world) kstatus() status.Status {
 
 // stalledFor is the reason of the condition Stalled; empty where it is absent.
 func (w *world) stalledFor() string {
-	w.t.Helper()
+	w.T.Helper()
 	condition := meta.FindStatusCondition(w.get().Status.Conditions, v1alpha1.ConditionStalled)
 	if condition == nil {
 		return ""
@@ -56,18 +56,18 @@ func TestStalledWhileOnlyAChangeHelps(t *testing.T) {
 			mend:   func(w *world) { w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.Parameters = nil }) },
 		},
 		"a Secret that is not there": {
-			spoil:  func(w *world) { w.delete(w.readSecret("app")) },
+			spoil:  func(w *world) { w.Delete(w.readSecret("app")) },
 			reason: v1alpha1.ReasonSecretNotFound,
 			mend:   func(w *world) { w.application() },
 		},
 		"a grant that is dead beside a token that is good": {
 			spoil: func(w *world) {
-				w.market.Platform("oidc").RevokeGrants()
+				w.Market.Platform("oidc").RevokeGrants()
 				w.annotate(v1alpha1.AnnotationRenew, "now")
 			},
 			reason: v1alpha1.ReasonGrantRejected,
 			mend: func(w *world) {
-				w.editSecret("import", map[string]string{"refresh_token": w.market.Platform("oidc").Grant(w.market.Platform("oidc").Seller().ID)})
+				w.editSecret("import", map[string]string{"refresh_token": w.Market.Platform("oidc").Grant(w.Market.Platform("oidc").Seller().ID)})
 			},
 		},
 		"a suspended account without a valid token": {
@@ -100,7 +100,7 @@ func TestStalledWhileOnlyAChangeHelps(t *testing.T) {
 
 func TestNotStalledWhileSomethingIsTriedByItself(t *testing.T) {
 	w := newWorld(t)
-	w.market.Platform("ebay").Inject(demomarket.Maintenance().Times(0))
+	w.Market.Platform("ebay").Inject(demomarket.Maintenance().Times(0))
 	w.prepare("ebay", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonMarketplaceUnavailable)
@@ -131,7 +131,7 @@ func TestFactsThatTheRefusalOfAGrantContradicts(t *testing.T) {
 	w.Expect(w.get().Status.Authorization).NotTo(BeNil())
 	w.Expect(w.series(metric)).To(Equal(1))
 
-	w.market.Platform("ebay").RevokeGrants()
+	w.Market.Platform("ebay").RevokeGrants()
 	w.pass(time.Minute)
 	w.annotate(v1alpha1.AnnotationRenew, "now")
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
@@ -144,7 +144,7 @@ func TestFactsThatTheRefusalOfAGrantContradicts(t *testing.T) {
 	message := w.expect(v1alpha1.ConditionAuthorizationExpiring, metav1.ConditionUnknown, v1alpha1.ReasonGrantRejected)
 	w.Expect(message).To(HavePrefix("There is no authorization whose end is known: "))
 
-	w.editSecret("import", map[string]string{"refresh_token": w.market.Platform("ebay").Grant(w.market.Platform("ebay").Seller().ID)})
+	w.editSecret("import", map[string]string{"refresh_token": w.Market.Platform("ebay").Grant(w.Market.Platform("ebay").Seller().ID)})
 	w.expectAuthenticated()
 	w.Expect(*w.get().Status.Authorization.DaysRemaining).To(Equal(int32(548)))
 	w.expect(v1alpha1.ConditionAuthorizationExpiring, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
@@ -164,7 +164,7 @@ func TestNeverAuthorizedIsNotWithoutEnd(t *testing.T) {
 
 // series is how many time series a metric has.
 func (w *world) series(name string) int {
-	w.t.Helper()
+	w.T.Helper()
 	families, err := w.registry.Gather()
 	w.Expect(err).NotTo(HaveOccurred())
 	for _, family := range families {
@@ -189,7 +189,7 @@ func TestScopesThatPlatformsDoNotName(t *testing.T) {
 			w.marketplace("oidc", func(m *v1alpha1.Marketplace) { m.Spec.Scopes.Unreported = []v1alpha1.Scope{"prof*"} })
 			w.application()
 			w.imported("oidc")
-			w.market.Platform("oidc").Inject(withMember("scope", story.granted).Times(0))
+			w.Market.Platform("oidc").Inject(withMember("scope", story.granted).Times(0))
 			w.account("oidc", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) {
 				a.Spec.Scopes = []v1alpha1.Scope{"openid", "offline_access", "orders", "profile"}
 			})

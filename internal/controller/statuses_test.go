@@ -49,7 +49,7 @@ var situations = map[string]func(*world){
 	"waits-for-the-operator": func(w *world) {
 		w.prepare("ebay", v1alpha1.GrantRefreshToken)
 		w.registry = prometheus.NewRegistry() // nobody has looked at it: the default status of the definition
-		metrics.RegisterAccounts(w.registry, inNamespace{kube, w.ns})
+		metrics.RegisterAccounts(w.registry, inNamespace{kube, w.Namespace})
 	},
 	"sign-in-required": func(w *world) {
 		w.prepareSignIn("oidc", v1alpha1.GrantAuthorizationCode)
@@ -128,13 +128,13 @@ var situations = map[string]func(*world){
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonPasswordRejected)
 	},
 	"account-locked": func(w *world) {
-		w.market.Platform("xsale").Inject(demomarket.Refuse(demomarket.UserLocked).Times(0))
+		w.Market.Platform("xsale").Inject(demomarket.Refuse(demomarket.UserLocked).Times(0))
 		w.prepare("xsale", v1alpha1.GrantPassword)
 		w.start()
 		w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountLocked)
 	},
 	"application-rejected": func(w *world) {
-		w.market.Platform("ebay").Inject(refusesApplication().Times(0))
+		w.Market.Platform("ebay").Inject(refusesApplication().Times(0))
 		w.prepare("ebay", v1alpha1.GrantClientCredentials)
 		w.start()
 		w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplicationRejected)
@@ -143,7 +143,7 @@ var situations = map[string]func(*world){
 		w.prepare("ebay", v1alpha1.GrantRefreshToken)
 		w.start()
 		w.expectReady()
-		w.market.Platform("ebay").Inject(refusesApplication().Times(0))
+		w.Market.Platform("ebay").Inject(refusesApplication().Times(0))
 		w.annotate(v1alpha1.AnnotationRenew, "now")
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonApplicationRejected)
 	},
@@ -153,7 +153,7 @@ var situations = map[string]func(*world){
 		w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonScopeRejected)
 	},
 	"scopes-reduced": func(w *world) {
-		w.market.Platform("oidc").Inject(withMember("scope", "openid profile").Times(0))
+		w.Market.Platform("oidc").Inject(withMember("scope", "openid profile").Times(0))
 		w.prepare("oidc", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.Scopes = []v1alpha1.Scope{"openid", "orders", "profile"} })
 		w.start()
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonScopesReduced)
@@ -192,7 +192,7 @@ var situations = map[string]func(*world){
 		w.prepare("ebay", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Name = "a-first" })
 		w.start()
 		w.Eventually(func() string { return w.conditionOf("a-first", v1alpha1.ConditionReady) }).Should(HavePrefix("True"))
-		market := w.market.Platform("ebay")
+		market := w.Market.Platform("ebay")
 		w.secret("import-2", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
 		w.account("ebay", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.Grant.RefreshToken.SecretRef.Name = "import-2" })
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonDuplicateAccount)
@@ -222,7 +222,7 @@ var situations = map[string]func(*world){
 		w.prepare("allegro", v1alpha1.GrantRefreshToken)
 		w.start()
 		w.expectReady()
-		w.market.Platform("allegro").Down(0)
+		w.Market.Platform("allegro").Down(0)
 		w.annotate(v1alpha1.AnnotationRenew, "now")
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
 	},
@@ -230,7 +230,7 @@ var situations = map[string]func(*world){
 		w.prepare("ebay", v1alpha1.GrantRefreshToken)
 		w.start()
 		w.expectReady()
-		w.market.Platform("ebay").Down(0)
+		w.Market.Platform("ebay").Down(0)
 		w.passUntil(w.renewalTime())
 		w.passUntil(w.get().Status.AccessToken.ExpirationTime.Time)
 		w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonMarketplaceUnavailable)
@@ -239,7 +239,7 @@ var situations = map[string]func(*world){
 		w.prepare("ebay", v1alpha1.GrantRefreshToken)
 		w.start()
 		w.expectReady()
-		w.market.Platform("ebay").Inject(demomarket.Throttle(3000).Times(0))
+		w.Market.Platform("ebay").Inject(demomarket.Throttle(3000).Times(0))
 		w.annotate(v1alpha1.AnnotationRenew, "now")
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonRateLimited)
 	},
@@ -253,7 +253,7 @@ var situations = map[string]func(*world){
 		w.prepare("ebay", v1alpha1.GrantRefreshToken)
 		w.start()
 		w.expectReady()
-		w.delete(w.getMarketplace("ebay"))
+		w.Delete(w.GetMarketplace("ebay"))
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceNotFound)
 	},
 	"secret-not-found": func(w *world) {
@@ -266,7 +266,7 @@ var situations = map[string]func(*world){
 		w.prepare("ebay", v1alpha1.GrantRefreshToken)
 		w.start()
 		w.expectReady()
-		w.delete(w.readSecret("app"))
+		w.Delete(w.readSecret("app"))
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonSecretNotFound)
 	},
 	"secret-invalid": func(w *world) {
@@ -311,7 +311,7 @@ var situations = map[string]func(*world){
 	},
 	"clock-skewed": func(w *world) {
 		w.prepare("allegro", v1alpha1.GrantRefreshToken)
-		w.market.Platform("allegro").SetClockAhead(-5 * time.Minute)
+		w.Market.Platform("allegro").SetClockAhead(-5 * time.Minute)
 		w.start()
 		w.expectAuthenticated()
 		w.passRenewal()
@@ -342,8 +342,8 @@ var situations = map[string]func(*world){
 
 // endless has an account whose token does not end by itself.
 func (w *world) endless() *platform {
-	w.t.Helper()
-	p := newPlatform(w.t, `{"access_token":"shpat-1","scope":""}`)
+	w.T.Helper()
+	p := newPlatform(w.T, `{"access_token":"shpat-1","scope":""}`)
 	w.marketplace("oidc", p.at(func(s *v1alpha1.MarketplaceSpec) {
 		s.Scopes.Default = nil
 		s.AccessToken = v1alpha1.AccessToken{Expiry: v1alpha1.AccessTokenExpiryNone}
@@ -370,8 +370,8 @@ func (r inNamespace) List(ctx context.Context, list client.ObjectList, _ ...clie
 
 // revoked ends the grant at the platform, of which the operator hears by a renewal.
 func (w *world) revoked(platform string) {
-	w.t.Helper()
-	w.market.Platform(platform).RevokeGrants()
+	w.T.Helper()
+	w.Market.Platform(platform).RevokeGrants()
 	w.pass(time.Minute)
 	w.annotate(v1alpha1.AnnotationRenew, "now")
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonGrantRejected)
@@ -379,10 +379,10 @@ func (w *world) revoked(platform string) {
 
 // consentEnds has an account at eBay, whose consents end 13140 hours after they were given.
 func (w *world) consentEnds(after time.Duration) {
-	w.t.Helper()
+	w.T.Helper()
 	w.marketplace("ebay")
 	w.application()
-	market := w.market.Platform("ebay")
+	market := w.Market.Platform("ebay")
 	w.secret("import", map[string]string{
 		"refresh_token": market.Grant(market.Seller().ID), "granted_at": w.clock.Now().Add(after - 13140*time.Hour).Format(time.RFC3339),
 	})
@@ -398,7 +398,7 @@ func (w *world) consentEnds(after time.Duration) {
 
 // clientSecretEnds has an account whose client secret ends so soon.
 func (w *world) clientSecretEnds(after time.Duration) {
-	w.t.Helper()
+	w.T.Helper()
 	w.prepare("ebay", v1alpha1.GrantRefreshToken)
 	w.editSecret("app", map[string]string{"client_secret_expires_at": w.clock.Now().Add(after).Format(time.RFC3339)})
 	w.start()
@@ -461,7 +461,7 @@ var addresses = regexp.MustCompile(`https?://127\.0\.0\.1:\d+`)
 
 // recordOrCompare compares the account with the recorded one, or records it: without what differs from run to run, and without keys.
 func (w *world) recordOrCompare(name string) {
-	w.t.Helper()
+	w.T.Helper()
 	account := w.get()
 	kept := &v1alpha1.MarketplaceAccount{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "MarketplaceAccount"},
@@ -470,8 +470,8 @@ func (w *world) recordOrCompare(name string) {
 	}
 	text, err := yaml.Marshal(kept)
 	w.Expect(err).NotTo(HaveOccurred())
-	said := strings.ReplaceAll(string(text), w.ns+"-", "")
-	said = strings.ReplaceAll(said, w.ns, "shop")
+	said := strings.ReplaceAll(string(text), w.Namespace+"-", "")
+	said = strings.ReplaceAll(said, w.Namespace, "shop")
 	said = addresses.ReplaceAllString(said, "https://marketplace.example.com")
 	if shown := account.Status.SignIn; shown != nil {
 		said = regexp.MustCompile(`ticket=[^\s'"&]+`).ReplaceAllString(said, "ticket=left-out")
@@ -484,7 +484,7 @@ func (w *world) recordOrCompare(name string) {
 		w.Expect(os.WriteFile(path, []byte(said), 0o600)).To(Succeed())
 		return
 	}
-	recorded := statuses.Read(w.t, "../..", name)
+	recorded := statuses.Read(w.T, "../..", name)
 	w.Expect(summary(account)).To(Equal(summary(recorded)), "the status is not that of %s any more; go test ./internal/controller -run TestStatuses -args -record-statuses writes it anew", path)
 }
 

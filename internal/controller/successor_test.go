@@ -17,8 +17,8 @@ import (
 
 // diesWaiting kills the operator while it waits for the answer to a renewal that the marketplace has committed.
 func (w *world) diesWaiting(platform string) {
-	w.t.Helper()
-	market := w.market.Platform(platform)
+	w.T.Helper()
+	market := w.Market.Platform(platform)
 	w.callTimeout = time.Minute
 	w.start()
 	w.expectReady()
@@ -27,7 +27,7 @@ func (w *world) diesWaiting(platform string) {
 	w.clock.SetTime(w.renewalTime())
 	w.Eventually(hanging.Reached()).Should(BeClosed())
 	w.kill()
-	w.t.Cleanup(hanging.Release)
+	w.T.Cleanup(hanging.Release)
 }
 
 func TestASuccessorWaitsForAnAttemptThatMayGoOn(t *testing.T) {
@@ -43,7 +43,7 @@ func TestASuccessorWaitsForAnAttemptThatMayGoOn(t *testing.T) {
 	w.pass(time.Minute)
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
 	w.Expect(w.calls("oidc")).To(Equal(calls))
-	w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+	w.Expect(w.Market.Platform("oidc").Report().DoubleSpends).To(BeZero())
 }
 
 func TestASuccessorTriesAgainWithinTheGrace(t *testing.T) {
@@ -57,7 +57,7 @@ func TestASuccessorTriesAgainWithinTheGrace(t *testing.T) {
 	w.Expect(w.calls("allegro")).To(Equal(calls + 1))
 	w.Expect(w.renewalTime()).To(BeTemporally(">", due))
 	w.expectAuthenticated()
-	w.Expect(w.market.Platform("allegro").Report().DoubleSpends).To(BeZero())
+	w.Expect(w.Market.Platform("allegro").Report().DoubleSpends).To(BeZero())
 	w.passRenewal()
 	w.expectAuthenticated()
 }
@@ -87,9 +87,9 @@ func TestAShutdownStoresWhatItWasGiven(t *testing.T) {
 	w.start()
 	w.expectAuthenticated()
 	w.Expect(w.calls("oidc")).To(Equal(calls + 1))
-	w.Expect(w.market.Platform("oidc").AccessTokenValid(w.token()["access_token"])).To(BeTrue())
+	w.Expect(w.Market.Platform("oidc").AccessTokenValid(w.token()["access_token"])).To(BeTrue())
 	w.passRenewal()
-	w.Expect(w.market.Platform("oidc").Report().DoubleSpends).To(BeZero())
+	w.Expect(w.Market.Platform("oidc").Report().DoubleSpends).To(BeZero())
 }
 
 // TestAnAttemptOfAnotherProcessStaysOnRecord fails to write its own, and may not know whether it did.

@@ -32,7 +32,7 @@ func TestFirstTokenByPassword(t *testing.T) {
 	token := w.token()
 	keys := slices.Sorted(maps.Keys(token))
 	w.Expect(cmp.Diff([]string{"access_token", "account_id", "expires_at", "id_token", "scope", "token_type"}, keys)).To(BeEmpty())
-	w.Expect(w.market.Platform("xsale").AccessTokenValid(token["access_token"])).To(BeTrue())
+	w.Expect(w.Market.Platform("xsale").AccessTokenValid(token["access_token"])).To(BeTrue())
 	w.Expect(token["token_type"]).To(Equal("Bearer"))
 	idTokenEnds := w.clock.Now().Add(10 * time.Hour)
 	w.Expect(token["expires_at"]).To(Equal(idTokenEnds.Format(time.RFC3339)))
@@ -55,7 +55,7 @@ func TestFirstTokenByPassword(t *testing.T) {
 	w.Eventually(w.events).Should(Equal([]string{"Normal TokenIssued"}))
 
 	// What the platform saw: one request, as its documentation has it.
-	requests := w.market.Platform("xsale").Requests()
+	requests := w.Market.Platform("xsale").Requests()
 	w.Expect(requests).To(HaveLen(1))
 	w.Expect(requests[0].ContentType).To(Equal("application/json"))
 	w.Expect(requests[0].Parameters).To(HaveKeyWithValue("audience", "https://api.xsale.ai"))
@@ -101,8 +101,8 @@ func TestRenewal(t *testing.T) {
 			}
 			renewed := w.token()
 			w.Expect(renewed["access_token"]).NotTo(Equal(first["access_token"]))
-			w.Expect(w.market.Platform(story.platform).AccessTokenValid(renewed["access_token"])).To(BeTrue())
-			w.Expect(w.market.Platform(story.platform).Report().DoubleSpends).To(BeZero())
+			w.Expect(w.Market.Platform(story.platform).AccessTokenValid(renewed["access_token"])).To(BeTrue())
+			w.Expect(w.Market.Platform(story.platform).Report().DoubleSpends).To(BeZero())
 			w.Eventually(w.events).Should(Equal([]string{"Normal TokenIssued"}), "the routine makes no events")
 		})
 	}
@@ -127,7 +127,7 @@ func (w *world) writesBeside(t *testing.T) int {
 
 // prepare creates all that an account of a platform needs.
 func (w *world) prepare(platform string, grant v1alpha1.GrantType, changes ...func(*v1alpha1.MarketplaceAccount)) {
-	w.t.Helper()
+	w.T.Helper()
 	w.marketplace(platform)
 	w.application()
 	switch grant {
@@ -141,9 +141,9 @@ func (w *world) prepare(platform string, grant v1alpha1.GrantType, changes ...fu
 
 // events are types and reasons of the story's events, in order.
 func (w *world) events() []string {
-	w.t.Helper()
+	w.T.Helper()
 	var list eventsv1.EventList
-	w.Expect(kube.List(w.t.Context(), &list, client.InNamespace(w.ns))).To(Succeed())
+	w.Expect(kube.List(w.T.Context(), &list, client.InNamespace(w.Namespace))).To(Succeed())
 	slices.SortFunc(list.Items, func(a, b eventsv1.Event) int { return a.EventTime.Compare(b.EventTime.Time) })
 	reasons := make([]string, len(list.Items))
 	for i, event := range list.Items {
@@ -173,9 +173,9 @@ func TestTokenSecretIsRestoredWithoutAsking(t *testing.T) {
 	w.expectReady()
 	token, calls := w.token(), w.calls("oidc")
 
-	w.delete(w.readSecret("main-token"))
+	w.Delete(w.readSecret("main-token"))
 	w.Eventually(func() error {
-		return kube.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "main-token"}, &corev1.Secret{})
+		return kube.Get(t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: "main-token"}, &corev1.Secret{})
 	}).Should(Succeed())
 	w.Expect(w.token()).To(Equal(token))
 
@@ -212,7 +212,7 @@ func TestVerify(t *testing.T) {
 	w.prepare("allegro", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
-	market := w.market.Platform("allegro")
+	market := w.Market.Platform("allegro")
 	asked := func() int { return market.Report().Requests[demomarket.IdentityEndpoint] }
 	before := asked()
 
@@ -312,7 +312,7 @@ func TestMarketplaceApplication(t *testing.T) {
 	w := newWorld(t)
 	w.marketplace("xsale", func(m *v1alpha1.Marketplace) {
 		m.Spec.Application = &v1alpha1.Application{
-			SecretRef:         v1alpha1.NamespacedSecretReference{Name: "app", Namespace: w.ns},
+			SecretRef:         v1alpha1.NamespacedSecretReference{Name: "app", Namespace: w.Namespace},
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"tokenkeeper.dev/xsale": "allowed"}},
 		}
 	})
@@ -321,7 +321,7 @@ func TestMarketplaceApplication(t *testing.T) {
 	w.account("xsale", v1alpha1.GrantPassword, func(a *v1alpha1.MarketplaceAccount) { a.Spec.ApplicationSecretRef = v1alpha1.SecretReference{} })
 	w.start()
 	w.Expect(w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec)).To(ContainSubstring("applicationSecretRef must be set"))
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns}}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.Namespace}}
 	w.Expect(kube.Patch(t.Context(), namespace, client.RawPatch("application/merge-patch+json",
 		[]byte(`{"metadata":{"labels":{"tokenkeeper.dev/xsale":"allowed"}}}`)))).To(Succeed())
 	w.expectReady()

@@ -49,7 +49,7 @@ func TestLockedAccountWaitsForAPerson(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			w.market.Platform("xsale").Inject(demomarket.Refuse(outcome).Times(0))
+			w.Market.Platform("xsale").Inject(demomarket.Refuse(outcome).Times(0))
 			w.prepare("xsale", v1alpha1.GrantPassword)
 			w.start()
 			w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountLocked)
@@ -84,7 +84,7 @@ func TestRefusedApplication(t *testing.T) {
 			w.editSecret("app", map[string]string{"client_secret": demomarket.DefaultClientSecret})
 			w.expectReady()
 			w.Expect(w.calls(platform)).To(Equal(3))
-			w.Expect(w.market.Platform(platform).Report().DoubleSpends).To(BeZero())
+			w.Expect(w.Market.Platform(platform).Report().DoubleSpends).To(BeZero())
 		})
 	}
 }
@@ -105,7 +105,7 @@ func TestPreviousClientSecretBridgesARotation(t *testing.T) {
 	w.passRenewal()
 	w.Expect(w.calls("amazon")).To(Equal(3), "then the one that worked")
 
-	w.market.Platform("amazon").SetClientSecret("tomorrows-secret", false)
+	w.Market.Platform("amazon").SetClientSecret("tomorrows-secret", false)
 	w.passRenewal()
 	w.expectAuthenticated()
 }
@@ -118,7 +118,7 @@ func TestDeadRefreshToken(t *testing.T) {
 			w.start()
 			w.expectReady()
 			token := w.token()
-			market := w.market.Platform(platform)
+			market := w.Market.Platform(platform)
 			market.RevokeGrants()
 			due := w.renewalTime()
 			w.passUntil(due)
@@ -167,7 +167,7 @@ func TestBadAnswersPass(t *testing.T) {
 			w.start()
 			w.expectReady()
 			token := w.token()
-			market := w.market.Platform("ebay")
+			market := w.Market.Platform("ebay")
 			injected := market.Inject(story.fault.Times(0))
 			w.passUntil(w.renewalTime())
 			message := w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
@@ -202,12 +202,12 @@ func TestMarketplaceThatStaysAway(t *testing.T) {
 	w.prepare("ebay", v1alpha1.GrantRefreshToken)
 	w.start()
 	w.expectReady()
-	w.market.Platform("ebay").Down(0)
+	w.Market.Platform("ebay").Down(0)
 	w.passUntil(w.renewalTime())
 	w.expectReady()
 	w.pass(w.get().Status.AccessToken.ExpirationTime.Sub(w.clock.Now()))
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonMarketplaceUnavailable)
-	w.market.Platform("ebay").Up()
+	w.Market.Platform("ebay").Up()
 	w.pass(13 * time.Minute)
 	w.expectReady()
 }
@@ -220,7 +220,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.prepare("amazon", v1alpha1.GrantRefreshToken)
-			injected := w.market.Platform("amazon").Inject(throttle(w.clock.Now()).Once())
+			injected := w.Market.Platform("amazon").Inject(throttle(w.clock.Now()).Once())
 			w.start()
 			w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonRateLimited)
 			w.start()
@@ -242,7 +242,7 @@ func TestOddExpiryKeepsTheToken(t *testing.T) {
 		t.Run(raw, func(t *testing.T) {
 			w := newWorld(t)
 			w.prepare("amazon", v1alpha1.GrantRefreshToken)
-			w.market.Platform("amazon").Inject(demomarket.ExpiresIn(raw).Times(0))
+			w.Market.Platform("amazon").Inject(demomarket.ExpiresIn(raw).Times(0))
 			w.start()
 			w.expectReady()
 			w.Expect(w.get().Status.AccessToken.ExpirationTime.Time).To(BeTemporally("==", w.clock.Now().Add(want)))
@@ -254,7 +254,7 @@ func TestOddExpiryKeepsTheToken(t *testing.T) {
 func TestUntrustedCertificate(t *testing.T) {
 	w := newWorld(t)
 	w.callTimeout = time.Minute // a handshake takes a loaded machine seconds
-	server := httptest.NewTLSServer(w.market)
+	server := httptest.NewTLSServer(w.Market)
 	t.Cleanup(server.Close)
 	w.marketplace("amazon", func(m *v1alpha1.Marketplace) {
 		m.Spec.Endpoints.Token = v1alpha1.URLTemplate(server.URL + "/amazon/auth/o2/token")
@@ -291,7 +291,7 @@ func TestReferencesThatDoNotHold(t *testing.T) {
 			mend: func(w *world) {
 				secret := w.readSecret("half")
 				secret.Data["client_secret"] = []byte(demomarket.DefaultClientSecret)
-				w.Expect(kube.Update(w.t.Context(), secret)).To(Succeed())
+				w.Expect(kube.Update(w.T.Context(), secret)).To(Succeed())
 			},
 		},
 		"an empty password": {
@@ -310,10 +310,10 @@ func TestReferencesThatDoNotHold(t *testing.T) {
 			},
 		},
 		"no Marketplace": {
-			spoil:  func(w *world, a *v1alpha1.MarketplaceAccount) { a.Spec.MarketplaceRef.Name = w.ns + "-allegro" },
+			spoil:  func(w *world, a *v1alpha1.MarketplaceAccount) { a.Spec.MarketplaceRef.Name = w.Namespace + "-allegro" },
 			reason: v1alpha1.ReasonMarketplaceNotFound, says: "there is no Marketplace",
 			mend: func(w *world) {
-				w.marketplace("xsale", func(m *v1alpha1.Marketplace) { m.Name = w.ns + "-allegro" })
+				w.marketplace("xsale", func(m *v1alpha1.Marketplace) { m.Name = w.Namespace + "-allegro" })
 			},
 		},
 		"no such environment": {
@@ -347,7 +347,7 @@ func TestReferencesThatDoNotHold(t *testing.T) {
 			reason: v1alpha1.ReasonSecretConflict, says: `Secret "main-token" exists and does not belong to this account`,
 			mend: func(w *world) {
 				w.Expect(string(w.readSecret("main-token").Data["mine"])).To(Equal("all mine"))
-				w.delete(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "main-token", Namespace: w.ns}})
+				w.Delete(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "main-token", Namespace: w.Namespace}})
 			},
 		},
 	} {
@@ -375,7 +375,7 @@ func TestWrongAccount(t *testing.T) {
 	w.prepare("allegro", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.AccountID = "1" })
 	w.start()
 	message := w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonAccountMismatch)
-	w.Expect(message).To(And(ContainSubstring(w.market.Platform("allegro").Seller().ID), ContainSubstring("expected is 1")))
+	w.Expect(message).To(And(ContainSubstring(w.Market.Platform("allegro").Seller().ID), ContainSubstring("expected is 1")))
 	w.hasNoSecret("main-token")
 	w.Eventually(w.events).Should(Equal([]string{"Warning AccountMismatch"}))
 	w.Expect(strings.Count(strings.Join(w.events(), ","), "TokenIssued")).To(BeZero())

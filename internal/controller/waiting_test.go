@@ -151,7 +151,7 @@ func TestATokenThatMayNotAskWhoseItIs(t *testing.T) {
 	for name, known := range map[string]bool{"an account that was signed in before": true, "a new account": false} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			seller := w.market.Platform("ebay").Seller().ID
+			seller := w.Market.Platform("ebay").Seller().ID
 			sparing := func(a *v1alpha1.MarketplaceAccount) {
 				a.Spec.AccountID, a.Spec.Scopes = seller, []v1alpha1.Scope{"https://api.ebay.com/oauth/api_scope"}
 			}

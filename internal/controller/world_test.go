@@ -3,13 +3,8 @@ package controller_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,7 +14,6 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
@@ -29,7 +23,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
@@ -37,19 +30,16 @@ import (
 	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/signinflow"
+	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
 // patience is how long the operator may take for what it does at once, on a machine that is busy with other stories.
 const patience = time.Minute
 
-// world is one story: a namespace, a clock that only the story moves, marketplaces, and an operator.
+// world is one story: a clock that only the story moves, an account called main, and an operator.
 type world struct {
-	*WithT
-	t       *testing.T
-	ns      string
-	clock   *testingclock.FakeClock
-	market  *demomarket.Server
-	address string
+	*testworld.World
+	clock *testingclock.FakeClock
 
 	// callTimeout bounds a request to a marketplace, and workers is how many accounts are worked on at once.
 	callTimeout time.Duration
@@ -73,21 +63,14 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	t.Parallel() // a story waits for the API server most of the time
-	w := &world{WithT: NewWithT(t), t: t, stop: func() {}, traffic: &traffic{}, callTimeout: 2 * time.Second, workers: 4}
+	w := &world{stop: func() {}, traffic: &traffic{}, callTimeout: 2 * time.Second, workers: 4}
+	w.clock = testingclock.NewFakeClock(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
+	w.World = testworld.New(t, kube, &watched, demomarket.Options{Now: w.clock.Now, Key: demomarket.SharedKey()}, nil)
+	w.Prefix = w.Namespace + "-"
 	w.SetDefaultEventuallyTimeout(patience)
 	w.SetDefaultEventuallyPollingInterval(10 * time.Millisecond)
-	w.clock = testingclock.NewFakeClock(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
-	w.market = demomarket.New(demomarket.Options{Now: w.clock.Now, Key: demomarket.SharedKey()})
-	watched.market(w.market)
-	server := httptest.NewServer(w.market)
-	t.Cleanup(server.Close)
-	w.address = server.URL
 	w.portal = "https://tokens.example.com"
 	w.network = &http.Transport{DisableKeepAlives: true}
-
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "story-"}}
-	w.create(namespace)
-	w.ns = namespace.Name
 	t.Cleanup(w.checkOwnership)
 	t.Cleanup(func() { w.stop() })
 	return w
@@ -95,19 +78,19 @@ func newWorld(t *testing.T) *world {
 
 // start runs an operator that sees only the story's namespace, and lets it come to rest. Starting again is a restart.
 func (w *world) start() {
-	w.t.Helper()
+	w.T.Helper()
 	w.begin()
 	w.settle()
 }
 
 // begin runs an operator that may never come to rest.
 func (w *world) begin() {
-	w.t.Helper()
+	w.T.Helper()
 	w.stop()
 	w.queue.Store(nil)
 	w.registry = prometheus.NewRegistry()
 	w.traffic.reset()
-	cfg := rest.CopyConfig(environment.Config)
+	cfg := rest.CopyConfig(apiServer.Config)
 	cfg.QPS = -1
 	cfg.Wrap(w.traffic.wrap)
 	dead := &atomic.Bool{}
@@ -119,7 +102,7 @@ func (w *world) begin() {
 			return next.RoundTrip(request)
 		})
 	})
-	options, err := clients.Shard{Namespaces: append([]string{w.ns}, w.tenants...)}.ManagerOptions(manager.Options{
+	options, err := clients.Shard{Namespaces: append([]string{w.Namespace}, w.tenants...)}.ManagerOptions(manager.Options{
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		GracefulShutdownTimeout: new(10 * time.Second),
 		Controller:              config.Controller{SkipNameValidation: new(true)},
@@ -143,16 +126,12 @@ func (w *world) begin() {
 	go func() { done <- mgr.Start(ctx) }()
 	registry := w.registry
 	w.stop = sync.OnceFunc(func() {
-		families, err := registry.Gather()
-		if err != nil {
-			w.t.Errorf("gathering the metrics: %v", err)
-		}
-		for _, family := range families {
-			fmt.Fprintln(&watched, family)
+		if err := watched.Metrics(registry); err != nil {
+			w.T.Error(err)
 		}
 		cancel()
 		if err := <-done; err != nil {
-			w.t.Errorf("the operator ended with: %v", err)
+			w.T.Errorf("the operator ended with: %v", err)
 		}
 	})
 	w.kill = func() {
@@ -165,13 +144,13 @@ func (w *world) begin() {
 
 // settle waits until the operator has nothing to do at this moment of the story's clock.
 func (w *world) settle() {
-	w.t.Helper()
+	w.T.Helper()
 	w.settleBut(0)
 }
 
 // settleBut waits until the operator has nothing to do but for as many accounts.
 func (w *world) settleBut(busy int32) {
-	w.t.Helper()
+	w.T.Helper()
 	quiet := 0
 	w.Eventually(func() bool {
 		if queue := w.queue.Load(); queue != nil && queue.restsBut(busy) {
@@ -185,7 +164,7 @@ func (w *world) settleBut(busy int32) {
 
 // pass lets time pass.
 func (w *world) pass(d time.Duration) {
-	w.t.Helper()
+	w.T.Helper()
 	w.settle()
 	w.clock.Step(d)
 	w.settle()
@@ -193,13 +172,13 @@ func (w *world) pass(d time.Duration) {
 
 // passUntil lets time pass until a moment of the story.
 func (w *world) passUntil(at time.Time) {
-	w.t.Helper()
+	w.T.Helper()
 	w.pass(at.Sub(w.clock.Now()))
 }
 
 // passRenewal lets time pass until the next renewal, and waits until it is done.
 func (w *world) passRenewal() {
-	w.t.Helper()
+	w.T.Helper()
 	due := w.renewalTime()
 	w.passUntil(due)
 	w.pass(time.Second) // the clock may have moved while the work queue was told how long to wait
@@ -328,193 +307,127 @@ func (f roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // ---- what users do
 
-func (w *world) create(objects ...client.Object) {
-	w.t.Helper()
-	for _, object := range objects {
-		w.Expect(kube.Create(w.t.Context(), object)).To(Succeed())
-	}
-}
-
-func (w *world) delete(object client.Object) {
-	w.t.Helper()
-	w.Expect(kube.Delete(w.t.Context(), object)).To(Succeed())
-}
-
 // secret writes a Secret; all its values but user names and times count as credentials.
 func (w *world) secret(name string, values map[string]string) *corev1.Secret {
-	w.t.Helper()
-	for key, value := range values {
-		if isCredential(key) {
-			watched.secret(value)
-		}
-	}
-	secret := secretOf(w.ns, name, values)
-	w.create(secret)
-	return secret
+	w.T.Helper()
+	return w.Secret(w.Namespace, name, values)
 }
 
-// isCredential tells which keys of a Secret hold what must not be shown.
-func isCredential(key string) bool {
-	return !slices.Contains([]string{"client_id", "username", "redirect_uri", "application_id"}, key) && !strings.HasSuffix(key, "_at")
-}
-
+// secretOf returns a Secret that holds no credential of a seller, to be created.
 func secretOf(namespace, name string, values map[string]string) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, StringData: values}
 }
 
 // editSecret replaces values of a Secret.
 func (w *world) editSecret(name string, values map[string]string) {
-	w.t.Helper()
-	secret := w.readSecret(name)
-	for key, value := range values {
-		if isCredential(key) {
-			watched.secret(value)
-		}
-		secret.Data[key] = []byte(value)
-	}
-	w.Expect(kube.Update(w.t.Context(), secret)).To(Succeed())
+	w.T.Helper()
+	w.EditSecret(w.Namespace, name, values)
 }
 
 func (w *world) application() {
-	w.t.Helper()
-	w.secret("app", map[string]string{"client_id": demomarket.DefaultClientID, "client_secret": demomarket.DefaultClientSecret})
+	w.T.Helper()
+	w.secret("app", testworld.Application("allegro"))
 }
 
 func (w *world) login() {
-	w.t.Helper()
+	w.T.Helper()
 	w.secret("login", map[string]string{"username": demomarket.DefaultUser, "password": demomarket.DefaultPassword})
 }
 
 // imported writes a Secret with a refresh token that the platform has just issued.
 func (w *world) imported(platform string) string {
-	w.t.Helper()
-	market := w.market.Platform(platform)
+	w.T.Helper()
+	market := w.Market.Platform(platform)
 	token := market.Grant(market.Seller().ID)
 	w.secret("import", map[string]string{"refresh_token": token})
 	return token
 }
 
-// marketplace creates the shipped Marketplace of a name, with the story's demo marketplace in its place.
+// marketplace creates the shipped Marketplace of a name, in which nobody waits for others: stories of limits set them.
 func (w *world) marketplace(platform string, changes ...func(*v1alpha1.Marketplace)) *v1alpha1.Marketplace {
-	w.t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "config", "marketplaces", platform+".yaml"))
-	w.Expect(err).NotTo(HaveOccurred())
-	object := &v1alpha1.Marketplace{}
-	w.Expect(yaml.UnmarshalStrict(text, object)).To(Succeed())
-	demomarket.RedirectManifest(object, w.address)
-	object.Name = w.ns + "-" + platform
-	object.Spec.Limits = v1alpha1.Limits{RequestsPerSecond: 1000, Concurrency: 100} // but for stories of limits, nobody waits for others
-	for _, change := range changes {
-		change(object)
+	w.T.Helper()
+	free := func(m *v1alpha1.Marketplace) {
+		m.Spec.Limits = v1alpha1.Limits{RequestsPerSecond: 1000, Concurrency: 100}
 	}
-	w.create(object)
-	w.t.Cleanup(func() { _ = kube.Delete(context.Background(), object) })
-	return object
+	return w.Marketplace(platform, append([]func(*v1alpha1.Marketplace){free}, changes...)...)
 }
 
 // account creates an account of the shipped Marketplace of a name.
 func (w *world) account(platform string, grant v1alpha1.GrantType, changes ...func(*v1alpha1.MarketplaceAccount)) *v1alpha1.MarketplaceAccount {
-	w.t.Helper()
-	account := &v1alpha1.MarketplaceAccount{
-		ObjectMeta: metav1.ObjectMeta{Name: "main", Namespace: w.ns},
-		Spec: v1alpha1.MarketplaceAccountSpec{
-			MarketplaceRef:       v1alpha1.MarketplaceReference{Name: w.ns + "-" + platform},
-			ApplicationSecretRef: v1alpha1.SecretReference{Name: "app"},
-			Grant:                v1alpha1.Grant{Type: grant},
-		},
-	}
+	w.T.Helper()
+	account := w.NewAccount("main", platform, "app", grant)
 	switch grant {
 	case v1alpha1.GrantPassword:
 		account.Spec.Grant.Password = &v1alpha1.PasswordGrant{SecretRef: v1alpha1.SecretReference{Name: "login"}}
 	case v1alpha1.GrantRefreshToken:
 		account.Spec.Grant.RefreshToken = &v1alpha1.RefreshTokenGrant{SecretRef: v1alpha1.SecretReference{Name: "import"}}
 	}
-	if platform == "amazon" {
-		account.Spec.Parameters = []v1alpha1.Parameter{{Name: "country", Value: "pl"}}
-	}
 	for _, change := range changes {
 		change(account)
 	}
-	w.create(account)
+	w.Create(account)
 	return account
 }
 
-// edit changes the account.
+// edit changes the account, and waits until the operator has nothing to do.
 func (w *world) edit(change func(*v1alpha1.MarketplaceAccount)) {
-	w.t.Helper()
-	account := w.get()
-	before := account.DeepCopy()
-	change(account)
-	w.Expect(kube.Patch(w.t.Context(), account, client.MergeFrom(before))).To(Succeed())
+	w.T.Helper()
+	w.Edit("main", change)
 	w.settle()
 }
 
 func (w *world) annotate(name, value string) {
-	w.t.Helper()
-	w.edit(func(a *v1alpha1.MarketplaceAccount) { metav1.SetMetaDataAnnotation(&a.ObjectMeta, name, value) })
+	w.T.Helper()
+	w.Annotate("main", name, value)
+	w.settle()
 }
 
 // ---- what users see
 
 func (w *world) get() *v1alpha1.MarketplaceAccount {
-	w.t.Helper()
-	account := &v1alpha1.MarketplaceAccount{}
-	w.Expect(kube.Get(w.t.Context(), client.ObjectKey{Namespace: w.ns, Name: "main"}, account)).To(Succeed())
-	return account
+	w.T.Helper()
+	return w.Get("main")
 }
 
 func (w *world) readSecret(name string) *corev1.Secret {
-	w.t.Helper()
-	secret := &corev1.Secret{}
-	w.Expect(kube.Get(w.t.Context(), client.ObjectKey{Namespace: w.ns, Name: name}, secret)).To(Succeed())
-	return secret
+	w.T.Helper()
+	return w.GetSecret(w.Namespace, name)
 }
 
 // token reads what a workload mounts.
 func (w *world) token() map[string]string {
-	w.t.Helper()
-	values := map[string]string{}
-	for key, value := range w.readSecret("main-token").Data {
-		values[key] = string(value)
-	}
-	return values
+	w.T.Helper()
+	token := w.FindSecret("main-token")
+	w.Expect(token).NotTo(BeNil(), "there is no token Secret")
+	return token
 }
 
 func (w *world) hasNoSecret(name string) {
-	w.t.Helper()
-	err := kube.Get(w.t.Context(), client.ObjectKey{Namespace: w.ns, Name: name}, &corev1.Secret{})
+	w.T.Helper()
+	err := kube.Get(w.T.Context(), client.ObjectKey{Namespace: w.Namespace, Name: name}, &corev1.Secret{})
 	w.Expect(client.IgnoreNotFound(err)).To(Succeed())
 	w.Expect(err).To(HaveOccurred(), "Secret %s exists", name)
 }
 
 // expect waits for a condition to have a status and a reason, and returns its message.
 func (w *world) expect(conditionType string, status metav1.ConditionStatus, reason string) string {
-	w.t.Helper()
-	var message string
-	w.Eventually(func() string {
-		condition := meta.FindStatusCondition(w.get().Status.Conditions, conditionType)
-		if condition == nil {
-			return "absent"
-		}
-		message = condition.Message
-		return fmt.Sprintf("%s %s", condition.Status, condition.Reason)
-	}).Should(Equal(fmt.Sprintf("%s %s", status, reason)), func() string { return conditionType + ": " + message })
-	return message
+	w.T.Helper()
+	return w.ExpectCondition("main", conditionType, status, reason)
 }
 
 func (w *world) expectReady() {
-	w.t.Helper()
+	w.T.Helper()
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
 }
 
 func (w *world) expectAuthenticated() string {
-	w.t.Helper()
+	w.T.Helper()
 	return w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
 }
 
 // renewalTime is when the account's token will be renewed.
 func (w *world) renewalTime() time.Time {
-	w.t.Helper()
+	w.T.Helper()
 	token := w.get().Status.AccessToken
 	w.Expect(token).NotTo(BeNil())
 	return token.RenewalTime.Time
@@ -522,14 +435,7 @@ func (w *world) renewalTime() time.Time {
 
 // calls is how many token requests a platform has seen.
 func (w *world) calls(platform string) int {
-	w.t.Helper()
-	tally := w.market.Platform(platform).Report()
+	w.T.Helper()
+	tally := w.Market.Platform(platform).Report()
 	return tally.Count("", "")
-}
-
-func (w *world) getMarketplace(platform string) *v1alpha1.Marketplace {
-	w.t.Helper()
-	object := &v1alpha1.Marketplace{}
-	w.Expect(kube.Get(w.t.Context(), client.ObjectKey{Name: w.ns + "-" + platform}, object)).To(Succeed())
-	return object
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/yaml"
 )
@@ -13,7 +14,7 @@ import (
 // schemas reads the schema of each kind from its definition.
 func schemas(t *testing.T) map[string]apiextensionsv1.JSONSchemaProps {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(crdDirectory, "*.yaml"))
+	paths, err := filepath.Glob(filepath.Join(testworld.Definitions(), "*.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

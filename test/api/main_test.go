@@ -5,31 +5,21 @@ package api_test
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
-
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-const (
-	crdDirectory = "../../config/crd/bases"
-	namespace    = "shop"
-)
+const namespace = "shop"
 
 var (
 	config          *rest.Config
@@ -38,48 +28,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (code int, err error) {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		return 1, fmt.Errorf("KUBEBUILDER_ASSETS is not set: run \"make test\", which finds or builds etcd and kube-apiserver first")
-	}
-	environment := &envtest.Environment{
-		CRDDirectoryPaths:        []string{crdDirectory},
-		ErrorIfCRDPathMissing:    true,
-		ControlPlaneStartTimeout: 2 * time.Minute, // a machine that builds at the same time is slow
-		ControlPlaneStopTimeout:  time.Minute,
-	}
-	if config, err = environment.Start(); err != nil {
-		return 1, fmt.Errorf("starting the API server: %w", err)
-	}
-	defer func() {
-		if stopErr := environment.Stop(); err == nil && stopErr != nil {
-			err = fmt.Errorf("stopping the API server: %w", stopErr)
-		}
-	}()
-
-	adminKubeconfig = environment.KubeConfig
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return 1, err
-		}
-	}
-	if kube, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
-		return 1, fmt.Errorf("making a client: %w", err)
-	}
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}
-	if err := kube.Create(context.Background(), ns); err != nil {
-		return 1, fmt.Errorf("creating namespace %s: %w", namespace, err)
-	}
-	return m.Run(), nil
+	testworld.Main(m, func(server *testworld.APIServer) error {
+		config, kube, adminKubeconfig = server.Config, server.Kube, server.Kubeconfig()
+		return kube.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
+	}, nil)
 }
 
 // object reads a manifest.

@@ -18,11 +18,11 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
 // namespace is where accounts are, unless a scenario has another for them.
@@ -113,15 +113,10 @@ func (b *bench) namespace(ctx context.Context, name string) error {
 // marketplace creates a shipped Marketplace, with the demo marketplace in its place, and with limits that do not limit: it is
 // the operator that is measured.
 func (b *bench) marketplace(ctx context.Context, on *host, name string) error {
-	text, err := os.ReadFile(filepath.Join("config", "marketplaces", name+".yaml")) //nolint:gosec // a name of ours
+	object, err := testworld.Shipped(name, on.url)
 	if err != nil {
-		return fmt.Errorf("reading the Marketplace: %w", err)
+		return err
 	}
-	object := &v1alpha1.Marketplace{}
-	if err := yaml.UnmarshalStrict(text, object); err != nil {
-		return fmt.Errorf("reading Marketplace %s: %w", name, err)
-	}
-	demomarket.RedirectManifest(object, on.url)
 	object.Name = on.marketplace(name)
 	object.Spec.Limits = v1alpha1.Limits{RequestsPerSecond: 10000, Concurrency: int32(b.concurrency)} //nolint:gosec // small
 	return b.kube.Create(ctx, object)

@@ -16,22 +16,11 @@ import (
 	"syscall"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/yaml"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
-
-// startLimit is how long etcd or kube-apiserver may take to start on a machine that does other work, too.
-const startLimit = 2 * time.Minute
 
 // stopLimit is how long kube-apiserver may take to say farewell to those who watch. Then it is killed.
 const stopLimit = 2 * time.Second
@@ -71,7 +60,7 @@ func startCluster(ctx context.Context, dir string, etcdArgs ...string) (c *clust
 	}
 	c.api = &envtest.APIServer{
 		Path: filepath.Join(assets, "kube-apiserver"), CertDir: certificates, EtcdURL: address,
-		StartTimeout: startLimit, StopTimeout: stopLimit,
+		StartTimeout: testworld.StartLimit, StopTimeout: stopLimit,
 	}
 	c.api.Configure().
 		// Without these a machine that has no route to anywhere cannot start it.
@@ -106,52 +95,19 @@ func (c *cluster) user(user envtest.User) (*rest.Config, error) {
 // install writes what the operator needs in its cluster, and begins to observe it.
 func (c *cluster) install(ctx context.Context) (err error) {
 	if _, err := envtest.InstallCRDs(c.admin, envtest.CRDInstallOptions{
-		Paths: []string{filepath.Join("..", "..", "config", "crd", "bases")}, ErrorIfPathMissing: true, MaxTime: startLimit,
+		Paths: []string{testworld.Definitions()}, ErrorIfPathMissing: true, MaxTime: testworld.StartLimit,
 	}); err != nil {
 		return fmt.Errorf("installing the custom resource definitions: %w", err)
 	}
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			return err
-		}
-	}
-	if c.kube, err = client.NewWithWatch(c.admin, client.Options{Scheme: scheme}); err != nil {
-		return fmt.Errorf("making a client: %w", err)
-	}
-	if err := c.kube.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "tokenkeeper-system"}}); err != nil {
+	if c.kube, err = testworld.Client(c.admin); err != nil {
 		return err
 	}
-	if err := c.apply(ctx, filepath.Join("..", "..", "config", "rbac", "role.yaml")); err != nil {
-		return fmt.Errorf("applying the operator's roles: %w", err)
+	if err := testworld.InstallRights(ctx, c.kube); err != nil {
+		return err
 	}
 	c.observer = newObserver(c.kube)
 	c.observer.start(ctx)
 	return nil
-}
-
-// apply creates the objects of a file.
-func (c *cluster) apply(ctx context.Context, file string) error {
-	manifests, err := os.Open(file)
-	if err != nil {
-		return err
-	}
-	defer manifests.Close()
-	decoder := yaml.NewYAMLOrJSONDecoder(manifests, 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(&object.Object); err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return err
-		}
-		if len(object.Object) > 0 {
-			if err := c.kube.Create(ctx, object); err != nil && !apierrors.IsAlreadyExists(err) {
-				return err
-			}
-		}
-	}
 }
 
 // stop ends the cluster. It may be called for one that did not start.
@@ -206,7 +162,7 @@ func (e *etcd) start() error {
 
 // await returns when etcd can be asked.
 func (e *etcd) await() error {
-	for deadline := time.Now().Add(startLimit); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(testworld.StartLimit); time.Now().Before(deadline); {
 		if response, err := http.Get(e.url + "/health"); err == nil {
 			response.Body.Close()
 			if response.StatusCode == http.StatusOK || len(e.args) > 0 { // with a full disk it is not healthy, but there

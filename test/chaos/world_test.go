@@ -5,8 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -17,10 +15,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
 // patience is how long the operator may take for what it does at once, on a machine that is busy with other stories.
@@ -139,12 +137,8 @@ func (w *world) marketplace(platform string) {
 	if platform == strict.platform {
 		file = graceful.platform
 	}
-	text, err := os.ReadFile(filepath.Join("..", "..", "config", "marketplaces", file+".yaml"))
+	object, err := testworld.ShippedFor(platform, file, w.front.server.URL)
 	w.Expect(err).NotTo(HaveOccurred())
-	object := &v1alpha1.Marketplace{}
-	w.Expect(yaml.UnmarshalStrict(text, object)).To(Succeed())
-	object.Name = platform
-	demomarket.RedirectManifest(object, w.front.server.URL)
 	if platform == strict.platform {
 		object.Spec.RefreshToken.ReuseGrace = ""
 	}

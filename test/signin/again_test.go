@@ -38,7 +38,7 @@ func TestSigningInAgainBeforeTheEnd(t *testing.T) {
 	w.expect(v1alpha1.ConditionAuthorizationExpiring, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
 	w.expectSignedIn(market, market.Seller())
 	w.expectNewToken(old)
-	w.Eventually(func() int32 { return *w.get("main").Status.Authorization.DaysRemaining }).Should(Equal(int32(548)))
+	w.Eventually(func() int32 { return *w.Get("main").Status.Authorization.DaysRemaining }).Should(Equal(int32(548)))
 	w.Expect(market.Report().DoubleSpends).To(BeZero())
 }
 
@@ -89,7 +89,7 @@ func TestConsentDenied(t *testing.T) {
 	anna.LogIn(user, password)
 	anna.Deny()
 	anna.WantText("Access was not granted")
-	anna.WantText(w.ns + "/main")
+	anna.WantText(w.Namespace + "/main")
 	picture(anna, "denied")
 	w.Expect(anna.Status()).To(Equal(http.StatusForbidden))
 	w.Eventually(func() string {
@@ -116,11 +116,11 @@ func TestConsentDeniedWhereNothingComesBack(t *testing.T) {
 	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInPending)
 	anna.Deny()
 	anna.WantText("Access was not granted")
-	anna.WantText(w.ns + "/main")
+	anna.WantText(w.Namespace + "/main")
 	picture(anna, "denied-at-ebay")
 	w.Eventually(func() string {
 		return w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInRequired)
-	}).Should(And(ContainSubstring("declined"), ContainSubstring("/sign-in/"+w.ns+"/main?ticket=")))
+	}).Should(And(ContainSubstring("declined"), ContainSubstring("/sign-in/"+w.Namespace+"/main?ticket=")))
 
 	anna.Press("Try again")
 	anna.Press("Continue to eBay")
@@ -138,7 +138,7 @@ func TestTheWrongSeller(t *testing.T) {
 	w.expectSignedIn(market, market.Seller())
 	old := w.token("main")["access_token"]
 
-	w.annotate(v1alpha1.AnnotationSignIn, "again")
+	w.Annotate("main", v1alpha1.AnnotationSignIn, "again")
 	ben := w.signIn("Allegro", other)
 	ben.WantText("You signed in as another seller")
 	ben.WantText("belongs to seller " + market.Seller().ID + "; you signed in as " + market.OtherSeller().ID)

@@ -16,7 +16,7 @@ func TestRedirectsElsewhere(t *testing.T) {
 	w, _ := newWorld(t)
 	w.marketplace("amazon")
 	w.account("amazon", v1alpha1.GrantAuthorizationCode)
-	token := w.clerk("clerk", w.ns)
+	token := w.clerk("clerk", w.Namespace)
 	const evil = "//evil.example.com"
 	asVisitor := w.http()
 	w.Expect(w.status(asVisitor, http.MethodPost, "/session", url.Values{"token": {token}})).To(Equal(http.StatusOK))
@@ -51,7 +51,7 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
 	link, err := url.Parse(w.link(""))
 	w.Expect(err).NotTo(HaveOccurred())
-	token := w.clerk("clerk", w.ns)
+	token := w.clerk("clerk", w.Namespace)
 	visitor := w.http()
 	w.Expect(w.status(visitor, http.MethodPost, "/session", url.Values{"token": {token}})).To(Equal(http.StatusOK))
 	for _, asked := range []struct {
@@ -74,8 +74,8 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 		{nil, http.MethodHead, "/callback/allegro?code=1&state=2", nil, http.StatusMethodNotAllowed},
 		{nil, http.MethodPost, "/session", url.Values{"token": {"nonsense"}}, http.StatusUnauthorized},
 		{nil, http.MethodPost, "/session", url.Values{"token": {strings.Repeat("a", 40<<10)}}, http.StatusRequestEntityTooLarge},
-		{nil, http.MethodPost, "/accounts/" + w.ns + "/main/renew", nil, http.StatusUnauthorized},
-		{visitor, http.MethodPost, "/accounts/" + w.ns + "/main/renew", nil, http.StatusForbidden},
+		{nil, http.MethodPost, "/accounts/" + w.Namespace + "/main/renew", nil, http.StatusUnauthorized},
+		{visitor, http.MethodPost, "/accounts/" + w.Namespace + "/main/renew", nil, http.StatusForbidden},
 		{nil, http.MethodPost, link.Path, link.Query(), http.StatusOK},
 	} {
 		if asked.client == nil {
@@ -83,5 +83,5 @@ func TestEveryAnswerIsGuarded(t *testing.T) {
 		}
 		w.Expect(w.status(asked.client, asked.method, asked.path, asked.form)).To(Equal(asked.want), asked.method+" "+asked.path)
 	}
-	w.Expect(w.get("main").Annotations).To(BeEmpty())
+	w.Expect(w.Get("main").Annotations).To(BeEmpty())
 }

@@ -62,7 +62,7 @@ func TestNamesThatAreHTML(t *testing.T) {
 		w.Expect(window.Evaluate(injected)).To(BeEmpty())
 	}
 	anna := w.window()
-	w.enter(anna, w.clerk("clerk", w.ns))
+	w.enter(anna, w.clerk("clerk", w.Namespace))
 	wantText(anna, name, "<em>login</em>")
 	anna.Press("Sign in")
 	wantText(anna, "Sign in at "+name, "<em>login</em>")
@@ -105,7 +105,7 @@ func TestGuessedLinks(t *testing.T) {
 		client := w.http()
 		all.Go(func() {
 			for guess := range guesses {
-				response, err := client.Get(w.front.url + "/sign-in/" + w.ns + "/main?ticket=" + signin.Hash(fmt.Sprint(guesser, guess)))
+				response, err := client.Get(w.front.url + "/sign-in/" + w.Namespace + "/main?ticket=" + signin.Hash(fmt.Sprint(guesser, guess)))
 				if err != nil {
 					t.Error(err)
 					return
@@ -126,14 +126,14 @@ func TestGuessedLinks(t *testing.T) {
 	w.Expect(unknown.Load()).To(BeNumerically("<", 100))
 	// Every few seconds there is room for one more.
 	w.Eventually(func() int {
-		return w.status(w.http(), http.MethodPost, "/sign-in/"+w.ns+"/main", url.Values{"ticket": {"a-guess"}})
+		return w.status(w.http(), http.MethodPost, "/sign-in/"+w.Namespace+"/main", url.Values{"ticket": {"a-guess"}})
 	}).Should(Equal(http.StatusTooManyRequests))
 	w.Expect(w.link("")).To(Equal(link))
 	w.Expect(market.Report().Requests[demomarket.AuthorizationEndpoint]).To(BeZero())
 
 	guesser, anna := w.window(), w.window() // at the same address
 	w.Eventually(func() string {
-		guesser.Open(w.front.url + "/sign-in/" + w.ns + "/main?ticket=a-guess")
+		guesser.Open(w.front.url + "/sign-in/" + w.Namespace + "/main?ticket=a-guess")
 		return guesser.Text()
 	}).Should(ContainSubstring("Too many attempts"))
 	picture(guesser, "too-many")

@@ -15,10 +15,10 @@ func TestADevice(t *testing.T) {
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantDeviceCode, of(market.Seller()))
 	var shown *v1alpha1.SignInStatus
-	w.Eventually(func() *v1alpha1.SignInStatus { shown = w.get("main").Status.SignIn; return shown }).ShouldNot(BeNil())
+	w.Eventually(func() *v1alpha1.SignInStatus { shown = w.Get("main").Status.SignIn; return shown }).ShouldNot(BeNil())
 
 	clerk, anna := w.window(), w.window()
-	w.enter(clerk, w.clerk("clerk", w.ns))
+	w.enter(clerk, w.clerk("clerk", w.Namespace))
 	clerk.WantText("Open Allegro, and check that it shows this code")
 	clerk.WantText(shown.UserCode)
 	picture(clerk, "code")

@@ -24,7 +24,7 @@ func TestFirstSignIn(t *testing.T) {
 			anna := w.window()
 			anna.Open(link)
 			anna.WantText("Sign in at " + name)
-			anna.WantText(w.ns + "/main")
+			anna.WantText(w.Namespace + "/main")
 			anna.WantText(market.Seller().Login)
 			anna.WantText(market.Seller().ID)
 			anna.Open(link) // programs open links before people do, which uses nothing up
@@ -35,7 +35,7 @@ func TestFirstSignIn(t *testing.T) {
 			anna.WantText(market.Seller().ID)
 			anna.Allow()
 			anna.WantText("Signed in at " + name)
-			anna.WantText(w.ns + "/main")
+			anna.WantText(w.Namespace + "/main")
 			anna.WantText(market.Seller().ID)
 			w.Expect(anna.URL().RawQuery).To(BeEmpty())
 			w.Expect(anna.URL().Path).To(HavePrefix("/done/"))

@@ -29,10 +29,10 @@ func TestFormsOfOtherSites(t *testing.T) {
 	w.account("amazon", v1alpha1.GrantAuthorizationCode)
 	w.account("amazon", v1alpha1.GrantAuthorizationCode, named("theirs"))
 	victim := w.window()
-	w.enter(victim, w.clerk("clerk", w.ns))
-	thief, theirToken := w.window(), w.clerk("thieves", w.ns)
+	w.enter(victim, w.clerk("clerk", w.Namespace))
+	thief, theirToken := w.window(), w.clerk("thieves", w.Namespace)
 	w.enter(thief, theirToken)
-	field := fmt.Sprintf("form[action='/accounts/%s/main/sign-in'] input[name=form]", w.ns)
+	field := fmt.Sprintf("form[action='/accounts/%s/main/sign-in'] input[name=form]", w.Namespace)
 	form := thief.Evaluate(fmt.Sprintf("document.querySelector(%q).value", field))
 	w.Expect(form).NotTo(BeEmpty())
 	theirLink, err := url.Parse(w.linkOf("theirs", ""))
@@ -43,10 +43,10 @@ func TestFormsOfOtherSites(t *testing.T) {
 		action string
 		fields url.Values
 	}{
-		{"/accounts/" + w.ns + "/main/renew", nil},
-		{"/accounts/" + w.ns + "/main/verify", nil},
-		{"/accounts/" + w.ns + "/main/sign-in", url.Values{"form": {form}}},
-		{"/sign-in/amazon", url.Values{"account": {w.ns + "/main"}}},
+		{"/accounts/" + w.Namespace + "/main/renew", nil},
+		{"/accounts/" + w.Namespace + "/main/verify", nil},
+		{"/accounts/" + w.Namespace + "/main/sign-in", url.Values{"form": {form}}},
+		{"/sign-in/amazon", url.Values{"account": {w.Namespace + "/main"}}},
 		{theirLink.Path, theirLink.Query()},             // binds the victim's consent to the thieves' account
 		{"/session", url.Values{"token": {theirToken}}}, // makes the victim work in the thieves' name
 		{"/logout", nil},
@@ -75,13 +75,13 @@ func TestFormsOfOtherSites(t *testing.T) {
 
 	t.Log("a link of another site does nothing either")
 	for _, action := range []string{"renew", "verify", "sign-in"} {
-		victim.Open(w.front.url + "/accounts/" + w.ns + "/main/" + action)
+		victim.Open(w.front.url + "/accounts/" + w.Namespace + "/main/" + action)
 		victim.WantText("That is not possible here")
 	}
 	victim.Open(w.front.url + "/logout")
 	victim.Open(w.front.url)
-	victim.WantText("Logged in as " + w.ns + ":clerk")
-	w.Expect(w.get("main").Annotations).To(BeEmpty())
+	victim.WantText("Logged in as " + w.Namespace + ":clerk")
+	w.Expect(w.Get("main").Annotations).To(BeEmpty())
 	w.Expect(w.link("")).To(Equal(link))
 	w.Expect(w.linkOf("theirs", "")).To(ContainSubstring(theirLink.RawQuery))
 	w.Expect(market.Report().Requests[demomarket.AuthorizationEndpoint]).To(BeZero())
@@ -90,7 +90,7 @@ func TestFormsOfOtherSites(t *testing.T) {
 	change(victim, field, "value", form)
 	victim.Press("Sign in")
 	victim.WantText("This page is out of date")
-	w.Expect(w.get("main").Annotations).To(BeEmpty())
+	w.Expect(w.Get("main").Annotations).To(BeEmpty())
 }
 
 // change makes an element of a page say something else, as everybody can with the developer tools of his browser.

@@ -169,7 +169,7 @@ func (f *front) inspect(response *http.Response) error {
 		if !strings.HasPrefix(cookie.Name, "__Host-") || !cookie.Secure || !cookie.HttpOnly || cookie.SameSite != http.SameSiteLaxMode {
 			f.t.Errorf("%s sets the cookie %s", page, cookie.Raw)
 		}
-		said.secret(cookie.Value, cookie.Value[strings.LastIndexByte(cookie.Value, '/')+1:])
+		said.Secret(cookie.Value, cookie.Value[strings.LastIndexByte(cookie.Value, '/')+1:])
 	}
 	f.remember(request, response.StatusCode)
 	return nil
@@ -181,10 +181,10 @@ func (f *front) remember(request *http.Request, status int) {
 	switch {
 	case strings.HasPrefix(request.URL.Path, signin.CallbackPrefix):
 		for _, name := range []string{"code", "spapi_oauth_code", "state"} {
-			said.secret(query[name]...)
+			said.Secret(query[name]...)
 		}
 	case strings.HasPrefix(request.URL.Path, signin.LinkPrefix) && status == http.StatusOK:
-		said.ticket(query["ticket"]...)
-		said.secret(query["amazon_state"]...)
+		said.Ticket(query["ticket"]...)
+		said.Secret(query["amazon_state"]...)
 	}
 }

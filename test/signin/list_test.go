@@ -17,12 +17,12 @@ import (
 
 // wantOrder fails the story when these texts are not on the page in this order.
 func (w *world) wantOrder(window *browser.Window, texts ...string) {
-	w.t.Helper()
+	w.T.Helper()
 	rest := window.Text()
 	for _, text := range texts {
 		_, after, found := strings.Cut(rest, text)
 		if !found {
-			w.t.Fatalf("%q is not on the page after what must come before it:\n%s", text, window.Text())
+			w.T.Fatalf("%q is not on the page after what must come before it:\n%s", text, window.Text())
 		}
 		rest = after
 	}
@@ -37,20 +37,20 @@ func TestTheList(t *testing.T) {
 	w.imported("ebay", "c-ending", ebay.Seller().ID, now.Add(-541*day))
 	w.account("allegro", v1alpha1.GrantAuthorizationCode, named("main"))
 	for _, name := range []string{"a-good-one", "b-good-one", "c-ending"} {
-		w.expectOf(name, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
+		w.ExpectCondition(name, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
 	}
-	w.expectOf("c-ending", v1alpha1.ConditionAuthorizationExpiring, metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpiring)
+	w.ExpectCondition("c-ending", v1alpha1.ConditionAuthorizationExpiring, metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpiring)
 	w.link("")
-	token := w.clerk("clerk", w.ns)
+	token := w.clerk("clerk", w.Namespace)
 
 	anna := w.window()
 	w.enter(anna, token)
 	w.wantOrder(anna,
 		"2 accounts need you.",
-		w.ns+"/main", "Sign-in needed", "Sign in at Allegro.",
-		w.ns+"/c-ending", "Authenticated, expires in 7 days",
-		w.ns+"/a-good-one", "Authenticated, renews itself",
-		w.ns+"/b-good-one", "Authenticated, renews itself",
+		w.Namespace+"/main", "Sign-in needed", "Sign in at Allegro.",
+		w.Namespace+"/c-ending", "Authenticated, expires in 7 days",
+		w.Namespace+"/a-good-one", "Authenticated, renews itself",
+		w.Namespace+"/b-good-one", "Authenticated, renews itself",
 	)
 	w.Expect(anna.Text()).NotTo(ContainSubstring("ticket="))
 	picture(anna, "list")
@@ -73,7 +73,7 @@ func TestTheList(t *testing.T) {
 	anna.Press("Log out")
 	anna.WantText("Access token")
 	anna.Open(w.front.url)
-	w.Expect(anna.Text()).NotTo(ContainSubstring(w.ns))
+	w.Expect(anna.Text()).NotTo(ContainSubstring(w.Namespace))
 }
 
 func TestTheButtonsOfTheList(t *testing.T) {
@@ -81,12 +81,12 @@ func TestTheButtonsOfTheList(t *testing.T) {
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
 	anna := w.window()
-	w.enter(anna, w.clerk("clerk", w.ns))
+	w.enter(anna, w.clerk("clerk", w.Namespace))
 	anna.WantText("One account needs you.")
 
 	anna.Press("Sign in")
 	anna.WantText("Sign in at Allegro")
-	anna.WantText(w.ns + "/main")
+	anna.WantText(w.Namespace + "/main")
 	picture(anna, "offer")
 	anna.Press("Continue to Allegro")
 	anna.LogIn(user, password)
@@ -103,7 +103,7 @@ func TestTheButtonsOfTheList(t *testing.T) {
 	anna.WantText("Renewed at")
 	w.Eventually(func() string {
 		return anna.Evaluate(`document.activeElement.textContent + " of " + document.activeElement.closest("article")?.getAttribute("aria-label")`)
-	}).Should(Equal("Renew now of Allegro, " + w.ns + "/main"))
+	}).Should(Equal("Renew now of Allegro, " + w.Namespace + "/main"))
 	picture(anna, "renewed")
 	w.expectNewToken(old)
 	w.Eventually(func() bool { return handled(w, v1alpha1.AnnotationRenew) }).Should(BeTrue())
@@ -136,27 +136,27 @@ func TestAButtonFarDownKeepsItsPlace(t *testing.T) {
 	w.marketplace("allegro")
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
 		w.imported("allegro", name, fmt.Sprint("seller-", name), w.clock.Now())
-		w.expectOf(name, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
+		w.ExpectCondition(name, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
 		if name != "h" { // the only one with buttons, and the last
 			suspended := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"renewal":{"policy":"Suspended"}}}`))
-			w.Expect(kube.Patch(t.Context(), w.get(name), suspended)).To(Succeed())
+			w.Expect(kube.Patch(t.Context(), w.Get(name), suspended)).To(Succeed())
 		}
 	}
 	anna := w.window()
 	anna.Resize(1280, 800)
-	w.enter(anna, w.clerk("clerk", w.ns))
+	w.enter(anna, w.clerk("clerk", w.Namespace))
 	anna.Press("Renew now")
 	anna.WantText("Renewed at")
-	w.Eventually(func() string { return anna.Evaluate(`document.activeElement.form?.action ?? ""`) }).Should(HaveSuffix(w.ns + "/h/renew"))
+	w.Eventually(func() string { return anna.Evaluate(`document.activeElement.form?.action ?? ""`) }).Should(HaveSuffix(w.Namespace + "/h/renew"))
 	w.Eventually(func() string {
 		return anna.Evaluate(`(r => r.top >= 0 && r.bottom <= innerHeight ? "in sight" : "out of sight")(document.activeElement.getBoundingClientRect())`)
 	}).Should(Equal("in sight"))
-	w.Expect(anna.Evaluate(`document.querySelector(".outcome").closest("article").getAttribute("aria-label")`)).To(HaveSuffix(w.ns + "/h"))
+	w.Expect(anna.Evaluate(`document.querySelector(".outcome").closest("article").getAttribute("aria-label")`)).To(HaveSuffix(w.Namespace + "/h"))
 }
 
 // handled tells whether the operator has done what an annotation of main asks for.
 func handled(w *world, annotation string) bool {
-	account := w.get("main")
+	account := w.Get("main")
 	value, done := account.Annotations[annotation], account.Status.Handled
 	if value == "" || done == nil {
 		return false

@@ -3,11 +3,9 @@ package signin_test
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"net"
 	"net/http"
 	"sync"
-	"testing"
 
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus"
@@ -23,6 +21,7 @@ import (
 	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
 // replica is the operator, or one of several.
@@ -34,7 +33,7 @@ type replica struct {
 
 // replica starts the operator, as cmd/tokenkeeper does. The first one leads.
 func (w *world) replica() *replica {
-	w.t.Helper()
+	w.T.Helper()
 	cfg := rest.CopyConfig(operator)
 	cfg.Host = "https://" + w.line.address
 	cfg.QPS = -1
@@ -42,7 +41,7 @@ func (w *world) replica() *replica {
 		Metrics:                       metricsserver.Options{BindAddress: "0"},
 		LeaderElection:                true,
 		LeaderElectionID:              "tokenkeeper",
-		LeaderElectionNamespace:       operatorNamespace,
+		LeaderElectionNamespace:       testworld.OperatorNamespace,
 		LeaderElectionReleaseOnCancel: true,
 		Controller:                    config.Controller{SkipNameValidation: new(true)},
 	})
@@ -71,13 +70,15 @@ func (w *world) replica() *replica {
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
 	r.stop = sync.OnceFunc(func() {
-		said.metrics(w.t, registry)
+		if err := said.Metrics(registry); err != nil {
+			w.T.Error(err)
+		}
 		cancel()
 		if err := <-done; err != nil {
-			w.t.Errorf("the operator ended with: %v", err)
+			w.T.Errorf("the operator ended with: %v", err)
 		}
 	})
-	w.t.Cleanup(r.stop)
+	w.T.Cleanup(r.stop)
 	w.Eventually(func() error {
 		select {
 		case err := <-done:
@@ -100,20 +101,9 @@ func (w *world) newQueue(name string, limiter workqueue.TypedRateLimiter[reconci
 
 // freeAddress is an address on loopback that nobody listens on.
 func (w *world) freeAddress() string {
-	w.t.Helper()
+	w.T.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	w.Expect(err).NotTo(HaveOccurred())
 	defer listener.Close()
 	return listener.Addr().String()
-}
-
-// metrics writes down what a replica has counted.
-func (t *transcript) metrics(test *testing.T, registry *prometheus.Registry) {
-	families, err := registry.Gather()
-	if err != nil {
-		test.Errorf("gathering the metrics: %v", err)
-	}
-	for _, family := range families {
-		fmt.Fprintln(&t.logs, family)
-	}
 }

@@ -84,7 +84,7 @@ func TestTwoReplicas(t *testing.T) {
 	t.Log("each page from the other one")
 	old := w.token("main")["access_token"]
 	w.front.answers(leader, follower)
-	w.annotate(v1alpha1.AnnotationSignIn, "again")
+	w.Annotate("main", v1alpha1.AnnotationSignIn, "again")
 	ben := w.signIn("Allegro", user)
 	ben.WantText("Signed in at Allegro")
 	w.expectSignedIn(market, market.Seller())
@@ -96,7 +96,7 @@ func TestTwoReplicas(t *testing.T) {
 	leader.stop()
 	<-follower.leads
 	w.front.answers(follower)
-	w.annotate(v1alpha1.AnnotationSignIn, "once more")
+	w.Annotate("main", v1alpha1.AnnotationSignIn, "once more")
 	w.signIn("Allegro", user).WantText("Signed in at Allegro")
 	w.expectSignedIn(market, market.Seller())
 }

@@ -31,13 +31,13 @@ const (
 
 // window opens a browser window.
 func (w *world) window() *browser.Window {
-	w.t.Helper()
-	return chromium.Window(w.t)
+	w.T.Helper()
+	return chromium.Window(w.T)
 }
 
 // follow opens a link and goes on to the marketplace.
 func (w *world) follow(window *browser.Window, link, marketplace string) {
-	w.t.Helper()
+	w.T.Helper()
 	window.Open(link)
 	window.Press("Continue to " + marketplace)
 }
@@ -55,7 +55,7 @@ func picture(window *browser.Window, name string) {
 
 // signIn does it all in a new window, as this user.
 func (w *world) signIn(marketplace, as string) *browser.Window {
-	w.t.Helper()
+	w.T.Helper()
 	window := w.window()
 	w.follow(window, w.link(""), marketplace)
 	window.LogIn(as, password)
@@ -66,65 +66,65 @@ func (w *world) signIn(marketplace, as string) *browser.Window {
 // clerk makes a ServiceAccount that may do what people who write accounts may, in some namespaces, and returns a token of his
 // for the portal.
 func (w *world) clerk(name string, namespaces ...string) string {
-	w.t.Helper()
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.ns}}
-	w.create(account)
+	w.T.Helper()
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.Namespace}}
+	w.Create(account)
 	for _, namespace := range namespaces {
-		w.create(&rbacv1.RoleBinding{
+		w.Create(&rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace},
 			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "tokenkeeper-marketplaceaccount-editor"},
-			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: name, Namespace: w.ns}},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: name, Namespace: w.Namespace}},
 		})
 		w.Eventually(func() bool { return w.may(name, namespace) }).Should(BeTrue())
 	}
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
 		Audiences: []string{"tokenkeeper"}, ExpirationSeconds: new(int64(20 * 365 * day / time.Second)), // the story's clock is not the API server's
 	}}
-	w.Expect(kube.SubResource("token").Create(w.t.Context(), account, request)).To(Succeed())
-	said.secret(request.Status.Token)
+	w.Expect(kube.SubResource("token").Create(w.T.Context(), account, request)).To(Succeed())
+	said.Secret(request.Status.Token)
 	return request.Status.Token
 }
 
 // dismiss takes a clerk's rights in the story's namespace away.
 func (w *world) dismiss(name string) {
-	w.t.Helper()
-	w.Expect(kube.Delete(w.t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.ns}})).To(Succeed())
-	w.Eventually(func() bool { return w.may(name, w.ns) }).Should(BeFalse())
+	w.T.Helper()
+	w.Expect(kube.Delete(w.T.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.Namespace}})).To(Succeed())
+	w.Eventually(func() bool { return w.may(name, w.Namespace) }).Should(BeFalse())
 }
 
 // may tells whether the API server knows of a clerk's rights in a namespace.
 func (w *world) may(name, namespace string) bool {
-	w.t.Helper()
+	w.T.Helper()
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
-		User: "system:serviceaccount:" + w.ns + ":" + name,
+		User: "system:serviceaccount:" + w.Namespace + ":" + name,
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
 			Group: v1alpha1.GroupVersion.Group, Resource: "marketplaceaccounts", Verb: "patch", Namespace: namespace,
 		},
 	}}
-	w.Expect(kube.Create(w.t.Context(), review)).To(Succeed())
+	w.Expect(kube.Create(w.T.Context(), review)).To(Succeed())
 	return review.Status.Allowed
 }
 
 // enter logs a visitor in to the portal.
 func (w *world) enter(window *browser.Window, token string) {
-	w.t.Helper()
+	w.T.Helper()
 	window.Open(w.front.url)
 	window.Fill("Access token", token)
 	window.Press("Show accounts")
-	window.WantText("Logged in as " + w.ns + ":")
+	window.WantText("Logged in as " + w.Namespace + ":")
 }
 
 // site serves pages of somebody else on 127.0.0.1, which for browsers is another site than the portal's.
 func (w *world) site(pages http.Handler) string {
-	w.t.Helper()
+	w.T.Helper()
 	server := httptest.NewServer(pages)
-	w.t.Cleanup(server.Close)
+	w.T.Cleanup(server.Close)
 	return server.URL
 }
 
 // http is a browser that is a mere HTTP client.
 func (w *world) http() *http.Client {
-	w.t.Helper()
+	w.T.Helper()
 	jar, err := cookiejar.New(nil)
 	w.Expect(err).NotTo(HaveOccurred())
 	return &http.Client{Jar: secureHere{jar}}
@@ -147,12 +147,12 @@ func (j secureHere) Cookies(u *url.URL) []*http.Cookie {
 
 // status is the HTTP status with which the portal answers in the end, after all redirects.
 func (w *world) status(client *http.Client, method, path string, form url.Values) int {
-	w.t.Helper()
+	w.T.Helper()
 	body := io.Reader(http.NoBody)
 	if method == http.MethodPost {
 		body = strings.NewReader(form.Encode())
 	}
-	request, err := http.NewRequestWithContext(w.t.Context(), method, w.front.url, body)
+	request, err := http.NewRequestWithContext(w.T.Context(), method, w.front.url, body)
 	w.Expect(err).NotTo(HaveOccurred())
 	request.URL.Opaque = strings.TrimPrefix(w.front.url, "http:") + path // as it stands
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")

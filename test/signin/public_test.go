@@ -51,10 +51,10 @@ func TestNothingElseIsPublic(t *testing.T) {
 			w, _ := newWorld(t)
 			w.marketplace("allegro")
 			w.account("allegro", v1alpha1.GrantAuthorizationCode)
-			token := url.Values{"token": {w.clerk("clerk", w.ns)}}
+			token := url.Values{"token": {w.clerk("clerk", w.Namespace)}}
 			visitor := w.http()
 			w.Expect(w.status(visitor, http.MethodPost, "/session", token)).To(Equal(http.StatusOK))
-			renew := "/accounts/" + w.ns + "/main/renew"
+			renew := "/accounts/" + w.Namespace + "/main/renew"
 			w.Expect(w.status(visitor, http.MethodPost, renew, nil)).To(Equal(http.StatusForbidden), "of all but the form's own token it has what it needs")
 
 			w.front.only(routes(w, component, "localhost")...)
@@ -74,7 +74,7 @@ func TestNothingElseIsPublic(t *testing.T) {
 					}
 				}
 			}
-			w.Expect(w.get("main").Annotations).To(BeEmpty())
+			w.Expect(w.Get("main").Annotations).To(BeEmpty())
 		})
 	}
 }
@@ -91,7 +91,7 @@ func TestTheListAtAHostOfItsOwn(t *testing.T) {
 			w.link("")
 			anna := w.window()
 			anna.Open(strings.Replace(w.front.url, "localhost", internalHost, 1))
-			anna.Fill("Access token", w.clerk("clerk", w.ns))
+			anna.Fill("Access token", w.clerk("clerk", w.Namespace))
 			anna.Press("Show accounts")
 			anna.WantText("One account needs you.")
 			anna.Press("Sign in")

@@ -55,7 +55,7 @@ func (f *front) admitted() int {
 
 // component reads a manifest of config/components.
 func (w *world) component(path string, into any) {
-	w.t.Helper()
+	w.T.Helper()
 	manifest, err := os.ReadFile(filepath.Join("..", "..", "config", "components", path))
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(yaml.UnmarshalStrict(manifest, into)).To(Succeed())
@@ -63,7 +63,7 @@ func (w *world) component(path string, into any) {
 
 // ingress are the routes of an Ingress that is patched to a host.
 func (w *world) ingress(component, host string) []route {
-	w.t.Helper()
+	w.T.Helper()
 	var ingress networkingv1.Ingress
 	w.component(filepath.Join(component, "ingress.yaml"), &ingress)
 	w.Expect(ingress.Spec.DefaultBackend).To(BeNil())
@@ -96,7 +96,7 @@ type httpRoute struct {
 
 // httpRoute are the routes of an HTTPRoute that is patched to a host.
 func (w *world) httpRoute(component, host string) []route {
-	w.t.Helper()
+	w.T.Helper()
 	var found httpRoute
 	w.component(filepath.Join(component, "httproute.yaml"), &found)
 	w.Expect(found.Spec.Hostnames).To(HaveLen(1))

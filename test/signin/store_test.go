@@ -19,14 +19,14 @@ func TestBeginningInTheStore(t *testing.T) {
 			market := w.marketplace("amazon")
 			w.account("amazon", v1alpha1.GrantAuthorizationCode, named("another"), of(market.OtherSeller()))
 			w.account("amazon", v1alpha1.GrantAuthorizationCode, of(market.Seller()))
-			token := w.clerk("clerk", w.ns)
+			token := w.clerk("clerk", w.Namespace)
 			w.linkOf("another", "")
 			w.link("")
 			anna := w.window()
 			if known {
 				w.enter(anna, token)
 			}
-			anna.Open(w.marketURL + "/amazon/apps/store?application_id=" + demomarket.DefaultApplicationID)
+			anna.Open(w.Address + "/amazon/apps/store?application_id=" + demomarket.DefaultApplicationID)
 			anna.LogIn(user, password)
 			anna.Authorize()
 			if !known {
@@ -34,10 +34,10 @@ func TestBeginningInTheStore(t *testing.T) {
 				anna.Press("Show accounts")
 			}
 			anna.WantText("Connect an account at Amazon")
-			w.wantOrder(anna, "The seller with whom you came from Amazon", w.ns+"/main", w.ns+"/another")
+			w.wantOrder(anna, "The seller with whom you came from Amazon", w.Namespace+"/main", w.Namespace+"/another")
 			picture(anna, "store")
 			anna.Press("Sign in")
-			anna.WantText(w.ns + "/main")
+			anna.WantText(w.Namespace + "/main")
 			anna.WantText(market.Seller().ID)
 			anna.Press("Continue to Amazon")
 			anna.WantText("Signed in at Amazon")
@@ -57,7 +57,7 @@ func TestAStoreThatIsNone(t *testing.T) {
 	asked := make(chan string, 10)
 	thief := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.RequestURI })
 	anna := w.window()
-	w.enter(anna, w.clerk("clerk", w.ns))
+	w.enter(anna, w.clerk("clerk", w.Namespace))
 	for _, address := range []string{
 		"https://evil.example.com/apps/authorize/confirm/x",
 		"https://amazon.com.evil.example.com/",

@@ -17,25 +17,25 @@ func TestAVisitorOfOneNamespace(t *testing.T) {
 	w, _ := newWorld(t)
 	w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode, of(demomarket.Seller{ID: "1", Login: "a-shop-nearby"}))
-	elsewhere := w.namespace()
+	elsewhere := w.NewNamespace("shop-")
 	w.application(elsewhere, "allegro")
 	inElsewhere := func(a *v1alpha1.MarketplaceAccount) { a.Namespace = elsewhere }
 	w.account("allegro", v1alpha1.GrantAuthorizationCode, inElsewhere, of(demomarket.Seller{ID: "2", Login: "a-shop-elsewhere"}))
 	anna := w.window()
-	w.enter(anna, w.clerk("clerk", w.ns))
+	w.enter(anna, w.clerk("clerk", w.Namespace))
 	anna.WantText("a-shop-nearby")
 	for _, hidden := range []string{"a-shop-elsewhere", elsewhere} {
 		w.Expect(anna.Text()).NotTo(ContainSubstring(hidden))
 	}
 	anna.Open(w.front.url + "/sign-in/allegro")
-	anna.WantText(w.ns + "/main")
+	anna.WantText(w.Namespace + "/main")
 	w.Expect(anna.Text()).NotTo(ContainSubstring(elsewhere))
 
 	t.Log("an account of another namespace looks like none")
 	for _, name := range []string{"main", "nobody"} {
 		for _, action := range []string{"renew", "verify", "sign-in"} {
 			anna.Open(w.front.url)
-			change(anna, fmt.Sprintf("form[action='/accounts/%s/main/sign-in']", w.ns), "action", "/accounts/"+elsewhere+"/"+name+"/"+action)
+			change(anna, fmt.Sprintf("form[action='/accounts/%s/main/sign-in']", w.Namespace), "action", "/accounts/"+elsewhere+"/"+name+"/"+action)
 			anna.Press("Sign in")
 			// The form is good for one path. Only who has the token itself can make another.
 			anna.WantText("This page is out of date")
@@ -61,12 +61,12 @@ func TestRightsThatAreTakenAway(t *testing.T) {
 	w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
 	anna := w.window()
-	w.enter(anna, w.clerk("clerk", w.ns))
-	anna.WantText(w.ns + "/main")
+	w.enter(anna, w.clerk("clerk", w.Namespace))
+	anna.WantText(w.Namespace + "/main")
 	w.dismiss("clerk")
 	anna.Press("Sign in") // what is done is always asked about
 	anna.WantText("You may not do that")
-	w.Expect(w.get("main").Annotations).To(BeEmpty())
+	w.Expect(w.Get("main").Annotations).To(BeEmpty())
 	w.clock.Step(time.Minute) // what is shown, now and then
 	anna.Open(w.front.url)
 	anna.WantText("There is no account that you may see.")
