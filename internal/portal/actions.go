@@ -12,18 +12,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/cards"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/visitor"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaces,verbs=list;watch
-
-// Actions of the list; the last part of a path.
-const (
-	actionSignIn = "sign-in"
-	actionRenew  = "renew"
-	actionVerify = "verify"
-)
 
 // noticeField tells in the list what was just asked for, with accountField for which account.
 const noticeField = "notice"
@@ -37,13 +32,21 @@ const (
 
 // requests are the annotations with which an action is asked for.
 var requests = map[string]string{
-	actionSignIn: v1alpha1.AnnotationSignIn,
-	actionRenew:  v1alpha1.AnnotationRenew,
-	actionVerify: v1alpha1.AnnotationVerify,
+	cards.ActionSignIn: v1alpha1.AnnotationSignIn,
+	cards.ActionRenew:  v1alpha1.AnnotationRenew,
+	cards.ActionVerify: v1alpha1.AnnotationVerify,
 }
 
 func actionPath(account types.NamespacedName, action string) string {
 	return "/accounts/" + account.Namespace + "/" + account.Name + "/" + action
+}
+
+// formsFor makes the forms of the buttons of an account, for a visitor.
+func (p *Portal) formsFor(who *visitor.Visitor, account types.NamespacedName) cards.Forms {
+	return func(action string) (path, token string) {
+		path = actionPath(account, action)
+		return path, who.FormToken(string(p.address), path)
+	}
 }
 
 // accountOf is the account that a path names; a problem when it cannot be a name.
@@ -65,12 +68,12 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 	if !known {
 		return &signin.Error{Problem: problemNotFound}
 	}
-	account, err := p.patchable(r)
+	account, err := p.actable(r)
 	if err != nil {
 		return err
 	}
 	log := p.log.WithValues("namespace", account.Namespace, "name", account.Name)
-	if action == actionSignIn && account.Spec.Grant.Type == v1alpha1.GrantAuthorizationCode {
+	if action == cards.ActionSignIn && account.Spec.Grant.Type == v1alpha1.GrantAuthorizationCode {
 		ticket, err := p.signIns.Invite(r.Context(), nameOf(account))
 		if err != nil {
 			return err
@@ -97,17 +100,19 @@ func (p *Portal) awaitOutcome(ctx context.Context, account *v1alpha1.Marketplace
 	defer cancel()
 	for {
 		var now v1alpha1.MarketplaceAccount
-		if err := p.reader.Get(patient, nameOf(account), &now); err != nil || handledOf(&now, annotation) == asked {
+		if err := p.reader.Get(patient, nameOf(account), &now); err != nil || cards.HandledOf(&now, annotation) == asked {
 			return
 		}
-		if sleep(patient, outcomeLook) != nil {
+		select {
+		case <-patient.Done():
 			return
+		case <-time.After(outcomeLook):
 		}
 	}
 }
 
-// patchable is the account that a form is about, if the visitor may change it. Whether it exists is told to nobody else.
-func (p *Portal) patchable(r *http.Request) (*v1alpha1.MarketplaceAccount, error) {
+// actable is the account that a form is about, if the visitor may press its buttons. Whether it exists is told to nobody else.
+func (p *Portal) actable(r *http.Request) (*v1alpha1.MarketplaceAccount, error) {
 	who, err := p.visitorOfForm(r)
 	if err != nil {
 		return nil, err
@@ -119,9 +124,9 @@ func (p *Portal) patchable(r *http.Request) (*v1alpha1.MarketplaceAccount, error
 	return p.accountFor(r.Context(), who, name)
 }
 
-// accountFor reads an account that the visitor may change.
-func (p *Portal) accountFor(ctx context.Context, who *visitor, name types.NamespacedName) (*v1alpha1.MarketplaceAccount, error) {
-	allowed, err := p.access.may(ctx, who, verbPatch, name.Namespace, name.Name)
+// accountFor reads an account whose buttons the visitor may press.
+func (p *Portal) accountFor(ctx context.Context, who *visitor.Visitor, name types.NamespacedName) (*v1alpha1.MarketplaceAccount, error) {
+	allowed, err := p.reception.MayAct(ctx, who, name)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +138,7 @@ func (p *Portal) accountFor(ctx context.Context, who *visitor, name types.Namesp
 	case apierrors.IsNotFound(err):
 		return nil, &signin.Error{Problem: problemNotFound}
 	case err != nil:
-		return nil, &clusterError{"reading an account", err}
+		return nil, &visitor.ClusterError{Doing: "reading an account", Err: err}
 	}
 	return &account, nil
 }
@@ -149,7 +154,7 @@ func (p *Portal) annotate(ctx context.Context, account *v1alpha1.MarketplaceAcco
 	case apierrors.IsNotFound(err):
 		return &signin.Error{Problem: problemNotFound}
 	case err != nil:
-		return &clusterError{"annotating an account", err}
+		return &visitor.ClusterError{Doing: "annotating an account", Err: err}
 	}
 	return nil
 }

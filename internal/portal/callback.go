@@ -85,19 +85,6 @@ func (p *Portal) resultID(state string) (string, error) {
 	return secret[:resultID], nil
 }
 
-// forgetOldest makes the browser forget the oldest of its cookies that begin like this, and keep some.
-func (p *Portal) forgetOldest(w http.ResponseWriter, r *http.Request, prefix string, keep int) {
-	var held []string
-	for _, cookie := range r.Cookies() {
-		if strings.HasPrefix(cookie.Name, prefix) {
-			held = append(held, cookie.Name)
-		}
-	}
-	for _, name := range held[:max(0, len(held)-keep)] {
-		p.dropCookie(w, name)
-	}
-}
-
 // calledMarketplace is what people call a Marketplace; empty when there is none of that name.
 func (p *Portal) calledMarketplace(ctx context.Context, name string) string {
 	var marketplace v1alpha1.Marketplace
@@ -146,13 +133,13 @@ func (p *Portal) done(w http.ResponseWriter, r *http.Request) error {
 		p.showProblem(w, r, shown.Error, "", true)
 		return nil
 	}
-	t := p.speech.to(r)
+	t := p.texts(r)
 	outcome := *shown.Outcome
 	title := t.DoneTitle
 	if outcome.Unconfirmed {
 		title = t.DoneUnconfirmedTitle
 	}
-	page := donePage{frame: p.frame(r, t.at(outcome.Marketplace, title)), Outcome: outcome}
+	page := donePage{frame: p.frame(r, t.At(outcome.Marketplace, title)), Outcome: outcome}
 	page.Facts = accountFacts(t, outcome.Account)
 	if outcome.SeenLogin != "" {
 		page.Facts = append(page.Facts, fact{t.Seller, outcome.SeenLogin})

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/visitor"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -33,20 +34,20 @@ type enterPage struct {
 }
 
 // askForToken shows the form in which a session begins.
-func (p *Portal) askForToken(w http.ResponseWriter, r *http.Request, why sessionError, next string) error {
-	t := p.speech.to(r)
-	page := enterPage{frame: p.frame(r, t.EnterTitle), Refusal: t.Sessions[why], Path: enterPath, Audience: audience}
+func (p *Portal) askForToken(w http.ResponseWriter, r *http.Request, why visitor.Refusal, next string) error {
+	t := p.texts(r)
+	page := enterPage{frame: p.frame(r, t.EnterTitle), Refusal: t.Sessions[string(why)], Path: enterPath, Audience: visitor.Audience}
 	page.LinkToList = false
 	if next = afterEntering(next); next != listPath {
 		page.Next = next
 	}
 	status := http.StatusOK
-	if why != sessionNone || r.Method == http.MethodPost {
+	if why != visitor.None || r.Method == http.MethodPost {
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", `Bearer realm="tokenkeeper"`)
 	}
-	if why == sessionEnded {
-		p.dropCookie(w, sessionCookie)
+	if why == visitor.Ended {
+		p.dropCookie(w, visitor.SessionCookie)
 	}
 	p.render(w, status, "enter", page)
 	return nil
@@ -60,14 +61,14 @@ func (p *Portal) enter(w http.ResponseWriter, r *http.Request) error {
 	next := r.PostForm.Get(nextField)
 	token := strings.TrimSpace(r.PostForm.Get(tokenField))
 	token = strings.TrimSpace(strings.TrimPrefix(token, "Bearer "))
-	who, err := p.recognise(r, token)
-	if refusal, isSession := errors.AsType[sessionError](err); isSession {
+	who, err := p.reception.Recognise(r, token)
+	if refusal, isSession := errors.AsType[visitor.Refusal](err); isSession {
 		return p.askForToken(w, r, refusal, next)
 	}
 	if err != nil {
 		return err
 	}
-	p.setCookie(w, sessionCookie, who.token, 0)
+	p.setCookie(w, visitor.SessionCookie, who.Token(), 0)
 	next = afterEntering(next)
 	if next == listPath {
 		next += "?" + url.Values{noticeField: {noticeEntered}}.Encode()
@@ -82,14 +83,14 @@ func (p *Portal) leave(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return unreadable(err)
 	}
-	cookie, err := r.Cookie(sessionCookie)
+	cookie, err := r.Cookie(visitor.SessionCookie)
 	if err != nil || cookie.Value == "" {
-		return sessionNone
+		return visitor.None
 	}
-	if !p.ownForm(r, &visitor{token: cookie.Value}) {
+	if !visitor.IsOwnForm(r.PostForm.Get(formField), cookie.Value, string(p.address), r.URL.Path) {
 		return &signin.Error{Problem: problemForm}
 	}
-	p.dropCookie(w, sessionCookie)
+	p.dropCookie(w, visitor.SessionCookie)
 	http.Redirect(w, r, listPath, http.StatusSeeOther)
 	return nil
 }

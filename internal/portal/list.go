@@ -1,17 +1,16 @@
 package portal
 
 import (
-	"cmp"
 	"context"
 	"net/http"
-	"slices"
 	"strings"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/cards"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/visitor"
 )
 
 // listPage is the list of accounts.
@@ -23,7 +22,7 @@ type listPage struct {
 	Urgent bool
 	// More tells that there are accounts of which nobody looked whether the visitor may see them.
 	More  bool
-	Cards []card
+	Cards []cards.Card
 }
 
 // list shows the accounts that the visitor may see.
@@ -32,49 +31,43 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	leave, err := p.enterLists(r.Context(), who)
+	leave, err := p.reception.Enter(r.Context(), who)
 	if err != nil {
 		return err
 	}
 	defer leave()
 	shown := r.URL.Query()
 	namespace := shown.Get(namespaceField)
-	who.near, _, _ = strings.Cut(shown.Get(accountField), "/")
+	who.Near, _, _ = strings.Cut(shown.Get(accountField), "/")
 	accounts, marketplaces, more, err := p.seen(r.Context(), who, func(account *v1alpha1.MarketplaceAccount) bool {
 		return namespace == "" || account.Namespace == namespace
 	})
 	if err != nil {
 		return err
 	}
-	mayPatch, _, err := p.access.which(r.Context(), who, verbPatch, verbPatch, names(accounts))
+	mayAct, err := p.reception.Actable(r.Context(), who, names(accounts))
 	if err != nil {
 		return err
 	}
-	t := p.speech.to(r)
+	t := p.texts(r)
 	page := listPage{frame: p.frameOf(r, who, t.ListTitle), More: more}
 	page.LinkToList = false
 	now := p.clock.Now()
-	counts := map[urgency]int{}
-	for _, e := range byUrgency(accounts, now) {
-		counts[e.urgency]++
-		may := mayPatch[nameOf(e.account)]
-		card := cardOf(t, e, marketplaces.of(e.account.Spec.MarketplaceRef.Name), may, now)
-		if may {
-			p.offerActions(&card, t, who, e, now)
+	entries := cards.ByUrgency(accounts, now)
+	for _, e := range entries {
+		name := nameOf(e.Account)
+		card := cards.Of(t, e, marketplaces.of(e.Account.Spec.MarketplaceRef.Name), mayAct[name], now)
+		if mayAct[name] {
+			card.Offer(t, e, p.address != "", p.formsFor(who, name), now)
 		}
-		if shown.Get(accountField) == nameOf(e.account).String() {
-			card.focus(actionPath(nameOf(e.account), shown.Get(noticeField)))
+		if shown.Get(accountField) == name.String() {
+			card.Focus(actionPath(name, shown.Get(noticeField)))
 		}
 		page.Cards = append(page.Cards, card)
 	}
-	if n := counts[needsPerson] + counts[expiring]; n > 0 {
-		page.Summary = append(page.Summary, t.count(t.NeedPerson, n))
-	}
-	if n := counts[broken]; n > 0 {
-		page.Summary = append(page.Summary, t.count(t.DoNotWork, n))
-	}
-	page.Urgent = len(page.Summary) > 0
-	if len(accounts) > 0 && counts[settled] == len(accounts) && !more {
+	said, inOrder := cards.Summary(t, entries)
+	page.Summary, page.Urgent = said, len(said) > 0
+	if len(accounts) > 0 && inOrder && !more {
 		page.Summary = []string{t.ListInOrder}
 	}
 	leave() // a browser may read slowly
@@ -85,33 +78,19 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 // namespaceField names the namespace whose accounts are listed; all are where it is empty.
 const namespaceField = "namespace"
 
-// enterLists waits until a page of the visitor can be made: one of each visitor at a time, and a few altogether.
-func (p *Portal) enterLists(ctx context.Context, who *visitor) (leave func(), err error) {
-	own, err := p.access.of(who).pages.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	place, err := p.lists.enter(ctx)
-	if err != nil {
-		own()
-		return nil, err
-	}
-	return func() { place(); own() }, nil
-}
-
 // seen reads those accounts of some that the visitor may see, and what their marketplaces are called. more tells that it did not look
 // at all of them. Neither is changed by anybody:
 // they are the cache's own, since copying every account of a cluster for each visitor would cost more than the page.
 func (p *Portal) seen(
-	ctx context.Context, who *visitor, some func(*v1alpha1.MarketplaceAccount) bool,
+	ctx context.Context, who *visitor.Visitor, some func(*v1alpha1.MarketplaceAccount) bool,
 ) (shown []*v1alpha1.MarketplaceAccount, called marketplaceNames, more bool, err error) {
 	var accounts v1alpha1.MarketplaceAccountList
 	if err := p.reader.List(ctx, &accounts, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, nil, false, &clusterError{"listing accounts", err}
+		return nil, nil, false, &visitor.ClusterError{Doing: "listing accounts", Err: err}
 	}
 	var marketplaces v1alpha1.MarketplaceList
 	if err := p.reader.List(ctx, &marketplaces, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, nil, false, &clusterError{"listing Marketplaces", err}
+		return nil, nil, false, &visitor.ClusterError{Doing: "listing Marketplaces", Err: err}
 	}
 	called = make(marketplaceNames, len(marketplaces.Items))
 	for i := range marketplaces.Items {
@@ -123,7 +102,7 @@ func (p *Portal) seen(
 			all = append(all, nameOf(&accounts.Items[i]))
 		}
 	}
-	visible, more, err := p.access.which(ctx, who, verbList, verbGet, all)
+	visible, more, err := p.reception.Visible(ctx, who, all)
 	if err != nil {
 		return nil, nil, false, err
 	}
@@ -146,22 +125,4 @@ func names(accounts []*v1alpha1.MarketplaceAccount) []types.NamespacedName {
 		named = append(named, nameOf(account))
 	}
 	return named
-}
-
-// entry is an account in the list.
-type entry struct {
-	standing
-	account *v1alpha1.MarketplaceAccount
-}
-
-// byUrgency puts what needs a person first.
-func byUrgency(accounts []*v1alpha1.MarketplaceAccount, now time.Time) []entry {
-	entries := make([]entry, 0, len(accounts))
-	for _, account := range accounts {
-		entries = append(entries, entry{standingOf(account, now), account})
-	}
-	slices.SortFunc(entries, func(a, b entry) int {
-		return cmp.Or(a.compare(b.standing), cmp.Compare(a.account.Name, b.account.Name), cmp.Compare(a.account.Namespace, b.account.Namespace))
-	})
-	return entries
 }

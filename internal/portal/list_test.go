@@ -176,7 +176,7 @@ func TestTooManyLists(t *testing.T) {
 	w := newWorld(t, account("main"))
 	clerk := w.enter(clerkToken)
 	clerk.get("/").expect(t, http.StatusOK, "shop/main")
-	portal.FillLists(w.server.Config.Handler.(*portal.Portal), time.Millisecond)
+	portal.Visitors(w.server.Config.Handler.(*portal.Portal)).FillLists(time.Millisecond)
 	for _, path := range []string{"/", "/sign-in/allegro"} {
 		busy := clerk.get(path).expect(t, http.StatusServiceUnavailable, "Too much is going on").without(t, "shop/main")
 		if busy.header.Get("Retry-After") != "1" {
@@ -193,7 +193,7 @@ func TestAVisitorWhoLeavesIsNoFailure(t *testing.T) {
 	leave()
 	request := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
 	request.AddCookie(&http.Cookie{Name: "__Host-tokenkeeper-session", Value: clerkToken})
-	portal.FillLists(w.server.Config.Handler.(*portal.Portal), time.Minute) // so that he waits
+	portal.Visitors(w.server.Config.Handler.(*portal.Portal)).FillLists(time.Minute) // so that he waits
 	w.server.Config.Handler.ServeHTTP(httptest.NewRecorder(), request)
 	if strings.Contains(w.log.text(), `"error"=`) || !strings.Contains(w.log.text(), "The visitor has left") {
 		t.Errorf("the log says:\n%s", w.log.text())
@@ -285,7 +285,7 @@ type slowReader struct {
 }
 
 func (s *slowReader) Write(text []byte) (int, error) {
-	s.lists = portal.Lists(s.portal)
+	s.lists = portal.Visitors(s.portal).Lists()
 	return s.ResponseRecorder.Write(text)
 }
 

@@ -11,6 +11,9 @@ import (
 	"strings"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/cards"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/visitor"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/words"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -26,7 +29,7 @@ func parsePages() (pages map[string]*template.Template, style string, err error)
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the style: %w", err)
 	}
-	layout, err := template.New("layout.html").Funcs(template.FuncMap{"fill": fill}).ParseFS(files, "templates/layout.html")
+	layout, err := template.New("layout.html").Funcs(template.FuncMap{"fill": words.Fill}).ParseFS(files, "templates/layout.html")
 	if err != nil {
 		return nil, "", fmt.Errorf("reading the layout: %w", err)
 	}
@@ -46,7 +49,7 @@ func parsePages() (pages map[string]*template.Template, style string, err error)
 
 // frame is what every page has.
 type frame struct {
-	T     *texts
+	T     cards.Texts
 	Title string
 	Style template.CSS
 	// Visitor is who is logged in, and LeaveForm the token of the form that logs them out; empty where nobody is, or
@@ -62,15 +65,20 @@ type frame struct {
 }
 
 func (p *Portal) frame(r *http.Request, title string) frame {
-	_, err := r.Cookie(sessionCookie)
-	return frame{T: p.speech.to(r), Title: title, Host: p.host, LinkToList: err == nil, Style: template.CSS(p.style)} //nolint:gosec // it is embedded, and nobody writes to it
+	_, err := r.Cookie(visitor.SessionCookie)
+	return frame{T: p.texts(r), Title: title, Host: p.host, LinkToList: err == nil, Style: template.CSS(p.style)} //nolint:gosec // it is embedded, and nobody writes to it
+}
+
+// texts are the words for the visitor who sent a request.
+func (p *Portal) texts(r *http.Request) cards.Texts {
+	return cards.Texts{Texts: p.speech.To(r.Header.Get("Accept-Language"))}
 }
 
 // frameOf is the frame of a page for a visitor.
-func (p *Portal) frameOf(r *http.Request, who *visitor, title string) frame {
+func (p *Portal) frameOf(r *http.Request, who *visitor.Visitor, title string) frame {
 	f := p.frame(r, title)
-	f.Visitor = strings.TrimPrefix(who.user.Username, "system:serviceaccount:")
-	f.LeaveForm = p.formToken(who, leavePath)
+	f.Visitor = strings.TrimPrefix(who.Username(), "system:serviceaccount:")
+	f.LeaveForm = who.FormToken(string(p.address), leavePath)
 	return f
 }
 
@@ -92,19 +100,16 @@ func (p *Portal) render(w http.ResponseWriter, status int, name string, page any
 type fact struct{ Label, Value string }
 
 // accountFacts tells which account is meant.
-func accountFacts(t *texts, account signin.Account) []fact {
+func accountFacts(t cards.Texts, account signin.Account) []fact {
 	facts := []fact{{t.Account, account.Namespace + "/" + account.Name}}
 	if account.Login != "" {
 		facts = append(facts, fact{t.GivenName, account.Login}) // nobody has verified it
 	}
-	if account.Environment != "" && account.Environment != production {
+	if account.Environment != "" && account.Environment != cards.Production {
 		facts = append(facts, fact{t.Environment, account.Environment})
 	}
 	return facts
 }
-
-// production is the environment that needs no mention.
-const production = "Production"
 
 // marketplaceNames are what people call the marketplaces.
 type marketplaceNames map[string]*v1alpha1.Marketplace

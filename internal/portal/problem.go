@@ -9,9 +9,8 @@ import (
 	"strconv"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/visitor"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/words"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -73,47 +72,13 @@ var statuses = map[signin.Problem]int{
 	problemInternal:           http.StatusInternalServerError,
 }
 
-// limitedError is too many failures from one address.
-type limitedError struct{ wait time.Duration }
-
-func (e *limitedError) Error() string { return "too many failures from one address" }
-
-// busyError is too many lists at once.
-type busyError struct{ wait time.Duration }
-
-func (e *busyError) Error() string { return "too many lists at once" }
-
-// clusterError is an API server that does not do what it is asked.
-type clusterError struct {
-	doing string
-	err   error
-}
-
-func (e *clusterError) Error() string { return e.doing + ": " + e.kind() }
-
-func (e *clusterError) Unwrap() error { return e.err }
-
-// kind is what may be said of the error: its text may quote what was sent.
-func (e *clusterError) kind() string { return kindOf(e.err) }
-
-// kindOf is what may be said of an error of the API server.
-func kindOf(err error) string {
-	switch reason := apierrors.ReasonForError(err); {
-	case reason != metav1.StatusReasonUnknown:
-		return string(reason)
-	case errors.Is(err, context.DeadlineExceeded):
-		return "no answer in time"
-	}
-	return "no answer"
-}
-
 // retryAfter are the whole seconds after which to try again; empty where nobody knows.
 func retryAfter(err error) string {
 	var wait time.Duration
-	if limited, isLimited := errors.AsType[*limitedError](err); isLimited {
-		wait = limited.wait
-	} else if busy, isBusy := errors.AsType[*busyError](err); isBusy {
-		wait = busy.wait
+	if limited, isLimited := errors.AsType[*visitor.LimitedError](err); isLimited {
+		wait = limited.Wait
+	} else if busy, isBusy := errors.AsType[*visitor.BusyError](err); isBusy {
+		wait = busy.Wait
 	} else {
 		return ""
 	}
@@ -131,7 +96,7 @@ type problemPage struct {
 
 // fail answers with the page that fits an error. It is the only place where errors become pages and log lines.
 func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
-	if refusal, isSession := errors.AsType[sessionError](err); isSession {
+	if refusal, isSession := errors.AsType[visitor.Refusal](err); isSession {
 		next := ""
 		if r.Method == http.MethodGet {
 			next = r.URL.RequestURI()
@@ -165,13 +130,13 @@ func beginsAgain(problem signin.Problem, returned bool) bool {
 
 // showProblem says what happened, and so what to do.
 func (p *Portal) showProblem(w http.ResponseWriter, r *http.Request, e *signin.Error, seconds string, returned bool) {
-	t := p.speech.to(r)
-	words := t.Problems[e.Problem]
+	t := p.texts(r)
+	told := t.Problems[e.Problem]
 	filled := func(text string) string {
-		return fill(t.at(e.Account.Marketplace, text), "expected", e.Account.ExpectedID, "got", e.GotID, "seconds", seconds)
+		return words.Fill(t.At(e.Account.Marketplace, text), "expected", e.Account.ExpectedID, "got", e.GotID, "seconds", seconds)
 	}
 	page := problemPage{
-		frame: p.frame(r, filled(words.Title)), Says: filled(words.Says), Do: filled(words.Do), Detail: e.Detail,
+		frame: p.frame(r, filled(told.Title)), Says: filled(told.Says), Do: filled(told.Do), Detail: e.Detail,
 	}
 	if e.Ticket == "" && beginsAgain(e.Problem, returned) {
 		page.Do += " " + t.BeginAgain
@@ -200,7 +165,7 @@ func (p *Portal) diagnose(r *http.Request, err error) *signin.Error {
 		if e.Account.Name != "" {
 			log = p.log.WithValues("namespace", e.Account.Namespace, "name", e.Account.Name)
 		}
-		log.Error(errors.New(string(e.Problem)), "The API server did not do as it was asked", "answer", kindOf(err))
+		log.Error(errors.New(string(e.Problem)), "The API server did not do as it was asked", "answer", visitor.KindOf(err))
 		return e
 	}
 	switch tooLarge, isTooLarge := errors.AsType[*http.MaxBytesError](err); {
@@ -212,9 +177,9 @@ func (p *Portal) diagnose(r *http.Request, err error) *signin.Error {
 		log.Error(errors.New(string(problemBusy)), "Too many lists are asked for at once")
 		return &signin.Error{Problem: problemBusy}
 	}
-	if cluster, isCluster := errors.AsType[*clusterError](err); isCluster {
-		log.Error(errors.New(string(signin.ClusterDown)), "The API server did not do as it was asked", "request", cluster.doing, "answer", cluster.kind())
-		return &signin.Error{Problem: signin.ClusterDown, Detail: cluster.kind()}
+	if cluster, isCluster := errors.AsType[*visitor.ClusterError](err); isCluster {
+		log.Error(errors.New(string(signin.ClusterDown)), "The API server did not do as it was asked", "request", cluster.Doing, "answer", visitor.KindOf(cluster.Err))
+		return &signin.Error{Problem: signin.ClusterDown, Detail: visitor.KindOf(cluster.Err)}
 	}
 	p.log.Error(errors.New(string(problemInternal)), "A page failed", "kind", fmt.Sprintf("%T", innermost(err)))
 	return &signin.Error{Problem: problemInternal}
@@ -230,12 +195,12 @@ func (p *Portal) logProblem(e *signin.Error) {
 }
 
 func isLimited(err error) bool {
-	_, limited := errors.AsType[*limitedError](err)
+	_, limited := errors.AsType[*visitor.LimitedError](err)
 	return limited
 }
 
 func isBusy(err error) bool {
-	_, busy := errors.AsType[*busyError](err)
+	_, busy := errors.AsType[*visitor.BusyError](err)
 	return busy
 }
 

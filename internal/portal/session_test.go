@@ -132,7 +132,7 @@ func TestGuessesOfTokensAreLimited(t *testing.T) {
 	w := newWorld(t, account("main"))
 	clerk := w.enter(clerkToken) // from the same address, as behind a proxy
 	var waits []time.Duration
-	portal.SetSleep(w.server.Config.Handler.(*portal.Portal), func(_ context.Context, wait time.Duration) error {
+	portal.Visitors(w.server.Config.Handler.(*portal.Portal)).SetSleep(func(_ context.Context, wait time.Duration) error {
 		waits = append(waits, wait)
 		return nil
 	})

@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/words"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
@@ -47,9 +48,9 @@ func (p *Portal) offer(w http.ResponseWriter, r *http.Request) error {
 		return p.unlessGuessed(r, err)
 	}
 	query.Del(ticketField)
-	t := p.speech.to(r)
+	t := p.texts(r)
 	page := offerPage{
-		frame: p.frame(r, t.at(offer.Marketplace, t.OfferTitle)), Offer: offer, Facts: accountFacts(t, offer.Account),
+		frame: p.frame(r, t.At(offer.Marketplace, t.OfferTitle)), Offer: offer, Facts: accountFacts(t, offer.Account),
 		Path: linkPath(account), Ticket: ticket, Store: query.Encode(),
 	}
 	expected := offer.ExpectedID
@@ -58,7 +59,7 @@ func (p *Portal) offer(w http.ResponseWriter, r *http.Request) error {
 	}
 	page.Facts = append(page.Facts, fact{t.OfferExpected, expected})
 	if !offer.ExpiresAt.IsZero() {
-		page.Ends = fill(t.OfferEnds, "moment", t.moment(offer.ExpiresAt))
+		page.Ends = words.Fill(t.OfferEnds, "moment", t.Moment(offer.ExpiresAt))
 	}
 	p.render(w, http.StatusOK, "offer", page)
 	return nil
@@ -106,14 +107,14 @@ func (p *Portal) begin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return p.unlessGuessed(r, err)
 	}
-	if !isWeb(visit.URL) {
+	if !signin.IsWeb(visit.URL) {
 		return errors.New("the address of the marketplace is not one of the web")
 	}
 	p.forgetOldest(w, r, signin.CookiePrefix, maxVisitCookies-1)
 	p.setCookie(w, visit.CookieName, visit.CookieValue, visit.ExpiresAt.Sub(p.clock.Now()))
 	p.log.Info("Sign-in begun", "namespace", account.Namespace, "name", account.Name)
-	t := p.speech.to(r)
-	page := leavingPage{frame: p.frame(r, t.at(offer.Marketplace, t.LeavingTitle)), Marketplace: offer.Marketplace, URL: visit.URL}
+	t := p.texts(r)
+	page := leavingPage{frame: p.frame(r, t.At(offer.Marketplace, t.LeavingTitle)), Marketplace: offer.Marketplace, URL: visit.URL}
 	page.Onward = visit.URL
 	p.render(w, http.StatusOK, "leaving", page)
 	return nil
@@ -139,8 +140,8 @@ func (p *Portal) unlessGuessed(r *http.Request, err error) error {
 	if !isSignIn || e.Problem != signin.LinkInvalid {
 		return err
 	}
-	if wait := p.links.fail(p.addressOf(r)); wait > 0 {
-		return &limitedError{wait}
+	if tooMany := p.reception.GuessedLink(r); tooMany != nil {
+		return tooMany
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/cards"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -57,7 +58,7 @@ func (p *Portal) store(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	leave, err := p.enterLists(r.Context(), who)
+	leave, err := p.reception.Enter(r.Context(), who)
 	if err != nil {
 		return err
 	}
@@ -68,21 +69,21 @@ func (p *Portal) store(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	mayPatch, _, err := p.access.which(r.Context(), who, verbPatch, verbPatch, names(accounts))
+	mayAct, err := p.reception.Actable(r.Context(), who, names(accounts))
 	if err != nil {
 		return err
 	}
-	t := p.speech.to(r)
+	t := p.texts(r)
 	name := marketplaces.of(marketplace)
 	path := storePath(marketplace, nil)
 	page := storePage{
-		frame: p.frameOf(r, who, t.at(name, t.StoreTitle)), Marketplace: name,
-		Path: path, Form: p.formToken(who, path), Store: query.Encode(),
+		frame: p.frameOf(r, who, t.At(name, t.StoreTitle)), Marketplace: name,
+		Path: path, Form: who.FormToken(string(p.address), path), Store: query.Encode(),
 	}
 	sent := sentSeller(marketplaces[marketplace], query)
-	for _, e := range byUrgency(accounts, p.clock.Now()) {
-		if mayPatch[nameOf(e.account)] {
-			page.Choices = append(page.Choices, choiceOf(t, e.account, sent))
+	for _, e := range cards.ByUrgency(accounts, p.clock.Now()) {
+		if mayAct[nameOf(e.Account)] {
+			page.Choices = append(page.Choices, choiceOf(t, e.Account, sent))
 		}
 	}
 	slices.SortStableFunc(page.Choices, func(a, b choice) int {
@@ -160,9 +161,9 @@ func sentSeller(marketplace *v1alpha1.Marketplace, query url.Values) string {
 	return query.Get(marketplace.Spec.AuthorizationRequest.Callback.AccountID)
 }
 
-func choiceOf(t *texts, account *v1alpha1.MarketplaceAccount, sent string) choice {
+func choiceOf(t cards.Texts, account *v1alpha1.MarketplaceAccount, sent string) choice {
 	shown := signin.Account{Namespace: account.Namespace, Name: account.Name, Environment: account.Spec.Environment}
-	login, given := sellerOf(account)
+	login, given := cards.SellerOf(account)
 	if given {
 		shown.Login = login
 	}

@@ -85,10 +85,10 @@ func TestStrangersKeepNobodyOutWhoseTokenTheClusterHasSigned(t *testing.T) {
 	t.Parallel()
 	s := newShops(t)
 	p := s.server.Config.Handler.(*portal.Portal)
-	portal.SetSleep(p, func(context.Context, time.Duration) error { return nil })
+	portal.Visitors(p).SetSleep(func(context.Context, time.Duration) error { return nil })
 	for i := range 15 {
 		for range 100 {
-			portal.Guess(p)
+			portal.Visitors(p).Guess()
 		}
 		s.enter(s.token(s.person(s.a, fmt.Sprint("clerk-", i), "list"), "tokenkeeper")).get("/").expect(t, http.StatusOK, s.a+"/main")
 	}

@@ -76,3 +76,9 @@ const CookiePrefix = "__Host-tokenkeeper-visit-"
 func CookieName(state string) string {
 	return CookiePrefix + Hash(state)[:16]
 }
+
+// IsWeb tells whether a browser may be sent to an address.
+func IsWeb(address string) bool {
+	parsed, err := url.Parse(address)
+	return err == nil && parsed.Host != "" && parsed.User == nil && (parsed.Scheme == "https" || parsed.Scheme == "http")
+}

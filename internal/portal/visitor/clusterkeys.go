@@ -1,4 +1,4 @@
-package portal
+package visitor
 
 import (
 	"context"
@@ -144,7 +144,7 @@ func (k *clusterKeys) document(ctx context.Context, path string, into any) error
 	text, err := k.read(ctx, path)
 	switch {
 	case err != nil:
-		return fmt.Errorf("reading %s: %s", path, kindOf(err))
+		return fmt.Errorf("reading %s: %s", path, KindOf(err))
 	case len(text) > maxClusterDocument:
 		return fmt.Errorf("reading %s: it is too large", path)
 	}

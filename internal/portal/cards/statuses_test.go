@@ -1,4 +1,4 @@
-package portal
+package cards
 
 import (
 	"testing"
@@ -9,8 +9,8 @@ import (
 
 // TestPortalSaysOfEveryRecordedStatusWhatThePageSays: docs/who-acts.md, which alerts and health checks are held against as well.
 func TestPortalSaysOfEveryRecordedStatusWhatThePageSays(t *testing.T) {
-	for name, row := range recorded.Table(t, "../..") {
-		account := recorded.Read(t, "../..", name)
+	for name, row := range recorded.Table(t, "../../..") {
+		account := recorded.Read(t, "../../..", name)
 		var now time.Time
 		for _, condition := range account.Status.Conditions {
 			if condition.LastTransitionTime.After(now) {

@@ -1,4 +1,4 @@
-package portal
+package visitor
 
 import (
 	"context"
@@ -150,14 +150,14 @@ func TestAddressOfARequest(t *testing.T) {
 		request.RemoteAddr = remote
 		request.Header.Set("X-Forwarded-For", "198.51.100.7")
 		request.Header.Set("Forwarded", "for=198.51.100.7")
-		if got := (&Portal{}).addressOf(request).String(); got != want {
+		if got := addressOf(request, nil).String(); got != want {
 			t.Errorf("%s is %s, want %s", remote, got, want)
 		}
 	}
 }
 
 func TestWhatATrustedProxySays(t *testing.T) {
-	p := &Portal{trustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")}}
+	proxies := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8:1::/48")}
 	for sentence, test := range map[string]struct {
 		remote    string
 		forwarded []string
@@ -179,7 +179,7 @@ func TestWhatATrustedProxySays(t *testing.T) {
 		for _, header := range test.forwarded {
 			request.Header.Add("X-Forwarded-For", header)
 		}
-		if got := p.addressOf(request).String(); got != test.want {
+		if got := addressOf(request, proxies).String(); got != test.want {
 			t.Errorf("%s: it comes from %s, want %s", sentence, got, test.want)
 		}
 	}

@@ -1,4 +1,4 @@
-package portal
+package cards
 
 import (
 	"cmp"
@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/words"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
@@ -15,14 +16,14 @@ import (
 const applicationWarning = 30
 
 // says puts the standing of an account into words.
-func (t *texts) says(s standing, marketplace string) string {
+func (t Texts) says(s standing, marketplace string) string {
 	switch {
 	case s.urgency == needsPerson && !s.troubled && reasons.Of(s.reason).AwaitsSignIn:
 		return t.MoreScopes // the consent at hand goes on
 	case s.urgency == needsPerson, s.troubled:
-		return t.at(marketplace, t.reason(s.reason).Says)
+		return t.At(marketplace, t.reason(s.reason).Says)
 	case s.ends:
-		return t.count(t.ExpiresInDays, s.days)
+		return t.Count(t.ExpiresInDays, s.days)
 	case s.renewsItself && s.urgency != expiring:
 		return t.RenewsItself
 	case s.urgency == expiring:
@@ -42,21 +43,21 @@ const (
 )
 
 // todo says what to do, a sentence or two at a time. Where no button signs the account in, somebody else has to act.
-func (t *texts) todo(s standing, marketplace string, how means) []string {
+func (t Texts) todo(s standing, marketplace string, how means) []string {
 	var said []string
 	say := func(sentences ...string) {
 		for _, sentence := range sentences {
 			if sentence != "" {
-				said = append(said, t.at(marketplace, sentence))
+				said = append(said, t.At(marketplace, sentence))
 			}
 		}
 	}
-	words := t.reason(s.reason)
+	why := t.reason(s.reason)
 	switch {
 	case s.urgency == needsPerson, s.troubled:
 		say(t.do(s.reason, how))
 	case reasons.Of(s.reason).Warns:
-		say(words.Says, t.do(s.reason, how))
+		say(why.Says, t.do(s.reason, how))
 	}
 	if soon := t.reason(v1alpha1.ReasonAuthorizationExpiring); s.soon {
 		if s.troubled {
@@ -68,52 +69,52 @@ func (t *texts) todo(s standing, marketplace string, how means) []string {
 }
 
 // do says what to do. What a sign-in cures has other words for accounts that no button signs in.
-func (t *texts) do(name string, how means) string {
-	words := t.reason(name)
+func (t Texts) do(name string, how means) string {
+	advice := t.reason(name)
 	if reasons.Of(name).Cure != reasons.SignIn {
-		return words.Do
+		return advice.Do
 	}
 	switch how {
 	case noSignIn:
-		return cmp.Or(words.Otherwise, words.Do)
+		return cmp.Or(advice.Otherwise, advice.Do)
 	case othersSignIn:
 		return t.OthersSignIn
 	case suspendedSignIn:
 		return ""
 	case ownSignIn:
 	}
-	return words.Do
+	return advice.Do
 }
 
 // stillWorks says for how long the published token goes on where the account does not.
-func (t *texts) stillWorks(s standing, now time.Time) string {
+func (t Texts) stillWorks(s standing, now time.Time) string {
 	if s.usableUntil.IsZero() || !s.troubled {
 		return ""
 	}
 	switch left := s.usableUntil.Sub(now); {
 	case left < time.Hour:
-		return t.count(t.WorksForMinutes, max(1, int(left/time.Minute)))
+		return t.Count(t.WorksForMinutes, max(1, int(left/time.Minute)))
 	case left < 2*day:
-		return t.count(t.WorksForHours, int(left/time.Hour))
+		return t.Count(t.WorksForHours, int(left/time.Hour))
 	default:
-		return t.count(t.WorksForDays, int(left/day))
+		return t.Count(t.WorksForDays, int(left/day))
 	}
 }
 
 // application warns of a client secret that ends.
-func (t *texts) application(status *v1alpha1.ApplicationStatus, now time.Time) string {
+func (t Texts) application(status *v1alpha1.ApplicationStatus, now time.Time) string {
 	if !applicationEnds(status, now) {
 		return ""
 	}
 	if days := daysUntil(status.SecretExpirationTime.Time, now); days > 0 {
-		return t.count(t.ApplicationInDays, days)
+		return t.Count(t.ApplicationInDays, days)
 	}
 	return t.ApplicationEnded
 }
 
-func (t *texts) reason(name string) reason {
-	if words, known := t.Reasons[name]; known {
-		return words
+func (t Texts) reason(name string) words.Reason {
+	if said, known := t.Reasons[name]; known {
+		return said
 	}
 	return t.Reasons[""]
 }

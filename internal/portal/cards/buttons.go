@@ -1,4 +1,4 @@
-package portal
+package cards
 
 import (
 	"strings"
@@ -9,44 +9,56 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-// offerActions puts the buttons on a card that can do something as the account is now, the cure first.
-func (p *Portal) offerActions(c *card, t *texts, who *visitor, e entry, now time.Time) {
-	account := e.account
+// Names of what a button asks for.
+const (
+	ActionSignIn = "sign-in"
+	ActionRenew  = "renew"
+	ActionVerify = "verify"
+)
+
+// Forms makes the form of a button: the path that takes it, and the token that it carries.
+type Forms func(action string) (path, token string)
+
+// Offer puts the buttons on a card that can do something as the account is now, the cure first. hasAddress tells that
+// marketplaces can send browsers back to the portal.
+func (c *Card) Offer(t Texts, e Entry, hasAddress bool, forms Forms, now time.Time) {
+	account := e.Account
 	if isSuspended(account) { // the marketplace is asked for nothing
 		return
 	}
 	add := func(action, says string, primary bool) {
-		path := actionPath(nameOf(account), action)
-		c.Buttons = append(c.Buttons, button{Path: path, Form: p.formToken(who, path), Says: says, Main: primary})
+		path, token := forms(action)
+		c.Buttons = append(c.Buttons, Button{Path: path, Form: token, Says: says, Main: primary})
 	}
 	token := account.Status.AccessToken
 	signIn := t.SignIn
 	if token != nil && !token.ExpirationTime.IsZero() {
 		signIn = t.SignInAgain
 	}
-	signIn = t.at(c.Marketplace, signIn)
+	signIn = t.At(c.Marketplace, signIn)
 	cures := e.urgency == needsPerson || e.urgency == expiring
 	switch account.Spec.Grant.Type {
 	case v1alpha1.GrantAuthorizationCode:
 		switch {
-		case p.address == "":
+		case !hasAddress:
 			c.Notes = append(c.Notes, t.NoAddress)
 		case canSignIn(e):
-			add(actionSignIn, signIn, cures)
+			add(ActionSignIn, signIn, cures)
 		}
 	case v1alpha1.GrantDeviceCode:
 		if !c.showCode(t, account.Status.SignIn, now) && canSignIn(e) && !isPending(account, v1alpha1.AnnotationSignIn) {
-			add(actionSignIn, signIn, cures)
+			add(ActionSignIn, signIn, cures)
 		}
 	case v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword, v1alpha1.GrantClientCredentials: // nobody signs in
 	}
 	if canRenew(e) {
-		add(actionRenew, t.RenewNow, false)
+		add(ActionRenew, t.RenewNow, false)
 	}
 	if canTest(e) {
-		add(actionVerify, t.TestConnection, false)
+		add(ActionVerify, t.TestConnection, false)
 	}
 }
 
@@ -62,19 +74,19 @@ func whyNot(account *v1alpha1.MarketplaceAccount) (authenticated, ready string) 
 }
 
 // canSignIn tells whether a sign-in can succeed: not while the application or a setting is refused, which it needs too.
-func canSignIn(e entry) bool {
-	unauthenticated, unready := whyNot(e.account)
+func canSignIn(e Entry) bool {
+	unauthenticated, unready := whyNot(e.Account)
 	return !onlyAChangeCures(unauthenticated) && !onlyAChangeCures(unready)
 }
 
 // canRenew tells whether a renewal can bring a token: there is a grant that the marketplace has not refused, or the account says
 // itself that somebody may have it tried.
-func canRenew(e entry) bool {
-	unauthenticated, unready := whyNot(e.account)
+func canRenew(e Entry) bool {
+	unauthenticated, unready := whyNot(e.Account)
 	switch {
-	case isPending(e.account, v1alpha1.AnnotationRenew):
+	case isPending(e.Account, v1alpha1.AnnotationRenew):
 		return false
-	case asksForRenewal(e.account):
+	case asksForRenewal(e.Account):
 		return true
 	case reasons.Of(e.reason).Subject == reasons.Authorization, unready != "" && !reasons.Of(unready).BacksOff:
 		return false // a further attempt ends nothing else
@@ -90,14 +102,14 @@ func asksForRenewal(account *v1alpha1.MarketplaceAccount) bool {
 }
 
 // canTest tells whether there is a token to test, and a way.
-func canTest(e entry) bool {
-	test := e.account.Status.ConnectionTest
-	return !e.usableUntil.IsZero() && !isPending(e.account, v1alpha1.AnnotationVerify) &&
+func canTest(e Entry) bool {
+	test := e.Account.Status.ConnectionTest
+	return !e.usableUntil.IsZero() && !isPending(e.Account, v1alpha1.AnnotationVerify) &&
 		(test == nil || test.Result != v1alpha1.ConnectionTestUnsupported)
 }
 
 // showCode puts the code of a device on a card; false when there is none that works.
-func (c *card) showCode(t *texts, code *v1alpha1.SignInStatus, now time.Time) bool {
+func (c *Card) showCode(t Texts, code *v1alpha1.SignInStatus, now time.Time) bool {
 	if code == nil || code.UserCode == "" {
 		return false
 	}
@@ -105,16 +117,16 @@ func (c *card) showCode(t *texts, code *v1alpha1.SignInStatus, now time.Time) bo
 		if !now.Before(end.Time) {
 			return false
 		}
-		c.CodeEnds = t.count(t.CodeEnds, max(1, int(end.Sub(now)/time.Minute)))
+		c.CodeEnds = t.Count(t.CodeEnds, max(1, int(end.Sub(now)/time.Minute)))
 	}
 	c.Code, c.CodeSays = code.UserCode, t.CodeEnter
-	if isWeb(code.URL) {
+	if signin.IsWeb(code.URL) {
 		c.CodeURL = code.URL
 		if carries(code.URL, code.UserCode) {
 			c.CodeSays = t.CodeCheck
 		}
 	}
-	c.CodeSays = t.at(c.Marketplace, c.CodeSays)
+	c.CodeSays = t.At(c.Marketplace, c.CodeSays)
 	return true
 }
 

@@ -1,4 +1,4 @@
-package portal
+package visitor
 
 import (
 	"cmp"
@@ -81,7 +81,7 @@ func newAccess(kube client.Writer, clock clock.PassiveClock) *access {
 }
 
 // of returns what a visitor causes.
-func (a *access) of(who *visitor) *curiosity {
+func (a *access) of(who *Visitor) *curiosity {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	known, found := a.visitors.get(who.user.Username)
@@ -96,17 +96,17 @@ func (a *access) of(who *visitor) *curiosity {
 }
 
 // may asks the API server whether something may be done now.
-func (a *access) may(ctx context.Context, who *visitor, verb, namespace, name string) (bool, error) {
+func (a *access) may(ctx context.Context, who *Visitor, verb, namespace, name string) (bool, error) {
 	return a.ask(ctx, a.acting, who, verb, namespace, name)
 }
 
 // ask asks the API server once one of the slots is free.
-func (a *access) ask(ctx context.Context, slots chan struct{}, who *visitor, verb, namespace, name string) (bool, error) {
+func (a *access) ask(ctx context.Context, slots chan struct{}, who *Visitor, verb, namespace, name string) (bool, error) {
 	select {
 	case slots <- struct{}{}:
 		defer func() { <-slots }()
 	case <-ctx.Done():
-		return false, &clusterError{"waiting to ask what a visitor may do", ctx.Err()}
+		return false, &ClusterError{"waiting to ask what a visitor may do", ctx.Err()}
 	}
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User:   who.user.Username,
@@ -122,7 +122,7 @@ func (a *access) ask(ctx context.Context, slots chan struct{}, who *visitor, ver
 		review.Spec.Extra[key] = authorizationv1.ExtraValue(value)
 	}
 	if err := a.kube.Create(ctx, review); err != nil {
-		return false, &clusterError{"asking what a visitor may do", err}
+		return false, &ClusterError{"asking what a visitor may do", err}
 	}
 	allowed := review.Status.Allowed && !review.Status.Denied
 	a.mu.Lock()
@@ -132,7 +132,7 @@ func (a *access) ask(ctx context.Context, slots chan struct{}, who *visitor, ver
 }
 
 // mightBefore returns what was answered a moment ago, else asks.
-func (a *access) mightBefore(ctx context.Context, who *visitor, verb, namespace, name string) (bool, error) {
+func (a *access) mightBefore(ctx context.Context, who *Visitor, verb, namespace, name string) (bool, error) {
 	a.mu.Lock()
 	known, found := a.answers.get(question{who.key, verb, namespace, name})
 	a.mu.Unlock()
@@ -140,7 +140,7 @@ func (a *access) mightBefore(ctx context.Context, who *visitor, verb, namespace,
 		return known.allowed, nil
 	}
 	if !a.of(who).left.AllowN(a.clock.Now(), 1) {
-		return false, &busyError{answerLife}
+		return false, &BusyError{answerLife}
 	}
 	asked := a.asking.DoChan(strings.Join([]string{string(who.key[:]), verb, namespace, name}, "/"), func() (any, error) {
 		// The answer is for everybody who waits for it, so it does not end with the page that asked first.
@@ -153,20 +153,20 @@ func (a *access) mightBefore(ctx context.Context, who *visitor, verb, namespace,
 		allowed, _ := result.Val.(bool)
 		return allowed, result.Err
 	case <-ctx.Done():
-		return false, &clusterError{"asking what a visitor may do", ctx.Err()}
+		return false, &ClusterError{"asking what a visitor may do", ctx.Err()}
 	}
 }
 
-// permitted are accounts of which somebody may do something.
-type permitted map[types.NamespacedName]bool
+// Permitted are accounts of which somebody may do something.
+type Permitted map[types.NamespacedName]bool
 
 // which tells of which accounts somebody may do something. It asks about all accounts at once, then by namespace, and about
 // each only where that was denied: many is the verb for all of them, one that for a single one. more tells that some were not
 // asked about.
 func (a *access) which(
-	ctx context.Context, who *visitor, many, one string, accounts []types.NamespacedName,
-) (may permitted, more bool, err error) {
-	may = make(permitted, len(accounts))
+	ctx context.Context, who *Visitor, many, one string, accounts []types.NamespacedName,
+) (may Permitted, more bool, err error) {
+	may = make(Permitted, len(accounts))
 	if len(accounts) == 0 {
 		return may, false, nil
 	}
@@ -178,7 +178,7 @@ func (a *access) which(
 	if len(whole) > maxNamespaces && !everywhere {
 		whole, more = whole[:maxNamespaces], true
 	}
-	namespaces := permitted{}
+	namespaces := Permitted{}
 	if !everywhere {
 		if namespaces, err = a.each(ctx, who, many, whole); err != nil {
 			return nil, false, err
@@ -204,7 +204,7 @@ func (a *access) which(
 
 // namespacesOf are those of accounts: first that of the account that they have just done something with, and their own, then always
 // in the same order.
-func namespacesOf(who *visitor, accounts []types.NamespacedName) []types.NamespacedName {
+func namespacesOf(who *Visitor, accounts []types.NamespacedName) []types.NamespacedName {
 	var whole []types.NamespacedName
 	for _, account := range accounts {
 		whole = append(whole, types.NamespacedName{Namespace: account.Namespace})
@@ -215,7 +215,7 @@ func namespacesOf(who *visitor, accounts []types.NamespacedName) []types.Namespa
 	}
 	distance := func(namespace string) int {
 		switch namespace {
-		case who.near:
+		case who.Near:
 			return 0
 		case own:
 			return 1
@@ -229,10 +229,10 @@ func namespacesOf(who *visitor, accounts []types.NamespacedName) []types.Namespa
 }
 
 // each asks about every one, several at a time. It stops at the first error.
-func (a *access) each(ctx context.Context, who *visitor, verb string, things []types.NamespacedName) (permitted, error) {
+func (a *access) each(ctx context.Context, who *Visitor, verb string, things []types.NamespacedName) (Permitted, error) {
 	var (
 		mu    sync.Mutex
-		found = permitted{}
+		found = Permitted{}
 	)
 	group, asking := errgroup.WithContext(ctx)
 	group.SetLimit(maxQuestions)
@@ -254,7 +254,7 @@ func (a *access) each(ctx context.Context, who *visitor, verb string, things []t
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil { // before the first question
-		return nil, &clusterError{"asking what a visitor may do", err}
+		return nil, &ClusterError{"asking what a visitor may do", err}
 	}
 	return found, nil
 }

@@ -1,16 +1,16 @@
-package portal
+package cards
 
 import (
 	"cmp"
-	"net/url"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/words"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
-// card is an account in the list.
-type card struct {
+// Card is an account in the list.
+type Card struct {
 	Namespace, Name, Marketplace, Environment, Login, ID string
 	// Given tells that Login is the name that people gave the account, and not the marketplace's word.
 	Given bool
@@ -22,15 +22,15 @@ type card struct {
 	Details     []string
 	// Code and CodeURL are the code that somebody has to use, and where; CodeSays says how, CodeEnds until when.
 	Code, CodeURL, CodeSays, CodeEnds string
-	Buttons                           []button
+	Buttons                           []Button
 	// Outcome says what became of what was asked for last; empty when nothing was, or long ago.
 	Outcome string
 	// Shown tells that the visitor has just pressed a button of this card, and Focused that it is not there any more.
 	Shown, Focused bool
 }
 
-// button is a form with one button.
-type button struct {
+// Button is a form with one button.
+type Button struct {
 	Path, Form, Says string
 	// Main is the button to press.
 	Main bool
@@ -38,8 +38,8 @@ type button struct {
 	Focused bool
 }
 
-// focus keeps the focus at the button that was just pressed, or else at its card.
-func (c *card) focus(path string) {
+// Focus keeps the focus at the button that was just pressed, or else at its card.
+func (c *Card) Focus(path string) {
 	c.Shown = true
 	for i := range c.Buttons {
 		if c.Buttons[i].Path == path {
@@ -50,10 +50,10 @@ func (c *card) focus(path string) {
 	c.Focused = true
 }
 
-// cardOf says how it is with an account, to somebody who may change it or not.
-func cardOf(t *texts, e entry, marketplace string, may bool, now time.Time) card {
-	account := e.account
-	c := card{
+// Of says how it is with an account at a marketplace of this name, to somebody who may press its buttons or not.
+func Of(t Texts, e Entry, marketplace string, may bool, now time.Time) Card {
+	account := e.Account
+	c := Card{
 		Namespace: account.Namespace, Name: account.Name, Marketplace: marketplace,
 		ID:      account.Spec.AccountID,
 		Kind:    e.kind(),
@@ -62,8 +62,8 @@ func cardOf(t *texts, e entry, marketplace string, may bool, now time.Time) card
 		Details: details(&account.Status),
 		Outcome: t.outcome(account, marketplace, now),
 	}
-	c.Login, c.Given = sellerOf(account)
-	if account.Spec.Environment != production {
+	c.Login, c.Given = SellerOf(account)
+	if account.Spec.Environment != Production {
 		c.Environment = account.Spec.Environment
 	}
 	if seen := account.Status.Account; seen != nil {
@@ -109,9 +109,9 @@ func signsIn(account *v1alpha1.MarketplaceAccount) bool {
 	return grant == v1alpha1.GrantAuthorizationCode || grant == v1alpha1.GrantDeviceCode
 }
 
-// sellerOf is the login of an account, and whether it is the name that people gave it. The status repeats that name
+// SellerOf is the login of an account, and whether it is the name that people gave it. The status repeats that name
 // where the marketplace tells none.
-func sellerOf(account *v1alpha1.MarketplaceAccount) (login string, given bool) {
+func SellerOf(account *v1alpha1.MarketplaceAccount) (login string, given bool) {
 	if seen := account.Status.Account; seen != nil && seen.Login != "" && seen.Login != account.Spec.Login {
 		return seen.Login, false
 	}
@@ -136,23 +136,17 @@ func meansOf(account *v1alpha1.MarketplaceAccount, may bool) means {
 }
 
 // suspended says that nothing is renewed, where the status does not.
-func (t *texts) suspended(e entry) string {
-	if !isSuspended(e.account) || reasons.Of(e.reason).Cure == reasons.Resume {
+func (t Texts) suspended(e Entry) string {
+	if !isSuspended(e.Account) || reasons.Of(e.reason).Cure == reasons.Resume {
 		return ""
 	}
 	return t.SuspendedAsk
 }
 
 // tested says how the last test of the connection went.
-func (t *texts) tested(test *v1alpha1.ConnectionTestStatus, marketplace string, now time.Time) string {
+func (t Texts) tested(test *v1alpha1.ConnectionTestStatus, marketplace string, now time.Time) string {
 	if test == nil {
 		return ""
 	}
-	return t.at(marketplace, fill(t.Tests[test.Result], "moment", t.when(test.Time.Time, now)))
-}
-
-// isWeb tells whether a browser may be sent to an address.
-func isWeb(address string) bool {
-	parsed, err := url.Parse(address)
-	return err == nil && parsed.Host != "" && parsed.User == nil && (parsed.Scheme == "https" || parsed.Scheme == "http")
+	return t.At(marketplace, words.Fill(t.Tests[test.Result], "moment", t.When(test.Time.Time, now)))
 }

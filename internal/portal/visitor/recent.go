@@ -1,4 +1,4 @@
-package portal
+package visitor
 
 import "container/list"
 

@@ -1,4 +1,4 @@
-package portal
+package cards
 
 import (
 	"maps"
@@ -209,8 +209,8 @@ func TestWhatNeedsAPersonComesFirst(t *testing.T) {
 	}
 	for range 3 {
 		var got []string
-		for _, e := range byUrgency(accounts, noon) {
-			got = append(got, e.account.Name)
+		for _, e := range ByUrgency(accounts, noon) {
+			got = append(got, e.Account.Name)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)

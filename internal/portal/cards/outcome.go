@@ -1,16 +1,17 @@
-package portal
+package cards
 
 import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/words"
 )
 
 // outcomeLife is for how long the list says what became of a button that was pressed.
 const outcomeLife = 15 * time.Minute
 
-// handledOf is the last value of a request annotation that the operator acted on.
-func handledOf(account *v1alpha1.MarketplaceAccount, annotation string) string {
+// HandledOf is the last value of a request annotation that the operator acted on.
+func HandledOf(account *v1alpha1.MarketplaceAccount, annotation string) string {
 	handled := account.Status.Handled
 	if handled == nil {
 		return ""
@@ -29,11 +30,11 @@ func handledOf(account *v1alpha1.MarketplaceAccount, annotation string) string {
 // isPending tells that something was asked for and is not done yet.
 func isPending(account *v1alpha1.MarketplaceAccount, annotation string) bool {
 	asked := account.Annotations[annotation]
-	return asked != "" && asked != handledOf(account, annotation)
+	return asked != "" && asked != HandledOf(account, annotation)
 }
 
 // outcome says what became of what was asked for last.
-func (t *texts) outcome(account *v1alpha1.MarketplaceAccount, marketplace string, now time.Time) string {
+func (t Texts) outcome(account *v1alpha1.MarketplaceAccount, marketplace string, now time.Time) string {
 	if said := t.pending(account); said != "" {
 		return said
 	}
@@ -52,18 +53,18 @@ func (t *texts) outcome(account *v1alpha1.MarketplaceAccount, marketplace string
 		action == v1alpha1.AnnotationVerify && status.ConnectionTest != nil && !status.ConnectionTest.Time.Time.Before(last):
 		return "" // the note on the last test says it
 	case status.AccessToken != nil && !status.AccessToken.IssuedTime.Time.Before(last):
-		return fill(t.Renewed, "moment", t.when(status.AccessToken.IssuedTime.Time, now))
+		return words.Fill(t.Renewed, "moment", t.When(status.AccessToken.IssuedTime.Time, now))
 	case status.LastFailure != nil && !status.LastFailure.Time.Time.Before(last):
 		failed := status.LastFailure
-		return t.at(marketplace, fill(t.NotRenewed, "moment", t.when(failed.Time.Time, now), "why", t.reason(failed.Reason).Says))
+		return t.At(marketplace, words.Fill(t.NotRenewed, "moment", t.When(failed.Time.Time, now), "why", t.reason(failed.Reason).Says))
 	case action == v1alpha1.AnnotationRenew:
-		return fill(t.NothingRenewed, "moment", t.when(last, now))
+		return words.Fill(t.NothingRenewed, "moment", t.When(last, now))
 	}
 	return ""
 }
 
 // pending says what was asked for and is not done yet.
-func (t *texts) pending(account *v1alpha1.MarketplaceAccount) string {
+func (t Texts) pending(account *v1alpha1.MarketplaceAccount) string {
 	signIn := ""
 	switch account.Spec.Grant.Type {
 	case v1alpha1.GrantAuthorizationCode:

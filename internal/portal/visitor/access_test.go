@@ -1,10 +1,9 @@
-package portal
+package visitor
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,12 +11,10 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
@@ -55,8 +52,8 @@ func hanging(ctx context.Context, on *authorizationv1.ResourceAttributes) (bool,
 	return false, ctx.Err()
 }
 
-func somebody() *visitor {
-	return &visitor{token: "t", key: tokenKey{1}, user: authenticationv1.UserInfo{Username: "somebody"}}
+func somebody() *Visitor {
+	return &Visitor{token: "t", key: tokenKey{1}, user: authenticationv1.UserInfo{Username: "somebody"}}
 }
 
 func many(count int) []types.NamespacedName {
@@ -139,50 +136,9 @@ func TestSlowAnswersAreThoseOfTheCluster(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		_, _, err := access.which(ctx, somebody(), verbList, verbGet, many(100))
-		if cluster, isCluster := errors.AsType[*clusterError](err); !isCluster || cluster.kind() != "no answer in time" {
+		if cluster, isCluster := errors.AsType[*ClusterError](err); !isCluster || KindOf(cluster.Err) != "no answer in time" {
 			t.Errorf("the error is %v", err)
 		}
 		time.Sleep(timeouts.Page) //nolint:forbidigo // it is the bubble's time: questions of nobody end
 	})
-}
-
-// shelf is a cache, which gives away what it holds.
-type shelf struct {
-	client.Reader
-	accounts []v1alpha1.MarketplaceAccount
-	copied   bool
-}
-
-func (s *shelf) List(_ context.Context, list client.ObjectList, options ...client.ListOption) error {
-	asked := (&client.ListOptions{}).ApplyOptions(options)
-	s.copied = s.copied || asked.UnsafeDisableDeepCopy == nil || !*asked.UnsafeDisableDeepCopy
-	if accounts, are := list.(*v1alpha1.MarketplaceAccountList); are {
-		accounts.Items = append(accounts.Items, s.accounts...)
-	}
-	return nil
-}
-
-func TestOnlyWhatIsShownIsCopied(t *testing.T) {
-	cache := &shelf{}
-	for _, name := range []string{"a", "b"} {
-		cache.accounts = append(cache.accounts, v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{
-			Namespace: "shop", Name: name, Annotations: map[string]string{"is": "kept"},
-		}})
-	}
-	p := &Portal{reader: cache, access: newAccess(&judge{
-		answer: func(_ context.Context, on *authorizationv1.ResourceAttributes) (bool, error) {
-			return strings.HasSuffix(on.Name, "a"), nil
-		},
-	}, clock.RealClock{})}
-	shown, _, _, err := p.seen(t.Context(), somebody(), func(*v1alpha1.MarketplaceAccount) bool { return true })
-	if err != nil || len(shown) != 1 || shown[0].Name != "a" {
-		t.Fatalf("shown are %v, %v", shown, err)
-	}
-	if cache.copied {
-		t.Error("everything is copied for everybody")
-	}
-	shown[0].Annotations["is"] = "changed"
-	if cache.accounts[0].Annotations["is"] != "kept" {
-		t.Error("what is shown is the cache's own")
-	}
 }

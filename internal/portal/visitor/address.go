@@ -1,0 +1,43 @@
+package visitor
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// addressOf is where a request comes from: the address of the connection, or what a proxy that is trusted says. An IPv6 visitor
+// has 2^64 addresses, so what counts is their network.
+func addressOf(r *http.Request, trustedProxies []netip.Prefix) netip.Prefix {
+	remote, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Prefix{} // one allowance for all that cannot be told apart
+	}
+	address := remote.Addr().Unmap().WithZone("")
+	// Each proxy adds where it was asked from at the end; what stands before that of the first one not trusted is anybody's.
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		if !contains(trustedProxies, address) {
+			break
+		}
+		before, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		address = before.Unmap().WithZone("")
+	}
+	bits := 64
+	if address.Is4() {
+		bits = 32
+	}
+	prefix, err := address.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return prefix
+}
+
+func contains(networks []netip.Prefix, address netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(network netip.Prefix) bool { return network.Contains(address) })
+}

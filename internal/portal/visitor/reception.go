@@ -1,0 +1,187 @@
+package visitor
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"net/http"
+	"net/netip"
+	"regexp"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// SessionCookie holds the visitor's bearer token itself: every replica can answer, and a token that is revoked
+// ends the session.
+const SessionCookie = "__Host-tokenkeeper-session"
+
+// bearerToken is what a token may look like (RFC 6750 section 2.1). Anything else cannot be one, nor a cookie's value.
+var bearerToken = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+
+// Options are what a Reception takes from outside. All but ClusterDocument and TrustedProxies are required.
+type Options struct {
+	// Kube asks the API server who a visitor is and what they may do.
+	Kube client.Writer
+	// ClusterDocument reads what the API server publishes about the tokens that it issues, by its path. Without it, and where
+	// the API server does not tell, every token is reviewed.
+	ClusterDocument func(ctx context.Context, path string) ([]byte, error)
+	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// Clock tells the time.
+	Clock clock.PassiveClock
+	// Log takes what went wrong, and never a credential.
+	Log logr.Logger
+}
+
+// Reception receives visitors: it tells who they are and what they may do, and keeps each of them within bounds. It is safe for
+// concurrent use.
+type Reception struct {
+	kube    client.Writer
+	clock   clock.PassiveClock
+	access  *access
+	reviews reviews
+	// keys tells which tokens the cluster has signed, of which subjects limits those that it does not honour any more. tokens and
+	// links limit other wrong ones; doubtful is for tokens beyond that.
+	keys           *clusterKeys
+	subjects       *limiter[string]
+	tokens, links  *limiter[netip.Prefix]
+	doubtful       *slowLane
+	trustedProxies []netip.Prefix
+	lists          *room
+}
+
+// New returns a Reception that has seen nobody yet.
+func New(o Options) *Reception {
+	return &Reception{
+		kube: o.Kube, clock: o.Clock, trustedProxies: o.TrustedProxies,
+		access:   newAccess(o.Kube, o.Clock),
+		reviews:  reviews{good: newRecent[tokenKey, *reviewed](maxReviews)},
+		keys:     &clusterKeys{read: o.ClusterDocument, clock: o.Clock, log: o.Log},
+		subjects: newLimiter[string](o.Clock, tokenFailures, maxSubjects),
+		tokens:   newLimiter[netip.Prefix](o.Clock, tokenFailures, maxAddresses),
+		links:    newLimiter[netip.Prefix](o.Clock, linkFailures, maxAddresses),
+		doubtful: newSlowLane(o.Clock),
+		lists:    &room{places: make(chan struct{}, maxLists), patience: listWait},
+	}
+}
+
+// Of tells who sent a request, by the cookie of their session: a Refusal, None or Ended, when nobody did.
+func (c *Reception) Of(r *http.Request) (*Visitor, error) {
+	cookie, err := r.Cookie(SessionCookie)
+	if err != nil || cookie.Value == "" {
+		return nil, None
+	}
+	who, err := c.Recognise(r, cookie.Value)
+	if _, refused := errors.AsType[Refusal](err); refused {
+		return nil, Ended
+	}
+	return who, err
+}
+
+// Recognise asks the API server who holds the token that a request brings. Its error may be a Refusal, a *LimitedError or a
+// *ClusterError.
+func (c *Reception) Recognise(r *http.Request, token string) (*Visitor, error) {
+	switch {
+	case token == "":
+		return nil, Missing
+	case len(token) > MaxToken:
+		return nil, TooLong
+	case !bearerToken.MatchString(token):
+		return nil, Malformed
+	}
+	who := &Visitor{token: token, key: sha256.Sum256([]byte(token))}
+	known := c.reviews.of(who.key)
+	now := c.clock.Now()
+	if known != nil && now.Sub(known.at) >= 0 && now.Sub(known.at) < reviewLife {
+		who.user = known.user
+		return who, nil
+	}
+	done := func(bool) {}
+	if known == nil { // a token that was good before is no guess, so it does not wait for those who guess
+		var err error
+		if done, err = c.admit(r, token); err != nil {
+			return nil, err
+		}
+	}
+	user, err := review(r.Context(), c.kube, token)
+	done(err == nil && user == nil)
+	switch {
+	case err != nil:
+		return nil, err
+	case user == nil:
+		if known != nil {
+			c.reviews.put(who.key, nil)
+		}
+		return nil, Refused
+	}
+	c.reviews.put(who.key, &reviewed{user: *user, at: now})
+	who.user = *user
+	return who, nil
+}
+
+// admit lets a token pass that was not seen before, and its result be told. What cannot be good costs the API server nothing.
+// What the cluster has signed does not wait for strangers.
+func (c *Reception) admit(r *http.Request, token string) (done func(failed bool), err error) {
+	judged, subject := c.keys.judge(r.Context(), token)
+	switch judged {
+	case forged:
+		return nil, Refused
+	case signed: // and perhaps revoked since
+		admitted, within := c.subjects.admit(subject)
+		if !within {
+			return nil, &LimitedError{anotherFailure}
+		}
+		return admitted, nil
+	}
+	// Any other may be right too, for behind a proxy everybody has one address: where too many were wrong, it is looked at more
+	// slowly.
+	admitted, within := c.tokens.admit(addressOf(r, c.trustedProxies))
+	if !within {
+		if err := c.doubtful.wait(r.Context()); err != nil {
+			return nil, err
+		}
+	}
+	return admitted, nil
+}
+
+// GuessedLink counts a link that cannot have been given to anybody. Its error is a *LimitedError once there were too many.
+func (c *Reception) GuessedLink(r *http.Request) error {
+	if wait := c.links.fail(addressOf(r, c.trustedProxies)); wait > 0 {
+		return &LimitedError{wait}
+	}
+	return nil
+}
+
+// Enter waits until a page with a list can be made for a visitor: one for each visitor at a time, and a few altogether. The caller
+// leaves, as often as it likes. Its error may be a *BusyError.
+func (c *Reception) Enter(ctx context.Context, who *Visitor) (leave func(), err error) {
+	own, err := c.access.of(who).pages.enter(ctx)
+	if err != nil {
+		return nil, err
+	}
+	place, err := c.lists.enter(ctx)
+	if err != nil {
+		own()
+		return nil, err
+	}
+	return func() { place(); own() }, nil
+}
+
+// MayAct asks the API server whether a visitor may press the buttons of an account now.
+func (c *Reception) MayAct(ctx context.Context, who *Visitor, account types.NamespacedName) (bool, error) {
+	return c.access.may(ctx, who, verbPatch, account.Namespace, account.Name)
+}
+
+// Visible tells which accounts a visitor may see. more tells that some were not asked about.
+func (c *Reception) Visible(ctx context.Context, who *Visitor, accounts []types.NamespacedName) (visible Permitted, more bool, err error) {
+	return c.access.which(ctx, who, verbList, verbGet, accounts)
+}
+
+// Actable tells of which accounts a visitor may press the buttons, as far as it was asked.
+func (c *Reception) Actable(ctx context.Context, who *Visitor, accounts []types.NamespacedName) (Permitted, error) {
+	may, _, err := c.access.which(ctx, who, verbPatch, verbPatch, accounts)
+	return may, err
+}
