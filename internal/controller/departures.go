@@ -88,7 +88,7 @@ func (d *departures) take(key client.ObjectKey) departed {
 
 // Reconcile sees off the accounts that had this name, and goes on with the one that has it.
 func (d *departures) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	defer d.backlog.looked(request.NamespacedName)
+	defer d.backlog.Looked(request.NamespacedName)
 	leaves := d.take(request.NamespacedName)
 	for i, account := range leaves.accounts {
 		if err := d.flushAndForget(ctx, account); err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/statusreport"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
 
@@ -39,7 +40,7 @@ type reconciler struct {
 
 	userSecrets *kube.UserSecrets
 	logins      logins
-	backlog     *statusBacklog
+	backlog     *statusreport.Backlog
 	// requests bounds what people ask for by annotations.
 	requests *throttle.Allowance[types.NamespacedName]
 	// edits remembers what accounts sent last.
@@ -148,10 +149,10 @@ func (r *reconciler) tell(ctx context.Context, account *v1alpha1.MarketplaceAcco
 		needed := report.LimiterClosed && priorityOf(report.Facts).Class == throttle.Urgent
 		urgency = conditions.UrgencyOf(&account.Status, report, needed)
 	}
-	if until := r.backlog.postpone(client.ObjectKeyFromObject(account), urgency, r.Clock.Now()); !until.IsZero() {
+	if until := r.backlog.Postpone(client.ObjectKeyFromObject(account), urgency, r.Clock.Now()); !until.IsZero() {
 		return after(r.Clock.Now(), renewal.Earliest(until, next())), nil
 	}
-	if err := errors.Join(err, r.patchStatus(ctx, account, report.Account)); err != nil {
+	if err := errors.Join(err, statusreport.Patch(ctx, r.client, r.backlog, account, report.Account)); err != nil {
 		return reconcile.Result{}, err
 	}
 	r.Emit(report.Account, conditions.Transitions(&account.Status, report)...)

@@ -36,6 +36,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/signinflow"
+	"github.com/tokenkeeper/tokenkeeper/internal/statusreport"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
@@ -112,9 +113,9 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	if err != nil {
 		return nil, err
 	}
-	ownWrites, backlog := &grantstore.OwnWrites{}, newStatusBacklog(options.MaxConcurrentReconciles)
+	ownWrites, backlog := &grantstore.OwnWrites{}, statusreport.NewBacklog(options.MaxConcurrentReconciles)
 	writeOwn := func(secret *corev1.Secret, write func() error) error {
-		return backlog.write(func() error { return ownWrites.Write(secret, write) })
+		return backlog.Write(func() error { return ownWrites.Write(secret, write) })
 	}
 	operations, random := metrics.NewOperations(options.Registry), options.Random
 	if random == nil {
@@ -170,7 +171,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 			call := caller(queue)
 			r.OAuth.OnTurn(func(account types.NamespacedName, after time.Duration) { call(account, after, priorityCalled) })
 			r.logins.call = func(account client.ObjectKey) { call(account, 0, priorityCalled) }
-			r.backlog.call = func(account client.ObjectKey) { call(account, 0, priorityScheduled) }
+			r.backlog.OnRoom(func(account client.ObjectKey) { call(account, 0, priorityScheduled) })
 			r.wakeRejected = func() {
 				for _, request := range lookup.accountsRejected(ctx) {
 					call(request.NamespacedName, 0, priorityScheduled)

@@ -1,4 +1,4 @@
-package controller
+package statusreport
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package controller
+package statusreport
 
 import (
 	"fmt"
@@ -11,28 +11,28 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 )
 
-// newCalled makes a status backlog that remembers the accounts that it called.
-func newCalled(workers int) (a *statusBacklog, called *[]client.ObjectKey) {
-	a, called = newStatusBacklog(workers), &[]client.ObjectKey{}
-	a.call = func(account client.ObjectKey) { *called = append(*called, account) }
+// newCalled makes a backlog that remembers the accounts that it called.
+func newCalled(workers int) (a *Backlog, called *[]client.ObjectKey) {
+	a, called = NewBacklog(workers), &[]client.ObjectKey{}
+	a.OnRoom(func(account client.ObjectKey) { *called = append(*called, account) })
 	return a, called
 }
 
 // writing does something while n writes are under way.
-func writing(a *statusBacklog, n int, do func()) {
+func writing(a *Backlog, n int, do func()) {
 	if n == 0 {
 		do()
 		return
 	}
-	_ = a.write(func() error {
+	_ = a.Write(func() error {
 		writing(a, n-1, do)
 		return nil
 	})
 }
 
 // waits tells whether a status has to wait.
-func waits(a *statusBacklog, account int, what conditions.Urgency) bool {
-	return !a.postpone(accountNamed(account), what, time.Time{}).IsZero()
+func waits(a *Backlog, account int, what conditions.Urgency) bool {
+	return !a.Postpone(accountNamed(account), what, time.Time{}).IsZero()
 }
 
 func accountNamed(i int) client.ObjectKey {
@@ -54,12 +54,12 @@ func TestStatusesWaitWhileMuchIsWritten(t *testing.T) {
 	})
 	g.Expect(*called).To(HaveLen(8), "and no more at once")
 	writing(a, 3, func() {
-		a.looked((*called)[0])
+		a.Looked((*called)[0])
 		g.Expect(*called).To(HaveLen(8), "others write")
 	})
 	g.Expect(*called).To(HaveLen(9))
 	for _, account := range *called {
-		a.looked(account)
+		a.Looked(account)
 	}
 	g.Expect(*called).To(HaveLen(accounts))
 	var want []client.ObjectKey
@@ -69,7 +69,7 @@ func TestStatusesWaitWhileMuchIsWritten(t *testing.T) {
 	g.Expect(*called).To(ConsistOf(want), "each is called once")
 }
 
-func TestClosedGatesAreToldOneAfterTheOther(t *testing.T) {
+func TestClosedLimitersAreReportedOneAfterTheOther(t *testing.T) {
 	g := NewWithT(t)
 	a, called := newCalled(256)
 	g.Expect(waits(a, 0, conditions.LimiterClosedOnly)).To(BeFalse(), "nobody writes")
@@ -82,16 +82,16 @@ func TestClosedGatesAreToldOneAfterTheOther(t *testing.T) {
 	})
 	for i := range 3 {
 		g.Expect(*called).To(HaveLen(i + 1))
-		a.looked((*called)[i])
+		a.Looked((*called)[i])
 	}
 	g.Expect(*called).To(ConsistOf(accountNamed(0), accountNamed(1), accountNamed(2)))
 }
 
 func TestWhoIsToldOtherwiseIsNotCalled(t *testing.T) {
-	for name, end := range map[string]func(a *statusBacklog){
-		"it is told": func(a *statusBacklog) { a.postpone(accountNamed(0), conditions.Immediate, time.Time{}) },
-		"it has waited for long": func(a *statusBacklog) {
-			a.postpone(accountNamed(0), conditions.LimiterClosedOnly, time.Time{}.Add(10*time.Second))
+	for name, end := range map[string]func(a *Backlog){
+		"it is told": func(a *Backlog) { a.Postpone(accountNamed(0), conditions.Immediate, time.Time{}) },
+		"it has waited for long": func(a *Backlog) {
+			a.Postpone(accountNamed(0), conditions.LimiterClosedOnly, time.Time{}.Add(10*time.Second))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -113,14 +113,14 @@ func TestNobodyWaitsForLongerThanHeMay(t *testing.T) {
 	a, called := newCalled(256)
 	since := time.Date(2026, 3, 2, 9, 0, 0, 7e8, time.UTC)
 	end := since.Add(10 * time.Second)
-	writing(a, 1, func() { g.Expect(a.postpone(accountNamed(0), conditions.LimiterClosedOnly, since)).To(Equal(end)) })
+	writing(a, 1, func() { g.Expect(a.Postpone(accountNamed(0), conditions.LimiterClosedOnly, since)).To(Equal(end)) })
 	g.Expect(*called).To(HaveLen(1))
 	writing(a, 1, func() {
-		g.Expect(a.postpone(accountNamed(0), conditions.LimiterClosedOnly, since.Add(9*time.Second))).To(Equal(end), "others have begun to write")
-		a.looked(accountNamed(0))
-		g.Expect(a.postpone(accountNamed(0), conditions.LimiterClosedOnly, end)).To(BeZero())
-		a.looked(accountNamed(0))
-		g.Expect(a.postpone(accountNamed(0), conditions.LimiterClosedOnly, end)).To(Equal(end.Add(10*time.Second)), "what comes then is something else")
+		g.Expect(a.Postpone(accountNamed(0), conditions.LimiterClosedOnly, since.Add(9*time.Second))).To(Equal(end), "others have begun to write")
+		a.Looked(accountNamed(0))
+		g.Expect(a.Postpone(accountNamed(0), conditions.LimiterClosedOnly, end)).To(BeZero())
+		a.Looked(accountNamed(0))
+		g.Expect(a.Postpone(accountNamed(0), conditions.LimiterClosedOnly, end)).To(Equal(end.Add(10*time.Second)), "what comes then is something else")
 	})
 }
 
@@ -136,7 +136,7 @@ func TestNobodyWhoWaitsIsForgotten(t *testing.T) {
 			}
 			for i := 0; i < len(*called); i++ { // a call leads to a look, which may write or not
 				writing(a, i%2, func() {})
-				a.looked((*called)[i])
+				a.Looked((*called)[i])
 			}
 			g.Expect(*called).To(HaveLen(20))
 		})

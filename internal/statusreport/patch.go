@@ -1,4 +1,4 @@
-package controller
+package statusreport
 
 import (
 	"context"
@@ -11,7 +11,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
@@ -20,9 +19,10 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
 
-// patchStatus writes the status once, and not when it says what it said. What the API server refuses of it is left out, so that the
-// conditions are written whatever a platform, or the author of a Secret, made of another field.
-func (r *reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.MarketplaceAccount) error {
+// Patch writes the status of an account with one request, or none where it has not changed. It leaves out the parts that the API server
+// refuses, so that the conditions are written whatever a platform, or the author of a Secret, made of another field. The new version of the
+// account is set in after. An account that is gone is no error.
+func Patch(ctx context.Context, to client.StatusClient, backlog *Backlog, before, after *v1alpha1.MarketplaceAccount) error {
 	if equality.Semantic.DeepEqual(before.Status, after.Status) {
 		return nil
 	}
@@ -30,18 +30,27 @@ func (r *reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.Ma
 	if err != nil {
 		return fmt.Errorf("writing the status: %w", err)
 	}
-	// Without a lock: nobody else writes the status, and a count of failures must not be lost because somebody
+	// Without a lock: the operator alone writes the status, and a count of failures must not be lost because a person
 	// edited a label meanwhile. The answer is asked for without the account, which is known.
 	answer := kube.AccountMetadata()
 	answer.Namespace, answer.Name = after.Namespace, after.Name
-	err = r.sendStatus(ctx, answer, patch)
+	send := func() error {
+		document, err := json.Marshal(map[string]any{statusMember: patch})
+		if err != nil {
+			return err
+		}
+		return backlog.Write(func() error {
+			return to.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, document))
+		})
+	}
+	err = send()
 	for _, reduce := range []func(statusPatch, error) []string{statusPatch.withoutRefused, statusPatch.conditionsAlone} {
 		if !apierrors.IsInvalid(err) {
 			break
 		}
 		if left := reduce(patch, err); len(left) > 0 {
 			logf.FromContext(ctx).Error(nil, "The API server refuses a part of the status, which is left out", "fields", left)
-			err = r.sendStatus(ctx, answer, patch)
+			err = send()
 		}
 	}
 	switch {
@@ -54,17 +63,7 @@ func (r *reconciler) patchStatus(ctx context.Context, before, after *v1alpha1.Ma
 	return nil
 }
 
-func (r *reconciler) sendStatus(ctx context.Context, account *metav1.PartialObjectMetadata, patch statusPatch) error {
-	document, err := json.Marshal(map[string]any{statusMember: patch})
-	if err != nil {
-		return err
-	}
-	return r.backlog.write(func() error {
-		return r.client.Status().Patch(ctx, account, client.RawPatch(types.MergePatchType, document))
-	})
-}
-
-// statusPatch is what a merge patch says of an account's status: null takes a member away.
+// statusPatch is the status member of a merge patch of an account: null takes a member away.
 type statusPatch map[string]any
 
 const (
@@ -73,8 +72,8 @@ const (
 )
 
 func newStatusPatch(before, after *v1alpha1.MarketplaceAccountStatus) (statusPatch, error) {
-	// What both objects have besides, which is most of them, need not be compared; nor conditions, since a merge patch holds a list whole or
-	// not at all; nor what is the same.
+	// The rest of the two objects, which is most of them, need not be compared; nor conditions, since a merge patch holds a list whole or
+	// not at all; nor members that are equal.
 	was, is := *before, *after
 	was.Conditions = nil
 	if equality.Semantic.DeepEqual(before.Conditions, after.Conditions) {
@@ -95,14 +94,14 @@ func newStatusPatch(before, after *v1alpha1.MarketplaceAccountStatus) (statusPat
 	return patch.Status, json.Unmarshal(document, &patch)
 }
 
-// leaveEqual leaves out of both statuses what is the same in both.
+// leaveEqual leaves a member out of both statuses where it is equal in both.
 func leaveEqual[T any](was, is **T) {
 	if equality.Semantic.DeepEqual(*was, *is) {
 		*was, *is = nil, nil
 	}
 }
 
-// withoutRefused takes out of the patch what the API server's refusal names, and returns the names.
+// withoutRefused takes out of the patch the fields that the API server's refusal names, and returns the names.
 func (p statusPatch) withoutRefused(refusal error) []string {
 	var left []string
 	for _, field := range refusedFields(refusal) {
@@ -157,7 +156,7 @@ func conditionIndex(member string) (int, bool) {
 }
 
 // plainCondition keeps no more of a condition than its type and status. The reason of one that the API server refuses can only be
-// from a grant Secret that somebody has edited.
+// from a grant Secret that a person has edited.
 func (p statusPatch) plainCondition(index int) bool {
 	conditions, ok := p[conditionsMember].([]any)
 	if !ok || index < 0 || index >= len(conditions) {
@@ -172,7 +171,7 @@ func (p statusPatch) plainCondition(index int) bool {
 	return true
 }
 
-// conditionsAlone leaves all but the conditions as the API server has it, for a refusal that does not say what it is about.
+// conditionsAlone leaves all but the conditions as the API server has it, for a refusal that names no field.
 func (p statusPatch) conditionsAlone(error) []string {
 	var left []string
 	for member := range p {
