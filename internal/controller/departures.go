@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
 // departures drops what is in memory of accounts that left the cache, and of Secrets that none refers to any more. It does so
@@ -46,11 +47,11 @@ func newDepartures(r *reconciler, cached client.Reader) *departures {
 func (d *departures) notices() handler.EventHandler {
 	note := func(before, after *v1alpha1.MarketplaceAccount, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		var leaves departed
-		leaves.secrets = secretsOf(before)
+		leaves.secrets = watches.SecretsOf(before)
 		if after == nil || after.UID != before.UID {
 			leaves.accounts = []*v1alpha1.MarketplaceAccount{before}
 		} else {
-			still := secretsOf(after)
+			still := watches.SecretsOf(after)
 			leaves.secrets = slices.DeleteFunc(leaves.secrets, func(name string) bool { return slices.Contains(still, name) })
 		}
 		if len(leaves.accounts)+len(leaves.secrets) > 0 {
@@ -113,7 +114,7 @@ func (d *departures) Reconcile(ctx context.Context, request reconcile.Request) (
 // referred tells whether an account in the cache refers to a Secret. One that only a Marketplace refers to is read again.
 func (d *departures) referred(ctx context.Context, key client.ObjectKey) (bool, error) {
 	var list v1alpha1.MarketplaceAccountList
-	if err := d.cache.List(ctx, &list, client.InNamespace(key.Namespace), client.MatchingFields{indexSecret: key.Name},
+	if err := d.cache.List(ctx, &list, client.InNamespace(key.Namespace), client.MatchingFields{watches.IndexSecret: key.Name},
 		client.UnsafeDisableDeepCopy, client.Limit(1)); err != nil {
 		return false, fmt.Errorf("listing the accounts of a Secret: %w", err)
 	}

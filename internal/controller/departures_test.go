@@ -22,6 +22,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
 	"github.com/tokenkeeper/tokenkeeper/internal/statusreport"
+	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
 // countingReader counts reads of the API server.
@@ -63,8 +64,8 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 				objects = append(objects, test.after)
 			}
 			server := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
-				WithIndex(&v1alpha1.MarketplaceAccount{}, indexSecret, func(object client.Object) []string {
-					return secretsOf(object.(*v1alpha1.MarketplaceAccount))
+				WithIndex(&v1alpha1.MarketplaceAccount{}, watches.IndexSecret, func(object client.Object) []string {
+					return watches.SecretsOf(object.(*v1alpha1.MarketplaceAccount))
 				}).Build()
 			live := &countingReader{Reader: server}
 			users := &kube.UserSecrets{Metadata: server, Live: live}

@@ -19,11 +19,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
 // MarketplacesName is the name in logs and metrics of what says which Marketplaces are valid.
@@ -47,7 +49,7 @@ type marketplaces struct {
 func (m *marketplaces) add(mgr manager.Manager) error {
 	made := ctrl.NewControllerManagedBy(mgr).
 		Named(MarketplacesName).
-		For(&v1alpha1.Marketplace{}, builder.WithPredicates(generationChanged())).
+		For(&v1alpha1.Marketplace{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 1})
 	if m.counts {
 		made = made.Watches(&v1alpha1.MarketplaceAccount{}, comingAndGoing())
@@ -88,7 +90,7 @@ func (m *marketplaces) Reconcile(ctx context.Context, request reconcile.Request)
 	meta.SetStatusCondition(&object.Status.Conditions, verdict)
 	if m.counts {
 		var accounts v1alpha1.MarketplaceAccountList
-		if err := m.client.List(ctx, &accounts, client.MatchingFields{indexMarketplace: object.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		if err := m.client.List(ctx, &accounts, client.MatchingFields{watches.IndexMarketplace: object.Name}, client.UnsafeDisableDeepCopy); err != nil {
 			return reconcile.Result{}, fmt.Errorf("counting the accounts of Marketplace %q: %w", object.Name, err)
 		}
 		if count := len(accounts.Items); count > 0 || object.Status.Accounts != nil { // before the first one there is nothing to write about

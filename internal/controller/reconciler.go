@@ -21,6 +21,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/statusreport"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
 // reconciler keeps the token Secrets of MarketplaceAccounts valid.
@@ -168,5 +169,5 @@ func after(now, look time.Time) reconcile.Result {
 	if look.After(now) {
 		wait = look.Sub(now)
 	}
-	return reconcile.Result{RequeueAfter: wait, Priority: new(priorityScheduled)}
+	return reconcile.Result{RequeueAfter: wait, Priority: new(watches.PriorityScheduled)}
 }

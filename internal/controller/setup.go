@@ -16,10 +16,8 @@ import (
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -39,6 +37,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/statusreport"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
+	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
 // shortestRequeue and longestRequeue bound the wait after an error of the API server. It is no longer than a token that is about to
@@ -100,7 +99,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	if options.IssuerTransport == nil {
 		options.IssuerTransport = options.Transport
 	}
-	if err := addIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := watches.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
 	clients, err := kube.Connect(ctx, mgr, options.Clock)
@@ -108,7 +107,6 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 		return nil, err
 	}
 	metrics.RegisterAccounts(options.Registry, mgr.GetCache())
-	lookup := lookup{clients.Cached}
 	cluster, err := clusterIdentity(ctx, mgr.GetAPIReader())
 	if err != nil {
 		return nil, err
@@ -156,30 +154,17 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	if err := (&marketplaces{client: mgr.GetClient(), valid: map[string]int64{}, counts: options.CountAccounts}).add(mgr); err != nil {
 		return nil, fmt.Errorf("adding what looks at Marketplaces: %w", err)
 	}
-	departures := newDepartures(r, lookup.cache)
-	return visits, ctrl.NewControllerManagedBy(mgr).
-		Named(Name).
-		For(&v1alpha1.MarketplaceAccount{}, builder.WithPredicates(accountChanged())).
+	departures := newDepartures(r, clients.Cached)
+	return visits, watches.Watch(ctrl.NewControllerManagedBy(mgr).Named(Name), clients, ownWrites).
 		Watches(&v1alpha1.MarketplaceAccount{}, departures.notices()).
-		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfLabelledSecret), builder.WithPredicates(versionChanged[client.Object](), ownWrites.Predicate())).
-		Watches(&v1alpha1.MarketplaceAccount{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfSameSeller), builder.WithPredicates(sellerChanged())).
-		Watches(&v1alpha1.Marketplace{}, handler.EnqueueRequestsFromMapFunc(lookup.accountsOfMarketplace), builder.WithPredicates(generationChanged())).
-		WatchesRawSource(clients.ForeignSecrets(lookup.accountsOfSecret)).
-		WatchesRawSource(clients.NamespaceLabels(lookup.accountsOfNamespace)).
-		WatchesRawSource(clients.UnwatchedApplications(lookup.accountsOfApplication)).
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-			call := caller(queue)
-			r.OAuth.OnTurn(func(account types.NamespacedName, after time.Duration) { call(account, after, priorityCalled) })
-			r.logins.call = func(account client.ObjectKey) { call(account, 0, priorityCalled) }
-			r.backlog.OnRoom(func(account client.ObjectKey) { call(account, 0, priorityScheduled) })
+			call := watches.Caller(queue)
+			r.OAuth.OnTurn(func(account types.NamespacedName, after time.Duration) { call(account, after, watches.PriorityCalled) })
+			r.logins.call = func(account client.ObjectKey) { call(account, 0, watches.PriorityCalled) }
+			r.backlog.OnRoom(func(account client.ObjectKey) { call(account, 0, watches.PriorityScheduled) })
 			r.wakeRejected = func() {
-				for _, request := range lookup.accountsRejected(ctx) {
-					call(request.NamespacedName, 0, priorityScheduled)
-				}
-			}
-			ownWrites.OnForeign = func(secret client.Object) {
-				for _, request := range lookup.accountsOfLabelledSecret(ctx, secret) {
-					queue.Add(request)
+				for _, request := range watches.ApplicationRejected(ctx, clients.Cached) {
+					call(request.NamespacedName, 0, watches.PriorityScheduled)
 				}
 			}
 			return nil

@@ -6,10 +6,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
@@ -33,25 +30,6 @@ var requestKinds = map[string]throttle.Request{v1alpha1.AnnotationRenew: 1, v1al
 // newAllowance bounds what people ask for. It belongs to the name and not to the UID of an account: who makes an account anew gets no more.
 func newAllowance(now func() time.Time, every time.Duration) *throttle.Allowance[types.NamespacedName] {
 	return throttle.NewAllowance[types.NamespacedName](now, requestsAtOnce, cmp.Or(every, requestEvery))
-}
-
-// Priorities in the work queue. What users do has 0, and what the operator finds when it starts has less than all of these.
-// They are set anew each time, since the queue would keep the one that an account was first seen with.
-const (
-	priorityCalled    = 10 // it holds a place that others wait for
-	priorityScheduled = -10
-)
-
-// caller puts accounts into a work queue when their turn comes.
-func caller(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) func(types.NamespacedName, time.Duration, int) {
-	return func(who types.NamespacedName, after time.Duration, priority int) {
-		request := reconcile.Request{NamespacedName: who}
-		if ranked, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-			ranked.AddWithOpts(priorityqueue.AddOpts{After: after, Priority: &priority}, request)
-			return
-		}
-		queue.AddAfter(request, after)
-	}
 }
 
 // tryAcquire lets an account ask its marketplace, or returns nil, and what it waits for: then it is called later.

@@ -1,14 +1,10 @@
 package controller
 
 import (
-	"slices"
 	"testing"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
@@ -17,6 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
 func TestRank(t *testing.T) {
@@ -90,47 +87,6 @@ func TestRank(t *testing.T) {
 	}
 }
 
-// TestWorkQueue plays what goes on in the queue that the manager uses: an account that is called goes first, what users do goes before
-// what falls due, and an account that went first once does not do so for ever.
-func TestWorkQueue(t *testing.T) {
-	queue := priorityqueue.New[reconcile.Request]("turns")
-	defer queue.ShutDown()
-	call := caller(queue)
-	account := func(name string) types.NamespacedName { return types.NamespacedName{Namespace: "shops", Name: name} }
-	// next takes as many accounts as there are, and says which.
-	next := func(n int) (names []string) {
-		for range n {
-			request, _ := queue.Get()
-			names = append(names, request.Name)
-		}
-		for _, name := range names {
-			queue.Done(reconcile.Request{NamespacedName: account(name)})
-		}
-		return names
-	}
-	expect := func(what string, got []string, want ...string) {
-		t.Helper()
-		if !slices.Equal(got, want) {
-			t.Errorf("%s: the order is %v, want %v", what, got, want)
-		}
-	}
-
-	call(account("later"), time.Hour, priorityScheduled)
-	call(account("due"), 0, priorityScheduled)
-	queue.Add(reconcile.Request{NamespacedName: account("edited")})
-	call(account("later"), 0, priorityCalled)
-	expect("called before its time", next(3), "later", "edited", "due")
-
-	call(account("later"), 0, priorityScheduled)
-	queue.Add(reconcile.Request{NamespacedName: account("edited")})
-	expect("due again", next(2), "edited", "later")
-
-	// Where a look ends, it says when the next one is, and how pressing that will be.
-	if result := after(time.Time{}, time.Time{}.Add(time.Minute)); result.Priority == nil || *result.Priority != priorityScheduled {
-		t.Errorf("a look that is planned has the priority %v, want %d", result.Priority, priorityScheduled)
-	}
-}
-
 func TestWhenAWaitThatTheMarketplaceDemandsEnds(t *testing.T) {
 	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	at := func(minutes float64) time.Time { return now.Add(time.Duration(minutes * float64(time.Minute))) }
@@ -200,5 +156,12 @@ func TestTheLimiterIsTheOnlyTrouble(t *testing.T) {
 				t.Errorf("closed %v for %q, want %v for %q", l.LimiterClosed, reason, test.closed, test.reason)
 			}
 		})
+	}
+}
+
+// TestPlannedLooksAreScheduled: where a look ends, it says when the next one is, and how pressing that will be.
+func TestPlannedLooksAreScheduled(t *testing.T) {
+	if result := after(time.Time{}, time.Time{}.Add(time.Minute)); result.Priority == nil || *result.Priority != watches.PriorityScheduled {
+		t.Errorf("a look that is planned has the priority %v, want %d", result.Priority, watches.PriorityScheduled)
 	}
 }

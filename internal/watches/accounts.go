@@ -1,4 +1,4 @@
-package controller
+package watches
 
 import (
 	"context"
@@ -8,9 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/event"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -18,16 +16,18 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
-// Indexes of accounts in the cache.
 const (
-	indexMarketplace = "marketplace"
-	indexSecret      = "secret"
+	// IndexMarketplace finds accounts in the cache by the name of their Marketplace.
+	IndexMarketplace = "marketplace"
+	// IndexSecret finds accounts in the cache by the names of the Secrets that they refer to (SecretsOf).
+	IndexSecret = "secret"
 )
 
-func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
+// AddIndexes adds the indexes of accounts to the cache, that of sellers included.
+func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	for name, extract := range map[string]func(*v1alpha1.MarketplaceAccount) []string{
-		indexMarketplace:   func(a *v1alpha1.MarketplaceAccount) []string { return []string{a.Spec.MarketplaceRef.Name} },
-		indexSecret:        secretsOf,
+		IndexMarketplace:   func(a *v1alpha1.MarketplaceAccount) []string { return []string{a.Spec.MarketplaceRef.Name} },
+		IndexSecret:        SecretsOf,
 		inputs.IndexSeller: inputs.SellersOf,
 	} {
 		if err := indexer.IndexField(ctx, &v1alpha1.MarketplaceAccount{}, name, func(object client.Object) []string {
@@ -39,9 +39,9 @@ func addIndexes(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-// secretsOf names the Secrets of its namespace that an account looks at, but for those that are named after it: their names tell,
-// and an index of ten thousand accounts is large.
-func secretsOf(account *v1alpha1.MarketplaceAccount) []string {
+// SecretsOf names the Secrets of its namespace that an account refers to. It leaves out the Secrets that are named after the account: they
+// are found by their names, and an index of ten thousand accounts is large.
+func SecretsOf(account *v1alpha1.MarketplaceAccount) []string {
 	var names []string
 	if name := account.Spec.TokenSecret.Name; name != "" {
 		names = append(names, name)
@@ -95,14 +95,14 @@ func (l lookup) accountsNamed(ctx context.Context, secret client.ObjectKey) []re
 }
 
 func (l lookup) accountsOfMarketplace(ctx context.Context, object client.Object) []reconcile.Request {
-	return l.accounts(ctx, client.MatchingFields{indexMarketplace: object.GetName()})
+	return l.accounts(ctx, client.MatchingFields{IndexMarketplace: object.GetName()})
 }
 
-// accountsOfSecret finds the accounts that refer to a Secret by themselves or through their Marketplace, or whose own Secret
-// it is or takes the place of.
+// accountsOfSecret finds the accounts that refer to a Secret by themselves or through their Marketplace, and the account whose own
+// Secret it is or takes the place of.
 func (l lookup) accountsOfSecret(ctx context.Context, key client.ObjectKey) []reconcile.Request {
 	requests := append(l.accountsNamed(ctx, key),
-		l.accounts(ctx, client.InNamespace(key.Namespace), client.MatchingFields{indexSecret: key.Name})...)
+		l.accounts(ctx, client.InNamespace(key.Namespace), client.MatchingFields{IndexSecret: key.Name})...)
 	return append(requests, l.accountsOfApplication(ctx, key)...)
 }
 
@@ -127,10 +127,10 @@ func (l lookup) accountsOfNamespace(ctx context.Context, namespace *metav1.Parti
 	return l.accounts(ctx, client.InNamespace(namespace.Name))
 }
 
-// accountsRejected finds the accounts which say that their application is refused.
-func (l lookup) accountsRejected(ctx context.Context) []reconcile.Request {
+// ApplicationRejected finds the accounts in the cache whose status says that their application is refused.
+func ApplicationRejected(ctx context.Context, cache client.Reader) []reconcile.Request {
 	var list v1alpha1.MarketplaceAccountList
-	if err := l.cache.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+	if err := cache.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		logf.FromContext(ctx).Error(err, "Listing accounts whose application was refused")
 		return nil
 	}
@@ -147,8 +147,8 @@ func (l lookup) accountsRejected(ctx context.Context) []reconcile.Request {
 	return requests
 }
 
-// accountsOfLabelledSecret finds the account that one of the operator's own Secrets belongs to by its labels, and others that it
-// concerns for another reason.
+// accountsOfLabelledSecret finds the account that one of the operator's own Secrets belongs to by its labels, and the accounts that
+// refer to it.
 func (l lookup) accountsOfLabelledSecret(ctx context.Context, secret client.Object) []reconcile.Request {
 	requests := l.accountsOfSecret(ctx, client.ObjectKeyFromObject(secret))
 	if named := secret.GetLabels()[v1alpha1.LabelAccount]; named != "" {
@@ -157,31 +157,19 @@ func (l lookup) accountsOfLabelledSecret(ctx context.Context, secret client.Obje
 	return requests
 }
 
-// accountChanged lets through what a user did to an account, and not the operator's own status.
-func accountChanged() predicate.Predicate {
-	return predicate.Funcs{
-		UpdateFunc: func(e event.UpdateEvent) bool {
-			before, after := e.ObjectOld, e.ObjectNew
-			if before.GetGeneration() != after.GetGeneration() || before.GetUID() != after.GetUID() || !after.GetDeletionTimestamp().IsZero() {
-				return true
-			}
-			for _, request := range []string{v1alpha1.AnnotationRenew, v1alpha1.AnnotationVerify, v1alpha1.AnnotationSignIn} {
-				if before.GetAnnotations()[request] != after.GetAnnotations()[request] {
-					return true
-				}
-			}
-			return false
-		},
+// accountsOfSameSeller finds the accounts that a changed one may be a duplicate of, or not any more.
+func (l lookup) accountsOfSameSeller(ctx context.Context, object client.Object) []reconcile.Request {
+	account, ok := object.(*v1alpha1.MarketplaceAccount)
+	if !ok {
+		return nil
 	}
-}
-
-func generationChanged() predicate.Predicate { return predicate.GenerationChangedPredicate{} }
-
-// versionChanged drops the cache's periodic repetition of what did not change.
-func versionChanged[object client.Object]() predicate.TypedPredicate[object] {
-	return predicate.TypedFuncs[object]{
-		UpdateFunc: func(e event.TypedUpdateEvent[object]) bool {
-			return e.ObjectOld.GetResourceVersion() != e.ObjectNew.GetResourceVersion()
-		},
+	var requests []reconcile.Request
+	for _, seller := range inputs.SellersOf(account) {
+		for _, request := range l.accounts(ctx, client.MatchingFields{inputs.IndexSeller: seller}) {
+			if request.NamespacedName != client.ObjectKeyFromObject(account) {
+				requests = append(requests, request)
+			}
+		}
 	}
+	return requests
 }

@@ -1,4 +1,4 @@
-package controller
+package watches
 
 import (
 	"strings"
@@ -38,8 +38,8 @@ func testLookup(t *testing.T) lookup {
 		}},
 	})
 	for index, extract := range map[string]func(*v1alpha1.MarketplaceAccount) []string{
-		indexSecret:      secretsOf,
-		indexMarketplace: func(a *v1alpha1.MarketplaceAccount) []string { return []string{a.Spec.MarketplaceRef.Name} },
+		IndexSecret:      SecretsOf,
+		IndexMarketplace: func(a *v1alpha1.MarketplaceAccount) []string { return []string{a.Spec.MarketplaceRef.Name} },
 	} {
 		builder.WithIndex(&v1alpha1.MarketplaceAccount{}, index, func(object client.Object) []string {
 			return extract(object.(*v1alpha1.MarketplaceAccount))
