@@ -61,7 +61,7 @@ quickstart: ## Try it out, with an API server, a demo marketplace and sample acc
 define generate
 $(CONTROLLER_GEN) object paths=./api/... output:object:dir=$(1)/api/v1alpha1
 $(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=$(1)/config/crd/bases
-$(CONTROLLER_GEN) rbac:roleName=tokenkeeper paths="./internal/controller/...;./internal/crds/...;./internal/portal/..." output:rbac:dir=$(1)/config/rbac
+$(CONTROLLER_GEN) rbac:roleName=tokenkeeper paths="./internal/controller/...;./internal/crds/...;./internal/marketplacestatus/...;./internal/portal/..." output:rbac:dir=$(1)/config/rbac
 $(GO) run ./hack/crdhash $(1)
 $(GO) run ./hack/proofs $(1)
 $(GO) run ./hack/marketplaces $(1)

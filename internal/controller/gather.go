@@ -22,7 +22,7 @@ func (r *reconciler) gather(ctx context.Context, account *v1alpha1.MarketplaceAc
 	if err != nil {
 		return l, false, err
 	}
-	if l, err = r.readPublished(ctx, l); err != nil {
+	if l, err = r.tokens.Read(ctx, l); err != nil {
 		return l, false, err
 	}
 	l, outdated, err := r.Read(l, held)

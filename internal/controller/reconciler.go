@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -16,7 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
-	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/publish"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/statusreport"
@@ -31,13 +30,11 @@ type reconciler struct {
 	// cache as it stands, which may not show the last writes yet, and live from the API server.
 	client       client.Client
 	cached, live client.Reader
-	// metrics counts lateness.
-	metrics *metrics.Operations
 	// portal is where people sign in; empty when there is no such place.
 	portal signin.Address
-	// grants reads and writes grant Secrets, and writeOwn any of the operator's own Secrets.
-	grants   *grantstore.Store
-	writeOwn func(secret *corev1.Secret, write func() error) error
+	// grants reads and writes grant Secrets, and tokens token Secrets.
+	grants *grantstore.Store
+	tokens *publish.Publisher
 
 	userSecrets *kube.UserSecrets
 	logins      logins
@@ -111,7 +108,7 @@ func (r *reconciler) do(ctx context.Context, l driver.Look, action lifecycle.Act
 	case lifecycle.OfferLink:
 		return r.offerLink(ctx, l)
 	case lifecycle.Publish:
-		return r.publish(ctx, l)
+		return r.tokens.Publish(ctx, l)
 	case lifecycle.FindDuplicate:
 		return r.findDuplicate(ctx, l)
 	case lifecycle.Test:

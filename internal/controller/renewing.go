@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -16,9 +15,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
-
-// soon is when to look again at what is over in a moment.
-const soon = time.Second
 
 // renew asks the marketplace for tokens. It does not trust the cache, which may still show a refresh token that was spent: the journal
 // is written on top of what the cache shows, and loses where that is not the latest. Where none is written, and after it has

@@ -29,9 +29,11 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplacestatus"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/publish"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/signinflow"
 	"github.com/tokenkeeper/tokenkeeper/internal/statusreport"
@@ -125,8 +127,8 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	}
 	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, OwnWrite: writeOwn})
 	r := &reconciler{
-		client: clients.Client, cached: clients.Cached, live: clients.Live, metrics: operations, portal: options.Portal,
-		grants: grants, writeOwn: writeOwn, backlog: backlog, userSecrets: clients.UserSecrets,
+		client: clients.Client, cached: clients.Cached, live: clients.Live, portal: options.Portal,
+		grants: grants, backlog: backlog, userSecrets: clients.UserSecrets,
 		requests: newAllowance(options.Clock.Now, options.RequestEvery),
 	}
 	oauth := oauthclient.New(oauthclient.Options{
@@ -144,6 +146,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	visiting := deciding
 	deciding.Remember, deciding.Refused = r.remember, r.askAgain
 	r.Driver = &deciding
+	r.tokens = &publish.Publisher{Driver: r.Driver, Client: clients.Client, Live: clients.Live, WriteOwn: writeOwn, Metrics: operations}
 	metrics.RegisterHosts(options.Registry, r.OAuth.Hosts)
 	visits := signinflow.New(signinflow.Options{
 		Driver: &visiting, Accounts: clients.Client, Grants: grants, Portal: options.Portal, Namespaces: clients.Namespaces, Flush: r.flushAll,
@@ -151,8 +154,8 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	if err := mgr.Add(visits); err != nil {
 		return nil, fmt.Errorf("adding the sign-ins: %w", err)
 	}
-	if err := (&marketplaces{client: mgr.GetClient(), valid: map[string]int64{}, counts: options.CountAccounts}).add(mgr); err != nil {
-		return nil, fmt.Errorf("adding what looks at Marketplaces: %w", err)
+	if err := marketplacestatus.Add(mgr, options.CountAccounts); err != nil {
+		return nil, fmt.Errorf("adding the controller of Marketplaces: %w", err)
 	}
 	departures := newDepartures(r, clients.Cached)
 	return visits, watches.Watch(ctrl.NewControllerManagedBy(mgr).Named(Name), clients, ownWrites).

@@ -1,4 +1,4 @@
-package controller
+package publish
 
 import (
 	"context"
@@ -15,12 +15,12 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// publishable returns the tokens to publish: without the ID token, where that is of no use or cannot be verified, so that it does not
-// take the access token along. It returns false while the former pair stays: where an ID token is relied upon, or may still be
+// publishable returns the tokens to publish: without the ID token, where that is of no use or cannot be verified, so that the access token
+// is published all the same. It returns false while the former pair stays: where an ID token is relied upon, or may still be
 // verified in time.
-func (r *reconciler) publishable(ctx context.Context, l driver.Look) (tokens custody.Tokens, ready bool, told driver.Look) {
+func (p *Publisher) publishable(ctx context.Context, l driver.Look) (tokens custody.Tokens, ready bool, told driver.Look) {
 	tokens = *l.Custody.Tokens
-	fault := r.idTokenFault(ctx, l)
+	fault := p.idTokenFault(ctx, l)
 	switch {
 	case fault.why == "":
 		return tokens, true, l
@@ -44,7 +44,7 @@ type idTokenFault struct {
 	lookAgain time.Duration
 }
 
-func (r *reconciler) idTokenFault(ctx context.Context, l driver.Look) idTokenFault {
+func (p *Publisher) idTokenFault(ctx context.Context, l driver.Look) idTokenFault {
 	tokens := l.Custody.Tokens
 	switch {
 	case tokens.IDToken == "":
@@ -54,7 +54,7 @@ func (r *reconciler) idTokenFault(ctx context.Context, l driver.Look) idTokenFau
 	case tokensecret.HoldsIDToken(l.TokenSecret, tokens.IDToken): // it was verified then
 		return idTokenFault{}
 	}
-	err := r.OAuth.VerifyIDToken(ctx, l.Request, tokens.IDToken, "")
+	err := p.OAuth.VerifyIDToken(ctx, l.Request, tokens.IDToken, "")
 	if err == nil {
 		return idTokenFault{}
 	}

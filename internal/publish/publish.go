@@ -1,4 +1,4 @@
-package controller
+package publish
 
 import (
 	"context"
@@ -15,41 +15,54 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// publish makes the token Secret say what the custody says: after a renewal, and whenever somebody has edited
-// or deleted it. It asks no marketplace for tokens. One that has expired is not worth restoring.
+// Publisher writes token Secrets. All fields are required. It may be used by many goroutines at once.
+type Publisher struct {
+	*driver.Driver
+	// Client reads from the cache and writes, and Live reads from the API server.
+	Client client.Client
+	Live   client.Reader
+	// WriteOwn does a write of one of the operator's own Secrets.
+	WriteOwn func(secret *corev1.Secret, write func() error) error
+	// Metrics counts how late renewals were.
+	Metrics *metrics.Operations
+}
+
+// Publish makes the token Secret say what the custody says: after a renewal, and whenever a person has edited
+// or deleted it. It asks no marketplace for tokens. It does not restore a token that has expired.
 //
-// It never goes back to older tokens, whoever else is at work: what it writes was stored, or read live, after the token Secret
-// was read on top of which it writes.
-func (r *reconciler) publish(ctx context.Context, l driver.Look) (driver.Look, error) {
+// It never goes back to older tokens, although other processes may be at work: the tokens that it writes were stored, or read live, after
+// the token Secret was read on top of which it writes.
+func (p *Publisher) Publish(ctx context.Context, l driver.Look) (driver.Look, error) {
 	held := l.TokenSecret
 	if held == nil && !l.Usable() {
 		return l, nil
 	}
-	tokens, ready, l := r.publishable(ctx, l)
+	tokens, ready, l := p.publishable(ctx, l)
 	if !ready {
 		return l, nil
 	}
-	wanted, err := tokensecret.Render(l.Account, r.keeper(l.Account), tokens, l.Custody.Account.ID, l.Facts.Published())
+	wanted, err := tokensecret.Render(l.Account, keeper(l.Account), tokens, l.Custody.Account.ID, l.Facts.Published())
 	if err != nil {
 		return l.Failing(&facts.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}), nil
 	}
 	digest := tokensecret.Digest(wanted)
 	if held != nil && tokensecret.Owned(held, l.Account) && tokensecret.Matches(held, digest) {
-		return l, r.removeFormer(ctx, l.Account)
+		return l, p.removeFormer(ctx, l.Account)
 	}
 	if !l.Obtained && !l.Live {
 		serial := l.Custody.Serial
-		if l, err = r.ReadLive(ctx, l, false); err != nil || l.Unresolved && l.Failure != nil {
+		if l, err = p.ReadLive(ctx, l, false); err != nil || l.Unresolved && l.Failure != nil {
 			return l, err
 		}
 		if l.Custody.Serial != serial {
-			return l.With(lifecycle.Outcome{LookAgain: soon}), nil // the cache stayed behind
+			return l.With(lifecycle.Outcome{LookAgain: driver.Soon}), nil // the cache stayed behind
 		}
 	}
-	l, published, err := r.writeTokenSecret(ctx, l, wanted)
+	l, published, err := p.writeTokenSecret(ctx, l, wanted)
 	switch {
 	case err != nil:
 		return l.Failing(driver.Unwritable(wanted.Name, err)), fmt.Errorf("writing the token Secret: %w", err)
@@ -58,14 +71,14 @@ func (r *reconciler) publish(ctx context.Context, l driver.Look) (driver.Look, e
 	}
 	l = l.With(lifecycle.Outcome{ServedUntil: l.Custody.Tokens.ExpiresAt})
 	if l.Obtained && !l.Planned.IsZero() {
-		r.metrics.RenewalLateness(r.Clock.Now().Sub(l.Planned))
+		p.Metrics.RenewalLateness(p.Clock.Now().Sub(l.Planned))
 	}
-	return l, r.removeFormer(ctx, l.Account)
+	return l, p.removeFormer(ctx, l.Account)
 }
 
-// readPublished reads what workloads read now.
-func (r *reconciler) readPublished(ctx context.Context, l driver.Look) (driver.Look, error) {
-	held, err := kube.ReadSecret(ctx, r.client, client.ObjectKey{Namespace: l.Account.Namespace, Name: l.Account.TokenSecretName()})
+// Read reads the token Secret, which is what workloads read now.
+func (p *Publisher) Read(ctx context.Context, l driver.Look) (driver.Look, error) {
+	held, err := kube.ReadSecret(ctx, p.Client, client.ObjectKey{Namespace: l.Account.Namespace, Name: l.Account.TokenSecretName()})
 	if err != nil || held == nil {
 		return l, err
 	}
@@ -77,7 +90,7 @@ func (r *reconciler) readPublished(ctx context.Context, l driver.Look) (driver.L
 }
 
 // keeper is the owner of the token Secret; nil where it outlives the account.
-func (r *reconciler) keeper(account *v1alpha1.MarketplaceAccount) *metav1.OwnerReference {
+func keeper(account *v1alpha1.MarketplaceAccount) *metav1.OwnerReference {
 	if account.Spec.DeletionPolicy == v1alpha1.DeletionKeep {
 		return nil
 	}
@@ -85,18 +98,18 @@ func (r *reconciler) keeper(account *v1alpha1.MarketplaceAccount) *metav1.OwnerR
 }
 
 // writeTokenSecret writes the token Secret on top of what was published; false when its place is taken.
-func (r *reconciler) writeTokenSecret(ctx context.Context, l driver.Look, wanted *corev1.Secret) (driver.Look, bool, error) {
+func (p *Publisher) writeTokenSecret(ctx context.Context, l driver.Look, wanted *corev1.Secret) (driver.Look, bool, error) {
 	held := l.TokenSecret
 	if held == nil {
-		err := r.writeOwn(wanted, func() error { return r.client.Create(ctx, wanted) })
+		err := p.WriteOwn(wanted, func() error { return p.Client.Create(ctx, wanted) })
 		if err == nil {
 			return l.WithTokenSecret(wanted), true, nil
 		}
 		if !apierrors.IsAlreadyExists(err) {
 			return l, false, err
 		}
-		// It is not among the labelled ones: it is somebody else's, or ours without its labels. Or another replica made it just now.
-		if held, err = kube.ReadSecret(ctx, r.live, client.ObjectKeyFromObject(wanted)); err != nil || held == nil {
+		// It is not among the labelled Secrets: it is a user's, or the operator's without its labels. Or another replica made it just now.
+		if held, err = kube.ReadSecret(ctx, p.Live, client.ObjectKeyFromObject(wanted)); err != nil || held == nil {
 			return l, false, err
 		}
 		if tokensecret.Owned(held, l.Account) && held.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy {
@@ -107,23 +120,23 @@ func (r *reconciler) writeTokenSecret(ctx context.Context, l driver.Look, wanted
 		return l, false, nil
 	}
 	tokensecret.Merge(wanted, held)
-	if err := r.writeOwn(wanted, func() error { return r.client.Update(ctx, wanted) }); err != nil {
+	if err := p.WriteOwn(wanted, func() error { return p.Client.Update(ctx, wanted) }); err != nil {
 		return l, false, err
 	}
 	return l.WithTokenSecret(wanted), true, nil
 }
 
 // removeFormer deletes the token Secret of a name that the spec does not have any more.
-func (r *reconciler) removeFormer(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
+func (p *Publisher) removeFormer(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
 	former := account.Status.TokenSecretName
 	if former == "" || former == account.TokenSecretName() {
 		return nil
 	}
-	secret, err := kube.ReadSecret(ctx, r.client, client.ObjectKey{Namespace: account.Namespace, Name: former})
+	secret, err := kube.ReadSecret(ctx, p.Client, client.ObjectKey{Namespace: account.Namespace, Name: former})
 	if err != nil || secret == nil || secret.Type == v1alpha1.SecretTypeGrant || !tokensecret.Owned(secret, account) {
 		return err
 	}
-	err = r.client.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: former, Namespace: account.Namespace}},
+	err = p.Client.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: former, Namespace: account.Namespace}},
 		client.Preconditions{UID: &secret.UID})
 	return client.IgnoreNotFound(err)
 }

@@ -1,4 +1,4 @@
-package controller
+package marketplacestatus
 
 import (
 	"context"
@@ -28,17 +28,17 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
-// MarketplacesName is the name in logs and metrics of what says which Marketplaces are valid.
-const MarketplacesName = "marketplace"
+// Name is the name of this controller in logs and metrics.
+const Name = "marketplace"
 
 // unhurried is how long good news waits: that a Marketplace is valid, and how many accounts it has. So thousands of accounts that come and go cost
-// few writes, and whoever has just written a Marketplace may write it once more without a conflict. What is wrong is said at once.
+// few writes, and a person who has just written a Marketplace may write it once more without a conflict. Faults are written at once.
 const unhurried = 10 * time.Second
 
-// marketplaces says of each Marketplace what is wrong with it, and how many accounts it has. It asks no platform, and touches no account.
-type marketplaces struct {
+// reconciler writes the status of one Marketplace after the other.
+type reconciler struct {
 	client client.Client
-	// valid are the generations that were found to be valid, and that this has been said of or will be.
+	// valid are the generations of Marketplaces that were found to be valid; their status says so, or will.
 	valid map[string]int64
 	// counts tells that all accounts are seen, so that their number means something.
 	counts bool
@@ -46,15 +46,18 @@ type marketplaces struct {
 
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaces/status,verbs=patch
 
-func (m *marketplaces) add(mgr manager.Manager) error {
+// Add adds the controller to a manager. countAccounts tells that the manager sees every account of the cluster, so that their number means
+// something.
+func Add(mgr manager.Manager, countAccounts bool) error {
+	r := &reconciler{client: mgr.GetClient(), valid: map[string]int64{}, counts: countAccounts}
 	made := ctrl.NewControllerManagedBy(mgr).
-		Named(MarketplacesName).
+		Named(Name).
 		For(&v1alpha1.Marketplace{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 1})
-	if m.counts {
+	if r.counts {
 		made = made.Watches(&v1alpha1.MarketplaceAccount{}, comingAndGoing())
 	}
-	return made.Complete(m)
+	return made.Complete(r)
 }
 
 // comingAndGoing calls the Marketplaces of accounts that are new, or gone, a while later.
@@ -74,23 +77,23 @@ func comingAndGoing() handler.EventHandler {
 }
 
 // Reconcile implements reconcile.Reconciler. It writes when something has changed, and then once.
-func (m *marketplaces) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	object := &v1alpha1.Marketplace{}
-	if err := m.client.Get(ctx, request.NamespacedName, object); err != nil {
-		delete(m.valid, request.Name)
+	if err := r.client.Get(ctx, request.NamespacedName, object); err != nil {
+		delete(r.valid, request.Name)
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	before, verdict := object.DeepCopy(), valid(object)
 	wrong := verdict.Status != metav1.ConditionTrue || meta.IsStatusConditionFalse(object.Status.Conditions, v1alpha1.ConditionValid)
-	if !wrong && m.valid[object.Name] != object.Generation {
-		m.valid[object.Name] = object.Generation
+	if !wrong && r.valid[object.Name] != object.Generation {
+		r.valid[object.Name] = object.Generation
 		return reconcile.Result{RequeueAfter: unhurried}, nil
 	}
 	object.Status.ObservedGeneration = object.Generation
 	meta.SetStatusCondition(&object.Status.Conditions, verdict)
-	if m.counts {
+	if r.counts {
 		var accounts v1alpha1.MarketplaceAccountList
-		if err := m.client.List(ctx, &accounts, client.MatchingFields{watches.IndexMarketplace: object.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		if err := r.client.List(ctx, &accounts, client.MatchingFields{watches.IndexMarketplace: object.Name}, client.UnsafeDisableDeepCopy); err != nil {
 			return reconcile.Result{}, fmt.Errorf("counting the accounts of Marketplace %q: %w", object.Name, err)
 		}
 		if count := len(accounts.Items); count > 0 || object.Status.Accounts != nil { // before the first one there is nothing to write about
@@ -101,7 +104,7 @@ func (m *marketplaces) Reconcile(ctx context.Context, request reconcile.Request)
 		return reconcile.Result{}, nil
 	}
 	// By version, so that of several operators that find the same one writes it.
-	err := m.client.Status().Patch(ctx, object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	err := r.client.Status().Patch(ctx, object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	if apierrors.IsConflict(err) {
 		return reconcile.Result{RequeueAfter: time.Second}, nil
 	}
