@@ -92,7 +92,7 @@ func (r *reconciler) finalize(ctx context.Context, account *v1alpha1.Marketplace
 func (r *reconciler) forget(account *v1alpha1.MarketplaceAccount) {
 	r.grants.Forget(account.UID)
 	r.devices.forget(account.UID)
-	r.logins.forget(account.UID)
+	r.logins.Forget(account.UID)
 	r.OAuth.Forget(account)
 	r.edits.leave(client.ObjectKeyFromObject(account), r.Clock.Now())
 }

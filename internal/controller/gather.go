@@ -60,12 +60,12 @@ func (r *reconciler) gatherRequest(ctx context.Context, l driver.Look) (gathered
 	}
 	l.Request, l.Unresolved = request, failure != nil
 	l = l.Failing(failure)
-	r.noteLogin(l.Facts)
+	r.logins.Note(l.Facts)
 	if l.Unresolved {
 		return l, true, nil
 	}
 	l.HasPortal, l.ShownTicket, l.CallbackURL = r.portal != "", r.shownTicket(l.Account), r.callback(l.Request)
-	l.Facts = r.askAgain(r.admitRequests(l.Facts))
+	l.Facts = r.applications.AskAgain(r.admitRequests(l.Facts))
 	l, err = r.SeekSeller(ctx, r.remember(l))
 	return l, true, err
 }

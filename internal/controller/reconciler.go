@@ -15,6 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/peers"
 	"github.com/tokenkeeper/tokenkeeper/internal/publish"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -26,10 +27,10 @@ import (
 // reconciler keeps the token Secrets of MarketplaceAccounts valid.
 type reconciler struct {
 	*driver.Driver
-	// client reads from the cache, which holds accounts, Marketplaces and the operator's own Secrets, and writes; cached reads from the
-	// cache as it stands, which may not show the last writes yet, and live from the API server.
-	client       client.Client
-	cached, live client.Reader
+	// client reads from the cache, which holds accounts, Marketplaces and the operator's own Secrets, and writes; live reads from the API
+	// server.
+	client client.Client
+	live   client.Reader
 	// portal is where people sign in; empty when there is no such place.
 	portal signin.Address
 	// grants reads and writes grant Secrets, and tokens token Secrets.
@@ -37,15 +38,14 @@ type reconciler struct {
 	tokens *publish.Publisher
 
 	userSecrets *kube.UserSecrets
-	logins      logins
+	logins      peers.Logins
 	backlog     *statusreport.Backlog
 	// requests bounds what people ask for by annotations.
 	requests *throttle.Allowance[types.NamespacedName]
 	// edits remembers what accounts sent last.
 	edits edits
-	// applications are those that were refused. wakeRejected looks again at the accounts that say so.
-	applications applications
-	wakeRejected func()
+	// applications remembers the applications that were refused.
+	applications peers.Applications
 	// devices is what is in memory of device codes.
 	devices deviceMemory
 }

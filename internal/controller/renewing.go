@@ -20,11 +20,11 @@ import (
 // is written on top of what the cache shows, and loses where that is not the latest. Where none is written, and after it has
 // lost, the custody is read live.
 func (r *reconciler) renew(ctx context.Context, l driver.Look) (renewed driver.Look, err error) {
-	l, held, err := r.beginLogin(ctx, l)
+	l, held, err := r.logins.Begin(ctx, l)
 	if held || err != nil {
 		return l, err
 	}
-	defer func() { r.endLogin(renewed.Facts) }()
+	defer func() { r.logins.End(renewed.Facts) }()
 	permit, waits := r.tryAcquire(l.Facts, lifecycle.Renewing, priorityOf(l.Facts))
 	if permit == nil {
 		return l.With(waits), nil

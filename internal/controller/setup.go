@@ -127,12 +127,12 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	}
 	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, OwnWrite: writeOwn})
 	r := &reconciler{
-		client: clients.Client, cached: clients.Cached, live: clients.Live, portal: options.Portal,
+		client: clients.Client, live: clients.Live, portal: options.Portal,
 		grants: grants, backlog: backlog, userSecrets: clients.UserSecrets,
 		requests: newAllowance(options.Clock.Now, options.RequestEvery),
 	}
 	oauth := oauthclient.New(oauthclient.Options{
-		Clock: options.Clock, Transport: options.Transport, Metrics: operations, CallTimeout: options.CallTimeout, Answered: r.answered,
+		Clock: options.Clock, Transport: options.Transport, Metrics: operations, CallTimeout: options.CallTimeout, Answered: r.applications.Answered,
 		PerHost: options.MaxConcurrentReconciles / shareOfOneHost,
 		Providers: &grant.Providers{
 			HTTP: outgoing.NewClient(throttle.NewFailFast(options.IssuerTransport, options.Clock.Now), timeouts.Issuer),
@@ -144,8 +144,10 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 		Resolver: inputs.NewResolver(clients.Client, clients.Metadata, clients.UserSecrets), Sellers: inputs.NewSellers(clients.Cached, grants),
 	}
 	visiting := deciding
-	deciding.Remember, deciding.Refused = r.remember, r.askAgain
+	deciding.Remember, deciding.Refused = r.remember, r.applications.AskAgain
 	r.Driver = &deciding
+	r.logins.Accounts, r.logins.Grants = clients.Cached, grants
+	r.applications.LimiterOf, r.applications.Now = oauth.LimiterOf, r.Now
 	r.tokens = &publish.Publisher{Driver: r.Driver, Client: clients.Client, Live: clients.Live, WriteOwn: writeOwn, Metrics: operations}
 	metrics.RegisterHosts(options.Registry, r.OAuth.Hosts)
 	visits := signinflow.New(signinflow.Options{
@@ -163,9 +165,9 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			call := watches.Caller(queue)
 			r.OAuth.OnTurn(func(account types.NamespacedName, after time.Duration) { call(account, after, watches.PriorityCalled) })
-			r.logins.call = func(account client.ObjectKey) { call(account, 0, watches.PriorityCalled) }
+			r.logins.Call = func(account client.ObjectKey) { call(account, 0, watches.PriorityCalled) }
 			r.backlog.OnRoom(func(account client.ObjectKey) { call(account, 0, watches.PriorityScheduled) })
-			r.wakeRejected = func() {
+			r.applications.Wake = func() {
 				for _, request := range watches.ApplicationRejected(ctx, clients.Cached) {
 					call(request.NamespacedName, 0, watches.PriorityScheduled)
 				}

@@ -1,4 +1,4 @@
-package controller
+package peers
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 
 // asker is what is known of one refused application, with a clock that only the test moves.
 type asker struct {
-	*applications
+	*Applications
 	t   *testing.T
 	now time.Time
 }
@@ -21,7 +21,7 @@ type asker struct {
 var app = throttle.Key{Host: "allegro.pl", ClientID: "shop", Credential: "digest"}
 
 func newAsker(t *testing.T) *asker {
-	return &asker{applications: &applications{}, t: t, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
+	return &asker{Applications: &Applications{}, t: t, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)}
 }
 
 // refusedAgo is a refusal that an account has in its custody.
@@ -129,14 +129,14 @@ func TestARestartNeitherHammersNorForgetsAnApplication(t *testing.T) {
 	a := newAsker(t)
 	former, last := a.refusedAgo(24*time.Hour, 0), a.refusedAgo(10*time.Minute, 3)
 	for range 20 { // it crashes again and again
-		a.applications = &applications{}
+		a.Applications = &Applications{}
 		a.waits("former", former, 0, time.Minute)
 		a.waits("last", last, 0, 30*time.Minute)
 		a.waits("former", former, 0, 30*time.Minute)
 	}
 	a.now = a.now.Add(30 * time.Minute)
 	a.asks("last", last, 0)
-	a.applications = &applications{}
+	a.Applications = &Applications{}
 	a.waits("former", former, 0, time.Minute)
 	a.now = a.now.Add(time.Minute)
 	a.asks("former", former, 0)

@@ -1,4 +1,4 @@
-package controller
+package peers
 
 import (
 	"sync"
@@ -24,26 +24,34 @@ const (
 	// singleUseCosts and passwordCosts are how much later an account asks that sends a single-use refresh token or a password: another
 	// one, that sends neither, has asked by then where there is one.
 	singleUseCosts, passwordCosts = time.Minute, 2 * time.Minute
-	// forgetRejected is when an application is forgotten of which no account says any more that it is refused. Accounts look more often.
-	// mostRejected bounds how many are remembered: each edit of a client secret makes another one. What is forgotten too early is found
-	// again in the custody of its accounts, as after a restart.
+	// forgetRejected is when an application is forgotten after its last account has said that it is refused. Accounts look more often.
+	// mostRejected bounds how many are remembered: each edit of a client secret makes another one. An application that is forgotten too
+	// early is found again in the custody of its accounts, as after a restart.
 	forgetRejected = 3 * time.Hour
 	mostRejected   = 1024
 )
 
-// applications are those that a marketplace has refused. Some refuse for a moment what is in order, such as a client secret that they
-// have not told to all of their servers yet. So one account of the application asks again now and then, and when it is served, all do.
+// Applications remembers the applications that a marketplace has refused. Some marketplaces refuse for a moment an application that is in
+// order, such as one whose new client secret has not reached all of their servers yet. So one account of the application asks again now and
+// then, and when it is served, all accounts ask.
 //
-// How often an account has asked is kept with its refusal in its custody. This is the sum over all accounts, and is built from these after
-// a restart. It may be used by many goroutines at once.
-type applications struct {
-	mu       sync.Mutex
+// How often an account has asked is kept with its refusal in its custody. Applications sums this up over all accounts, and is built anew from
+// their custody after a restart. It may be used by many goroutines at once. All exported fields are required.
+type Applications struct {
+	// LimiterOf names the limiter of a request, whose key stands for the application.
+	LimiterOf func(facts.Request) (throttle.Key, throttle.Limits)
+	// Now tells the time.
+	Now func() time.Time
+	// Wake puts the accounts whose application was refused into the work queue.
+	Wake func()
+
+	mu       sync.Mutex // guards rejected
 	rejected map[throttle.Key]*rejected
 }
 
 // rejected is one application that was refused.
 type rejected struct {
-	// since is when this process heard of it, and seen when an account said so last.
+	// since is when this process heard of the refusal, and seen when an account last reported it.
 	since, seen time.Time
 	// lastAt is when the last account was refused, after as many tries in a row.
 	lastAt time.Time
@@ -55,8 +63,45 @@ type rejected struct {
 	askingUntil time.Time
 }
 
+// AskAgain lets an account whose application was refused ask again when it is its turn, or else says when to look again. It sets AsksAgain
+// and AskAgainAt of the facts.
+func (a *Applications) AskAgain(f facts.Facts) facts.Facts {
+	f.AsksAgain, f.AskAgainAt = false, time.Time{}
+	refused := f.RejectedApplication()
+	if refused == nil || f.Suspended() {
+		return f
+	}
+	costs := time.Duration(0)
+	switch {
+	case f.Request.Grant == v1alpha1.GrantPassword:
+		costs = passwordCosts
+	case refused == f.Custody.Refused && f.Request.Rotates():
+		costs = singleUseCosts
+	}
+	key, _ := a.LimiterOf(f.Request)
+	f.AsksAgain, f.AskAgainAt = a.mayAsk(key, client.ObjectKeyFromObject(f.Account), refused, costs, f.Now)
+	return f
+}
+
+// Answered notes whether the answer to a request shows that the application was accepted; failure is nil for tokens.
+func (a *Applications) Answered(req facts.Request, failure error) {
+	if !a.any() {
+		return
+	}
+	if failure != nil {
+		switch answer.AsError(failure).Kind {
+		case answer.GrantRejected, answer.Pending, answer.SlowDown:
+		default:
+			return
+		}
+	}
+	if key, _ := a.LimiterOf(req); a.worked(key, a.Now()) {
+		a.Wake()
+	}
+}
+
 // mayAsk tells whether an account whose application was refused asks again now, or when to look again.
-func (a *applications) mayAsk(key throttle.Key, who types.NamespacedName, refused *custody.Refusal, costs time.Duration, now time.Time) (bool, time.Time) {
+func (a *Applications) mayAsk(key throttle.Key, who types.NamespacedName, refused *custody.Refusal, costs time.Duration, now time.Time) (bool, time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	of, at := a.of(key, now), refused.At
@@ -88,11 +133,11 @@ func (a *applications) mayAsk(key throttle.Key, who types.NamespacedName, refuse
 	return true, of.askingUntil
 }
 
-// fewTries is how often an account asks every few minutes that alone is refused while others of its application are served.
+// fewTries is how often an account asks every few minutes while it alone is refused, and other accounts of its application are served.
 const fewTries = 5
 
-// of finds or makes what is known of an application, and forgets others.
-func (a *applications) of(key throttle.Key, now time.Time) *rejected {
+// of finds or makes the entry of an application, and forgets others.
+func (a *Applications) of(key throttle.Key, now time.Time) *rejected {
 	if of := a.rejected[key]; of != nil {
 		if of.since.After(now) || of.workedAt.After(now) { // the clock was set back
 			*of = rejected{since: now}
@@ -110,8 +155,8 @@ func (a *applications) of(key throttle.Key, now time.Time) *rejected {
 	return of
 }
 
-// forget makes room: it drops the applications that nobody has any more, and else as many others as it takes.
-func (a *applications) forget(now time.Time) {
+// forget makes room: it drops the applications that no account has any more, and then as many of the rest as it takes.
+func (a *Applications) forget(now time.Time) {
 	for key, of := range a.rejected {
 		if now.Sub(of.seen) > forgetRejected {
 			delete(a.rejected, key)
@@ -126,7 +171,7 @@ func (a *applications) forget(now time.Time) {
 }
 
 // worked notes that an application was accepted, and tells whether accounts of it wait to hear that.
-func (a *applications) worked(key throttle.Key, now time.Time) bool {
+func (a *Applications) worked(key throttle.Key, now time.Time) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	of := a.rejected[key]
@@ -139,44 +184,8 @@ func (a *applications) worked(key throttle.Key, now time.Time) bool {
 }
 
 // any tells whether an application is known to be refused.
-func (a *applications) any() bool {
+func (a *Applications) any() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.rejected) > 0
-}
-
-// askAgain lets an account ask again whose application was refused, when it is its turn.
-func (r *reconciler) askAgain(f facts.Facts) facts.Facts {
-	f.AsksAgain, f.AskAgainAt = false, time.Time{}
-	refused := f.RejectedApplication()
-	if refused == nil || f.Suspended() {
-		return f
-	}
-	costs := time.Duration(0)
-	switch {
-	case f.Request.Grant == v1alpha1.GrantPassword:
-		costs = passwordCosts
-	case refused == f.Custody.Refused && f.Request.Rotates():
-		costs = singleUseCosts
-	}
-	key, _ := r.OAuth.LimiterOf(f.Request)
-	f.AsksAgain, f.AskAgainAt = r.applications.mayAsk(key, client.ObjectKeyFromObject(f.Account), refused, costs, f.Now)
-	return f
-}
-
-// answered notes what the answer to a request tells of the application: whether it was accepted, whatever became of the rest.
-func (r *reconciler) answered(req facts.Request, failure error) {
-	if !r.applications.any() {
-		return
-	}
-	if failure != nil {
-		switch answer.AsError(failure).Kind {
-		case answer.GrantRejected, answer.Pending, answer.SlowDown:
-		default:
-			return
-		}
-	}
-	if key, _ := r.OAuth.LimiterOf(req); r.applications.worked(key, r.Now()) {
-		r.wakeRejected()
-	}
 }

@@ -1,4 +1,4 @@
-package controller
+package peers
 
 import (
 	"context"
@@ -20,26 +20,29 @@ import (
 )
 
 const (
-	// lookAtLogin is when an account looks again whose login another one tries, should nothing call it before.
+	// lookAtLogin is when an account looks again while another one tries the same login, should it not be called before.
 	lookAtLogin = 30 * time.Second
-	// lookAtRefusedLogin is the same where another account's login was refused for good.
+	// lookAtRefusedLogin is the same where the login was refused for good to another account.
 	lookAtRefusedLogin = 10 * time.Minute
 )
 
-// logins keeps several accounts with one login from trying it one after the other: after a failure one alone asks, and what was
-// refused to it is refused to all. It may be used by many goroutines at once.
-type logins struct {
-	// call brings an account to attention. It is set before anything is asked.
-	call func(client.ObjectKey)
+// Logins keeps several accounts with one login from trying it one after the other: after a failure one account alone asks, and a login that
+// is refused to it is refused to all. It may be used by many goroutines at once. All exported fields are required.
+type Logins struct {
+	// Accounts reads accounts from the cache, and Grants their custody.
+	Accounts client.Reader
+	Grants   *grantstore.Store
+	// Call puts an account into the work queue.
+	Call func(client.ObjectKey)
 
-	mu     sync.Mutex // guards the rest
+	mu     sync.Mutex // guards the fields below
 	loaded bool
 	failed map[types.UID]failedLogin
 	asking map[loginUser]types.UID
 	held   map[loginUser]map[client.ObjectKey]bool
 }
 
-// loginUser is what a platform locks.
+// loginUser is a user of a platform, which locks it after too many failures.
 type loginUser struct{ host, name string }
 
 func loginUserOf(r facts.Request) loginUser { return loginUser{r.TokenHost(), r.Login.Username} }
@@ -62,7 +65,7 @@ type loginHold struct {
 	asking bool
 }
 
-// failedLoginOf is what is known of an account's login, and whether there is anything.
+// failedLoginOf returns the failure of an account's login; false where there is none.
 func failedLoginOf(account *v1alpha1.MarketplaceAccount, kept custody.Custody, doubt *custody.Doubt) (failedLogin, bool) {
 	f := failedLogin{account: client.ObjectKeyFromObject(account), custody: custody.Custody{RefusalKey: kept.RefusalKey}}
 	if refused := kept.Refused; refused != nil && !refused.Versioned() && ofLogin(refused.Reason) {
@@ -81,33 +84,69 @@ func ofLogin(reason string) bool {
 	return subject == reasons.Login || subject == reasons.Grant
 }
 
-// note keeps what is known of an account's login.
-func (l *logins) note(v facts.Facts) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if failed, ok := failedLoginOf(v.Account, v.Custody, v.LoginDoubt()); ok && v.Request.LogsIn() {
-		l.put(v.Account.UID, failed)
+// Note keeps whether the account's login has failed. An account whose references do not resolve cannot ask, and holds no other account up.
+func (l *Logins) Note(f facts.Facts) {
+	if f.Unresolved {
+		l.Forget(f.Account.UID)
 		return
 	}
-	delete(l.failed, v.Account.UID)
+	l.note(f)
 }
 
-func (l *logins) put(uid types.UID, failed failedLogin) {
+func (l *Logins) note(f facts.Facts) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if failed, ok := failedLoginOf(f.Account, f.Custody, f.LoginDoubt()); ok && f.Request.LogsIn() {
+		l.put(f.Account.UID, failed)
+		return
+	}
+	delete(l.failed, f.Account.UID)
+}
+
+func (l *Logins) put(uid types.UID, failed failedLogin) {
 	if l.failed == nil {
 		l.failed = map[types.UID]failedLogin{}
 	}
 	l.failed[uid] = failed
 }
 
-// forget drops an account that has left, or cannot ask for now.
-func (l *logins) forget(uid types.UID) {
+// Forget drops an account that has left, or cannot ask for now.
+func (l *Logins) Forget(uid types.UID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.failed, uid)
 }
 
-// begin lets an account try its login, or tells why not.
-func (l *logins) begin(v facts.Facts) *loginHold {
+// Begin lets an account try its login; held where it has to wait, and then the look says until when and why. An attempt that was let
+// through is followed by End. Its error is the cache's.
+func (l *Logins) Begin(ctx context.Context, look driver.Look) (told driver.Look, held bool, err error) {
+	if !look.Request.LogsIn() {
+		return look, false, nil
+	}
+	if err := l.load(ctx); err != nil {
+		return look, true, err
+	}
+	hold := l.begin(look.Facts)
+	if hold == nil {
+		return look, false, nil
+	}
+	name := look.Request.Platform.DisplayName
+	outcome := lifecycle.Outcome{Postponed: look.Now.Add(lookAtLogin)}
+	switch {
+	case hold.asking:
+	case hold.refused == nil:
+		outcome.Failure = &facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("%s did not take the login of another account with "+
+			"the same user name; that one tries again, and this one follows once it is let in", name)}
+	default:
+		outcome.Postponed, outcome.HandledRenew = look.Now.Add(lookAtRefusedLogin), look.RenewalRequested()
+		outcome.Failure = &facts.Failure{Reason: hold.refused.Reason, Message: fmt.Sprintf("%s has refused this login to another account with the same user name and "+
+			"password; it is not tried again until the password changes%s, or its Secret is annotated with %s=<anything new>", name, facts.InSecret(look.Account), v1alpha1.AnnotationRetry)}
+	}
+	return look.With(outcome), true, nil
+}
+
+// begin lets an account try its login, or returns why not.
+func (l *Logins) begin(v facts.Facts) *loginHold {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	user := loginUserOf(v.Request)
@@ -132,24 +171,27 @@ func (l *logins) begin(v facts.Facts) *loginHold {
 	return nil
 }
 
-// end is called when an attempt is over and its result is stored, and calls the accounts that were held.
-func (l *logins) end(v facts.Facts) {
-	l.note(v)
+// End is called after an attempt that Begin let through, once its result is stored. It calls the accounts that were held up meanwhile.
+func (l *Logins) End(f facts.Facts) {
+	if !f.Request.LogsIn() {
+		return
+	}
+	l.note(f)
 	l.mu.Lock()
-	user := loginUserOf(v.Request)
+	user := loginUserOf(f.Request)
 	delete(l.asking, user)
 	held := l.held[user]
 	delete(l.held, user)
 	l.mu.Unlock()
 	for account := range held {
-		if l.call != nil {
-			l.call(account)
+		if l.Call != nil {
+			l.Call(account)
 		}
 	}
 }
 
 // reason is why another account's failure holds this one; nil when none does.
-func (l *logins) reason(v facts.Facts) *loginHold {
+func (l *Logins) reason(v facts.Facts) *loginHold {
 	var hold *loginHold
 	for uid, other := range l.failed {
 		if uid == v.Account.UID {
@@ -165,8 +207,8 @@ func (l *logins) reason(v facts.Facts) *loginHold {
 	return hold
 }
 
-// triesFor tells that the other account tries the same login already, or in the same namespace one of the same user. Elsewhere a
-// namesake with another password is a stranger, who must not hold up anybody.
+// triesFor tells that the other account tries the same login already, or in the same namespace a login of the same user. In another
+// namespace a user of that name with another password is a stranger, and must not hold this account up.
 func (f failedLogin) triesFor(v facts.Facts) bool {
 	if f.doubt == nil {
 		return false
@@ -178,7 +220,7 @@ func (f failedLogin) triesFor(v facts.Facts) bool {
 }
 
 // load learns, once in the life of the process, which logins had failed before.
-func (l *logins) load(ctx context.Context, r *reconciler) error {
+func (l *Logins) load(ctx context.Context) error {
 	l.mu.Lock()
 	loaded := l.loaded
 	l.mu.Unlock()
@@ -186,7 +228,7 @@ func (l *logins) load(ctx context.Context, r *reconciler) error {
 		return nil
 	}
 	var accounts v1alpha1.MarketplaceAccountList
-	if err := r.cached.List(ctx, &accounts, client.UnsafeDisableDeepCopy); err != nil {
+	if err := l.Accounts.List(ctx, &accounts, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing accounts for their logins: %w", err)
 	}
 	failed := map[types.UID]failedLogin{}
@@ -195,13 +237,13 @@ func (l *logins) load(ctx context.Context, r *reconciler) error {
 		if account.Spec.Grant.Type != v1alpha1.GrantPassword || !account.DeletionTimestamp.IsZero() {
 			continue
 		}
-		held, err := r.grants.Cached(ctx, account)
+		held, err := l.Grants.Cached(ctx, account)
 		if err != nil {
 			return err
 		}
 		kept, err := grantstore.CustodyIn(account, held)
 		if err != nil {
-			continue // its own look tells
+			continue // its own reconcile reports that
 		}
 		var doubt *custody.Doubt
 		if all := kept.Logins.Doubts; len(all) > 0 {
@@ -217,53 +259,10 @@ func (l *logins) load(ctx context.Context, r *reconciler) error {
 		return nil
 	}
 	for uid, login := range failed {
-		if _, known := l.failed[uid]; !known { // which is newer
+		if _, known := l.failed[uid]; !known { // what is known is newer
 			l.put(uid, login)
 		}
 	}
 	l.loaded = true
 	return nil
-}
-
-// noteLogin keeps what this look has found of the account's login.
-func (r *reconciler) noteLogin(f facts.Facts) {
-	if f.Unresolved {
-		r.logins.forget(f.Account.UID)
-		return
-	}
-	r.logins.note(f)
-}
-
-// endLogin is called after an attempt that beginLogin let through.
-func (r *reconciler) endLogin(f facts.Facts) {
-	if f.Request.LogsIn() {
-		r.logins.end(f)
-	}
-}
-
-// beginLogin lets an account try its login, or tells people why it waits.
-func (r *reconciler) beginLogin(ctx context.Context, l driver.Look) (told driver.Look, held bool, err error) {
-	if !l.Request.LogsIn() {
-		return l, false, nil
-	}
-	if err := r.logins.load(ctx, r); err != nil {
-		return l, true, err
-	}
-	hold := r.logins.begin(l.Facts)
-	if hold == nil {
-		return l, false, nil
-	}
-	name := l.Request.Platform.DisplayName
-	outcome := lifecycle.Outcome{Postponed: l.Now.Add(lookAtLogin)}
-	switch {
-	case hold.asking:
-	case hold.refused == nil:
-		outcome.Failure = &facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("%s did not take the login of another account with "+
-			"the same user name; that one tries again, and this one follows once it is let in", name)}
-	default:
-		outcome.Postponed, outcome.HandledRenew = l.Now.Add(lookAtRefusedLogin), l.RenewalRequested()
-		outcome.Failure = &facts.Failure{Reason: hold.refused.Reason, Message: fmt.Sprintf("%s has refused this login to another account with the same user name and "+
-			"password; it is not tried again until the password changes%s, or its Secret is annotated with %s=<anything new>", name, facts.InSecret(l.Account), v1alpha1.AnnotationRetry)}
-	}
-	return l.With(outcome), true, nil
 }
