@@ -94,7 +94,7 @@ func (r *reconciler) forget(account *v1alpha1.MarketplaceAccount) {
 	r.devices.forget(account.UID)
 	r.logins.Forget(account.UID)
 	r.OAuth.Forget(account)
-	r.edits.leave(client.ObjectKeyFromObject(account), r.Clock.Now())
+	r.requests.Leave(client.ObjectKeyFromObject(account), r.Clock.Now())
 }
 
 // revoke ends the grant at the marketplace; note says what happened.

@@ -22,6 +22,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
 	"github.com/tokenkeeper/tokenkeeper/internal/statusreport"
+	"github.com/tokenkeeper/tokenkeeper/internal/userrequests"
 	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
@@ -72,7 +73,7 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 			oauth := oauthclient.New(oauthclient.Options{Clock: clock.RealClock{}, PerHost: 1})
 			r := &reconciler{
 				Driver: &driver.Driver{Clock: clock.RealClock{}, OAuth: oauth}, client: server, live: server, userSecrets: users,
-				grants: grantstore.New(grantstore.Options{Client: server, Live: server}), requests: newAllowance(time.Now, 0), backlog: statusreport.NewBacklog(1),
+				grants: grantstore.New(grantstore.Options{Client: server, Live: server}), requests: userrequests.New(time.Now, 0, oauth.Digest), backlog: statusreport.NewBacklog(1),
 			}
 			d := newDepartures(r, server)
 			d.staying = reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })

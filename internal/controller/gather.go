@@ -65,7 +65,7 @@ func (r *reconciler) gatherRequest(ctx context.Context, l driver.Look) (gathered
 		return l, true, nil
 	}
 	l.HasPortal, l.ShownTicket, l.CallbackURL = r.portal != "", r.shownTicket(l.Account), r.callback(l.Request)
-	l.Facts = r.applications.AskAgain(r.admitRequests(l.Facts))
+	l.Facts = r.applications.AskAgain(r.requests.Admit(l.Facts))
 	l, err = r.SeekSeller(ctx, r.remember(l))
 	return l, true, err
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
@@ -21,6 +20,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/statusreport"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
+	"github.com/tokenkeeper/tokenkeeper/internal/userrequests"
 	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
@@ -40,10 +40,8 @@ type reconciler struct {
 	userSecrets *kube.UserSecrets
 	logins      peers.Logins
 	backlog     *statusreport.Backlog
-	// requests bounds what people ask for by annotations.
-	requests *throttle.Allowance[types.NamespacedName]
-	// edits remembers what accounts sent last.
-	edits edits
+	// requests bounds what people ask for.
+	requests *userrequests.Allowance
 	// applications remembers the applications that were refused.
 	applications peers.Applications
 	// devices is what is in memory of device codes.
@@ -141,7 +139,7 @@ func (r *reconciler) tell(ctx context.Context, account *v1alpha1.MarketplaceAcco
 		return after(r.Clock.Now(), next()), nil
 	}
 	report = conditions.Report(report)
-	r.requestsDone(report)
+	r.requests.Acted(report)
 	urgency := conditions.Immediate
 	if err == nil {
 		needed := report.LimiterClosed && priorityOf(report.Facts).Class == throttle.Urgent

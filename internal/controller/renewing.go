@@ -47,7 +47,7 @@ func (r *reconciler) renew(ctx context.Context, l driver.Look) (renewed driver.L
 	}
 	endpoint, failure := r.OAuth.Endpoint(ctx, l.Request, oauthclient.WireGrant(l.Request))
 	if failure != nil {
-		l.Facts = r.sends(l.Facts)
+		l.Facts = r.requests.Sends(l.Facts)
 		permit.Release(failure)
 		return r.Apply(ctx, l, lifecycle.AfterFailure(l.Facts, failure, false))
 	}
@@ -61,7 +61,7 @@ func (r *reconciler) renew(ctx context.Context, l driver.Look) (renewed driver.L
 		return l, err
 	}
 	asked := l
-	asked.Facts = r.sends(l.Facts)
+	asked.Facts = r.requests.Sends(l.Facts)
 	got, failure := r.OAuth.Tokens(ctx, asked.Facts, endpoint)
 	permit.Release(failure)
 	if failure != nil {

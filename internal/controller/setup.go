@@ -39,6 +39,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/statusreport"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
+	"github.com/tokenkeeper/tokenkeeper/internal/userrequests"
 	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
@@ -129,7 +130,6 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	r := &reconciler{
 		client: clients.Client, live: clients.Live, portal: options.Portal,
 		grants: grants, backlog: backlog, userSecrets: clients.UserSecrets,
-		requests: newAllowance(options.Clock.Now, options.RequestEvery),
 	}
 	oauth := oauthclient.New(oauthclient.Options{
 		Clock: options.Clock, Transport: options.Transport, Metrics: operations, CallTimeout: options.CallTimeout, Answered: r.applications.Answered,
@@ -146,6 +146,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	visiting := deciding
 	deciding.Remember, deciding.Refused = r.remember, r.applications.AskAgain
 	r.Driver = &deciding
+	r.requests = userrequests.New(options.Clock.Now, options.RequestEvery, oauth.Digest)
 	r.logins.Accounts, r.logins.Grants = clients.Cached, grants
 	r.applications.LimiterOf, r.applications.Now = oauth.LimiterOf, r.Now
 	r.tokens = &publish.Publisher{Driver: r.Driver, Client: clients.Client, Live: clients.Live, WriteOwn: writeOwn, Metrics: operations}

@@ -59,7 +59,7 @@ func (r *reconciler) startCode(ctx context.Context, l driver.Look) (driver.Look,
 		return r.Apply(ctx, l, lifecycle.Keep(kept))
 	}
 	asked := l
-	asked.Facts = r.sends(l.Facts)
+	asked.Facts = r.requests.Sends(l.Facts)
 	code, failure := r.OAuth.DeviceCode(ctx, asked.Facts)
 	permit.Release(failure)
 	if failure == nil {
