@@ -91,8 +91,8 @@ func (r *reconciler) storePending(ctx context.Context, l driver.Look) (driver.Lo
 // storeInHand stores what is in memory on top of a custody that a later version wrote, and does nothing else with it.
 func (r *reconciler) storeInHand(ctx context.Context, l driver.Look) (driver.Look, error) {
 	var err error
-	if r.hasPending(l.Account) {
-		err = r.flush(ctx, l.Account)
+	if r.HasPending(l.Account) {
+		err = r.Flush(ctx, l.Account)
 	}
 	return l.Undecided(&facts.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: l.NewerCustody().Error()}).Ended(), err
 }

@@ -10,9 +10,9 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
+	"github.com/tokenkeeper/tokenkeeper/internal/departures"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
-	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/peers"
 	"github.com/tokenkeeper/tokenkeeper/internal/publish"
@@ -27,25 +27,25 @@ import (
 // reconciler keeps the token Secrets of MarketplaceAccounts valid.
 type reconciler struct {
 	*driver.Driver
-	// client reads from the cache, which holds accounts, Marketplaces and the operator's own Secrets, and writes; live reads from the API
-	// server.
+	// client writes statuses.
 	client client.Client
-	live   client.Reader
 	// portal is where people sign in; empty when there is no such place.
 	portal signin.Address
 	// grants reads and writes grant Secrets, and tokens token Secrets.
 	grants *grantstore.Store
 	tokens *publish.Publisher
 
-	userSecrets *kube.UserSecrets
-	logins      peers.Logins
-	backlog     *statusreport.Backlog
+	backlog *statusreport.Backlog
+	// logins remembers the logins that were refused.
+	logins peers.Logins
 	// requests bounds what people ask for.
 	requests *userrequests.Allowance
 	// applications remembers the applications that were refused.
 	applications peers.Applications
-	// devices is what is in memory of device codes.
+	// devices remembers when device codes are polled, and the tokens of those that were approved.
 	devices deviceMemory
+	// finalizer revokes the grants of accounts that are deleted.
+	finalizer departures.Finalizer
 }
 
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts,verbs=get;list;watch;patch
@@ -62,9 +62,9 @@ type reconciler struct {
 // the other until nothing is due, and tells people once.
 func (r *reconciler) Reconcile(ctx context.Context, account *v1alpha1.MarketplaceAccount) (reconcile.Result, error) {
 	if !account.DeletionTimestamp.IsZero() {
-		return r.finalize(ctx, account)
+		return r.finalizer.Finalize(ctx, account)
 	}
-	if err := r.keepFinalizer(ctx, account); err != nil {
+	if err := r.finalizer.Keep(ctx, account); err != nil {
 		return reconcile.Result{}, err
 	}
 	l, known, err := r.gather(ctx, account)

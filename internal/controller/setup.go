@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/departures"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
@@ -128,8 +129,8 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	}
 	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, OwnWrite: writeOwn})
 	r := &reconciler{
-		client: clients.Client, live: clients.Live, portal: options.Portal,
-		grants: grants, backlog: backlog, userSecrets: clients.UserSecrets,
+		client: clients.Client, portal: options.Portal,
+		grants: grants, backlog: backlog,
 	}
 	oauth := oauthclient.New(oauthclient.Options{
 		Clock: options.Clock, Transport: options.Transport, Metrics: operations, CallTimeout: options.CallTimeout, Answered: r.applications.Answered,
@@ -149,6 +150,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	r.requests = userrequests.New(options.Clock.Now, options.RequestEvery, oauth.Digest)
 	r.logins.Accounts, r.logins.Grants = clients.Cached, grants
 	r.applications.LimiterOf, r.applications.Now = oauth.LimiterOf, r.Now
+	r.finalizer = departures.Finalizer{Driver: r.Driver, Client: clients.Client, Live: clients.Live, Grants: grants, Forget: r.Forget}
 	r.tokens = &publish.Publisher{Driver: r.Driver, Client: clients.Client, Live: clients.Live, WriteOwn: writeOwn, Metrics: operations}
 	metrics.RegisterHosts(options.Registry, r.OAuth.Hosts)
 	visits := signinflow.New(signinflow.Options{
@@ -160,9 +162,9 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	if err := marketplacestatus.Add(mgr, options.CountAccounts); err != nil {
 		return nil, fmt.Errorf("adding the controller of Marketplaces: %w", err)
 	}
-	departures := newDepartures(r, clients.Cached)
+	leaving := departures.New(clients, r, reconcile.AsReconciler(clients.Client, r))
 	return visits, watches.Watch(ctrl.NewControllerManagedBy(mgr).Named(Name), clients, ownWrites).
-		Watches(&v1alpha1.MarketplaceAccount{}, departures.notices()).
+		Watches(&v1alpha1.MarketplaceAccount{}, leaving.Notices()).
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			call := watches.Caller(queue)
 			r.OAuth.OnTurn(func(account types.NamespacedName, after time.Duration) { call(account, after, watches.PriorityCalled) })
@@ -181,5 +183,8 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](shortestRequeue, longestRequeue),
 			ReconciliationTimeout:   timeouts.Reconcile,
 		}).
-		Complete(departures)
+		Complete(reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+			defer backlog.Looked(request.NamespacedName)
+			return leaving.Reconcile(ctx, request)
+		}))
 }

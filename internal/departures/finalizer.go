@@ -1,4 +1,4 @@
-package controller
+package departures
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
@@ -29,20 +30,32 @@ const (
 	revokeRetry = 10 * time.Second
 )
 
-// keepFinalizer adds or removes the finalizer, as spec.deletionPolicy has it.
-func (r *reconciler) keepFinalizer(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
+// Finalizer keeps the finalizer of accounts whose grant is to be revoked, and revokes it when they are deleted. All fields are required.
+type Finalizer struct {
+	*driver.Driver
+	// Client writes accounts, and Live reads them from the API server.
+	Client client.Client
+	Live   client.Reader
+	// Grants reads grant Secrets.
+	Grants *grantstore.Store
+	// Forget drops an account that is deleted from memory.
+	Forget func(*v1alpha1.MarketplaceAccount)
+}
+
+// Keep adds or removes the finalizer, as spec.deletionPolicy has it.
+func (f *Finalizer) Keep(ctx context.Context, account *v1alpha1.MarketplaceAccount) error {
 	wanted := account.Spec.DeletionPolicy == v1alpha1.DeletionRevoke
 	if controllerutil.ContainsFinalizer(account, v1alpha1.FinalizerRevoke) == wanted {
 		return nil
 	}
-	return r.setFinalizer(ctx, account, wanted)
+	return f.set(ctx, account, wanted)
 }
 
-// setFinalizer writes the finalizer on top of what the API server has: the list is written whole, and the cache does not hold those of
-// others.
-func (r *reconciler) setFinalizer(ctx context.Context, account *v1alpha1.MarketplaceAccount, wanted bool) error {
+// set writes the finalizer on top of the list that the API server has: it is written whole, and the cache does not hold the finalizers of
+// other controllers.
+func (f *Finalizer) set(ctx context.Context, account *v1alpha1.MarketplaceAccount, wanted bool) error {
 	metadata := kube.AccountMetadata()
-	err := r.live.Get(ctx, client.ObjectKeyFromObject(account), metadata)
+	err := f.Live.Get(ctx, client.ObjectKeyFromObject(account), metadata)
 	if apierrors.IsNotFound(err) || err == nil && metadata.UID != account.UID {
 		return nil
 	}
@@ -59,47 +72,38 @@ func (r *reconciler) setFinalizer(ctx context.Context, account *v1alpha1.Marketp
 		return nil
 	}
 	patch := client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})
-	if err := r.client.Patch(ctx, metadata, patch); client.IgnoreNotFound(err) != nil {
+	if err := f.Client.Patch(ctx, metadata, patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("writing the finalizers: %w", err)
 	}
 	return nil
 }
 
-// finalize revokes the grant of an account that is being deleted, where the account wants it. The Secrets go
+// Finalize revokes the grant of an account that is being deleted, where the account wants it, and forgets the account. The Secrets go
 // with their owner.
-func (r *reconciler) finalize(ctx context.Context, account *v1alpha1.MarketplaceAccount) (reconcile.Result, error) {
+func (f *Finalizer) Finalize(ctx context.Context, account *v1alpha1.MarketplaceAccount) (reconcile.Result, error) {
 	if !controllerutil.ContainsFinalizer(account, v1alpha1.FinalizerRevoke) {
-		r.forget(account)
+		f.Forget(account)
 		return reconcile.Result{}, nil
 	}
-	note, outcome, err := r.revoke(ctx, account)
+	note, outcome, err := f.revoke(ctx, account)
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	if outcome == oauthclient.MayStillRevoke && r.Now().Sub(account.DeletionTimestamp.Time) < revokeFor {
+	if outcome == oauthclient.MayStillRevoke && f.Now().Sub(account.DeletionTimestamp.Time) < revokeFor {
 		return reconcile.Result{RequeueAfter: revokeRetry}, nil
 	}
 	told := conditions.GrantRevoked(note)
 	if outcome != oauthclient.Revoked {
 		told = conditions.GrantNotRevoked(note)
 	}
-	r.Emit(account, told)
-	r.forget(account)
-	return reconcile.Result{}, r.setFinalizer(ctx, account, false)
-}
-
-// forget drops what is in memory of an account that is being deleted.
-func (r *reconciler) forget(account *v1alpha1.MarketplaceAccount) {
-	r.grants.Forget(account.UID)
-	r.devices.forget(account.UID)
-	r.logins.Forget(account.UID)
-	r.OAuth.Forget(account)
-	r.requests.Leave(client.ObjectKeyFromObject(account), r.Clock.Now())
+	f.Emit(account, told)
+	f.Forget(account)
+	return reconcile.Result{}, f.set(ctx, account, false)
 }
 
 // revoke ends the grant at the marketplace; note says what happened.
-func (r *reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAccount) (note string, outcome oauthclient.Revocation, err error) {
-	held, err := r.grants.Live(ctx, account)
+func (f *Finalizer) revoke(ctx context.Context, account *v1alpha1.MarketplaceAccount) (note string, outcome oauthclient.Revocation, err error) {
+	held, err := f.Grants.Live(ctx, account)
 	if err != nil {
 		return "", oauthclient.MayStillRevoke, err
 	}
@@ -110,32 +114,32 @@ func (r *reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 	if err != nil {
 		return "the grant Secret cannot be read", oauthclient.CannotRevoke, nil
 	}
-	if r.grants.Moved(account, grantstore.Held{Secret: held, Custody: custody}) || custody.Restored != nil && custody.Restored.Moved {
+	if f.Grants.Moved(account, grantstore.Held{Secret: held, Custody: custody}) || custody.Restored != nil && custody.Restored.Moved {
 		return "the grant Secret was written for another account or in another cluster, where the grant may be in use", oauthclient.CannotRevoke, nil
 	}
-	if pending := r.grants.Pending(account.UID); pending != nil && pending.Unsent == nil {
+	if pending := f.Grants.Pending(account.UID); pending != nil && pending.Unsent == nil {
 		custody = pending.Custody // newer than what could be stored
 	}
 	tokens := refreshTokens(custody)
 	if len(tokens) == 0 {
 		return "there is no refresh token; tokens end by themselves", oauthclient.CannotRevoke, nil
 	}
-	req, trouble, err := r.Resolver.Resolve(ctx, facts.Facts{Account: account, Custody: custody})
+	req, failure, err := f.Resolver.Resolve(ctx, facts.Facts{Account: account, Custody: custody})
 	if err != nil {
 		return "", oauthclient.MayStillRevoke, err
 	}
-	if trouble != nil {
-		return trouble.Message, oauthclient.MayStillRevoke, nil
+	if failure != nil {
+		return failure.Message, oauthclient.MayStillRevoke, nil
 	}
-	endpoint, err := r.OAuth.Endpoint(ctx, req, v1alpha1.GrantRefreshToken)
+	endpoint, err := f.OAuth.Endpoint(ctx, req, v1alpha1.GrantRefreshToken)
 	if err != nil {
 		return err.Error(), oauthclient.MayStillRevoke, nil
 	}
-	address, why, outcome := r.OAuth.RevocationAddress(ctx, req)
+	address, why, outcome := f.OAuth.RevocationAddress(ctx, req)
 	if address == "" {
 		return why, outcome, nil
 	}
-	permit, _ := r.tryAcquire(facts.Facts{Account: account, Request: req}, lifecycle.Revoking, throttle.Priority{Class: throttle.Background, Due: account.DeletionTimestamp.Time})
+	permit, _ := f.OAuth.TryAcquire(facts.Facts{Account: account, Request: req}, lifecycle.Revoking, throttle.Priority{Class: throttle.Background, Due: account.DeletionTimestamp.Time})
 	if permit == nil {
 		return req.Platform.DisplayName + " had too many requests, or none was answered", oauthclient.MayStillRevoke, nil
 	}
@@ -152,7 +156,7 @@ func (r *reconciler) revoke(ctx context.Context, account *v1alpha1.MarketplaceAc
 	return "Revoked the grant at " + req.Platform.DisplayName, oauthclient.Revoked, nil
 }
 
-// refreshTokens are those of the grant in use and of one that waits to be accepted.
+// refreshTokens are the refresh tokens of the grant in use and of a candidate grant.
 func refreshTokens(kept custody.Custody) []string {
 	var tokens []string
 	if kept.RefreshToken != "" {

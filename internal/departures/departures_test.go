@@ -1,28 +1,21 @@
-package controller
+package departures
 
 import (
 	"context"
 	"testing"
-	"time"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/driver"
-	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
-	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
-	"github.com/tokenkeeper/tokenkeeper/internal/statusreport"
-	"github.com/tokenkeeper/tokenkeeper/internal/userrequests"
 	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
@@ -36,6 +29,13 @@ func (c *countingReader) Get(ctx context.Context, key client.ObjectKey, object c
 	c.reads++
 	return c.Reader.Get(ctx, key, object, options...)
 }
+
+// nothingPending is a memory in which no tokens wait.
+type nothingPending struct{}
+
+func (nothingPending) HasPending(*v1alpha1.MarketplaceAccount) bool              { return false }
+func (nothingPending) Flush(context.Context, *v1alpha1.MarketplaceAccount) error { return nil }
+func (nothingPending) Forget(*v1alpha1.MarketplaceAccount)                       {}
 
 // What is kept of users' Secrets in memory goes with the last account that refers to it.
 func TestSecretsOfUsersAreForgotten(t *testing.T) {
@@ -70,13 +70,8 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 				}).Build()
 			live := &countingReader{Reader: server}
 			users := &kube.UserSecrets{Metadata: server, Live: live}
-			oauth := oauthclient.New(oauthclient.Options{Clock: clock.RealClock{}, PerHost: 1})
-			r := &reconciler{
-				Driver: &driver.Driver{Clock: clock.RealClock{}, OAuth: oauth}, client: server, live: server, userSecrets: users,
-				grants: grantstore.New(grantstore.Options{Client: server, Live: server}), requests: userrequests.New(time.Now, 0, oauth.Digest), backlog: statusreport.NewBacklog(1),
-			}
-			d := newDepartures(r, server)
-			d.staying = reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
+			staying := reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
+			d := New(&kube.Clients{Cached: server, Live: live, UserSecrets: users}, nothingPending{}, staying)
 			key := client.ObjectKeyFromObject(secret)
 			_, err = users.Get(t.Context(), key)
 			g.Expect(err).NotTo(HaveOccurred())
@@ -84,9 +79,9 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 			defer queue.ShutDown()
 			if test.after == nil {
-				d.notices().Delete(t.Context(), event.DeleteEvent{Object: test.before}, queue)
+				d.Notices().Delete(t.Context(), event.DeleteEvent{Object: test.before}, queue)
 			} else {
-				d.notices().Update(t.Context(), event.UpdateEvent{ObjectOld: test.before, ObjectNew: test.after}, queue)
+				d.Notices().Update(t.Context(), event.UpdateEvent{ObjectOld: test.before, ObjectNew: test.after}, queue)
 			}
 			for queue.Len() > 0 {
 				request, _ := queue.Get()

@@ -1,4 +1,4 @@
-package controller
+package departures
 
 import (
 	"context"
@@ -14,18 +14,30 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
-// departures drops what is in memory of accounts that left the cache, and of Secrets that none refers to any more. It does so
-// in the account's own turn, when no reconcile of it is under way that could remember something new.
-// An account can leave the cache and live on: its labels made it another installation's. Then what could not
-// be stored yet is stored first, because no other process has it.
-type departures struct {
-	*reconciler
-	cache client.Reader
-	// staying reconciles accounts that are in the cache.
-	staying reconcile.Reconciler
+// Memory holds the tokens and other facts that this process alone knows of accounts.
+type Memory interface {
+	// HasPending tells whether tokens of an account wait to be stored.
+	HasPending(account *v1alpha1.MarketplaceAccount) bool
+	// Flush stores the tokens of an account that wait to be stored.
+	Flush(ctx context.Context, account *v1alpha1.MarketplaceAccount) error
+	// Forget drops an account that has left.
+	Forget(account *v1alpha1.MarketplaceAccount)
+}
+
+// Departures is the reconciler of all accounts: it forgets accounts that left the cache, and Secrets of users that no account refers to any
+// more, before it goes on with the account that has the name now. It does so in the account's own turn, when no reconcile of it is under way
+// that could remember anything new.
+// An account can leave the cache and live on: its labels made it another installation's. Then its tokens that could not
+// be stored yet are stored first, because no other process has them.
+type Departures struct {
+	cache, live client.Reader
+	userSecrets *kube.UserSecrets
+	memory      Memory
+	staying     reconcile.Reconciler
 
 	mu       sync.Mutex // guards departed
 	departed map[client.ObjectKey]departed
@@ -37,14 +49,16 @@ type departed struct {
 	secrets  []string
 }
 
-func newDepartures(r *reconciler, cached client.Reader) *departures {
-	return &departures{
-		reconciler: r, cache: cached, staying: reconcile.AsReconciler(r.client, r), departed: map[client.ObjectKey]departed{},
+// New returns the reconciler of all accounts, with the memory of those that leave. staying reconciles the accounts that are in the cache.
+func New(clients *kube.Clients, memory Memory, staying reconcile.Reconciler) *Departures {
+	return &Departures{
+		cache: clients.Cached, live: clients.Live, userSecrets: clients.UserSecrets,
+		memory: memory, staying: staying, departed: map[client.ObjectKey]departed{},
 	}
 }
 
-// notices takes note of accounts that leave or refer to other Secrets.
-func (d *departures) notices() handler.EventHandler {
+// Notices takes note of accounts that leave, or refer to other Secrets than before.
+func (d *Departures) Notices() handler.EventHandler {
 	note := func(before, after *v1alpha1.MarketplaceAccount, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		var leaves departed
 		leaves.secrets = watches.SecretsOf(before)
@@ -70,7 +84,7 @@ func (d *departures) notices() handler.EventHandler {
 	}
 }
 
-func (d *departures) add(key client.ObjectKey, leaves departed) {
+func (d *Departures) add(key client.ObjectKey, leaves departed) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	waits := d.departed[key]
@@ -79,7 +93,7 @@ func (d *departures) add(key client.ObjectKey, leaves departed) {
 	d.departed[key] = waits
 }
 
-func (d *departures) take(key client.ObjectKey) departed {
+func (d *Departures) take(key client.ObjectKey) departed {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	leaves := d.departed[key]
@@ -87,14 +101,13 @@ func (d *departures) take(key client.ObjectKey) departed {
 	return leaves
 }
 
-// Reconcile sees off the accounts that had this name, and goes on with the one that has it.
-func (d *departures) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	defer d.backlog.Looked(request.NamespacedName)
+// Reconcile forgets the accounts that had this name, and goes on with the account that has it.
+func (d *Departures) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	leaves := d.take(request.NamespacedName)
 	for i, account := range leaves.accounts {
 		if err := d.flushAndForget(ctx, account); err != nil {
 			d.add(request.NamespacedName, departed{leaves.accounts[i:], leaves.secrets})
-			return reconcile.Result{}, fmt.Errorf("storing what an account leaves behind: %w", err)
+			return reconcile.Result{}, fmt.Errorf("storing the tokens of an account that has left: %w", err)
 		}
 	}
 	for _, name := range leaves.secrets {
@@ -111,8 +124,8 @@ func (d *departures) Reconcile(ctx context.Context, request reconcile.Request) (
 	return d.staying.Reconcile(ctx, request)
 }
 
-// referred tells whether an account in the cache refers to a Secret. One that only a Marketplace refers to is read again.
-func (d *departures) referred(ctx context.Context, key client.ObjectKey) (bool, error) {
+// referred tells whether an account in the cache refers to a Secret. A Secret that only a Marketplace refers to is read again.
+func (d *Departures) referred(ctx context.Context, key client.ObjectKey) (bool, error) {
 	var list v1alpha1.MarketplaceAccountList
 	if err := d.cache.List(ctx, &list, client.InNamespace(key.Namespace), client.MatchingFields{watches.IndexSecret: key.Name},
 		client.UnsafeDisableDeepCopy, client.Limit(1)); err != nil {
@@ -121,8 +134,8 @@ func (d *departures) referred(ctx context.Context, key client.ObjectKey) (bool, 
 	return len(list.Items) > 0, nil
 }
 
-// flushAndForget drops what is in memory of an account that left, and stores before what no other process has.
-func (d *departures) flushAndForget(ctx context.Context, left *v1alpha1.MarketplaceAccount) error {
+// flushAndForget forgets an account that left. Before that it stores the tokens that no other process has.
+func (d *Departures) flushAndForget(ctx context.Context, left *v1alpha1.MarketplaceAccount) error {
 	account := &v1alpha1.MarketplaceAccount{}
 	err := d.cache.Get(ctx, client.ObjectKeyFromObject(left), account)
 	if err == nil && account.UID == left.UID {
@@ -131,25 +144,25 @@ func (d *departures) flushAndForget(ctx context.Context, left *v1alpha1.Marketpl
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
-	if !d.hasPending(left) {
-		d.forget(left)
+	if !d.memory.HasPending(left) {
+		d.memory.Forget(left)
 		return nil
 	}
 	account = &v1alpha1.MarketplaceAccount{}
 	err = d.live.Get(ctx, client.ObjectKeyFromObject(left), account)
 	if apierrors.IsNotFound(err) || err == nil && account.UID != left.UID {
-		d.forget(left)
+		d.memory.Forget(left)
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := d.flush(ctx, account); err != nil {
+	if err := d.memory.Flush(ctx, account); err != nil {
 		return err
 	}
-	if d.hasPending(left) {
+	if d.memory.HasPending(left) {
 		return fmt.Errorf("Secret %q cannot be used", left.GrantSecretName())
 	}
-	d.forget(left)
+	d.memory.Forget(left)
 	return nil
 }
