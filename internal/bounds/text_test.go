@@ -1,6 +1,7 @@
 package bounds_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
@@ -18,6 +19,19 @@ func TestALongTextIsShortened(t *testing.T) {
 	for limit, want := range map[int]string{7: "Żółw", 6: "Ż…", 5: "Ż…", 4: "…", 3: "…"} {
 		if got := bounds.Shorten("Żółw", limit); got != want || len(got) > limit {
 			t.Errorf("in %d bytes it is %q, want %q", limit, got, want)
+		}
+	}
+}
+
+func TestIdentifier(t *testing.T) {
+	for text, want := range map[string]string{
+		"44130512":                     "44130512",
+		"a\x00b\x1f\x7fc d":            "abc d",
+		strings.Repeat("ä", 256):       strings.Repeat("ä", 256),
+		strings.Repeat("ä", 256) + "x": strings.Repeat("ä", 256),
+	} {
+		if got := bounds.Identifier(text); got != want {
+			t.Errorf("%q became %q", text, got)
 		}
 	}
 }

@@ -7,10 +7,10 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
-	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
@@ -120,12 +120,12 @@ func (r *reconciler) test(ctx context.Context, l driver.Look) (driver.Look, erro
 	if err != nil || !due {
 		return l, err
 	}
-	var identity marketplace.Identity
+	var identity answer.Identity
 	var failure error = oauthclient.NotAsked(wait)
 	if permit != nil {
 		identity, failure = r.OAuth.IdentifyWith(ctx, l.Facts, l.Custody.Tokens.AccessToken, permit)
 	}
-	if said, ok := errors.AsType[*marketplace.IdentityError](failure); ok && said.Refused() {
+	if said, ok := errors.AsType[*answer.IdentityError](failure); ok && said.Refused() {
 		l.TokenRefused = true
 		return l.With(lifecycle.Outcome{HandledVerify: true}), nil
 	}

@@ -14,7 +14,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
-	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -196,7 +195,7 @@ func TestEvents(t *testing.T) {
 	consent := func(account string, unverified bool) lifecycle.Consent {
 		return lifecycle.Consent{Issued: issued(account), Asked: []string{}, Unverified: unverified}
 	}
-	gone := &marketplace.IdentityError{}
+	gone := &answer.IdentityError{}
 	sellerGone := func(f *facts.Facts) { f.Custody.Account, f.Account.Spec.AccountID = custody.Account{}, "17" }
 	ended := func(f *facts.Facts) { f.Custody.Candidate.Tokens.ExpiresAt = noon }
 	for name, test := range map[string]struct {
@@ -328,40 +327,40 @@ func TestEvents(t *testing.T) {
 		"an import that can be sent again, whose seller nobody told in time": {with(importing, candidate(0, ""), ended, func(f *facts.Facts) { f.Request.Platform.Rotating = false }), lifecycle.DecideOnCandidate,
 			`stores: candidate none`},
 		"an import of the expected seller": {with(importing, candidate(0, "")), func(f facts.Facts) lifecycle.Change {
-			return lifecycle.AfterIdentity(f, marketplace.Identity{ID: "17"}, nil)
+			return lifecycle.AfterIdentity(f, answer.Identity{ID: "17"}, nil)
 		}, `keeps: serial 5, refresh token new RT, identified true, candidate none; obtained`},
 		"an import of another seller, as the identity request tells": {with(importing, candidate(0, "")), func(f facts.Facts) lifecycle.Change {
-			return lifecycle.AfterIdentity(f, marketplace.Identity{ID: "5"}, nil)
+			return lifecycle.AfterIdentity(f, answer.Identity{ID: "5"}, nil)
 		}, `keeps: candidate new RT of 5; even if that fails: AccountMismatch; attempted; fails: AccountMismatch`},
 		"a sign-in of another seller, as the identity request tells": {with(code, candidate(2, "")), func(f facts.Facts) lifecycle.Change {
-			return lifecycle.AfterIdentity(f, marketplace.Identity{ID: "5"}, nil)
+			return lifecycle.AfterIdentity(f, answer.Identity{ID: "5"}, nil)
 		}, `stores: candidate none, sign-in refused AccountMismatch 5; rejected; revokes new RT; sign-in rejected`},
 		"the identity request is not answered": {with(code, candidate(2, "")), func(f facts.Facts) lifecycle.Change {
-			return lifecycle.AfterIdentity(f, marketplace.Identity{}, gone)
+			return lifecycle.AfterIdentity(f, answer.Identity{}, gone)
 		}, `even if that fails: MarketplaceUnavailable; fails: MarketplaceUnavailable; looks again in 5m0s`},
 		"the identity request names nobody": {with(code, candidate(2, "")), func(f facts.Facts) lifecycle.Change {
-			return lifecycle.AfterIdentity(f, marketplace.Identity{}, nil)
+			return lifecycle.AfterIdentity(f, answer.Identity{}, nil)
 		}, `even if that fails: MarketplaceUnavailable; fails: MarketplaceUnavailable; looks again in 5m0s`},
 		"the identity request is forbidden": {with(code, candidate(2, "")), func(f facts.Facts) lifecycle.Change {
-			return lifecycle.AfterIdentity(f, marketplace.Identity{}, &marketplace.IdentityError{Status: 403})
+			return lifecycle.AfterIdentity(f, answer.Identity{}, &answer.IdentityError{Status: 403})
 		}, `stores: candidate none, sign-in refused ScopeRejected; dropped: ScopeRejected`},
 		"the seller of the tokens in use is told": {with(importing, sellerGone), func(f facts.Facts) lifecycle.Change {
-			return lifecycle.AfterIdentity(f, marketplace.Identity{ID: "17"}, nil)
+			return lifecycle.AfterIdentity(f, answer.Identity{ID: "17"}, nil)
 		}, `stores: account 17, identified true`},
 		"the seller of the tokens in use is not told": {with(importing, sellerGone), func(f facts.Facts) lifecycle.Change {
-			return lifecycle.AfterIdentity(f, marketplace.Identity{}, errors.New("no"))
+			return lifecycle.AfterIdentity(f, answer.Identity{}, errors.New("no"))
 		}, ``},
 
 		"a test that the marketplace passes": {with(importing), func(f facts.Facts) lifecycle.Change {
-			return lifecycle.AfterTest(f, marketplace.Identity{ID: "17"}, nil)
+			return lifecycle.AfterTest(f, answer.Identity{ID: "17"}, nil)
 		},
 			`stores: identified true, tested, 0 refusals, ""; handled`},
 		"a test that tells another seller": {with(importing), func(f facts.Facts) lifecycle.Change {
-			return lifecycle.AfterTest(f, marketplace.Identity{ID: "5"}, nil)
+			return lifecycle.AfterTest(f, answer.Identity{ID: "5"}, nil)
 		},
 			`stores: tested, 0 refusals, "the access token belongs to account 5, expected is 17"; handled`},
 		"a test that nobody answers": {with(importing), func(f facts.Facts) lifecycle.Change {
-			return lifecycle.AfterTest(f, marketplace.Identity{}, marketplace.NotAsked("it is closed"))
+			return lifecycle.AfterTest(f, answer.Identity{}, &answer.IdentityError{Why: "it is closed"})
 		}, `stores: tested, 0 refusals, "testing the connection: it is closed"; handled`},
 		"a test of what cannot be tested": {with(importing), lifecycle.TestUnsupported,
 			`stores: tested, 0 refusals, "there is no call that tests it; tokenkeeper.dev/renew tests it by a renewal"; handled`},

@@ -9,7 +9,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
-	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
@@ -26,7 +25,7 @@ func RecheckAfter(f facts.Facts, issued time.Time) time.Duration {
 }
 
 // AccountOf is the account that an identity request told.
-func AccountOf(identity marketplace.Identity) custody.Account {
+func AccountOf(identity answer.Identity) custody.Account {
 	return custody.Account{ID: identity.ID, Login: identity.Login, By: "identity request"}
 }
 
@@ -65,7 +64,7 @@ func DecideOnCandidate(f facts.Facts) Change {
 
 // AfterIdentity is what the answer of an identity request makes of a candidate grant, or of the tokens in use, of which not to know the seller is no
 // reason to keep them from anybody.
-func AfterIdentity(f facts.Facts, identity marketplace.Identity, failure error) Change {
+func AfterIdentity(f facts.Facts, identity answer.Identity, failure error) Change {
 	candidate := f.CandidateGrant()
 	known := failure == nil && identity.ID != ""
 	switch {
@@ -90,7 +89,7 @@ func AfterIdentity(f facts.Facts, identity marketplace.Identity, failure error) 
 
 // isFinal tells that the identity request will not be answered, however often it is made.
 func isFinal(failure error) bool {
-	said, ok := errors.AsType[*marketplace.IdentityError](failure)
+	said, ok := errors.AsType[*answer.IdentityError](failure)
 	return ok && said.Final()
 }
 
@@ -146,10 +145,10 @@ func ExpireCandidate(f facts.Facts) Change {
 }
 
 // AfterTest is what a test of the connection leaves behind.
-func AfterTest(f facts.Facts, identity marketplace.Identity, failure error) Change {
+func AfterTest(f facts.Facts, identity answer.Identity, failure error) Change {
 	test := custody.Verification{At: f.Now}
 	account := AccountOf(identity)
-	said, unproven := errors.AsType[*marketplace.IdentityError](failure)
+	said, unproven := errors.AsType[*answer.IdentityError](failure)
 	switch {
 	case unproven:
 		test.Failure, test.Unreachable = said.Error(), said.Unavailable() || said.Throttled()

@@ -360,8 +360,8 @@ func (m *market) login(f facts.Facts, now time.Time) (lifecycle.Issued, error) {
 	return m.issue("", now), nil
 }
 
-func (m *market) identify(string) (marketplace.Identity, error) {
-	return marketplace.Identity{ID: m.seller, Login: "my-shop"}, nil
+func (m *market) identify(string) (answer.Identity, error) {
+	return answer.Identity{ID: m.seller, Login: "my-shop"}, nil
 }
 
 // failures are how a request may end, by the names that scripts use; true tells that the marketplace has acted all the same.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/dialect"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 )
 
@@ -546,8 +547,8 @@ func FuzzAnswer(f *testing.F) {
 				if seconds, err := number.Int64(); err != nil || seconds <= 0 {
 					t.Fatalf("%s is %#v", name, value)
 				}
-			case "expires_in" + marketplace.Unreadable, "refresh_token_expires_in" + marketplace.Unreadable:
-				if value != true || got[strings.TrimSuffix(name, marketplace.Unreadable)] != nil {
+			case "expires_in" + dialect.Unreadable, "refresh_token_expires_in" + dialect.Unreadable:
+				if value != true || got[strings.TrimSuffix(name, dialect.Unreadable)] != nil {
 					t.Fatalf("%s is %#v beside %v", name, value, got)
 				}
 			default:

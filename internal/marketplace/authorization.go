@@ -4,14 +4,16 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"maps"
 	"net/url"
 	"slices"
 	"strings"
 	"unicode"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/dialect"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/placeholder"
 )
 
 // AuthorizationParameters are what an authorization request says of one sign-in. An empty one is not sent.
@@ -48,7 +50,7 @@ func (p *Platform) AuthorizationRequest(endpoint string, a AuthorizationParamete
 	if len(p.Scopes) > 0 {
 		standard.Set("scope", strings.Join(p.Scopes, cmp.Or(p.scopeSep, " ")))
 	}
-	return withParameters(endpoint, p.browserParameters(standard, a.ClientID))
+	return dialect.WithParameters(endpoint, p.browserParameters(standard, a.ClientID))
 }
 
 // ClientIDKey is the key of the application Secret that authorization requests send as client_id. Where the Marketplace names none, it is
@@ -88,33 +90,16 @@ func (p *Platform) browserParameters(standard url.Values, clientID string) url.V
 	for _, name := range p.authorization.Omit {
 		standard.Del(name)
 	}
-	known := known{clientID: clientID, accountID: p.accountID}
+	known := placeholder.Known{ClientID: clientID, AccountID: p.accountID}
 	for _, parameter := range p.authorization.Parameters {
 		if parameter.Name == "nonce" && standard.Has("nonce") {
 			continue // it binds the ID token, and is as random
 		}
-		if value, ok := known.parameter(parameter.Value); ok {
+		if value, ok := known.Parameter(parameter.Value); ok {
 			standard.Set(parameter.Name, value)
 		}
 	}
-	return renamed(standard, p.authorization.Rename)
-}
-
-// withParameters adds parameters to the query that an address has. Where both name one, the parameter counts, so that
-// none is there twice (RFC 6749 section 3.1).
-func withParameters(address string, parameters url.Values) (string, error) {
-	parsed, err := url.Parse(address)
-	if err != nil {
-		return "", errors.New("the address is no URL")
-	}
-	query, err := url.ParseQuery(parsed.RawQuery)
-	if err != nil {
-		return "", errors.New("the address has a query that cannot be read")
-	}
-	maps.Copy(query, parameters)
-	// A space as %20 is understood by all, as + by most.
-	parsed.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
-	return parsed.String(), nil
+	return dialect.Renamed(standard, p.authorization.Rename)
 }
 
 const (
@@ -164,7 +149,7 @@ func (p *Platform) Callback(query url.Values) (Callback, error) {
 		}
 		*parameter.into = value
 	}
-	callback.AccountID = bounded(callback.AccountID)
+	callback.AccountID = bounds.Identifier(callback.AccountID)
 	callback.Published = p.publishedOf(query)
 	callback.Error, callback.ErrorDescription = words(callback.Error), words(callback.ErrorDescription)
 	if callback.Error != "" {

@@ -1,8 +1,7 @@
 // Package marketplace turns a Marketplace object, which is data, into the Platform that one account talks to:
 // every URL filled in, every default applied.
 //
-// Its dialect is an http.RoundTripper that stands between golang.org/x/oauth2 and the platform: it takes the
-// standard request apart, sends it the way the platform wants it, and gives back a standard answer. So one
+// Its dialect (package dialect) is an http.RoundTripper that stands between golang.org/x/oauth2 and the platform. So one
 // OAuth library speaks to all of them:
 //
 //	platform, err := marketplace.Resolve(object, account)

@@ -10,6 +10,7 @@ import (
 	"k8s.io/client-go/util/jsonpath"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/placeholder"
 )
 
 // Faults are what is wrong with a Marketplace that the API server cannot see: each a sentence that begins with the field. It fills the spec in for
@@ -80,7 +81,7 @@ func assignments(declared []v1alpha1.ParameterDeclaration) []map[string]v1alpha1
 // namesWith are the names of an account that sets every parameter.
 func namesWith(environment v1alpha1.Environment, declared []v1alpha1.ParameterDeclaration, set map[string]v1alpha1.Choice) names {
 	result := names{
-		addresses: map[string]string{}, texts: map[string]string{}, unset: map[string]string{}, known: []string{clientIDName, accountIDName, randomName},
+		addresses: map[string]string{}, texts: map[string]string{}, unset: map[string]string{}, known: []string{placeholder.ClientID, placeholder.AccountID, placeholder.Random},
 	}
 	for _, variable := range environment.Variables {
 		result.addresses[variable.Name] = string(variable.Value)

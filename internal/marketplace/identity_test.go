@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
@@ -81,43 +82,43 @@ func TestIdentify(t *testing.T) {
 	tests := map[string]struct {
 		id, login string // JSONPaths
 		answer    string
-		want      marketplace.Identity
+		want      answer.Identity
 		err       string
 	}{
-		"id and login":              {"{.id}", "{.login}", `{"id":"44130512","login":"my-shop"}`, marketplace.Identity{ID: "44130512", Login: "my-shop"}, ""},
-		"an id that is a number":    {"{.id}", "", `{"id":44130512}`, marketplace.Identity{ID: "44130512"}, ""},
-		"a number with many digits": {"{.id}", "", `{"id":12345678901234567890}`, marketplace.Identity{ID: "12345678901234567890"}, ""},
-		"a login alone":             {"", "{.login}", `{"id":"1","login":"my-shop"}`, marketplace.Identity{Login: "my-shop"}, ""},
-		"neither is asked for, so the answer is not read": {"", "", `hello`, marketplace.Identity{}, ""},
-		"deep inside":                {"{.data.shops[0].id}", "", `{"data":{"shops":[{"id":7}]}}`, marketplace.Identity{ID: "7"}, ""},
-		"one of several":             {`{.shops[?(@.kind=="main")].id}`, "", `{"shops":[{"kind":"x","id":1},{"kind":"main","id":2}]}`, marketplace.Identity{ID: "2"}, ""},
-		"all of several":             {"{.shops[*].id}", "", `{"shops":[{"id":1},{"id":"2"}]}`, marketplace.Identity{ID: "1 2"}, ""},
-		"put together":               {"{.site}-{.id}", "", `{"site":"MLB","id":5}`, marketplace.Identity{ID: "MLB-5"}, ""},
-		"a missing key":              {"{.id}", "{.login}", `{"login":"my-shop"}`, marketplace.Identity{Login: "my-shop"}, ""},
-		"a missing key, deep inside": {"{.a.b.id}", "", `{"a":{}}`, marketplace.Identity{}, ""},
-		"a key in something else":    {"{.a.b}", "", `{"a":"text"}`, marketplace.Identity{}, ""},
-		"null is nothing":            {"{.id}", "{.a.b}", `{"id":null,"a":null}`, marketplace.Identity{}, ""},
-		"white space is cut":         {"{.id}", "", `{"id":" 7\n"}`, marketplace.Identity{ID: "7"}, ""},
+		"id and login":              {"{.id}", "{.login}", `{"id":"44130512","login":"my-shop"}`, answer.Identity{ID: "44130512", Login: "my-shop"}, ""},
+		"an id that is a number":    {"{.id}", "", `{"id":44130512}`, answer.Identity{ID: "44130512"}, ""},
+		"a number with many digits": {"{.id}", "", `{"id":12345678901234567890}`, answer.Identity{ID: "12345678901234567890"}, ""},
+		"a login alone":             {"", "{.login}", `{"id":"1","login":"my-shop"}`, answer.Identity{Login: "my-shop"}, ""},
+		"neither is asked for, so the answer is not read": {"", "", `hello`, answer.Identity{}, ""},
+		"deep inside":                {"{.data.shops[0].id}", "", `{"data":{"shops":[{"id":7}]}}`, answer.Identity{ID: "7"}, ""},
+		"one of several":             {`{.shops[?(@.kind=="main")].id}`, "", `{"shops":[{"kind":"x","id":1},{"kind":"main","id":2}]}`, answer.Identity{ID: "2"}, ""},
+		"all of several":             {"{.shops[*].id}", "", `{"shops":[{"id":1},{"id":"2"}]}`, answer.Identity{ID: "1 2"}, ""},
+		"put together":               {"{.site}-{.id}", "", `{"site":"MLB","id":5}`, answer.Identity{ID: "MLB-5"}, ""},
+		"a missing key":              {"{.id}", "{.login}", `{"login":"my-shop"}`, answer.Identity{Login: "my-shop"}, ""},
+		"a missing key, deep inside": {"{.a.b.id}", "", `{"a":{}}`, answer.Identity{}, ""},
+		"a key in something else":    {"{.a.b}", "", `{"a":"text"}`, answer.Identity{}, ""},
+		"null is nothing":            {"{.id}", "{.a.b}", `{"id":null,"a":null}`, answer.Identity{}, ""},
+		"white space is cut":         {"{.id}", "", `{"id":" 7\n"}`, answer.Identity{ID: "7"}, ""},
 		"what cannot be printed is left out": {
-			"{.id}", "", `{"id":"a\u0000b\u001b[31mc\u007f"}`, marketplace.Identity{ID: "ab[31mc"}, "",
+			"{.id}", "", `{"id":"a\u0000b\u001b[31mc\u007f"}`, answer.Identity{ID: "ab[31mc"}, "",
 		},
 		"no more than a status holds": {
-			"{.id}", "", `{"id":"` + strings.Repeat("ä", 300) + `"}`, marketplace.Identity{ID: strings.Repeat("ä", 256)}, "",
+			"{.id}", "", `{"id":"` + strings.Repeat("ä", 300) + `"}`, answer.Identity{ID: strings.Repeat("ä", 256)}, "",
 		},
-		"a flag is no name":    {"{.id}", "", `{"id":true}`, marketplace.Identity{}, "identity.request.idPath: finds neither text nor a number in the answer"},
-		"an object is no name": {"{.id}", "", `{"id":{"a":1}}`, marketplace.Identity{}, "identity.request.idPath: finds neither text nor a number in the answer"},
-		"a list is no name":    {"", "{.id}", `{"id":["a"]}`, marketplace.Identity{}, "identity.request.loginPath: finds neither text nor a number in the answer"},
+		"a flag is no name":    {"{.id}", "", `{"id":true}`, answer.Identity{}, "identity.request.idPath: finds neither text nor a number in the answer"},
+		"an object is no name": {"{.id}", "", `{"id":{"a":1}}`, answer.Identity{}, "identity.request.idPath: finds neither text nor a number in the answer"},
+		"a list is no name":    {"", "{.id}", `{"id":["a"]}`, answer.Identity{}, "identity.request.loginPath: finds neither text nor a number in the answer"},
 		"a place beyond a list": {
-			"{.shops[3].id}", "", `{"shops":[]}`, marketplace.Identity{}, "identity.request.idPath: does not fit the answer",
+			"{.shops[3].id}", "", `{"shops":[]}`, answer.Identity{}, "identity.request.idPath: does not fit the answer",
 		},
-		"a page where any answer does": {"", "", "<!DOCTYPE html><html>", marketplace.Identity{}, "the marketplace answered with a web page"},
-		"no answer where any does":     {"", "", "", marketplace.Identity{}, ""},
-		"a path that is none":          {"{.id", "", `{"id":"1"}`, marketplace.Identity{}, "identity.request.idPath: is no JSONPath"},
-		"a login path that is none":    {"", "{[}", `{"id":"1"}`, marketplace.Identity{}, "identity.request.loginPath: is no JSONPath"},
-		"a page":                       {"{.id}", "", `<html>`, marketplace.Identity{}, `the marketplace's answer is not a JSON object (content type "application/json")`},
-		"nothing":                      {"{.id}", "", ``, marketplace.Identity{}, "the marketplace's answer is empty"},
-		"a list":                       {"{.id}", "", `[]`, marketplace.Identity{}, `the marketplace's answer is not a JSON object (content type "application/json")`},
-		"two MiB":                      {"{.id}", "", `{"id":"` + strings.Repeat("x", 2<<20) + `"}`, marketplace.Identity{}, "the marketplace's answer is larger than 1 MiB"},
+		"a page where any answer does": {"", "", "<!DOCTYPE html><html>", answer.Identity{}, "the marketplace answered with a web page"},
+		"no answer where any does":     {"", "", "", answer.Identity{}, ""},
+		"a path that is none":          {"{.id", "", `{"id":"1"}`, answer.Identity{}, "identity.request.idPath: is no JSONPath"},
+		"a login path that is none":    {"", "{[}", `{"id":"1"}`, answer.Identity{}, "identity.request.loginPath: is no JSONPath"},
+		"a page":                       {"{.id}", "", `<html>`, answer.Identity{}, `the marketplace's answer is not a JSON object (content type "application/json")`},
+		"nothing":                      {"{.id}", "", ``, answer.Identity{}, "the marketplace's answer is empty"},
+		"a list":                       {"{.id}", "", `[]`, answer.Identity{}, `the marketplace's answer is not a JSON object (content type "application/json")`},
+		"two MiB":                      {"{.id}", "", `{"id":"` + strings.Repeat("x", 2<<20) + `"}`, answer.Identity{}, "the marketplace's answer is larger than 1 MiB"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -175,7 +176,7 @@ func TestIdentifyFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			platform := identifying(t, v1alpha1.IdentityRequest{IDPath: "{.id}"})
 			_, err := platform.Identify(t.Context(), outgoing.NewClient(test.transport, time.Minute), accessToken)
-			var failed *marketplace.IdentityError
+			var failed *answer.IdentityError
 			if !errors.As(err, &failed) {
 				t.Fatalf("the error is %T (%v), want an *IdentityError", err, err)
 			}
@@ -216,7 +217,7 @@ func TestIdentifyGoesNoFurther(t *testing.T) {
 	platform := identifying(t, v1alpha1.IdentityRequest{URL: v1alpha1.URLTemplate(server.URL), IDPath: "{.id}"})
 	client := outgoing.NewClient(http.DefaultTransport, time.Minute)
 	_, err := platform.Identify(t.Context(), client, accessToken)
-	var failed *marketplace.IdentityError
+	var failed *answer.IdentityError
 	if !errors.As(err, &failed) || failed.Status != http.StatusFound {
 		t.Errorf("the error is %v, want one with status 302", err)
 	}

@@ -10,18 +10,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
-)
-
-// The names that stand for what is known when a request is made.
-const (
-	// clientIDName is the client_id of the request.
-	clientIDName = "clientID"
-	// accountIDName is the account that the tokens belong to, once it is known.
-	accountIDName = "accountID"
-	// randomName is another text each time.
-	randomName = "random"
-	// accessTokenName is the access token, in the headers of the identity request alone.
-	accessTokenName = "accessToken"
+	"github.com/tokenkeeper/tokenkeeper/internal/placeholder"
 )
 
 // names are what {name} stands for.
@@ -39,7 +28,7 @@ func namesFor(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount
 	spec := &object.Spec
 	result := names{
 		addresses: map[string]string{}, texts: map[string]string{}, unset: map[string]string{},
-		known: []string{clientIDName, accountIDName, randomName},
+		known: []string{placeholder.ClientID, placeholder.AccountID, placeholder.Random},
 	}
 	at := slices.IndexFunc(spec.Environments, func(e v1alpha1.Environment) bool { return e.Name == account.Spec.Environment })
 	if at < 0 {
@@ -148,25 +137,11 @@ func choicesOf(declared v1alpha1.ParameterDeclaration) []string {
 	return values
 }
 
-var placeholder = regexp.MustCompile(`\{[A-Za-z][A-Za-z0-9_-]*\}`)
-
-// replaced fills in a template; look returns what a name stands for, and whether it stands for anything.
-func replaced(template string, look func(name string) (string, bool)) (filled string, unknown []string) {
-	filled = placeholder.ReplaceAllStringFunc(template, func(match string) string {
-		value, ok := look(match[1 : len(match)-1])
-		if !ok {
-			unknown = append(unknown, match)
-		}
-		return value
-	})
-	return filled, unknown
-}
-
 // text fills in a header's or parameter's value. It is not sent where it names a parameter that the account leaves unset. What is known
 // when the request is made stays as it is.
 func (n names) text(text *v1alpha1.Text) (isSent bool, err error) {
 	isSent = true
-	filled, unknown := replaced(string(*text), func(name string) (string, bool) {
+	filled, unknown := placeholder.Replace(string(*text), func(name string) (string, bool) {
 		if value, ok := n.addresses[name]; ok {
 			return value, true
 		}
@@ -211,7 +186,7 @@ func (n names) url(template string) (string, error) {
 		return "", nil
 	}
 	var hint string
-	filled, unknown := replaced(template, func(name string) (string, bool) {
+	filled, unknown := placeholder.Replace(template, func(name string) (string, bool) {
 		value, ok := n.addresses[name]
 		if parameter, isUnset := n.unset[name]; isUnset && parameter != name {
 			hint = fmt.Sprintf("; it comes with parameter %q", parameter)

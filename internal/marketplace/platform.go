@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/placeholder"
 )
 
 // defaultTokenLifetime is assumed of an access token when neither the answer nor the Marketplace names a
@@ -184,8 +185,8 @@ func (p *Platform) fill(spec *v1alpha1.MarketplaceSpec, names names, grant v1alp
 		return failed("identity.request.url", err)
 	}
 	p.identity.URL = v1alpha1.URLTemplate(address)
-	names.known = append(names.known, accessTokenName)
-	delete(names.addresses, accessTokenName) // nothing takes its place
+	names.known = append(names.known, placeholder.AccessToken)
+	delete(names.addresses, placeholder.AccessToken) // nothing takes its place
 	p.identity.Headers, err = sent(names, p.identity.Headers, headerValue)
 	if err != nil {
 		return failed("identity.request.headers", err)

@@ -6,16 +6,11 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/dialect"
+	"github.com/tokenkeeper/tokenkeeper/internal/placeholder"
 )
-
-// publishedName is the member of a standard answer that holds what is published of the platform's.
-const publishedName = "published"
-
-// maxPublished bounds what an answer or a browser brings to be published.
-const maxPublished = 1024
 
 // fillPublished replaces the {name}s in what is published for workloads.
 func (p *Platform) fillPublished(spec *v1alpha1.MarketplaceSpec, names names) error {
@@ -26,7 +21,7 @@ func (p *Platform) fillPublished(spec *v1alpha1.MarketplaceSpec, names names) er
 		}
 		p.apiHosts = append(p.apiHosts, strings.TrimPrefix(filled, "https://"))
 	}
-	names.known = slices.DeleteFunc(slices.Clone(names.known), func(name string) bool { return name == randomName })
+	names.known = slices.DeleteFunc(slices.Clone(names.known), func(name string) bool { return name == placeholder.Random })
 	p.published = slices.Clone(spec.Published)
 	for i := range p.published {
 		isSent, err := names.text(&p.published[i].Value)
@@ -48,7 +43,7 @@ func (p *Platform) Published(told map[string]string, accountID string) map[strin
 		keys[published.Key] = ""
 		if published.Answer != "" || published.Callback != "" {
 			keys[published.Key] = told[published.Key]
-		} else if value, whole := (known{clientID: p.clientID, accountID: accountID}).parameter(published.Value); whole {
+		} else if value, whole := (placeholder.Known{ClientID: p.clientID, AccountID: accountID}).Parameter(published.Value); whole {
 			keys[published.Key] = value
 		}
 	}
@@ -58,38 +53,12 @@ func (p *Platform) Published(told map[string]string, accountID string) map[strin
 // PublishedKeys are the names of all further keys that there may be.
 func (p *Platform) PublishedKeys() []string { return slices.Collect(maps.Keys(p.Published(nil, ""))) }
 
-// publish takes out of an answer what is published of it. A token of the same answer is never published, whatever the Marketplace says.
-func (d *dialect) publish(a unwrapped) {
-	told := map[string]string{}
-	for _, published := range d.platform.published {
-		if published.Answer == "" {
-			continue
-		}
-		if value := asText(a.member(published.Answer, "")); publishable(value) && !a.isToken(value) {
-			told[published.Key] = value
-		}
-	}
-	if len(told) > 0 {
-		a.standard[publishedName] = told
-	}
-}
-
-// isToken tells whether a text is one of the tokens of the answer.
-func (a unwrapped) isToken(text string) bool {
-	for _, name := range []string{"access_token", "refresh_token", "id_token"} {
-		if a.standard[name] == text {
-			return true
-		}
-	}
-	return false
-}
-
 // publishedOf takes out of a callback what is published of it.
 func (p *Platform) publishedOf(query url.Values) map[string]string {
 	var told map[string]string
 	for _, published := range p.published {
-		value, err := only(query, published.Callback, maxPublished)
-		if err == nil && publishable(value) && published.Callback != p.authorization.Callback.HMAC {
+		value, err := only(query, published.Callback, dialect.MaxPublished)
+		if err == nil && dialect.Publishable(value) && published.Callback != p.authorization.Callback.HMAC {
 			if told == nil {
 				told = map[string]string{}
 			}
@@ -97,9 +66,4 @@ func (p *Platform) publishedOf(query url.Values) map[string]string {
 		}
 	}
 	return told
-}
-
-// publishable tells whether a text from outside may stand in the token Secret: it can be printed, and is not too long.
-func publishable(text string) bool {
-	return text != "" && len(text) <= maxPublished && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar })
 }

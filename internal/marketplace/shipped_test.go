@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 )
@@ -148,12 +149,12 @@ var conformance = map[string]struct {
 	scopes      []v1alpha1.Scope // of the account
 	want        facts
 	// identity is what the identity request tells; nil where there is none, or where the token is the application's.
-	identity *marketplace.Identity
+	identity *answer.Identity
 }{
 	"Allegro rotates": {
 		marketplace: "allegro", grant: v1alpha1.GrantRefreshToken,
 		want:     facts{TokenType: "Bearer", Lifetime: 43199 * time.Second, Basic: true, Rotates: true, Scope: "allegro:api:profile:read"},
-		identity: &marketplace.Identity{ID: "44130512", Login: "my-shop"},
+		identity: &answer.Identity{ID: "44130512", Login: "my-shop"},
 	},
 	"Allegro knows the application": {
 		marketplace: "allegro", grant: v1alpha1.GrantClientCredentials,
@@ -162,7 +163,7 @@ var conformance = map[string]struct {
 	"eBay keeps its refresh token": {
 		marketplace: "ebay", grant: v1alpha1.GrantRefreshToken,
 		want:     facts{TokenType: "Bearer", Lifetime: 2 * time.Hour, Basic: true},
-		identity: &marketplace.Identity{ID: "fZkq3zLmTsW", Login: "my-ebay-shop"},
+		identity: &answer.Identity{ID: "fZkq3zLmTsW", Login: "my-ebay-shop"},
 	},
 	"eBay knows the application": {
 		marketplace: "ebay", grant: v1alpha1.GrantClientCredentials, scopes: []v1alpha1.Scope{"https://api.ebay.com/oauth/api_scope"},
@@ -171,7 +172,7 @@ var conformance = map[string]struct {
 	"Amazon repeats its refresh token": {
 		marketplace: "amazon", grant: v1alpha1.GrantRefreshToken,
 		want:     facts{TokenType: "Bearer", Lifetime: time.Hour},
-		identity: &marketplace.Identity{Login: "my-amazon-shop"},
+		identity: &answer.Identity{Login: "my-amazon-shop"},
 	},
 	"Amazon knows the application": {
 		marketplace: "amazon", grant: v1alpha1.GrantClientCredentials, scopes: []v1alpha1.Scope{"sellingpartnerapi::notifications"},

@@ -6,6 +6,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/dialect"
 )
 
 // StoreStart is a sign-in that a person began in the platform's own store, and not here: the platform sends the browser
@@ -41,7 +44,7 @@ func (p *Platform) StoreStart(query url.Values) (*StoreStart, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the start from the store: parameter %q %w", spec.CallbackURI, err)
 	}
-	return &StoreStart{AccountID: bounded(accountID), callback: callback, state: state}, nil
+	return &StoreStart{AccountID: bounds.Identifier(accountID), callback: callback, state: state}, nil
 }
 
 // Request returns the address to which the browser is sent: the platform's callback address with its own state, and with
@@ -55,7 +58,7 @@ func (s *StoreStart) Request(p *Platform, a AuthorizationParameters) (string, er
 	if s.state != "" {
 		parameters.Set(p.authorization.StoreStart.State, s.state)
 	}
-	return withParameters(s.callback.String(), parameters)
+	return dialect.WithParameters(s.callback.String(), parameters)
 }
 
 // ofThePlatform reads an address at which browsers may be sent: an https one of a listed host, or one of the same origin as

@@ -5,34 +5,34 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
-	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
 
 // Identify asks whose an access token is. Nobody waits for a turn here: how many ask at once is bounded by the requests for tokens that
 // went before.
-func (c *Client) Identify(ctx context.Context, f facts.Facts, accessToken string) (marketplace.Identity, error) {
+func (c *Client) Identify(ctx context.Context, f facts.Facts, accessToken string) (answer.Identity, error) {
 	defer c.limiters.Forget(waiterOf(f.Account, lifecycle.Identifying))
 	permit, wait := c.TryAcquireToIdentify(f)
 	if permit == nil && wait.Cause != throttle.Turn {
-		return marketplace.Identity{}, NotAsked(wait)
+		return answer.Identity{}, NotAsked(wait)
 	}
 	return c.IdentifyWith(ctx, f, accessToken, permit)
 }
 
 // IdentifyWith asks whose an access token is; the permit may be nil.
-func (c *Client) IdentifyWith(ctx context.Context, v facts.Facts, accessToken string, permit *throttle.Permit[waiter]) (marketplace.Identity, error) {
+func (c *Client) IdentifyWith(ctx context.Context, v facts.Facts, accessToken string, permit *throttle.Permit[waiter]) (answer.Identity, error) {
 	platform := v.Request.Platform
 	identity, err := platform.Identify(ctx, c.client(platform, false), accessToken)
 	if permit == nil {
 		return identity, err
 	}
 	outcome := throttle.Outcome{}
-	if answer, ok := errors.AsType[*marketplace.IdentityError](err); ok {
-		outcome.Unavailable = answer.Unanswered()
-		if answer.Status == http.StatusTooManyRequests {
+	if failed, ok := errors.AsType[*answer.IdentityError](err); ok {
+		outcome.Unavailable = failed.Unanswered()
+		if failed.Status == http.StatusTooManyRequests {
 			outcome.RetryAfter = limitedFor
 		}
 	}
@@ -41,9 +41,9 @@ func (c *Client) IdentifyWith(ctx context.Context, v facts.Facts, accessToken st
 }
 
 // NotAsked is why nobody was asked whose an access token is.
-func NotAsked(wait throttle.Wait) *marketplace.IdentityError {
+func NotAsked(wait throttle.Wait) *answer.IdentityError {
 	if wait.Cause == throttle.LeftAlone {
-		return marketplace.NotAsked("the marketplace wants no more requests for a while")
+		return &answer.IdentityError{Why: "the marketplace wants no more requests for a while"}
 	}
-	return marketplace.NotAsked("the marketplace did not answer the last requests of several accounts")
+	return &answer.IdentityError{Why: "the marketplace did not answer the last requests of several accounts"}
 }

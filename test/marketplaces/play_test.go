@@ -97,7 +97,7 @@ func (p *player) outcome(ctx context.Context, step *exchange.Step) (string, any)
 
 // failure says what a request came to that brought nothing.
 func (p *player) failure(step *exchange.Step, err error) (string, any) {
-	if identity, ok := errors.AsType[*marketplace.IdentityError](err); ok {
+	if identity, ok := errors.AsType[*answer.IdentityError](err); ok {
 		return "refused", refused{Kind: kindOfIdentity(identity), Status: identity.Status, Message: identity.Error()}
 	}
 	e, ok := errors.AsType[*answer.Error](err)
@@ -117,7 +117,7 @@ func (p *player) failure(step *exchange.Step, err error) (string, any) {
 	return "refused", got
 }
 
-func kindOfIdentity(e *marketplace.IdentityError) string {
+func kindOfIdentity(e *answer.IdentityError) string {
 	switch {
 	case e.Refused():
 		return "TokenRefused"

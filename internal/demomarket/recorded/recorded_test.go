@@ -266,7 +266,7 @@ func (c *client) tests(t *testing.T, accessToken string) {
 		t.Error(err)
 	}
 	_, err := c.platform.Identify(t.Context(), http.DefaultClient, "access-unknown")
-	if e, ok := errors.AsType[*marketplace.IdentityError](err); !ok || !e.Refused() {
+	if e, ok := errors.AsType[*answer.IdentityError](err); !ok || !e.Refused() {
 		t.Errorf("a token that nobody issued: %v", err)
 	}
 }

@@ -1,4 +1,4 @@
-package marketplace
+package dialect
 
 import (
 	"encoding/json"
@@ -14,14 +14,14 @@ import (
 const Unreadable = "_unreadable"
 
 const (
-	// maxSeconds is about 100 years: what is said to live longer is a mistake, such as a moment in milliseconds.
+	// maxSeconds is about 100 years: a longer lifetime is a mistake, such as a moment in milliseconds.
 	maxSeconds = 100 * 365 * 24 * 3600
 	// longestBehind and longestAhead are how far from now a number of seconds is taken for a moment, and not for a lifetime of
 	// half a century.
 	longestBehind, longestAhead = 366 * 24 * time.Hour, 5 * 366 * 24 * time.Hour
 )
 
-// expiry writes an expiry as a whole number of seconds from now. One that cannot be read is left out, and said to be so: a token must not be
+// expiry writes an expiry as a whole number of seconds from now. An expiry that cannot be read is left out, and said to be so: a token must not be
 // thrown away because its end is told badly, nor be trusted for longer than it may live. usual is the lifetime that the Marketplace names; zero
 // when it names none.
 func (d *dialect) expiry(answer map[string]any, name string, value any, usual time.Duration) {
@@ -50,7 +50,7 @@ func thousandfold(seconds, usual float64) bool {
 // remaining is how many seconds are left until the end that a value tells.
 func (d *dialect) remaining(value any) (seconds float64, readable bool) {
 	now := d.now()
-	if d.platform.response.ExpiryUnit == v1alpha1.ExpiryUnitRFC3339 {
+	if d.Response.ExpiryUnit == v1alpha1.ExpiryUnitRFC3339 {
 		at, ok := momentOf(asText(value))
 		return at.Sub(now).Seconds(), ok
 	}
@@ -58,7 +58,7 @@ func (d *dialect) remaining(value any) (seconds float64, readable bool) {
 	if err != nil || math.IsNaN(number) {
 		return 0, false
 	}
-	switch d.platform.response.ExpiryUnit {
+	switch d.Response.ExpiryUnit {
 	case v1alpha1.ExpiryUnitMilliseconds:
 		return number / 1e3, true
 	case v1alpha1.ExpiryUnitUnixSeconds:

@@ -1,4 +1,4 @@
-package marketplace
+package dialect
 
 import (
 	"bytes"
@@ -14,26 +14,48 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/placeholder"
 )
 
-// userAgent tells platforms, and the firewalls in front of them, who asks. A Marketplace's headers may replace it.
+// userAgent names tokenkeeper to platforms, and to the firewalls in front of them. A Marketplace's headers may replace it.
 const userAgent = "tokenkeeper (+https://github.com/tokenkeeper/tokenkeeper)"
 
-// maxAnswer bounds what is read of an answer. Tokens of real platforms stay below 20 KiB.
+// maxAnswer is the size of the largest answer that is read. Tokens of real platforms stay below 20 KiB.
 const maxAnswer = 1 << 20
 
-// Dialect returns a transport that takes standard form requests to the token, revocation and device authorization
+// Spec is how a platform speaks, as its Marketplace has it, with every name filled in but those of package placeholder.
+type Spec struct {
+	// Request and Response are the differences of token requests and their answers from the standard.
+	Request  v1alpha1.TokenRequest
+	Response v1alpha1.TokenResponse
+	// Identity is the call that tests a token; nil where there is none.
+	Identity *v1alpha1.IdentityRequest
+	// Published are the members of answers that are published.
+	Published []v1alpha1.PublishedKey
+	// ScopeSeparator stands between scopes; empty means a space.
+	ScopeSeparator string
+	// RefreshURL is the address of requests with a refresh token, where that is another one.
+	RefreshURL string
+	// OmitRedirectURI tells that the authorization request had no redirect_uri.
+	OmitRedirectURI bool
+	// ClientID is the application, and AccountID the platform's identifier of the account; empty where it is not known yet.
+	ClientID, AccountID string
+	// TokenLifetime, AuthorizationLifetime and AuthorizationMaxLifetime are the usual lifetimes; zero where the Marketplace names none.
+	TokenLifetime, AuthorizationLifetime, AuthorizationMaxLifetime time.Duration
+}
+
+// Transport returns a transport that takes standard form requests to the token, revocation and device authorization
 // endpoints, with client_id and client_secret among the parameters, sends them by next the way the platform wants them,
-// and returns answers as RFC 6749 section 5 and RFC 8628 section 3.2 have them. Answers that are none come back as an
+// and returns answers as RFC 6749 section 5 and RFC 8628 section 3.2 have them. An answer that is none comes back as an
 // error with a method FromPlatform. It never repeats a request.
-func (p *Platform) Dialect(next http.RoundTripper, now func() time.Time) http.RoundTripper {
-	return &dialect{platform: p, next: next, now: now}
+func (s *Spec) Transport(next http.RoundTripper, now func() time.Time) http.RoundTripper {
+	return &dialect{Spec: s, next: next, now: now}
 }
 
 type dialect struct {
-	platform *Platform
-	next     http.RoundTripper
-	now      func() time.Time
+	*Spec
+	next http.RoundTripper
+	now  func() time.Time
 }
 
 // RoundTrip implements http.RoundTripper.
@@ -68,7 +90,8 @@ const (
 	toBeginDevice                // RFC 8628 section 3.1
 )
 
-// purposeOf tells it from what only one of the three has. The address would not do, since two endpoints may share one.
+// purposeOf tells the purpose of a request by a parameter that only one of the three has. The address would not do, since two endpoints may
+// share one.
 func purposeOf(form url.Values) purpose {
 	switch {
 	case form.Has("grant_type"):
@@ -93,34 +116,34 @@ func readForm(request *http.Request) (url.Values, error) {
 
 // request writes the platform's request.
 func (d *dialect) request(standard *http.Request, form url.Values, asked purpose) (*http.Request, error) {
-	spec := &d.platform.request
+	spec := &d.Request
 	header := http.Header{"Accept": {"application/json"}, "User-Agent": {userAgent}}
 	if agent := standard.Header.Get("User-Agent"); agent != "" {
 		header.Set("User-Agent", agent)
 	}
 	clientID := form.Get("client_id")
-	known := known{clientID: clientID, accountID: d.platform.accountID}
+	known := placeholder.Known{ClientID: clientID, AccountID: d.AccountID}
 	grant := grantOf(form.Get("grant_type"))
 	authenticate(spec.ClientAuthentication, form, header)
-	if slices.Contains(d.platform.authorization.Omit, "redirect_uri") {
+	if d.OmitRedirectURI {
 		form.Del("redirect_uri") // the authorization request had none (RFC 6749 section 4.1.3)
 	}
 	if asked == toBeginDevice {
 		form.Set("client_id", clientID) // also with Basic: Allegro demands it there
 	}
-	if scope := form.Get("scope"); scope != "" && d.platform.scopeSep != "" {
-		form.Set("scope", strings.ReplaceAll(scope, " ", d.platform.scopeSep))
+	if scope := form.Get("scope"); scope != "" && d.ScopeSeparator != "" {
+		form.Set("scope", strings.ReplaceAll(scope, " ", d.ScopeSeparator))
 	}
 	d.addParameters(form, asked, known)
-	form = renamed(form, spec.Rename)
+	form = Renamed(form, spec.Rename)
 	for _, extra := range spec.Headers {
-		if value, ok := known.header(extra.Value); ok {
+		if value, ok := known.Header(extra.Value); ok {
 			header.Set(extra.Name, value)
 		}
 	}
 	address := standard.URL.String()
-	if grant == v1alpha1.GrantRefreshToken && d.platform.RefreshURL != "" {
-		address = d.platform.RefreshURL
+	if grant == v1alpha1.GrantRefreshToken && d.RefreshURL != "" {
+		address = d.RefreshURL
 	}
 	if asked == forTokens && spec.Method == v1alpha1.MethodGET {
 		return query(standard.Context(), address, form, header)
@@ -143,7 +166,7 @@ func (d *dialect) request(standard *http.Request, form url.Values, asked purpose
 
 // query makes a request with all parameters in its address.
 func query(ctx context.Context, address string, form url.Values, header http.Header) (*http.Request, error) {
-	address, err := withParameters(address, form)
+	address, err := WithParameters(address, form)
 	if err != nil {
 		return nil, err
 	}
@@ -155,25 +178,25 @@ func query(ctx context.Context, address string, form url.Values, header http.Hea
 	return request, nil
 }
 
-// addParameters adds the platform's own to a request for tokens, or for the device code that they begin with.
-func (d *dialect) addParameters(form url.Values, asked purpose, known known) {
+// addParameters adds the platform's own parameters to a request for tokens, or for the device code that they begin with.
+func (d *dialect) addParameters(form url.Values, asked purpose, known placeholder.Known) {
 	grant := grantOf(form.Get("grant_type"))
 	if asked == toBeginDevice {
 		grant = v1alpha1.GrantDeviceCode
 	}
-	for _, parameter := range d.platform.request.Parameters {
+	for _, parameter := range d.Request.Parameters {
 		switch {
 		case asked == toRevoke, asked == toBeginDevice && parameter.Name == "grant_type":
 		case len(parameter.Grants) == 0, slices.Contains(parameter.Grants, grant):
-			if value, ok := known.parameter(parameter.Value); ok {
+			if value, ok := known.Parameter(parameter.Value); ok {
 				form.Set(parameter.Name, value)
 			}
 		}
 	}
 }
 
-// renamed gives parameters the platform's names, all at once: two may change places.
-func renamed(form url.Values, renames []v1alpha1.Rename) url.Values {
+// Renamed gives parameters the platform's names, all at once: two may change places.
+func Renamed(form url.Values, renames []v1alpha1.Rename) url.Values {
 	named := maps.Clone(form)
 	for _, rename := range renames {
 		delete(named, rename.From)
@@ -233,4 +256,21 @@ func grantOf(wire string) v1alpha1.GrantType {
 		return v1alpha1.GrantClientCredentials
 	}
 	return ""
+}
+
+// WithParameters adds parameters to the query that an address has. Where both name one, the parameter counts, so that
+// none is there twice (RFC 6749 section 3.1).
+func WithParameters(address string, parameters url.Values) (string, error) {
+	parsed, err := url.Parse(address)
+	if err != nil {
+		return "", errors.New("the address is no URL")
+	}
+	query, err := url.ParseQuery(parsed.RawQuery)
+	if err != nil {
+		return "", errors.New("the address has a query that cannot be read")
+	}
+	maps.Copy(query, parameters)
+	// A space as %20 is understood by all, as + by most.
+	parsed.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20")
+	return parsed.String(), nil
 }

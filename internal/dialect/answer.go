@@ -1,4 +1,4 @@
-package marketplace
+package dialect
 
 import (
 	"bytes"
@@ -42,11 +42,11 @@ func (d *dialect) answer(response *http.Response, translate func(map[string]any)
 	switch {
 	case err == nil: // a whole object counts, however the connection ended: it may be the only copy
 	case success && broken != nil:
-		return nil, broken // what it held is not known
+		return nil, broken // the rest of the answer is not known
 	case success:
 		return nil, err
 	}
-	standard := body[:min(len(body), maxAnswer)] // of a refusal that is not in JSON: its shape tells who spoke
+	standard := body[:min(len(body), maxAnswer)] // of a refusal that is not in JSON: its shape tells whether the platform spoke
 	if members != nil {
 		translated := translate(members)
 		if success {
@@ -87,9 +87,9 @@ func decode(body []byte, contentType string) (map[string]any, error) {
 	return members, nil
 }
 
-// translate gives the members of a token answer their standard names and units, and drops the others.
+// translate gives the members of a token answer their standard names and units, and drops all other members.
 func (d *dialect) translate(members map[string]any) map[string]any {
-	spec := &d.platform.response
+	spec := &d.Response
 	a := d.unwrap(members)
 	fields := &spec.Fields
 	a.text(fields.AccessToken, "access_token")
@@ -103,28 +103,28 @@ func (d *dialect) translate(members map[string]any) map[string]any {
 	if fields.Login != "" {
 		a.text(fields.Login, "account_login")
 	}
-	if scope := scopeText(a.member(fields.Scope, "scope"), d.platform.scopeSep); scope != "" {
+	if scope := scopeText(a.member(fields.Scope, "scope"), d.ScopeSeparator); scope != "" {
 		a.standard["scope"] = scope
 	}
 	if spec.TokenType != "" {
 		a.standard["token_type"] = spec.TokenType
 	}
-	d.expiry(a.standard, "expires_in", a.member(fields.ExpiresIn, "expires_in"), d.platform.TokenLifetime)
+	d.expiry(a.standard, "expires_in", a.member(fields.ExpiresIn, "expires_in"), d.TokenLifetime)
 	if end := a.member(fields.RefreshTokenExpiresIn, "refresh_token_expires_in"); !saysNone(end) {
-		d.expiry(a.standard, "refresh_token_expires_in", end, d.platform.AuthorizationLifetime)
+		d.expiry(a.standard, "refresh_token_expires_in", end, d.AuthorizationLifetime)
 	}
 	if name := fields.RefreshTokenMaxExpiresIn; name != "" {
 		if end := a.member(name, ""); !saysNone(end) {
-			d.expiry(a.standard, "refresh_token_max_expires_in", end, d.platform.AuthorizationMaxLifetime)
+			d.expiry(a.standard, "refresh_token_max_expires_in", end, d.AuthorizationMaxLifetime)
 		}
 	}
 	d.publish(a)
 	return a.standard
 }
 
-// failure translates what an answer says of a failure. A code that means success is none.
-func (d *dialect) failure(a unwrapped) {
-	response := &d.platform.response
+// failure translates the error code of an answer and its description. A code that means success is none.
+func (s *Spec) failure(a unwrapped) {
+	response := &s.Response
 	if code := asText(a.member(response.Fields.Error, "error")); slices.Contains(response.SuccessCodes, code) {
 		return
 	}
@@ -132,23 +132,22 @@ func (d *dialect) failure(a unwrapped) {
 	a.text(response.Fields.ErrorDescription, "error_description")
 }
 
-// hasCodes tells whether the platform has a word of its own for a failure, with which it may answer where others have the status alone.
-func (p *Platform) hasCodes() bool {
-	return p.response.Fields.Error != "" || len(p.response.SuccessCodes) > 0
+// hasCodes tells whether the platform has a word of its own for a failure, with which it may answer where other platforms have the status alone.
+func (s *Spec) hasCodes() bool {
+	return s.Response.Fields.Error != "" || len(s.Response.SuccessCodes) > 0
 }
 
 // saysFailure tells whether the platform says in its own words that a request failed, although the status says success.
-func (p *Platform) saysFailure(members map[string]any) bool {
-	d := &dialect{platform: p}
-	a := d.unwrap(members)
-	d.failure(a)
+func (s *Spec) saysFailure(members map[string]any) bool {
+	a := s.unwrap(members)
+	s.failure(a)
 	return a.standard["error"] != nil
 }
 
 // revoked reads the answer to a revocation. Its status says enough (RFC 7009 section 2.2), but for a platform that sends a code with every
 // answer.
 func (d *dialect) revoked(response *http.Response) (*http.Response, error) {
-	if response.StatusCode/100 != 2 || !d.platform.hasCodes() {
+	if response.StatusCode/100 != 2 || !d.hasCodes() {
 		return response, nil
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
@@ -157,13 +156,13 @@ func (d *dialect) revoked(response *http.Response) (*http.Response, error) {
 		return nil, err
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
-	if members, err := decode(body, ""); err == nil && d.platform.saysFailure(members) {
+	if members, err := decode(body, ""); err == nil && d.saysFailure(members) {
 		response.StatusCode = http.StatusBadRequest
 	}
 	return response, nil
 }
 
-// translateDevice does so with the answer to a device authorization request, whose names no platform changes.
+// translateDevice does the same with the answer to a device authorization request, whose names no platform changes.
 func (d *dialect) translateDevice(members map[string]any) map[string]any {
 	a := d.unwrap(members)
 	for _, name := range []string{"device_code", "user_code", "verification_uri", "verification_url", "verification_uri_complete"} {
@@ -195,12 +194,12 @@ func unfitToken(standard map[string]any) string {
 	return ""
 }
 
-// oversized names a member of a standard answer that is larger than what can be kept; empty when there is none.
+// oversized names a member of a standard answer that is too large to be kept; empty when there is none.
 func oversized(standard map[string]any) string {
 	if standard["access_token"] == nil && standard["device_code"] == nil {
 		return "" // as above
 	}
-	for _, name := range slices.Sorted(maps.Keys(standard)) { // in order, so that what is told is the same each time
+	for _, name := range slices.Sorted(maps.Keys(standard)) { // in order, so that the same member is named each time
 		if text, isText := standard[name].(string); isText && len(text) > bounds.Token {
 			return name
 		}
@@ -214,9 +213,9 @@ type unwrapped struct {
 	standard     map[string]any
 }
 
-func (d *dialect) unwrap(members map[string]any) unwrapped {
+func (s *Spec) unwrap(members map[string]any) unwrapped {
 	a := unwrapped{inner: members, outer: members, standard: map[string]any{}}
-	if envelope := string(d.platform.response.Envelope); envelope != "" {
+	if envelope := string(s.Response.Envelope); envelope != "" {
 		if object, ok := lookup(members, envelope).(map[string]any); ok {
 			a.inner = object
 		}

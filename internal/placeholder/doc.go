@@ -1,0 +1,2 @@
+// Package placeholder fills in the {name}s of a Marketplace's texts.
+package placeholder
