@@ -26,13 +26,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/departures"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplacestatus"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
+	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/publish"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -135,7 +135,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	oauth := oauthclient.New(oauthclient.Options{
 		Clock: options.Clock, Transport: options.Transport, Metrics: operations, CallTimeout: options.CallTimeout, Answered: r.applications.Answered,
 		PerHost: options.MaxConcurrentReconciles / shareOfOneHost,
-		Providers: &grant.Providers{
+		Providers: &openid.Providers{
 			HTTP: outgoing.NewClient(throttle.NewFailFast(options.IssuerTransport, options.Clock.Now), timeouts.Issuer),
 			Now:  options.Clock.Now,
 		},

@@ -12,7 +12,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 )
 
 // consented is the code of a seller who has signed in at the demo marketplace with a challenge, or without one.
@@ -53,7 +53,7 @@ func TestDemoMarketplaceAuthorizationCode(t *testing.T) {
 	if !demo.AccessTokenValid(got.AccessToken) || !demo.RefreshTokenValid(got.RefreshToken) {
 		t.Error("the platform does not take the tokens")
 	}
-	providers := &grant.Providers{HTTP: demo.endpoint.HTTP, Now: now}
+	providers := &openid.Providers{HTTP: demo.endpoint.HTTP, Now: now}
 	if err := providers.Verify(t.Context(), demo.issuer, demomarket.DefaultClientID, got.IDToken, "the-nonce"); err != nil {
 		t.Errorf("the ID token is not good: %v", err)
 	}

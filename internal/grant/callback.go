@@ -1,12 +1,15 @@
 package grant
 
-import "github.com/tokenkeeper/tokenkeeper/internal/answer"
+import (
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/redact"
+)
 
 // CallbackError is what the authorization endpoint says in a callback without a code (RFC 6749 section 4.1.2.1). secrets are
 // what must not be shown.
 func CallbackError(code, description string, secrets ...string) *answer.Error {
-	e := &answer.Error{Code: cleanCode(code, secrets), Message: cleanDescription(description, secrets)}
-	switch codePattern.FindString(code) {
+	e := &answer.Error{Code: redact.Code(code, secrets), Message: redact.Description(description, secrets)}
+	switch redact.LeadingCode(code) {
 	case "invalid_scope":
 		e.Kind = answer.ScopeRejected
 	case "unauthorized_client", "invalid_client":

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/redact"
 )
 
 // wire is the grant_type of a request, by the name of RFC 6749 and its kin.
@@ -75,7 +76,7 @@ func (a attempt) noTokens(why string, page bool) *answer.Error {
 // refused classifies an answer that is an error.
 func (a attempt) refused(refusal *oauth2.RetrieveError) *answer.Error {
 	status := refusal.Response.StatusCode
-	code := codePattern.FindString(refusal.ErrorCode)
+	code := redact.LeadingCode(refusal.ErrorCode)
 	named, isNamed := a.named(refusal.ErrorCode, code, status)
 	wait := a.retryAfter(refusal.Response.Header, status == http.StatusTooManyRequests || named == answer.Throttled)
 	facts := answer.Facts{
@@ -92,9 +93,9 @@ func (a attempt) refused(refusal *oauth2.RetrieveError) *answer.Error {
 	}
 	e := &answer.Error{
 		Kind:           kind,
-		Code:           cleanCode(refusal.ErrorCode, a.secrets),
+		Code:           redact.Code(refusal.ErrorCode, a.secrets),
 		Status:         status,
-		Message:        cleanDescription(refusal.ErrorDescription, a.secrets),
+		Message:        redact.Description(refusal.ErrorDescription, a.secrets),
 		RetryAfter:     wait,
 		OutcomeUnknown: verdict == answer.Unknown,
 	}
@@ -107,7 +108,7 @@ func (a attempt) refused(refusal *oauth2.RetrieveError) *answer.Error {
 // redirected describes an answer that points elsewhere; empty for another, or where that would show a credential.
 func (a attempt) redirected(response *http.Response) string {
 	target := outgoing.RedirectTarget(response)
-	if target == "" || credentialsOf(a.secrets).in(target) {
+	if target == "" || redact.Holds(target, a.secrets) {
 		return ""
 	}
 	return fmt.Sprintf("the marketplace answered HTTP %d, a redirect to %s, which is not followed", response.StatusCode, target)

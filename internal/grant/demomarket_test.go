@@ -11,6 +11,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 )
 
 // demo is a demo marketplace with a plain OpenID Connect platform, the strictest there is about refresh tokens.
@@ -128,7 +129,7 @@ func TestDemoMarketplace(t *testing.T) {
 				t.Errorf("the ID token is %q", got.IDToken)
 			}
 			if got.IDToken != "" {
-				providers := &grant.Providers{HTTP: demo.endpoint.HTTP, Now: now}
+				providers := &openid.Providers{HTTP: demo.endpoint.HTTP, Now: now}
 				if err := providers.Verify(t.Context(), demo.issuer, demomarket.DefaultClientID, got.IDToken, ""); err != nil {
 					t.Errorf("the ID token is not good: %v", err)
 				}

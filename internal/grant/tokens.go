@@ -10,6 +10,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/redact"
 )
 
 func tokensOf(token *oauth2.Token, issued time.Time) answer.Tokens {
@@ -23,8 +24,8 @@ func tokensOf(token *oauth2.Token, issued time.Time) answer.Tokens {
 		RefreshToken: token.RefreshToken,
 		TokenType:    token.Type(),
 		Scope:        text("scope"),
-		AccountID:    bounded(text("account_id"), maxClaim),
-		Login:        bounded(text("account_login"), maxClaim),
+		AccountID:    redact.Cut(text("account_id"), maxClaim),
+		Login:        redact.Cut(text("account_login"), maxClaim),
 		IssuedAt:     issued,
 	}
 	unreadable := func(key string) bool { return token.Extra(key+"_unreadable") == true } // as the dialect of a platform says
@@ -116,11 +117,11 @@ func ClaimsOf(token string) Claims {
 func (c Claims) Text(name string) string {
 	var text string
 	if json.Unmarshal(c[name], &text) == nil {
-		return bounded(text, maxClaim)
+		return redact.Cut(text, maxClaim)
 	}
 	var number json.Number // with all its digits, which a float64 does not keep
 	if json.Unmarshal(c[name], &number) == nil {
-		return bounded(number.String(), maxClaim)
+		return redact.Cut(number.String(), maxClaim)
 	}
 	return ""
 }

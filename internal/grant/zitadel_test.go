@@ -18,6 +18,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 )
 
 // zitadel is an OpenID Connect provider that somebody else wrote, with its example storage, which rotates refresh
@@ -25,7 +26,7 @@ import (
 type zitadel struct {
 	*httptest.Server
 	storage    *storage.Storage
-	discovered grant.Endpoints
+	discovered openid.Endpoints
 	// endpoint is the web client's, device that of a client which must authenticate by Basic.
 	endpoint, device grant.Endpoint
 }
@@ -98,8 +99,8 @@ func dialect(t *testing.T, spec v1alpha1.MarketplaceSpec, next http.RoundTripper
 	return platform.Dialect(next, time.Now)
 }
 
-func (z *zitadel) providers() *grant.Providers {
-	return &grant.Providers{HTTP: z.Client(), Now: time.Now}
+func (z *zitadel) providers() *openid.Providers {
+	return &openid.Providers{HTTP: z.Client(), Now: time.Now}
 }
 
 // code signs a person in with a browser of few virtues and returns the authorization code.
@@ -209,7 +210,7 @@ func TestZitadelRefreshToken(t *testing.T) {
 }
 
 // verifiesNothingElse tells whether an ID token is refused once anything about it is wrong.
-func verifiesNothingElse(t *testing.T, z *zitadel, providers *grant.Providers, good string) bool {
+func verifiesNothingElse(t *testing.T, z *zitadel, providers *openid.Providers, good string) bool {
 	t.Helper()
 	parts := strings.Split(good, ".")
 	for why, attempt := range map[string]struct{ client, token string }{

@@ -12,9 +12,9 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
+	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
@@ -27,7 +27,7 @@ type Options struct {
 	// Transport carries requests to marketplaces.
 	Transport http.RoundTripper
 	// Providers discovers issuers and verifies ID tokens.
-	Providers *grant.Providers
+	Providers *openid.Providers
 	// Metrics counts requests.
 	Metrics *metrics.Operations
 	// PerHost is how many requests to one host may be under way; zero is taken for one.
@@ -42,7 +42,7 @@ type Options struct {
 type Client struct {
 	clock       clock.PassiveClock
 	transport   http.RoundTripper
-	providers   *grant.Providers
+	providers   *openid.Providers
 	metrics     *metrics.Operations
 	limiters    *throttle.Limiters[waiter]
 	callTimeout time.Duration

@@ -7,6 +7,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 )
 
 // DeviceCode asks for a device code (RFC 8628 section 3.1).
@@ -17,7 +18,7 @@ func (c *Client) DeviceCode(ctx context.Context, f facts.Facts) (answer.DeviceCo
 	}
 	platform := f.Request.Platform
 	address, err := c.SignInEndpoint(ctx, platform, "device authorization endpoint", platform.DeviceAuthorizationURL,
-		func(e grant.Endpoints) string { return e.DeviceAuthorization })
+		func(e openid.Endpoints) string { return e.DeviceAuthorization })
 	if err != nil {
 		return answer.DeviceCode{}, err
 	}

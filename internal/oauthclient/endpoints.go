@@ -9,6 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
@@ -44,7 +45,7 @@ func (c *Client) Endpoint(ctx context.Context, req facts.Request, speaking v1alp
 
 // SignInEndpoint is where a sign-in begins: the address that the Marketplace gives, or the one that its issuer names.
 func (c *Client) SignInEndpoint(
-	ctx context.Context, platform *marketplace.Platform, what, given string, named func(grant.Endpoints) string,
+	ctx context.Context, platform *marketplace.Platform, what, given string, named func(openid.Endpoints) string,
 ) (string, error) {
 	address := given
 	if address == "" && platform.Issuer != "" {

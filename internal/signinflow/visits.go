@@ -25,10 +25,10 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -242,7 +242,7 @@ func (v *Visits) authorizationURL(
 		return unfit(start.Request(req.Platform, parameters))
 	}
 	address, err := v.driver.OAuth.SignInEndpoint(ctx, req.Platform, "authorization endpoint", req.Platform.AuthorizationURL,
-		func(e grant.Endpoints) string { return e.Authorization })
+		func(e openid.Endpoints) string { return e.Authorization })
 	if err != nil {
 		return "", err
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/exchange"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 )
 
 // player goes through an exchange as the operator would.
@@ -26,7 +26,7 @@ type player struct {
 	wire     *wire
 
 	// endpoints are what the issuer's document named.
-	endpoints grant.Endpoints
+	endpoints openid.Endpoints
 	// consent, device and tokens are what the steps before have brought.
 	consent marketplace.Callback
 	device  answer.DeviceCode

@@ -14,11 +14,12 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/exchange"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 )
 
 // discover reads the issuer's document.
 func (p *player) discover(ctx context.Context) (string, any, error) {
-	providers := &grant.Providers{HTTP: p.client(false), Now: p.clock}
+	providers := &openid.Providers{HTTP: p.client(false), Now: p.clock}
 	found, err := providers.Discover(ctx, p.platform.Issuer)
 	p.endpoints = found
 	return "endpoints", endpoints{

@@ -1,4 +1,4 @@
-package grant_test
+package openid_test
 
 import (
 	"crypto"

@@ -1,4 +1,4 @@
-package grant
+package openid
 
 import (
 	"context"
@@ -16,14 +16,15 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/redact"
 )
 
 const (
-	// keysFresh is how long keys are used before they are fetched again, so that one that was withdrawn is not believed for
+	// keysFresh is how long keys are used before they are fetched again, so that a key that was withdrawn is not believed for
 	// long, and keysLife how long they are used while that fails.
 	keysFresh = time.Hour
 	keysLife  = 24 * time.Hour
-	// keysRest is how long after a fetch a token with an unknown key causes no other: whoever makes tokens could otherwise make
+	// keysRest is how long after a fetch a token with an unknown key causes no other fetch: the maker of tokens could otherwise make
 	// the operator ask without end.
 	keysRest = 10 * time.Second
 	// maxRSABits and maxTries bound the work on one token.
@@ -31,8 +32,8 @@ const (
 	maxTries   = 100
 )
 
-// publishedKey is a member of a key set (RFC 7517 section 4), decoded when a token needs it. One that cannot be decoded
-// takes no other along.
+// publishedKey is a member of a key set (RFC 7517 section 4), decoded when a token needs it. A key that cannot be decoded
+// leaves the other keys as they are.
 type publishedKey struct {
 	id, kind, algorithm, use string
 	members                  map[string]json.RawMessage
@@ -52,10 +53,10 @@ type keySet struct {
 // errKeysAddress is why keys are not asked for.
 var errKeysAddress = errors.New("the discovery document names no usable jwks_uri")
 
-// fetchKeys gets the keys at an address; those that ask at the same time share one request.
+// fetchKeys gets the keys at an address; calls at the same time share one request.
 func (p *Providers) fetchKeys(ctx context.Context, address string) ([]publishedKey, error) {
 	if err := outgoing.CheckURL(address); err != nil {
-		return nil, fmt.Errorf("%w: %s", errKeysAddress, bounded(printable(err.Error()), maxDescription))
+		return nil, fmt.Errorf("%w: %s", errKeysAddress, redact.Line(err.Error()))
 	}
 	keys, err, _ := p.fetches.Do("keys "+address, func() (any, error) {
 		members, err := p.fetchObject(context.WithoutCancel(ctx), address)

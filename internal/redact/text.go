@@ -1,4 +1,4 @@
-package grant
+package redact
 
 import (
 	"html"
@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// maxDescription bounds what is shown of a description, maxRead what is looked at.
+	// maxDescription is the longest description that is shown, in characters, and maxRead the longest that is read, in bytes.
 	maxDescription = 200
 	maxRead        = 4096
 	// maxCode bounds an error code that is shown.
 	maxCode = 40
 	// shortestPart is the length from which a piece of a credential counts as the credential.
 	shortestPart = 5
-	// longestWord is the length beyond which a word is not one of a human language but a token, whoever's it is.
+	// longestWord is the length beyond which a word is not one of a human language but a token, of any account.
 	longestWord = 20
 	redacted    = "[redacted]"
 )
@@ -31,11 +31,11 @@ var (
 	unicodePattern = regexp.MustCompile(`\\u[0-9A-Fa-f]{4}`)
 )
 
-// credentials are what must not be shown.
+// credentials must not be shown.
 type credentials struct {
 	// parts are all pieces of shortestPart bytes of all readings of them.
 	parts map[string]bool
-	// whole are those too short to have parts.
+	// whole are the credentials that are too short to have parts.
 	whole []string
 }
 
@@ -72,9 +72,9 @@ func holdsWord(text, word string) bool {
 	return err == nil && alone.MatchString(text)
 }
 
-// cleanCode makes an error code fit to show. Some platforms put text behind the code in the same member, as in
+// Code makes an error code fit to show. Some platforms put text behind the code in the same member, as in
 // "invalid_scope: The requested scope …" (eBay); it is cut off.
-func cleanCode(code string, secrets []string) string {
+func Code(code string, secrets []string) string {
 	code = codePattern.FindString(code)
 	if vocabulary[code] {
 		return code
@@ -86,12 +86,12 @@ func cleanCode(code string, secrets []string) string {
 	return code
 }
 
-// cleanDescription makes an answer's description fit to show: bounded, on one line, and without anything
+// Description makes an answer's description fit to show: bounded, on one line, and without anything
 // that is, or looks like, a credential. Allegro repeats the refresh token in its descriptions.
-func cleanDescription(text string, secrets []string) string {
+func Description(text string, secrets []string) string {
 	hidden := credentialsOf(secrets)
-	words := strings.Fields(printable(text[:min(len(text), maxRead)]))
-	telling := make([]string, len(words)) // those that could tell something about a credential
+	words := strings.Fields(Printable(text[:min(len(text), maxRead)]))
+	telling := make([]string, len(words)) // the words that could tell about a credential
 	for i, word := range words {
 		if vocabulary[strings.ToLower(strings.Trim(word, `.,:;!?"'()`))] {
 			continue
@@ -110,7 +110,7 @@ func cleanDescription(text string, secrets []string) string {
 	if hidden.in(": " + strings.Join(telling, " ") + " (") { // as Error.Error writes it
 		return "" // a credential of several words
 	}
-	return bounded(strings.Join(words, " "), maxDescription)
+	return Cut(strings.Join(words, " "), maxDescription)
 }
 
 // vocabulary are the codes that every platform knows and the words of which descriptions are made. They stay although
@@ -133,8 +133,8 @@ func setOf(words string) map[string]bool {
 	return set
 }
 
-// printable leaves out what cannot be printed.
-func printable(text string) string {
+// Printable leaves out the characters that cannot be printed.
+func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
@@ -149,7 +149,7 @@ func printable(text string) string {
 // maxReadings bounds how many ways there are to read a text. Ordinary text has one.
 const maxReadings = 32
 
-// readings are a text and what becomes of it when escapes are undone, in any order and several times over.
+// readings are a text and its forms when escapes are undone, in any order and several times over.
 func readings(text string) []string {
 	all := []string{text}
 	for i := 0; i < len(all) && len(all) < maxReadings; i++ {
@@ -181,10 +181,20 @@ var unescapes = []func(string) string{
 	func(text string) string { return strings.ReplaceAll(text, "+", " ") },
 }
 
-func bounded(text string, limit int) string {
+// Cut cuts a text to so many characters, the last of which then tells that there was more.
+func Cut(text string, limit int) string {
 	runes := []rune(text)
 	if len(runes) <= limit {
 		return text
 	}
 	return string(runes[:limit-1]) + "…"
 }
+
+// Line makes a text one short line that can be printed.
+func Line(text string) string { return Cut(Printable(text), maxDescription) }
+
+// LeadingCode is the error code that a text begins with; empty where it begins with none.
+func LeadingCode(text string) string { return codePattern.FindString(text) }
+
+// Holds tells whether a text holds one of the secrets or a part of one: in clear, or as a URL, HTML or JSON writes it.
+func Holds(text string, secrets []string) bool { return credentialsOf(secrets).in(text) }

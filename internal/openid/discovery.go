@@ -1,4 +1,4 @@
-package grant
+package openid
 
 import (
 	"bytes"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/redact"
 )
 
 const (
@@ -23,9 +24,11 @@ const (
 	discoveryLife = 24 * time.Hour
 	// rediscoverAfter is when that is tried again after it failed.
 	rediscoverAfter = 10 * time.Minute
+	// maxAnswer is the size of the largest document that is read.
+	maxAnswer = 1 << 20
 )
 
-// Endpoints are what an issuer's document names; empty where it does not.
+// Endpoints are the addresses that an issuer's document names; empty where it names none.
 type Endpoints struct {
 	Authorization       string
 	DeviceAuthorization string
@@ -35,8 +38,8 @@ type Endpoints struct {
 	IssuerParameter bool
 }
 
-// document is what is used of a discovery document (OIDC Discovery 1.0 section 3). A member that is missing, or of another
-// type than it should be, is empty: it is missed by those who need it alone.
+// document holds the members that are used of a discovery document (OIDC Discovery 1.0 section 3). A member that is missing, or of another
+// type than it should be, is empty: only a request that needs it fails.
 type document struct {
 	Endpoints
 	keys       string // address of the issuer's keys
@@ -47,7 +50,7 @@ type document struct {
 func readDocument(issuer string, members map[string]json.RawMessage) (document, error) {
 	if named := textOf(members["issuer"]); named != issuer {
 		return document{}, &answer.Error{Kind: answer.Malformed, Message: fmt.Sprintf("the issuer %q calls itself %q; the two must be exactly the same",
-			issuer, bounded(printable(named), maxDescription))}
+			issuer, redact.Line(named))}
 	}
 	return document{
 		Endpoints: Endpoints{
@@ -67,10 +70,10 @@ var publicAlgorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
 
-// algorithmsOf are those of ID tokens: the listed ones with a public key, or all of those where the document lists none.
+// algorithmsOf are the algorithms of ID tokens: the listed ones with a public key, or all with one where the document lists none.
 func algorithmsOf(listed json.RawMessage) []string {
 	var names []json.RawMessage
-	_ = json.Unmarshal(listed, &names) // what is no list names none
+	_ = json.Unmarshal(listed, &names) // a member that is no list names none
 	var all, found []string
 	for _, algorithm := range publicAlgorithms {
 		name := string(algorithm)
@@ -88,16 +91,16 @@ func algorithmsOf(listed json.RawMessage) []string {
 // textOf reads a member that is text; empty when it is not.
 func textOf(member json.RawMessage) string {
 	var text string
-	_ = json.Unmarshal(member, &text) // what is no text is as good as missing
+	_ = json.Unmarshal(member, &text) // a member that is no text is as good as missing
 	return text
 }
 
-// isTrue reads a member that is true, also where somebody wrote it as text.
+// isTrue reads a member that is true, also where it is written as text.
 func isTrue(member json.RawMessage) bool {
 	return slices.Contains([]string{"true", `"true"`}, strings.ToLower(string(bytes.TrimSpace(member))))
 }
 
-// documentOf is where an issuer publishes its document (section 4.1).
+// documentOf is the address of an issuer's document (section 4.1).
 func documentOf(issuer string) string {
 	return strings.TrimSuffix(issuer, "/") + "/.well-known/openid-configuration"
 }
@@ -111,7 +114,7 @@ func (p *Providers) fetchObject(ctx context.Context, address string) (map[string
 	request.Header.Set("Accept", "application/json")
 	response, err := p.HTTP.Do(request)
 	if err != nil {
-		return nil, errors.New(attempt{}.whyUnreachable(err))
+		return nil, errors.New(redact.NetworkError(err, nil))
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
@@ -121,7 +124,7 @@ func (p *Providers) fetchObject(ctx context.Context, address string) (map[string
 	case response.StatusCode != http.StatusOK:
 		return nil, fmt.Errorf("HTTP %d", response.StatusCode)
 	case err != nil:
-		return nil, errors.New(attempt{}.whyUnreachable(err))
+		return nil, errors.New(redact.NetworkError(err, nil))
 	case len(body) > maxAnswer:
 		return nil, errors.New("the answer is larger than 1 MiB")
 	}

@@ -1,4 +1,4 @@
-package grant
+package openid
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/redact"
 )
 
 // Providers discovers OpenID Connect issuers (OIDC Discovery 1.0) and verifies ID tokens. It fetches an
@@ -34,14 +35,14 @@ type discovered struct {
 	at     time.Time
 }
 
-// Discover returns the endpoints that an issuer's document names. Its error is an *Error.
+// Discover returns the endpoints that an issuer's document names. Its error is an *answer.Error.
 func (p *Providers) Discover(ctx context.Context, issuer string) (Endpoints, error) {
 	found, err := p.provider(ctx, issuer)
 	return found.Endpoints, err
 }
 
 // Verify checks an ID token: signature, issuer, audience and expiry, and that it was made for the sign-in with this nonce,
-// unless that is empty (OIDC Core section 3.1.3.7). Its error is an *Error.
+// unless that is empty (OIDC Core section 3.1.3.7). Its error is an *answer.Error.
 func (p *Providers) Verify(ctx context.Context, issuer, clientID, idToken, nonce string) error {
 	found, err := p.provider(ctx, issuer)
 	if err != nil {
@@ -52,12 +53,12 @@ func (p *Providers) Verify(ctx context.Context, issuer, clientID, idToken, nonce
 	token, err := verifier.Verify(ctx, idToken)
 	switch {
 	case err == nil:
-	case errors.Is(signature.unfetched, errKeysAddress): // which waiting does not mend
+	case errors.Is(signature.unfetched, errKeysAddress): // waiting does not mend that
 		return &answer.Error{Kind: answer.Malformed, Message: "the ID token cannot be verified: " + signature.unfetched.Error()}
 	case signature.unfetched != nil:
 		return &answer.Error{Kind: answer.Unavailable, Message: "the ID token cannot be verified: the issuer's keys cannot be fetched: " + signature.unfetched.Error()}
 	default:
-		return &answer.Error{Kind: answer.Malformed, Message: "the ID token cannot be verified: " + cleanDescription(err.Error(), []string{idToken})}
+		return &answer.Error{Kind: answer.Malformed, Message: "the ID token cannot be verified: " + redact.Description(err.Error(), []string{idToken})}
 	}
 	if nonce != "" && subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(nonce)) != 1 {
 		return &answer.Error{Kind: answer.Malformed, Message: "the ID token was made for another sign-in"}
@@ -71,7 +72,7 @@ const clockLeeway = time.Minute
 // leniently is the time by which an ID token ends.
 func (p *Providers) leniently() time.Time { return p.Now().Add(-clockLeeway) }
 
-// provider is what is known of an issuer. Its error is an *Error.
+// provider returns an issuer's document and keys. Its error is an *answer.Error.
 func (p *Providers) provider(ctx context.Context, issuer string) (discovered, error) {
 	now := p.Now()
 	p.mu.Lock()

@@ -1,4 +1,4 @@
-package grant_test
+package openid_test
 
 import (
 	"crypto/ecdsa"
@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
-	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
@@ -120,8 +120,8 @@ func (i *issuer) token(t *testing.T, key string, claims map[string]any) string {
 	return sign(t, i.keys[key], jose.ES256, key, all)
 }
 
-func (i *issuer) providers(now func() time.Time) *grant.Providers {
-	return &grant.Providers{HTTP: outgoing.NewClient(i.Client().Transport, time.Minute), Now: now}
+func (i *issuer) providers(now func() time.Time) *openid.Providers {
+	return &openid.Providers{HTTP: outgoing.NewClient(i.Client().Transport, time.Minute), Now: now}
 }
 
 const discoveryPath = "/.well-known/openid-configuration"
@@ -139,7 +139,7 @@ func TestDiscover(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := grant.Endpoints{
+	want := openid.Endpoints{
 		Authorization: issuer.URL + "/authorize", DeviceAuthorization: issuer.URL + "/device",
 		Token: issuer.URL + "/token", Revocation: issuer.URL + "/revoke", IssuerParameter: true,
 	}
@@ -157,7 +157,7 @@ func TestDiscoverWhatIsNotThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(grant.Endpoints{Token: issuer.URL + "/token"}, got); diff != "" {
+	if diff := cmp.Diff(openid.Endpoints{Token: issuer.URL + "/token"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -251,7 +251,7 @@ func TestADocumentWithAByteOrderMark(t *testing.T) {
 // TestAnIssuerThatPointsInwards is refused by the address that is dialled, which is not told: others read the failure.
 func TestAnIssuerThatPointsInwards(t *testing.T) {
 	issuer := newIssuer(t)
-	public := &grant.Providers{HTTP: outgoing.NewClient(outgoing.NewPublicTransport(), time.Minute), Now: now}
+	public := &openid.Providers{HTTP: outgoing.NewClient(outgoing.NewPublicTransport(), time.Minute), Now: now}
 	_, err := public.Discover(t.Context(), issuer.URL)
 	if got := failure(t, err); got.Kind != answer.Unavailable || !strings.Contains(err.Error(), "--deny-private-addresses") || strings.Contains(err.Error(), "127.0.0.1") {
 		t.Errorf("the failure is %+v, want Unavailable and why", got)
