@@ -71,7 +71,7 @@ endef
 
 # What the charts take over from config/ as it is: file in the chart, file of config/.
 CHART_FILES = $(foreach kind,marketplaceaccounts marketplaces,tokenkeeper/files/crd/$(kind).yaml:crd/bases/tokenkeeper.dev_$(kind).yaml) \
-	$(foreach role,role marketplace_viewer_role marketplaceaccount_editor_role marketplaceaccount_viewer_role metrics_reader_role,tokenkeeper/files/rbac/$(role).yaml:rbac/$(role).yaml) \
+	$(foreach role,role marketplace_viewer_role marketplaceaccount_editor_role marketplaceaccount_operator_role marketplaceaccount_viewer_role metrics_reader_role,tokenkeeper/files/rbac/$(role).yaml:rbac/$(role).yaml) \
 	tokenkeeper/files/namespaced/cluster_role.yaml:components/namespaces/cluster_role.yaml \
 	tokenkeeper/files/namespaced/role.yaml:namespaced/watched/role.yaml \
 	tokenkeeper/files/manager/deployment.yaml:manager/deployment.yaml \

@@ -148,6 +148,8 @@ const (
 	EventSignInRequired = "SignInRequired"
 	// EventSignInCompleted: a person has signed in, and what that brought is stored and in use.
 	EventSignInCompleted = "SignInCompleted"
+	// EventActionRequested: a user pressed a button of the portal. The note names the user as the cluster does, cut to 128 characters.
+	EventActionRequested = "ActionRequested"
 	// EventAuthorizationExpiring: the authorization ends within spec.authorization.warnBefore.
 	EventAuthorizationExpiring = "AuthorizationExpiring"
 	// EventAccountMismatch: tokens of another marketplace account were not used.

@@ -21,7 +21,7 @@ import (
 const (
 	crdDirectory         = "config/crd/bases"
 	roleFile             = "config/rbac/role.yaml"
-	clerkRoleFile        = "config/rbac/marketplaceaccount_editor_role.yaml"
+	clerkRoleFile        = "config/rbac/marketplaceaccount_operator_role.yaml"
 	marketplaceDirectory = "config/marketplaces"
 	sampleDirectory      = "config/samples"
 )

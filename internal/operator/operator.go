@@ -113,6 +113,7 @@ func addPortal(mgr manager.Manager, o Options, signIns portal.SignIns) error {
 		SignIns:     signIns,
 		Reader:      mgr.GetClient(),
 		Writer:      client.WithFieldOwner(mgr.GetClient(), v1alpha1.ManagedBy),
+		Recorder:    mgr.GetEventRecorder(v1alpha1.ManagedBy),
 		Clock:       o.Clock,
 		Random:      rand.Reader,
 		Log:         ctrl.Log.WithName("portal"),

@@ -68,17 +68,16 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 	if !known {
 		return &signin.Error{Problem: problemNotFound}
 	}
-	account, err := p.actable(r)
+	account, who, err := p.actable(r)
 	if err != nil {
 		return err
 	}
-	log := p.log.WithValues("namespace", account.Namespace, "name", account.Name)
 	if action == cards.ActionSignIn && account.Spec.Grant.Type == v1alpha1.GrantAuthorizationCode {
 		ticket, err := p.signIns.Invite(r.Context(), nameOf(account))
 		if err != nil {
 			return err
 		}
-		log.Info("Sign-in offered")
+		p.tellAction(account, who, action)
 		// At the portal's address, wherever the list is: the marketplace sends the browser back there, to the visit's cookie.
 		http.Redirect(w, r, p.address.Link(account.Namespace, account.Name, ticket), http.StatusSeeOther)
 		return nil
@@ -86,7 +85,7 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 	if err := p.annotate(r.Context(), account, annotation); err != nil {
 		return err
 	}
-	log.Info("Request annotated", "annotation", annotation)
+	p.tellAction(account, who, action)
 	p.awaitOutcome(r.Context(), account, annotation)
 	shown := url.Values{noticeField: {action}, accountField: {nameOf(account).String()}}
 	http.Redirect(w, r, listPath+"?"+shown.Encode(), http.StatusSeeOther)
@@ -111,17 +110,18 @@ func (p *Portal) awaitOutcome(ctx context.Context, account *v1alpha1.Marketplace
 	}
 }
 
-// actable is the account that a form is about, if the visitor may press its buttons. Whether it exists is told to nobody else.
-func (p *Portal) actable(r *http.Request) (*v1alpha1.MarketplaceAccount, error) {
+// actable is the account that a form is about, and its visitor, if they may press its buttons. Whether it exists is told to nobody else.
+func (p *Portal) actable(r *http.Request) (*v1alpha1.MarketplaceAccount, *visitor.Visitor, error) {
 	who, err := p.visitorOfForm(r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	name, err := accountOf(r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return p.accountFor(r.Context(), who, name)
+	account, err := p.accountFor(r.Context(), who, name)
+	return account, who, err
 }
 
 // accountFor reads an account whose buttons the visitor may press.

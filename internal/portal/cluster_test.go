@@ -156,7 +156,7 @@ func newShops(t *testing.T) *shops {
 	t.Helper()
 	c := startCluster(t)
 	s := &shops{
-		world:   &world{t: t, clock: clocktesting.NewFakePassiveClock(noon), signIns: newSignIns(), log: &journal{}},
+		world:   &world{t: t, clock: clocktesting.NewFakePassiveClock(noon), signIns: newSignIns(), log: &journal{}, told: &told{}},
 		cluster: c,
 	}
 	for _, namespace := range []*string{&s.a, &s.b} {
@@ -181,7 +181,7 @@ func (s *shops) serve() {
 	s.server = httptest.NewUnstartedServer(nil)
 	s.address = signin.Address("https://" + s.server.Listener.Addr().String())
 	served, err := portal.New(portal.Options{
-		Address: s.address, SignIns: s.signIns, Reader: c.portal, Writer: s.counting(), Clock: s.clock, Random: rand.Reader,
+		Address: s.address, SignIns: s.signIns, Reader: c.portal, Writer: s.counting(), Recorder: s.told, Clock: s.clock, Random: rand.Reader,
 		ClusterDocument: c.document,
 		Log:             funcr.New(s.log.line, funcr.Options{Verbosity: 10}),
 	})

@@ -122,7 +122,7 @@ func TestStrictTransportWhereThePortalHasIt(t *testing.T) {
 		t.Errorf("a portal with https says %q", got)
 	}
 	served, err := portal.New(portal.Options{
-		Address: "http://127.0.0.1:8082", SignIns: w.signIns, Reader: w.cluster, Writer: w.cluster, Clock: w.clock, Random: rand.Reader,
+		Address: "http://127.0.0.1:8082", SignIns: w.signIns, Reader: w.cluster, Writer: w.cluster, Recorder: w.told, Clock: w.clock, Random: rand.Reader,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -137,7 +137,7 @@ func TestStrictTransportWhereThePortalHasIt(t *testing.T) {
 func TestNewRefusesWhatCannotWork(t *testing.T) {
 	w := newWorld(t)
 	good := portal.Options{
-		Address: "https://tokens.example.com", SignIns: w.signIns, Reader: w.cluster, Writer: w.cluster, Random: rand.Reader,
+		Address: "https://tokens.example.com", SignIns: w.signIns, Reader: w.cluster, Writer: w.cluster, Recorder: w.told, Random: rand.Reader,
 		Clock: clocktesting.NewFakePassiveClock(noon), Log: logr.Discard(),
 	}
 	for _, address := range []signin.Address{

@@ -17,7 +17,7 @@ func footerOf(t *testing.T, path, language, organisation, contact string) string
 	t.Helper()
 	w := newWorld(t)
 	served, err := portal.New(portal.Options{
-		Address: "https://tokens.example.com", SignIns: w.signIns, Reader: w.cluster, Writer: w.cluster, Clock: w.clock, Random: rand.Reader,
+		Address: "https://tokens.example.com", SignIns: w.signIns, Reader: w.cluster, Writer: w.cluster, Recorder: w.told, Clock: w.clock, Random: rand.Reader,
 		Log: logr.Discard(), Organisation: organisation, Contact: contact,
 	})
 	if err != nil {

@@ -126,14 +126,14 @@ func TestFewQuestionsAreAsked(t *testing.T) {
 	if n := ask(adminToken); n != 2 {
 		t.Errorf("of somebody who may do all, %d questions are asked", n)
 	}
-	if n := ask(clerkToken); n != 1+2+50+1+1 { // may list one namespace, is asked about each account of the other, may patch in the one
+	if n := ask(clerkToken); n != 1+2+50+2+2 { // may list one namespace, is asked about each account of the other, and may not operate but patch in the one
 		t.Errorf("of somebody who may do all in one namespace, %d questions are asked", n)
 	}
 	if n := ask(clerkToken); n != 0 {
 		t.Errorf("a moment later, %d questions are asked", n)
 	}
 	w.clock.SetTime(noon.Add(5 * time.Second))
-	if n := ask(clerkToken); n != 55 {
+	if n := ask(clerkToken); n != 57 {
 		t.Errorf("five seconds later, %d questions are asked", n)
 	}
 }

@@ -15,8 +15,9 @@ import (
 
 // New returns a portal.
 func New(options Options) (*Portal, error) {
-	if options.SignIns == nil || options.Reader == nil || options.Writer == nil || options.Clock == nil || options.Random == nil {
-		return nil, errors.New("the portal needs SignIns, Reader, Writer, Clock and Random")
+	if options.SignIns == nil || options.Reader == nil || options.Writer == nil || options.Recorder == nil || options.Clock == nil ||
+		options.Random == nil {
+		return nil, errors.New("the portal needs SignIns, Reader, Writer, Recorder, Clock and Random")
 	}
 	p := &Portal{
 		address:     options.Address,
@@ -25,6 +26,7 @@ func New(options Options) (*Portal, error) {
 		signIns:     options.SignIns,
 		reader:      options.Reader,
 		writer:      options.Writer,
+		recorder:    options.Recorder,
 		clock:       options.Clock,
 		random:      options.Random,
 		log:         options.Log,

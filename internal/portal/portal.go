@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -58,6 +59,8 @@ type Options struct {
 	ClusterDocument func(ctx context.Context, path string) ([]byte, error)
 	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
+	// Recorder emits events of accounts: who asked for what.
+	Recorder events.EventRecorder
 	// Clock tells the time.
 	Clock clock.PassiveClock
 	// Random is where the names of results come from.
@@ -74,6 +77,7 @@ type Portal struct {
 	signIns     SignIns
 	reader      client.Reader
 	writer      client.Client
+	recorder    events.EventRecorder
 	clock       clock.PassiveClock
 	random      io.Reader
 	log         logr.Logger

@@ -90,7 +90,7 @@ func TestAnAddressThatIsTaken(t *testing.T) {
 	}
 	defer taken.Close()
 	served, err := portal.New(portal.Options{
-		BindAddress: taken.Addr().String(), SignIns: w.signIns, Reader: w.cluster, Writer: w.cluster, Clock: w.clock, Random: strings.NewReader(""),
+		BindAddress: taken.Addr().String(), SignIns: w.signIns, Reader: w.cluster, Writer: w.cluster, Recorder: w.told, Clock: w.clock, Random: strings.NewReader(""),
 	})
 	if err != nil {
 		t.Fatal(err)

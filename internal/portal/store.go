@@ -129,7 +129,7 @@ func (p *Portal) choose(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p.log.Info("Sign-in offered", "namespace", account.Namespace, "name", account.Name)
+	p.tellAction(account, who, cards.ActionSignIn)
 	link := p.address.Link(account.Namespace, account.Name, ticket)
 	store.Del(ticketField) // the store's own must not take the place of ours
 	if len(store) > 0 {

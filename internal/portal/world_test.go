@@ -25,6 +25,7 @@ import (
 	"github.com/go-logr/logr/funcr"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -59,6 +60,7 @@ type world struct {
 	signIns *signIns
 	cluster *cluster
 	log     *journal
+	told    *told
 }
 
 func newWorld(t *testing.T, objects ...client.Object) *world {
@@ -69,12 +71,12 @@ func newWorld(t *testing.T, objects ...client.Object) *world {
 func newWorldAt(t *testing.T, address func(server string) signin.Address, objects ...client.Object) *world {
 	t.Helper()
 	w := &world{
-		t: t, clock: clocktesting.NewFakePassiveClock(noon), signIns: newSignIns(), cluster: newCluster(t, objects...), log: &journal{},
+		t: t, clock: clocktesting.NewFakePassiveClock(noon), signIns: newSignIns(), cluster: newCluster(t, objects...), log: &journal{}, told: &told{},
 	}
 	w.server = httptest.NewUnstartedServer(nil)
 	w.address = address("https://" + w.server.Listener.Addr().String())
 	served, err := portal.New(portal.Options{
-		Address: w.address, SignIns: w.signIns, Reader: w.cluster, Writer: w.cluster,
+		Address: w.address, SignIns: w.signIns, Reader: w.cluster, Writer: w.cluster, Recorder: w.told,
 		Clock: w.clock, Random: rand.Reader, Log: funcr.New(w.log.line, funcr.Options{Verbosity: 10}),
 	})
 	if err != nil {
@@ -86,6 +88,19 @@ func newWorldAt(t *testing.T, address func(server string) signin.Address, object
 	t.Cleanup(w.server.Close)
 	t.Cleanup(func() { w.log.check(t) })
 	return w
+}
+
+// told are the events that a portal has emitted: of which account, about which user, and what they say.
+type told struct {
+	mu     sync.Mutex
+	events []string
+}
+
+func (r *told) Eventf(regarding, related runtime.Object, kind, reason, action, note string, args ...any) {
+	account, user := regarding.(*v1alpha1.MarketplaceAccount), related.(*corev1.ObjectReference)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, fmt.Sprintf("%s/%s %s %s %s [%s %s] %s", account.Namespace, account.Name, kind, reason, action, user.Kind, user.Name, fmt.Sprintf(note, args...)))
 }
 
 // journal is the log of a portal.
@@ -141,7 +156,7 @@ func newCluster(t *testing.T, objects ...client.Object) *cluster {
 			adminToken: "admin", clerkToken: "clerk", viewerToken: "viewer", nobodyToken: "nobody",
 		},
 		rights: map[string][]string{ // "verb namespace/name", with * for any
-			"admin":  {"list /", "patch /"},
+			"admin":  {"list /", "operate /", "patch /"},
 			"clerk":  {"list shop/", "patch shop/"},
 			"viewer": {"list shop/"},
 		},

@@ -159,7 +159,7 @@ func TestKustomizationsNameEveryManifest(t *testing.T) {
 
 // The sample for people who use the portal allows what the portal asks for, in that namespace alone.
 func TestClerkOfTheSamples(t *testing.T) {
-	for _, path := range []string{"rbac/marketplaceaccount_editor_role.yaml", "samples/shop-clerk.yaml"} {
+	for _, path := range []string{"rbac/marketplaceaccount_operator_role.yaml", "samples/shop-clerk.yaml"} {
 		for _, manifest := range documents(t, filepath.Join("../../config", path)) {
 			if err := kube.Create(t.Context(), manifest); err != nil {
 				t.Fatalf("creating %s %s: %v", manifest.GetKind(), manifest.GetName(), err)
@@ -182,10 +182,15 @@ func TestClerkOfTheSamples(t *testing.T) {
 		group, resource, verb, namespace string
 		want                             bool
 	}{
-		"he asks for sign-ins and renewals": {"tokenkeeper.dev", "marketplaceaccounts", "patch", namespace, true},
-		"he reads no Secret":                {"", "secrets", "get", namespace, false},
-		"other namespaces are others'":      {"tokenkeeper.dev", "marketplaceaccounts", "list", "default", false},
-		"he writes no Marketplace":          {"tokenkeeper.dev", "marketplaces", "patch", "", false},
+		"he presses the portal's buttons": {"tokenkeeper.dev", "marketplaceaccounts", "operate", namespace, true},
+		"he changes no account":           {"tokenkeeper.dev", "marketplaceaccounts", "patch", namespace, false},
+		"he makes no account":             {"tokenkeeper.dev", "marketplaceaccounts", "create", namespace, false},
+		"he replaces no account":          {"tokenkeeper.dev", "marketplaceaccounts", "update", namespace, false},
+		"he deletes no account":           {"tokenkeeper.dev", "marketplaceaccounts", "delete", namespace, false},
+		"he makes no Secret":              {"", "secrets", "create", namespace, false},
+		"he reads no Secret":              {"", "secrets", "get", namespace, false},
+		"other namespaces are others'":    {"tokenkeeper.dev", "marketplaceaccounts", "list", "default", false},
+		"he writes no Marketplace":        {"tokenkeeper.dev", "marketplaces", "patch", "", false},
 	}
 	for sentence, test := range tests {
 		t.Run(sentence, func(t *testing.T) {

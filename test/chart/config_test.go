@@ -41,7 +41,7 @@ func TestRightsAreThoseOfConfig(t *testing.T) {
 	everyHelm(t, func(t *testing.T, helm string) {
 		made := render(t, helm, operator, "")
 		for _, want := range slices.Concat(config(t, "rbac/role.yaml"), config(t, "rbac/marketplace_viewer_role.yaml"),
-			config(t, "rbac/marketplaceaccount_editor_role.yaml"), config(t, "rbac/marketplaceaccount_viewer_role.yaml"), config(t, "rbac/metrics_reader_role.yaml")) {
+			config(t, "rbac/marketplaceaccount_editor_role.yaml"), config(t, "rbac/marketplaceaccount_operator_role.yaml"), config(t, "rbac/marketplaceaccount_viewer_role.yaml"), config(t, "rbac/metrics_reader_role.yaml")) {
 			got := get[map[string]any](t, made, id(want))
 			for _, part := range []string{"rules", "aggregationRule"} {
 				if diff := cmp.Diff(want[part], got[part]); diff != "" {

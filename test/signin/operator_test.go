@@ -17,6 +17,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal"
@@ -62,7 +63,7 @@ func (w *world) replica() *replica {
 	w.Expect(err).NotTo(HaveOccurred())
 	r := &replica{address: w.freeAddress(), leads: mgr.Elected()}
 	pages, err := portal.New(portal.Options{
-		Address: address, BindAddress: r.address, SignIns: visits, Reader: mgr.GetClient(), Writer: mgr.GetClient(),
+		Address: address, BindAddress: r.address, SignIns: visits, Reader: mgr.GetClient(), Writer: mgr.GetClient(), Recorder: mgr.GetEventRecorder(v1alpha1.ManagedBy),
 		Clock: w.clock, Random: rand.Reader, Log: ctrl.Log.WithName("portal"),
 	})
 	w.Expect(err).NotTo(HaveOccurred())

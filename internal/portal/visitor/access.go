@@ -35,6 +35,17 @@ const (
 	verbGet   = "get"
 	verbList  = "list"
 	verbPatch = "patch"
+	// verbOperate is that of the portal's buttons alone: the API server itself lets nobody do anything by it.
+	verbOperate = "operate"
+)
+
+// right is what visitors may do: any of some verbs suffices, asked about all accounts, those of a namespace, or a single one.
+type right struct{ all, single []string }
+
+var (
+	// toSee is the right to see accounts, toAct that to press their buttons. People who may change an account anyway need no second right.
+	toSee = right{all: []string{verbList}, single: []string{verbGet}}
+	toAct = right{all: []string{verbOperate, verbPatch}, single: []string{verbOperate, verbPatch}}
 )
 
 // access asks the API server what visitors may do.
@@ -95,9 +106,14 @@ func (a *access) of(who *Visitor) *curiosity {
 	return known
 }
 
-// may asks the API server whether something may be done now.
-func (a *access) may(ctx context.Context, who *Visitor, verb, namespace, name string) (bool, error) {
-	return a.ask(ctx, a.acting, who, verb, namespace, name)
+// may asks the API server whether the buttons of an account may be pressed now.
+func (a *access) may(ctx context.Context, who *Visitor, account types.NamespacedName) (allowed bool, err error) {
+	for _, verb := range toAct.single {
+		if allowed, err = a.ask(ctx, a.acting, who, verb, account.Namespace, account.Name); allowed || err != nil {
+			break
+		}
+	}
+	return allowed, err
 }
 
 // ask asks the API server once one of the slots is free.
@@ -131,6 +147,16 @@ func (a *access) ask(ctx context.Context, slots chan struct{}, who *Visitor, ver
 	return allowed, nil
 }
 
+// might tells whether any of some verbs was allowed a moment ago, else asks.
+func (a *access) might(ctx context.Context, who *Visitor, verbs []string, namespace, name string) (allowed bool, err error) {
+	for _, verb := range verbs {
+		if allowed, err = a.mightBefore(ctx, who, verb, namespace, name); allowed || err != nil {
+			break
+		}
+	}
+	return allowed, err
+}
+
 // mightBefore returns what was answered a moment ago, else asks.
 func (a *access) mightBefore(ctx context.Context, who *Visitor, verb, namespace, name string) (bool, error) {
 	a.mu.Lock()
@@ -161,16 +187,15 @@ func (a *access) mightBefore(ctx context.Context, who *Visitor, verb, namespace,
 type Permitted map[types.NamespacedName]bool
 
 // which tells of which accounts somebody may do something. It asks about all accounts at once, then by namespace, and about
-// each only where that was denied: many is the verb for all of them, one that for a single one. more tells that some were not
-// asked about.
+// each only where that was denied. more tells that some were not asked about.
 func (a *access) which(
-	ctx context.Context, who *Visitor, many, one string, accounts []types.NamespacedName,
+	ctx context.Context, who *Visitor, to right, accounts []types.NamespacedName,
 ) (may Permitted, more bool, err error) {
 	may = make(Permitted, len(accounts))
 	if len(accounts) == 0 {
 		return may, false, nil
 	}
-	everywhere, err := a.mightBefore(ctx, who, many, "", "")
+	everywhere, err := a.might(ctx, who, to.all, "", "")
 	if err != nil {
 		return nil, false, err
 	}
@@ -180,7 +205,7 @@ func (a *access) which(
 	}
 	namespaces := Permitted{}
 	if !everywhere {
-		if namespaces, err = a.each(ctx, who, many, whole); err != nil {
+		if namespaces, err = a.each(ctx, who, to.all, whole); err != nil {
 			return nil, false, err
 		}
 	}
@@ -197,7 +222,7 @@ func (a *access) which(
 		slices.SortFunc(single, func(a, b types.NamespacedName) int { return strings.Compare(a.String(), b.String()) })
 		single, more = single[:maxSingle], true
 	}
-	some, err := a.each(ctx, who, one, single)
+	some, err := a.each(ctx, who, to.single, single)
 	maps.Copy(may, some)
 	return may, more, err
 }
@@ -229,7 +254,7 @@ func namespacesOf(who *Visitor, accounts []types.NamespacedName) []types.Namespa
 }
 
 // each asks about every one, several at a time. It stops at the first error.
-func (a *access) each(ctx context.Context, who *Visitor, verb string, things []types.NamespacedName) (Permitted, error) {
+func (a *access) each(ctx context.Context, who *Visitor, verbs []string, things []types.NamespacedName) (Permitted, error) {
 	var (
 		mu    sync.Mutex
 		found = Permitted{}
@@ -241,7 +266,7 @@ func (a *access) each(ctx context.Context, who *Visitor, verb string, things []t
 			break
 		}
 		group.Go(func() error {
-			allowed, err := a.mightBefore(asking, who, verb, thing.Namespace, thing.Name)
+			allowed, err := a.might(asking, who, verbs, thing.Namespace, thing.Name)
 			if allowed {
 				mu.Lock()
 				defer mu.Unlock()

@@ -66,7 +66,7 @@ func many(count int) []types.NamespacedName {
 
 func TestQuestionsAboutSingleAccountsAreBounded(t *testing.T) {
 	asked := &judge{answer: denied}
-	if _, more, err := newAccess(asked, clock.RealClock{}).which(t.Context(), somebody(), verbList, verbGet, many(5000)); err != nil || !more {
+	if _, more, err := newAccess(asked, clock.RealClock{}).which(t.Context(), somebody(), toSee, many(5000)); err != nil || !more {
 		t.Fatalf("some were not asked about: %t, %v", more, err)
 	}
 	if got, want := len(asked.asked), 1+3+maxSingle; got != want {
@@ -111,7 +111,7 @@ func TestTheSameQuestionAtOnceIsAskedOnce(t *testing.T) {
 func TestButtonsDoNotWaitForLists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := &judge{answer: func(ctx context.Context, on *authorizationv1.ResourceAttributes) (bool, error) {
-			if on.Verb == verbPatch {
+			if on.Verb == verbOperate {
 				return true, nil
 			}
 			return hanging(ctx, on)
@@ -119,9 +119,9 @@ func TestButtonsDoNotWaitForLists(t *testing.T) {
 		access := newAccess(asked, clock.RealClock{})
 		ctx, cancel := context.WithCancel(t.Context())
 		var pages sync.WaitGroup
-		pages.Go(func() { _, _ = access.each(ctx, somebody(), verbGet, many(100)) })
+		pages.Go(func() { _, _ = access.each(ctx, somebody(), toSee.single, many(100)) })
 		synctest.Wait()
-		if allowed, err := access.may(t.Context(), somebody(), verbPatch, "shop", "main"); !allowed || err != nil {
+		if allowed, err := access.may(t.Context(), somebody(), types.NamespacedName{Namespace: "shop", Name: "main"}); !allowed || err != nil {
 			t.Errorf("it is allowed: %t, %v", allowed, err)
 		}
 		cancel()
@@ -135,7 +135,7 @@ func TestSlowAnswersAreThoseOfTheCluster(t *testing.T) {
 		access := newAccess(&judge{answer: hanging}, clock.RealClock{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, _, err := access.which(ctx, somebody(), verbList, verbGet, many(100))
+		_, _, err := access.which(ctx, somebody(), toSee, many(100))
 		if cluster, isCluster := errors.AsType[*ClusterError](err); !isCluster || KindOf(cluster.Err) != "no answer in time" {
 			t.Errorf("the error is %v", err)
 		}

@@ -44,8 +44,8 @@ const (
 	// may not see all of a namespace.
 	maxNamespaces = 100
 	maxSingle     = 50
-	// maxAsked is how many questions a visitor may cause at once, a little more than a page, and askedEach after how long one
-	// more: a page can be made anew as often as answers are forgotten.
-	maxAsked  = 400
+	// maxAsked is how many questions a visitor may cause at once, a little more than a page, which asks about two verbs of the accounts
+	// that it shows, and askedEach after how long one more: most pages can be made anew as often as answers are forgotten.
+	maxAsked  = 500
 	askedEach = 25 * time.Millisecond
 )

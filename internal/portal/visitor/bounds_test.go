@@ -61,7 +61,7 @@ func TestMemoriesAreBounded(t *testing.T) {
 func TestOnePageAsksOfABoundedNumberOfNamespaces(t *testing.T) {
 	asked := &judge{answer: denied}
 	access := newAccess(asked, clocktesting.NewFakePassiveClock(noon))
-	may, more, err := access.which(t.Context(), named("system:serviceaccount:shop:pod", 1), verbList, verbGet, scattered(5000))
+	may, more, err := access.which(t.Context(), named("system:serviceaccount:shop:pod", 1), toSee, scattered(5000))
 	if err != nil || !more || len(may) != 0 {
 		t.Errorf("%d are shown, more: %t, %v", len(may), more, err)
 	}
@@ -74,7 +74,7 @@ func TestTheNamespacesThatMatterAreAskedFirst(t *testing.T) {
 	asked := &judge{answer: denied}
 	who := named("system:serviceaccount:shop-4999:pod", 1)
 	who.Near = "shop-4000"
-	if _, _, err := newAccess(asked, clocktesting.NewFakePassiveClock(noon)).which(t.Context(), who, verbList, verbGet, scattered(5000)); err != nil {
+	if _, _, err := newAccess(asked, clocktesting.NewFakePassiveClock(noon)).which(t.Context(), who, toSee, scattered(5000)); err != nil {
 		t.Fatal(err)
 	}
 	said := strings.Join(asked.asked, "|") + "|"
@@ -105,7 +105,7 @@ func TestQuestionsOfOneUserAreBounded(t *testing.T) {
 	if _, err := access.mightBefore(t.Context(), named("somebody-else", 0), verbList, "", ""); err != nil {
 		t.Errorf("another user gets %v", err)
 	}
-	if allowed, err := access.may(t.Context(), named("system:serviceaccount:shop:pod", 0), verbPatch, "shop", "main"); allowed || err != nil {
+	if allowed, err := access.may(t.Context(), named("system:serviceaccount:shop:pod", 0), types.NamespacedName{Namespace: "shop", Name: "main"}); allowed || err != nil {
 		t.Errorf("a button gets %t, %v", allowed, err)
 	}
 	clock.SetTime(noon.Add(answerLife + time.Second)) // what was answered is forgotten

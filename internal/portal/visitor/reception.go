@@ -172,16 +172,16 @@ func (c *Reception) Enter(ctx context.Context, who *Visitor) (leave func(), err 
 
 // MayAct asks the API server whether a visitor may press the buttons of an account now.
 func (c *Reception) MayAct(ctx context.Context, who *Visitor, account types.NamespacedName) (bool, error) {
-	return c.access.may(ctx, who, verbPatch, account.Namespace, account.Name)
+	return c.access.may(ctx, who, account)
 }
 
 // Visible tells which accounts a visitor may see. more tells that some were not asked about.
 func (c *Reception) Visible(ctx context.Context, who *Visitor, accounts []types.NamespacedName) (visible Permitted, more bool, err error) {
-	return c.access.which(ctx, who, verbList, verbGet, accounts)
+	return c.access.which(ctx, who, toSee, accounts)
 }
 
 // Actable tells of which accounts a visitor may press the buttons, as far as it was asked.
 func (c *Reception) Actable(ctx context.Context, who *Visitor, accounts []types.NamespacedName) (Permitted, error) {
-	may, _, err := c.access.which(ctx, who, verbPatch, verbPatch, accounts)
+	may, _, err := c.access.which(ctx, who, toAct, accounts)
 	return may, err
 }

@@ -1,0 +1,48 @@
+package portal
+
+import (
+	"strings"
+	"unicode"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/cards"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/visitor"
+)
+
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// maxUser is how many characters of a user's name are told.
+const maxUser = 128
+
+// asked says what a user asked for, and names it in one word.
+var asked = map[string]struct{ word, says string }{
+	cards.ActionSignIn: {"SignIn", "a sign-in"},
+	cards.ActionRenew:  {"Renew", "a renewal"},
+	cards.ActionVerify: {"Verify", "a test of the connection"},
+}
+
+// tellAction tells in the log and as an event of the account that a user asked for something, which is then on record. The user is the
+// event's related object as well, so that the recorder counts what one user asks for again and again in one event, and never counts what
+// another one asks for in it.
+func (p *Portal) tellAction(account *v1alpha1.MarketplaceAccount, who *visitor.Visitor, action string) {
+	user, said := printable(who.Username()), asked[action]
+	p.log.Info("Action requested", "namespace", account.Namespace, "name", account.Name, "user", user, "action", action)
+	p.recorder.Eventf(account, &corev1.ObjectReference{Kind: "User", Name: user}, corev1.EventTypeNormal, v1alpha1.EventActionRequested,
+		said.word, "%s asked for %s in the portal", user, said.says)
+}
+
+// printable is a user's name as it may stand in a line: an authenticator may let in any text.
+func printable(name string) string {
+	visible := []rune(strings.Map(func(char rune) rune {
+		if !unicode.IsPrint(char) {
+			return '?'
+		}
+		return char
+	}, strings.ToValidUTF8(name, "?")))
+	if len(visible) > maxUser {
+		visible = visible[:maxUser]
+	}
+	return string(visible)
+}
