@@ -10,6 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
 // authenticated is True while the marketplace honours the grant, which ends at ending; zero where nothing ends.
@@ -88,7 +89,7 @@ func (l Look) outlook() string {
 	if l.Unresolved || l.Suspended() || l.CannotRenew() {
 		return ""
 	}
-	wait := facts.Latest(l.NotBefore(), l.RetryAt())
+	wait := renewal.Latest(l.NotBefore(), l.RetryAt())
 	if wait.IsZero() || !wait.After(l.Now) && len(l.Waits) == 0 {
 		return ""
 	}

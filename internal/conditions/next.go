@@ -14,14 +14,14 @@ const lookWaiting = 30 * time.Second
 // when to look after what waits for a person; zero for never.
 func (l Look) Next(invitation time.Time) time.Time {
 	look := l.nextAttempt(invitation)
-	look = renewal.Earliest(look, facts.Ahead(l.ServedUntil, l.Now)) // which may be a token that the custody does not hold any more
+	look = renewal.Earliest(look, renewal.Ahead(l.ServedUntil, l.Now)) // which may be a token that the custody does not hold any more
 	status := l.Account.Status
 	if authorization := status.Authorization; authorization != nil {
 		end := authorization.ExpirationTime.UTC()
 		if authorization.DaysRemaining != nil {
 			look = renewal.Earliest(look, renewal.NextDay(end, l.Now))
 		}
-		look = renewal.Earliest(look, facts.Ahead(facts.WarnFrom(l.Account, end), l.Now))
+		look = renewal.Earliest(look, renewal.Ahead(facts.WarnFrom(l.Account, end), l.Now))
 	}
 	if application := status.Application; application != nil {
 		look = renewal.Earliest(look, renewal.NextDay(application.SecretExpirationTime.UTC(), l.Now))
@@ -40,12 +40,12 @@ func (l Look) nextAttempt(invitation time.Time) time.Time {
 	plan := l.Plan()
 	look := plan.Look
 	if plan.Due { // it is left to another process for a while, or something came due while we worked
-		look = facts.Latest(l.Postponed, l.Now.Add(time.Second))
+		look = renewal.Latest(l.Postponed, l.Now.Add(time.Second))
 	}
 	if l.LookAgain > 0 {
 		look = renewal.Earliest(look, l.Now.Add(l.LookAgain))
 	}
-	look = l.whileWaiting(renewal.Earliest(look, l.NextTest(), l.DailyTest(), invitation, facts.Ahead(l.NextRequest(), l.Now), facts.Ahead(l.AskAgainAt, l.Now)))
+	look = l.whileWaiting(renewal.Earliest(look, l.NextTest(), l.DailyTest(), invitation, renewal.Ahead(l.NextRequest(), l.Now), renewal.Ahead(l.AskAgainAt, l.Now)))
 	if l.TestQueued {
 		look = renewal.Earliest(look, l.Now.Add(lookWaiting))
 	}
@@ -62,7 +62,7 @@ func (l Look) whileWaiting(look time.Time) time.Time {
 		next = l.Now.Add(lookWaiting)
 	}
 	if tokens := l.Custody.Tokens; tokens != nil {
-		next = renewal.Earliest(next, facts.Ahead(l.LastMinutes(), l.Now), facts.Ahead(tokens.ExpiresAt, l.Now))
+		next = renewal.Earliest(next, renewal.Ahead(l.LastMinutes(), l.Now), renewal.Ahead(tokens.ExpiresAt, l.Now))
 	}
 	return next
 }

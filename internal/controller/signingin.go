@@ -213,7 +213,7 @@ func (r *reconciler) nextInvitation(l conditions.Look) time.Time {
 		next = renewal.Earliest(next, l.Invitation.ExpirationTime.Time)
 	}
 	if l.Request.Grant == v1alpha1.GrantDeviceCode {
-		next = renewal.Earliest(next, facts.Ahead(l.NotBefore(), l.Now), facts.Ahead(l.NextCode(), l.Now))
+		next = renewal.Earliest(next, renewal.Ahead(l.NotBefore(), l.Now), renewal.Ahead(l.NextCode(), l.Now))
 		if l.CodeLives() || l.MayStartCode() {
 			poll := r.pollState(l.Facts).next
 			if poll.IsZero() {

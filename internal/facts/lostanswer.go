@@ -180,11 +180,11 @@ func (f *Facts) putOff(due time.Time) (until time.Time, open bool) {
 	for _, visit := range f.Custody.SignIn.Visits {
 		underway := visit.Consent == 0 && visit.Problem == "" // also while its code is redeemed
 		if begun := visit.ExpiresAt.Add(-signin.VisitLife); underway && !begun.After(f.Now) {
-			until = Latest(until, begun.Add(visitPatience))
+			until = renewal.Latest(until, begun.Add(visitPatience))
 		}
 	}
 	if device := f.Custody.SignIn.Device; f.CodeUsed && f.CodeFits(device) {
-		until = Latest(until, device.ExpiresAt)
+		until = renewal.Latest(until, device.ExpiresAt)
 	}
 	if limit := due.Add(longestPutOff); until.After(limit) {
 		until = limit
@@ -213,7 +213,7 @@ func (f *Facts) planRest() renewal.Plan {
 		Suspended: f.Suspended(),
 		Refused:   never != "" || open || refused != nil && f.StillRefused(refused),
 		RetryAt:   f.RetryAt(), // after what was in the way of sending it
-		NotBefore: Latest(Latest(at, until), f.NotBefore()),
+		NotBefore: renewal.Latest(renewal.Latest(at, until), f.NotBefore()),
 	}, f.Now)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -112,7 +113,7 @@ func TestWhenATokenWhoseAnswerWasLostIsSentAgain(t *testing.T) {
 			if entry := v.Journal(); v.AheadOfClock() {
 				entry.LastAt = v.Now // as it is written down
 			}
-			v.Now = Latest(v.Now, test.want)
+			v.Now = renewal.Latest(v.Now, test.want)
 			if plan := v.planRest(); plan.Due == test.want.IsZero() {
 				t.Errorf("the plan of that moment is %+v", plan)
 			}

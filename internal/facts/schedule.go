@@ -31,7 +31,7 @@ func (f *Facts) Plan() renewal.Plan {
 		Suspended: f.Suspended(),
 		Refused:   f.CannotRenew(),
 		RetryAt:   f.RetryAt(),
-		NotBefore: Latest(f.DemandedUntil(), f.EditWaits),
+		NotBefore: renewal.Latest(f.DemandedUntil(), f.EditWaits),
 
 		RestsUntil: f.LoginWait(),
 	}, f.Now)
@@ -70,7 +70,7 @@ func (f *Facts) SoonEnough(wait time.Duration) time.Duration {
 }
 
 // NotBefore is the end of a wait that the marketplace demanded, or that a login is due.
-func (f *Facts) NotBefore() time.Time { return Latest(f.DemandedUntil(), f.LoginWait()) }
+func (f *Facts) NotBefore() time.Time { return renewal.Latest(f.DemandedUntil(), f.LoginWait()) }
 
 // DemandedUntil is the end of a wait that the marketplace demanded, or the moment at which a token, or the grace of a spent one, that is about
 // to end interrupts it.
@@ -112,23 +112,7 @@ func (f *Facts) OtherProcessUntil() time.Time {
 	if grace := f.Grace(); grace > 0 {
 		wait = min(longestGraceWait, grace/4)
 	}
-	return Ahead(journal.LastAt.Add(wait), f.Now)
-}
-
-// Latest returns the later of two moments.
-func Latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// Ahead returns t if it is still to come, else zero.
-func Ahead(t, now time.Time) time.Time {
-	if t.After(now) {
-		return t
-	}
-	return time.Time{}
+	return renewal.Ahead(journal.LastAt.Add(wait), f.Now)
 }
 
 // Policy is how early this account's tokens are renewed.

@@ -9,6 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/failures"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -194,7 +195,7 @@ func AfterCode(f facts.Facts, code answer.DeviceCode) Change {
 func AfterNoCode(f facts.Facts, failure error) Change {
 	requested := f.SignInRequested()
 	kept, _ := BeforeCode(f)
-	why, _ := FailureOf(f, failure)
+	why, _ := failures.Of(f, failure)
 	change := Change{effects: Effects{Refused: true}}
 	if f.NeedsNewGrant() {
 		change.attempt = failed(&why)
@@ -234,9 +235,9 @@ func AfterEndedCode(f facts.Facts, e *answer.Error) Change {
 		}
 		return storeOnce(kept, Outcome{})
 	}
-	why, _ := FailureOf(f, e)
+	why, _ := failures.Of(f, e)
 	if e.Kind == answer.ConsentDenied {
-		why = Declined(f)
+		why = failures.Declined(f)
 	}
 	kept = WithSignInRefused(f, kept, why)
 	kept.SignIn.Device, kept.SignIn.Requested = nil, ""

@@ -9,6 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/failures"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
@@ -48,7 +49,7 @@ func AfterIDToken(f facts.Facts, failure error) (facts.Facts, Change) {
 	case answer.AsError(failure).Kind == answer.Unavailable:
 		return f, candidateWaits(f, facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("A new sign-in waits to be used: %v", failure)})
 	}
-	why, _ := FailureOf(f, failure)
+	why, _ := failures.Of(f, failure)
 	why.Reason = v1alpha1.ReasonSignInRequired
 	return f, dropSignIn(f, why)
 }

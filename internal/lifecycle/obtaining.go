@@ -8,6 +8,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/failures"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
@@ -110,7 +111,7 @@ func AfterFailure(f facts.Facts, failure error, sent bool) Change {
 }
 
 func afterFailure(f facts.Facts, failure error, sent bool) Change {
-	why, passes := FailureOf(f, failure)
+	why, passes := failures.Of(f, failure)
 	told := &why
 	kept := f.Custody
 	asked := answer.AsError(failure)

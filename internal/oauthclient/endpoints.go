@@ -6,8 +6,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/failures"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
@@ -24,7 +24,7 @@ func (c *Client) Endpoint(ctx context.Context, req facts.Request, speaking v1alp
 		Now:          c.clock.Now,
 		Meaning: func(code string, status int) (answer.Kind, bool) {
 			reason, ok := req.Platform.Means(code, status, speaking)
-			return lifecycle.KindOf(reason), ok
+			return failures.KindOf(reason), ok
 		},
 		SingleUse: req.Rotates() && req.Platform.ReuseGrace < c.callTimeout,
 	}

@@ -120,3 +120,19 @@ func earliest(a, b time.Time) time.Time {
 	}
 	return a
 }
+
+// Latest returns the later of two moments.
+func Latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// Ahead returns t if it is still to come, else zero.
+func Ahead(t, now time.Time) time.Time {
+	if t.After(now) {
+		return t
+	}
+	return time.Time{}
+}

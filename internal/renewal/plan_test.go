@@ -253,3 +253,18 @@ func TestEarliest(t *testing.T) {
 		})
 	}
 }
+
+func TestLatestAndAhead(t *testing.T) {
+	now := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	before, after := now.Add(-time.Nanosecond), now.Add(time.Nanosecond)
+	for _, test := range [][3]time.Time{{now, after, after}, {after, now, after}, {now, now, now}, {time.Time{}, now, now}} {
+		if got := renewal.Latest(test[0], test[1]); !got.Equal(test[2]) {
+			t.Errorf("the later of %v and %v is %v", test[0], test[1], got)
+		}
+	}
+	for moment, want := range map[time.Time]time.Time{before: {}, now: {}, after: after} {
+		if got := renewal.Ahead(moment, now); !got.Equal(want) {
+			t.Errorf("Ahead(%v) = %v, want %v", moment, got, want)
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/failures"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
@@ -321,10 +322,10 @@ func (b *returned) why(failure error) (facts.Failure, *signin.Error) {
 		return why, problem
 	}
 	problem := problemOf(b.Facts, failure)
-	said, passes := lifecycle.FailureOf(b.Facts, failure)
+	said, passes := failures.Of(b.Facts, failure)
 	switch problem.Problem {
 	case signin.ConsentDenied:
-		why = lifecycle.Declined(b.Facts)
+		why = failures.Declined(b.Facts)
 	case signin.ApplicationRefused:
 		why = said
 	default:

@@ -1,4 +1,6 @@
-package lifecycle
+// Package failures says what the failure of a request to a marketplace means for an account: the reason of a condition, and its words. It is the
+// one table from kinds of failures to reasons.
+package failures
 
 import (
 	"fmt"
@@ -18,14 +20,14 @@ func Declined(f facts.Facts) facts.Failure {
 	return facts.Failure{Reason: v1alpha1.ReasonSignInRequired, Message: fmt.Sprintf("The last sign-in at %s was declined there%s", f.Request.Platform.DisplayName, again)}
 }
 
-// FailureOf puts a failure into a condition's reason and words, and tells whether asking again later may help.
-func FailureOf(f facts.Facts, failure error) (t facts.Failure, passes bool) {
+// Of puts a failure into a condition's reason and words, and tells whether asking again later may help.
+func Of(f facts.Facts, failure error) (t facts.Failure, passes bool) {
 	e := answer.AsError(failure)
 	return facts.Failure{Reason: reasonOf(e.Kind), Message: sentence(f, e)}, e.Passes()
 }
 
-// outcomes is the one table from what a failure means to the reason that says who must act.
-var outcomes = []struct {
+// table leads from the kind of a failure to the reason that says who must act.
+var table = []struct {
 	kind   answer.Kind
 	reason string
 	// says is the message. {answer} is the cleaned answer; {credentials} and {application} name the Secret to look at, and
@@ -60,9 +62,9 @@ var outcomes = []struct {
 }
 
 func reasonOf(kind answer.Kind) string {
-	for _, outcome := range outcomes {
-		if outcome.kind == kind {
-			return outcome.reason
+	for _, row := range table {
+		if row.kind == kind {
+			return row.reason
 		}
 	}
 	return v1alpha1.ReasonMarketplaceUnavailable
@@ -70,9 +72,9 @@ func reasonOf(kind answer.Kind) string {
 
 // KindOf is the failure that a Marketplace means by a reason.
 func KindOf(reason string) answer.Kind {
-	for _, outcome := range outcomes {
-		if outcome.reason == reason {
-			return outcome.kind
+	for _, row := range table {
+		if row.reason == reason {
+			return row.kind
 		}
 	}
 	return answer.Unavailable
@@ -82,9 +84,9 @@ func KindOf(reason string) answer.Kind {
 func sentence(f facts.Facts, e *answer.Error) string {
 	filler := strings.NewReplacer("{marketplace}", f.Request.Platform.DisplayName, "{answer}", e.Error(),
 		"{credentials}", facts.InSecret(f.Account), "{application}", facts.InApplicationSecret(f.Account), "{until}", "until "+f.HowToRenewGrant())
-	for _, outcome := range outcomes {
-		if outcome.kind == e.Kind {
-			return filler.Replace(outcome.says)
+	for _, row := range table {
+		if row.kind == e.Kind {
+			return filler.Replace(row.says)
 		}
 	}
 	return e.Error()
