@@ -1,8 +1,6 @@
 package demomarket
 
-import (
-	"time"
-)
+import "time"
 
 // accessToken is what the platform's API knows about a token.
 type accessToken struct {

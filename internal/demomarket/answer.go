@@ -3,7 +3,6 @@ package demomarket
 import (
 	"cmp"
 	"encoding/json"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -59,19 +58,3 @@ func (m *Market) namesScope(decided issuance) bool {
 
 // seconds is a duration as a JSON number.
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
-
-// writeJSON writes an answer that nobody may keep and returns its size.
-func writeJSON(w http.ResponseWriter, status int, answer any) int {
-	body, err := json.Marshal(answer)
-	if err != nil { // an expires_in of the caller's that is no JSON
-		status, body = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
-	}
-	header := w.Header()
-	header.Set("Content-Type", "application/json;charset=UTF-8")
-	header.Set("Content-Length", strconv.Itoa(len(body)))
-	header.Set("Cache-Control", "no-store")
-	header.Set("Pragma", "no-cache")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // whether it arrived is the judge's business
-	return len(body)
-}

@@ -58,13 +58,17 @@ const (
 	RequiredPKCE
 )
 
-// requires tells whether an application must send a challenge.
-func (p PKCE) requires(c *client) bool { return p == RequiredPKCE || (p == OptionalPKCE && c.public()) }
-
 // understands tells whether a value of prompt means something to the platform.
 func (a Authorization) understands(prompt string) bool { return slices.Contains(a.Prompts, prompt) }
 
-// takesVerifier tells whether a token request proves its client by a code_verifier.
-func (a Authorization) takesVerifier(x *exchange) bool {
-	return a.VerifierForSecret && x.grant() == GrantAuthorizationCode && x.parameters["code_verifier"] != ""
+// ParameterRule is a parameter that a token request must or must not have.
+type ParameterRule struct {
+	// Grant is the grant type that the rule is about. Empty means all.
+	Grant string
+	// Name is the parameter.
+	Name string
+	// Value is the only one accepted. Empty means any.
+	Value string
+	// Forbidden turns the rule round: the parameter must be absent.
+	Forbidden bool
 }

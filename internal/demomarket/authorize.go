@@ -7,20 +7,6 @@ import (
 	"strings"
 )
 
-// authorizationRequest is an application's request for a code (RFC 6749 section 4.1.1).
-type authorizationRequest struct {
-	client    *client
-	redirect  redirect
-	named     bool // it had a redirect_uri
-	state     string
-	asked     []string
-	granted   []string
-	prompts   []string
-	challenge string
-	nonce     string
-	echo      url.Values
-}
-
 // serveAuthorization is the authorization endpoint (RFC 6749 section 3.1).
 func (m *Market) serveAuthorization(w http.ResponseWriter, r *http.Request) {
 	m.servePages(w, r, m.beginAuthorization)

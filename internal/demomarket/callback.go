@@ -51,16 +51,3 @@ func (a *authorizationRequest) callback(m *Market, x *exchange) url.Values {
 	}
 	return parameters
 }
-
-// addressWith is an address with parameters added to those that it has.
-func addressWith(address string, parameters url.Values) string {
-	parsed, err := url.Parse(address)
-	if err != nil || len(parameters) == 0 {
-		return address // what a test registered, it gets
-	}
-	if parsed.RawQuery != "" {
-		parsed.RawQuery += "&"
-	}
-	parsed.RawQuery += parameters.Encode()
-	return parsed.String()
-}

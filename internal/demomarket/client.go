@@ -1,10 +1,6 @@
 package demomarket
 
-import (
-	"net/http"
-	"net/url"
-	"slices"
-)
+import "slices"
 
 // The application and the users that every platform starts with. Both users have the same password.
 const (
@@ -16,20 +12,6 @@ const (
 	// DefaultApplicationID is what Amazon calls the application in authorization requests.
 	DefaultApplicationID = "amzn1.sellerapps.app.demo"
 )
-
-// client is a registered application. It has two secrets while one replaces the other, and an empty one when it is
-// public (RFC 6749 section 2.1).
-type client struct {
-	id            string
-	secrets       []string
-	applicationID string // what authorization requests call it
-	draft         bool
-	redirects     []redirect // in the order of registration
-	loginURI      string     // where the platform's store sends people; empty when it is not there
-}
-
-// public tells whether the application has no secret.
-func (c *client) public() bool { return slices.Contains(c.secrets, "") }
 
 // AddClient registers an application, or replaces the one of that id. Without a secret it is a public one.
 func (m *Market) AddClient(id, secret string) {
@@ -109,24 +91,7 @@ func (m *Market) authenticate(x *exchange) *denial {
 	return nil
 }
 
-// credentials are an id and secret from an Authorization header.
-type credentials struct{ id, secret string }
-
-// basicCredentials reads the header, whose parts are form-encoded before they are joined (RFC 6749 section 2.3.1).
-// Nil means that there is none. What cannot be decoded is taken as it stands, and then fits no client.
-func basicCredentials(r *http.Request) *credentials {
-	id, secret, ok := r.BasicAuth()
-	if !ok {
-		return nil
-	}
-	return &credentials{id: formDecoded(id), secret: formDecoded(secret)}
-}
-
-// formDecoded undoes the encoding of one part.
-func formDecoded(part string) string {
-	decoded, err := url.QueryUnescape(part)
-	if err != nil {
-		return part
-	}
-	return decoded
+// takesVerifier tells whether a token request proves its client by a code_verifier.
+func (a Authorization) takesVerifier(x *exchange) bool {
+	return a.VerifierForSecret && x.grant() == GrantAuthorizationCode && x.parameters["code_verifier"] != ""
 }

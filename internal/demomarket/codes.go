@@ -1,18 +1,5 @@
 package demomarket
 
-import (
-	"time"
-)
-
-// code is an authorization code. It stays in memory when it is used: that is how a second use is noticed.
-type code struct {
-	request *authorizationRequest
-	seller  Seller
-	expires time.Time
-	used    bool
-	gift    gift
-}
-
 // issueCode makes a code for a request that a person granted. The market's lock is held.
 func (m *Market) issueCode(request *authorizationRequest, seller Seller) (string, error) {
 	bits, err := m.server.random()
@@ -72,13 +59,6 @@ func (c *code) check(policy Authorization, x *exchange) *denial {
 		return deny(InvalidCode, "redirect_uri is not that of the authorization request")
 	}
 	return policy.PKCE.checkVerifier(x.parameters["code_verifier"], c.request.challenge)
-}
-
-// gift is what a code was exchanged for. The market's lock guards it. Nil remembers nothing.
-type gift struct {
-	family *family
-	access *accessToken
-	taken  bool // back
 }
 
 // hold remembers the tokens. Family is nil when there is no refresh token.

@@ -1,72 +1,15 @@
 package demomarket
 
 import (
-	"context"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
-)
-
-// Endpoint is one kind of address that a platform serves.
-type Endpoint string
-
-// The endpoints, by which requests are counted and faults are aimed.
-const (
-	TokenEndpoint      Endpoint = "token"
-	RevocationEndpoint Endpoint = "revocation"
-	IdentityEndpoint   Endpoint = "identity"
-	DiscoveryEndpoint  Endpoint = "discovery"
-	KeysEndpoint       Endpoint = "keys"
-	// AuthorizationEndpoint serves the pages on which a person logs in and consents, and sends him back.
-	AuthorizationEndpoint Endpoint = "authorization"
-	// StoreEndpoint serves the pages on which a person finds an application, and ConfirmationEndpoint is where that sends
-	// him back.
-	StoreEndpoint        Endpoint = "store"
-	ConfirmationEndpoint Endpoint = "confirmation"
-	// DeviceAuthorizationEndpoint gives out device codes, and DeviceEndpoint serves the pages where a person enters the
-	// user code.
-	DeviceAuthorizationEndpoint Endpoint = "device_authorization"
-	DeviceEndpoint              Endpoint = "device"
 )
 
 // bodyLimit is more than any honest request needs.
 const bodyLimit = 64 << 10
-
-// exchange is a request on its way through a market: what was read from it, and what became of it.
-type exchange struct {
-	endpoint   Endpoint
-	time       time.Time
-	request    *http.Request
-	parameters map[string]string // of the body; those of the query only when there is no body, or on pages
-	unreadable *denial           // why the parameters could not be read as the platform wants them
-	basic      *credentials      // nil without an Authorization: Basic header
-	clientID   string            // set once the client is authenticated
-	issuer     string
-
-	injected  *Injected        // the fault that struck; nil when none did
-	expiresIn string           // the fault's expires_in; empty leaves the platform's
-	callback  func(url.Values) // the fault's change to the callback; nil makes none
-	dropped   bool             // the fault meant the answer to be lost
-
-	outcome   Outcome // empty until a handler decided
-	judgement judgement
-	pair      bool // a new refresh token is in force, and this answer alone holds it
-	size      int  // of the answer that the handler wrote
-	gone      bool // the client had left when the answer would have
-	recorded  *Request
-}
-
-// judgement is what the refresh tokens had to say about a request.
-type judgement int
-
-const (
-	ordinary judgement = iota
-	reusedInGrace
-	spentTwice
-)
 
 type exchangeKey struct{}
 
@@ -74,31 +17,6 @@ type exchangeKey struct{}
 func exchangeOf(r *http.Request) *exchange {
 	x, _ := r.Context().Value(exchangeKey{}).(*exchange)
 	return x
-}
-
-// begin reads the request. The body is read to its end, since only then does net/http notice that a client went away.
-func (m *Market) begin(endpoint Endpoint, r *http.Request) (*exchange, *http.Request) {
-	x := &exchange{endpoint: endpoint, time: m.now(), issuer: m.issuer(r), basic: basicCredentials(r)}
-	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
-	x.request = r
-	switch endpoint {
-	case TokenEndpoint, RevocationEndpoint:
-		x.read(r, m.encoding(endpoint))
-	case DeviceAuthorizationEndpoint:
-		m.platform.Device.read(x, r)
-	case AuthorizationEndpoint, StoreEndpoint, ConfirmationEndpoint, DeviceEndpoint:
-		x.readPage(r)
-	}
-	m.noteSecrets(x)
-	return x, r
-}
-
-// encoding is the platform's at its token endpoint, and always a form at revocation (RFC 7009 section 2.1).
-func (m *Market) encoding(endpoint Endpoint) Encoding {
-	if endpoint == RevocationEndpoint {
-		return Form
-	}
-	return m.platform.Encoding
 }
 
 // read takes the parameters from the body as strictly as RFC 6749 section 3.2 allows.
@@ -186,3 +104,22 @@ func (x *exchange) grant() string { return x.parameters["grant_type"] }
 
 // scopes are those that were asked for, none when the request named none.
 func (x *exchange) scopes() []string { return strings.Fields(x.parameters["scope"]) }
+
+// basicCredentials reads the header, whose parts are form-encoded before they are joined (RFC 6749 section 2.3.1).
+// Nil means that there is none. What cannot be decoded is taken as it stands, and then fits no client.
+func basicCredentials(r *http.Request) *credentials {
+	id, secret, ok := r.BasicAuth()
+	if !ok {
+		return nil
+	}
+	return &credentials{id: formDecoded(id), secret: formDecoded(secret)}
+}
+
+// formDecoded undoes the encoding of one part.
+func formDecoded(part string) string {
+	decoded, err := url.QueryUnescape(part)
+	if err != nil {
+		return part
+	}
+	return decoded
+}

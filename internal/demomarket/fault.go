@@ -1,26 +1,6 @@
 package demomarket
 
-import (
-	"net/http"
-	"slices"
-	"sync"
-)
-
-// Hook answers a request in the platform's place. It may call next, which is the platform; an answer that it takes from
-// there and does not pass on counts as lost.
-type Hook func(w http.ResponseWriter, r *http.Request, next http.Handler)
-
-// Fault is something that goes wrong at an endpoint. Its methods return changed copies, so that a test reads
-//
-//	allegro.Inject(demomarket.Throttle(30).Times(2))
-//
-// The zero value is of no use; one of the functions that return a Fault makes one.
-type Fault struct {
-	hook     Hook
-	endpoint Endpoint
-	times    int
-	when     func(Request) bool
-}
+import "slices"
 
 // newFault returns a fault of the token endpoint that strikes until it is cleared.
 func newFault(hook Hook) Fault { return Fault{hook: hook, endpoint: TokenEndpoint} }
@@ -45,16 +25,6 @@ func (f Fault) On(endpoint Endpoint) Fault {
 func (f Fault) When(match func(Request) bool) Fault {
 	f.when = match
 	return f
-}
-
-// Injected is a fault in force. It is safe for concurrent use.
-type Injected struct {
-	market   *Market
-	fault    Fault
-	hits     int // guarded by the market's lock
-	reached  chan struct{}
-	released chan struct{}
-	release  sync.Once
 }
 
 // Inject puts a fault in force. Of several that fit a request, the one injected first strikes, and it alone.

@@ -1,7 +1,9 @@
 package demomarket
 
 import (
+	"context"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -42,40 +44,50 @@ func (m *Market) delay(endpoint Endpoint) time.Duration {
 	return m.slowness()
 }
 
-// watchedWriter counts what leaves, and tells the judge before anything does: a client that has its answer finds the
-// request in the report.
-type watchedWriter struct {
-	http.ResponseWriter
-	begun   func()
-	started bool
-	size    int
-	err     error
-}
-
-// WriteHeader implements http.ResponseWriter.
-func (w *watchedWriter) WriteHeader(status int) {
-	w.start()
-	w.ResponseWriter.WriteHeader(status)
-}
-
-// Write implements io.Writer.
-func (w *watchedWriter) Write(body []byte) (int, error) {
-	w.start()
-	n, err := w.ResponseWriter.Write(body)
-	w.size += n
-	if err != nil {
-		w.err = err
+// read takes the parameters of a device authorization request.
+func (d Device) read(x *exchange, r *http.Request) {
+	if d.Query {
+		x.readAnywhere(r)
+		return
 	}
-	return n, err
+	x.read(r, Form)
 }
 
-// Unwrap lets http.ResponseController reach the connection.
-func (w *watchedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+// begin reads the request. The body is read to its end, since only then does net/http notice that a client went away.
+func (m *Market) begin(endpoint Endpoint, r *http.Request) (*exchange, *http.Request) {
+	x := &exchange{endpoint: endpoint, time: m.now(), issuer: m.issuer(r), basic: basicCredentials(r)}
+	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	x.request = r
+	switch endpoint {
+	case TokenEndpoint, RevocationEndpoint:
+		x.read(r, m.encoding(endpoint))
+	case DeviceAuthorizationEndpoint:
+		m.platform.Device.read(x, r)
+	case AuthorizationEndpoint, StoreEndpoint, ConfirmationEndpoint, DeviceEndpoint:
+		x.readPage(r)
+	}
+	m.noteSecrets(x)
+	return x, r
+}
 
-// start tells the judge, once.
-func (w *watchedWriter) start() {
-	if !w.started {
-		w.started = true
-		w.begun()
+// encoding is the platform's at its token endpoint, and always a form at revocation (RFC 7009 section 2.1).
+func (m *Market) encoding(endpoint Endpoint) Encoding {
+	if endpoint == RevocationEndpoint {
+		return Form
+	}
+	return m.platform.Encoding
+}
+
+// noteSecrets remembers what a request carries.
+func (m *Market) noteSecrets(x *exchange) {
+	for _, name := range x.endpoint.secretParameters() {
+		m.server.secrets.note(x.parameters[name])
+	}
+	if x.basic != nil {
+		_, encoded, _ := strings.Cut(x.request.Header.Get("Authorization"), " ")
+		m.server.secrets.note(x.basic.secret, encoded)
+	}
+	if x.endpoint == IdentityEndpoint {
+		m.server.secrets.note(m.platform.Identity.token(x.request))
 	}
 }

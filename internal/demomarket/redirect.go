@@ -1,11 +1,5 @@
 package demomarket
 
-// redirect is where an application has people sent back to. Plain OAuth names the address itself; eBay gives it a name.
-type redirect struct {
-	name            string // what redirect_uri says
-	accept, decline string // addresses
-}
-
 // AddRedirectURI registers an address to which people may be sent back to an application. It is compared exactly
 // (RFC 9700 section 2.1). An unknown application is ignored.
 func (m *Market) AddRedirectURI(clientID, uri string) { m.AddRuName(clientID, uri, uri, uri) }

@@ -5,16 +5,6 @@ import (
 	"net/url"
 )
 
-// reply is what a browser gets from the pages: a way back to the application, JSON, or a page.
-type reply struct {
-	location   string // with what it was registered with
-	parameters url.Values
-	status     int
-	document   map[string]any
-	screen     screen
-	session    string // for the cookie; empty leaves the one that is there
-}
-
 // stopped is a page that leads nowhere.
 func stopped(status int, title, message string) reply {
 	return reply{status: status, screen: screen{Page: "message", Title: title, Message: message}}
@@ -55,4 +45,17 @@ func (m *Market) reply(w http.ResponseWriter, x *exchange, answer reply) {
 		answer.screen.Platform = m.platform.Name
 		answer.screen.write(w, answer.status)
 	}
+}
+
+// addressWith is an address with parameters added to those that it has.
+func addressWith(address string, parameters url.Values) string {
+	parsed, err := url.Parse(address)
+	if err != nil || len(parameters) == 0 {
+		return address // what a test registered, it gets
+	}
+	if parsed.RawQuery != "" {
+		parsed.RawQuery += "&"
+	}
+	parsed.RawQuery += parameters.Encode()
+	return parsed.String()
 }

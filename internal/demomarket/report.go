@@ -1,8 +1,6 @@
 package demomarket
 
-import (
-	"maps"
-)
+import "maps"
 
 // Report is what the judges of a server saw, in total and by platform.
 type Report struct {
@@ -118,40 +116,4 @@ func (t *Tally) plus(other Tally) {
 	t.DevicePolls += other.DevicePolls
 	t.EarlyPolls += other.EarlyPolls
 	t.LiveFamilies += other.LiveFamilies
-}
-
-// Report returns what the judges saw. A request is counted before its answer leaves, so whoever has the answer finds it
-// here; whether the answer arrived is known a moment later.
-func (s *Server) Report() Report {
-	report := Report{Total: newTally(), Platforms: make(map[string]Tally, len(s.markets))}
-	for name, market := range s.markets {
-		tally := market.Report()
-		report.Platforms[name] = tally
-		report.Total.plus(tally)
-	}
-	report.Total.PeakConcurrency = int(s.load.peak.Load())
-	return report
-}
-
-// Report returns what the judge of this platform saw.
-func (m *Market) Report() Tally {
-	m.judge.mu.Lock()
-	tally := m.judge.tally.clone()
-	m.judge.mu.Unlock()
-	tally.PeakConcurrency = int(m.judge.load.peak.Load())
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	tally.LiveFamilies = m.refresh.alive(m.now())
-	return tally
-}
-
-// ResetReport begins all counts anew, for the next part of a measurement. Tokens and remembered requests stay.
-func (s *Server) ResetReport() {
-	s.load.reset()
-	for _, market := range s.markets {
-		market.judge.load.reset()
-		market.judge.mu.Lock()
-		market.judge.tally = newTally()
-		market.judge.mu.Unlock()
-	}
 }

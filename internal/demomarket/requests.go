@@ -28,31 +28,6 @@ type Request struct {
 	Lost bool
 }
 
-// describe is the exchange as a Request.
-func (x *exchange) describe(platform string) Request {
-	return Request{
-		Time:        x.time,
-		Platform:    platform,
-		Grant:       x.grant(),
-		Parameters:  x.parameters,
-		Header:      x.request.Header.Clone(),
-		ContentType: mediaType(x.request),
-		Basic:       x.basic != nil,
-		ClientID:    x.clientID,
-		Outcome:     x.outcome,
-		DoubleSpend: x.judgement == spentTwice,
-		GraceReuse:  x.judgement == reusedInGrace,
-	}
-}
-
-// Requests returns the token requests that are remembered, oldest first: those that were answered, and those that never
-// will be.
-func (m *Market) Requests() []Request {
-	m.judge.mu.Lock()
-	defer m.judge.mu.Unlock()
-	return m.judge.log.all()
-}
-
 // requestLog remembers the newest requests. The judge's lock guards it.
 type requestLog struct {
 	ring []*Request

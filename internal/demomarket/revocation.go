@@ -1,8 +1,6 @@
 package demomarket
 
-import (
-	"net/http"
-)
+import "net/http"
 
 // serveRevocation is RFC 7009. A token that is unknown or somebody else's is answered like one that was ended.
 func (m *Market) serveRevocation(w http.ResponseWriter, r *http.Request) {

@@ -8,29 +8,6 @@ import (
 	"sync"
 )
 
-// screen is what a person sees of a platform. Which of its fields a page shows is told by screenText.
-type screen struct {
-	Page     string // login, account, consent, store, code or message
-	Platform string
-	Title    string
-	Message  string
-	Action   string // where the page's form goes
-
-	Visit       string
-	Application string
-	Account     Seller
-	Scopes      []string
-	UserCode    string
-	CodeName    string // of the field for a user code
-	Help        *help
-}
-
-// help tells how to log in. It is nil where people are supposed to know.
-type help struct {
-	Users    [2]string
-	Password string
-}
-
 // screen is the page that a visit needs next.
 func (m *Market) screen(x *exchange, v *visit, held *session, message string) reply {
 	shown := screen{

@@ -2,7 +2,6 @@ package demomarket
 
 import (
 	"net/url"
-	"strings"
 	"sync"
 )
 
@@ -48,17 +47,6 @@ func (l *secretLog) note(values ...string) {
 	}
 }
 
-// Secrets returns every secret that was configured, received or issued, as far as [Options.SecretLog] reaches: access,
-// refresh and ID tokens, authorization codes and device codes, code verifiers, passwords and client secrets, right or
-// wrong, what an Authorization: Basic header makes of them, and what the address of a callback makes of a code. User codes
-// are not among them, since they are made to be shown. Values of less than four bytes are left out, since they turn up in
-// any text.
-func (s *Server) Secrets() []string {
-	s.secrets.mu.Lock()
-	defer s.secrets.mu.Unlock()
-	return append([]string(nil), s.secrets.ring...)
-}
-
 // secretParameters are the parameters of a request that nobody else may see. On a page, code can be a user code, which
 // is made to be shown.
 func (e Endpoint) secretParameters() []string {
@@ -74,17 +62,3 @@ func (e Endpoint) secretParameters() []string {
 
 // noteCode remembers a code, also as it looks in the address of a callback.
 func (l *secretLog) noteCode(code string) { l.note(code, url.QueryEscape(code)) }
-
-// noteSecrets remembers what a request carries.
-func (m *Market) noteSecrets(x *exchange) {
-	for _, name := range x.endpoint.secretParameters() {
-		m.server.secrets.note(x.parameters[name])
-	}
-	if x.basic != nil {
-		_, encoded, _ := strings.Cut(x.request.Header.Get("Authorization"), " ")
-		m.server.secrets.note(x.basic.secret, encoded)
-	}
-	if x.endpoint == IdentityEndpoint {
-		m.server.secrets.note(m.platform.Identity.token(x.request))
-	}
-}

@@ -1,22 +1,5 @@
 package demomarket
 
-// Seller is an account at a platform.
-type Seller struct {
-	// ID never changes and is what tokens name.
-	ID string
-	// Login is what a person calls the account.
-	Login string
-}
-
-// user is who logs in with a password, on behalf of a seller.
-type user struct {
-	password string
-	seller   string
-	failures int
-	locked   bool
-	refused  Outcome // why a right password is not enough; empty when it is
-}
-
 // AddSeller adds a seller account, or replaces the one of that id.
 func (m *Market) AddSeller(seller Seller) {
 	m.mu.Lock()

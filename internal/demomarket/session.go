@@ -8,13 +8,6 @@ import (
 // sessionCookie is the cookie by which a platform knows a browser. Its path is the platform's.
 const sessionCookie = "demo-session"
 
-// session is a browser that somebody is logged in with. It does not end by itself, as those of real platforms hardly do.
-type session struct {
-	id       string
-	seller   Seller
-	consents map[string][]string // scopes, by client id
-}
-
 // consented tells whether the person allowed an application these scopes before.
 func (s *session) consented(clientID string, scopes []string) bool {
 	allowed, ever := s.consents[clientID]

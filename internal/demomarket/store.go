@@ -3,38 +3,13 @@ package demomarket
 import (
 	"net/http"
 	"net/url"
-	"time"
 )
 
 // storePage is the last page of a visit to the store.
 const storePage = "store"
 
-// Store says how a sign-in begins in a platform's own store, as in Amazon's: the platform sends the seller to the
-// application's Login URI, which sends him back to where the platform says, and the callback follows as always.
-type Store struct {
-	// CallbackParameter names the address to which the application sends the seller back, StateParameter the value that it
-	// sends along. It comes back once, in the browser that it was given to.
-	CallbackParameter, StateParameter string
-}
-
-// start is a sign-in that began in the store. It stays in memory when it is used: that is how a second use is noticed.
-type start struct {
-	client  *client
-	session *session
-	expires time.Time
-	used    bool
-}
-
 // offer is an application in the store, the errand of a seller who looks at it.
 type offer struct{ client *client }
-
-// confirmations is the pattern of the paths to which applications send sellers back.
-func (p Paths) confirmations() string {
-	if p.Confirmation == "" {
-		return ""
-	}
-	return p.Confirmation + "/{application}"
-}
 
 // serveStore is the page of an application in the platform's store.
 func (m *Market) serveStore(w http.ResponseWriter, r *http.Request) { m.servePages(w, r, m.beginStart) }

@@ -1,8 +1,6 @@
 package demomarket
 
-import (
-	"net/http"
-)
+import "net/http"
 
 // serveToken is the token endpoint (RFC 6749 section 3.2).
 func (m *Market) serveToken(w http.ResponseWriter, r *http.Request) {

@@ -10,28 +10,6 @@ import (
 // visitLifetime is how long a person may take on the pages.
 const visitLifetime = 10 * time.Minute
 
-// visit is a person's way through a platform's pages, from what an application sent him for to his answer. The market's
-// lock guards it.
-type visit struct {
-	id       string
-	endpoint Endpoint
-	errand   errand
-	clientID string
-	scopes   []string
-	prompts  []string
-	userCode string // that brought the person here; empty without one
-	expires  time.Time
-	// login is the session that was begun during the visit, confirmed the one whose account was. Other tabs of the
-	// browser may change its session meanwhile.
-	login, confirmed *session
-}
-
-// errand is what an application sent a person for. Its methods are called with the market's lock held.
-type errand interface {
-	allowed(m *Market, x *exchange, seller Seller) reply
-	denied(m *Market, x *exchange) reply
-}
-
 // step is what a visit needs next.
 type step string
 

@@ -1,13 +1,6 @@
 package demomarket
 
-import (
-	"strings"
-)
-
-// Platforms returns the five platforms with the lifetimes they have in reality.
-func Platforms() []Platform {
-	return []Platform{Allegro(), EBay(), Amazon(), XSale(), OIDC()}
-}
+import "strings"
 
 // jwtClaims are the ones that all our JWTs have in common (RFC 7519 section 4.1).
 func jwtClaims(f Facts) map[string]any {

@@ -1,0 +1,112 @@
+package demomarket
+
+import "net/http"
+
+// record counts a request whose answer is about to leave, or which gets none. It does so once.
+func (j *judge) record(m *Market, x *exchange) {
+	if x.outcome == "" {
+		x.outcome = Faulted
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if x.recorded != nil {
+		return
+	}
+	x.recorded = &Request{}
+	j.tally.Requests[x.endpoint]++
+	if x.endpoint != TokenEndpoint {
+		return
+	}
+	j.tally.count(countedGrant(x.grant()), x.outcome)
+	switch x.judgement {
+	case spentTwice:
+		j.tally.DoubleSpends++
+	case reusedInGrace:
+		j.tally.GraceReuses++
+	}
+	if j.log.wanted() {
+		*x.recorded = x.describe(m.platform.Name)
+		j.log.add(x.recorded)
+	}
+}
+
+// close ends a request. If a new refresh token is in force of which the client cannot know, that is a lost pair when it
+// was meant to be lost, and an abandoned one when the client went away.
+func (j *judge) close(x *exchange, w *watchedWriter) {
+	w.start()
+	gone := x.gone || w.err != nil
+	if !x.pair || (w.size >= x.size && !gone) {
+		return
+	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	x.recorded.Lost = true
+	if x.dropped || (x.injected != nil && !gone) {
+		j.tally.LostPairs++
+		return
+	}
+	j.tally.AbandonedPairs++
+}
+
+// countedGrant keeps the report small whatever clients ask for.
+func countedGrant(grant string) string {
+	if _, known := grantHandlers()[grant]; known {
+		return grant
+	}
+	return "other"
+}
+
+// describe is the exchange as a Request.
+func (x *exchange) describe(platform string) Request {
+	return Request{
+		Time:        x.time,
+		Platform:    platform,
+		Grant:       x.grant(),
+		Parameters:  x.parameters,
+		Header:      x.request.Header.Clone(),
+		ContentType: mediaType(x.request),
+		Basic:       x.basic != nil,
+		ClientID:    x.clientID,
+		Outcome:     x.outcome,
+		DoubleSpend: x.judgement == spentTwice,
+		GraceReuse:  x.judgement == reusedInGrace,
+	}
+}
+
+// watchedWriter counts what leaves, and tells the judge before anything does: a client that has its answer finds the
+// request in the report.
+type watchedWriter struct {
+	http.ResponseWriter
+	begun   func()
+	started bool
+	size    int
+	err     error
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *watchedWriter) WriteHeader(status int) {
+	w.start()
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements io.Writer.
+func (w *watchedWriter) Write(body []byte) (int, error) {
+	w.start()
+	n, err := w.ResponseWriter.Write(body)
+	w.size += n
+	if err != nil {
+		w.err = err
+	}
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *watchedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// start tells the judge, once.
+func (w *watchedWriter) start() {
+	if !w.started {
+		w.started = true
+		w.begun()
+	}
+}

@@ -1,0 +1,241 @@
+package demomarket
+
+import (
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Market is one [Platform] as a [Server] runs it: its clients, sellers, users and tokens, its faults and its judge.
+// It is safe for concurrent use.
+type Market struct {
+	platform Platform
+	server   *Server
+	routes   *http.ServeMux
+	judge    *judge
+
+	mu        sync.Mutex // guards what follows
+	lifetimes Lifetimes
+	// clockAhead is how far the Date of answers lies ahead.
+	clockAhead time.Duration
+	clients    map[string]*client
+	sellers    map[string]Seller
+	users      map[string]*user
+	sessions   map[string]*session
+	visits     map[string]*visit
+	starts     map[tokenKey]*start
+	codes      map[tokenKey]*code
+	devices    deviceCodes
+	refresh    *refreshTokens
+	access     *accessTokens
+	faults     []*Injected
+	outage     outage
+}
+
+// Server hosts platforms, each below /<name>/ with the real platform's paths. It is safe for concurrent use.
+type Server struct {
+	now     func() time.Time
+	latency time.Duration
+	keys    *keys
+	secrets *secretLog
+	load    gauge
+	markets map[string]*Market
+	names   []string
+	control http.Handler // nil when not wanted
+
+	mu   sync.Mutex // guards base and the reads of rand
+	base string
+	rand io.Reader
+}
+
+// client is a registered application. It has two secrets while one replaces the other, and an empty one when it is
+// public (RFC 6749 section 2.1).
+type client struct {
+	id            string
+	secrets       []string
+	applicationID string // what authorization requests call it
+	draft         bool
+	redirects     []redirect // in the order of registration
+	loginURI      string     // where the platform's store sends people; empty when it is not there
+}
+
+// public tells whether the application has no secret.
+func (c *client) public() bool { return slices.Contains(c.secrets, "") }
+
+// redirect is where an application has people sent back to. Plain OAuth names the address itself; eBay gives it a name.
+type redirect struct {
+	name            string // what redirect_uri says
+	accept, decline string // addresses
+}
+
+// user is who logs in with a password, on behalf of a seller.
+type user struct {
+	password string
+	seller   string
+	failures int
+	locked   bool
+	refused  Outcome // why a right password is not enough; empty when it is
+}
+
+// session is a browser that somebody is logged in with. It does not end by itself, as those of real platforms hardly do.
+type session struct {
+	id       string
+	seller   Seller
+	consents map[string][]string // scopes, by client id
+}
+
+// start is a sign-in that began in the store. It stays in memory when it is used: that is how a second use is noticed.
+type start struct {
+	client  *client
+	session *session
+	expires time.Time
+	used    bool
+}
+
+// code is an authorization code. It stays in memory when it is used: that is how a second use is noticed.
+type code struct {
+	request *authorizationRequest
+	seller  Seller
+	expires time.Time
+	used    bool
+	gift    gift
+}
+
+// outage is what is wrong with a whole platform. The market's lock guards it.
+type outage struct {
+	down  bool
+	until time.Time // zero: until Up
+	slow  time.Duration
+}
+
+// visit is a person's way through a platform's pages, from what an application sent him for to his answer. The market's
+// lock guards it.
+type visit struct {
+	id       string
+	endpoint Endpoint
+	errand   errand
+	clientID string
+	scopes   []string
+	prompts  []string
+	userCode string // that brought the person here; empty without one
+	expires  time.Time
+	// login is the session that was begun during the visit, confirmed the one whose account was. Other tabs of the
+	// browser may change its session meanwhile.
+	login, confirmed *session
+}
+
+// errand is what an application sent a person for. Its methods are called with the market's lock held.
+type errand interface {
+	allowed(m *Market, x *exchange, seller Seller) reply
+	denied(m *Market, x *exchange) reply
+}
+
+// Hook answers a request in the platform's place. It may call next, which is the platform; an answer that it takes from
+// there and does not pass on counts as lost.
+type Hook func(w http.ResponseWriter, r *http.Request, next http.Handler)
+
+// Fault is something that goes wrong at an endpoint. Its methods return changed copies, so that a test reads
+//
+//	allegro.Inject(demomarket.Throttle(30).Times(2))
+//
+// The zero value is of no use; one of the functions that return a Fault makes one.
+type Fault struct {
+	hook     Hook
+	endpoint Endpoint
+	times    int
+	when     func(Request) bool
+}
+
+// Injected is a fault in force. It is safe for concurrent use.
+type Injected struct {
+	market   *Market
+	fault    Fault
+	hits     int // guarded by the market's lock
+	reached  chan struct{}
+	released chan struct{}
+	release  sync.Once
+}
+
+// exchange is a request on its way through a market: what was read from it, and what became of it.
+type exchange struct {
+	endpoint   Endpoint
+	time       time.Time
+	request    *http.Request
+	parameters map[string]string // of the body; those of the query only when there is no body, or on pages
+	unreadable *denial           // why the parameters could not be read as the platform wants them
+	basic      *credentials      // nil without an Authorization: Basic header
+	clientID   string            // set once the client is authenticated
+	issuer     string
+
+	injected  *Injected        // the fault that struck; nil when none did
+	expiresIn string           // the fault's expires_in; empty leaves the platform's
+	callback  func(url.Values) // the fault's change to the callback; nil makes none
+	dropped   bool             // the fault meant the answer to be lost
+
+	outcome   Outcome // empty until a handler decided
+	judgement judgement
+	pair      bool // a new refresh token is in force, and this answer alone holds it
+	size      int  // of the answer that the handler wrote
+	gone      bool // the client had left when the answer would have
+	recorded  *Request
+}
+
+// credentials are an id and secret from an Authorization header.
+type credentials struct{ id, secret string }
+
+// authorizationRequest is an application's request for a code (RFC 6749 section 4.1.1).
+type authorizationRequest struct {
+	client    *client
+	redirect  redirect
+	named     bool // it had a redirect_uri
+	state     string
+	asked     []string
+	granted   []string
+	prompts   []string
+	challenge string
+	nonce     string
+	echo      url.Values
+}
+
+// gift is what a code was exchanged for. The market's lock guards it. Nil remembers nothing.
+type gift struct {
+	family *family
+	access *accessToken
+	taken  bool // back
+}
+
+// reply is what a browser gets from the pages: a way back to the application, JSON, or a page.
+type reply struct {
+	location   string // with what it was registered with
+	parameters url.Values
+	status     int
+	document   map[string]any
+	screen     screen
+	session    string // for the cookie; empty leaves the one that is there
+}
+
+// screen is what a person sees of a platform. Which of its fields a page shows is told by screenText.
+type screen struct {
+	Page     string // login, account, consent, store, code or message
+	Platform string
+	Title    string
+	Message  string
+	Action   string // where the page's form goes
+
+	Visit       string
+	Application string
+	Account     Seller
+	Scopes      []string
+	UserCode    string
+	CodeName    string // of the field for a user code
+	Help        *help
+}
+
+// help tells how to log in. It is nil where people are supposed to know.
+type help struct {
+	Users    [2]string
+	Password string
+}
