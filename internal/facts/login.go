@@ -62,13 +62,9 @@ func (f *Facts) LockedOrKeptOut(asked *answer.Error, times int) *Failure {
 }
 
 func ordinal(n int) string {
-	switch {
-	case n%100/10 != 1 && n%10 == 1:
-		return fmt.Sprintf("%dst", n)
-	case n%100/10 != 1 && n%10 == 2:
-		return fmt.Sprintf("%dnd", n)
-	case n%100/10 != 1 && n%10 == 3:
-		return fmt.Sprintf("%drd", n)
+	suffix := map[int]string{1: "st", 2: "nd", 3: "rd"}[n%10]
+	if suffix == "" || n%100/10 == 1 {
+		suffix = "th"
 	}
-	return fmt.Sprintf("%dth", n)
+	return fmt.Sprint(n, suffix)
 }

@@ -1,0 +1,81 @@
+package facts
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+)
+
+// doubted has the attempt of today's login end without the platform's word, ten seconds ago.
+func doubted(waitSeconds int64) change {
+	return func(f *Facts) {
+		doubt := custody.Doubt{Login: f.Custody.RefusalDigest(f.Request.PasswordParts()), WaitSeconds: waitSeconds, Lost: 1}
+		f.Custody.Logins = f.Custody.Logins.With(doubt.Try(f.Custody.RefusalDigest(f.Request.LoginParts()), morning.Add(-10*time.Second)))
+	}
+}
+
+func clockSetBack(f *Facts) { f.Now = morning.Add(-time.Minute) }
+
+// TestHowLongALoginWaits: nothing but a request on the login's own Secret shortens the wait, since each attempt may count towards a lock
+// (cases C05).
+func TestHowLongALoginWaits(t *testing.T) {
+	for name, test := range map[string]struct {
+		facts   Facts
+		want    time.Time
+		decides bool // that wait, and not the account's backoff
+	}{
+		"no attempt has failed":                           {working(byLogin), time.Time{}, false},
+		"a minute after the last attempt":                 {working(byLogin, doubted(60)), morning.Add(50 * time.Second), true},
+		"a minute from now, where the clock was set back": {working(byLogin, doubted(60), clockSetBack), morning, true},
+		"whoever asks for a renewal":                      {working(byLogin, doubted(60), asked(v1alpha1.AnnotationRenew)), morning.Add(50 * time.Second), true},
+		"not where its Secret asks to try again":          {working(byLogin, doubted(60), loginRetried), time.Time{}, true},
+		"not another password":                            {working(byLogin, doubted(60), newPassword), time.Time{}, true},
+		"as after any failure":                            {working(byLogin, doubted(0)), time.Time{}, false},
+		"not at all where its Secret asks, after any":     {working(byLogin, doubted(0), loginRetried), time.Time{}, true},
+		"not of a grant without a login":                  {working(importing, doubted(60)), time.Time{}, false},
+		"not before the login is known":                   {working(byLogin, doubted(60), func(f *Facts) { f.Request.Login.Password = "" }), time.Time{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := test.facts.LoginWait(); !got.Equal(test.want) {
+				t.Errorf("it waits until %s, want %s", got, test.want)
+			}
+			if got := test.facts.NotBefore(); !got.Equal(test.want) {
+				t.Errorf("nothing is sent before %s, want %s", got, test.want)
+			}
+			if got := test.facts.LoginDecides(); got != test.decides {
+				t.Errorf("its wait decides: %t", got)
+			}
+		})
+	}
+}
+
+func TestWhetherALoginHasWorked(t *testing.T) {
+	worked := func(f *Facts) { f.Custody.Logins.Worked = f.Custody.RefusalDigest(f.Request.PasswordParts()) }
+	holds(t, (*Facts).LoginWorked, rows{
+		"it has":                    {working(byLogin, worked), true},
+		"it has, and is tried anew": {working(byLogin, worked, loginRetried), true},
+		"another password has":      {working(byLogin, worked, newPassword), false},
+		"none has, and there is no key to tell logins apart by": {working(byLogin, func(f *Facts) { f.Custody.RefusalKey = nil }), false},
+	})
+}
+
+// TestALoginThatNobodyRefuses: the message names both causes, how often, and what makes one attempt (cases C05).
+func TestALoginThatNobodyRefuses(t *testing.T) {
+	f := working(byLogin, func(f *Facts) {
+		f.Account.Spec.Grant.Password = &v1alpha1.PasswordGrant{SecretRef: v1alpha1.SecretReference{Name: theLogin}}
+	})
+	for times, want := range map[int]string{
+		1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 10: "10th", 11: "11th", 12: "12th", 13: "13th", 20: "20th", 21: "21st", 22: "22nd", 103: "103rd", 111: "111th",
+	} {
+		got := f.LockedOrKeptOut(&answer.Error{Status: 403}, times)
+		for _, part := range []string{"HTTP 403 without an error code for the " + want + " time: ", "a firewall", "locked the login", `Secret (Secret "shop-secret") with tokenkeeper.dev/retry=<anything new>`} {
+			if got.Reason != v1alpha1.ReasonAccountLocked || !strings.Contains(got.Message, part) {
+				t.Errorf("it says %s: %s, without %q", got.Reason, got.Message, part)
+			}
+		}
+	}
+}
