@@ -11,7 +11,6 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
-	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 )
 
 // TestWhatCanOnlyBeWaitedFor is looked at again after ten seconds, and later the longer it takes; but never later than the token allows.
@@ -47,7 +46,7 @@ func TestWhoseTokensAreAskedFor(t *testing.T) {
 		"and it is not used before: the answer names no account": nil,
 		"and it is not used before: connection refused":          errors.New("connection refused"),
 	} {
-		o := lifecycle.AfterIdentity(f, marketplace.Identity{}, failure).Unstored()
+		o := lifecycle.AfterIdentity(f, answer.Identity{}, failure).Unstored()
 		if o.Failure == nil || !strings.HasSuffix(o.Failure.Message, want) {
 			t.Errorf("it is told: %+v, want %s", o.Failure, want)
 		}
@@ -88,17 +87,17 @@ func TestTheSellerThatATestTells(t *testing.T) {
 	knows := func(id, by string) change {
 		return func(f *facts.Facts) { f.Custody.Account = custody.Account{ID: id, By: by} }
 	}
-	told := marketplace.Identity{ID: "17", Login: "my-shop"}
+	told := answer.Identity{ID: "17", Login: "my-shop"}
 	for name, test := range map[string]struct {
 		facts facts.Facts
-		told  marketplace.Identity
+		told  answer.Identity
 		want  custody.Account
 	}{
 		"the seller that is known, by another source":    {with(v1alpha1.GrantRefreshToken, knows("17", "claim")), told, custody.Account{ID: "17", Login: "my-shop", By: "claim"}},
 		"the seller that is known, by nobody knows what": {with(v1alpha1.GrantRefreshToken, knows("17", "")), told, custody.Account{ID: "17", Login: "my-shop", By: "identity request"}},
 		"the first to tell a seller":                     {with(v1alpha1.GrantRefreshToken, knows("", "")), told, custody.Account{ID: "17", Login: "my-shop", By: "identity request"}},
 		"another name for the seller":                    {with(v1alpha1.GrantRefreshToken, knows("shop-17", "claim")), told, custody.Account{ID: "shop-17", By: "claim"}},
-		"nobody":                                         {with(v1alpha1.GrantRefreshToken, knows("17", "claim")), marketplace.Identity{Login: "my-shop"}, custody.Account{ID: "17", By: "claim"}},
+		"nobody":                                         {with(v1alpha1.GrantRefreshToken, knows("17", "claim")), answer.Identity{Login: "my-shop"}, custody.Account{ID: "17", By: "claim"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := lifecycle.AfterTest(test.facts, test.told, nil).Store.Account; got != test.want {
@@ -110,11 +109,11 @@ func TestTheSellerThatATestTells(t *testing.T) {
 		failure     error
 		unreachable bool
 	}{
-		"refused":   {&marketplace.IdentityError{Status: 403}, false},
-		"throttled": {&marketplace.IdentityError{Status: 429}, true},
-		"down":      {&marketplace.IdentityError{Status: 503}, true},
+		"refused":   {&answer.IdentityError{Status: 403}, false},
+		"throttled": {&answer.IdentityError{Status: 429}, true},
+		"down":      {&answer.IdentityError{Status: 503}, true},
 	} {
-		kept := lifecycle.AfterTest(with(v1alpha1.GrantRefreshToken), marketplace.Identity{}, test.failure).Store.Verified
+		kept := lifecycle.AfterTest(with(v1alpha1.GrantRefreshToken), answer.Identity{}, test.failure).Store.Verified
 		if kept.Failure == "" || kept.Unreachable != test.unreachable {
 			t.Errorf("%s: %+v", name, kept)
 		}
@@ -182,47 +181,5 @@ func TestWhatAGrantBecomes(t *testing.T) {
 	}
 	if lifecycle.UnreadableLife != 10*time.Minute { // cases C51
 		t.Errorf("a token whose end cannot be read counts for %s", lifecycle.UnreadableLife)
-	}
-}
-
-// TestTheKindsOfFailure: each has a reason, and a message that says what happened and who can mend it.
-func TestTheKindsOfFailure(t *testing.T) {
-	f := with(v1alpha1.GrantRefreshToken, func(f *facts.Facts) {
-		f.Account.Spec.Grant.RefreshToken = &v1alpha1.RefreshTokenGrant{SecretRef: v1alpha1.SecretReference{Name: "rt-secret"}}
-		f.Account.Spec.ApplicationSecretRef.Name = "app-secret"
-	})
-	for kind, want := range map[answer.Kind]struct{ reason, says string }{
-		answer.GrantRejected:       {v1alpha1.ReasonGrantRejected, `refuses the refresh token (it said so); it is not tried again until a new one is supplied (Secret "rt-secret")`},
-		answer.PasswordRejected:    {v1alpha1.ReasonPasswordRejected, "refuses user name or password (it said so)"},
-		answer.AccountLocked:       {v1alpha1.ReasonAccountLocked, "does not let this login in (it said so)"},
-		answer.ApplicationRejected: {v1alpha1.ReasonApplicationRejected, `check client_id and client_secret in Secret "app-secret"`},
-		answer.ScopeRejected:       {v1alpha1.ReasonScopeRejected, "refuses the scopes (it said so); correct spec.scopes"},
-		answer.InvalidRequest:      {v1alpha1.ReasonInvalidSpec, "does not accept the request (it said so)"},
-		answer.CodeExpired:         {v1alpha1.ReasonSignInRequired, "does not know the code any more (it said so)"},
-		answer.ConsentDenied:       {v1alpha1.ReasonSignInRequired, "was declined there (it said so)"},
-		answer.Throttled:           {v1alpha1.ReasonRateLimited, "asks for fewer requests (it said so)"},
-		answer.Unavailable:         {v1alpha1.ReasonMarketplaceUnavailable, "is unavailable: it said so"},
-		answer.Malformed:           {v1alpha1.ReasonMarketplaceUnavailable, "gave an answer that cannot be used: it said so"},
-		answer.Pending:             {v1alpha1.ReasonMarketplaceUnavailable, "it said so"},
-	} {
-		why, passes := lifecycle.FailureOf(f, &answer.Error{Kind: kind, Message: "it said so"})
-		if why.Reason != want.reason || !strings.Contains(why.Message, want.says) || passes != (&answer.Error{Kind: kind}).Passes() {
-			t.Errorf("%s is %s: %s", kind, why.Reason, why.Message)
-		}
-		if kind == answer.Pending || kind == answer.ConsentDenied || kind == answer.Malformed { // whose reason another kind has as well
-			continue
-		}
-		if got := lifecycle.KindOf(want.reason); got != kind {
-			t.Errorf("%s means %s, want %s", want.reason, got, kind)
-		}
-	}
-	if got := lifecycle.KindOf("AReasonOfALaterVersion"); got != answer.Unavailable {
-		t.Errorf("a reason that is not known means %s", got)
-	}
-	if code := lifecycle.Declined(with(v1alpha1.GrantDeviceCode)).Message; !strings.HasSuffix(code, "for another code") {
-		t.Errorf("after a code was declined: %s", code)
-	}
-	if link := lifecycle.Declined(with(v1alpha1.GrantAuthorizationCode)).Message; link != "The last sign-in at Allegro was declined there" {
-		t.Errorf("after a sign-in at a browser was declined: %s", link)
 	}
 }
