@@ -1,12 +1,16 @@
 package demomarket
 
-import "time"
+import (
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+)
 
 // accessToken is what the platform's API knows about a token.
 type accessToken struct {
 	clientID string
-	seller   Seller  // zero for the application itself
-	family   *family // nil without a refresh token
+	seller   platforms.Seller // zero for the application itself
+	family   *family          // nil without a refresh token
 	scopes   []string
 	expires  time.Time
 	ended    bool

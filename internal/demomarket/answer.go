@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // answer is a token answer as the platform writes it (RFC 6749 section 5.1).
@@ -18,11 +20,11 @@ func (m *Market) answer(x *exchange, set tokenSet) map[string]any {
 	answer["access_token"] = set.access
 	answer["token_type"] = m.tokenType(set.grant)
 	raw := cmp.Or(x.expiresIn, m.platform.ExpiresIn, "{seconds}")
-	if raw != ExpiresInAbsent {
+	if raw != platforms.ExpiresInAbsent {
 		answer["expires_in"] = json.RawMessage(strings.ReplaceAll(raw, "{seconds}", seconds(set.lifetime)))
 	}
 	if m.namesScope(set.issuance) {
-		answer["scope"] = joined(set.granted)
+		answer["scope"] = strings.Join(set.granted, " ")
 	}
 	if set.id != "" {
 		answer["id_token"] = set.id
@@ -39,7 +41,7 @@ func (m *Market) answer(x *exchange, set tokenSet) map[string]any {
 
 // tokenType is the platform's word for the type of token that a grant yields.
 func (m *Market) tokenType(grant string) string {
-	if grant == GrantClientCredentials {
+	if grant == platforms.GrantClientCredentials {
 		return cmp.Or(m.platform.ApplicationTokenType, m.platform.TokenType, "Bearer")
 	}
 	return cmp.Or(m.platform.TokenType, "Bearer")
@@ -48,9 +50,9 @@ func (m *Market) tokenType(grant string) string {
 // namesScope tells whether the answer has a scope.
 func (m *Market) namesScope(decided issuance) bool {
 	switch m.platform.ScopeAnswer {
-	case ScopeAlways:
+	case platforms.ScopeAlways:
 		return true
-	case ScopeNever:
+	case platforms.ScopeNever:
 		return false
 	}
 	return !slices.Equal(decided.asked, decided.granted)

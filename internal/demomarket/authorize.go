@@ -5,6 +5,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // serveAuthorization is the authorization endpoint (RFC 6749 section 3.1).
@@ -43,17 +45,17 @@ func (m *Market) addressed(x *exchange) (*authorizationRequest, *denial) {
 	policy := m.platform.Authorization
 	request := &authorizationRequest{named: x.parameters["redirect_uri"] != ""}
 	if request.client = m.application(x); request.client == nil {
-		return nil, deny(UnknownClient, "The application is not registered.")
+		return nil, deny(platforms.UnknownClient, "The application is not registered.")
 	}
 	var registered bool
 	request.redirect, registered = request.client.redirect(x.parameters["redirect_uri"], policy.RedirectOptional)
 	if !registered {
-		return nil, deny(UnknownRedirect, "The redirect_uri is not registered.")
+		return nil, deny(platforms.UnknownRedirect, "The redirect_uri is not registered.")
 	}
 	if rule := policy.Draft; rule.Name != "" {
 		rule.Forbidden = !request.client.draft
-		if rule.check(x) != nil {
-			return nil, deny(DraftMismatch, "The parameter "+rule.Name+" does not fit the state of the application.")
+		if checkRule(rule, x) != nil {
+			return nil, deny(platforms.DraftMismatch, "The parameter "+rule.Name+" does not fit the state of the application.")
 		}
 	}
 	return request, nil
@@ -77,24 +79,24 @@ func (m *Market) application(x *exchange) *client {
 func (a *authorizationRequest) read(m *Market, x *exchange) *denial {
 	policy := m.platform.Authorization
 	a.state, a.nonce = x.parameters["state"], x.parameters["nonce"]
-	a.echo = policy.echoed(x.parameters)
-	if denied := policy.checkType(x.parameters); denied != nil {
+	a.echo = echoed(policy, x.parameters)
+	if denied := checkType(policy, x.parameters); denied != nil {
 		return denied
 	}
 	challenge, method := x.parameters["code_challenge"], x.parameters["code_challenge_method"]
-	if denied := policy.PKCE.checkChallenge(challenge, method, a.client); denied != nil {
+	if denied := checkChallenge(policy.PKCE, challenge, method, a.client); denied != nil {
 		return denied
 	}
-	if policy.PKCE != NoPKCE {
+	if policy.PKCE != platforms.NoPKCE {
 		a.challenge = challenge
 	}
 	for prompt := range strings.FieldsSeq(x.parameters["prompt"]) {
-		if policy.understands(prompt) {
+		if policy.Understands(prompt) {
 			a.prompts = append(a.prompts, prompt)
 		}
 	}
 	if slices.Contains(a.prompts, "none") && len(a.prompts) > 1 {
-		return deny(InvalidRequest, "prompt none goes with no other")
+		return deny(platforms.InvalidRequest, "prompt none goes with no other")
 	}
 	var denied *denial
 	a.asked = x.scopes()
@@ -103,23 +105,23 @@ func (a *authorizationRequest) read(m *Market, x *exchange) *denial {
 }
 
 // checkType tells whether the request is for a code, in the platform's way.
-func (a Authorization) checkType(parameters map[string]string) *denial {
+func checkType(a platforms.Authorization, parameters map[string]string) *denial {
 	kind := parameters["response_type"]
 	switch {
 	case a.Untyped && (kind != "" || parameters["scope"] != ""):
-		return deny(InvalidRequest, "response_type and scope are not allowed")
+		return deny(platforms.InvalidRequest, "response_type and scope are not allowed")
 	case a.Untyped:
 		return nil
 	case kind == "":
-		return deny(InvalidRequest, "response_type is missing")
+		return deny(platforms.InvalidRequest, "response_type is missing")
 	case kind != "code":
-		return deny(UnsupportedResponse, "response_type must be code")
+		return deny(platforms.UnsupportedResponse, "response_type must be code")
 	}
 	return nil
 }
 
 // echoed are the parameters that the platform does not know, where it repeats those.
-func (a Authorization) echoed(parameters map[string]string) url.Values {
+func echoed(a platforms.Authorization, parameters map[string]string) url.Values {
 	echo := url.Values{}
 	if !a.Echo {
 		return echo

@@ -3,14 +3,16 @@ package demomarket
 import (
 	"cmp"
 	"net/url"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // allowed is the answer to a person's yes: a code, by the way of his browser (RFC 6749 section 4.1.2).
-func (a *authorizationRequest) allowed(m *Market, x *exchange, seller Seller) reply {
+func (a *authorizationRequest) allowed(m *Market, x *exchange, seller platforms.Seller) reply {
 	policy := m.platform.Authorization
 	value, err := m.issueCode(a, seller)
 	if err != nil {
-		return a.refused(m, x, deny(ServerError, err.Error()))
+		return a.refused(m, x, deny(platforms.ServerError, err.Error()))
 	}
 	parameters := a.callback(m, x)
 	parameters.Set(cmp.Or(policy.CodeParameter, "code"), value)
@@ -28,14 +30,14 @@ func (a *authorizationRequest) denied(m *Market, x *exchange) reply {
 	if m.platform.Authorization.RuNames {
 		return reply{location: a.redirect.decline, parameters: url.Values{}}
 	}
-	return a.refused(m, x, deny(ConsentDenied, "the user denied access"))
+	return a.refused(m, x, deny(platforms.ConsentDenied, "the user denied access"))
 }
 
 // refused is the answer to a request that cannot be granted (RFC 6749 section 4.1.2.1).
 func (a *authorizationRequest) refused(m *Market, x *exchange, d *denial) reply {
 	x.outcome = d.outcome
 	parameters := a.callback(m, x)
-	parameters.Set("error", plain(d.outcome).Code)
+	parameters.Set("error", platforms.Plain(d.outcome).Code)
 	parameters.Set("error_description", d.words)
 	return reply{location: a.redirect.accept, parameters: parameters}
 }

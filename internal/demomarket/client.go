@@ -1,13 +1,15 @@
 package demomarket
 
-import "slices"
+import (
+	"slices"
 
-// The application and the users that every platform starts with. Both users have the same password.
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+)
+
+// The application that every platform starts with, and the password of both users.
 const (
 	DefaultClientID     = "demo-client"
 	DefaultClientSecret = "demo-client-secret"
-	DefaultUser         = "seller@example.com"
-	OtherUser           = "other-seller@example.com"
 	DefaultPassword     = "demo-password"
 	// DefaultApplicationID is what Amazon calls the application in authorization requests.
 	DefaultApplicationID = "amzn1.sellerapps.app.demo"
@@ -69,15 +71,15 @@ func (m *Market) SetClientSecret(secret string, previousStillValid bool) {
 // sections 2.3 and 3.2.1).
 func (m *Market) authenticate(x *exchange) *denial {
 	id, secret := x.parameters["client_id"], x.parameters["client_secret"]
-	verified := x.basic == nil && secret == "" && m.platform.Authorization.takesVerifier(x)
+	verified := x.basic == nil && secret == "" && takesVerifier(m.platform.Authorization, x)
 	switch {
 	case x.basic != nil && secret != "":
-		return deny(InvalidRequest, "two client authentication methods in one request")
+		return deny(platforms.InvalidRequest, "two client authentication methods in one request")
 	case x.basic != nil && id != "" && id != x.basic.id:
-		return deny(InvalidRequest, "client_id is not the authenticated client")
-	case x.basic != nil && m.platform.ClientAuthentication == Body,
-		x.basic == nil && m.platform.ClientAuthentication == Basic && !verified:
-		return deny(InvalidClient, "client authentication by this method is not accepted")
+		return deny(platforms.InvalidRequest, "client_id is not the authenticated client")
+	case x.basic != nil && m.platform.ClientAuthentication == platforms.Body,
+		x.basic == nil && m.platform.ClientAuthentication == platforms.Basic && !verified:
+		return deny(platforms.InvalidClient, "client authentication by this method is not accepted")
 	case x.basic != nil:
 		id, secret = x.basic.id, x.basic.secret
 	}
@@ -85,13 +87,13 @@ func (m *Market) authenticate(x *exchange) *denial {
 	defer m.mu.Unlock()
 	known := m.clients[id]
 	if known == nil || (!verified && !slices.Contains(known.secrets, secret)) {
-		return deny(InvalidClient, "client authentication failed")
+		return deny(platforms.InvalidClient, "client authentication failed")
 	}
 	x.clientID = id
 	return nil
 }
 
 // takesVerifier tells whether a token request proves its client by a code_verifier.
-func (a Authorization) takesVerifier(x *exchange) bool {
-	return a.VerifierForSecret && x.grant() == GrantAuthorizationCode && x.parameters["code_verifier"] != ""
+func takesVerifier(a platforms.Authorization, x *exchange) bool {
+	return a.VerifierForSecret && x.grant() == platforms.GrantAuthorizationCode && x.parameters["code_verifier"] != ""
 }

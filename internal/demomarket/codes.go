@@ -1,7 +1,9 @@
 package demomarket
 
+import "github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+
 // issueCode makes a code for a request that a person granted. The market's lock is held.
-func (m *Market) issueCode(request *authorizationRequest, seller Seller) (string, error) {
+func (m *Market) issueCode(request *authorizationRequest, seller platforms.Seller) (string, error) {
 	bits, err := m.server.random()
 	if err != nil {
 		return "", err
@@ -18,19 +20,19 @@ func (m *Market) issueCode(request *authorizationRequest, seller Seller) (string
 func (m *Market) authorizationCode(x *exchange) (issuance, *denial) {
 	presented := x.parameters["code"]
 	if presented == "" {
-		return issuance{}, deny(InvalidRequest, "code is missing")
+		return issuance{}, deny(platforms.InvalidRequest, "code is missing")
 	}
 	held := m.codes[keyOf(presented)]
 	switch {
 	case held == nil || held.request.client.id != x.clientID:
-		return issuance{}, deny(InvalidCode, "the code is not known")
+		return issuance{}, deny(platforms.InvalidCode, "the code is not known")
 	case held.used:
 		held.gift.takeBack()
 		m.judge.note(func(t *Tally) { t.Codes.Reused++ })
-		return issuance{}, deny(InvalidCode, "the code was used before")
+		return issuance{}, deny(platforms.InvalidCode, "the code was used before")
 	case !m.now().Before(held.expires):
 		m.judge.note(func(t *Tally) { t.Codes.Expired++ })
-		return issuance{}, deny(InvalidCode, "the code has expired")
+		return issuance{}, deny(platforms.InvalidCode, "the code has expired")
 	}
 	if denied := held.check(m.platform.Authorization, x); denied != nil {
 		return issuance{}, denied
@@ -38,7 +40,7 @@ func (m *Market) authorizationCode(x *exchange) (issuance, *denial) {
 	held.used = true
 	m.judge.note(func(t *Tally) { t.Codes.Used++ })
 	return issuance{
-		grant:    GrantAuthorizationCode,
+		grant:    platforms.GrantAuthorizationCode,
 		clientID: x.clientID,
 		seller:   held.seller,
 		asked:    held.request.asked,
@@ -50,15 +52,15 @@ func (m *Market) authorizationCode(x *exchange) (issuance, *denial) {
 }
 
 // check tells whether an exchange comes from whoever made the authorization request.
-func (c *code) check(policy Authorization, x *exchange) *denial {
+func (c *code) check(policy platforms.Authorization, x *exchange) *denial {
 	sent := x.parameters["redirect_uri"]
 	switch {
 	case sent == "" && c.request.named && !policy.RedirectOptional:
-		return deny(InvalidCode, "redirect_uri is missing")
+		return deny(platforms.InvalidCode, "redirect_uri is missing")
 	case sent != "" && sent != c.request.redirect.name:
-		return deny(InvalidCode, "redirect_uri is not that of the authorization request")
+		return deny(platforms.InvalidCode, "redirect_uri is not that of the authorization request")
 	}
-	return policy.PKCE.checkVerifier(x.parameters["code_verifier"], c.request.challenge)
+	return checkVerifier(policy.PKCE, x.parameters["code_verifier"], c.request.challenge)
 }
 
 // hold remembers the tokens. Family is nil when there is no refresh token.

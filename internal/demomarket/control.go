@@ -9,6 +9,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // controlName is the first segment of the path of the control pages. No platform may have it.
@@ -95,16 +97,16 @@ func revokeGrants(m *Market, _ url.Values) (string, error) {
 }
 
 func lockUser(m *Market, _ url.Values) (string, error) {
-	m.Lock(DefaultUser)
-	return DefaultUser + " is locked until the password changes", nil
+	m.Lock(platforms.DefaultUser)
+	return platforms.DefaultUser + " is locked until the password changes", nil
 }
 
 func setPassword(m *Market, query url.Values) (string, error) {
 	if query.Get("value") == "" {
 		return "", errors.New("value is missing: the new password")
 	}
-	m.SetPassword(DefaultUser, query.Get("value"))
-	return DefaultUser + " has a new password", nil
+	m.SetPassword(platforms.DefaultUser, query.Get("value"))
+	return platforms.DefaultUser + " has a new password", nil
 }
 
 func setClientSecret(m *Market, query url.Values) (string, error) {

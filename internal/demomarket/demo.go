@@ -3,6 +3,8 @@ package demomarket
 import (
 	"strings"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // DemoAccessTokenLifetime is how long access tokens live in a demonstration: long enough to look at, short enough to
@@ -40,7 +42,7 @@ func (s *Server) SeedPortal(portalURL string) {
 func (s *Server) SeedDemo() {
 	for _, name := range s.names {
 		market := s.markets[name]
-		if market.serves(GrantRefreshToken) {
+		if market.serves(platforms.GrantRefreshToken) {
 			market.SeedRefreshToken(DemoRefreshToken(name), market.platform.Seller.ID)
 		}
 	}

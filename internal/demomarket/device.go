@@ -3,6 +3,8 @@ package demomarket
 import (
 	"net/http"
 	"net/url"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // serveDeviceAuthorization is the device authorization endpoint (RFC 8628 section 3.1).
@@ -13,16 +15,16 @@ func (m *Market) serveDeviceAuthorization(w http.ResponseWriter, r *http.Request
 		m.refuse(w, x, denied)
 		return
 	}
-	x.outcome = OK
+	x.outcome = platforms.OK
 	policy := m.platform.Device
 	page := m.address(r) + m.platform.Paths.Device
 	writeJSON(w, http.StatusOK, map[string]any{
 		"device_code":               value,
 		"user_code":                 held.userCode,
 		"verification_uri":          page,
-		"verification_uri_complete": page + "?" + policy.codeParameter() + "=" + url.QueryEscape(held.userCode),
-		"expires_in":                policy.number(held.expires.Sub(held.issued)),
-		"interval":                  policy.number(policy.Interval),
+		"verification_uri_complete": page + "?" + policy.UserCodeParameter() + "=" + url.QueryEscape(held.userCode),
+		"expires_in":                policy.Number(held.expires.Sub(held.issued)),
+		"interval":                  policy.Number(policy.Interval),
 	})
 }
 
@@ -35,7 +37,7 @@ func (m *Market) newDevice(x *exchange) (*deviceCode, string, *denial) {
 		return nil, "", denied
 	}
 	if m.platform.Device.ClientIDRequired && x.parameters["client_id"] == "" {
-		return nil, "", deny(InvalidRequest, "client_id is missing")
+		return nil, "", deny(platforms.InvalidRequest, "client_id is missing")
 	}
 	granted, denied := m.grantedScopes(x.scopes(), m.platform.Scopes)
 	if denied != nil {
@@ -43,11 +45,11 @@ func (m *Market) newDevice(x *exchange) (*deviceCode, string, *denial) {
 	}
 	value, err := m.server.random()
 	if err != nil {
-		return nil, "", deny(ServerError, err.Error())
+		return nil, "", deny(platforms.ServerError, err.Error())
 	}
 	bits, err := m.server.randomBits()
 	if err != nil {
-		return nil, "", deny(ServerError, err.Error())
+		return nil, "", deny(platforms.ServerError, err.Error())
 	}
 	m.server.secrets.noteCode(value)
 	now := m.now()
@@ -55,7 +57,7 @@ func (m *Market) newDevice(x *exchange) (*deviceCode, string, *denial) {
 	defer m.mu.Unlock()
 	held := &deviceCode{
 		clientID: x.clientID,
-		userCode: m.platform.Device.newUserCode(bits[:]),
+		userCode: m.platform.Device.NewUserCode(bits[:]),
 		asked:    x.scopes(),
 		granted:  granted,
 		issued:   now,

@@ -1,6 +1,10 @@
 package demomarket
 
-import "time"
+import (
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+)
 
 const (
 	// slowDownStep is what a poll that came too early adds to the interval (RFC 8628 section 3.5).
@@ -14,11 +18,11 @@ const (
 func (m *Market) deviceCode(x *exchange) (issuance, *denial) {
 	presented := x.parameters["device_code"]
 	if presented == "" {
-		return issuance{}, deny(InvalidRequest, "device_code is missing")
+		return issuance{}, deny(platforms.InvalidRequest, "device_code is missing")
 	}
 	held := m.devices.codes[keyOf(presented)]
 	if held == nil || held.clientID != x.clientID {
-		return issuance{}, deny(InvalidDeviceCode, "the device code is not known")
+		return issuance{}, deny(platforms.InvalidDeviceCode, "the device code is not known")
 	}
 	if denied := m.poll(held); denied != nil {
 		return issuance{}, denied
@@ -26,7 +30,7 @@ func (m *Market) deviceCode(x *exchange) (issuance, *denial) {
 	held.used = true
 	m.judge.note(func(t *Tally) { t.DeviceCodes.Used++ })
 	return issuance{
-		grant:    GrantDeviceCode,
+		grant:    platforms.GrantDeviceCode,
 		clientID: x.clientID,
 		seller:   held.seller,
 		asked:    held.asked,
@@ -59,18 +63,18 @@ func (m *Market) poll(held *deviceCode) *denial {
 	})
 	switch {
 	case held.used:
-		return deny(InvalidDeviceCode, "the device code was used before")
+		return deny(platforms.InvalidDeviceCode, "the device code was used before")
 	case !now.Before(held.expires):
-		return deny(ExpiredDeviceCode, "the device code has expired")
+		return deny(platforms.ExpiredDeviceCode, "the device code has expired")
 	case hasty:
 		held.interval += slowDownStep
-		return deny(SlowDown, "the interval was not over")
+		return deny(platforms.SlowDown, "the interval was not over")
 	case early:
-		return deny(SlowDown, "the interval, which has grown, was not over")
+		return deny(platforms.SlowDown, "the interval, which has grown, was not over")
 	case held.verdict == rejected:
-		return deny(ConsentDenied, "the user denied access")
+		return deny(platforms.ConsentDenied, "the user denied access")
 	case held.verdict == undecided:
-		return deny(AuthorizationPending, "the user has not decided yet")
+		return deny(platforms.AuthorizationPending, "the user has not decided yet")
 	}
 	return nil
 }

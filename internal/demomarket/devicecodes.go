@@ -3,6 +3,8 @@ package demomarket
 import (
 	"strings"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // verdict is what a person said about a device code.
@@ -25,7 +27,7 @@ type deviceCode struct {
 	interval time.Duration // grows
 	polled   time.Time     // last; zero before the first
 	verdict  verdict
-	seller   Seller // who approved it
+	seller   platforms.Seller // who approved it
 	used     bool
 }
 

@@ -3,6 +3,8 @@ package demomarket
 import (
 	"errors"
 	"net/http"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // serveDevice is the page where a person enters a user code and decides about it (RFC 8628 section 3.3). Whoever is
@@ -13,7 +15,7 @@ func (m *Market) serveDevice(w http.ResponseWriter, r *http.Request) {
 
 // beginDevice answers a visitor with or without a code.
 func (m *Market) beginDevice(x *exchange) reply {
-	parameter := m.platform.Device.codeParameter()
+	parameter := m.platform.Device.UserCodeParameter()
 	typed := x.parameters[parameter]
 	blank := screen{Page: "code", Title: "Connect an application", Action: x.request.URL.Path, CodeName: parameter, UserCode: typed}
 	if typed == "" {
@@ -33,7 +35,7 @@ func (m *Market) beginDevice(x *exchange) reply {
 }
 
 // allowed is the answer to a person's yes.
-func (d *deviceCode) allowed(m *Market, _ *exchange, seller Seller) reply {
+func (d *deviceCode) allowed(m *Market, _ *exchange, seller platforms.Seller) reply {
 	if err := d.decide(m, approved, seller); err != nil {
 		return stopped(http.StatusBadRequest, "Too late", "The code is no longer valid. Let the application show a new one.")
 	}
@@ -42,14 +44,14 @@ func (d *deviceCode) allowed(m *Market, _ *exchange, seller Seller) reply {
 
 // denied is the answer to his no.
 func (d *deviceCode) denied(m *Market, _ *exchange) reply {
-	if err := d.decide(m, rejected, Seller{}); err != nil {
+	if err := d.decide(m, rejected, platforms.Seller{}); err != nil {
 		return stopped(http.StatusBadRequest, "Too late", "The code is no longer valid.")
 	}
 	return stopped(http.StatusOK, "Access is denied", "You can close this page. The application gets no access.")
 }
 
 // decide lets a person decide, once and in time. The market's lock is held.
-func (d *deviceCode) decide(m *Market, said verdict, seller Seller) error {
+func (d *deviceCode) decide(m *Market, said verdict, seller platforms.Seller) error {
 	if d.verdict != undecided || !m.now().Before(d.expires) {
 		return errors.New("nobody can decide about this user code any more")
 	}
@@ -69,11 +71,11 @@ func (m *Market) ApproveDevice(userCode, sellerID string) error {
 func (m *Market) DenyDevice(userCode string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.decideDevice(userCode, rejected, Seller{})
+	return m.decideDevice(userCode, rejected, platforms.Seller{})
 }
 
 // decideDevice decides about a user code. The market's lock is held.
-func (m *Market) decideDevice(userCode string, said verdict, seller Seller) error {
+func (m *Market) decideDevice(userCode string, said verdict, seller platforms.Seller) error {
 	held := m.devices.open(userCode, m.now())
 	if held == nil {
 		return errors.New("no such user code waits for a decision")

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // serveDiscovery is OpenID Connect Discovery section 4, for what the platform has.
@@ -16,10 +18,10 @@ func (m *Market) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 		"response_types_supported":              []string{"code"},
 		"subject_types_supported":               []string{"public"},
 		"scopes_supported":                      m.platform.Scopes,
-		"id_token_signing_alg_values_supported": []Signature{cmp.Or(m.platform.IDToken.Signature, RS256)},
-		"token_endpoint_auth_methods_supported": m.platform.ClientAuthentication.methods(),
+		"id_token_signing_alg_values_supported": []platforms.Signature{cmp.Or(m.platform.IDToken.Signature, platforms.RS256)},
+		"token_endpoint_auth_methods_supported": authenticationMethods(m.platform.ClientAuthentication),
 	}
-	if m.platform.Authorization.PKCE != NoPKCE {
+	if m.platform.Authorization.PKCE != platforms.NoPKCE {
 		document["code_challenge_methods_supported"] = []string{"S256"}
 	}
 	if m.platform.Authorization.IssuerParameter {
@@ -40,12 +42,12 @@ func (m *Market) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, document)
 }
 
-// methods are the names that RFC 7591 section 2 gives to ways of client authentication.
-func (a ClientAuthentication) methods() []string {
+// authenticationMethods are the names that RFC 7591 section 2 gives to ways of client authentication.
+func authenticationMethods(a platforms.ClientAuthentication) []string {
 	switch a {
-	case Basic:
+	case platforms.Basic:
 		return []string{"client_secret_basic"}
-	case Body:
+	case platforms.Body:
 		return []string{"client_secret_post"}
 	}
 	return []string{"client_secret_basic", "client_secret_post"}
@@ -53,9 +55,9 @@ func (a ClientAuthentication) methods() []string {
 
 // serveKeys is the JWK Set with which tokens can be checked (RFC 7517 section 5).
 func (m *Market) serveKeys(w http.ResponseWriter, _ *http.Request) {
-	used := []Signature{
-		cmp.Or(m.platform.AccessToken.Signature, RS256),
-		cmp.Or(m.platform.IDToken.Signature, RS256),
+	used := []platforms.Signature{
+		cmp.Or(m.platform.AccessToken.Signature, platforms.RS256),
+		cmp.Or(m.platform.IDToken.Signature, platforms.RS256),
 	}
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, algorithm := range slices.Compact(used) {

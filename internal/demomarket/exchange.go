@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // bodyLimit is more than any honest request needs.
@@ -20,7 +22,7 @@ func exchangeOf(r *http.Request) *exchange {
 }
 
 // read takes the parameters from the body as strictly as RFC 6749 section 3.2 allows.
-func (x *exchange) read(r *http.Request, encoding Encoding) {
+func (x *exchange) read(r *http.Request, encoding platforms.Encoding) {
 	body := x.readBody(r)
 	if x.unreadable != nil {
 		return
@@ -29,13 +31,13 @@ func (x *exchange) read(r *http.Request, encoding Encoding) {
 	x.parameters, err = decode(body, r.Header.Get("Content-Type"))
 	switch {
 	case r.Method != http.MethodPost:
-		x.unreadable = deny(MethodRefused, "the method must be POST")
+		x.unreadable = deny(platforms.MethodRefused, "the method must be POST")
 	case r.URL.RawQuery != "":
-		x.unreadable = deny(QueryRefused, "parameters must not be in the query")
-	case mediaType(r) != encoding.mediaType() && (encoding != FormOrJSON || mediaType(r) != jsonType):
-		x.unreadable = deny(InvalidRequest, "the content type must be "+encoding.mediaType())
+		x.unreadable = deny(platforms.QueryRefused, "parameters must not be in the query")
+	case mediaType(r) != mediaTypeOf(encoding) && (encoding != platforms.FormOrJSON || mediaType(r) != jsonType):
+		x.unreadable = deny(platforms.InvalidRequest, "the content type must be "+mediaTypeOf(encoding))
 	case err != nil:
-		x.unreadable = deny(InvalidRequest, err.Error())
+		x.unreadable = deny(platforms.InvalidRequest, err.Error())
 	}
 	if len(x.parameters) == 0 {
 		x.parameters, _ = decodeForm([]byte(r.URL.RawQuery)) // for the log alone: a query is refused
@@ -52,11 +54,11 @@ func (x *exchange) readAnywhere(r *http.Request) {
 	x.parameters, err = decodeForm([]byte(string(body) + "&" + r.URL.RawQuery))
 	switch {
 	case r.Method != http.MethodPost:
-		x.unreadable = deny(MethodRefused, "the method must be POST")
+		x.unreadable = deny(platforms.MethodRefused, "the method must be POST")
 	case len(body) > 0 && mediaType(r) != formType:
-		x.unreadable = deny(InvalidRequest, "the content type must be "+formType)
+		x.unreadable = deny(platforms.InvalidRequest, "the content type must be "+formType)
 	case err != nil:
-		x.unreadable = deny(InvalidRequest, err.Error())
+		x.unreadable = deny(platforms.InvalidRequest, err.Error())
 	}
 }
 
@@ -68,7 +70,7 @@ func (x *exchange) readPage(r *http.Request) {
 	}
 	var err error
 	if x.parameters, err = decodeForm(given); err != nil {
-		x.unreadable = deny(InvalidRequest, err.Error())
+		x.unreadable = deny(platforms.InvalidRequest, err.Error())
 	}
 }
 
@@ -76,7 +78,7 @@ func (x *exchange) readPage(r *http.Request) {
 func (x *exchange) readBody(r *http.Request) []byte {
 	body, err := io.ReadAll(io.LimitReader(r.Body, bodyLimit+1))
 	if err != nil || len(body) > bodyLimit {
-		x.unreadable = deny(InvalidRequest, "the body cannot be read")
+		x.unreadable = deny(platforms.InvalidRequest, "the body cannot be read")
 		return nil
 	}
 	return body
@@ -91,9 +93,9 @@ func mediaType(r *http.Request) string {
 	return media
 }
 
-// mediaType is the content type of the encoding.
-func (e Encoding) mediaType() string {
-	if e == JSON {
+// mediaTypeOf is the content type of an encoding.
+func mediaTypeOf(e platforms.Encoding) string {
+	if e == platforms.JSON {
 		return jsonType
 	}
 	return formType

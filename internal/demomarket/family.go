@@ -3,6 +3,8 @@ package demomarket
 import (
 	"crypto/sha256"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // tokenKey stands for a token in memory, so that ten thousand long ones cost little.
@@ -40,13 +42,13 @@ func (t *refreshToken) usable(now time.Time, grace time.Duration) bool {
 
 // refreshTokens are all those of a market. The market's lock guards them.
 type refreshTokens struct {
-	policy   RefreshToken
+	policy   platforms.RefreshToken
 	tokens   map[tokenKey]*refreshToken
 	families []*family
 }
 
 // newRefreshTokens returns none yet.
-func newRefreshTokens(policy RefreshToken) *refreshTokens {
+func newRefreshTokens(policy platforms.RefreshToken) *refreshTokens {
 	return &refreshTokens{policy: policy, tokens: map[tokenKey]*refreshToken{}}
 }
 
@@ -84,7 +86,7 @@ func (s *refreshTokens) spend(t *refreshToken, now time.Time, lifetime time.Dura
 	switch {
 	case !t.usable(now, s.policy.ReuseGrace):
 		return false, ordinary
-	case s.policy.Rotation != Rotating:
+	case s.policy.Rotation != platforms.Rotating:
 		t.expires = s.expiry(t.family, now, lifetime)
 		return true, ordinary
 	case !t.spent.IsZero():

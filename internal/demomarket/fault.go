@@ -1,9 +1,13 @@
 package demomarket
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+)
 
 // newFault returns a fault of the token endpoint that strikes until it is cleared.
-func newFault(hook Hook) Fault { return Fault{hook: hook, endpoint: TokenEndpoint} }
+func newFault(hook Hook) Fault { return Fault{hook: hook, endpoint: platforms.TokenEndpoint} }
 
 // Times makes the fault strike n requests and no more. Zero means that it strikes until it is cleared.
 func (f Fault) Times(n int) Fault {
@@ -15,7 +19,7 @@ func (f Fault) Times(n int) Fault {
 func (f Fault) Once() Fault { return f.Times(1) }
 
 // On aims the fault at another endpoint than the token endpoint.
-func (f Fault) On(endpoint Endpoint) Fault {
+func (f Fault) On(endpoint platforms.Endpoint) Fault {
 	f.endpoint = endpoint
 	return f
 }

@@ -7,18 +7,20 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // HookFault is a fault of the caller's own making.
 func HookFault(hook Hook) Fault { return newFault(hook) }
 
 // Answer answers with this response and leaves the platform alone.
-func Answer(response Response) Fault {
-	return newFault(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { response.write(w) })
+func Answer(response platforms.Response) Fault {
+	return newFault(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { response.Write(w) })
 }
 
 // Refuse answers with the platform's words for an outcome.
-func Refuse(outcome Outcome) Fault {
+func Refuse(outcome platforms.Outcome) Fault {
 	return newFault(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
 		x := exchangeOf(r)
 		x.injected.market.refuse(w, x, deny(outcome, "refused by an injected fault"))
@@ -27,7 +29,7 @@ func Refuse(outcome Outcome) Fault {
 
 // HTMLPage answers 200 with a page, as a captive proxy or a firewall does.
 func HTMLPage() Fault {
-	return Answer(Response{
+	return Answer(platforms.Response{
 		Status: http.StatusOK,
 		Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}},
 		Body:   "<!doctype html><title>Sign in</title><h1>Please sign in</h1>",
@@ -38,11 +40,11 @@ func HTMLPage() Fault {
 func Maintenance() Fault { return Answer(maintenance()) }
 
 // Empty answers 200 with no body.
-func Empty() Fault { return Answer(Response{Status: http.StatusOK}) }
+func Empty() Fault { return Answer(platforms.Response{Status: http.StatusOK}) }
 
 // Huge answers 200 with two MiB of JSON, a token answer that only who reads all of it can decode.
 func Huge() Fault {
-	return Answer(Response{
+	return Answer(platforms.Response{
 		Status: http.StatusOK,
 		Body: `{"padding":"` + strings.Repeat("x", 2<<20) +
 			`","access_token":"huge-access-token","token_type":"Bearer","expires_in":3600}`,
@@ -77,7 +79,7 @@ func throttle(retryAfter string, header http.Header) Fault {
 	if retryAfter != "" {
 		header.Set("Retry-After", retryAfter)
 	}
-	return Answer(Response{
+	return Answer(platforms.Response{
 		Status: http.StatusTooManyRequests,
 		Header: header,
 		Body:   `{"error":"too_many_requests","error_description":"Global limit has been reached"}`,
@@ -86,13 +88,13 @@ func throttle(retryAfter string, header http.Header) Fault {
 
 // Redirect answers 307 to another address, which a client that follows it would send its secrets to.
 func Redirect(url string) Fault {
-	return Answer(Response{Status: http.StatusTemporaryRedirect, Header: http.Header{"Location": {url}}})
+	return Answer(platforms.Response{Status: http.StatusTemporaryRedirect, Header: http.Header{"Location": {url}}})
 }
 
 // ExpiresIn lets the platform answer, but with this raw JSON as expires_in: `0`, `-5`, `"soon"`, `"3600"`, `3600.0`.
 // [ExpiresInAbsent] leaves it out. It panics when raw is no JSON.
 func ExpiresIn(raw string) Fault {
-	if raw != ExpiresInAbsent && !json.Valid([]byte(raw)) {
+	if raw != platforms.ExpiresInAbsent && !json.Valid([]byte(raw)) {
 		panic("demomarket: expires_in must be JSON: " + raw)
 	}
 	return newFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -108,5 +110,5 @@ func Callback(change func(url.Values)) Fault {
 	return newFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		exchangeOf(r).callback = change
 		next.ServeHTTP(w, r)
-	}).On(AuthorizationEndpoint)
+	}).On(platforms.AuthorizationEndpoint)
 }

@@ -1,6 +1,10 @@
 package demomarket
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+)
 
 // grantHandler decides about a token request whose client has proved itself. It is called with the market's lock held
 // and spends what can be used only once, so that of two requests with one code or refresh token the second sees it spent.
@@ -9,11 +13,11 @@ type grantHandler func(m *Market, x *exchange) (issuance, *denial)
 // grantHandlers are the grants that the package knows. A new one is a file with its handler, and a line here.
 func grantHandlers() map[string]grantHandler {
 	return map[string]grantHandler{
-		GrantPassword:          (*Market).password,
-		GrantClientCredentials: (*Market).clientCredentials,
-		GrantRefreshToken:      (*Market).refreshToken,
-		GrantAuthorizationCode: (*Market).authorizationCode,
-		GrantDeviceCode:        (*Market).deviceCode,
+		platforms.GrantPassword:          (*Market).password,
+		platforms.GrantClientCredentials: (*Market).clientCredentials,
+		platforms.GrantRefreshToken:      (*Market).refreshToken,
+		platforms.GrantAuthorizationCode: (*Market).authorizationCode,
+		platforms.GrantDeviceCode:        (*Market).deviceCode,
 	}
 }
 
@@ -28,7 +32,7 @@ func (m *Market) clientCredentials(x *exchange) (issuance, *denial) {
 		return issuance{}, denied
 	}
 	return issuance{
-		grant:    GrantClientCredentials,
+		grant:    platforms.GrantClientCredentials,
 		clientID: x.clientID,
 		asked:    x.scopes(),
 		granted:  granted,

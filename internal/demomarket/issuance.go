@@ -1,6 +1,10 @@
 package demomarket
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+)
 
 // issuance is what a grant handler decided: for whom tokens are made, and which.
 type issuance struct {
@@ -8,7 +12,7 @@ type issuance struct {
 	grant    string
 	clientID string
 	// seller is zero when the tokens are for the application itself.
-	seller Seller
+	seller platforms.Seller
 	// asked are the scopes of the request, none when it named none; granted are those of the tokens.
 	asked, granted []string
 	audience       string
@@ -31,8 +35,8 @@ func (m *Market) grantedScopes(asked, consented []string) ([]string, *denial) {
 		return asked, nil
 	}
 	excess := func(scope string) bool { return !slices.Contains(consented, scope) }
-	if m.platform.ExcessScope == RefuseScope && slices.ContainsFunc(asked, excess) {
-		return nil, deny(InvalidScope, "the requested scope exceeds the consented one")
+	if m.platform.ExcessScope == platforms.RefuseScope && slices.ContainsFunc(asked, excess) {
+		return nil, deny(platforms.InvalidScope, "the requested scope exceeds the consented one")
 	}
 	return slices.DeleteFunc(slices.Clone(asked), excess), nil
 }

@@ -5,12 +5,14 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // tokenSet is what an exchange yields.
 type tokenSet struct {
 	issuance
-	facts          Facts
+	facts          platforms.Facts
 	lifetime       time.Duration // of the access token
 	access         string
 	id             string // empty when there is none
@@ -40,7 +42,7 @@ func (m *Market) mint(x *exchange, set *tokenSet, lifetimes Lifetimes) error {
 		return err
 	}
 	now := m.now()
-	set.facts = Facts{
+	set.facts = platforms.Facts{
 		Issuer:         x.issuer,
 		ClientID:       set.clientID,
 		Seller:         set.seller,
@@ -63,7 +65,7 @@ func (m *Market) mint(x *exchange, set *tokenSet, lifetimes Lifetimes) error {
 }
 
 // mintAccessToken makes a JWT or an opaque value, as the platform has it.
-func (m *Market) mintAccessToken(facts Facts) (string, error) {
+func (m *Market) mintAccessToken(facts platforms.Facts) (string, error) {
 	policy := m.platform.AccessToken
 	if policy.Claims == nil {
 		return policy.Prefix + facts.ID, nil
@@ -72,7 +74,7 @@ func (m *Market) mintAccessToken(facts Facts) (string, error) {
 }
 
 // mintIDToken makes an ID token when the grant and the scope yield one (OpenID Connect Core sections 2 and 12.2).
-func (m *Market) mintIDToken(facts Facts, lifetime time.Duration) (string, error) {
+func (m *Market) mintIDToken(facts platforms.Facts, lifetime time.Duration) (string, error) {
 	policy := m.platform.IDToken
 	if !slices.Contains(policy.Grants, facts.Grant) || !slices.Contains(facts.Scopes, "openid") {
 		return "", nil
@@ -82,7 +84,7 @@ func (m *Market) mintIDToken(facts Facts, lifetime time.Duration) (string, error
 	if policy.Claims != nil {
 		claims = policy.Claims(facts)
 	}
-	maps.Copy(claims, jwtClaims(facts))
+	maps.Copy(claims, platforms.JWTClaims(facts))
 	claims["sub"] = facts.Subject()
 	claims["aud"] = facts.ClientID
 	if facts.Nonce != "" {
@@ -96,12 +98,12 @@ func (m *Market) mintIDToken(facts Facts, lifetime time.Duration) (string, error
 func (m *Market) mintRefreshToken(decided issuance) (string, error) {
 	policy := m.platform.RefreshToken
 	switch {
-	case decided.grant == GrantRefreshToken && policy.Rotation == Static:
+	case decided.grant == platforms.GrantRefreshToken && policy.Rotation == platforms.Static:
 		return "", nil
-	case decided.grant == GrantRefreshToken && policy.Rotation == Echo:
+	case decided.grant == platforms.GrantRefreshToken && policy.Rotation == platforms.Echo:
 		return decided.presented, nil
-	case decided.grant != GrantRefreshToken && !slices.Contains(policy.Grants, decided.grant),
-		decided.grant != GrantRefreshToken && policy.Scope != "" && !slices.Contains(decided.granted, policy.Scope):
+	case decided.grant != platforms.GrantRefreshToken && !slices.Contains(policy.Grants, decided.grant),
+		decided.grant != platforms.GrantRefreshToken && policy.Scope != "" && !slices.Contains(decided.granted, policy.Scope):
 		return "", nil
 	}
 	bits, err := m.server.random()

@@ -1,11 +1,15 @@
 package demomarket
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+)
 
 // record counts a request whose answer is about to leave, or which gets none. It does so once.
 func (j *judge) record(m *Market, x *exchange) {
 	if x.outcome == "" {
-		x.outcome = Faulted
+		x.outcome = platforms.Faulted
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -14,7 +18,7 @@ func (j *judge) record(m *Market, x *exchange) {
 	}
 	x.recorded = &Request{}
 	j.tally.Requests[x.endpoint]++
-	if x.endpoint != TokenEndpoint {
+	if x.endpoint != platforms.TokenEndpoint {
 		return
 	}
 	j.tally.count(countedGrant(x.grant()), x.outcome)

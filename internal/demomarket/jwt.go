@@ -12,6 +12,8 @@ import (
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/go-jose/go-jose/v4/jwt"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // sharedKey is made when first asked for and never changes.
@@ -78,15 +80,15 @@ func newSigningKey(algorithm jose.SignatureAlgorithm, private crypto.Signer) (*s
 }
 
 // key is the one for an algorithm, RS256 unless told otherwise.
-func (k *keys) key(algorithm Signature) (*signingKey, error) {
-	if algorithm == ES256 {
+func (k *keys) key(algorithm platforms.Signature) (*signingKey, error) {
+	if algorithm == platforms.ES256 {
 		return k.es256()
 	}
 	return k.rs256()
 }
 
 // sign makes a JWT.
-func (k *keys) sign(algorithm Signature, claims map[string]any) (string, error) {
+func (k *keys) sign(algorithm platforms.Signature, claims map[string]any) (string, error) {
 	key, err := k.key(algorithm)
 	if err != nil {
 		return "", err

@@ -4,16 +4,18 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // Name is the platform's name.
 func (m *Market) Name() string { return m.platform.Name }
 
 // Seller is the seller that exists from the start, whose user is [DefaultUser].
-func (m *Market) Seller() Seller { return m.platform.Seller }
+func (m *Market) Seller() platforms.Seller { return m.platform.Seller }
 
 // OtherSeller is the second seller that exists from the start, whose user is [OtherUser].
-func (m *Market) OtherSeller() Seller { return m.platform.OtherSeller }
+func (m *Market) OtherSeller() platforms.Seller { return m.platform.OtherSeller }
 
 // SetClockAhead has the Date of answers lie ahead of the time at which they are made, or behind where ahead is negative.
 func (m *Market) SetClockAhead(ahead time.Duration) {

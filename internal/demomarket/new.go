@@ -6,13 +6,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // New returns a server of the given platforms, or of [Platforms] when none is given. Of two platforms with one name
 // the later counts.
-func New(options Options, platforms ...Platform) *Server {
-	if len(platforms) == 0 {
-		platforms = Platforms()
+func New(options Options, served ...platforms.Platform) *Server {
+	if len(served) == 0 {
+		served = Platforms()
 	}
 	s := &Server{
 		now:     options.Now,
@@ -21,7 +23,7 @@ func New(options Options, platforms ...Platform) *Server {
 		base:    strings.TrimSuffix(options.BaseURL, "/"),
 		keys:    newKeys(options.Key),
 		secrets: newSecretLog(options.SecretLog),
-		markets: make(map[string]*Market, len(platforms)),
+		markets: make(map[string]*Market, len(served)),
 	}
 	if s.now == nil {
 		s.now = time.Now //nolint:forbidigo // the default of a program that is given no clock
@@ -29,7 +31,7 @@ func New(options Options, platforms ...Platform) *Server {
 	if s.rand == nil {
 		s.rand = rand.Reader
 	}
-	for _, platform := range platforms {
+	for _, platform := range served {
 		s.markets[platform.Name] = newMarket(s, platform, options)
 		if !slices.Contains(s.names, platform.Name) {
 			s.names = append(s.names, platform.Name)
@@ -42,7 +44,7 @@ func New(options Options, platforms ...Platform) *Server {
 }
 
 // newMarket returns a platform with the client, sellers and users that every demo starts with.
-func newMarket(s *Server, platform Platform, options Options) *Market {
+func newMarket(s *Server, platform platforms.Platform, options Options) *Market {
 	m := &Market{
 		platform: platform,
 		server:   s,
@@ -55,7 +57,7 @@ func newMarket(s *Server, platform Platform, options Options) *Market {
 			DeviceCode: platform.Device.Lifetime,
 		}),
 		clients:  map[string]*client{},
-		sellers:  map[string]Seller{},
+		sellers:  map[string]platforms.Seller{},
 		users:    map[string]*user{},
 		sessions: map[string]*session{},
 		visits:   map[string]*visit{},
@@ -77,10 +79,10 @@ func (m *Market) seed() {
 		m.SetApplicationID(DefaultClientID, DefaultApplicationID)
 	}
 	m.AddSeller(m.platform.Seller)
-	m.AddUser(DefaultUser, DefaultPassword, m.platform.Seller.ID)
+	m.AddUser(platforms.DefaultUser, DefaultPassword, m.platform.Seller.ID)
 	if m.platform.OtherSeller.ID != "" {
 		m.AddSeller(m.platform.OtherSeller)
-		m.AddUser(OtherUser, DefaultPassword, m.platform.OtherSeller.ID)
+		m.AddUser(platforms.OtherUser, DefaultPassword, m.platform.OtherSeller.ID)
 	}
 }
 
@@ -89,19 +91,19 @@ func (m *Market) newRoutes() *http.ServeMux {
 	routes := http.NewServeMux()
 	paths := m.platform.Paths
 	for path, endpoint := range map[string]struct {
-		name  Endpoint
+		name  platforms.Endpoint
 		serve http.HandlerFunc
 	}{
-		paths.Authorization:       {AuthorizationEndpoint, m.serveAuthorization},
-		paths.Store:               {StoreEndpoint, m.serveStore},
-		paths.confirmations():     {ConfirmationEndpoint, m.serveConfirmation},
-		paths.DeviceAuthorization: {DeviceAuthorizationEndpoint, m.serveDeviceAuthorization},
-		paths.Device:              {DeviceEndpoint, m.serveDevice},
-		paths.Token:               {TokenEndpoint, m.serveToken},
-		paths.Revocation:          {RevocationEndpoint, m.serveRevocation},
-		paths.Identity:            {IdentityEndpoint, m.serveIdentity},
-		paths.Discovery:           {DiscoveryEndpoint, m.serveDiscovery},
-		paths.Keys:                {KeysEndpoint, m.serveKeys},
+		paths.Authorization:       {platforms.AuthorizationEndpoint, m.serveAuthorization},
+		paths.Store:               {platforms.StoreEndpoint, m.serveStore},
+		confirmations(paths):      {platforms.ConfirmationEndpoint, m.serveConfirmation},
+		paths.DeviceAuthorization: {platforms.DeviceAuthorizationEndpoint, m.serveDeviceAuthorization},
+		paths.Device:              {platforms.DeviceEndpoint, m.serveDevice},
+		paths.Token:               {platforms.TokenEndpoint, m.serveToken},
+		paths.Revocation:          {platforms.RevocationEndpoint, m.serveRevocation},
+		paths.Identity:            {platforms.IdentityEndpoint, m.serveIdentity},
+		paths.Discovery:           {platforms.DiscoveryEndpoint, m.serveDiscovery},
+		paths.Keys:                {platforms.KeysEndpoint, m.serveKeys},
 	} {
 		if path != "" {
 			routes.Handle("/"+m.platform.Name+exactly(path), m.observed(endpoint.name, endpoint.serve))
@@ -119,8 +121,8 @@ func exactly(path string) string {
 }
 
 // Platforms returns the five platforms with the lifetimes they have in reality.
-func Platforms() []Platform {
-	return []Platform{Allegro(), EBay(), Amazon(), XSale(), OIDC()}
+func Platforms() []platforms.Platform {
+	return []platforms.Platform{platforms.Allegro(), platforms.EBay(), platforms.Amazon(), platforms.XSale(), platforms.OIDC()}
 }
 
 // Platform returns the running platform of that name, nil when the server has none.

@@ -5,13 +5,15 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // observed puts the judge, the outages and the faults between a client and an endpoint.
-func (m *Market) observed(endpoint Endpoint, serve http.HandlerFunc) http.Handler {
+func (m *Market) observed(endpoint platforms.Endpoint, serve http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x, r := m.begin(endpoint, r)
-		if endpoint == TokenEndpoint {
+		if endpoint == platforms.TokenEndpoint {
 			defer m.server.load.enter()()
 			defer m.judge.load.enter()()
 		}
@@ -25,7 +27,7 @@ func (m *Market) observed(endpoint Endpoint, serve http.HandlerFunc) http.Handle
 		// A request that was sent arrives, even if its sender is gone by then.
 		wait(r.Context(), m.delay(endpoint))
 		if m.isDown() {
-			maintenance().write(watched)
+			maintenance().Write(watched)
 			return
 		}
 		if struck := m.strike(x); struck != nil {
@@ -37,33 +39,33 @@ func (m *Market) observed(endpoint Endpoint, serve http.HandlerFunc) http.Handle
 }
 
 // delay is how long a request waits before it is acted on. A token answer waits as long again.
-func (m *Market) delay(endpoint Endpoint) time.Duration {
-	if endpoint == TokenEndpoint {
+func (m *Market) delay(endpoint platforms.Endpoint) time.Duration {
+	if endpoint == platforms.TokenEndpoint {
 		return m.slowness() / 2
 	}
 	return m.slowness()
 }
 
-// read takes the parameters of a device authorization request.
-func (d Device) read(x *exchange, r *http.Request) {
+// readDevice takes the parameters of a device authorization request.
+func readDevice(d platforms.Device, x *exchange, r *http.Request) {
 	if d.Query {
 		x.readAnywhere(r)
 		return
 	}
-	x.read(r, Form)
+	x.read(r, platforms.Form)
 }
 
 // begin reads the request. The body is read to its end, since only then does net/http notice that a client went away.
-func (m *Market) begin(endpoint Endpoint, r *http.Request) (*exchange, *http.Request) {
+func (m *Market) begin(endpoint platforms.Endpoint, r *http.Request) (*exchange, *http.Request) {
 	x := &exchange{endpoint: endpoint, time: m.now(), issuer: m.issuer(r), basic: basicCredentials(r)}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	x.request = r
 	switch endpoint {
-	case TokenEndpoint, RevocationEndpoint:
+	case platforms.TokenEndpoint, platforms.RevocationEndpoint:
 		x.read(r, m.encoding(endpoint))
-	case DeviceAuthorizationEndpoint:
-		m.platform.Device.read(x, r)
-	case AuthorizationEndpoint, StoreEndpoint, ConfirmationEndpoint, DeviceEndpoint:
+	case platforms.DeviceAuthorizationEndpoint:
+		readDevice(m.platform.Device, x, r)
+	case platforms.AuthorizationEndpoint, platforms.StoreEndpoint, platforms.ConfirmationEndpoint, platforms.DeviceEndpoint:
 		x.readPage(r)
 	}
 	m.noteSecrets(x)
@@ -71,23 +73,23 @@ func (m *Market) begin(endpoint Endpoint, r *http.Request) (*exchange, *http.Req
 }
 
 // encoding is the platform's at its token endpoint, and always a form at revocation (RFC 7009 section 2.1).
-func (m *Market) encoding(endpoint Endpoint) Encoding {
-	if endpoint == RevocationEndpoint {
-		return Form
+func (m *Market) encoding(endpoint platforms.Endpoint) platforms.Encoding {
+	if endpoint == platforms.RevocationEndpoint {
+		return platforms.Form
 	}
 	return m.platform.Encoding
 }
 
 // noteSecrets remembers what a request carries.
 func (m *Market) noteSecrets(x *exchange) {
-	for _, name := range x.endpoint.secretParameters() {
+	for _, name := range secretParameters(x.endpoint) {
 		m.server.secrets.note(x.parameters[name])
 	}
 	if x.basic != nil {
 		_, encoded, _ := strings.Cut(x.request.Header.Get("Authorization"), " ")
 		m.server.secrets.note(x.basic.secret, encoded)
 	}
-	if x.endpoint == IdentityEndpoint {
-		m.server.secrets.note(m.platform.Identity.token(x.request))
+	if x.endpoint == platforms.IdentityEndpoint {
+		m.server.secrets.note(m.platform.Identity.Token(x.request))
 	}
 }

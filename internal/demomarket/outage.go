@@ -3,6 +3,8 @@ package demomarket
 import (
 	"net/http"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // Down makes every endpoint answer with a maintenance page for d by the server's clock, or until Up when d is zero.
@@ -43,8 +45,8 @@ func (m *Market) slowness() time.Duration {
 }
 
 // maintenance is the page of a platform that is down.
-func maintenance() Response {
-	return Response{
+func maintenance() platforms.Response {
+	return platforms.Response{
 		Status: http.StatusServiceUnavailable,
 		Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}},
 		Body:   "<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>",

@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // page is the view of a server.
@@ -28,8 +30,8 @@ type platformView struct {
 	Redirects   []string
 	Grants      []string
 	Password    bool
-	Seller      Seller
-	OtherSeller Seller
+	Seller      platforms.Seller
+	OtherSeller platforms.Seller
 	Down        bool
 	Tally       Tally
 	OK          int
@@ -39,7 +41,7 @@ type platformView struct {
 // servePage shows the platforms, what they counted, and what can be tried.
 func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	view := page{
-		Base: s.baseURL(r), ClientID: DefaultClientID, User: DefaultUser, OtherUser: OtherUser, Password: DefaultPassword,
+		Base: s.baseURL(r), ClientID: DefaultClientID, User: platforms.DefaultUser, OtherUser: platforms.OtherUser, Password: DefaultPassword,
 	}
 	for _, name := range s.names {
 		view.Platforms = append(view.Platforms, s.markets[name].view(r))
@@ -54,13 +56,13 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 // view is what the page shows of a market.
 func (m *Market) view(r *http.Request) platformView {
 	tally := m.Report()
-	ok := tally.Count("", OK)
+	ok := tally.Count("", platforms.OK)
 	view := platformView{
 		Name:        m.platform.Name,
 		TokenURL:    m.address(r) + m.platform.Paths.Token,
 		Redirects:   m.RedirectURIs(DefaultClientID),
 		Grants:      m.platform.Grants,
-		Password:    slices.Contains(m.platform.Grants, GrantPassword),
+		Password:    slices.Contains(m.platform.Grants, platforms.GrantPassword),
 		Seller:      m.platform.Seller,
 		OtherSeller: m.platform.OtherSeller,
 		Down:        m.isDown(),

@@ -1,14 +1,16 @@
 package demomarket
 
+import "github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+
 // password is RFC 6749 section 4.3, with Auth0's lock: once it is shut, the right password does not open it either.
 func (m *Market) password(x *exchange) (issuance, *denial) {
 	name, given := x.parameters["username"], x.parameters["password"]
 	if name == "" || given == "" {
-		return issuance{}, deny(InvalidRequest, "username or password is missing")
+		return issuance{}, deny(platforms.InvalidRequest, "username or password is missing")
 	}
 	known := m.users[name]
 	if known == nil {
-		return issuance{}, deny(WrongPassword, "wrong user name or password")
+		return issuance{}, deny(platforms.WrongPassword, "wrong user name or password")
 	}
 	if denied := known.check(given, m.platform.LockAfter); denied != nil {
 		return issuance{}, denied
@@ -18,7 +20,7 @@ func (m *Market) password(x *exchange) (issuance, *denial) {
 		return issuance{}, denied
 	}
 	return issuance{
-		grant:    GrantPassword,
+		grant:    platforms.GrantPassword,
 		clientID: x.clientID,
 		seller:   m.knownSeller(known.seller),
 		asked:    x.scopes(),
@@ -32,11 +34,11 @@ func (m *Market) password(x *exchange) (issuance, *denial) {
 func (u *user) check(given string, lockAfter int) *denial {
 	switch {
 	case u.locked:
-		return deny(UserLocked, "the user is locked")
+		return deny(platforms.UserLocked, "the user is locked")
 	case given != u.password:
 		u.failures++
 		u.locked = lockAfter > 0 && u.failures >= lockAfter
-		return deny(WrongPassword, "wrong user name or password")
+		return deny(platforms.WrongPassword, "wrong user name or password")
 	case u.refused != "":
 		return deny(u.refused, "the user may not log in with a password alone")
 	}

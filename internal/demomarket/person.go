@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // Person is somebody at a browser that is a mere HTTP client. He looks at the account that he is shown, and allows access.
@@ -37,7 +39,9 @@ func (p Person) SignIn(ctx context.Context, browser *http.Client, market, link s
 }
 
 // fromStore tells whether an address is a Login URI, from where people come back to the marketplace.
-func fromStore(address *url.URL) bool { return address.Query().Has(Amazon().Store.CallbackParameter) }
+func fromStore(address *url.URL) bool {
+	return address.Query().Has(platforms.Amazon().Store.CallbackParameter)
+}
 
 // DecideDevice goes where the verification_uri_complete of a device code leads, and allows access, or denies it. The browser
 // is one as for SignIn.

@@ -1,15 +1,17 @@
 package demomarket
 
+import "github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+
 // refreshToken is RFC 6749 section 6. The token is judged and spent here, and its successor made by issue: whoever
 // presents it in between has presented a spent token.
 func (m *Market) refreshToken(x *exchange) (issuance, *denial) {
 	presented := x.parameters["refresh_token"]
 	if presented == "" {
-		return issuance{}, deny(InvalidRequest, "refresh_token is missing")
+		return issuance{}, deny(platforms.InvalidRequest, "refresh_token is missing")
 	}
 	held := m.refresh.find(presented)
 	if held == nil || held.family.clientID != x.clientID {
-		return issuance{}, deny(InvalidGrant, "the refresh token is not known")
+		return issuance{}, deny(platforms.InvalidGrant, "the refresh token is not known")
 	}
 	// The scope comes first, so that a request that asks for too much does not cost the token.
 	granted, denied := m.grantedScopes(x.scopes(), held.family.scopes)
@@ -18,10 +20,10 @@ func (m *Market) refreshToken(x *exchange) (issuance, *denial) {
 	}
 	var honoured bool
 	if honoured, x.judgement = m.refresh.spend(held, m.now(), m.lifetimes.Refresh); !honoured {
-		return issuance{}, deny(InvalidGrant, "the refresh token is dead")
+		return issuance{}, deny(platforms.InvalidGrant, "the refresh token is dead")
 	}
 	return issuance{
-		grant:     GrantRefreshToken,
+		grant:     platforms.GrantRefreshToken,
 		clientID:  x.clientID,
 		seller:    m.knownSeller(held.family.sellerID),
 		asked:     x.scopes(),

@@ -5,11 +5,13 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // wording is the platform's refusal for a denial.
-func (m *Market) wording(d *denial) Refusal {
-	worded, fallback := m.platform.Refusals[d.outcome], plain(d.outcome)
+func (m *Market) wording(d *denial) platforms.Refusal {
+	worded, fallback := m.platform.Refusals[d.outcome], platforms.Plain(d.outcome)
 	worded.Status = cmp.Or(worded.Status, fallback.Status)
 	worded.Code = cmp.Or(worded.Code, fallback.Code)
 	worded.Description = cmp.Or(worded.Description, d.words)

@@ -1,6 +1,10 @@
 package demomarket
 
-import "maps"
+import (
+	"maps"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+)
 
 // Report is what the judges of a server saw, in total and by platform.
 type Report struct {
@@ -11,9 +15,9 @@ type Report struct {
 // Tally is what a judge counted since the server began or [Server.ResetReport].
 type Tally struct {
 	// Tokens are the token requests by grant type and outcome. Grant types without a handler are counted as "other".
-	Tokens map[string]map[Outcome]int `json:"tokens"`
+	Tokens map[string]map[platforms.Outcome]int `json:"tokens"`
 	// Requests are all requests by endpoint, token requests included.
-	Requests map[Endpoint]int `json:"requests"`
+	Requests map[platforms.Endpoint]int `json:"requests"`
 	// DoubleSpends are requests with a refresh token that had been spent, and its grace was over.
 	DoubleSpends int `json:"doubleSpends"`
 	// GraceReuses are requests with a spent refresh token within its grace.
@@ -58,12 +62,12 @@ func (t *CodeTally) plus(other CodeTally) {
 
 // newTally returns an empty one.
 func newTally() Tally {
-	return Tally{Tokens: map[string]map[Outcome]int{}, Requests: map[Endpoint]int{}}
+	return Tally{Tokens: map[string]map[platforms.Outcome]int{}, Requests: map[platforms.Endpoint]int{}}
 }
 
 // Count returns how many token requests of a grant type had an outcome. An empty grant means all, and so does an empty
 // outcome.
-func (t Tally) Count(grant string, outcome Outcome) int {
+func (t Tally) Count(grant string, outcome platforms.Outcome) int {
 	sum := 0
 	for name, outcomes := range t.Tokens {
 		for what, count := range outcomes {
@@ -76,16 +80,16 @@ func (t Tally) Count(grant string, outcome Outcome) int {
 }
 
 // count adds a token request.
-func (t Tally) count(grant string, outcome Outcome) {
+func (t Tally) count(grant string, outcome platforms.Outcome) {
 	if t.Tokens[grant] == nil {
-		t.Tokens[grant] = map[Outcome]int{}
+		t.Tokens[grant] = map[platforms.Outcome]int{}
 	}
 	t.Tokens[grant][outcome]++
 }
 
 // clone returns a copy that shares nothing with t.
 func (t Tally) clone() Tally {
-	tokens := make(map[string]map[Outcome]int, len(t.Tokens))
+	tokens := make(map[string]map[platforms.Outcome]int, len(t.Tokens))
 	for grant, outcomes := range t.Tokens {
 		tokens[grant] = maps.Clone(outcomes)
 	}
@@ -98,7 +102,7 @@ func (t *Tally) plus(other Tally) {
 	for grant, outcomes := range other.Tokens {
 		for outcome, count := range outcomes {
 			if t.Tokens[grant] == nil {
-				t.Tokens[grant] = map[Outcome]int{}
+				t.Tokens[grant] = map[platforms.Outcome]int{}
 			}
 			t.Tokens[grant][outcome] += count
 		}

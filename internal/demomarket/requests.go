@@ -4,6 +4,8 @@ import (
 	"maps"
 	"net/http"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // Request is a token request as it arrived, with all its secrets, and what became of it.
@@ -21,7 +23,7 @@ type Request struct {
 	Basic bool
 	// ClientID is the client that authenticated itself. Empty means that none did.
 	ClientID string
-	Outcome  Outcome
+	Outcome  platforms.Outcome
 	// DoubleSpend and GraceReuse tell whether a spent refresh token was presented, after its grace or within.
 	DoubleSpend, GraceReuse bool
 	// Lost tells whether the answer held a new refresh token and did not arrive.

@@ -1,6 +1,10 @@
 package demomarket
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+)
 
 // serveRevocation is RFC 7009. A token that is unknown or somebody else's is answered like one that was ended.
 func (m *Market) serveRevocation(w http.ResponseWriter, r *http.Request) {
@@ -10,13 +14,13 @@ func (m *Market) serveRevocation(w http.ResponseWriter, r *http.Request) {
 		denied = m.authenticate(x)
 	}
 	if denied == nil && x.parameters["token"] == "" {
-		denied = deny(InvalidRequest, "token is missing")
+		denied = deny(platforms.InvalidRequest, "token is missing")
 	}
 	if denied != nil {
 		m.refuse(w, x, denied)
 		return
 	}
-	x.outcome = OK
+	x.outcome = platforms.OK
 	m.revoke(x.parameters["token"], x.clientID)
 	w.WriteHeader(http.StatusOK)
 }

@@ -6,6 +6,8 @@ import (
 	"html/template"
 	"net/http"
 	"sync"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // screen is the page that a visit needs next.
@@ -26,12 +28,12 @@ func (m *Market) screen(x *exchange, v *visit, held *session, message string) re
 		shown.Title, shown.Account = "Go on with this account?", held.seller
 	default:
 		shown.Title, shown.Account = "Allow access?", held.seller
-		if v.endpoint == StoreEndpoint {
+		if v.endpoint == platforms.StoreEndpoint {
 			shown.Page, shown.Title = storePage, "Use this application?"
 		}
 	}
 	if m.server.control != nil {
-		shown.Help = &help{Users: [2]string{DefaultUser, OtherUser}, Password: DefaultPassword}
+		shown.Help = &help{Users: [2]string{platforms.DefaultUser, platforms.OtherUser}, Password: DefaultPassword}
 	}
 	status := http.StatusOK
 	if message != "" {

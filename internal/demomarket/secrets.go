@@ -3,6 +3,8 @@ package demomarket
 import (
 	"net/url"
 	"sync"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // shortestSecret is the length below which a value would be found in any text by chance.
@@ -49,9 +51,9 @@ func (l *secretLog) note(values ...string) {
 
 // secretParameters are the parameters of a request that nobody else may see. On a page, code can be a user code, which
 // is made to be shown.
-func (e Endpoint) secretParameters() []string {
+func secretParameters(e platforms.Endpoint) []string {
 	switch e {
-	case AuthorizationEndpoint, StoreEndpoint, ConfirmationEndpoint, DeviceEndpoint:
+	case platforms.AuthorizationEndpoint, platforms.StoreEndpoint, platforms.ConfirmationEndpoint, platforms.DeviceEndpoint:
 		return []string{"password"}
 	}
 	return []string{

@@ -1,7 +1,9 @@
 package demomarket
 
+import "github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+
 // AddSeller adds a seller account, or replaces the one of that id.
-func (m *Market) AddSeller(seller Seller) {
+func (m *Market) AddSeller(seller platforms.Seller) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sellers[seller.ID] = seller
@@ -27,7 +29,7 @@ func (m *Market) SetPassword(name, password string) {
 		return
 	}
 	known.password, known.failures, known.locked = password, 0, false
-	if known.refused == PasswordLeaked {
+	if known.refused == platforms.PasswordLeaked {
 		known.refused = ""
 	}
 }
@@ -43,7 +45,7 @@ func (m *Market) Lock(name string) {
 
 // RefuseLogin answers a user's right password with outcome, for example [MFARequired], [PasswordLeaked] or
 // [UserBlocked]. An empty outcome ends that. An unknown user is ignored.
-func (m *Market) RefuseLogin(name string, outcome Outcome) {
+func (m *Market) RefuseLogin(name string, outcome platforms.Outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if known := m.users[name]; known != nil {
@@ -52,10 +54,10 @@ func (m *Market) RefuseLogin(name string, outcome Outcome) {
 }
 
 // knownSeller returns the seller of that id and adds it when there is none. The market's lock is held.
-func (m *Market) knownSeller(id string) Seller {
+func (m *Market) knownSeller(id string) platforms.Seller {
 	seller, ok := m.sellers[id]
 	if !ok {
-		seller = Seller{ID: id, Login: id}
+		seller = platforms.Seller{ID: id, Login: id}
 		m.sellers[id] = seller
 	}
 	return seller

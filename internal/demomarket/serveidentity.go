@@ -3,6 +3,8 @@ package demomarket
 import (
 	"net/http"
 	"slices"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // serveIdentity answers for the seller whose access token the request bears.
@@ -13,23 +15,33 @@ func (m *Market) serveIdentity(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	m.mu.Lock()
-	token := identity.token(r)
+	token := identity.Token(r)
 	held, ranOut := m.access.find(token, m.now()), m.access.ranOut(token, m.now())
-	var seller Seller
+	var seller platforms.Seller
 	if held != nil {
 		seller = m.sellers[held.seller.ID]
 	}
 	m.mu.Unlock()
 	switch {
 	case held == nil && ranOut && identity.Expired.Status != 0:
-		identity.Expired.write(w)
+		identity.Expired.Write(w)
 	case held == nil && identity.Unknown.Status != 0:
-		identity.Unknown.write(w)
+		identity.Unknown.Write(w)
 	case held == nil:
-		identity.deny(w, http.StatusUnauthorized, "invalid_token")
+		denyToken(identity, w, http.StatusUnauthorized, "invalid_token")
 	case held.seller.ID == "", identity.Scope != "" && !slices.Contains(held.scopes, identity.Scope):
-		identity.deny(w, http.StatusForbidden, "insufficient_scope")
+		denyToken(identity, w, http.StatusForbidden, "insufficient_scope")
 	default:
 		writeJSON(w, http.StatusOK, identity.Answer(seller))
 	}
+}
+
+// denyToken answers in the platform's words or in those of RFC 6750.
+func denyToken(i platforms.Identity, w http.ResponseWriter, status int, code string) {
+	if i.Denied.Status != 0 {
+		i.Denied.Write(w)
+		return
+	}
+	w.Header().Set("WWW-Authenticate", `Bearer error="`+code+`"`)
+	writeJSON(w, status, map[string]any{"error": code})
 }

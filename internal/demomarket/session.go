@@ -3,6 +3,8 @@ package demomarket
 import (
 	"net/http"
 	"slices"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // sessionCookie is the cookie by which a platform knows a browser. Its path is the platform's.
@@ -36,7 +38,7 @@ func (m *Market) session(x *exchange) *session {
 }
 
 // newSession logs a browser in, instead of the session that it may have. The market's lock is held.
-func (m *Market) newSession(x *exchange, seller Seller) (*session, error) {
+func (m *Market) newSession(x *exchange, seller platforms.Seller) (*session, error) {
 	id, err := m.server.random()
 	if err != nil {
 		return nil, err

@@ -7,12 +7,14 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // Market is one [Platform] as a [Server] runs it: its clients, sellers, users and tokens, its faults and its judge.
 // It is safe for concurrent use.
 type Market struct {
-	platform Platform
+	platform platforms.Platform
 	server   *Server
 	routes   *http.ServeMux
 	judge    *judge
@@ -22,7 +24,7 @@ type Market struct {
 	// clockAhead is how far the Date of answers lies ahead.
 	clockAhead time.Duration
 	clients    map[string]*client
-	sellers    map[string]Seller
+	sellers    map[string]platforms.Seller
 	users      map[string]*user
 	sessions   map[string]*session
 	visits     map[string]*visit
@@ -77,13 +79,13 @@ type user struct {
 	seller   string
 	failures int
 	locked   bool
-	refused  Outcome // why a right password is not enough; empty when it is
+	refused  platforms.Outcome // why a right password is not enough; empty when it is
 }
 
 // session is a browser that somebody is logged in with. It does not end by itself, as those of real platforms hardly do.
 type session struct {
 	id       string
-	seller   Seller
+	seller   platforms.Seller
 	consents map[string][]string // scopes, by client id
 }
 
@@ -98,7 +100,7 @@ type start struct {
 // code is an authorization code. It stays in memory when it is used: that is how a second use is noticed.
 type code struct {
 	request *authorizationRequest
-	seller  Seller
+	seller  platforms.Seller
 	expires time.Time
 	used    bool
 	gift    gift
@@ -115,7 +117,7 @@ type outage struct {
 // lock guards it.
 type visit struct {
 	id       string
-	endpoint Endpoint
+	endpoint platforms.Endpoint
 	errand   errand
 	clientID string
 	scopes   []string
@@ -129,7 +131,7 @@ type visit struct {
 
 // errand is what an application sent a person for. Its methods are called with the market's lock held.
 type errand interface {
-	allowed(m *Market, x *exchange, seller Seller) reply
+	allowed(m *Market, x *exchange, seller platforms.Seller) reply
 	denied(m *Market, x *exchange) reply
 }
 
@@ -144,7 +146,7 @@ type Hook func(w http.ResponseWriter, r *http.Request, next http.Handler)
 // The zero value is of no use; one of the functions that return a Fault makes one.
 type Fault struct {
 	hook     Hook
-	endpoint Endpoint
+	endpoint platforms.Endpoint
 	times    int
 	when     func(Request) bool
 }
@@ -161,7 +163,7 @@ type Injected struct {
 
 // exchange is a request on its way through a market: what was read from it, and what became of it.
 type exchange struct {
-	endpoint   Endpoint
+	endpoint   platforms.Endpoint
 	time       time.Time
 	request    *http.Request
 	parameters map[string]string // of the body; those of the query only when there is no body, or on pages
@@ -175,7 +177,7 @@ type exchange struct {
 	callback  func(url.Values) // the fault's change to the callback; nil makes none
 	dropped   bool             // the fault meant the answer to be lost
 
-	outcome   Outcome // empty until a handler decided
+	outcome   platforms.Outcome // empty until a handler decided
 	judgement judgement
 	pair      bool // a new refresh token is in force, and this answer alone holds it
 	size      int  // of the answer that the handler wrote
@@ -227,7 +229,7 @@ type screen struct {
 
 	Visit       string
 	Application string
-	Account     Seller
+	Account     platforms.Seller
 	Scopes      []string
 	UserCode    string
 	CodeName    string // of the field for a user code

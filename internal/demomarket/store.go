@@ -3,6 +3,8 @@ package demomarket
 import (
 	"net/http"
 	"net/url"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // storePage is the last page of a visit to the store.
@@ -23,7 +25,7 @@ func (m *Market) beginStart(x *exchange) reply {
 	}
 	offered := m.application(x)
 	if offered == nil || offered.loginURI == "" {
-		x.outcome = UnknownClient
+		x.outcome = platforms.UnknownClient
 		return stopped(http.StatusNotFound, "Nothing found", "There is no such application in the store.")
 	}
 	v := &visit{
@@ -33,7 +35,7 @@ func (m *Market) beginStart(x *exchange) reply {
 }
 
 // allowed sends the seller to the application's Login URI.
-func (o offer) allowed(m *Market, x *exchange, seller Seller) reply {
+func (o offer) allowed(m *Market, x *exchange, seller platforms.Seller) reply {
 	value, err := m.server.random()
 	if err != nil {
 		return broken(err)
@@ -72,7 +74,7 @@ func (m *Market) endStart(x *exchange) reply {
 	x.parameters[m.platform.Authorization.ClientParameter] = x.request.PathValue("application")
 	request, denied := m.addressed(x)
 	if denied == nil && x.parameters["state"] == "" {
-		denied = deny(InvalidRequest, "The parameter state is missing.")
+		denied = deny(platforms.InvalidRequest, "The parameter state is missing.")
 	}
 	if denied != nil {
 		return m.undeliverable(x, denied)
@@ -93,17 +95,25 @@ func (m *Market) useStart(x *exchange, by *client) (*start, *denial) {
 	begun := m.starts[keyOf(x.parameters[name])]
 	switch {
 	case begun == nil || begun.client != by:
-		return nil, deny(InvalidStart, "The "+name+" is not known.")
+		return nil, deny(platforms.InvalidStart, "The "+name+" is not known.")
 	case begun.used:
 		m.judge.note(func(t *Tally) { t.Starts.Reused++ })
-		return nil, deny(InvalidStart, "The "+name+" was used before.")
+		return nil, deny(platforms.InvalidStart, "The "+name+" was used before.")
 	case !m.now().Before(begun.expires):
 		m.judge.note(func(t *Tally) { t.Starts.Expired++ })
-		return nil, deny(InvalidStart, "The time of the "+name+" is over.")
+		return nil, deny(platforms.InvalidStart, "The time of the "+name+" is over.")
 	case begun.session != m.session(x):
-		return nil, deny(InvalidStart, "The "+name+" was given to another browser, or to somebody who is no longer logged in.")
+		return nil, deny(platforms.InvalidStart, "The "+name+" was given to another browser, or to somebody who is no longer logged in.")
 	}
 	begun.used = true
 	m.judge.note(func(t *Tally) { t.Starts.Used++ })
 	return begun, nil
+}
+
+// confirmations is the pattern of the paths to which applications send sellers back.
+func confirmations(p platforms.Paths) string {
+	if p.Confirmation == "" {
+		return ""
+	}
+	return p.Confirmation + "/{application}"
 }

@@ -1,6 +1,10 @@
 package demomarket
 
-import "net/http"
+import (
+	"net/http"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+)
 
 // serveToken is the token endpoint (RFC 6749 section 3.2).
 func (m *Market) serveToken(w http.ResponseWriter, r *http.Request) {
@@ -10,7 +14,7 @@ func (m *Market) serveToken(w http.ResponseWriter, r *http.Request) {
 		m.refuse(w, x, denied)
 		return
 	}
-	x.outcome = OK
+	x.outcome = platforms.OK
 	wait(r.Context(), m.slowness()/2) // what was decided stands, even if nobody waits for the answer any more
 	x.size = writeJSON(w, http.StatusOK, m.answer(x, set))
 }
@@ -28,7 +32,7 @@ func (m *Market) exchange(x *exchange) (tokenSet, *denial) {
 	}
 	set, err := m.issue(x, decided)
 	if err != nil {
-		return tokenSet{}, deny(ServerError, err.Error())
+		return tokenSet{}, deny(platforms.ServerError, err.Error())
 	}
 	return set, nil
 }
@@ -44,32 +48,32 @@ func (m *Market) check(x *exchange) *denial {
 	}
 	switch {
 	case x.grant() == "":
-		return deny(InvalidRequest, "grant_type is missing")
+		return deny(platforms.InvalidRequest, "grant_type is missing")
 	case !m.serves(x.grant()):
-		return deny(UnsupportedGrant, "the grant type is not supported")
+		return deny(platforms.UnsupportedGrant, "the grant type is not supported")
 	}
 	for _, rule := range m.platform.Parameters {
-		if denied := rule.check(x); denied != nil {
+		if denied := checkRule(rule, x); denied != nil {
 			return denied
 		}
 	}
 	return nil
 }
 
-// check tells whether a request obeys the rule.
-func (p ParameterRule) check(x *exchange) *denial {
+// checkRule tells whether a request obeys a rule.
+func checkRule(p platforms.ParameterRule, x *exchange) *denial {
 	value := x.parameters[p.Name]
 	switch {
 	case p.Grant != "" && p.Grant != x.grant():
 		return nil
 	case p.Forbidden && value != "":
-		return deny(InvalidRequest, "the parameter "+p.Name+" is not allowed with this grant")
+		return deny(platforms.InvalidRequest, "the parameter "+p.Name+" is not allowed with this grant")
 	case p.Forbidden:
 		return nil
 	case value == "":
-		return deny(InvalidRequest, "the parameter "+p.Name+" is missing")
+		return deny(platforms.InvalidRequest, "the parameter "+p.Name+" is missing")
 	case p.Value != "" && value != p.Value:
-		return deny(AccessDenied, "the value of "+p.Name+" is not allowed")
+		return deny(platforms.AccessDenied, "the value of "+p.Name+" is not allowed")
 	}
 	return nil
 }

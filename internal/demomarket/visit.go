@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // visitLifetime is how long a person may take on the pages.
@@ -42,9 +44,9 @@ func (v *visit) next(held *session) step {
 func (v *visit) silent(held *session) *denial {
 	switch v.next(held) {
 	case loginStep:
-		return deny(LoginRequired, "nobody is logged in")
+		return deny(platforms.LoginRequired, "nobody is logged in")
 	case consentStep:
-		return deny(ConsentRequired, "nobody has consented")
+		return deny(platforms.ConsentRequired, "nobody has consented")
 	}
 	return nil
 }
@@ -53,7 +55,7 @@ func (v *visit) silent(held *session) *denial {
 // pages are answered here. Pages of other sites cannot send them.
 func (m *Market) servePages(w http.ResponseWriter, r *http.Request, begin func(*exchange) reply) {
 	x := exchangeOf(r)
-	x.outcome = OK
+	x.outcome = platforms.OK
 	var answer reply
 	switch r.Method {
 	case http.MethodGet:

@@ -1,4 +1,4 @@
-package demomarket
+package platforms
 
 import (
 	"net/http"
@@ -86,7 +86,7 @@ func Allegro() Platform {
 
 // allegroClaims name the account by user_name, which is its number and not its login.
 func allegroClaims(f Facts) map[string]any {
-	claims := jwtClaims(f)
+	claims := JWTClaims(f)
 	claims["jti"] = f.ID
 	claims["client_id"] = f.ClientID
 	claims["scope"] = f.Scopes

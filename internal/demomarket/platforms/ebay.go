@@ -1,4 +1,4 @@
-package demomarket
+package platforms
 
 import (
 	"net/http"

@@ -1,4 +1,4 @@
-package demomarket
+package platforms
 
 import "net/http"
 
@@ -83,8 +83,8 @@ type Refusal struct {
 	Fields map[string]any
 }
 
-// plain is the refusal of RFC 6749 section 5.2, which has no codes for what can be wrong with a user.
-func plain(outcome Outcome) Refusal {
+// Plain is the refusal of RFC 6749 section 5.2, which has no codes for what can be wrong with a user.
+func Plain(outcome Outcome) Refusal {
 	switch outcome {
 	case QueryRefused:
 		return Refusal{Status: http.StatusBadRequest, Code: "invalid_request"}
@@ -103,12 +103,3 @@ func plain(outcome Outcome) Refusal {
 	}
 	return Refusal{Status: http.StatusBadRequest, Code: string(outcome)}
 }
-
-// denial is a handler's no, and its words for it where the platform has none.
-type denial struct {
-	outcome Outcome
-	words   string
-}
-
-// deny returns a denial.
-func deny(outcome Outcome, words string) *denial { return &denial{outcome: outcome, words: words} }

@@ -1,4 +1,4 @@
-package demomarket
+package platforms
 
 import (
 	"maps"
@@ -29,8 +29,8 @@ type Response struct {
 	Body   string
 }
 
-// token is the access token of a request, empty when it has none in the right place.
-func (i Identity) token(r *http.Request) string {
+// Token is the access token of a request, empty when it has none in the right place.
+func (i Identity) Token(r *http.Request) string {
 	if i.TokenHeader != "" {
 		return r.Header.Get(i.TokenHeader)
 	}
@@ -41,21 +41,11 @@ func (i Identity) token(r *http.Request) string {
 	return token
 }
 
-// deny answers in the platform's words or in those of RFC 6750.
-func (i Identity) deny(w http.ResponseWriter, status int, code string) {
-	if i.Denied.Status != 0 {
-		i.Denied.write(w)
-		return
-	}
-	w.Header().Set("WWW-Authenticate", `Bearer error="`+code+`"`)
-	writeJSON(w, status, map[string]any{"error": code})
-}
-
-// write writes the answer.
-func (a Response) write(w http.ResponseWriter) {
+// Write writes the answer.
+func (a Response) Write(w http.ResponseWriter) {
 	maps.Copy(w.Header(), a.Header)
 	if a.Header.Get("Content-Type") == "" {
-		w.Header().Set("Content-Type", jsonType)
+		w.Header().Set("Content-Type", "application/json")
 	}
 	w.WriteHeader(a.Status)
 	_, _ = w.Write([]byte(a.Body)) // whether it arrived is the judge's business

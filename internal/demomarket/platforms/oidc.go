@@ -1,4 +1,4 @@
-package demomarket
+package platforms
 
 import "time"
 
@@ -57,7 +57,7 @@ func OIDC() Platform {
 
 // oidcClaims are an access token as RFC 9068 section 2.2 has it.
 func oidcClaims(f Facts) map[string]any {
-	claims := jwtClaims(f)
+	claims := JWTClaims(f)
 	claims["sub"] = f.Subject()
 	claims["aud"] = f.Audience
 	if f.Audience == "" {

@@ -1,4 +1,4 @@
-package demomarket
+package platforms
 
 import (
 	"slices"
@@ -58,8 +58,8 @@ const (
 	RequiredPKCE
 )
 
-// understands tells whether a value of prompt means something to the platform.
-func (a Authorization) understands(prompt string) bool { return slices.Contains(a.Prompts, prompt) }
+// Understands tells whether a value of prompt means something to the platform.
+func (a Authorization) Understands(prompt string) bool { return slices.Contains(a.Prompts, prompt) }
 
 // ParameterRule is a parameter that a token request must or must not have.
 type ParameterRule struct {

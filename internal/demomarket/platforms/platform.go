@@ -1,4 +1,4 @@
-package demomarket
+package platforms
 
 import "time"
 
@@ -235,10 +235,8 @@ type Store struct {
 	CallbackParameter, StateParameter string
 }
 
-// confirmations is the pattern of the paths to which applications send sellers back.
-func (p Paths) confirmations() string {
-	if p.Confirmation == "" {
-		return ""
-	}
-	return p.Confirmation + "/{application}"
-}
+// The users that every platform starts with.
+const (
+	DefaultUser = "seller@example.com"
+	OtherUser   = "other-seller@example.com"
+)

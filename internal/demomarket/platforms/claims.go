@@ -1,9 +1,9 @@
-package demomarket
+package platforms
 
 import "strings"
 
-// jwtClaims are the ones that all our JWTs have in common (RFC 7519 section 4.1).
-func jwtClaims(f Facts) map[string]any {
+// JWTClaims are the ones that all our JWTs have in common (RFC 7519 section 4.1).
+func JWTClaims(f Facts) map[string]any {
 	return map[string]any{
 		"iss": f.Issuer,
 		"iat": f.IssuedTime.Unix(),

@@ -1,4 +1,4 @@
-package demomarket
+package platforms
 
 // Endpoint is one kind of address that a platform serves.
 type Endpoint string
@@ -20,13 +20,4 @@ const (
 	// user code.
 	DeviceAuthorizationEndpoint Endpoint = "device_authorization"
 	DeviceEndpoint              Endpoint = "device"
-)
-
-// judgement is what the refresh tokens had to say about a request.
-type judgement int
-
-const (
-	ordinary judgement = iota
-	reusedInGrace
-	spentTwice
 )

@@ -1,6 +1,7 @@
-package demomarket
+package platforms
 
 import (
+	"strconv"
 	"strings"
 	"time"
 )
@@ -25,16 +26,16 @@ type Device struct {
 	Strings bool
 }
 
-// codeParameter is the name of the user code on the page.
-func (d Device) codeParameter() string {
+// UserCodeParameter is the name of the user code on the page.
+func (d Device) UserCodeParameter() string {
 	if d.CodeParameter == "" {
 		return "user_code"
 	}
 	return d.CodeParameter
 }
 
-// newUserCode makes a user code from random bytes.
-func (d Device) newUserCode(random []byte) string {
+// NewUserCode makes a user code from random bytes.
+func (d Device) NewUserCode(random []byte) string {
 	var made strings.Builder
 	for _, place := range d.UserCode {
 		if place != '*' || len(random) == 0 {
@@ -47,10 +48,10 @@ func (d Device) newUserCode(random []byte) string {
 	return made.String()
 }
 
-// number is a duration in seconds as the platform writes it.
-func (d Device) number(duration time.Duration) any {
+// Number is a duration in seconds as the platform writes it.
+func (d Device) Number(duration time.Duration) any {
 	if d.Strings {
-		return seconds(duration)
+		return strconv.FormatInt(int64(duration/time.Second), 10)
 	}
 	return int64(duration / time.Second)
 }

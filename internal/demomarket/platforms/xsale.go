@@ -1,4 +1,4 @@
-package demomarket
+package platforms
 
 import (
 	"net/http"
@@ -56,7 +56,7 @@ func auth0Refusals() map[Outcome]Refusal {
 
 // auth0Claims are an access token for the API named by the audience.
 func auth0Claims(f Facts) map[string]any {
-	claims := jwtClaims(f)
+	claims := JWTClaims(f)
 	claims["sub"] = f.Subject()
 	claims["aud"] = []string{f.Audience, f.Issuer + "userinfo"}
 	claims["azp"] = f.ClientID

@@ -1,0 +1,73 @@
+package demomarket
+
+import "github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+
+// The names of package platforms that tests use, so that they import one package.
+type (
+	// Facts is that of package platforms.
+	Facts = platforms.Facts
+	// Outcome is that of package platforms.
+	Outcome = platforms.Outcome
+	// Platform is that of package platforms.
+	Platform = platforms.Platform
+	// Refusal is that of package platforms.
+	Refusal = platforms.Refusal
+	// Response is that of package platforms.
+	Response = platforms.Response
+	// Seller is that of package platforms.
+	Seller = platforms.Seller
+)
+
+// The constants of package platforms that tests use.
+const (
+	AuthorizationEndpoint       = platforms.AuthorizationEndpoint
+	Body                        = platforms.Body
+	ConfirmationEndpoint        = platforms.ConfirmationEndpoint
+	DefaultUser                 = platforms.DefaultUser
+	DeviceAuthorizationEndpoint = platforms.DeviceAuthorizationEndpoint
+	DeviceEndpoint              = platforms.DeviceEndpoint
+	DiscoveryEndpoint           = platforms.DiscoveryEndpoint
+	ES256                       = platforms.ES256
+	Echo                        = platforms.Echo
+	ExpiresInAbsent             = platforms.ExpiresInAbsent
+	Faulted                     = platforms.Faulted
+	GrantAuthorizationCode      = platforms.GrantAuthorizationCode
+	GrantDeviceCode             = platforms.GrantDeviceCode
+	GrantPassword               = platforms.GrantPassword
+	GrantRefreshToken           = platforms.GrantRefreshToken
+	IdentityEndpoint            = platforms.IdentityEndpoint
+	InvalidClient               = platforms.InvalidClient
+	InvalidCode                 = platforms.InvalidCode
+	InvalidGrant                = platforms.InvalidGrant
+	InvalidScope                = platforms.InvalidScope
+	KeysEndpoint                = platforms.KeysEndpoint
+	MFARequired                 = platforms.MFARequired
+	OK                          = platforms.OK
+	OtherUser                   = platforms.OtherUser
+	PasswordLeaked              = platforms.PasswordLeaked
+	RequiredPKCE                = platforms.RequiredPKCE
+	RevocationEndpoint          = platforms.RevocationEndpoint
+	ScopeAlways                 = platforms.ScopeAlways
+	ScopeNever                  = platforms.ScopeNever
+	ServerError                 = platforms.ServerError
+	SlowDown                    = platforms.SlowDown
+	Static                      = platforms.Static
+	StoreEndpoint               = platforms.StoreEndpoint
+	TokenEndpoint               = platforms.TokenEndpoint
+	UnsupportedGrant            = platforms.UnsupportedGrant
+	UserBlocked                 = platforms.UserBlocked
+	UserLocked                  = platforms.UserLocked
+	WrongPassword               = platforms.WrongPassword
+)
+
+// Allegro is that of package platforms.
+func Allegro() Platform { return platforms.Allegro() }
+
+// EBay is that of package platforms.
+func EBay() Platform { return platforms.EBay() }
+
+// OIDC is that of package platforms.
+func OIDC() Platform { return platforms.OIDC() }
+
+// XSale is that of package platforms.
+func XSale() Platform { return platforms.XSale() }
