@@ -1,4 +1,4 @@
-package demomarket
+package person
 
 import (
 	"context"
@@ -13,8 +13,20 @@ import (
 	"strings"
 )
 
-// tabSteps is more than any way through the pages needs.
-const tabSteps = 20
+const (
+	// tabSteps is more than any way through the pages needs.
+	tabSteps = 20
+	// bodyLimit is more than any page holds.
+	bodyLimit = 64 << 10
+)
+
+// The names that the pages of a demo marketplace say.
+const (
+	loginPage   = "login"
+	accountPage = "account"
+	consentPage = "consent"
+	storePage   = "store"
+)
 
 // tab is a browser's tab with a person before it.
 type tab struct {
@@ -107,21 +119,21 @@ func (t *tab) answer(ctx context.Context, page openPage) (next *http.Request, pr
 	if err != nil {
 		return nil, "", fmt.Errorf("filling in a form: %w", err)
 	}
-	next.Header.Set("Content-Type", formType)
+	next.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	return next, pressed, nil
 }
 
-// press is the button that the person presses on a page of the marketplace, empty when it is somebody else's page.
+// press is the button that the person presses on a page of the marketplace, empty on a page of an application.
 func (t *tab) press(page openPage, filled url.Values) string {
 	theirs := t.person.SellerID != "" && !t.person.Careless && filled.Get("account") != t.person.SellerID
 	switch shown := page.name(); {
-	case shown == string(loginStep):
+	case shown == loginPage:
 		return "login"
-	case shown != string(accountStep) && shown != string(consentStep) && shown != storePage:
+	case shown != accountPage && shown != consentPage && shown != storePage:
 		return ""
 	case theirs:
 		return "switch"
-	case shown == string(accountStep):
+	case shown == accountPage:
 		return "continue"
 	case t.person.Deny:
 		return "deny"

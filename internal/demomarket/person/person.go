@@ -1,4 +1,4 @@
-package demomarket
+package person
 
 import (
 	"context"
@@ -10,12 +10,11 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
-// Person is somebody at a browser that is a mere HTTP client. He looks at the account that he is shown, and allows access.
-// He goes by what the pages say, so that he can sign in at a demo marketplace that runs elsewhere.
+// Person sits before a browser that is a mere HTTP client. He looks at the account that he is shown, and allows access.
 type Person struct {
-	// User and Password are what he logs in with. [Market.SignIn] takes those of the seller when they are empty.
+	// User and Password are his credentials. SignIn of a market takes the seller's credentials when they are empty.
 	User, Password string
-	// SellerID is the account that he means. Empty means whichever he is shown; to [Market.SignIn] without a User it means
+	// SellerID is the account that he means. Empty means any account that he is shown; to SignIn of a market without a User it means
 	// the platform's Seller.
 	SellerID string
 	// Careless makes him go on with whatever account the browser is logged in with.
@@ -56,40 +55,9 @@ func (p Person) DecideDevice(ctx context.Context, browser *http.Client, link str
 	return nil
 }
 
-// SignIn is [Person.SignIn] at this platform, wherever it is served.
-func (m *Market) SignIn(ctx context.Context, browser *http.Client, link string, person Person) (*url.URL, error) {
-	person, err := m.introduce(person)
-	if err != nil {
-		return nil, err
-	}
-	page, err := newTab(browser, person).walk(ctx, link, func(page openPage) bool {
-		return page.location != nil && m.sendsBack(page.address)
-	})
+// Until goes where a link leads and through the pages, until a page whose address satisfies last sends him on, and returns the address to which
+// it does. The browser is one as for SignIn.
+func (p Person) Until(ctx context.Context, browser *http.Client, link string, last func(*url.URL) bool) (*url.URL, error) {
+	page, err := newTab(browser, p).walk(ctx, link, func(page openPage) bool { return page.location != nil && last(page.address) })
 	return page.location, err
-}
-
-// sendsBack tells whether an address is one from which people are sent back to applications.
-func (m *Market) sendsBack(address *url.URL) bool {
-	platform, paths := "/"+m.platform.Name, m.platform.Paths
-	return strings.HasSuffix(address.Path, platform+paths.Authorization) ||
-		(paths.Confirmation != "" && strings.Contains(address.Path, platform+paths.Confirmation+"/"))
-}
-
-// introduce tells a person what he logs in with.
-func (m *Market) introduce(person Person) (Person, error) {
-	if person.User != "" {
-		return person, nil
-	}
-	if person.SellerID == "" {
-		person.SellerID = m.platform.Seller.ID
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for name, known := range m.users {
-		if known.seller == person.SellerID {
-			person.User, person.Password = name, known.password
-			return person, nil
-		}
-	}
-	return person, fmt.Errorf("no user logs in on behalf of seller %q", person.SellerID)
 }
