@@ -17,7 +17,7 @@ const (
 
 // AddClient registers an application, or replaces the one of that id. Without a secret it is a public one.
 func (m *Market) AddClient(id, secret string) {
-	m.server.secrets.note(secret)
+	m.server.secrets.Note(secret)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.clients[id] = &client{id: id, secrets: []string{secret}, applicationID: id}
@@ -56,7 +56,7 @@ func (m *Market) SetLoginURI(clientID, uri string) {
 // SetClientSecret gives the application [DefaultClientID] a new secret. The one before it goes on working when
 // previousStillValid, as Amazon has it for seven days.
 func (m *Market) SetClientSecret(secret string, previousStillValid bool) {
-	m.server.secrets.note(secret)
+	m.server.secrets.Note(secret)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	held := m.clients[DefaultClientID]

@@ -1,6 +1,9 @@
 package demomarket
 
-import "github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+import (
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+)
 
 // issueCode makes a code for a request that a person granted. The market's lock is held.
 func (m *Market) issueCode(request *authorizationRequest, seller platforms.Seller) (string, error) {
@@ -9,9 +12,9 @@ func (m *Market) issueCode(request *authorizationRequest, seller platforms.Selle
 		return "", err
 	}
 	value := m.platform.Authorization.CodePrefix + bits
-	m.server.secrets.noteCode(value)
+	m.server.secrets.NoteCode(value)
 	m.codes[keyOf(value)] = &code{request: request, seller: seller, expires: m.now().Add(m.lifetimes.Code)}
-	m.judge.note(func(t *Tally) { t.Codes.Issued++ })
+	m.judge.Note(func(t *judge.Tally) { t.Codes.Issued++ })
 	return value, nil
 }
 
@@ -28,17 +31,17 @@ func (m *Market) authorizationCode(x *exchange) (issuance, *denial) {
 		return issuance{}, deny(platforms.InvalidCode, "the code is not known")
 	case held.used:
 		held.gift.takeBack()
-		m.judge.note(func(t *Tally) { t.Codes.Reused++ })
+		m.judge.Note(func(t *judge.Tally) { t.Codes.Reused++ })
 		return issuance{}, deny(platforms.InvalidCode, "the code was used before")
 	case !m.now().Before(held.expires):
-		m.judge.note(func(t *Tally) { t.Codes.Expired++ })
+		m.judge.Note(func(t *judge.Tally) { t.Codes.Expired++ })
 		return issuance{}, deny(platforms.InvalidCode, "the code has expired")
 	}
 	if denied := held.check(m.platform.Authorization, x); denied != nil {
 		return issuance{}, denied
 	}
 	held.used = true
-	m.judge.note(func(t *Tally) { t.Codes.Used++ })
+	m.judge.Note(func(t *judge.Tally) { t.Codes.Used++ })
 	return issuance{
 		grant:    platforms.GrantAuthorizationCode,
 		clientID: x.clientID,

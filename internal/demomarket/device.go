@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
@@ -51,7 +52,7 @@ func (m *Market) newDevice(x *exchange) (*deviceCode, string, *denial) {
 	if err != nil {
 		return nil, "", deny(platforms.ServerError, err.Error())
 	}
-	m.server.secrets.noteCode(value)
+	m.server.secrets.NoteCode(value)
 	now := m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -65,6 +66,6 @@ func (m *Market) newDevice(x *exchange) (*deviceCode, string, *denial) {
 		interval: m.platform.Device.Interval,
 	}
 	m.devices.add(value, held)
-	m.judge.note(func(t *Tally) { t.DeviceCodes.Issued++ })
+	m.judge.Note(func(t *judge.Tally) { t.DeviceCodes.Issued++ })
 	return held, value, nil
 }

@@ -3,6 +3,7 @@ package demomarket
 import (
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
@@ -28,7 +29,7 @@ func (m *Market) deviceCode(x *exchange) (issuance, *denial) {
 		return issuance{}, denied
 	}
 	held.used = true
-	m.judge.note(func(t *Tally) { t.DeviceCodes.Used++ })
+	m.judge.Note(func(t *judge.Tally) { t.DeviceCodes.Used++ })
 	return issuance{
 		grant:    platforms.GrantDeviceCode,
 		clientID: x.clientID,
@@ -50,7 +51,7 @@ func (m *Market) poll(held *deviceCode) *denial {
 	now := m.now()
 	early, hasty := held.early(now, held.interval), held.early(now, m.platform.Device.Interval)
 	held.polled = now
-	m.judge.note(func(t *Tally) {
+	m.judge.Note(func(t *judge.Tally) {
 		t.DevicePolls++
 		switch {
 		case held.used:

@@ -3,7 +3,7 @@
 //
 // It knows the token, revocation, identity and discovery endpoints, and what each platform does differently: where the
 // client authenticates, which encoding it wants, how refresh tokens rotate, what an error looks like. A platform is a
-// value ([Platform]); a test that needs another quirk changes a field and hands it to [New].
+// value of package platforms ([Platform]); a test that needs another quirk changes a field and hands it to [New].
 //
 // People sign in on its pages, which need no script: they log in, consent or deny, and are sent back with an
 // authorization code, or have entered the code of a device. A browser that is logged in already is sent straight back
@@ -12,7 +12,7 @@
 // by a browser or by [Market.SignIn], or decides about a device by [Market.ApproveDevice] and [Market.DenyDevice]; a
 // program that knows no more than the address of a demo marketplace does both as a [Person].
 //
-// It is also a judge. It counts token requests by grant and outcome, refresh tokens that were spent twice, pairs whose
+// It is also a judge (package judge). It counts token requests by grant and outcome, refresh tokens that were spent twice, pairs whose
 // answer never arrived, codes that came twice or too late, and polls that came too early ([Server.Report]); it remembers
 // the requests ([Market.Requests]) and every secret that passed through it ([Server.Secrets]), so that a test can look for
 // them where they must not be. It fails on request ([Market.Inject]).

@@ -3,6 +3,7 @@ package demomarket
 import (
 	"slices"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
@@ -26,7 +27,7 @@ func (f Fault) On(endpoint platforms.Endpoint) Fault {
 
 // When makes the fault strike only requests for which match holds. Of the Request, what depends on the answer is not
 // set yet. It is called with the market's lock held and must not call the market.
-func (f Fault) When(match func(Request) bool) Fault {
+func (f Fault) When(match func(judge.Request) bool) Fault {
 	f.when = match
 	return f
 }

@@ -28,7 +28,7 @@ func (m *Market) issue(x *exchange, decided issuance) (tokenSet, error) {
 	if err := m.mint(x, &set, lifetimes); err != nil {
 		return tokenSet{}, fmt.Errorf("minting tokens: %w", err)
 	}
-	m.server.secrets.note(set.access, set.id, set.refresh)
+	m.server.secrets.Note(set.access, set.id, set.refresh)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.enforce(x, &set, lifetimes)

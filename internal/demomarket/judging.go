@@ -3,53 +3,32 @@ package demomarket
 import (
 	"net/http"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
 // record counts a request whose answer is about to leave, or which gets none. It does so once.
-func (j *judge) record(m *Market, x *exchange) {
+func (m *Market) record(x *exchange) {
 	if x.outcome == "" {
 		x.outcome = platforms.Faulted
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
 	if x.recorded != nil {
 		return
 	}
-	x.recorded = &Request{}
-	j.tally.Requests[x.endpoint]++
-	if x.endpoint != platforms.TokenEndpoint {
-		return
-	}
-	j.tally.count(countedGrant(x.grant()), x.outcome)
-	switch x.judgement {
-	case spentTwice:
-		j.tally.DoubleSpends++
-	case reusedInGrace:
-		j.tally.GraceReuses++
-	}
-	if j.log.wanted() {
-		*x.recorded = x.describe(m.platform.Name)
-		j.log.add(x.recorded)
-	}
+	x.recorded = m.judge.Record(judge.Seen{
+		Endpoint: x.endpoint, Grant: countedGrant(x.grant()), Outcome: x.outcome,
+		DoubleSpend: x.judgement == spentTwice, GraceReuse: x.judgement == reusedInGrace,
+	}, func() judge.Request { return x.describe(m.platform.Name) })
 }
 
-// close ends a request. If a new refresh token is in force of which the client cannot know, that is a lost pair when it
+// end ends a request. If a new refresh token is in force of which the client cannot know, that is a lost pair when it
 // was meant to be lost, and an abandoned one when the client went away.
-func (j *judge) close(x *exchange, w *watchedWriter) {
+func (m *Market) end(x *exchange, w *watchedWriter) {
 	w.start()
 	gone := x.gone || w.err != nil
-	if !x.pair || (w.size >= x.size && !gone) {
-		return
+	if x.pair && (w.size < x.size || gone) {
+		m.judge.Lose(x.recorded, !x.dropped && (x.injected == nil || gone))
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	x.recorded.Lost = true
-	if x.dropped || (x.injected != nil && !gone) {
-		j.tally.LostPairs++
-		return
-	}
-	j.tally.AbandonedPairs++
 }
 
 // countedGrant keeps the report small whatever clients ask for.
@@ -61,8 +40,8 @@ func countedGrant(grant string) string {
 }
 
 // describe is the exchange as a Request.
-func (x *exchange) describe(platform string) Request {
-	return Request{
+func (x *exchange) describe(platform string) judge.Request {
+	return judge.Request{
 		Time:        x.time,
 		Platform:    platform,
 		Grant:       x.grant(),

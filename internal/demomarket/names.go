@@ -1,6 +1,9 @@
 package demomarket
 
-import "github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+import (
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+)
 
 // The names of package platforms that tests use, so that they import one package.
 type (
@@ -71,3 +74,15 @@ func OIDC() Platform { return platforms.OIDC() }
 
 // XSale is that of package platforms.
 func XSale() Platform { return platforms.XSale() }
+
+// The names of package judge that tests use.
+type (
+	// Report is that of package judge.
+	Report = judge.Report
+	// Tally is that of package judge.
+	Tally = judge.Tally
+	// CodeTally is that of package judge.
+	CodeTally = judge.CodeTally
+	// Request is that of package judge.
+	Request = judge.Request
+)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
@@ -22,7 +23,7 @@ func New(options Options, served ...platforms.Platform) *Server {
 		latency: options.Latency,
 		base:    strings.TrimSuffix(options.BaseURL, "/"),
 		keys:    newKeys(options.Key),
-		secrets: newSecretLog(options.SecretLog),
+		secrets: judge.NewSecrets(options.SecretLog),
 		markets: make(map[string]*Market, len(served)),
 	}
 	if s.now == nil {
@@ -48,7 +49,7 @@ func newMarket(s *Server, platform platforms.Platform, options Options) *Market 
 	m := &Market{
 		platform: platform,
 		server:   s,
-		judge:    newJudge(options.RequestLog),
+		judge:    judge.New(options.RequestLog),
 		lifetimes: options.Lifetimes.over(Lifetimes{
 			Access:     platform.AccessToken.Lifetime,
 			ID:         platform.IDToken.Lifetime,

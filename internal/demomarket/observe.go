@@ -14,15 +14,15 @@ func (m *Market) observed(endpoint platforms.Endpoint, serve http.HandlerFunc) h
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x, r := m.begin(endpoint, r)
 		if endpoint == platforms.TokenEndpoint {
-			defer m.server.load.enter()()
-			defer m.judge.load.enter()()
+			defer m.server.load.Enter()()
+			defer m.judge.Load.Enter()()
 		}
 		watched := &watchedWriter{ResponseWriter: w, begun: func() {
 			x.gone = r.Context().Err() != nil
-			m.judge.record(m, x)
+			m.record(x)
 		}}
 		// Deferred, because a fault that closes the connection panics.
-		defer func() { m.judge.close(x, watched) }()
+		defer func() { m.end(x, watched) }()
 
 		// A request that was sent arrives, even if its sender is gone by then.
 		wait(r.Context(), m.delay(endpoint))
@@ -83,13 +83,13 @@ func (m *Market) encoding(endpoint platforms.Endpoint) platforms.Encoding {
 // noteSecrets remembers what a request carries.
 func (m *Market) noteSecrets(x *exchange) {
 	for _, name := range secretParameters(x.endpoint) {
-		m.server.secrets.note(x.parameters[name])
+		m.server.secrets.Note(x.parameters[name])
 	}
 	if x.basic != nil {
 		_, encoded, _ := strings.Cut(x.request.Header.Get("Authorization"), " ")
-		m.server.secrets.note(x.basic.secret, encoded)
+		m.server.secrets.Note(x.basic.secret, encoded)
 	}
 	if x.endpoint == platforms.IdentityEndpoint {
-		m.server.secrets.note(m.platform.Identity.Token(x.request))
+		m.server.secrets.Note(m.platform.Identity.Token(x.request))
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
@@ -33,7 +34,7 @@ type platformView struct {
 	Seller      platforms.Seller
 	OtherSeller platforms.Seller
 	Down        bool
-	Tally       Tally
+	Tally       judge.Tally
 	OK          int
 	Refused     int
 }

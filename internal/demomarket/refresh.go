@@ -42,7 +42,7 @@ func (m *Market) SeedRefreshToken(value, sellerID string) {
 
 // SeedRefreshTokenFor does the same for another application.
 func (m *Market) SeedRefreshTokenFor(clientID, value, sellerID string) {
-	m.server.secrets.note(value)
+	m.server.secrets.Note(value)
 	now := m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()

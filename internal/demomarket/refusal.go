@@ -27,7 +27,7 @@ func (m *Market) refuse(w http.ResponseWriter, x *exchange, d *denial) {
 		answer = map[string]any{}
 	}
 	if token, ok := worded.Fields["mfa_token"].(string); ok {
-		m.server.secrets.note(token)
+		m.server.secrets.Note(token)
 	}
 	answer["error"] = worded.Code
 	if !worded.Bare && worded.Description != "" {

@@ -1,24 +1,23 @@
 package demomarket
 
-// Report returns what the judges saw. A request is counted before its answer leaves, so whoever has the answer finds it
+import "github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
+
+// Report returns the counts of the judges. A request is counted before its answer leaves, so that a client which has the answer finds it
 // here; whether the answer arrived is known a moment later.
-func (s *Server) Report() Report {
-	report := Report{Total: newTally(), Platforms: make(map[string]Tally, len(s.markets))}
+func (s *Server) Report() judge.Report {
+	report := judge.Report{Total: judge.NewTally(), Platforms: make(map[string]judge.Tally, len(s.markets))}
 	for name, market := range s.markets {
 		tally := market.Report()
 		report.Platforms[name] = tally
-		report.Total.plus(tally)
+		report.Total.Plus(tally)
 	}
-	report.Total.PeakConcurrency = int(s.load.peak.Load())
+	report.Total.PeakConcurrency = s.load.Peak()
 	return report
 }
 
-// Report returns what the judge of this platform saw.
-func (m *Market) Report() Tally {
-	m.judge.mu.Lock()
-	tally := m.judge.tally.clone()
-	m.judge.mu.Unlock()
-	tally.PeakConcurrency = int(m.judge.load.peak.Load())
+// Report returns the counts of this platform's judge.
+func (m *Market) Report() judge.Tally {
+	tally := m.judge.Tally()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	tally.LiveFamilies = m.refresh.alive(m.now())
@@ -27,22 +26,15 @@ func (m *Market) Report() Tally {
 
 // ResetReport begins all counts anew, for the next part of a measurement. Tokens and remembered requests stay.
 func (s *Server) ResetReport() {
-	s.load.reset()
+	s.load.Reset()
 	for _, market := range s.markets {
-		market.judge.load.reset()
-		market.judge.mu.Lock()
-		market.judge.tally = newTally()
-		market.judge.mu.Unlock()
+		market.judge.Reset()
 	}
 }
 
 // Requests returns the token requests that are remembered, oldest first: those that were answered, and those that never
 // will be.
-func (m *Market) Requests() []Request {
-	m.judge.mu.Lock()
-	defer m.judge.mu.Unlock()
-	return m.judge.log.all()
-}
+func (m *Market) Requests() []judge.Request { return m.judge.Requests() }
 
 // Secrets returns every secret that was configured, received or issued, as far as [Options.SecretLog] reaches: access,
 // refresh and ID tokens, authorization codes and device codes, code verifiers, passwords and client secrets, right or
@@ -50,7 +42,5 @@ func (m *Market) Requests() []Request {
 // are not among them, since they are made to be shown. Values of less than four bytes are left out, since they turn up in
 // any text.
 func (s *Server) Secrets() []string {
-	s.secrets.mu.Lock()
-	defer s.secrets.mu.Unlock()
-	return append([]string(nil), s.secrets.ring...)
+	return s.secrets.All()
 }

@@ -12,7 +12,7 @@ func (m *Market) AddSeller(seller platforms.Seller) {
 // AddUser adds a user of the password grant, or replaces the one of that name. A seller that is not known yet is
 // added with its id as login.
 func (m *Market) AddUser(name, password, sellerID string) {
-	m.server.secrets.note(password)
+	m.server.secrets.Note(password)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.users[name] = &user{password: password, seller: m.knownSeller(sellerID).ID}
@@ -21,7 +21,7 @@ func (m *Market) AddUser(name, password, sellerID string) {
 // SetPassword changes a user's password, which unlocks him and makes good a leaked one. Tokens that he has stay valid;
 // RevokeGrants ends them, as several platforms do with a change of password. An unknown user is ignored.
 func (m *Market) SetPassword(name, password string) {
-	m.server.secrets.note(password)
+	m.server.secrets.Note(password)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	known := m.users[name]

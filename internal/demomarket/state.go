@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
@@ -17,7 +18,7 @@ type Market struct {
 	platform platforms.Platform
 	server   *Server
 	routes   *http.ServeMux
-	judge    *judge
+	judge    *judge.Judge
 
 	mu        sync.Mutex // guards what follows
 	lifetimes Lifetimes
@@ -42,8 +43,8 @@ type Server struct {
 	now     func() time.Time
 	latency time.Duration
 	keys    *keys
-	secrets *secretLog
-	load    gauge
+	secrets *judge.Secrets
+	load    judge.Gauge
 	markets map[string]*Market
 	names   []string
 	control http.Handler // nil when not wanted
@@ -148,7 +149,7 @@ type Fault struct {
 	hook     Hook
 	endpoint platforms.Endpoint
 	times    int
-	when     func(Request) bool
+	when     func(judge.Request) bool
 }
 
 // Injected is a fault in force. It is safe for concurrent use.
@@ -182,7 +183,7 @@ type exchange struct {
 	pair      bool // a new refresh token is in force, and this answer alone holds it
 	size      int  // of the answer that the handler wrote
 	gone      bool // the client had left when the answer would have
-	recorded  *Request
+	recorded  *judge.Request
 }
 
 // credentials are an id and secret from an Authorization header.

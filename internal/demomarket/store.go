@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
@@ -41,7 +42,7 @@ func (o offer) allowed(m *Market, x *exchange, seller platforms.Seller) reply {
 		return broken(err)
 	}
 	m.starts[keyOf(value)] = &start{client: o.client, session: m.session(x), expires: m.now().Add(visitLifetime)}
-	m.judge.note(func(t *Tally) { t.Starts.Issued++ })
+	m.judge.Note(func(t *judge.Tally) { t.Starts.Issued++ })
 	policy := m.platform
 	parameters := url.Values{
 		policy.Store.CallbackParameter: {
@@ -97,16 +98,16 @@ func (m *Market) useStart(x *exchange, by *client) (*start, *denial) {
 	case begun == nil || begun.client != by:
 		return nil, deny(platforms.InvalidStart, "The "+name+" is not known.")
 	case begun.used:
-		m.judge.note(func(t *Tally) { t.Starts.Reused++ })
+		m.judge.Note(func(t *judge.Tally) { t.Starts.Reused++ })
 		return nil, deny(platforms.InvalidStart, "The "+name+" was used before.")
 	case !m.now().Before(begun.expires):
-		m.judge.note(func(t *Tally) { t.Starts.Expired++ })
+		m.judge.Note(func(t *judge.Tally) { t.Starts.Expired++ })
 		return nil, deny(platforms.InvalidStart, "The time of the "+name+" is over.")
 	case begun.session != m.session(x):
 		return nil, deny(platforms.InvalidStart, "The "+name+" was given to another browser, or to somebody who is no longer logged in.")
 	}
 	begun.used = true
-	m.judge.note(func(t *Tally) { t.Starts.Used++ })
+	m.judge.Note(func(t *judge.Tally) { t.Starts.Used++ })
 	return begun, nil
 }
 

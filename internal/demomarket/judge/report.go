@@ -1,4 +1,4 @@
-package demomarket
+package judge
 
 import (
 	"maps"
@@ -60,8 +60,8 @@ func (t *CodeTally) plus(other CodeTally) {
 	t.Expired += other.Expired
 }
 
-// newTally returns an empty one.
-func newTally() Tally {
+// NewTally returns an empty one.
+func NewTally() Tally {
 	return Tally{Tokens: map[string]map[platforms.Outcome]int{}, Requests: map[platforms.Endpoint]int{}}
 }
 
@@ -97,8 +97,8 @@ func (t Tally) clone() Tally {
 	return t
 }
 
-// plus adds other to t, all but the peak, which is not a sum.
-func (t *Tally) plus(other Tally) {
+// Plus adds other to t, all but the peak, which is not a sum.
+func (t *Tally) Plus(other Tally) {
 	for grant, outcomes := range other.Tokens {
 		for outcome, count := range outcomes {
 			if t.Tokens[grant] == nil {

@@ -1,4 +1,4 @@
-package demomarket
+package judge
 
 import (
 	"maps"
@@ -37,7 +37,7 @@ type requestLog struct {
 	next int
 }
 
-// newRequestLog returns a log of this size, see [Options.RequestLog].
+// newRequestLog returns a log of this size, see New.
 func newRequestLog(size int) requestLog {
 	if size == 0 {
 		size = 1000
