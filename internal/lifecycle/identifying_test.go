@@ -51,6 +51,10 @@ func TestWhoseTokensAreAskedFor(t *testing.T) {
 			t.Errorf("it is told: %+v, want %s", o.Failure, want)
 		}
 	}
+	// Another sign-in can ask for another scope; of an import, which a person made elsewhere, the marketplace is asked until its tokens end.
+	if change := lifecycle.AfterIdentity(with(v1alpha1.GrantRefreshToken, candidate(0, "")), answer.Identity{}, &answer.IdentityError{Status: 403}); change.Store != nil {
+		t.Error("an import is dropped since the identity request is forbidden")
+	}
 	if !lifecycle.TestSupported(with(v1alpha1.GrantRefreshToken)) || lifecycle.TestSupported(with(v1alpha1.GrantRefreshToken, nameless)) ||
 		lifecycle.TestSupported(with(v1alpha1.GrantClientCredentials)) {
 		t.Error("an identity request tests any tokens but an application's own")
