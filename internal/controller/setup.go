@@ -79,6 +79,8 @@ type Options struct {
 	Random io.Reader
 	// CountAccounts tells that the manager sees every account of the cluster, so that Marketplaces can say how many they have.
 	CountAccounts bool
+	// Connect returns the clients of the manager; nil means kube.Connect. A simulation has a cluster of its own.
+	Connect func(ctx context.Context, mgr manager.Manager, clock clock.PassiveClock) (*kube.Clients, error)
 	// NewQueue replaces the work queue; nil keeps controller-runtime's. Tests bring one with a clock of theirs.
 	NewQueue func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request]
 }
@@ -106,7 +108,11 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	if err := watches.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
-	clients, err := kube.Connect(ctx, mgr, options.Clock)
+	connect := options.Connect
+	if connect == nil {
+		connect = kube.Connect
+	}
+	clients, err := connect(ctx, mgr, options.Clock)
 	if err != nil {
 		return nil, err
 	}

@@ -33,7 +33,7 @@ type Clients struct {
 	// Namespaces are those that are watched; none means all.
 	Namespaces []string
 
-	metadata  metadataCache
+	parts     Parts
 	unwatched *unwatchedMetadata
 }
 
@@ -44,45 +44,27 @@ func Connect(ctx context.Context, mgr manager.Manager, clock clock.PassiveClock)
 		return nil, errors.New("the manager was not made with ManagerOptions")
 	}
 	kube.contents.ctx.Store(&ctx)
-	namespaces := kube.shard.Namespaces
-	metadata, err := newMetadataCache(mgr, namespaces)
+	metadata, err := newMetadataCache(mgr, kube.shard.Namespaces)
 	if err != nil {
 		return nil, err
-	}
-	if err := kube.follow(ctx, mgr.GetCache()); err != nil {
-		return nil, err
-	}
-	// A replica that does not lead answers people from the same caches, which no controller fills there.
-	for _, object := range []client.Object{&corev1.Secret{}, &v1alpha1.Marketplace{}} {
-		if _, err := mgr.GetCache().GetInformer(ctx, object); err != nil {
-			return nil, fmt.Errorf("preparing the cache: %w", err)
-		}
 	}
 	if _, err := metadata.GetInformer(ctx, NamespaceMetadata()); err != nil {
 		return nil, fmt.Errorf("preparing the metadata cache: %w", err)
 	}
-	cached := namespacedReader{mgr.GetCache(), namespaces}
-	unwatched := newUnwatchedMetadata(namespacedReader{metadata, namespaces}, cached, mgr.GetAPIReader(), clock)
-	return &Clients{
-		Client:      client.WithFieldOwner(kube, v1alpha1.ManagedBy),
-		Cached:      cached,
-		Live:        kube.live,
-		Metadata:    unwatched,
-		UserSecrets: &UserSecrets{Metadata: unwatched, Live: kube.live},
-		Namespaces:  namespaces,
-		metadata:    metadata,
-		unwatched:   unwatched,
-	}, nil
+	return newClients(ctx, kube, Parts{
+		Cached: mgr.GetCache(), Live: mgr.GetAPIReader(), Informers: mgr.GetCache(), Metadata: metadata,
+		ForeignSecrets: metadata.foreignSecrets, NamespaceLabels: metadata.labels, Clock: clock,
+	})
 }
 
 // ForeignSecrets enqueues the accounts that a changed Secret without the operator's label concerns.
 func (c *Clients) ForeignSecrets(concerned func(context.Context, client.ObjectKey) []reconcile.Request) source.Source {
-	return c.metadata.foreign.Source(concerned)
+	return c.parts.ForeignSecrets(concerned)
 }
 
 // NamespaceLabels enqueues the accounts that the changed labels of a Namespace concern.
 func (c *Clients) NamespaceLabels(concerned func(context.Context, *metav1.PartialObjectMetadata) []reconcile.Request) source.Source {
-	return c.metadata.labels(concerned)
+	return c.parts.NamespaceLabels(concerned)
 }
 
 // UnwatchedApplications enqueues the accounts that concern the changed application of a Marketplace in a namespace that is not watched.

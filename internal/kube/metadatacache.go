@@ -118,6 +118,11 @@ func (m metadataCache) secret(ctx context.Context, key client.ObjectKey, into *m
 	return nil
 }
 
+// foreignSecrets enqueues the accounts that a changed Secret without the operator's label concerns.
+func (m metadataCache) foreignSecrets(concerned func(context.Context, client.ObjectKey) []reconcile.Request) source.Source {
+	return m.foreign.Source(concerned)
+}
+
 // labels enqueues the accounts that the changed labels of a Namespace concern. A new Namespace concerns none: its accounts come after it.
 func (m metadataCache) labels(concerned func(context.Context, *metav1.PartialObjectMetadata) []reconcile.Request) source.Source {
 	return source.Kind(m.Cache, NamespaceMetadata(), handler.TypedEnqueueRequestsFromMapFunc(concerned), labelsChanged())
