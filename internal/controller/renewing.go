@@ -60,6 +60,10 @@ func (r *reconciler) renew(ctx context.Context, l driver.Look) (renewed driver.L
 	if l, err = r.journal(ctx, l, sending); err != nil || sending.Forbidden {
 		return l, err
 	}
+	if entry := sending.Entry; entry != nil && !r.Now().Before(l.SendBy(entry)) { // this process stood still, and another may have sent it
+		r.grants.RememberUnsent(l.Account, entry, sending.Former)
+		return l.With(lifecycle.Outcome{LookAgain: driver.Soon}), nil
+	}
 	asked := l
 	asked.Facts = r.requests.Sends(l.Facts)
 	got, failure := r.OAuth.Tokens(ctx, asked.Facts, endpoint)

@@ -3,6 +3,7 @@ package facts
 import (
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
@@ -108,11 +109,24 @@ func (f *Facts) OtherProcessUntil() time.Time {
 	if !f.Request.Rotates() || journal == nil || journal.Lost || journal.Holder == f.Holder || journal.LastAt.After(f.Now) { // of the clock before it was set back
 		return time.Time{}
 	}
-	wait := f.AttemptTimeout
+	return renewal.Ahead(journal.LastAt.Add(f.othersWait()), f.Now)
+}
+
+// othersWait is how long other processes leave a token alone after it was written down that it is about to be sent.
+func (f *Facts) othersWait() time.Duration {
 	if grace := f.Grace(); grace > 0 {
-		wait = min(longestGraceWait, grace/4)
+		return min(longestGraceWait, grace/4)
 	}
-	return renewal.Ahead(journal.LastAt.Add(wait), f.Now)
+	return f.AttemptTimeout
+}
+
+// SendBy is until when a token may be sent that an entry of the journal announces: an answer is in and stored before another process sends
+// it, or this sending arrives within the grace that begins then. A process that stood still in between comes too late.
+func (f *Facts) SendBy(entry *custody.Journal) time.Time {
+	if grace := f.Grace(); grace > 0 {
+		return entry.LastAt.Add(f.othersWait() + max(0, grace*9/10-f.CallTimeout))
+	}
+	return entry.LastAt.Add(f.AttemptTimeout - 2*f.CallTimeout)
 }
 
 // Policy is how early this account's tokens are renewed.
