@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
@@ -137,6 +138,9 @@ func afterFailure(f facts.Facts, failure error, sent bool) Change {
 			told.Message = doubt.message
 		}
 	}
+	if passes {
+		kept, told = withoutVerdict(f, kept, told)
+	}
 	kept.NotBefore, kept.DemandedAt = time.Time{}, time.Time{}
 	if wait := renewal.BoundRetryAfter(asked.RetryAfter); wait > 0 {
 		kept.NotBefore, kept.DemandedAt = f.Now.Add(wait).Truncate(time.Second), f.Now
@@ -144,10 +148,36 @@ func afterFailure(f facts.Facts, failure error, sent bool) Change {
 	switch was := f.Custody; {
 	case !passes:
 		return refuse(f, why, kept)
-	case kept.Journal == was.Journal && kept.ImportJournal == was.ImportJournal && kept.NotBefore.Equal(was.NotBefore) && !doubted:
+	case kept.Journal == was.Journal && kept.ImportJournal == was.ImportJournal && kept.NotBefore.Equal(was.NotBefore) &&
+		kept.Refused == was.Refused && kept.RefusedImport == was.RefusedImport && !doubted:
 		return Change{attempt: failed(told)} // count and time in the status say the rest
 	}
 	return Change{Store: &kept, OnlyCopy: true, attempt: failed(told)}
+}
+
+// withoutVerdict is what becomes of a refusal that was tried again, and neither repeated nor withdrawn. Where a person asked for that, it is
+// forgotten, so that it is tried on until there is a verdict. Where the account asks for its application now and then, it stands.
+func withoutVerdict(f facts.Facts, kept custody.Custody, told *facts.Failure) (custody.Custody, *facts.Failure) {
+	refused, imported := kept.Refused, kept.RefusedImport
+	switch {
+	case f.RenewalRequested():
+		if refused != nil && !f.StillRefused(refused) && heedsRequests(f, refused) {
+			kept.Refused = nil
+		}
+		if imported != nil && imported.Imported == f.NewImport() && heedsRequests(f, imported) {
+			kept.RefusedImport = nil
+		}
+	case f.AsksAgain && refused != nil && reasons.Of(refused.Reason).Subject == reasons.Application:
+		told = &facts.Failure{Reason: refused.Reason, Message: refused.Message}
+	}
+	return kept, told
+}
+
+// heedsRequests tells that a request makes the operator send again what was refused, and is not a verdict on a token or a login that nobody
+// may send twice.
+func heedsRequests(f facts.Facts, refused *custody.Refusal) bool {
+	meaning := reasons.Of(refused.Reason)
+	return meaning.Subject != reasons.Outcome && (!meaning.IgnoresRequests || f.Request.Grant == v1alpha1.GrantClientCredentials)
 }
 
 // refuse records a refusal that only a change can cure: of a token that the user brought, or of anything else.
