@@ -15,6 +15,8 @@ TEST_FLAGS ?=
 QUICKSTART_ARGS ?=
 # Flags of the fault suite's long form, such as CHAOS_ARGS="-chaos.kills 1000 -chaos.for 20m".
 CHAOS_ARGS ?=
+# Flags of the simulation, such as SIMULATE_ARGS="-seed 1 -seeds 1000".
+SIMULATE_ARGS ?=
 # Flags of the suite on a real node, such as E2E_ARGS=-e2e.keep.
 E2E_ARGS ?=
 # Flags of the measures of the code, and another checkout to measure, such as MEASURES_ARGS="-under internal ../before".
@@ -163,6 +165,10 @@ mutate: ## Change the code of the packages that decide, one operator at a time, 
 chaos: ## Try every fault, and kill the operator many times; up to two hours and a half (CHAOS_ARGS="-chaos.kills 1000").
 	@assets=$$($(GO) run ./hack/assets) && \
 	KUBEBUILDER_ASSETS=$$assets $(GO) test -timeout 3h -count=1 -v ./test/chaos -chaos.long $(CHAOS_ARGS)
+
+.PHONY: simulate
+simulate: ## Play simulated histories of accounts (SIMULATE_ARGS="-seed 1 -seeds 1000"), each with faults, restarts, people and years of virtual time.
+	$(GO) test -timeout 0 -count=1 -v ./test/simulation -run 'TestHistories|TestAScript' -args -seeds 1000 $(SIMULATE_ARGS)
 
 .PHONY: e2e
 e2e: ## Install, upgrade and remove it on a real node, or on the cluster of E2E_CONTEXT (E2E_ARGS=-e2e.keep leaves it). A node takes root, and the first time twenty minutes.

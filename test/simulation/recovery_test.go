@@ -1,0 +1,208 @@
+package simulation_test
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+)
+
+// recovers ends all faults, and looks at what becomes of each account: first without anybody's help, then with people who do what its
+// conditions ask for.
+func (w *world) recovers() {
+	w.note("> all faults end")
+	w.refusals, w.restartAt = nil, nil
+	w.leaveOne(step{})
+	if w.leader() == nil {
+		w.start()
+	}
+	p := w.leader()
+	p.crash, p.stall, p.lagUntil = nil, nil, time.Time{}
+	longest := time.Duration(0)
+	for _, m := range w.markets {
+		m.next, m.outage, m.identityDown = nil, "", false
+		longest = max(longest, m.life)
+	}
+	w.do(parseStep("application right"))
+	for _, s := range w.shops {
+		w.do(parseStep("policy " + s.name + " Automatic"))
+	}
+	w.calm()
+	w.run(time.Now().Add(longest + 3*time.Hour))
+	w.withoutHelp()
+	for round := 0; w.broken == "" && round < 12; round++ {
+		if w.allReady() {
+			return
+		}
+		w.help(round)
+		w.run(time.Now().Add(2 * time.Hour))
+	}
+	for _, s := range w.shops {
+		if w.broken == "" && !w.isReady(s) {
+			w.breaks("people did what they could, and %s is not Ready in the end: %s", s.name, w.conditions(s))
+		}
+	}
+}
+
+func (w *world) isReady(s *shop) bool {
+	return w.condition(s, v1alpha1.ConditionReady) == "True TokenValid" && strings.HasPrefix(w.condition(s, v1alpha1.ConditionAuthenticated), "True")
+}
+
+func (w *world) allReady() bool {
+	for _, s := range w.shops {
+		if !w.isReady(s) {
+			return false
+		}
+	}
+	return true
+}
+
+// withoutHelp holds promises 1, 3 and 4.
+func (w *world) withoutHelp() {
+	for _, s := range w.shops {
+		if w.broken != "" {
+			return
+		}
+		if w.account(s) == nil {
+			continue
+		}
+		ready := w.isReady(s)
+		if !ready && len(s.excuses) == 0 && w.needsNobody(s) {
+			w.breaks("%s is not Ready without help, and nothing happened that costs a grant: %s", s.name, w.conditions(s))
+		}
+		if !ready && w.couldBeReady(s) {
+			w.breaks("%s holds a refresh token that is honoured, and is not Ready: %s", s.name, w.conditions(s))
+		}
+		w.holdsTheLatest(s)
+	}
+	for _, p := range w.alive() {
+		for token, c := range p.hand {
+			if token == c.current && !c.ended && w.broken == "" {
+				w.breaks("a refresh token that %s was given is stored nowhere, of %s", p.name, c.account)
+			}
+		}
+	}
+}
+
+// needsNobody tells that an account gets its first token without a person, or has got one, and that none of its answers were lost.
+func (w *world) needsNobody(s *shop) bool {
+	m := w.markets[s.market]
+	held := w.custody(s)
+	switch s.grant {
+	case v1alpha1.GrantPassword:
+		return string(w.secret("login").Data[v1alpha1.PasswordKeyPassword]) == password
+	case v1alpha1.GrantClientCredentials:
+		return true
+	case v1alpha1.GrantRefreshToken:
+		token := held.RefreshToken
+		if token == "" {
+			token = w.imported(s)
+		}
+		if brought := m.consents[w.imported(s)]; brought != nil && w.wasLost(m, brought) {
+			return false
+		}
+		if held.ImportJournal != nil && held.ImportJournal.Lost {
+			return false // nobody knows, and the grant in use goes on
+		}
+		c := m.consents[token]
+		return c != nil && !w.wasLost(m, c) && (c.ends.IsZero() || time.Now().Before(c.ends))
+	}
+	c := m.consents[held.RefreshToken]
+	return c != nil && !w.wasLost(m, c) && (c.ends.IsZero() || time.Now().Before(c.ends))
+}
+
+// wasLost tells that an answer of a grant was lost in a way that nobody can help.
+func (w *world) wasLost(m *market, c *consent) bool {
+	return m.rotating && (c.lost || c.resorts > 0 || c.ended)
+}
+
+// couldBeReady tells that the refresh token in the custody is honoured by the marketplace, and nothing but the operator stands between it and a token.
+func (w *world) couldBeReady(s *shop) bool {
+	held, m := w.custody(s), w.markets[s.market]
+	if s.grant == v1alpha1.GrantPassword || s.grant == v1alpha1.GrantClientCredentials || held.RefreshToken == "" || held.Restored != nil || held.Refused != nil {
+		return false
+	}
+	c, account := m.consents[held.RefreshToken], w.account(s)
+	if c == nil || c.ended || c.current != held.RefreshToken || !c.ends.IsZero() && time.Now().After(c.ends) {
+		return false
+	}
+	if s.grant == v1alpha1.GrantRefreshToken && w.imported(s) != held.Imported {
+		return false
+	}
+	return account.Spec.AccountID == "" || account.Spec.AccountID == c.seller || m.tells == "nothing"
+}
+
+// holdsTheLatest tells whether an account that is in order publishes what the marketplace gave last for it.
+func (w *world) holdsTheLatest(s *shop) {
+	held, token := w.custody(s), w.secret(s.name+v1alpha1.TokenSecretSuffix)
+	if !w.isReady(s) || w.broken != "" {
+		return
+	}
+	if token == nil || held.Tokens == nil || string(token.Data[v1alpha1.TokenKeyAccessToken]) != held.Tokens.AccessToken {
+		w.breaks("%s is Ready and publishes another token than it holds", s.name)
+	}
+}
+
+// help is what people do about an account that is not in order.
+func (w *world) help(round int) {
+	for _, s := range w.shops {
+		if w.isReady(s) {
+			continue
+		}
+		account := w.account(s)
+		as := s.seller
+		if account != nil && account.Spec.AccountID != "" {
+			as = account.Spec.AccountID
+		} else if held := w.custody(s).Account.ID; held != "" {
+			as = held
+		}
+		if as == "" || s.grant == v1alpha1.GrantPassword {
+			as = "seller-1"
+		}
+		s.seller = as
+		switch {
+		case account == nil:
+			w.user(func() error { return w.api.create(w.newAccount(s, "")) })
+		case strings.Contains(w.conditions(s), v1alpha1.ReasonSecretConflict):
+			w.freeSecrets(s)
+		case s.grant == v1alpha1.GrantRefreshToken:
+			w.do(parseStep("import " + s.name))
+		case s.grant == v1alpha1.GrantAuthorizationCode:
+			w.do(parseStep(fmt.Sprintf("sign-in %s as=%s after=20s", s.name, as)))
+		case s.grant == v1alpha1.GrantDeviceCode:
+			if w.custody(s).SignIn.Device == nil {
+				w.do(parseStep("ask " + s.name + " sign-in"))
+				w.run(time.Now().Add(10 * time.Second))
+			}
+			w.do(parseStep(fmt.Sprintf("approve %s as=%s", s.name, as)))
+		case s.grant == v1alpha1.GrantPassword:
+			w.do(parseStep("expect " + s.name + " nobody"))
+			w.do(parseStep("password right"))
+			w.user(func() error {
+				next := w.secret("login").DeepCopy()
+				next.Annotations = map[string]string{v1alpha1.AnnotationRetry: fmt.Sprint(round)}
+				return w.api.update(next)
+			})
+		}
+		w.run(time.Now().Add(2 * time.Minute))
+		if !w.isReady(s) {
+			w.do(parseStep("ask " + s.name + " renew"))
+		}
+	}
+}
+
+// freeSecrets takes the ownerReferences of Secrets away that belong to a former account, as the condition says.
+func (w *world) freeSecrets(s *shop) {
+	for _, suffix := range []string{v1alpha1.GrantSecretSuffix, v1alpha1.TokenSecretSuffix} {
+		w.user(func() error {
+			held := w.secret(s.name + suffix)
+			if held == nil {
+				return nil
+			}
+			next := held.DeepCopy()
+			next.OwnerReferences = nil
+			return w.api.update(next)
+		})
+	}
+}

@@ -1,0 +1,186 @@
+// Package simulation_test plays histories of accounts: the whole operator, on a simulated API server and with simulated marketplaces, in
+// virtual time. One seed is one history. docs/faults.md says what is simulated and what is not.
+package simulation_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var (
+	seed    = flag.Uint64("seed", 1, "the first seed")
+	seeds   = flag.Int("seeds", 20, "how many seeds")
+	every   = flag.Uint64("every", 1, "from one seed to the next")
+	script  = flag.String("script", "", "a file with a script to play")
+	telling = flag.Bool("tell", false, "print what happens")
+	cores   = flag.Int("cores", 0, "how many processes play at once; 0 is one for each core where there are many seeds")
+)
+
+// outcome is what one history came to.
+type outcome struct {
+	Broken string
+	Digest uint64
+	Years  float64
+	Calls  int
+}
+
+// play plays a script in a bubble of its own.
+func play(t *testing.T, seed uint64, script []step, tell bool) outcome {
+	t.Helper()
+	var result outcome
+	synctest.Test(t, func(*testing.T) {
+		w := newWorld(seed)
+		w.telling = tell
+		if *telling {
+			w.story = os.Stdout
+		}
+		for _, s := range script {
+			if w.broken != "" {
+				break
+			}
+			w.do(s)
+		}
+		if w.broken == "" {
+			w.recovers()
+		}
+		for _, p := range w.processes {
+			p.kill()
+		}
+		result = outcome{w.broken, w.digest, w.years, w.calls}
+	})
+	return result
+}
+
+// summary is what many histories came to.
+type summary struct {
+	Histories, Calls int
+	Years            float64
+	Findings         []string
+}
+
+func (s *summary) add(other summary) {
+	s.Histories, s.Calls, s.Years = s.Histories+other.Histories, s.Calls+other.Calls, s.Years+other.Years
+	s.Findings = append(s.Findings, other.Findings...)
+}
+
+// marker begins the line in which a process tells its summary to the one that started it.
+const marker = "summary: "
+
+// TestHistories plays histories, and shrinks those in which an invariant breaks.
+func TestHistories(t *testing.T) {
+	if *script != "" {
+		t.Skip("a script is named")
+	}
+	began := time.Now()
+	var total summary
+	if n := processes(); n > 1 {
+		total = playInProcesses(t, n)
+	} else {
+		total = playAll(t)
+	}
+	for _, finding := range total.Findings {
+		t.Error(finding)
+	}
+	if *cores == 1 {
+		line, err := json.Marshal(total)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Printf("%s%s\n", marker, line)
+	}
+	t.Logf("%d histories, %.1f account-years, %d calls in %s: %.0f account-years a minute",
+		total.Histories, total.Years, total.Calls, time.Since(began).Round(time.Millisecond), total.Years/time.Since(began).Minutes())
+}
+
+// processes is how many processes play. One plays one history at a time, since libraries draw from a source of randomness that all of a
+// process share.
+func processes() int {
+	switch {
+	case *cores > 0:
+		return *cores
+	case *seeds >= 100:
+		return runtime.GOMAXPROCS(0)
+	}
+	return 1
+}
+
+func playAll(t *testing.T) summary {
+	t.Helper()
+	var total summary
+	for n := range uint64(*seeds) { //nolint:gosec // there are not so many
+		at := *seed + n*(*every)
+		script := generate(at)
+		result := play(t, at, script, *telling)
+		total.add(summary{1, result.Calls, result.Years, nil})
+		if result.Broken != "" {
+			script = shrink(t, at, script, result.Broken)
+			total.Findings = append(total.Findings, fmt.Sprintf("-seed %d: %s\nThe shortest script that shows it:\n%s", at, play(t, at, script, false).Broken, text(script)))
+		}
+	}
+	return total
+}
+
+// playInProcesses has n processes play every nth seed each.
+func playInProcesses(t *testing.T, n int) summary {
+	t.Helper()
+	var total summary
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHistories$", "-test.timeout=0", "-cores=1", //nolint:gosec // this program
+				fmt.Sprintf("-seed=%d", *seed+uint64(i)), fmt.Sprintf("-seeds=%d", (*seeds-i+n-1)/n), fmt.Sprintf("-every=%d", n))
+			said, err := command.CombinedOutput()
+			var part summary
+			told := false
+			for line := range bytes.Lines(said) {
+				if rest, ok := bytes.CutPrefix(line, []byte(marker)); ok {
+					told = json.Unmarshal(rest, &part) == nil
+				}
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if !told {
+				part.Findings = append(part.Findings, fmt.Sprintf("a process ended early: %v\n%s", err, said))
+			}
+			total.add(part)
+		})
+	}
+	all.Wait()
+	return total
+}
+
+// TestOneSeedIsOneHistory plays the same seeds twice.
+func TestOneSeedIsOneHistory(t *testing.T) {
+	for at := *seed; at < *seed+10; at++ {
+		script := generate(at)
+		first, second := play(t, at, script, true), play(t, at, script, true)
+		if first != second {
+			t.Errorf("-seed %d: it went %+v, and then %+v", at, first, second)
+		}
+	}
+}
+
+// TestAScript plays the script that is named.
+func TestAScript(t *testing.T) {
+	if *script == "" {
+		t.Skip("no -script is named")
+	}
+	file, err := os.ReadFile(*script)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if broken := play(t, *seed, parse(string(file)), *telling).Broken; broken != "" {
+		t.Errorf("%s\n%s", broken, strings.TrimSpace(string(file)))
+	}
+}
