@@ -11,7 +11,7 @@ import (
 )
 
 // poll is when to ask about a device code again, or for one. It lives in memory: after a restart a code is polled when its
-// interval is over, since nobody knows when it was polled last.
+// interval is over, since the time of its last poll is not known.
 type poll struct {
 	code     string // empty while there is none
 	next     time.Time
@@ -27,14 +27,14 @@ func (p *poll) after(wait time.Duration, now time.Time) {
 	p.wait, p.next = wait, now.Add(wait)
 }
 
-// approval is what a device code has become, until it is stored: the only copy.
+// approval holds the tokens of an approved device code until they are stored: the only copy.
 type approval struct {
 	account *v1alpha1.MarketplaceAccount
 	got     lifecycle.Issued
 	asked   []string
 }
 
-// deviceMemory is what the process alone knows of device codes, by the UID of their account. It may be used by many goroutines at once.
+// deviceMemory holds the polls and approvals of device codes that are in this process alone, by the UID of their account. It may be used by many goroutines at once.
 type deviceMemory struct {
 	mu       sync.Mutex // guards accounts
 	accounts map[types.UID]deviceState
@@ -79,19 +79,19 @@ func (m *deviceMemory) forgetPoll(account types.UID) {
 	m.change(account, func(s *deviceState) { s.poll = nil })
 }
 
-// approval returns what waits to be stored; nil when nothing does.
+// approval returns the tokens that wait to be stored; nil when none do.
 func (m *deviceMemory) approval(account types.UID) *approval {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.accounts[account].approval
 }
 
-// setApproval remembers what a device code has become until it is stored, and then nil.
+// setApproval remembers the tokens of an approved device code until they are stored, and then nil.
 func (m *deviceMemory) setApproval(account types.UID, approved *approval) {
 	m.change(account, func(s *deviceState) { s.approval = approved })
 }
 
-// approved returns the accounts with something that waits to be stored.
+// approved returns the accounts whose tokens wait to be stored.
 func (m *deviceMemory) approved() []*v1alpha1.MarketplaceAccount {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -104,7 +104,7 @@ func (m *deviceMemory) approved() []*v1alpha1.MarketplaceAccount {
 	return accounts
 }
 
-// forget drops what is in memory of an account that is gone.
+// forget drops the poll and the approval of an account that is gone.
 func (m *deviceMemory) forget(account types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

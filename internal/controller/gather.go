@@ -12,8 +12,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// gather finds out all that is known of an account before anything is decided: what is published, its custody, its references, and what
-// people ask for. What an earlier look obtained and could not store is stored first. known tells that there is something to report, also
+// gather collects the facts of an account before anything is decided: its published tokens, its custody, its references, and the requests
+// of people. Tokens that an earlier look obtained and could not store are stored first. known tells that there are facts to report, also
 // where there is an error, which is the API server's.
 func (r *reconciler) gather(ctx context.Context, account *v1alpha1.MarketplaceAccount) (l driver.Look, known bool, err error) {
 	l = r.LookAt(account, r.grants)
@@ -51,7 +51,7 @@ func (r *reconciler) gather(ctx context.Context, account *v1alpha1.MarketplaceAc
 	return r.gatherRequest(ctx, l)
 }
 
-// gatherRequest finds out what a request for tokens would be made of, and what people ask for.
+// gatherRequest resolves the parts of a request for tokens, and reads the requests of people.
 func (r *reconciler) gatherRequest(ctx context.Context, l driver.Look) (gathered driver.Look, known bool, err error) {
 	l.HoldsSecrets = l.GrantSecret != nil && l.TokenSecret != nil && tokensecret.Owned(l.TokenSecret, l.Account)
 	request, failure, err := r.Resolver.Resolve(ctx, l.Facts)
@@ -70,7 +70,7 @@ func (r *reconciler) gatherRequest(ctx context.Context, l driver.Look) (gathered
 	return l, true, err
 }
 
-// storePending stores what an earlier look obtained and could not store, before anything else is looked at.
+// storePending stores the tokens that an earlier look obtained and could not store, before anything else is looked at.
 func (r *reconciler) storePending(ctx context.Context, l driver.Look) (driver.Look, error) {
 	pending := r.grants.Pending(l.Account.UID)
 	if pending == nil {
@@ -88,7 +88,7 @@ func (r *reconciler) storePending(ctx context.Context, l driver.Look) (driver.Lo
 	return r.Apply(ctx, l, lifecycle.StorePending(l.Facts, next))
 }
 
-// storeInHand stores what is in memory on top of a custody that a later version wrote, and does nothing else with it.
+// storeInHand stores the tokens in memory on top of a custody that a later version wrote, and leaves that custody alone otherwise.
 func (r *reconciler) storeInHand(ctx context.Context, l driver.Look) (driver.Look, error) {
 	var err error
 	if r.HasPending(l.Account) {

@@ -6,7 +6,7 @@ import "go.uber.org/zap/zapcore"
 // Secret are its data.
 const mostVerbose zapcore.Level = -7
 
-// LogLevel bounds a log level, so that no verbosity that somebody asks for puts a token into a log.
+// LogLevel bounds a log level, so that no verbosity that is asked for puts a token into a log.
 func LogLevel(asked zapcore.LevelEnabler) zapcore.LevelEnabler {
 	if asked == nil {
 		return nil

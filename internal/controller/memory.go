@@ -5,7 +5,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 )
 
-// remember is the look with what is in memory of the account's device code.
+// remember adds the poll and the approval of the account's device code to a look.
 func (r *reconciler) remember(l driver.Look) driver.Look {
 	if l.Request.Grant != v1alpha1.GrantDeviceCode || l.Request.Platform == nil {
 		return l

@@ -38,11 +38,11 @@ type reconciler struct {
 	backlog *statusreport.Backlog
 	// logins remembers the logins that were refused.
 	logins peers.Logins
-	// requests bounds what people ask for.
+	// requests bounds the requests of people.
 	requests *userrequests.Allowance
 	// applications remembers the applications that were refused.
 	applications peers.Applications
-	// devices remembers when device codes are polled, and the tokens of those that were approved.
+	// devices remembers when device codes are polled, and the tokens of approved ones.
 	devices deviceMemory
 	// finalizer revokes the grants of accounts that are deleted.
 	finalizer departures.Finalizer
@@ -58,8 +58,8 @@ type reconciler struct {
 // +kubebuilder:rbac:groups="",resources=events,verbs=create,namespace=tokenkeeper-system
 // +kubebuilder:rbac:groups=coordination.k8s.io,resources=leases,verbs=get;create;update,namespace=tokenkeeper-system
 
-// Reconcile brings one account's Secrets and status up to date and tells when to look again: it finds out what is known, does one thing after
-// the other until nothing is due, and tells people once.
+// Reconcile brings one account's Secrets and status up to date and tells when to look again: it gathers the facts, does one action after
+// the other until none is due, and reports once.
 func (r *reconciler) Reconcile(ctx context.Context, account *v1alpha1.MarketplaceAccount) (reconcile.Result, error) {
 	if !account.DeletionTimestamp.IsZero() {
 		return r.finalizer.Finalize(ctx, account)
@@ -117,7 +117,7 @@ func (r *reconciler) do(ctx context.Context, l driver.Look, action lifecycle.Act
 	return l, nil
 }
 
-// tell writes what was found into the status, once, unless that can wait or there is nothing new, and tells when to look again. err is the
+// tell writes the findings into the status, once, unless they can wait or there is nothing new, and tells when to look again. err is the
 // API server's, which ended the look.
 func (r *reconciler) tell(ctx context.Context, account *v1alpha1.MarketplaceAccount, l driver.Look, err error) (reconcile.Result, error) {
 	turns := l.Waits

@@ -17,7 +17,7 @@ import (
 )
 
 // renew asks the marketplace for tokens. It does not trust the cache, which may still show a refresh token that was spent: the journal
-// is written on top of what the cache shows, and loses where that is not the latest. Where none is written, and after it has
+// is written on top of the cached version, and loses where that is not the latest. Where none is written, and after it has
 // lost, the custody is read live.
 func (r *reconciler) renew(ctx context.Context, l driver.Look) (renewed driver.Look, err error) {
 	l, held, err := r.logins.Begin(ctx, l)

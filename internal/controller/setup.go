@@ -45,7 +45,7 @@ import (
 )
 
 // shortestRequeue and longestRequeue bound the wait after an error of the API server. It is no longer than a token that is about to
-// end can wait, since the work queue does not know whose that is; controller-runtime's default goes up to a quarter of an hour.
+// end can wait, since the work queue knows no ends of tokens; controller-runtime's default goes up to a quarter of an hour.
 const (
 	shortestRequeue = 5 * time.Millisecond
 	longestRequeue  = 10 * time.Second
@@ -57,7 +57,7 @@ const shareOfOneHost = 4
 // Name is the controller's name in logs and metrics.
 const Name = "marketplaceaccount"
 
-// Options are what the controller takes from outside. Clock, Transport and Registry are required.
+// Options come from outside of the controller. Clock, Transport and Registry are required.
 type Options struct {
 	// Clock tells the time.
 	Clock clock.PassiveClock
@@ -71,7 +71,7 @@ type Options struct {
 	MaxConcurrentReconciles int
 	// CallTimeout bounds one request to a marketplace; zero means 30 s.
 	CallTimeout time.Duration
-	// RequestEvery is how often people may ask for something of an account, beyond a few times at once; zero means a minute.
+	// RequestEvery is how often a person may make a request of an account, beyond a few at once; zero means a minute.
 	RequestEvery time.Duration
 	// Portal is the public address of the pages where people sign in; empty when there are none.
 	Portal signin.Address
@@ -99,8 +99,8 @@ func clusterIdentity(ctx context.Context, live client.Reader) (string, error) {
 	return string(namespace.UID), nil
 }
 
-// Add adds the controller to a manager that was made with kube.Shard.ManagerOptions, and returns what completes sign-ins. The
-// controller works where the manager leads, the other everywhere.
+// Add adds the controller to a manager that was made with kube.Shard.ManagerOptions, and returns the visits, which complete
+// sign-ins. The controller works where the manager leads, and visits everywhere.
 func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow.Visits, error) {
 	if options.IssuerTransport == nil {
 		options.IssuerTransport = options.Transport

@@ -17,14 +17,14 @@ import (
 )
 
 const (
-	// slowDown is what an answer of that name adds to the interval (RFC 8628 section 3.5).
+	// slowDown is added to the interval by an answer of that name (RFC 8628 section 3.5).
 	slowDown = 5 * time.Second
 	// slowestPoll bounds the wait after polls that got no answer.
 	slowestPoll = time.Minute
 )
 
 // offerLink makes a link by which a person signs in, and keeps its ticket. The marketplace is not asked for anything before
-// somebody clicks.
+// a person opens the link.
 func (r *reconciler) offerLink(ctx context.Context, l driver.Look) (driver.Look, error) {
 	if !l.HasPortal {
 		return l.With(lifecycle.WithoutPortal(l.Facts)), nil
@@ -105,7 +105,7 @@ func (r *reconciler) poll(ctx context.Context, l driver.Look) (driver.Look, erro
 	return r.afterPoll(ctx, l, state, answer.AsError(failure))
 }
 
-// afterPoll does what an answer without tokens asks for.
+// afterPoll acts on an answer without tokens: it sets the next poll, or ends the code.
 func (r *reconciler) afterPoll(ctx context.Context, l driver.Look, state poll, e *answer.Error) (driver.Look, error) {
 	wait := state.interval
 	state.unanswered = e.OutcomeUnknown || state.unanswered && e.Kind != answer.Pending && e.Kind != answer.SlowDown
@@ -141,7 +141,7 @@ func (r *reconciler) endCode(ctx context.Context, l driver.Look, e *answer.Error
 	return r.Apply(ctx, l, lifecycle.AfterEndedCode(l.Facts, e))
 }
 
-// storeApproval stores what a device code has become. While it cannot be stored it waits in memory.
+// storeApproval stores the tokens of an approved device code. While they cannot be stored they wait in memory.
 func (r *reconciler) storeApproval(ctx context.Context, l driver.Look) (driver.Look, error) {
 	approved := r.devices.approval(l.Account.UID)
 	if approved == nil {
@@ -172,7 +172,7 @@ func (r *reconciler) storeApproval(ctx context.Context, l driver.Look) (driver.L
 	return r.remember(l), nil
 }
 
-// pollState is what is known of the polling for the code at hand.
+// pollState is the state of the polling for the code at hand.
 func (r *reconciler) pollState(f facts.Facts) poll {
 	code := f.Custody.SignIn.Device
 	name := ""

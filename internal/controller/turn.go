@@ -10,7 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
 
-// tryAcquire lets an account ask its marketplace, or returns nil, and what it waits for: then it is called later.
+// tryAcquire returns a permit to ask the marketplace, or nil and an outcome that says what the account waits for: then it is called later.
 func (r *reconciler) tryAcquire(f facts.Facts, what lifecycle.Purpose, priority throttle.Priority) (*oauthclient.Permit, lifecycle.Outcome) {
 	permit, wait := r.OAuth.TryAcquire(f, what, priority)
 	if permit != nil {
@@ -27,7 +27,7 @@ func (r *reconciler) tryAcquire(f facts.Facts, what lifecycle.Purpose, priority 
 // whyWaiting tells people why an account waits, where it is not for its turn alone: then there is nothing to tell. Nothing of it
 // changes while the account waits, since each change would be a write.
 func whyWaiting(f facts.Facts, wait throttle.Wait) lifecycle.Outcome {
-	if f.Failing() { // what it was told itself says more
+	if f.Failing() { // its own failure says more
 		return lifecycle.Outcome{}
 	}
 	outcome := lifecycle.Outcome{LimiterClosed: wait.Cause != throttle.Turn}

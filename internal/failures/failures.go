@@ -1,5 +1,5 @@
-// Package failures says what the failure of a request to a marketplace means for an account: the reason of a condition, and its words. It is the
-// one table from kinds of failures to reasons.
+// Package failures puts the failure of a request to a marketplace into the reason and the words of a condition. It is the one table from kinds
+// of failures to reasons.
 package failures
 
 import (
@@ -26,12 +26,12 @@ func Of(f facts.Facts, failure error) (t facts.Failure, passes bool) {
 	return facts.Failure{Reason: reasonOf(e.Kind), Message: sentence(f, e)}, e.Passes()
 }
 
-// table leads from the kind of a failure to the reason that says who must act.
+// table leads from the kind of a failure to its reason.
 var table = []struct {
 	kind   answer.Kind
 	reason string
 	// says is the message. {answer} is the cleaned answer; {credentials} and {application} name the Secret to look at, and
-	// {until} says what brings a new grant.
+	// {until} tells how a new grant comes.
 	says string
 }{
 	{answer.GrantRejected, v1alpha1.ReasonGrantRejected,
@@ -80,7 +80,7 @@ func KindOf(reason string) answer.Kind {
 	return answer.Unavailable
 }
 
-// sentence says what happened and who can mend it.
+// sentence describes the failure, and the action that cures it.
 func sentence(f facts.Facts, e *answer.Error) string {
 	filler := strings.NewReplacer("{marketplace}", f.Request.Platform.DisplayName, "{answer}", e.Error(),
 		"{credentials}", facts.InSecret(f.Account), "{application}", facts.InApplicationSecret(f.Account), "{until}", "until "+f.HowToRenewGrant())

@@ -5,8 +5,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/redact"
 )
 
-// CallbackError is what the authorization endpoint says in a callback without a code (RFC 6749 section 4.1.2.1). secrets are
-// what must not be shown.
+// CallbackError is the error of the authorization endpoint in a callback without a code (RFC 6749 section 4.1.2.1). secrets
+// must not be shown.
 func CallbackError(code, description string, secrets ...string) *answer.Error {
 	e := &answer.Error{Code: redact.Code(code, secrets), Message: redact.Description(description, secrets)}
 	switch redact.LeadingCode(code) {

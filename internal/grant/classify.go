@@ -29,7 +29,7 @@ const (
 	wireDeviceAuthorization wire = "device_authorization"
 )
 
-// attempt is what classifying a failure needs to know of the request.
+// attempt is a request as far as classifying its failure needs it.
 type attempt struct {
 	wire    wire
 	secrets []string // everything in the request that must not be shown
@@ -40,7 +40,7 @@ type attempt struct {
 	singleUse bool
 }
 
-// classify turns what x/oauth2 returned into an *Error.
+// classify turns an error of x/oauth2 into an *answer.Error.
 func (a attempt) classify(err error) *answer.Error {
 	if refusal, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refusal.Response != nil {
 		return a.refused(refusal)
@@ -114,7 +114,7 @@ func (a attempt) redirected(response *http.Response) string {
 	return fmt.Sprintf("the marketplace answered HTTP %d, a redirect to %s, which is not followed", response.StatusCode, target)
 }
 
-// named is what the Marketplace's table says of a code, as the platform writes it or without what stands behind it.
+// named looks a code up in the Marketplace's table, as the platform writes it or without the text behind it.
 func (a attempt) named(told, code string, status int) (answer.Kind, bool) {
 	if a.meaning == nil {
 		return "", false
@@ -127,8 +127,8 @@ func (a attempt) named(told, code string, status int) (answer.Kind, bool) {
 	return "", false
 }
 
-// kind finds what an answer means that the Marketplace's table does not name: a verdict on credentials is only what the
-// platform itself says, by a code.
+// kind classifies an answer that the Marketplace's table does not name: only the platform itself passes a verdict on
+// credentials, by a code.
 func (a attempt) kind(facts answer.Facts, verdict answer.Verdict) answer.Kind {
 	if kind, ok := a.polled(facts, verdict); ok {
 		return kind
@@ -150,7 +150,7 @@ func (a attempt) kind(facts answer.Facts, verdict answer.Verdict) answer.Kind {
 	return a.refusal(facts.Code, facts.Status)
 }
 
-// refusal finds what the platform means by a code (RFC 6749 section 5.2).
+// refusal finds the kind of a code (RFC 6749 section 5.2).
 func (a attempt) refusal(code string, status int) answer.Kind {
 	switch code {
 	case "invalid_grant":
@@ -172,7 +172,7 @@ func (a attempt) refusal(code string, status int) answer.Kind {
 	return answer.Unavailable
 }
 
-// deadGrant tells what invalid_grant speaks of: it covers codes, refresh tokens and passwords alike.
+// deadGrant is the kind of invalid_grant by the request: it covers codes, refresh tokens and passwords alike.
 func (a attempt) deadGrant() answer.Kind {
 	switch a.wire {
 	case wirePassword:

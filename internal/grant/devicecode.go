@@ -21,10 +21,10 @@ const (
 	defaultInterval = 5 * time.Second
 	longestInterval = 5 * time.Minute
 	// defaultDeviceLife is assumed of a device code where the platform, which must say, says nothing or nonsense, and
-	// longestDeviceLife the most that is believed. Allegro's live for an hour, and those of others are shorter.
+	// longestDeviceLife the most that is believed. Allegro's live for an hour, and other platforms' are shorter.
 	defaultDeviceLife = 10 * time.Minute
 	longestDeviceLife = 24 * time.Hour
-	// maxUserCode bounds what people are shown.
+	// maxUserCode is the longest user code that is shown.
 	maxUserCode = 64
 
 	noDeviceCode = "the marketplace's answer holds no device code"
@@ -70,7 +70,7 @@ func intervalOf(seconds int64) time.Duration {
 	return time.Duration(min(seconds, int64(longestInterval/time.Second))) * time.Second
 }
 
-// fit refuses an answer that nobody can sign in with, or that must not be shown to people.
+// fit refuses an answer without the parts of a sign-in, or with parts that must not be shown to people.
 func fit(d answer.DeviceCode) (answer.DeviceCode, error) {
 	switch {
 	case d.Code == "":
@@ -85,14 +85,14 @@ func fit(d answer.DeviceCode) (answer.DeviceCode, error) {
 	return d, nil
 }
 
-// Device asks once whether the person has signed in (RFC 8628 section 3.4). As long as nobody has, the error is of kind
+// Device asks once whether the person has signed in (RFC 8628 section 3.4). Until then, the error is of kind
 // Pending or SlowDown.
 func (e Endpoint) Device(ctx context.Context, deviceCode string) (answer.Tokens, error) {
 	if deviceCode == "" {
 		return answer.Tokens{}, &answer.Error{Kind: answer.CodeExpired, Message: "there is no device code"}
 	}
 	return e.ask(ctx, wireDeviceCode, []string{deviceCode}, func(ctx context.Context, config *oauth2.Config) (*oauth2.Token, error) {
-		// x/oauth2's own polling holds its caller until somebody has signed in. This is one request, of another grant type
+		// x/oauth2's own polling holds its caller until a person has signed in. This is one request, of another grant type
 		// than the name says.
 		return (&clientcredentials.Config{
 			ClientID:       config.ClientID,
@@ -104,7 +104,7 @@ func (e Endpoint) Device(ctx context.Context, deviceCode string) (answer.Tokens,
 	})
 }
 
-// polled tells what an error answer to a poll means, where that differs from other token requests (RFC 8628 section 3.5).
+// polled is the kind of an error answer to a poll, where that differs from other token requests (RFC 8628 section 3.5).
 func (a attempt) polled(facts answer.Facts, verdict answer.Verdict) (answer.Kind, bool) {
 	if a.wire != wireDeviceCode {
 		return "", false
@@ -127,6 +127,6 @@ func (a attempt) polled(facts answer.Facts, verdict answer.Verdict) (answer.Kind
 	case "invalid_client", "unauthorized_client", "invalid_scope", "unsupported_grant_type", "invalid_target":
 		return "", false
 	}
-	// What else is refused is the device code: Allegro says invalid_request of one that is wrong, used or too old.
+	// Any other refusal is one of the device code: Allegro says invalid_request of a code that is wrong, used or too old.
 	return answer.CodeExpired, facts.Status/100 == 4 && facts.Status != http.StatusUnauthorized
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
-// maxAnswer bounds what is read of an answer, as x/oauth2 does.
+// maxAnswer is the size of the largest answer that is read, as in x/oauth2.
 const maxAnswer = 1 << 20
 
 // Endpoint is a token endpoint and the application that asks there.
@@ -28,7 +28,7 @@ type Endpoint struct {
 	HTTP *http.Client
 	// Now is the clock; lifetimes count from before the request was sent.
 	Now func() time.Time
-	// Meaning says what one of the platform's own error codes means; nil when it has none.
+	// Meaning returns the kind of one of the platform's own error codes; nil when it has none.
 	Meaning func(code string, status int) (answer.Kind, bool)
 	// SingleUse tells that a refresh token works once here, and that a second use is not forgiven.
 	SingleUse bool
@@ -45,7 +45,7 @@ func (e Endpoint) ask(
 	return tokensOf(token, issued), nil
 }
 
-// exchange makes one request and returns what x/oauth2 read in the answer, and when the request was sent. The request
+// exchange makes one request and returns the answer as x/oauth2 read it, and when the request was sent. The request
 // repeats under no circumstances.
 func exchange[Answer any](
 	ctx context.Context, e Endpoint, kind wire, secrets []string, request func(context.Context, *oauth2.Config) (Answer, error),
@@ -111,8 +111,8 @@ func wholeAnswers(client *http.Client) *http.Client {
 	return &same
 }
 
-// whole reads an answer before it hands it on. So one of success that breaks off is a connection that failed, and what the
-// platform has done is not known, unless its tokens had arrived whole; x/oauth2 would call it an answer that makes no sense.
+// whole reads an answer before it hands it on. So one of success that breaks off is a connection that failed, and the
+// outcome is not known, unless its tokens had arrived whole; x/oauth2 would call it an answer that makes no sense.
 type whole struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.

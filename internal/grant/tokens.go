@@ -101,7 +101,7 @@ func (c Claims) expiry() time.Time {
 // maxClaim is how much of a claim counts: the API keeps no longer account identifiers.
 const maxClaim = 256
 
-// Claims are those of a JWT, read without verifying its signature: enough to learn whose token an answer over TLS holds.
+// Claims are those of a JWT, read without verifying its signature: enough to learn the account of a token that came over TLS.
 type Claims map[string]json.RawMessage
 
 // ClaimsOf reads the claims of a token; there are none where it is no JWT.

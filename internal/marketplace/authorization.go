@@ -16,11 +16,11 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/placeholder"
 )
 
-// AuthorizationParameters are what an authorization request says of one sign-in. An empty one is not sent.
+// AuthorizationParameters are the parameters of an authorization request that belong to one sign-in. An empty one is not sent.
 type AuthorizationParameters struct {
 	// ClientID is the application's. ApplicationID takes its place where ClientIDKey names another key than client_id.
 	ClientID, ApplicationID string
-	// RedirectURI is where the browser comes back to, or what the platform has in its place (eBay's RuName).
+	// RedirectURI is the address to which the browser comes back, or the platform's name for it (eBay's RuName).
 	RedirectURI string
 	// State binds the callback to the visit (RFC 6749 section 10.12). It must be set.
 	State string
@@ -29,7 +29,7 @@ type AuthorizationParameters struct {
 }
 
 // AuthorizationRequest returns the address to which a browser is sent to sign in (RFC 6749 section 4.1.1). The endpoint is
-// AuthorizationURL, or what discovery named in its place.
+// AuthorizationURL, or the one that discovery named in its place.
 func (p *Platform) AuthorizationRequest(endpoint string, a AuthorizationParameters) (string, error) {
 	if err := outgoing.CheckURL(endpoint); err != nil {
 		return "", fmt.Errorf("the authorization endpoint: %w", err)
@@ -66,7 +66,7 @@ func (p *Platform) ClientIDKey() string {
 	return v1alpha1.ApplicationKeyClientID
 }
 
-// visit are the standard parameters that belong to one sign-in, whoever it began with.
+// visit are the standard parameters that belong to one sign-in, whether the operator or the platform's store began it.
 func (p *Platform) visit(a AuthorizationParameters) (url.Values, error) {
 	if a.State == "" {
 		return nil, errors.New("an authorization request must have a state")
@@ -105,21 +105,21 @@ func (p *Platform) browserParameters(standard url.Values, clientID string) url.V
 const (
 	// maxParameter bounds a parameter that a browser brings. Codes of real platforms stay below 2 KiB.
 	maxParameter = 4096
-	// maxAddress bounds an address that it brings, as the API bounds those of Marketplaces.
+	// maxAddress bounds an address that it brings, as the API bounds the addresses of a Marketplace.
 	maxAddress = 2048
-	// maxWords bounds what is shown of an error.
+	// maxWords is the longest error text that is shown.
 	maxWords = 200
 )
 
-// Callback is what a browser brings back (RFC 6749 section 4.1.2). A forged one looks the same: nothing of it is true
+// Callback holds the parameters that a browser brings back (RFC 6749 section 4.1.2). A forged one looks the same: nothing of it is true
 // before State is known to be the browser's, and AccountID, for which only the browser vouches, not even then.
 type Callback struct {
 	// Code is a credential; empty when Error is set.
 	Code string
-	// AccountID is whose consent it is, where the platform says so.
+	// AccountID is the account that the consent is for, where the platform names it.
 	AccountID string
 	State     string
-	// Issuer is who answers (RFC 9207 section 2); empty when the callback does not say.
+	// Issuer is the authorization server (RFC 9207 section 2); empty when the callback does not name it.
 	Issuer string
 	// Published are parameters that the Marketplace publishes, by their keys.
 	Published map[string]string
@@ -158,7 +158,7 @@ func (p *Platform) Callback(query url.Values) (Callback, error) {
 	return callback, nil
 }
 
-// CallbackTellsAccount tells whether callbacks say whose consent it is.
+// CallbackTellsAccount tells whether callbacks name the account of the consent.
 func (p *Platform) CallbackTellsAccount() bool { return p.authorization.Callback.AccountID != "" }
 
 // only returns the one value of a parameter, empty when there is none.

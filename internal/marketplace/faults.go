@@ -13,7 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/placeholder"
 )
 
-// Faults are what is wrong with a Marketplace that the API server cannot see: each a sentence that begins with the field. It fills the spec in for
+// Faults are the faults of a Marketplace that the API server cannot see: each a sentence that begins with the field. It fills the spec in for
 // every environment and grant, with every choice, as for an account that sets all parameters.
 func Faults(object *v1alpha1.Marketplace) []string {
 	found := map[string]bool{}
@@ -59,7 +59,7 @@ func parsePath(path string) error {
 	return nil
 }
 
-// assignments are the ways to choose, one parameter's choices after the other's; the others keep their first.
+// assignments are the ways to choose, one parameter's choices after the other's; all other parameters keep their first.
 func assignments(declared []v1alpha1.ParameterDeclaration) []map[string]v1alpha1.Choice {
 	first := map[string]v1alpha1.Choice{}
 	for _, parameter := range declared {

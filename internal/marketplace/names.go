@@ -13,13 +13,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/placeholder"
 )
 
-// names are what {name} stands for.
+// names are the values of the {name}s.
 type names struct {
 	// addresses may stand in URLs too, texts in headers and parameters alone.
 	addresses, texts map[string]string
 	// unset are declared and not set: each with the parameter that the account would have to set.
 	unset map[string]string
-	// known stand for what is known when a request is made.
+	// known are the names that are filled in when a request is made.
 	known []string
 }
 
@@ -63,7 +63,7 @@ func namesFor(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount
 	return result, nil
 }
 
-// add takes in what an account sets for a declared parameter, which may be nothing.
+// add takes in the value of a declared parameter; empty where the account sets none.
 func (n names) add(declared v1alpha1.ParameterDeclaration, set string) error {
 	value, err := parameter(declared, set)
 	switch {
@@ -137,8 +137,8 @@ func choicesOf(declared v1alpha1.ParameterDeclaration) []string {
 	return values
 }
 
-// text fills in a header's or parameter's value. It is not sent where it names a parameter that the account leaves unset. What is known
-// when the request is made stays as it is.
+// text fills in a header's or parameter's value. It is not sent where it names a parameter that the account leaves unset. A name that is known
+// only when the request is made stays as it is.
 func (n names) text(text *v1alpha1.Text) (isSent bool, err error) {
 	isSent = true
 	filled, unknown := placeholder.Replace(string(*text), func(name string) (string, bool) {
@@ -165,7 +165,7 @@ func unknownNames(unknown []string) error {
 	return fmt.Errorf("%s is neither a variable of the environment nor a parameter that is set", strings.Join(unknown, ", "))
 }
 
-// sent fills in the values of a list, and leaves out what is not sent. Where one cannot be filled in, the list stays as it is.
+// sent fills in the values of a list, and leaves out the elements that are not sent. Where one cannot be filled in, the list stays as it is.
 func sent[E any](n names, list []E, value func(*E) *v1alpha1.Text) ([]E, error) {
 	filled := make([]E, 0, len(list))
 	for _, element := range list {
@@ -180,7 +180,7 @@ func sent[E any](n names, list []E, value func(*E) *v1alpha1.Text) ([]E, error) 
 	return filled, nil
 }
 
-// url fills in a URL and checks what came out, since a variable can hold anything.
+// url fills in a URL and checks the result, since a variable can hold anything.
 func (n names) url(template string) (string, error) {
 	if template == "" {
 		return "", nil

@@ -16,7 +16,7 @@ const defaultTokenLifetime = time.Hour
 
 // Platform is a Marketplace resolved for one account.
 type Platform struct {
-	// Name is the Marketplace's name, DisplayName what people call it.
+	// Name is the Marketplace's name, DisplayName the one that people use.
 	Name, DisplayName string
 	// Environment is the account's environment.
 	Environment string
@@ -32,7 +32,7 @@ type Platform struct {
 	CallbackKey string
 	// PKCE tells that authorization requests carry a code challenge, by method S256.
 	PKCE bool
-	// Scopes is what is asked; empty leaves it to the platform.
+	// Scopes are asked for; empty leaves them to the platform.
 	Scopes []string
 	// TokenLifetime is assumed of an access token when the answer names none.
 	TokenLifetime time.Duration
@@ -45,13 +45,13 @@ type Platform struct {
 	// AuthorizationLifetime is how long an authorization lives when the answer names no end; zero means that it does not end.
 	AuthorizationLifetime time.Duration
 	// AuthorizationMaxLifetime is how long after the consent an authorization ends at the latest, however it is prolonged; zero means that
-	// nobody knows of such an end.
+	// no such end is known.
 	AuthorizationMaxLifetime time.Duration
 	// TokensNeverEnd tells that an access token whose answer names no end has none, so that TokenLifetime is not assumed.
 	TokensNeverEnd bool
 	// AuthorizationSlides tells that the lifetime counts from the last renewal and not from the consent.
 	AuthorizationSlides bool
-	// ApplicationSecretLifetime is how long a client secret lives; zero means that it does not end, or that nobody knows.
+	// ApplicationSecretLifetime is how long a client secret lives; zero means that it does not end, or that its end is not known.
 	ApplicationSecretLifetime time.Duration
 	// RenewBefore is the Marketplace's default and MaxBefore its bound; zero where it names none.
 	RenewBefore, MaxBefore time.Duration
@@ -65,7 +65,7 @@ type Platform struct {
 
 	// content is what RequestContent returns, once it was asked for.
 	content string
-	// clientID and accountID are those of ForAccount.
+	// clientID and accountID are the arguments of ForAccount.
 	clientID, accountID string
 
 	authorization v1alpha1.AuthorizationRequest
@@ -78,7 +78,7 @@ type Platform struct {
 	apiHosts      []string
 }
 
-// Resolve fills in a Marketplace for one account. Its error says what does not fit, and whether the account or
+// Resolve fills in a Marketplace for one account. Its error names the misfit, and whether the account or
 // the Marketplace has to change.
 func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount) (*Platform, error) {
 	spec := &object.Spec
@@ -130,7 +130,7 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 	return p, p.fill(spec, names, account.Spec.Grant.Type)
 }
 
-// fillEndpoints replaces the {name}s in the endpoints. Those of a sign-in need not be complete for an account without one.
+// fillEndpoints replaces the {name}s in the endpoints. The endpoints of a sign-in need not be complete for an account without one.
 func (p *Platform) fillEndpoints(spec *v1alpha1.MarketplaceSpec, names names, grant v1alpha1.GrantType) error {
 	for _, endpoint := range []struct {
 		field    string
@@ -156,7 +156,7 @@ func (p *Platform) fillEndpoints(spec *v1alpha1.MarketplaceSpec, names names, gr
 	return nil
 }
 
-// fill replaces the {name}s in everything else that is sent, and leaves out what names a parameter that is not set.
+// fill replaces the {name}s in everything else that is sent, and leaves out values that name a parameter which is not set.
 func (p *Platform) fill(spec *v1alpha1.MarketplaceSpec, names names, grant v1alpha1.GrantType) (err error) {
 	failed := func(field string, err error) error {
 		return fmt.Errorf("Marketplace %q: spec.%s: %w", p.Name, field, err)
@@ -196,7 +196,7 @@ func (p *Platform) fill(spec *v1alpha1.MarketplaceSpec, names names, grant v1alp
 
 func headerValue(header *v1alpha1.HTTPHeader) *v1alpha1.Text { return &header.Value }
 
-// ForAccount returns the platform with what is known of the account by now: the application's client_id, and the platform's identifier of
+// ForAccount returns the platform for an account: the application's client_id, and the platform's identifier of
 // the account, which may be empty.
 func (p *Platform) ForAccount(clientID, accountID string) *Platform {
 	known := *p
@@ -236,7 +236,7 @@ func join[S ~string](names []S) string {
 	return strings.Join(texts, ", ")
 }
 
-// TellsAccount tells whether anything says whose a token is: the answer, a claim, or a call.
+// TellsAccount tells whether anything names the account of a token: the answer, a claim, or a call.
 func (p *Platform) TellsAccount() bool {
 	return p.AccountIDClaim != "" || p.response.Fields.AccountID != "" || p.NamesAccount()
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/placeholder"
 )
 
-// fillPublished replaces the {name}s in what is published for workloads.
+// fillPublished replaces the {name}s in the values that are published for workloads.
 func (p *Platform) fillPublished(spec *v1alpha1.MarketplaceSpec, names names) error {
 	for _, host := range spec.APIHosts {
 		filled, err := names.url("https://" + string(host))
@@ -35,8 +35,8 @@ func (p *Platform) fillPublished(spec *v1alpha1.MarketplaceSpec, names names) er
 	return nil
 }
 
-// Published are the further keys of the token Secret, those that hold nothing yet among them. told is what answers and the callback have brought for them, of which counts what the
-// Marketplace names today; accountID is the platform's identifier of the account, empty while it is not known.
+// Published are the further keys of the token Secret, keys without a value yet among them. told are the values that answers and the callback have brought, of which
+// the keys that the Marketplace names today count; accountID is the platform's identifier of the account, empty while it is not known.
 func (p *Platform) Published(told map[string]string, accountID string) map[string]string {
 	keys := map[string]string{v1alpha1.TokenKeyAPIHosts: strings.Join(p.apiHosts, " ")}
 	for _, published := range p.published {
@@ -53,7 +53,7 @@ func (p *Platform) Published(told map[string]string, accountID string) map[strin
 // PublishedKeys are the names of all further keys that there may be.
 func (p *Platform) PublishedKeys() []string { return slices.Collect(maps.Keys(p.Published(nil, ""))) }
 
-// publishedOf takes out of a callback what is published of it.
+// publishedOf takes the values to publish out of a callback.
 func (p *Platform) publishedOf(query url.Values) map[string]string {
 	var told map[string]string
 	for _, published := range p.published {

@@ -10,13 +10,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// keySize is the size of a callback key in bytes: enough that nobody finds a host with the key of another.
+// keySize is the size of a callback key in bytes: enough that no host can be found with the key of another.
 const keySize = 10
 
-// Server tells the addresses that a sign-in leads to from those of others.
+// Server is a digest of the addresses that a sign-in leads to, which tells one authorization server from another.
 func (p *Platform) Server() string { return digest(p.AuthorizationURL, p.TokenURL, p.Issuer) }
 
-// setCallbackKey tells the account's authorization server from others that its Marketplace leads to.
+// setCallbackKey tells the account's authorization server from the other servers that its Marketplace leads to.
 func (p *Platform) setCallbackKey(spec *v1alpha1.MarketplaceSpec) {
 	open := openParameters(spec.Parameters)
 	for _, endpoint := range []v1alpha1.URLTemplate{spec.Endpoints.Authorization, spec.Endpoints.Token} {
@@ -30,7 +30,7 @@ func (p *Platform) setCallbackKey(spec *v1alpha1.MarketplaceSpec) {
 	}
 }
 
-// openParameters are those whose values the Marketplace does not list, so that the authors of accounts choose them.
+// openParameters are the parameters without a list of values in the Marketplace, so that the authors of accounts choose them.
 func openParameters(declared []v1alpha1.ParameterDeclaration) []string {
 	var names []string
 	for _, parameter := range declared {
@@ -50,7 +50,7 @@ func hostOf(template string) string {
 	return rest
 }
 
-// originOf is the part of an address that tells whose it is; empty for none.
+// originOf is the part of an address that names its server; empty for none.
 func originOf(address string) string {
 	parsed, err := url.Parse(address)
 	if err != nil {
@@ -59,7 +59,7 @@ func originOf(address string) string {
 	return parsed.Scheme + "://" + strings.ToLower(strings.TrimSuffix(parsed.Host, ":443"))
 }
 
-// digest tells texts from others, in characters that a path takes as they are.
+// digest stands for texts, in characters that a path takes as they are.
 func digest(texts ...string) string {
 	sum := sha256.Sum256([]byte(strings.Join(texts, "\n")))
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:keySize]))

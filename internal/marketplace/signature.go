@@ -39,10 +39,10 @@ func (p *Platform) CheckSignature(query url.Values, clientSecrets ...string) err
 	return errors.New("the callback is not signed by the marketplace")
 }
 
-// plainly escapes what would let one parameter pass for two.
+// plainly escapes the characters that would let one parameter pass for two.
 var plainly = strings.NewReplacer("%", "%25", "&", "%26", "=", "%3D")
 
-// signedTexts are what the parameters but the signature may have been signed as: sorted and joined, nearly plain or as a query has them.
+// signedTexts are the texts that may have been signed of the parameters but the signature: sorted and joined, nearly plain or as a query has them.
 // Shopify's page shows the first, and its libraries do the second; the two are the same for the values that it sends.
 func signedTexts(query url.Values, signature string) []string {
 	var plain, escaped []string

@@ -14,14 +14,14 @@ import (
 // StoreStart is a sign-in that a person began in the platform's own store, and not here: the platform sends the browser
 // with an address at which it goes on.
 type StoreStart struct {
-	// AccountID is whose consent it will be, where the platform says so; only the browser vouches for it.
+	// AccountID is the account that the consent will be for, where the platform names it; only the browser vouches for it.
 	AccountID string
 
 	callback *url.URL // of one of the platform's hosts
 	state    string   // the platform's own
 }
 
-// StoreStart reads the query with which the platform's store sends a browser; nil when it is none of those. The text of its
+// StoreStart reads the query with which the platform's store sends a browser; nil when it is no such query. The text of its
 // error holds nothing that the browser brought.
 func (p *Platform) StoreStart(query url.Values) (*StoreStart, error) {
 	spec := p.authorization.StoreStart
@@ -66,7 +66,7 @@ func (s *StoreStart) Request(p *Platform, a AuthorizationParameters) (string, er
 // read some addresses otherwise than this program does.
 func (p *Platform) ofThePlatform(address string) (*url.URL, error) {
 	for _, r := range address {
-		// Browsers take a backslash for a slash, leave some characters out and others apart.
+		// Browsers take a backslash for a slash, leave some characters out and split others off.
 		if r <= ' ' || r >= 0x7f || r == '\\' {
 			return nil, errors.New("holds characters that an address does not")
 		}

@@ -40,14 +40,14 @@ type reconciler struct {
 	client client.Client
 	// valid are the generations of Marketplaces that were found to be valid; their status says so, or will.
 	valid map[string]int64
-	// counts tells that all accounts are seen, so that their number means something.
+	// counts tells that the manager sees all accounts, so that their number is worth writing.
 	counts bool
 }
 
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaces/status,verbs=patch
 
-// Add adds the controller to a manager. countAccounts tells that the manager sees every account of the cluster, so that their number means
-// something.
+// Add adds the controller to a manager. countAccounts tells that the manager sees every account of the cluster, so that their number is
+// worth writing.
 func Add(mgr manager.Manager, countAccounts bool) error {
 	r := &reconciler{client: mgr.GetClient(), valid: map[string]int64{}, counts: countAccounts}
 	made := ctrl.NewControllerManagedBy(mgr).
@@ -76,7 +76,7 @@ func comingAndGoing() handler.EventHandler {
 	}
 }
 
-// Reconcile implements reconcile.Reconciler. It writes when something has changed, and then once.
+// Reconcile implements reconcile.Reconciler. It writes when the status has changed, and then once.
 func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	object := &v1alpha1.Marketplace{}
 	if err := r.client.Get(ctx, request.NamespacedName, object); err != nil {
@@ -116,7 +116,7 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	return reconcile.Result{}, err
 }
 
-// valid says whether a Marketplace can be filled in, and else what is wrong with it.
+// valid is the condition that says whether a Marketplace can be filled in, or else names its faults.
 func valid(object *v1alpha1.Marketplace) metav1.Condition {
 	condition := metav1.Condition{
 		Type: v1alpha1.ConditionValid, Status: metav1.ConditionTrue, Reason: v1alpha1.MarketplaceValid, ObservedGeneration: object.Generation,
