@@ -6,7 +6,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
-// accessToken is what the platform's API knows about a token.
+// accessToken is a token as the platform's API knows it.
 type accessToken struct {
 	clientID string
 	seller   platforms.Seller // zero for the application itself
@@ -16,7 +16,7 @@ type accessToken struct {
 	ended    bool
 }
 
-// accessTokens are those of a market that have not run out. The market's lock guards them.
+// accessTokens are the tokens of a market that have not run out. The market's lock guards them.
 type accessTokens struct {
 	tokens map[tokenKey]*accessToken
 	queue  []tokenKey // in the order of issue, which but for a change of lifetimes is that of expiry
@@ -25,7 +25,7 @@ type accessTokens struct {
 // newAccessTokens returns none yet.
 func newAccessTokens() *accessTokens { return &accessTokens{tokens: map[tokenKey]*accessToken{}} }
 
-// add registers a token, and forgets those at the head of the queue that have run out. So memory follows the tokens in
+// add registers a token, and forgets tokens at the head of the queue that have run out. So memory follows the tokens in
 // force and not the requests made.
 func (s *accessTokens) add(value string, token *accessToken, now time.Time) {
 	for len(s.queue) > 0 {

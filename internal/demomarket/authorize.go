@@ -36,7 +36,7 @@ func (m *Market) beginAuthorization(x *exchange) reply {
 	return m.goOn(x, v, held)
 }
 
-// addressed finds out who asks, and where the answer may be sent. As long as that is not certain nobody is sent anywhere
+// addressed finds out which application asks, and where the answer may be sent. As long as that is not certain nobody is sent anywhere
 // (RFC 6749 section 4.1.2.1).
 func (m *Market) addressed(x *exchange) (*authorizationRequest, *denial) {
 	if x.unreadable != nil {
@@ -75,7 +75,7 @@ func (m *Market) application(x *exchange) *client {
 	return nil
 }
 
-// read takes what the request asks for, or tells what is wrong with it.
+// read takes the parameters of the request, or refuses it.
 func (a *authorizationRequest) read(m *Market, x *exchange) *denial {
 	policy := m.platform.Authorization
 	a.state, a.nonce = x.parameters["state"], x.parameters["nonce"]
@@ -120,7 +120,7 @@ func checkType(a platforms.Authorization, parameters map[string]string) *denial 
 	return nil
 }
 
-// echoed are the parameters that the platform does not know, where it repeats those.
+// echoed are the parameters that the platform does not know, where it repeats them.
 func echoed(a platforms.Authorization, parameters map[string]string) url.Values {
 	echo := url.Values{}
 	if !a.Echo {

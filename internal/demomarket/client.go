@@ -11,7 +11,7 @@ const (
 	DefaultClientID     = "demo-client"
 	DefaultClientSecret = "demo-client-secret"
 	DefaultPassword     = "demo-password"
-	// DefaultApplicationID is what Amazon calls the application in authorization requests.
+	// DefaultApplicationID is Amazon's name for the application in authorization requests.
 	DefaultApplicationID = "amzn1.sellerapps.app.demo"
 )
 

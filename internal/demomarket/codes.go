@@ -18,7 +18,7 @@ func (m *Market) issueCode(request *authorizationRequest, seller platforms.Selle
 	return value, nil
 }
 
-// authorizationCode is RFC 6749 section 4.1.3. A code that is presented twice takes back what it gave (section 4.1.2).
+// authorizationCode is RFC 6749 section 4.1.3. A code that is presented twice takes back its tokens (section 4.1.2).
 // One that comes with the wrong redirect_uri or code_verifier is not used up.
 func (m *Market) authorizationCode(x *exchange) (issuance, *denial) {
 	presented := x.parameters["code"]
@@ -54,7 +54,7 @@ func (m *Market) authorizationCode(x *exchange) (issuance, *denial) {
 	}, nil
 }
 
-// check tells whether an exchange comes from whoever made the authorization request.
+// check tells whether an exchange comes from the maker of the authorization request.
 func (c *code) check(policy platforms.Authorization, x *exchange) *denial {
 	sent := x.parameters["redirect_uri"]
 	switch {

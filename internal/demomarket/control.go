@@ -16,10 +16,10 @@ import (
 // controlName is the first segment of the path of the control pages. No platform may have it.
 const controlName = "_demo"
 
-// action is something that can be done to a market from the control pages. It returns what it did.
+// action changes a market from the control pages. It returns a line about the change.
 type action func(m *Market, query url.Values) (string, error)
 
-// values are actions that yield something, which a caller may want alone.
+// values are actions that yield a value, which a caller may want alone.
 var values = map[string]func(m *Market) string{
 	"grant": func(m *Market) string { return m.Grant(m.platform.Seller.ID) },
 }

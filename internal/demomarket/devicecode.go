@@ -8,7 +8,7 @@ import (
 )
 
 const (
-	// slowDownStep is what a poll that came too early adds to the interval (RFC 8628 section 3.5).
+	// slowDownStep is added to the interval by a poll that came too early (RFC 8628 section 3.5).
 	slowDownStep = 5 * time.Second
 	// pollTolerance is how much sooner than the interval a poll may arrive, since the one before it may have taken longer
 	// on its way.

@@ -7,7 +7,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
-// verdict is what a person said about a device code.
+// verdict is the decision of a person about a device code.
 type verdict int
 
 const (
@@ -31,7 +31,7 @@ type deviceCode struct {
 	used     bool
 }
 
-// deviceCodes are all those of a market. The market's lock guards them.
+// deviceCodes are the device codes of a market. The market's lock guards them.
 type deviceCodes struct {
 	codes map[tokenKey]*deviceCode
 	users map[string]*deviceCode // by user code, as plainUserCode writes it
@@ -57,7 +57,7 @@ func (s deviceCodes) open(userCode string, now time.Time) *deviceCode {
 	return held
 }
 
-// plainUserCode is a user code without what people add or leave out when they type (RFC 8628 section 6.1).
+// plainUserCode is a user code without the hyphens, spaces and case that people change when they type (RFC 8628 section 6.1).
 func plainUserCode(typed string) string {
 	return strings.ToUpper(strings.Map(func(r rune) rune {
 		if r == '-' || r == ' ' {

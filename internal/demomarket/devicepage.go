@@ -59,7 +59,7 @@ func (d *deviceCode) decide(m *Market, said verdict, seller platforms.Seller) er
 	return nil
 }
 
-// ApproveDevice does what a seller does who enters a user code, logs in and allows access. A seller that is not known yet
+// ApproveDevice acts as a seller who enters a user code, logs in and allows access. A seller that is not known yet
 // is added with his id as login.
 func (m *Market) ApproveDevice(userCode, sellerID string) error {
 	m.mu.Lock()
@@ -67,7 +67,7 @@ func (m *Market) ApproveDevice(userCode, sellerID string) error {
 	return m.decideDevice(userCode, approved, m.knownSeller(sellerID))
 }
 
-// DenyDevice does what somebody does who enters a user code and denies access.
+// DenyDevice acts as a person who enters a user code and denies access.
 func (m *Market) DenyDevice(userCode string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

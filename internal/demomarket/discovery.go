@@ -10,7 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
-// serveDiscovery is OpenID Connect Discovery section 4, for what the platform has.
+// serveDiscovery is OpenID Connect Discovery section 4, for the endpoints of the platform.
 func (m *Market) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 	document := map[string]any{
 		"issuer":                                m.issuer(r),

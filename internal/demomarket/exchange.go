@@ -104,11 +104,11 @@ func mediaTypeOf(e platforms.Encoding) string {
 // grant is the grant type that was asked for.
 func (x *exchange) grant() string { return x.parameters["grant_type"] }
 
-// scopes are those that were asked for, none when the request named none.
+// scopes are the scopes that were asked for, none when the request named none.
 func (x *exchange) scopes() []string { return strings.Fields(x.parameters["scope"]) }
 
 // basicCredentials reads the header, whose parts are form-encoded before they are joined (RFC 6749 section 2.3.1).
-// Nil means that there is none. What cannot be decoded is taken as it stands, and then fits no client.
+// Nil means that there is none. A part that cannot be decoded is taken as it stands, and then fits no client.
 func basicCredentials(r *http.Request) *credentials {
 	id, secret, ok := r.BasicAuth()
 	if !ok {

@@ -40,7 +40,7 @@ func (t *refreshToken) usable(now time.Time, grace time.Duration) bool {
 		(t.spent.IsZero() || now.Before(t.spent.Add(grace)))
 }
 
-// refreshTokens are all those of a market. The market's lock guards them.
+// refreshTokens are the refresh tokens of a market. The market's lock guards them.
 type refreshTokens struct {
 	policy   platforms.RefreshToken
 	tokens   map[tokenKey]*refreshToken
@@ -55,7 +55,7 @@ func newRefreshTokens(policy platforms.RefreshToken) *refreshTokens {
 // find returns the token of that value, spent or not, and nil when there never was one.
 func (s *refreshTokens) find(value string) *refreshToken { return s.tokens[keyOf(value)] }
 
-// begin starts a family: somebody consented.
+// begin starts a family: a person consented.
 func (s *refreshTokens) begin(clientID, sellerID string, scopes []string, now time.Time, lifetime time.Duration) *family {
 	consent := &family{clientID: clientID, sellerID: sellerID, scopes: scopes}
 	if !s.policy.Sliding {

@@ -25,7 +25,7 @@ func (f Fault) On(endpoint platforms.Endpoint) Fault {
 	return f
 }
 
-// When makes the fault strike only requests for which match holds. Of the Request, what depends on the answer is not
+// When makes the fault strike only requests for which match holds. Of the Request, the fields that depend on the answer are not
 // set yet. It is called with the market's lock held and must not call the market.
 func (f Fault) When(match func(judge.Request) bool) Fault {
 	f.when = match
@@ -66,7 +66,7 @@ func (i *Injected) Hits() int {
 // Reached is closed when the fault strikes for the first time.
 func (i *Injected) Reached() <-chan struct{} { return i.reached }
 
-// Release lets the requests that hang, and those that would, go on to the platform.
+// Release lets the requests that hang, and the ones that would, go on to the platform.
 func (i *Injected) Release() { i.release.Do(func() { close(i.released) }) }
 
 // Clear ends the fault and releases the requests that hang.

@@ -42,7 +42,7 @@ func Maintenance() Fault { return Answer(maintenance()) }
 // Empty answers 200 with no body.
 func Empty() Fault { return Answer(platforms.Response{Status: http.StatusOK}) }
 
-// Huge answers 200 with two MiB of JSON, a token answer that only who reads all of it can decode.
+// Huge answers 200 with two MiB of JSON, a token answer that can be decoded only when all of it is read.
 func Huge() Fault {
 	return Answer(platforms.Response{
 		Status: http.StatusOK,

@@ -7,7 +7,7 @@ import (
 )
 
 // grantHandler decides about a token request whose client has proved itself. It is called with the market's lock held
-// and spends what can be used only once, so that of two requests with one code or refresh token the second sees it spent.
+// and spends codes and tokens that can be used only once, so that of two requests with one code or refresh token the second sees it spent.
 type grantHandler func(m *Market, x *exchange) (issuance, *denial)
 
 // grantHandlers are the grants that the package knows. A new one is a file with its handler, and a line here.

@@ -6,14 +6,14 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
-// issuance is what a grant handler decided: for whom tokens are made, and which.
+// issuance is the decision of a grant handler: the tokens to make, and their account.
 type issuance struct {
 	// grant is the grant type.
 	grant    string
 	clientID string
 	// seller is zero when the tokens are for the application itself.
 	seller platforms.Seller
-	// asked are the scopes of the request, none when it named none; granted are those of the tokens.
+	// asked are the scopes of the request, none when it named none; granted are the scopes of the tokens.
 	asked, granted []string
 	audience       string
 	// nonce goes into the ID token when it is not empty.
@@ -26,7 +26,7 @@ type issuance struct {
 	gift *gift
 }
 
-// grantedScopes are what is left of asked within consented: all of it when nothing was asked.
+// grantedScopes are the scopes of asked within consented: all of it when nothing was asked.
 func (m *Market) grantedScopes(asked, consented []string) ([]string, *denial) {
 	if len(asked) == 0 {
 		return consented, nil

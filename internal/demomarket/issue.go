@@ -9,7 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
-// tokenSet is what an exchange yields.
+// tokenSet holds the tokens that an exchange yields.
 type tokenSet struct {
 	issuance
 	facts          platforms.Facts

@@ -1,6 +1,6 @@
 package demomarket
 
-// judgement is what the refresh tokens had to say about a request.
+// judgement tells how a request used its refresh token.
 type judgement int
 
 const (

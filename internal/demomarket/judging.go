@@ -56,7 +56,7 @@ func (x *exchange) describe(platform string) judge.Request {
 	}
 }
 
-// watchedWriter counts what leaves, and tells the judge before anything does: a client that has its answer finds the
+// watchedWriter counts the bytes that leave, and tells the judge before anything does: a client that has its answer finds the
 // request in the report.
 type watchedWriter struct {
 	http.ResponseWriter

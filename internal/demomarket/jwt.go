@@ -36,7 +36,7 @@ type keys struct {
 	rs256, es256 func() (*signingKey, error)
 }
 
-// signingKey is a key with what go-jose makes of it.
+// signingKey is a key with its signer of go-jose.
 type signingKey struct {
 	public jose.JSONWebKey
 	signer jose.Signer

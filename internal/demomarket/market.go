@@ -31,14 +31,14 @@ func (m *Market) date() string {
 	return m.now().Add(m.clockAhead).UTC().Format(http.TimeFormat)
 }
 
-// SetLifetimes changes the lifetimes of tokens issued from now on. A zero value leaves what is there.
+// SetLifetimes changes the lifetimes of tokens issued from now on. A zero value changes nothing.
 func (m *Market) SetLifetimes(lifetimes Lifetimes) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lifetimes = lifetimes.over(m.lifetimes)
 }
 
-// currentLifetimes are those of a token issued now.
+// currentLifetimes are the lifetimes of a token issued now.
 func (m *Market) currentLifetimes() Lifetimes {
 	m.mu.Lock()
 	defer m.mu.Unlock()

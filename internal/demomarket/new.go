@@ -73,7 +73,7 @@ func newMarket(s *Server, platform platforms.Platform, options Options) *Market 
 	return m
 }
 
-// seed adds what every demo starts with.
+// seed adds the application, sellers and users that every demo starts with.
 func (m *Market) seed() {
 	m.AddClient(DefaultClientID, DefaultClientSecret)
 	if m.platform.Authorization.ClientParameter != "" {

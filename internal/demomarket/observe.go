@@ -80,7 +80,7 @@ func (m *Market) encoding(endpoint platforms.Endpoint) platforms.Encoding {
 	return m.platform.Encoding
 }
 
-// noteSecrets remembers what a request carries.
+// noteSecrets remembers the secrets of a request.
 func (m *Market) noteSecrets(x *exchange) {
 	for _, name := range secretParameters(x.endpoint) {
 		m.server.secrets.Note(x.parameters[name])

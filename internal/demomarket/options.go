@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Options are what a [Server] is given from outside. The zero value is a server on the wall clock with the platforms'
+// Options come from outside of a [Server]. The zero value is a server on the wall clock with the platforms'
 // own lifetimes, no added latency and both logs on.
 type Options struct {
 	// Now is the clock that tokens are issued and judged by. Nil means time.Now.
@@ -20,7 +20,7 @@ type Options struct {
 	// Latency is added to every answer in real time: half of it before a token request is acted on, half between that
 	// and the answer, so that a client can be lost in either half.
 	Latency time.Duration
-	// Lifetimes replace those of every platform where they are not zero.
+	// Lifetimes replace the lifetimes of every platform where they are not zero.
 	Lifetimes Lifetimes
 	// Key signs RS256 tokens. Nil means that one is made when first needed, which takes a fraction of a second; tests
 	// that start many servers share SharedKey.
@@ -33,7 +33,7 @@ type Options struct {
 	Control bool
 }
 
-// Lifetimes are how long tokens live. A zero value leaves what is there.
+// Lifetimes are how long tokens live. A zero value changes nothing.
 type Lifetimes struct {
 	// Access is the lifetime of access tokens.
 	Access time.Duration
@@ -47,7 +47,7 @@ type Lifetimes struct {
 	DeviceCode time.Duration
 }
 
-// over returns l with what it leaves open taken from the lifetimes before it.
+// over returns l with its zero values taken from the lifetimes before it.
 func (l Lifetimes) over(before Lifetimes) Lifetimes {
 	if l.ID == 0 {
 		l.ID = before.ID

@@ -39,7 +39,7 @@ type platformView struct {
 	Refused     int
 }
 
-// servePage shows the platforms, what they counted, and what can be tried.
+// servePage shows the platforms, their counts, and the actions that can be tried.
 func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	view := page{
 		Base: s.baseURL(r), ClientID: DefaultClientID, User: platforms.DefaultUser, OtherUser: platforms.OtherUser, Password: DefaultPassword,
@@ -54,7 +54,7 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// view is what the page shows of a market.
+// view is a market as the page shows it.
 func (m *Market) view(r *http.Request) platformView {
 	tally := m.Report()
 	ok := tally.Count("", platforms.OK)

@@ -32,7 +32,7 @@ func decode(body []byte, contentType string) (map[string]string, error) {
 	return nil, fmt.Errorf("the content type %s is not known", media)
 }
 
-// decodeForm reads a form. What it returns beside an error are the parameters that could be read.
+// decodeForm reads a form. Beside an error it returns the parameters that could be read.
 func decodeForm(body []byte) (map[string]string, error) {
 	values, err := url.ParseQuery(string(body))
 	parameters := make(map[string]string, len(values))

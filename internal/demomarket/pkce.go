@@ -11,7 +11,7 @@ import (
 // unreserved are the characters of verifiers and challenges (RFC 7636 sections 4.1 and 4.2).
 const unreserved = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 
-// checkChallenge tells what is wrong with the challenge of an authorization request, if anything is.
+// checkChallenge refuses a faulty challenge of an authorization request.
 func checkChallenge(p platforms.PKCE, challenge, method string, c *client) *denial {
 	switch {
 	case p == platforms.NoPKCE:
@@ -31,7 +31,7 @@ func checkChallenge(p platforms.PKCE, challenge, method string, c *client) *deni
 }
 
 // checkVerifier tells whether a verifier fits the challenge that the code was asked for with. A verifier where there was
-// no challenge is refused: somebody took the challenge away (RFC 9700 section 4.8.2).
+// no challenge is refused: the challenge was taken away on its way (RFC 9700 section 4.8.2).
 func checkVerifier(p platforms.PKCE, verifier, challenge string) *denial {
 	switch {
 	case p == platforms.NoPKCE:

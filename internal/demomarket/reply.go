@@ -27,7 +27,7 @@ func (m *Market) undeliverable(x *exchange, d *denial) reply {
 	}}
 }
 
-// reply sends an answer. Whoever was at a form is sent on by a GET, whatever he sent (RFC 9700 section 4.12).
+// reply sends an answer. A person who was at a form is sent on by a GET, whatever he sent (RFC 9700 section 4.12).
 func (m *Market) reply(w http.ResponseWriter, x *exchange, answer reply) {
 	if answer.session != "" {
 		http.SetCookie(w, m.cookie(x.request, answer.session))
@@ -47,7 +47,7 @@ func (m *Market) reply(w http.ResponseWriter, x *exchange, answer reply) {
 	}
 }
 
-// addressWith is an address with parameters added to those that it has.
+// addressWith is an address with further parameters.
 func addressWith(address string, parameters url.Values) string {
 	parsed, err := url.Parse(address)
 	if err != nil || len(parameters) == 0 {

@@ -6,7 +6,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
-// serveRevocation is RFC 7009. A token that is unknown or somebody else's is answered like one that was ended.
+// serveRevocation is RFC 7009. A token that is unknown or another application's is answered like one that was ended.
 func (m *Market) serveRevocation(w http.ResponseWriter, r *http.Request) {
 	x := exchangeOf(r)
 	denied := x.unreadable

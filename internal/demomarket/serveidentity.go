@@ -36,7 +36,7 @@ func (m *Market) serveIdentity(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// denyToken answers in the platform's words or in those of RFC 6750.
+// denyToken answers in the words of the platform or of RFC 6750.
 func denyToken(i platforms.Identity, w http.ResponseWriter, status int, code string) {
 	if i.Denied.Status != 0 {
 		i.Denied.Write(w)

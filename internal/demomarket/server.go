@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// SetBaseURL tells the server its own address, which is known only once something listens there.
+// SetBaseURL tells the server its own address, which is known only once it listens there.
 func (s *Server) SetBaseURL(url string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,7 +20,7 @@ type Market struct {
 	routes   *http.ServeMux
 	judge    *judge.Judge
 
-	mu        sync.Mutex // guards what follows
+	mu        sync.Mutex // guards the fields below
 	lifetimes Lifetimes
 	// clockAhead is how far the Date of answers lies ahead.
 	clockAhead time.Duration
@@ -59,7 +59,7 @@ type Server struct {
 type client struct {
 	id            string
 	secrets       []string
-	applicationID string // what authorization requests call it
+	applicationID string // its name in authorization requests
 	draft         bool
 	redirects     []redirect // in the order of registration
 	loginURI      string     // where the platform's store sends people; empty when it is not there
@@ -70,11 +70,11 @@ func (c *client) public() bool { return slices.Contains(c.secrets, "") }
 
 // redirect is where an application has people sent back to. Plain OAuth names the address itself; eBay gives it a name.
 type redirect struct {
-	name            string // what redirect_uri says
+	name            string // as redirect_uri has it
 	accept, decline string // addresses
 }
 
-// user is who logs in with a password, on behalf of a seller.
+// user logs in with a password, on behalf of a seller.
 type user struct {
 	password string
 	seller   string
@@ -83,7 +83,7 @@ type user struct {
 	refused  platforms.Outcome // why a right password is not enough; empty when it is
 }
 
-// session is a browser that somebody is logged in with. It does not end by itself, as those of real platforms hardly do.
+// session is a browser that a person is logged in with. It does not end by itself, as sessions of real platforms hardly do.
 type session struct {
 	id       string
 	seller   platforms.Seller
@@ -107,7 +107,7 @@ type code struct {
 	gift    gift
 }
 
-// outage is what is wrong with a whole platform. The market's lock guards it.
+// outage is a fault of a whole platform. The market's lock guards it.
 type outage struct {
 	down  bool
 	until time.Time // zero: until Up
@@ -130,7 +130,7 @@ type visit struct {
 	login, confirmed *session
 }
 
-// errand is what an application sent a person for. Its methods are called with the market's lock held.
+// errand is the reason for which an application sent a person. Its methods are called with the market's lock held.
 type errand interface {
 	allowed(m *Market, x *exchange, seller platforms.Seller) reply
 	denied(m *Market, x *exchange) reply
@@ -140,7 +140,7 @@ type errand interface {
 // there and does not pass on counts as lost.
 type Hook func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
-// Fault is something that goes wrong at an endpoint. Its methods return changed copies, so that a test reads
+// Fault is a failure of an endpoint. Its methods return changed copies, so that a test reads
 //
 //	allegro.Inject(demomarket.Throttle(30).Times(2))
 //
@@ -162,12 +162,12 @@ type Injected struct {
 	release  sync.Once
 }
 
-// exchange is a request on its way through a market: what was read from it, and what became of it.
+// exchange is a request on its way through a market: its parts as they were read, and its outcome.
 type exchange struct {
 	endpoint   platforms.Endpoint
 	time       time.Time
 	request    *http.Request
-	parameters map[string]string // of the body; those of the query only when there is no body, or on pages
+	parameters map[string]string // of the body; of the query only when there is no body, or on pages
 	unreadable *denial           // why the parameters could not be read as the platform wants them
 	basic      *credentials      // nil without an Authorization: Basic header
 	clientID   string            // set once the client is authenticated
@@ -203,14 +203,14 @@ type authorizationRequest struct {
 	echo      url.Values
 }
 
-// gift is what a code was exchanged for. The market's lock guards it. Nil remembers nothing.
+// gift holds the tokens that a code was exchanged for. The market's lock guards it. Nil remembers nothing.
 type gift struct {
 	family *family
 	access *accessToken
 	taken  bool // back
 }
 
-// reply is what a browser gets from the pages: a way back to the application, JSON, or a page.
+// reply is the answer of the pages to a browser: a way back to the application, JSON, or a page.
 type reply struct {
 	location   string // with what it was registered with
 	parameters url.Values
@@ -220,7 +220,7 @@ type reply struct {
 	session    string // for the cookie; empty leaves the one that is there
 }
 
-// screen is what a person sees of a platform. Which of its fields a page shows is told by screenText.
+// screen is a page as a person sees it. Which of its fields a page shows is told by screenText.
 type screen struct {
 	Page     string // login, account, consent, store, code or message
 	Platform string

@@ -15,7 +15,7 @@ func (m *Market) serveToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.outcome = platforms.OK
-	wait(r.Context(), m.slowness()/2) // what was decided stands, even if nobody waits for the answer any more
+	wait(r.Context(), m.slowness()/2) // the decision stands, even if the client does not wait for the answer any more
 	x.size = writeJSON(w, http.StatusOK, m.answer(x, set))
 }
 
@@ -37,7 +37,7 @@ func (m *Market) exchange(x *exchange) (tokenSet, *denial) {
 	return set, nil
 }
 
-// check is what all grants have in common. The order matters: nothing is said about a grant to a client that did not
+// check holds the rules of all grants. The order matters: nothing is said about a grant to a client that did not
 // prove itself.
 func (m *Market) check(x *exchange) *denial {
 	if x.unreadable != nil {

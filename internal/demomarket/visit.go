@@ -12,7 +12,7 @@ import (
 // visitLifetime is how long a person may take on the pages.
 const visitLifetime = 10 * time.Minute
 
-// step is what a visit needs next.
+// step is the next need of a visit.
 type step string
 
 const (
@@ -69,7 +69,7 @@ func (m *Market) servePages(w http.ResponseWriter, r *http.Request, begin func(*
 	m.reply(w, x, answer)
 }
 
-// answerForm goes on with a visit by what a person filled in or pressed.
+// answerForm goes on with a visit as a person has filled in or pressed.
 func (m *Market) answerForm(x *exchange) reply {
 	if err := http.NewCrossOriginProtection().Check(x.request); err != nil {
 		return stopped(http.StatusForbidden, "Not from here", "The form was sent by a page of another site.")
@@ -128,7 +128,7 @@ func (m *Market) logIn(x *exchange, v *visit) reply {
 	return answer
 }
 
-// goOn does what a visit needs next.
+// goOn takes the next step of a visit.
 func (m *Market) goOn(x *exchange, v *visit, held *session) reply {
 	if v.next(held) == doneStep {
 		return m.finish(v, v.errand.allowed(m, x, held.seller))

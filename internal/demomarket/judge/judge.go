@@ -14,7 +14,7 @@ type Judge struct {
 	Load Gauge
 
 	mu    sync.Mutex // guards tally, log and the requests in it
-	tally Tally      // without what is computed when a report is made
+	tally Tally      // without the peaks and the live consents, which a report adds
 	log   requestLog
 }
 
@@ -53,7 +53,7 @@ func (g *Gauge) Reset() { g.peak.Store(g.inside.Load()) }
 // Peak is the largest number that were inside at once since Reset.
 func (g *Gauge) Peak() int { return int(g.peak.Load()) }
 
-// Seen is what a request is counted by.
+// Seen holds the parts of a request by which it is counted.
 type Seen struct {
 	Endpoint platforms.Endpoint
 	// Grant and Outcome are those of a token request.

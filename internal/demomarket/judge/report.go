@@ -6,13 +6,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
-// Report is what the judges of a server saw, in total and by platform.
+// Report holds the counts of a server, in total and by platform.
 type Report struct {
 	Total     Tally            `json:"total"`
 	Platforms map[string]Tally `json:"platforms"`
 }
 
-// Tally is what a judge counted since the server began or [Server.ResetReport].
+// Tally holds the counts of a judge since the server began or its report was reset.
 type Tally struct {
 	// Tokens are the token requests by grant type and outcome. Grant types without a handler are counted as "other".
 	Tokens map[string]map[platforms.Outcome]int `json:"tokens"`
@@ -41,13 +41,13 @@ type Tally struct {
 	PeakConcurrency int `json:"peakConcurrency"`
 }
 
-// CodeTally is what became of codes, or of states.
+// CodeTally counts codes, or states, by their ends.
 type CodeTally struct {
-	// Issued are those that were given out.
+	// Issued were given out.
 	Issued int `json:"issued"`
-	// Used are those that were exchanged for tokens, or for a code.
+	// Used were exchanged for tokens, or for a code.
 	Used int `json:"used"`
-	// Reused are the requests with a code that had been used, and Expired those with one whose time was over.
+	// Reused are the requests with a code that had been used, and Expired the requests with a code that had expired.
 	Reused  int `json:"reused"`
 	Expired int `json:"expired"`
 }

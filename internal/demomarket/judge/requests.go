@@ -8,13 +8,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
-// Request is a token request as it arrived, with all its secrets, and what became of it.
+// Request is a token request as it arrived, with all its secrets, and its outcome.
 type Request struct {
 	Time     time.Time
 	Platform string
 	// Grant is the grant type, as it was sent.
 	Grant string
-	// Parameters are those of the body; when there is no body, those of the query.
+	// Parameters are the parameters of the body, or of the query when there is no body.
 	Parameters map[string]string
 	Header     http.Header
 	// ContentType is the media type, without charset and the like.

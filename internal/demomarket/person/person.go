@@ -26,8 +26,7 @@ type Person struct {
 // SignIn goes where a link leads and through the pages as a person does, and returns the address to which the marketplace
 // at this base address sends him back, without going there. The link is one to the marketplace, also to its store, or
 // one of an application that leads there: by redirects, by pages that go on by themselves, and by pages with a form, whose
-// first button he presses. The browser is a client with a cookie jar, and one without a jar is a browser that nobody used
-// before; its CheckRedirect is not asked.
+// first button he presses. The browser is a client with a cookie jar, and one without a jar is a new browser; its CheckRedirect is not asked.
 func (p Person) SignIn(ctx context.Context, browser *http.Client, market, link string) (*url.URL, error) {
 	base := strings.TrimSuffix(market, "/") + "/"
 	within := func(address *url.URL) bool { return strings.HasPrefix(address.String(), base) }

@@ -44,7 +44,7 @@ func newTab(browser *http.Client, person Person) *tab {
 	return &tab{client: &client, person: person}
 }
 
-// walk goes where a link leads, and on by what the person does with each page, until he has arrived.
+// walk goes where a link leads, and presses the person's buttons on each page, until he has arrived.
 func (t *tab) walk(ctx context.Context, link string, arrived func(openPage) bool) (openPage, error) {
 	next, err := http.NewRequestWithContext(ctx, http.MethodGet, link, http.NoBody)
 	if err != nil {
@@ -96,7 +96,7 @@ func (t *tab) open(r *http.Request) (openPage, error) {
 	return page, nil
 }
 
-// answer is what the person does with a page: the request that follows, and the button that he pressed for it.
+// answer acts on a page as the person does: it returns the request that follows, and the button that he pressed for it.
 func (t *tab) answer(ctx context.Context, page openPage) (next *http.Request, pressed string, err error) {
 	if page.location != nil {
 		if next, err = http.NewRequestWithContext(ctx, http.MethodGet, page.location.String(), http.NoBody); err != nil {
@@ -149,10 +149,10 @@ type openPage struct {
 	pressed  string // on the page before it
 }
 
-// name is what the page says in data-page, empty when it does not.
+// name is the value of data-page, empty when the page has none.
 func (p openPage) name() string { return between(p.body, `data-page="`, `"`) }
 
-// What there is on a page, as it is written with html/template: attributes in double quotes.
+// The elements of a page, as html/template writes them: attributes in double quotes.
 var (
 	refreshPattern = regexp.MustCompile(`<meta http-equiv="refresh" content="0; url=([^"]*)">`)
 	formPattern    = regexp.MustCompile(`(?s)<form( [^>]*)>(.*?)</form>`)
@@ -173,7 +173,7 @@ func (p openPage) form() (target string, filled url.Values, found bool) {
 	return "", nil, false
 }
 
-// sent is what a form sends.
+// sent holds the fields that a form sends.
 func sent(form string) url.Values {
 	filled := url.Values{}
 	set := func(attributes string) {
@@ -195,7 +195,7 @@ func attribute(attributes, name string) string {
 	return html.UnescapeString(between(attributes, " "+name+`="`, `"`))
 }
 
-// problem is what the page complains of.
+// problem is the complaint on the page.
 func (p openPage) problem() string {
 	words := between(p.body, `<p role="alert">`, "</p>")
 	if words == "" {
@@ -204,7 +204,7 @@ func (p openPage) problem() string {
 	return html.UnescapeString(words)
 }
 
-// between is the first part of text that is between two others, empty when there is none.
+// between is the first part of text between two marks, empty when there is none.
 func between(text, before, after string) string {
 	_, rest, _ := strings.Cut(text, before)
 	part, _, found := strings.Cut(rest, after)

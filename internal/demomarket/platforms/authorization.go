@@ -16,7 +16,7 @@ type Authorization struct {
 	PKCE PKCE
 	// VerifierForSecret lets a code_verifier stand in for the client secret when a code is exchanged.
 	VerifierForSecret bool
-	// Prompts are the values of prompt that are understood; others are ignored. The package knows none, login, consent
+	// Prompts are the values of prompt that are understood; other values are ignored. The package knows none, login, consent
 	// and select_account (OpenID Connect Core section 3.1.2.1), and confirm, which is Allegro's select_account.
 	Prompts []string
 
@@ -26,7 +26,7 @@ type Authorization struct {
 	Untyped bool
 	// RedirectOptional lets requests and exchanges go without redirect_uri, which then is the first one registered.
 	RedirectOptional bool
-	// Draft is a parameter that the requests of a draft application must have, and those of others must not.
+	// Draft is a parameter that the requests of a draft application must have, and the requests of a published one must not.
 	Draft ParameterRule
 
 	// CodeParameter names the code in the callback. Empty means code.
@@ -42,11 +42,11 @@ type Authorization struct {
 	// RuNames makes redirect_uri a name for two addresses (see [Market.AddRuName]). A person who denied is sent to the
 	// second as it was registered, with nothing added.
 	RuNames bool
-	// JSONErrors answers in eBay's JSON what cannot be answered by a callback.
+	// JSONErrors answers requests in eBay's JSON that cannot be answered by a callback.
 	JSONErrors bool
 }
 
-// PKCE is what a platform makes of code challenges (RFC 7636). Of the methods it knows S256 alone.
+// PKCE says how a platform treats code challenges (RFC 7636). Of the methods it knows S256 alone.
 type PKCE int
 
 const (
@@ -54,11 +54,11 @@ const (
 	NoPKCE PKCE = iota
 	// OptionalPKCE lets confidential applications go without, but not public ones (RFC 9700 section 2.1.1).
 	OptionalPKCE
-	// RequiredPKCE lets nobody go without.
+	// RequiredPKCE lets no application go without.
 	RequiredPKCE
 )
 
-// Understands tells whether a value of prompt means something to the platform.
+// Understands tells whether the platform knows a value of prompt.
 func (a Authorization) Understands(prompt string) bool { return slices.Contains(a.Prompts, prompt) }
 
 // ParameterRule is a parameter that a token request must or must not have.

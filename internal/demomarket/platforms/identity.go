@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Identity is the endpoint that tells whose an access token is, or at least that it is good.
+// Identity is the endpoint that names the account of an access token, or tells at least that the token is good.
 type Identity struct {
 	// TokenHeader holds the bare access token. Empty means Authorization with the scheme Bearer (RFC 6750 section 2.1).
 	TokenHeader string

@@ -22,7 +22,7 @@ func OIDC() Platform {
 			GrantAuthorizationCode, GrantDeviceCode, GrantRefreshToken, GrantClientCredentials, GrantPassword,
 		},
 		Scopes:            []string{"openid", "profile", "email", "offline_access", "orders"},
-		ApplicationScopes: []string{"profile", "email", "orders"}, // the others speak of a user
+		ApplicationScopes: []string{"profile", "email", "orders"}, // the other scopes are about a user
 		AccessToken:       AccessToken{Lifetime: time.Hour, Claims: oidcClaims},
 		IDToken: IDToken{
 			Lifetime: time.Hour,
@@ -69,7 +69,7 @@ func oidcClaims(f Facts) map[string]any {
 	return claims
 }
 
-// profileClaims are what the scopes profile and email add to an ID token.
+// profileClaims are the claims that the scopes profile and email add to an ID token.
 func profileClaims(f Facts) map[string]any {
 	return map[string]any{"nickname": f.Seller.Login, "email": f.Seller.Login, "email_verified": true}
 }

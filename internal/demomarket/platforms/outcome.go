@@ -2,7 +2,7 @@ package platforms
 
 import "net/http"
 
-// Outcome is what became of a request, under one name on all platforms whatever words they use for it.
+// Outcome is how a request ended, under one name on all platforms, although each words it in its own way.
 type Outcome string
 
 // The outcomes. All but OK and Faulted are errors of the platform, which [Platform.Refusals] may word.
@@ -19,16 +19,16 @@ const (
 	MethodRefused Outcome = "method_refused"
 	// InvalidClient is a client that did not prove itself where the platform looks.
 	InvalidClient Outcome = "invalid_client"
-	// InvalidGrant is a refresh token that is unknown, dead, spent or somebody else's.
+	// InvalidGrant is a refresh token that is unknown, dead, spent or another application's.
 	InvalidGrant Outcome = "invalid_grant"
 	// UnsupportedGrant is a grant type that the platform does not serve.
 	UnsupportedGrant Outcome = "unsupported_grant_type"
 	// InvalidScope is a scope beyond the consented ones.
 	InvalidScope Outcome = "invalid_scope"
-	// InvalidCode is an authorization code that is unknown, used, expired or somebody else's, or that came with another
+	// InvalidCode is an authorization code that is unknown, used, expired or another application's, or that came with another
 	// redirect_uri or code_verifier than the authorization request meant.
 	InvalidCode Outcome = "invalid_code"
-	// InvalidDeviceCode is a device code that is unknown, used or somebody else's.
+	// InvalidDeviceCode is a device code that is unknown, used or another application's.
 	InvalidDeviceCode Outcome = "invalid_device_code"
 	// ExpiredDeviceCode is a device code whose time is over.
 	ExpiredDeviceCode Outcome = "expired_token"
@@ -47,7 +47,7 @@ const (
 	// InvalidStart is the end of a sign-in that did not begin in the platform's store, or not in this browser, or ended
 	// before.
 	InvalidStart Outcome = "invalid_start"
-	// UnsupportedResponse is an authorization request for something else than a code.
+	// UnsupportedResponse is an authorization request for anything but a code.
 	UnsupportedResponse Outcome = "unsupported_response_type"
 	// LoginRequired and ConsentRequired are an authorization request that must not bother anybody, where somebody would
 	// have to log in or to consent (OpenID Connect Core section 3.1.2.6).
@@ -69,12 +69,12 @@ const (
 	ServerError Outcome = "server_error"
 )
 
-// Refusal is how a platform words an error. What it leaves at zero is as RFC 6749 section 5.2 has it.
+// Refusal is how a platform words an error. A field at zero is as RFC 6749 section 5.2 has it.
 type Refusal struct {
 	Status int
 	// Code is the answer's error.
 	Code string
-	// Description is its error_description. A parameter in braces stands for what the request sent, as Allegro repeats
+	// Description is its error_description. A parameter in braces stands for the value that the request sent, as Allegro repeats
 	// a dead refresh token.
 	Description string
 	// Bare leaves the error_description out.
@@ -83,7 +83,7 @@ type Refusal struct {
 	Fields map[string]any
 }
 
-// Plain is the refusal of RFC 6749 section 5.2, which has no codes for what can be wrong with a user.
+// Plain is the refusal of RFC 6749 section 5.2, which has no codes for the faults of a user.
 func Plain(outcome Outcome) Refusal {
 	switch outcome {
 	case QueryRefused:

@@ -35,7 +35,7 @@ const (
 	FormOrJSON
 )
 
-// Rotation is what a refresh does to the refresh token.
+// Rotation says how a refresh changes the refresh token.
 type Rotation int
 
 const (
@@ -47,7 +47,7 @@ const (
 	Rotating
 )
 
-// ScopePolicy is what happens to a scope that was not consented to.
+// ScopePolicy says how a scope is treated that was not consented to.
 type ScopePolicy int
 
 const (
@@ -73,9 +73,9 @@ const (
 type Signature string
 
 const (
-	// RS256 is what the real platforms use, at about a millisecond a token.
+	// RS256 is the algorithm of the real platforms, at about a millisecond a token.
 	RS256 Signature = "RS256"
-	// ES256 is many times cheaper, for benchmarks in which nobody checks signatures.
+	// ES256 is many times cheaper, for benchmarks that check no signatures.
 	ES256 Signature = "ES256"
 )
 
@@ -93,18 +93,18 @@ type Platform struct {
 
 	// ClientAuthentication is where the client's credentials are taken from.
 	ClientAuthentication ClientAuthentication
-	// Encoding is what parameters are read in.
+	// Encoding is the form in which parameters are read.
 	Encoding Encoding
 	// Grants are the values of grant_type that are served.
 	Grants []string
-	// Parameters are rules beyond those of the grant.
+	// Parameters are rules beyond the grant's own.
 	Parameters []ParameterRule
 
-	// Scopes are those that exist and that every seller has consented to. None means that any scope does.
+	// Scopes exist, and every seller has consented to them. None means that any scope exists.
 	Scopes []string
-	// ApplicationScopes are those that a token for the application itself can have. None means Scopes.
+	// ApplicationScopes are the scopes of tokens for the application itself. None means Scopes.
 	ApplicationScopes []string
-	// ExcessScope says what happens to others.
+	// ExcessScope says how other scopes are treated.
 	ExcessScope ScopePolicy
 	// ScopeAnswer says when an answer names the granted scope.
 	ScopeAnswer ScopeAnswer
@@ -130,7 +130,7 @@ type Platform struct {
 	Store         Store
 	Device        Device
 
-	// Identity is the endpoint that tells whose token it is.
+	// Identity is the endpoint that names the account of a token.
 	Identity Identity
 	// Refusals are the errors that the platform words in its own way.
 	Refusals map[Outcome]Refusal
@@ -172,7 +172,7 @@ type IDToken struct {
 	Signature Signature
 }
 
-// RefreshToken says when a platform issues refresh tokens and what becomes of them.
+// RefreshToken says when a platform issues refresh tokens, and how they end.
 type RefreshToken struct {
 	// Lifetime counts from the consent, or from the last refresh when Sliding. Zero means for ever.
 	Lifetime time.Duration
@@ -183,7 +183,7 @@ type RefreshToken struct {
 	Scope string
 	// Prefix begins every token.
 	Prefix string
-	// Rotation says what a refresh does to the token.
+	// Rotation says how a refresh changes the token.
 	Rotation Rotation
 	// ReuseGrace is how long a spent token still works.
 	ReuseGrace time.Duration
@@ -196,7 +196,7 @@ type RefreshToken struct {
 	ExpiryField string
 }
 
-// Facts are what a token is about, for the functions that make claims and extra fields.
+// Facts are the facts of a token, for the functions that make claims and extra fields.
 type Facts struct {
 	Issuer   string
 	ClientID string
@@ -221,9 +221,9 @@ func (f Facts) Subject() string {
 
 // Seller is an account at a platform.
 type Seller struct {
-	// ID never changes and is what tokens name.
+	// ID never changes, and stands in tokens.
 	ID string
-	// Login is what a person calls the account.
+	// Login is the name that people have for the account.
 	Login string
 }
 
