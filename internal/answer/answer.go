@@ -1,6 +1,6 @@
 // Package answer holds how a request to a marketplace ended: the tokens that it brought or the failure, whether the platform has acted on
-// it, and whether what came back is the platform's own word. It knows how far the request got, the status and the shape of the body; it
-// does not know what an error code means for an account. It is the one place that tells them apart, for every grant.
+// it, and whether the answer is the platform's own word. It knows how far the request got, the status and the shape of the body; it
+// does not know the meaning of an error code for an account. It is the one place that tells them apart, for every grant.
 package answer
 
 import (
@@ -8,30 +8,30 @@ import (
 	"slices"
 )
 
-// Verdict is what is known of a request.
+// Verdict says how a request ended.
 type Verdict int
 
 const (
-	// Unknown: the request was sent, and whether the platform acted on it nobody knows. A single-use refresh token may
+	// Unknown: the request was sent, and whether the platform acted on it cannot be known. A single-use refresh token may
 	// be spent.
 	Unknown Verdict = iota
 	// NotActed: the platform did not act. The same request may be sent again.
 	NotActed
-	// Word: the platform acted, or refused to, and the answer is what it says.
+	// Word: the platform acted, or refused to, and the answer is its own.
 	Word
 )
 
-// Facts are what is known of how one request ended.
+// Facts are the signs of how one request ended.
 type Facts struct {
 	// Sent tells that the request left this machine, at least in part. It counts where no answer came.
 	Sent bool
 	// Status is the HTTP status of the answer; 0 where none came, or where one of success broke off.
 	Status int
-	// Shape is what the body is.
+	// Shape is the shape of the body.
 	Shape Shape
 	// Code is the OAuth error code in the body; empty where there is none.
 	Code string
-	// Named tells that the Marketplace's table of errors says what this code means with this status.
+	// Named tells that the Marketplace's table of errors has this code with this status.
 	Named bool
 	// RetryAfter tells that the answer names a time to wait.
 	RetryAfter bool
@@ -52,7 +52,7 @@ var standard = []string{
 // statusClientClosedRequest is nginx's word for a client that did not wait. The platform behind it may have acted.
 const statusClientClosedRequest = 499
 
-// Verdict tells who spoke, and whether the platform acted.
+// Verdict tells whether the platform spoke, and whether it acted.
 func (f Facts) Verdict() Verdict {
 	switch {
 	case f.Status == 0 && f.Sent:

@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Kind is what a failure means: who must act, and whether to ask again.
+// Kind is the meaning of a failure: who must act, and whether to ask again.
 type Kind string
 
-// Kinds whose cure is somebody's action: asking again without it is useless, or does harm.
+// Kinds that a person's action cures: asking again without it is useless, or does harm.
 const (
 	// GrantRejected: refresh token or code is dead.
 	GrantRejected Kind = "GrantRejected"
@@ -48,13 +48,13 @@ const (
 // Error is the one error type of this package. Its text is safe to show: it holds an error code and a
 // cleaned description, never a body, a URL or a credential.
 type Error struct {
-	// Kind is what the failure means.
+	// Kind is the meaning of the failure.
 	Kind Kind
 	// Code is the error code of the answer (RFC 6749 section 5.2 or the platform's own); empty when there was none.
 	Code string
 	// Status is the HTTP status of the answer; 0 when there was none.
 	Status int
-	// Message says what happened, without credentials.
+	// Message describes the failure, without credentials.
 	Message string
 	// RetryAfter is how long the platform asked to wait; zero when it did not.
 	RetryAfter time.Duration
@@ -80,7 +80,7 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%s: %s (HTTP %d)", e.Code, e.Message, e.Status)
 }
 
-// plain is a code or its description without what people write differently.
+// plain is a code or its description without its case and punctuation, which people write differently.
 func plain(text string) string {
 	return strings.Trim(strings.ToLower(strings.NewReplacer("_", " ", "-", " ").Replace(text)), " .!")
 }
@@ -94,7 +94,7 @@ func (e *Error) Passes() bool {
 	return false
 }
 
-// WithoutCode tells that a request was refused and nobody said why: the platform, or a firewall in front of it. Where the
+// WithoutCode tells that a request was refused without a reason: by the platform, or a firewall in front of it. Where the
 // Marketplace's table of errors names the status, that is the platform's word.
 func (e *Error) WithoutCode() bool {
 	return e.Kind == Unavailable && e.Code == "" && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden)

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Shape is what the body of an answer is, whatever its content type claims.
+// Shape is the form of the body of an answer, whatever its content type claims.
 type Shape int
 
 const (
@@ -24,13 +24,13 @@ const (
 	TokenSet
 )
 
-// ShapeOf tells what a body is. What stands behind a complete object does not count, since the object may be the only copy.
+// ShapeOf tells the shape of a body. Text behind a complete object does not count, since the object may be the only copy.
 func ShapeOf(body []byte) Shape {
 	shape, _, _ := Read(body)
 	return shape
 }
 
-// Read tells what a body is and, of an object, its members and its own part of the body.
+// Read tells the shape of a body and, of an object, its members and its own part of the body.
 func Read(body []byte) (shape Shape, members map[string]json.RawMessage, object []byte) {
 	body = Trim(body)
 	if len(body) == 0 {

@@ -7,9 +7,9 @@ import (
 
 // DeviceCode is a sign-in that waits for a person (RFC 8628 section 3.2).
 type DeviceCode struct {
-	// Code is what to poll with: a credential.
+	// Code is polled with: a credential.
 	Code string
-	// UserCode is what the person types at URL.
+	// UserCode is typed by the person at URL.
 	UserCode, URL string
 	// CompleteURL holds the user code already; empty where the platform has no such link.
 	CompleteURL string
@@ -19,7 +19,7 @@ type DeviceCode struct {
 	Interval time.Duration
 }
 
-// Tokens is what one answer of a token endpoint holds.
+// Tokens holds one answer of a token endpoint.
 type Tokens struct {
 	AccessToken string
 	// IDToken is empty where there is none. It is not verified here; see Providers.
@@ -29,7 +29,7 @@ type Tokens struct {
 	TokenType    string
 	// Scope is the granted scope, separated by spaces; empty when the answer does not say, which means "as asked".
 	Scope string
-	// AccountID is the answer's own word for whose tokens these are; usually empty.
+	// AccountID is the answer's own word for the account of the tokens; usually empty.
 	AccountID string
 	// Login is the name of the account that people know, by the answer's own word; usually empty.
 	Login string
@@ -43,7 +43,7 @@ type Tokens struct {
 	AccessTokenExpiresAt time.Time
 	// IDTokenExpiresAt is when the ID token ends by its own word; zero when it does not say.
 	IDTokenExpiresAt time.Time
-	// EndUnreadable tells that something says when the access token ends, in a way that cannot be read.
+	// EndUnreadable tells that the answer names the end of the access token in a way that cannot be read.
 	EndUnreadable bool
 	// AuthorizationExpiresAt is when the refresh token ends; zero when the answer does not say.
 	AuthorizationExpiresAt time.Time

@@ -9,7 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
-// MaxUnattended is how many codes in a row are made that nobody uses: enough for a night, where a platform's codes
+// MaxUnattended is how many codes in a row are made without being used: enough for a night, where a platform's codes
 // live an hour. After the last one a person has to ask for another.
 const MaxUnattended = 12
 
@@ -19,13 +19,13 @@ func (f *Facts) CodeLives() bool {
 	return f.CodeFits(pending) && f.Now.Before(pending.ExpiresAt)
 }
 
-// CodeFits tells whether a device code asks for what the spec says.
+// CodeFits tells whether a device code asks for the scopes of the spec.
 func (f *Facts) CodeFits(pending *custody.Device) bool {
 	return pending != nil && pending.ClientID == f.Request.Application.ClientID && slices.Equal(pending.Asked, f.Request.Platform.Scopes)
 }
 
-// MayStartCode tells whether to ask for a device code now: not when nobody used the last ones, when a person declined, or
-// when only a change can help, unless somebody asks for it.
+// MayStartCode tells whether to ask for a device code now: not when the last ones were not used, when a person declined, or
+// when only a change can help, unless a person asks for it.
 func (f *Facts) MayStartCode() bool {
 	if f.SignInRequested() {
 		return true
@@ -37,13 +37,13 @@ func (f *Facts) MayStartCode() bool {
 	return refused == nil || reasons.Of(refused.Reason).AllowsCode
 }
 
-// Unattended tells that as many codes were made as should be while nobody uses them, or can.
+// Unattended tells that as many codes were made as should be while they are not used, or cannot be.
 func (f *Facts) Unattended() bool {
 	signIn := f.Custody.SignIn
 	return signIn.Device == nil && (signIn.Unattended >= MaxUnattended || signIn.Ended != nil && signIn.Ended.Count >= MaxUnattended)
 }
 
-// NextCode is when to ask for a code after those that the platform has ended early: at once after the first, which may have been
+// NextCode is when to ask for a code after codes that the platform has ended early: at once after the first, which may have been
 // used up by an answer that was lost, and then with growing waits. It is zero where there are none.
 func (f *Facts) NextCode() time.Time {
 	ended := f.Custody.SignIn.Ended

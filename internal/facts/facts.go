@@ -15,7 +15,7 @@ import (
 // Retest is when to repeat a test of the connection that did not reach the marketplace.
 const Retest = time.Minute
 
-// Facts is what is known of an account at one moment: all that deciding needs, and values alone.
+// Facts are the facts of an account at one moment: all that deciding needs, and values alone.
 type Facts struct {
 	Account *v1alpha1.MarketplaceAccount
 	Custody custody.Custody
@@ -43,7 +43,7 @@ type Facts struct {
 	// Visiting tells that a browser waits for the result of a sign-in, and RetryTicket is the ticket that it gets, should the sign-in be rejected.
 	Visiting    bool
 	RetryTicket string
-	// Unresolved tells that what the account refers to is not known, or not in order, so that Request is incomplete and the marketplace
+	// Unresolved tells that the objects that the account refers to are not known, or not in order, so that Request is incomplete and the marketplace
 	// cannot be asked.
 	Unresolved bool
 	// AskAgainAt is when the account looks again whether it asks for its application, which was refused; zero when that is in order.
@@ -72,7 +72,7 @@ type Facts struct {
 	Verified bool
 }
 
-// RenewalRequested tells whether somebody asked for a renewal that was not handled yet. The custody remembers it together
+// RenewalRequested tells whether a person asked for a renewal that was not handled yet. The custody remembers it together
 // with the tokens, the status for people.
 func (f *Facts) RenewalRequested() bool {
 	value := RequestOf(f.Account, v1alpha1.AnnotationRenew)
@@ -80,14 +80,14 @@ func (f *Facts) RenewalRequested() bool {
 	return value != "" && value != f.Custody.HandledRenew && (handled == nil || handled.Renew != value) && !f.waitsToAsk(v1alpha1.AnnotationRenew)
 }
 
-// TestRequested tells whether somebody asked for a test of the connection that was not handled yet.
+// TestRequested tells whether a person asked for a test of the connection that was not handled yet.
 func (f *Facts) TestRequested() bool {
 	value := RequestOf(f.Account, v1alpha1.AnnotationVerify)
 	handled := f.Account.Status.Handled
 	return value != "" && (handled == nil || handled.Verify != value) && !f.waitsToAsk(v1alpha1.AnnotationVerify)
 }
 
-// RequestOf returns the value of a request annotation, cut to what the status can hold of it.
+// RequestOf returns the value of a request annotation, cut to the length that the status can hold.
 func RequestOf(account *v1alpha1.MarketplaceAccount, annotation string) string {
 	return bounds.Cut(account.Annotations[annotation], bounds.Message)
 }
@@ -116,7 +116,7 @@ func (f *Facts) Usable() bool {
 	return f.Custody.Tokens != nil && f.Now.Before(f.Custody.Tokens.ExpiresAt)
 }
 
-// CanIdentify tells whether a call tells whose tokens these are. An application's own tokens are nobody's.
+// CanIdentify tells whether a call names the account of the tokens. An application's own tokens have none.
 func (f *Facts) CanIdentify() bool {
 	return f.Request.Platform.NamesAccount() && f.Request.Grant != v1alpha1.GrantClientCredentials
 }
@@ -168,7 +168,7 @@ func (f *Facts) DailyTest() time.Time {
 	}
 }
 
-// NewerCustody is why nothing is decided by the custody; nil when something may be.
+// NewerCustody is why nothing is decided by the custody; nil when it can be decided by.
 func (f *Facts) NewerCustody() error {
 	if f.Custody.Version <= tokensecret.CustodyVersion {
 		return nil

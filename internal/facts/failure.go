@@ -6,7 +6,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// Failure is why no token can be had: a condition's reason and what to tell people.
+// Failure is why no token can be had: a condition's reason and message.
 type Failure struct{ Reason, Message string }
 
 // InSecret names the Secret that holds an account's credentials, for the end of a sentence.
@@ -28,7 +28,7 @@ func InApplicationSecret(account *v1alpha1.MarketplaceAccount) string {
 	return ""
 }
 
-// HowToRenewGrant says what brings a new grant.
+// HowToRenewGrant says how a new grant comes.
 func (f *Facts) HowToRenewGrant() string {
 	if f.SignsIn() {
 		return "a person signs in again"

@@ -104,7 +104,7 @@ func (f *Facts) WrongAccount() bool {
 	return id != "" && want != "" && id != want
 }
 
-// PermanentFailure returns what only a change can cure; nil when nothing is wrong. It may concern a new grant alone, while
+// PermanentFailure returns the failure that only a change can cure; nil when there is none. It may concern a new grant alone, while
 // the one in use goes on: see CannotRenew.
 func (f *Facts) PermanentFailure() *Failure {
 	if candidate := f.CandidateGrant(); candidate != nil && candidate.Account.ID != "" && !f.Expects(candidate.Account.ID) {
@@ -176,7 +176,7 @@ func (f *Facts) OtherApplication() bool {
 	return f.Custody.ClientID != "" && f.Custody.ClientID != f.Request.Application.ClientID
 }
 
-// CannotRenew tells that asking for tokens is useless, or does harm, until something changes.
+// CannotRenew tells that asking for tokens is useless, or does harm, until a change comes.
 func (f *Facts) CannotRenew() bool {
 	if f.endlessAlone() && f.NewImport() == "" {
 		return true // there is nothing to ask with, and no need to
@@ -198,7 +198,7 @@ func (f *Facts) AccountMismatch(got, want string) *Failure {
 		"%s the expected account, or correct spec.accountID", got, want, cure)}
 }
 
-// Changed tells whether something else is asked for today than the tokens at hand were obtained for.
+// Changed tells whether the tokens at hand were obtained for another spec than today's.
 func (f *Facts) Changed() bool {
 	return f.NewImport() != "" || f.ForOtherSpec()
 }

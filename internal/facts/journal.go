@@ -34,7 +34,7 @@ func (f *Facts) WithoutRestored(kept custody.Custody) custody.Custody {
 	return kept
 }
 
-// Journal is what is on record of the token to send; nil when nothing is.
+// Journal is the journal of the token to send; nil when there is none.
 func (f *Facts) Journal() *custody.Journal {
 	if f.NewImport() == "" {
 		return f.Custody.Journal

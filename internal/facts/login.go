@@ -10,7 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
 
-// LoginDoubt is what is known of the login to send, where its attempts ended without the platform's word; nil when nothing is.
+// LoginDoubt is the record of the login to send, where its attempts ended without the platform's word; nil when there is none.
 func (f *Facts) LoginDoubt() *custody.Doubt {
 	if !f.Request.LogsIn() {
 		return nil
@@ -18,7 +18,7 @@ func (f *Facts) LoginDoubt() *custody.Doubt {
 	return f.Custody.Logins.Doubt(f.Custody.RefusalDigest(f.Request.PasswordParts()))
 }
 
-// TriesAnew tells that somebody asked to try the login again since its last attempt.
+// TriesAnew tells that a person asked to try the login again since its last attempt.
 func (f *Facts) TriesAnew(doubt *custody.Doubt) bool {
 	return !slices.Contains(doubt.Tried, f.Custody.RefusalDigest(f.Request.LoginParts()))
 }
@@ -53,7 +53,7 @@ func (f *Facts) LoginWorked() bool {
 	return worked != "" && worked == f.Custody.RefusalDigest(f.Request.PasswordParts())
 }
 
-// LockedOrKeptOut says that a login is not tried again, where nobody said why it was refused.
+// LockedOrKeptOut says that a login is not tried again that was refused without a reason.
 func (f *Facts) LockedOrKeptOut(asked *answer.Error, times int) *Failure {
 	name := f.Request.Platform.DisplayName
 	return &Failure{v1alpha1.ReasonAccountLocked, fmt.Sprintf("%s answered the login with HTTP %d without an error code for the %s time: a firewall keeps "+

@@ -11,7 +11,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-// A single-use refresh token whose answer was lost may be spent or not, and nobody knows. If the platform acted, the
+// A single-use refresh token whose answer was lost may be spent or not, which cannot be known. If the platform acted, the
 // successor is lost already; if it did not, the token still works; and a second use can cost what the access token is still
 // good for. So the token rests until its end of use, shortly before the access token ends anyway, and is sent again from
 // then on: a last resort. docs/faults.md has the rule for users.
@@ -212,7 +212,7 @@ func (f *Facts) planRest() renewal.Plan {
 	return renewal.Decide(held, renewal.Demand{
 		Suspended: f.Suspended(),
 		Refused:   never != "" || open || refused != nil && f.StillRefused(refused),
-		RetryAt:   f.RetryAt(), // after what was in the way of sending it
+		RetryAt:   f.RetryAt(), // after the failure that kept it from being sent
 		NotBefore: renewal.Latest(renewal.Latest(at, until), f.NotBefore()),
 	}, f.Now)
 }

@@ -42,13 +42,13 @@ func (f *Facts) ClientSecretSince() time.Time {
 	return told
 }
 
-// requestParts are what a platform refuses of a request whose parts are in order by themselves.
+// requestParts are the parts that a refusal of a request as a whole covers.
 func (f *Facts) requestParts() []string {
 	return append([]string{"request", string(f.Request.Grant), f.Request.Application.ClientID, f.Account.Spec.AccountID,
 		f.Request.Platform.RequestContent()}, f.Request.LoginParts()...)
 }
 
-// RefusedParts are what a refusal of the grant in use, of the login or of the application speaks of.
+// RefusedParts are the parts that a refusal of the grant in use, of the login or of the application covers.
 func (f *Facts) RefusedParts(reason string) []string {
 	switch subject := reasons.Of(reason).Subject; {
 	case subject == reasons.Login, subject == reasons.Grant && f.Request.Grant == v1alpha1.GrantPassword:
@@ -63,7 +63,7 @@ func (f *Facts) RefusedParts(reason string) []string {
 	return slices.Concat(f.requestParts(), f.Request.ClientParts())
 }
 
-// ImportParts are what a refusal of a refresh token that the user brought speaks of.
+// ImportParts are the parts that a refusal of a refresh token of the user's covers.
 func (f *Facts) ImportParts(reason string) []string {
 	if reasons.Of(reason).Subject == reasons.Grant {
 		return f.Request.TokenParts(f.Request.Imported.RefreshToken)
@@ -71,7 +71,7 @@ func (f *Facts) ImportParts(reason string) []string {
 	return slices.Concat(f.requestParts(), f.Request.ClientParts())
 }
 
-// SignInParts are what a refusal of a sign-in speaks of.
+// SignInParts are the parts that a refusal of a sign-in covers.
 func (f *Facts) SignInParts(reason string) []string {
 	if subject := reasons.Of(reason).Subject; subject == reasons.Seller || subject == reasons.Consent {
 		return f.requestParts() // the application was not refused
@@ -79,7 +79,7 @@ func (f *Facts) SignInParts(reason string) []string {
 	return slices.Concat(f.requestParts(), f.Request.ClientParts())
 }
 
-// sendsRefused tells whether a refusal covers what would be sent now.
+// sendsRefused tells whether a refusal covers the parts that would be sent now.
 func (f *Facts) sendsRefused(refused *custody.Refusal, parts []string) bool {
 	return refused.Covers(f.Custody.RefusalDigest(parts))
 }
@@ -101,14 +101,14 @@ func (f *Facts) StillRefused(refused *custody.Refusal) bool {
 	return f.deafToRequests(refused.Reason) || !f.RenewalRequested()
 }
 
-// deafToRequests tells that a request for a renewal does not make the operator send again what was refused for this reason.
+// deafToRequests tells that a request for a renewal does not make the operator send parts again that were refused for this reason.
 func (f *Facts) deafToRequests(reason string) bool {
 	meaning := reasons.Of(reason)
 	ownToken := meaning.Subject == reasons.Grant && f.Request.Grant == v1alpha1.GrantClientCredentials // no grant that a request could end
 	return meaning.IgnoresRequests && !ownToken
 }
 
-// standsByVersion tells whether a refusal of the format before digests still holds: the version of what was refused is the same.
+// standsByVersion tells whether a refusal of the format before digests still holds: the version of the refused Secret is the same.
 func (f *Facts) standsByVersion(refused *custody.Refusal) bool {
 	was, is := refused.Inputs, f.Request.Inputs
 	switch reasons.Of(refused.Reason).Subject {
@@ -156,8 +156,8 @@ func (f *Facts) ImportRefused() bool {
 	return f.sendsRefused(refused, f.ImportParts(refused.Reason)) && !f.RenewalRequested()
 }
 
-// SignInRefused is why the last sign-in brought nothing, while that counts: what somebody has to mend in the cluster counts
-// until something is changed there.
+// SignInRefused is why the last sign-in brought nothing, while that counts: a fault in the cluster counts
+// until it is changed there.
 func (f *Facts) SignInRefused() *custody.Refusal {
 	refused := f.Custody.SignIn.Refused
 	if refused == nil {

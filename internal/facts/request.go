@@ -15,14 +15,14 @@ type Request struct {
 	Grant       v1alpha1.GrantType
 	Platform    *marketplace.Platform
 	Application tokensecret.Application
-	// Shared tells that the application is the Marketplace's own, whose secret no tenant sees.
+	// Shared tells that the application is the Marketplace's own, with a secret that no tenant sees.
 	Shared   bool
 	Login    tokensecret.Login
 	Imported tokensecret.Import
 	Inputs   custody.Inputs
 	// Unreadable is the failure of the user's refresh token while another grant is in use; nil when there is none.
 	Unreadable *Failure
-	// Key identifies what the tokens are for. Tokens with another key were obtained for another spec.
+	// Key identifies the spec that the tokens are for. Tokens with another key were obtained for another spec.
 	Key string
 }
 
@@ -36,7 +36,7 @@ func (r *Request) Rotates() bool {
 	return r.RenewsByRefreshToken() && r.Platform.Rotating
 }
 
-// UserParts are what a platform locks.
+// UserParts are the parts of a login that a platform locks.
 func (r *Request) UserParts() []string { return []string{"user", r.TokenHost(), r.Login.Username} }
 
 // PasswordParts are a login without the request to try it again.
@@ -47,18 +47,18 @@ func (r *Request) PasswordParts() []string {
 // LogsIn tells whether tokens come from a login.
 func (r *Request) LogsIn() bool { return r.Grant == v1alpha1.GrantPassword && r.Login.Password != "" }
 
-// LoginParts are what a platform refuses of a login. Nothing else counts, not even a request for a renewal: platforms lock accounts
+// LoginParts are the parts of a login that a refusal covers. Nothing else counts, not even a request for a renewal: platforms lock accounts
 // after a few attempts.
 func (r *Request) LoginParts() []string {
 	return []string{"login", r.TokenHost(), r.Login.Username, r.Login.Password, r.Login.Retry}
 }
 
-// TokenParts are what a platform refuses of a refresh token.
+// TokenParts are the parts that a refusal of a refresh token covers.
 func (r *Request) TokenParts(refreshToken string) []string {
 	return []string{"refresh token", r.TokenHost(), refreshToken, r.Application.ClientID}
 }
 
-// ClientParts are what a platform refuses of an application. Of a Marketplace's own the version of the Secret stands for the client
+// ClientParts are the parts that a refusal of an application covers. Of a Marketplace's own the version of the Secret stands for the client
 // secret, which tenants could otherwise guess at by their grant Secret.
 func (r *Request) ClientParts() []string {
 	parts := []string{"application", r.TokenHost(), string(r.Platform.ClientAuthentication()), r.Application.ClientID}

@@ -20,7 +20,7 @@ func (f *Facts) Plan() renewal.Plan {
 	}
 	refused := f.Custody.Refused
 	held := renewal.Held{
-		// What failed is tried until it succeeds, whether or not the tokens at hand are due by themselves; and a
+		// A failed renewal is tried until it succeeds, whether or not the tokens at hand are due by themselves; and a
 		// refusal that does not stand any more calls for an attempt now.
 		Changed: f.Changed() || f.Failing() || f.TokenRefused || refused != nil && !f.StillRefused(refused),
 	}

@@ -15,7 +15,7 @@ func (f *Facts) SignsIn() bool {
 	return f.Request.Grant == v1alpha1.GrantDeviceCode || f.Request.Grant == v1alpha1.GrantAuthorizationCode
 }
 
-// SignInRequested tells whether somebody asked for a new sign-in that was not handled yet.
+// SignInRequested tells whether a person asked for a new sign-in that was not handled yet.
 func (f *Facts) SignInRequested() bool {
 	value := RequestOf(f.Account, v1alpha1.AnnotationSignIn)
 	handled := f.Account.Status.Handled
@@ -23,14 +23,14 @@ func (f *Facts) SignInRequested() bool {
 }
 
 // NeedsSignIn tells whether a link or a code should be waiting for a person: since the account gets no tokens without, or
-// will not before long, or since somebody asked.
+// will not before long, or since a person asked.
 func (f *Facts) NeedsSignIn() bool {
 	switch {
 	case !f.SignsIn(), f.Suspended():
 		return false
 	case f.SignInRequested():
 		return true
-	case f.CandidateGrant() != nil: // a person has signed in, and the marketplace has to tell who
+	case f.CandidateGrant() != nil: // a person has signed in, and the marketplace has to name the account
 		return false
 	case f.Custody.SignIn.Requested != "" && RequestOf(f.Account, v1alpha1.AnnotationSignIn) != "":
 		return true
@@ -109,7 +109,7 @@ func (f *Facts) OpenTicket(ticket string) *custody.Ticket {
 	return nil
 }
 
-// VisitUntil returns when the last person who went to the marketplace must be back; zero when nobody is there.
+// VisitUntil returns when the last person who went to the marketplace must be back; zero when there is none.
 func (f *Facts) VisitUntil() time.Time {
 	var last time.Time
 	for _, visit := range f.Custody.SignIn.Visits {

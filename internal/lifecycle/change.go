@@ -5,23 +5,23 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 )
 
-// Change is what an event makes of an account: the custody to store before the next request goes out and before anybody is told, and what
-// is told and done once it is stored. The latter comes out of [Change.Stored] alone, which asks for the custody as it was written.
+// Change is the effect of an event on an account: the custody to store before the next request goes out and before people are told, and the
+// news and effects that follow once it is stored. The latter comes out of [Change.Stored] alone, which asks for the custody as it was written.
 type Change struct {
 	// Store is the custody to write; nil where the event changes nothing that has to be remembered.
 	Store *custody.Custody
-	// OnlyCopy tells that Store holds what cannot be had again, so that it waits in memory while it cannot be written.
+	// OnlyCopy tells that Store holds tokens that cannot be had again, so that it waits in memory while it cannot be written.
 	OnlyCopy bool
-	// attempt is what is known whether or not the custody can be written: that the marketplace was asked in vain, and why.
+	// attempt holds whether or not the custody can be written: that the marketplace was asked in vain, and why.
 	attempt Outcome
-	// result is what holds once it is written.
+	// result holds once the custody is written.
 	result  Outcome
 	effects Effects
 	// fresh tells that Store holds tokens that have just come, settled that nothing is left to do about a token that was refused.
 	fresh, settled bool
 }
 
-// Effects are what a driver does after it has stored a change, besides telling people of the outcome.
+// Effects are left to a driver after it has stored a change, besides telling people of the outcome.
 type Effects struct {
 	// Revoke is a grant that a person gave for another account than the expected one; nil for none.
 	Revoke *custody.Grant
@@ -33,7 +33,7 @@ type Effects struct {
 	Refused bool
 }
 
-// Stored returns what is known after the custody was written, what people are told, and what is left to do. Of a change without Store,
+// Stored returns the facts after the custody was written, the outcome to tell people, and the effects that are left. Of a change without Store,
 // written is the custody as it is.
 func (c Change) Stored(f facts.Facts, written custody.Custody) (facts.Facts, Outcome, Effects) {
 	f.Custody = written
@@ -49,10 +49,10 @@ func (c Change) Stored(f facts.Facts, written custody.Custody) (facts.Facts, Out
 	return f, c.attempt.With(c.result), c.effects
 }
 
-// Unstored is what people are told where the custody could not be written: no more than that an attempt was made in vain.
+// Unstored is the outcome where the custody could not be written: no more than that an attempt was made in vain.
 func (c Change) Unstored() Outcome { return c.attempt }
 
-// Keep is a change of what a driver alone decides about, such as which visit is whose.
+// Keep is a change that a driver alone decides about, such as the state of a visit.
 func Keep(kept custody.Custody) Change { return storeOnce(kept, Outcome{}) }
 
 // storeOnce is a change whose event is repeated where it cannot be written.

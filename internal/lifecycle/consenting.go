@@ -15,7 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-// Consent is what a person's sign-in has brought.
+// Consent holds the tokens of a person's sign-in.
 type Consent struct {
 	Issued
 	// Asked are the scopes that the person was asked for.
@@ -24,7 +24,7 @@ type Consent struct {
 	Unverified bool
 }
 
-// AfterConsent is what a sign-in makes of the account. The grant in use stays until the new one is known to belong to the expected
+// AfterConsent is the change that a sign-in brings. The grant in use stays until the new one is known to belong to the expected
 // account. Where the change cannot be stored, the event is repeated.
 func AfterConsent(f facts.Facts, got Consent) Change {
 	kept := f.Custody
@@ -47,7 +47,7 @@ func AfterConsent(f facts.Facts, got Consent) Change {
 // acceptSignIn puts a grant that a person gave into use, instead of the one before.
 func acceptSignIn(f facts.Facts, kept custody.Custody, next custody.Grant) Change {
 	if next.RefreshToken == "" && f.MayKeepRefreshToken(next) {
-		// As in a renewal, an answer without one leaves the old one in force; platforms do so when somebody consents again.
+		// As in a renewal, an answer without one leaves the old one in force; platforms do so when a person consents again.
 		next.RefreshToken, next.GrantedAt = kept.RefreshToken, kept.GrantedAt
 		next.AuthorizationExpiresAt, next.AuthorizationEndUnreadable = kept.AuthorizationExpiresAt, kept.AuthorizationEndUnreadable
 		next.AuthorizationMaxExpiresAt = kept.AuthorizationMaxExpiresAt
@@ -116,7 +116,7 @@ func WithRetryTicket(f facts.Facts, kept custody.Custody) custody.Custody {
 	return kept
 }
 
-// AfterOffer is what a link that was drawn makes of the account; asked tells that it answers a request.
+// AfterOffer is the change that a new link brings; asked tells that it answers a request.
 func AfterOffer(f facts.Facts, ticket string, life time.Duration, asked bool) (Change, time.Time) {
 	kept, end := f.Custody, f.Now.Add(life)
 	kept.SignIn = kept.SignIn.WithTicket(custody.Ticket{Hash: signin.Hash(ticket), ExpiresAt: end}, f.Now)
@@ -144,8 +144,8 @@ func WithoutPortal(f facts.Facts) Outcome {
 // shortestCode is how long a code has to work for a person to use it. One that ends before is the platform's fault.
 const shortestCode = time.Minute
 
-// BeforeCode is what becomes of the device code at hand before another is asked for; ask is false where that is not done, and what
-// is returned has to be stored.
+// BeforeCode is the custody without the device code at hand, before another is asked for; ask is false where none is asked for, and the
+// custody that is returned has to be stored.
 func BeforeCode(f facts.Facts) (kept custody.Custody, ask bool) {
 	kept = f.Custody
 	kept.SignIn = kept.SignIn.Clone()
@@ -222,7 +222,7 @@ func NextCodeAfter(f facts.Facts, failures int32, failure error) time.Duration {
 }
 
 // AfterEndedCode forgets a device code that will not become tokens. One that expired before its time makes room for another; a
-// refusal waits for somebody.
+// refusal waits for a person.
 func AfterEndedCode(f facts.Facts, e *answer.Error) Change {
 	kept := f.Custody
 	kept.SignIn = kept.SignIn.Clone()

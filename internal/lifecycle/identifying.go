@@ -13,14 +13,14 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
-// recheck is when to look again at what can only be waited for: an identity or a key that could not be fetched. After a
+// recheck is when to look again for an identity or a key that could not be fetched. After a
 // while it is longer.
 const (
 	recheck        = 10 * time.Second
 	longestRecheck = 5 * time.Minute
 )
 
-// RecheckAfter is when to look again at what can only be waited for, of tokens that were issued then: the longer it takes, the later.
+// RecheckAfter is when to look again for an identity or a key, of tokens that were issued then: the longer it takes, the later.
 func RecheckAfter(f facts.Facts, issued time.Time) time.Duration {
 	return f.SoonEnough(min(max(recheck, f.Now.Sub(issued)/4), longestRecheck))
 }
@@ -30,7 +30,7 @@ func AccountOf(identity answer.Identity) custody.Account {
 	return custody.Account{ID: identity.ID, Login: identity.Login, By: "identity request"}
 }
 
-// TokenToIdentify is the access token whose account is asked for: the candidate grant's, or else the one in use.
+// TokenToIdentify is the access token of the account that is asked for: the candidate grant's, or else the one in use.
 func TokenToIdentify(f facts.Facts) string {
 	if candidate := f.CandidateGrant(); candidate != nil {
 		return candidate.Tokens.AccessToken
@@ -38,7 +38,7 @@ func TokenToIdentify(f facts.Facts) string {
 	return f.Custody.Tokens.AccessToken
 }
 
-// AfterIDToken is what the check of a candidate grant's ID token makes of it; nil says that it holds.
+// AfterIDToken is the change after the check of a candidate grant's ID token; nil says that it holds.
 func AfterIDToken(f facts.Facts, failure error) (facts.Facts, Change) {
 	switch {
 	case failure == nil:
@@ -54,7 +54,7 @@ func AfterIDToken(f facts.Facts, failure error) (facts.Facts, Change) {
 	return f, dropSignIn(f, why)
 }
 
-// DecideOnCandidate decides about a candidate grant by what is known.
+// DecideOnCandidate accepts or rejects a candidate grant by the facts at hand.
 func DecideOnCandidate(f facts.Facts) Change {
 	candidate := f.CandidateGrant()
 	if candidate.Account.ID == "" && f.ExpectedAccount() != "" {
@@ -63,8 +63,8 @@ func DecideOnCandidate(f facts.Facts) Change {
 	return decide(f, candidate.Account, candidate.Identified)
 }
 
-// AfterIdentity is what the answer of an identity request makes of a candidate grant, or of the tokens in use, of which not to know the seller is no
-// reason to keep them from anybody.
+// AfterIdentity is the change after the answer of an identity request: of a candidate grant, or of the tokens in use, which are published although
+// their seller is not known.
 func AfterIdentity(f facts.Facts, identity answer.Identity, failure error) Change {
 	candidate := f.CandidateGrant()
 	known := failure == nil && identity.ID != ""
@@ -129,7 +129,7 @@ func decide(f facts.Facts, account custody.Account, identified bool) Change {
 	return Change{Store: &kept, OnlyCopy: true, fresh: true, result: obtained(true)}
 }
 
-// ExpireCandidate drops a candidate grant whose tokens ended before anybody could say whose they are.
+// ExpireCandidate drops a candidate grant whose tokens ended before their account was known.
 func ExpireCandidate(f facts.Facts) Change {
 	candidate := f.CandidateGrant()
 	kept := f.Custody
@@ -139,13 +139,13 @@ func ExpireCandidate(f facts.Facts) Change {
 		return dropSignIn(f, facts.Failure{Reason: v1alpha1.ReasonSignInRequired, Message: fmt.Sprintf("%s did not tell in time who had signed in, so the last sign-in was not used; "+
 			"a person must sign in again", f.Request.Platform.DisplayName)})
 	case !f.Request.Rotates():
-		return storeOnce(kept, Outcome{}) // what it began with can be sent again
+		return storeOnce(kept, Outcome{}) // the token that it began with can be sent again
 	}
 	return refuseImport(f, facts.Failure{Reason: v1alpha1.ReasonAccountMismatch, Message: fmt.Sprintf("%s did not tell in time whose the new grant is, "+
 		"so it was not used; supply a new one%s", f.Request.Platform.DisplayName, facts.InSecret(f.Account))}, kept, candidate.Imported)
 }
 
-// AfterTest is what a test of the connection leaves behind.
+// AfterTest is the change after a test of the connection.
 func AfterTest(f facts.Facts, identity answer.Identity, failure error) Change {
 	test := custody.Verification{At: f.Now}
 	account := AccountOf(identity)
@@ -161,7 +161,7 @@ func AfterTest(f facts.Facts, identity answer.Identity, failure error) Change {
 	return change
 }
 
-// TestUnsupported is what a test leaves behind where no call tests the connection.
+// TestUnsupported is the change after a test where no call tests the connection.
 func TestUnsupported(f facts.Facts) Change {
 	change := tested(f, custody.Account{}, custody.Verification{At: f.Now, Unsupported: true,
 		Failure: "there is no call that tests it; " + v1alpha1.AnnotationRenew + " tests it by a renewal"})
@@ -169,7 +169,7 @@ func TestUnsupported(f facts.Facts) Change {
 	return change
 }
 
-// AfterRefusedToken is what is left of a test in which the marketplace refused the access token, and no other could be had.
+// AfterRefusedToken is the change after a test in which the marketplace refused the access token, and no other could be had.
 func AfterRefusedToken(f facts.Facts) Change {
 	test := custody.Verification{At: f.Now, Failure: "the marketplace refuses the access token", Refusals: 1}
 	if was := f.Custody.Verified; was != nil && was.Refusals > 0 && f.Now.Sub(was.At) >= facts.Retest {

@@ -11,10 +11,10 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
-// Issued is what the marketplace gave.
+// Issued holds the tokens that the marketplace gave.
 type Issued struct {
 	answer.Tokens
-	// Account is whose tokens these are, as far as answer and claims tell.
+	// Account is the account of the tokens, as far as answer and claims tell.
 	Account custody.Account
 	// Subject is issuer and sub of the ID token; empty where there is none.
 	Subject string
@@ -22,7 +22,7 @@ type Issued struct {
 	ByPreviousSecret bool
 }
 
-// RenewedAsOther tells that a renewal brought tokens of another account than the expected one: by what the answer names, or by the
+// RenewedAsOther tells that a renewal brought tokens of another account than the expected one: by the account in the answer, or by the
 // subject of the ID token, which stays the same as long as its issuer does.
 func RenewedAsOther(f facts.Facts, got Issued) bool {
 	if got.Account.ID != "" && !f.ExpectsAccount(got.Account) {
@@ -35,16 +35,16 @@ func RenewedAsOther(f facts.Facts, got Issued) bool {
 	return len(was) > 1 && len(is) > 1 && was[0] == is[0] && f.Custody.Subject != got.Subject
 }
 
-// UnreadableLife is how long an access token counts at most whose end the marketplace tells in a way that cannot be read: less than
+// UnreadableLife is the longest life of an access token when the marketplace tells its end in a way that cannot be read: less than
 // any platform gives, and more than a renewal takes.
 const UnreadableLife = 10 * time.Minute
 
-// GrantOf is what the grant becomes with the tokens that were issued.
+// GrantOf is the grant with the tokens that were issued.
 func GrantOf(f facts.Facts, got Issued) custody.Grant {
 	next := f.Custody.Grant
 	if imported := f.NewImport(); imported != "" || next.GrantedAt.IsZero() {
 		next.GrantedAt = f.Request.Imported.GrantedAt
-		if next.GrantedAt.IsZero() || next.GrantedAt.After(f.Now) { // nobody has consented later than now
+		if next.GrantedAt.IsZero() || next.GrantedAt.After(f.Now) { // a consent is never later than now
 			next.GrantedAt = f.Now
 		}
 		next.AuthorizationExpiresAt, next.AuthorizationMaxExpiresAt, next.Published = time.Time{}, time.Time{}, nil
@@ -62,7 +62,7 @@ func GrantOf(f facts.Facts, got Issued) custody.Grant {
 		next.AuthorizationMaxExpiresAt = told
 	}
 	next.Published = next.Publish(got.Published)
-	if f.Request.RenewsByRefreshToken() { // a login is renewed by logging in; what another grant left stays
+	if f.Request.RenewsByRefreshToken() { // a login is renewed by logging in; the refresh token of another grant stays
 		next.RefreshToken = got.RefreshToken
 		next.ClientID = f.Request.Application.ClientID
 	} else {
@@ -79,7 +79,7 @@ func GrantOf(f facts.Facts, got Issued) custody.Grant {
 func ConsentOf(f facts.Facts, got Issued, asked []string) custody.Grant {
 	asked = slices.Clone(asked)
 	if asked == nil {
-		asked = []string{} // what was asked for is known: nothing by name
+		asked = []string{} // known to have been asked for: nothing by name
 	}
 	return custody.Grant{
 		RefreshToken:               got.RefreshToken,
@@ -96,7 +96,7 @@ func ConsentOf(f facts.Facts, got Issued, asked []string) custody.Grant {
 	}
 }
 
-// tokensOf is what is kept of tokens that were issued.
+// tokensOf are the tokens in the custody, of tokens that were issued.
 func tokensOf(f facts.Facts, got Issued) *custody.Tokens {
 	end, withheld := got.ExpiresAt, uselessIDToken(f, got)
 	if withheld != "" {
@@ -119,7 +119,7 @@ func tokensOf(f facts.Facts, got Issued) *custody.Tokens {
 // idTokenLeeway is how far the clock of an issuer may be ahead of ours.
 const idTokenLeeway = time.Minute
 
-// uselessIDToken says why an ID token helps nobody, by what it says itself; empty where it may help.
+// uselessIDToken says why an ID token is of no use, by its own claims; empty where it may be of use.
 func uselessIDToken(f facts.Facts, got Issued) string {
 	life := got.AccessTokenExpiresAt.Sub(got.IssuedAt)
 	held := f.Custody.Tokens

@@ -13,15 +13,15 @@ type Action uint
 
 // The actions, in the order in which they are looked at.
 const (
-	// Wait: there is nothing to do before time passes or something changes.
+	// Wait: there is nothing to do before time passes or a change comes.
 	Wait Action = iota
 	// StoreApproval stores the tokens that a device code has become, of which the only copy is in memory.
 	StoreApproval
-	// VerifyIDToken checks the ID token of a candidate grant whose issuer's keys could not be had when it came.
+	// VerifyIDToken checks the ID token of a candidate grant that came while the issuer's keys could not be had.
 	VerifyIDToken
 	// DecideCandidate puts a candidate grant into use, or keeps it out of use, by the account that is known to be its own.
 	DecideCandidate
-	// Identify asks whose the candidate grant is, or whose the tokens are that have just come.
+	// Identify asks for the account of the candidate grant, or of tokens that have just come.
 	Identify
 	// UseAside puts a grant of another account into use that a renewal brought, now that the spec names that account.
 	UseAside
@@ -35,11 +35,11 @@ const (
 	StartCode
 	// OfferLink makes a link for a person to sign in by.
 	OfferLink
-	// Publish makes the token Secret say what the custody says.
+	// Publish makes the token Secret follow the custody.
 	Publish
 	// FindDuplicate looks for an older account of the same seller.
 	FindDuplicate
-	// Test asks the marketplace whether it honours the access token, since somebody wants to know.
+	// Test asks the marketplace whether it honours the access token, as a person or the daily test wants.
 	Test
 	// RecordRefusedToken writes down that it does not.
 	RecordRefusedToken
@@ -78,8 +78,8 @@ func (s Actions) Without(action Action) Actions { return s &^ (1 << action) }
 // Has tells whether an action is in the set.
 func (s Actions) Has(action Action) bool { return s&(1<<action) != 0 }
 
-// steps are the actions with what makes each of them due, in the order in which they are looked at: what is in memory alone comes first,
-// then grants that wait, then tokens, then what a person needs to sign in, and at last what others read.
+// steps are the actions with the condition on which each is due, in the order in which they are looked at: tokens that are in memory alone come
+// first, then grants that wait, then tokens, then the link or code of a sign-in, and at last the token Secret and the status.
 var steps = []struct {
 	action Action
 	due    func(*facts.Facts) bool
@@ -102,8 +102,8 @@ var steps = []struct {
 	{RecordRefusedToken, func(f *facts.Facts) bool { return f.TokenRefused }},
 }
 
-// Next is what to do next for an account in one look, in which some actions were tried already: the first of the steps that is due. While
-// the account's references are not in order, nothing is done but to publish what is there.
+// Next is the next action for an account in one look, in which some actions were tried already: the first of the steps that is due. While
+// the account's references are not in order, nothing is done but to publish the tokens at hand.
 func Next(f *facts.Facts, tried Actions) Action {
 	for _, step := range steps {
 		if tried.Has(step.action) || f.Unresolved && step.action != Publish {
@@ -180,7 +180,7 @@ func mustOfferLink(f *facts.Facts) bool {
 	return !f.HasPortal || f.SignInRequested() || f.OpenTicket(f.ShownTicket) == nil
 }
 
-// mustTest tells that a test of the connection is due: since somebody asks for it, since the last one did not reach the marketplace, or
+// mustTest tells that a test of the connection is due: since a person asks for it, since the last one did not reach the marketplace, or
 // since nothing else tells that a token was revoked which does not end.
 func mustTest(f *facts.Facts) bool {
 	if f.Suspended() || !f.Usable() || f.TokenRefused {
@@ -194,8 +194,8 @@ func mustTest(f *facts.Facts) bool {
 	return asked && (f.TestRequested() || !again.IsZero() && !f.Now.Before(again))
 }
 
-// Conclusion is what is told at the end of a look in which nothing is due any more: of requests that there is nothing to act on with, and
-// of what a person needs to sign in.
+// Conclusion is the outcome at the end of a look in which nothing is due any more: requests that there is nothing to act on with, and
+// the invitation to sign in.
 func Conclusion(f *facts.Facts) Outcome {
 	if f.Unresolved {
 		return Outcome{}
@@ -218,7 +218,7 @@ func renewalPostponed(f *facts.Facts) time.Time {
 	return f.OtherProcessUntil()
 }
 
-// invitation is what a person signs in by, as it is stored; nil where nobody has to.
+// invitation is the link or code by which a person signs in, as it is stored; nil where none is needed.
 func invitation(f *facts.Facts) *v1alpha1.SignInStatus {
 	if !f.NeedsSignIn() {
 		return nil

@@ -14,7 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
-// AfterIssued is what tokens make of the account that a request of its own has brought. A new grant of which it is not known that it belongs
+// AfterIssued is the change that tokens of a request for the account bring. A new grant of which it is not known that it belongs
 // to the expected account becomes the candidate, and the grant in use stays.
 func AfterIssued(f facts.Facts, got Issued) Change {
 	begun, requested := f.StartsNewGrant(), f.RenewalRequested()
@@ -87,7 +87,7 @@ func use(f facts.Facts, kept custody.Custody, next custody.Grant) custody.Custod
 	if !f.ImportRefused() {
 		kept.RefusedImport = nil
 	}
-	if !f.NeedsSignIn() { // the account is in order without what a person tried
+	if !f.NeedsSignIn() { // the account is in order without the sign-in
 		kept.SignIn.Refused = nil
 	}
 	return kept
@@ -102,7 +102,7 @@ func UseGrantAside(f facts.Facts) Change {
 	return Change{Store: &kept, OnlyCopy: true, fresh: true, result: obtained(true)}
 }
 
-// AfterFailure is what an attempt that brought no tokens must leave behind: no more than its meaning needs. sent tells that the marketplace
+// AfterFailure is the change after an attempt that brought no tokens: no more than its meaning needs. sent tells that the marketplace
 // was asked for tokens.
 func AfterFailure(f facts.Facts, failure error, sent bool) Change {
 	requested := f.RenewalRequested()
@@ -120,7 +120,7 @@ func afterFailure(f facts.Facts, failure error, sent bool) Change {
 	case entry == nil, !sent, !f.Request.Rotates(): // nothing new is known of a token that was not sent, or is not spent by that
 	case asked.Kind == answer.GrantRejected, !asked.OutcomeUnknown && entry.Attempts == 1:
 		kept = f.WithJournal(kept, nil)
-	case entry.Lost: // what became of it is as unknown as before, and its own waits hold
+	case entry.Lost: // its outcome is as unknown as before, and its own waits hold
 		if passes {
 			told = f.PermanentFailure()
 		}
@@ -221,9 +221,9 @@ func mayBeLocked(f facts.Facts, asked *answer.Error, sent bool) bool {
 // loginDoubt is the record of an attempt to log in that ended without the platform's word.
 type loginDoubt struct {
 	kept custody.Custody
-	// message replaces what people are told; empty where it does not.
+	// message replaces the message for people; empty where it does not.
 	message string
-	// locked is what the attempt is taken for in the end; nil while it is tried again.
+	// locked is the failure that the attempt is taken for in the end; nil while it is tried again.
 	locked *facts.Failure
 }
 
@@ -255,7 +255,7 @@ func doubtLogin(f facts.Facts, kept custody.Custody, asked *answer.Error, sent b
 		}
 	}
 	kept.Logins = kept.Logins.With(doubt)
-	if record.locked != nil { // what was tried under earlier requests is not tried again either
+	if record.locked != nil { // logins that were tried under earlier requests are not tried again either
 		tried := custody.Refusal{Digests: doubt.Tried}
 		if kept.Refused != nil {
 			tried.Digests = append(slices.Clone(kept.Refused.Digests), doubt.Tried...)

@@ -10,9 +10,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
-// Outcome is what one look at an account has brought to light, and what was done about it.
+// Outcome holds the findings of one look at an account, and the actions that it took.
 type Outcome struct {
-	// Failure is what is wrong; nil when nothing is.
+	// Failure is the fault of the account; nil when it has none.
 	Failure *facts.Failure
 	// Attempted tells that an attempt was made now and brought no tokens that may be used; Obtained, that it did.
 	Attempted, Obtained bool
@@ -24,7 +24,7 @@ type Outcome struct {
 	ServedUntil time.Time
 	// HandledRenew, HandledVerify and HandledSignIn tell that the request annotations were acted on.
 	HandledRenew, HandledVerify, HandledSignIn bool
-	// Invitation is what a person needs for signing in; nil while nobody has to.
+	// Invitation is the link or code by which a person signs in; nil while none is needed.
 	Invitation *v1alpha1.SignInStatus
 	// Invited tells that it was looked after.
 	Invited bool
@@ -38,7 +38,7 @@ type Outcome struct {
 	Dropped *facts.Failure
 	// DuplicateOf names an older account of the same seller; empty when there is none.
 	DuplicateOf string
-	// Waits is for what the account waits at its marketplace's limiter since WaitsSince, and TurnAt is when it may be its turn; zero
+	// Waits are the requests for which the account waits at its marketplace's limiter since WaitsSince, and TurnAt is when it may be its turn; zero
 	// when that is not known.
 	Waits              []Purpose
 	WaitsSince, TurnAt time.Time
@@ -48,18 +48,18 @@ type Outcome struct {
 	TestQueued bool
 	// Postponed is when to see whether another process has renewed; zero when none seems to.
 	Postponed time.Time
-	// Withheld says why the ID token is not published, as the end of what Ready says; empty when it is, or when there is none.
+	// Withheld says why the ID token is not published, as the end of the message of Ready; empty when it is, or when there is none.
 	Withheld string
 	// KeepsFormer tells that the tokens obtained wait, and workloads read the former ones until then.
 	KeepsFormer bool
 	// Interrupted tells that this look ended early, since the API server did not do its part, and is repeated.
 	Interrupted bool
-	// LookAgain is when to look again at what can only be waited for; zero when there is nothing.
+	// LookAgain is when to look again for keys or tokens that can only be waited for; zero when there are none.
 	LookAgain time.Duration
 }
 
-// With returns the outcome with that of the next step. What an attempt has brought to light replaces what was known, and so do tokens;
-// anything else that is wrong is told unless something was wrong before. Of two moments to look again the sooner counts.
+// With returns the outcome with that of the next step. The failure of an attempt replaces the one before, and so do tokens;
+// any other failure counts unless there was one before. Of two moments to look again the sooner counts.
 func (o Outcome) With(next Outcome) Outcome {
 	o.LimiterClosed = o.LimiterClosed || next.LimiterClosed && o.Failure == nil
 	switch {
@@ -91,7 +91,7 @@ func (o Outcome) With(next Outcome) Outcome {
 	return o
 }
 
-// Purpose is what an account waits for.
+// Purpose is the aim of a request that an account waits for.
 type Purpose int
 
 const (
@@ -103,6 +103,6 @@ const (
 	Starting
 	// Revoking: the end of a grant.
 	Revoking
-	// Identifying: whose an access token is.
+	// Identifying: the account of an access token.
 	Identifying
 )

@@ -6,7 +6,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 )
 
-// A refusal stands while the operator would send again what was refused. That is told by the content: tools that label Secrets, and
+// A refusal stands while the operator would send the refused parts again. That is told by their content: tools that label Secrets, and
 // edits of the spec or the Marketplace that change no request, make new versions of the same.
 
 // withKey gives a custody the key of its digests, where it has none yet; false where none could be drawn.
@@ -17,7 +17,7 @@ func withKey(f facts.Facts, kept custody.Custody) (custody.Custody, bool) {
 	return kept, len(kept.RefusalKey) > 0
 }
 
-// withSecrets records which pair of client secrets it was whose first was refused: by digest, or by version where that has to do.
+// withSecrets records the pair of client secrets of which the first was refused: by digest, or by version where that has to do.
 func withSecrets(f facts.Facts, kept custody.Custody) custody.Custody {
 	kept.PreviousSecretOf = f.Request.Inputs.Application
 	if f.Request.Shared {
@@ -30,7 +30,7 @@ func withSecrets(f facts.Facts, kept custody.Custody) custody.Custody {
 	return kept
 }
 
-// withSecretDate keeps since when the client secret is what it is, where the platform ends client secrets.
+// withSecretDate keeps since when the client secret has its value, where the platform ends client secrets.
 func withSecretDate(f facts.Facts, kept custody.Custody) custody.Custody {
 	if f.Request.Platform.ApplicationSecretLifetime <= 0 {
 		return kept
@@ -58,7 +58,7 @@ func withLogin(f facts.Facts, kept custody.Custody) custody.Custody {
 	return kept
 }
 
-// refusal is the record of a refusal of these parts, which goes on from an earlier one, and the custody under whose key it is. Where no
+// refusal is the record of a refusal of these parts, which goes on from an earlier one, and the custody with its key. Where no
 // key can be drawn it is kept by versions.
 func refusal(f facts.Facts, kept custody.Custody, why facts.Failure, parts []string, earlier *custody.Refusal) (custody.Custody, *custody.Refusal) {
 	refused := custody.Refusal{Reason: why.Reason, Message: why.Message, At: f.Now, Inputs: f.Request.Inputs}

@@ -8,16 +8,16 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 )
 
-// Sending is what is on record before a refresh token is sent.
+// Sending is the record before a refresh token is sent.
 type Sending struct {
 	Change
 	// Forbidden tells that the token must not be sent, and Change says so.
 	Forbidden bool
-	// Entry is what the journal says when Change is stored, and Former what it said before; both are nil where nothing is journaled.
+	// Entry is the journal once Change is stored, and Former the journal before; both are nil where nothing is journaled.
 	Entry, Former *custody.Journal
 }
 
-// BeforeSending is what has to be on record before tokens are asked for. Where a single-use refresh token is sent, that proves the store
+// BeforeSending is the record that must be stored before tokens are asked for. Where a single-use refresh token is sent, that proves the store
 // writable, and makes every writer with an older view lose.
 func BeforeSending(f facts.Facts) Sending {
 	if !f.Request.Rotates() {
@@ -46,7 +46,7 @@ func BeforeSending(f facts.Facts) Sending {
 	entry.Attempts++
 	entry.LastAt, entry.Holder = f.Now, f.Holder
 	if other := kept.ImportJournal; entry.Imported != "" && other != nil && other.Imported != entry.Imported {
-		kept = kept.WithSpentImport(other.Imported) // what may be spent stays so when the user brings it back
+		kept = kept.WithSpentImport(other.Imported) // a token that may be spent stays so when the user brings it back
 	}
 	return Sending{Change: storeOnce(f.WithJournal(kept, &entry), Outcome{}), Entry: &entry, Former: former}
 }
@@ -97,7 +97,7 @@ func refuseRestored(f facts.Facts) Change {
 	return storeRefusal(f, why, kept)
 }
 
-// storeRefusal stores what was refused, with the request that has led to it.
+// storeRefusal stores a refusal, with the request that has led to it.
 func storeRefusal(f facts.Facts, why facts.Failure, kept custody.Custody) Change {
 	kept = withHandledRenew(f, kept)
 	return Change{Store: &kept, OnlyCopy: true, attempt: failed(&why)}
