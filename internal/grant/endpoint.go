@@ -59,7 +59,7 @@ func exchange[Answer any](
 	var sent atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
 	client := e.client()
-	client.Transport = within{ctx, client.Transport}
+	client.Transport = withContext{ctx, client.Transport}
 
 	issued = e.Now()
 	answer, err = request(context.WithValue(ctx, oauth2.HTTPClient, client), config)
@@ -76,14 +76,14 @@ func exchange[Answer any](
 	return answer, issued, err
 }
 
-// within gives requests a context that have none: those for device codes, which x/oauth2 makes without.
-type within struct {
+// withContext gives requests a context that have none: those for device codes, which x/oauth2 makes without.
+type withContext struct {
 	ctx  context.Context
 	next http.RoundTripper // returns answers that it has read to their end
 }
 
 // RoundTrip implements http.RoundTripper.
-func (w within) RoundTrip(request *http.Request) (*http.Response, error) {
+func (w withContext) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.Context().Value(oauth2.HTTPClient) != nil {
 		return w.next.RoundTrip(request)
 	}

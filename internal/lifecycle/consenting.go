@@ -97,11 +97,11 @@ func dropSignIn(f facts.Facts, why facts.Failure) Change {
 	kept.Candidate = nil
 	kept.SignIn = kept.SignIn.Clone()
 	kept = WithSignInRefused(f, kept, why)
-	return Change{Store: &kept, attempt: blameNewGrant(f, why), result: Outcome{Dropped: &why}}
+	return Change{Store: &kept, attempt: newGrantFailure(f, why), result: Outcome{Dropped: &why}}
 }
 
-// blameNewGrant is the failure of a sign-in as the account's, where it has no other grant.
-func blameNewGrant(f facts.Facts, why facts.Failure) Outcome {
+// newGrantFailure is the failure of a sign-in as the account's, where it has no other grant.
+func newGrantFailure(f facts.Facts, why facts.Failure) Outcome {
 	if f.NeedsNewGrant() {
 		return Outcome{Failure: &why}
 	}
@@ -241,5 +241,5 @@ func AfterEndedCode(f facts.Facts, e *answer.Error) Change {
 	}
 	kept = WithSignInRefused(f, kept, why)
 	kept.SignIn.Device, kept.SignIn.Requested = nil, ""
-	return Change{Store: &kept, attempt: blameNewGrant(f, why)}
+	return Change{Store: &kept, attempt: newGrantFailure(f, why)}
 }

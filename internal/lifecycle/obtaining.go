@@ -46,7 +46,7 @@ func AfterIssued(f facts.Facts, got Issued) Change {
 			change.attempt = failed(f.AccountMismatch(id, expected))
 		}
 	default:
-		kept = use(f, kept, next)
+		kept = putIntoUse(f, kept, next)
 		change.result = obtained(begun && (f.Request.RenewsByRefreshToken() || kept.Serial == 1))
 	}
 	change.attempt.HandledRenew = requested
@@ -71,8 +71,8 @@ func setAside(f facts.Facts, kept custody.Custody, wrong custody.Grant, got Issu
 	return kept, failed(why)
 }
 
-// use puts a grant into use.
-func use(f facts.Facts, kept custody.Custody, next custody.Grant) custody.Custody {
+// putIntoUse puts a grant into use.
+func putIntoUse(f facts.Facts, kept custody.Custody, next custody.Grant) custody.Custody {
 	if f.NewImport() != "" { // the one before is not in use any more
 		kept.Journal = nil
 	}
