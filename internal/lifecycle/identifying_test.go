@@ -183,6 +183,14 @@ func TestWhatAGrantBecomes(t *testing.T) {
 	if next := lifecycle.GrantOf(f, got); !next.GrantedAt.Equal(noon.Add(-24 * time.Hour)) {
 		t.Errorf("the user tells when the import was consented to; it is %s", next.GrantedAt)
 	}
+	got.IDToken, got.ExpiresAt, got.IDTokenExpiresAt = "id token", noon.Add(time.Hour), noon.Add(time.Hour)
+	if next := lifecycle.GrantOf(f, got); !next.Tokens.ExpiresAt.Equal(noon.Add(time.Hour)) || next.Tokens.IDTokenWithheld != "" {
+		t.Errorf("tokens end with the first of them, and not at %s", next.Tokens.ExpiresAt)
+	}
+	got.ExpiresAt, got.IDTokenExpiresAt = noon.Add(-time.Hour), noon.Add(-time.Hour)
+	if next := lifecycle.GrantOf(f, got); !next.Tokens.ExpiresAt.Equal(noon.Add(12*time.Hour)) || next.Tokens.IDTokenWithheld == "" {
+		t.Errorf("an ID token that is not published ends nothing; the tokens end at %s", next.Tokens.ExpiresAt)
+	}
 	if lifecycle.UnreadableLife != 10*time.Minute { // cases C51
 		t.Errorf("a token whose end cannot be read counts for %s", lifecycle.UnreadableLife)
 	}

@@ -11,14 +11,8 @@ const MaxDays = 99_999
 // Days returns how many days are left until end, a day that has begun counted as one, as people count; 0
 // when none is left, and MaxDays when there are more.
 func Days(end, now time.Time) int32 {
-	switch left := end.Sub(now); { // of times further apart it is the longest Duration
-	case left <= 0:
-		return 0
-	case left >= MaxDays*day:
-		return MaxDays
-	default:
-		return int32((left + day - 1) / day)
-	}
+	left := min(end.Sub(now), MaxDays*day) // of times further apart Sub is the longest Duration
+	return int32(max(0, (left+day-1)/day))
 }
 
 // NextDay returns when Days(end, …) will change next; the zero time when it will not any more.

@@ -25,10 +25,7 @@ const (
 // 40 s and so on up to 10 minutes, and up to a fifth more by spread, so that the accounts of a marketplace
 // that was away do not come back at once. It is no later than most after the failure, see [LongestWait]; zero means no such bound.
 func RetryAt(failed time.Time, count int32, spread float64, most time.Duration) time.Time {
-	wait := longestWait
-	if doublings := max(count, 1) - 1; doublings < 6 {
-		wait = min(firstWait<<doublings, longestWait)
-	}
+	wait := min(firstWait<<min(max(count, 1)-1, 6), longestWait)
 	wait += time.Duration(spread * float64(wait) / 5)
 	if most > 0 {
 		wait = min(wait, max(most, time.Second))

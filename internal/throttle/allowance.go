@@ -44,8 +44,8 @@ func (a *Allowance[K]) Admit(asker K, request Request) (ok bool, next time.Time)
 		return true, time.Time{}
 	}
 	burst := time.Duration(a.atOnce) * a.every
-	if held.whole.Sub(now) > burst { // the clock was set back
-		held.whole = now.Add(burst)
+	if most := now.Add(burst); held.whole.After(most) { // the clock was set back
+		held.whole = most
 	}
 	if held.whole.Before(now) {
 		held.whole = now

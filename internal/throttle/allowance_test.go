@@ -110,3 +110,28 @@ func TestAllowanceRemembersTheLastMinutesAlone(t *testing.T) {
 		t.Errorf("%d accounts are remembered, of which 60 have asked in the last minute", n)
 	}
 }
+
+// TestAllowanceForgetsAskers that have all of theirs again, when there are many, also after a crowd that had to be remembered.
+func TestAllowanceForgetsAskers(t *testing.T) {
+	p := newPurse(t)
+	for i := range 64 {
+		p.carriesOut(fmt.Sprint(i), renew)
+	}
+	p.now = p.now.Add(time.Minute)
+	if p.carriesOut("another", renew); p.Len() != 1 {
+		t.Errorf("%d askers are remembered of which one has asked in the last minute", p.Len())
+	}
+	for i := range 1000 {
+		p.carriesOut(fmt.Sprint(i), renew)
+	}
+	if n := p.Len(); n != 1001 {
+		t.Errorf("%d askers are remembered of 1001 that have asked in the last minute", n)
+	}
+	p.now = p.now.Add(time.Hour)
+	for i := range 200 {
+		p.carriesOut(fmt.Sprint("later ", i), renew)
+	}
+	if n := p.Len(); n > 400 {
+		t.Errorf("%d askers are remembered after a crowd, of which 200 have asked in the last minute", n)
+	}
+}

@@ -148,6 +148,9 @@ func TestAGreedyTenantDelaysAModestOneByTwoSlotsAtMost(t *testing.T) {
 		"requests that bring the platform's refusals":                 {60, 1000, allegro, throttle.Outcome{Refused: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if testing.Short() && test.greedy > 100 {
+				t.Skip("it takes seconds")
+			}
 			alone, _ := played(t, test.modest, 0, allegro, test.key, test.outcome)
 			late, asked := played(t, test.modest, test.greedy, allegro, test.key, test.outcome)
 			grown, last := p99(late)-p99(alone), late[len(late)-1]
@@ -196,6 +199,31 @@ func TestTenantsTakeTurns(t *testing.T) {
 	want := []string{"a/1", "b/1", "c/1", "a/2", "b/2", "a/3", "a/4"}
 	if got := w.served(allegro, one, first, len(want)); !slices.Equal(got, want) {
 		t.Errorf("served were %v, want %v", got, want)
+	}
+}
+
+// TestATenantLeavesRoomInTheRate: one that always waits takes no more at once than leaves four requests to others, where the platform
+// allows more than that; and where it allows one in a second, that one.
+func TestATenantLeavesRoomInTheRate(t *testing.T) {
+	for perSecond, want := range map[int][]string{
+		10: {"a/2 in 0s", "a/3 in 0s", "a/4 in 0s", "a/5 in 0s", "a/6 in 100ms"},
+		1:  {"a/1 in 1s"},
+	} {
+		w := newWorldOf(t, 100, tenantOf)
+		w.enters(allegro, throttle.Limits{PerSecond: perSecond, Concurrency: 1}, "a/0", scheduled(0))
+		for i := 1; i < 9; i++ {
+			w.waits(allegro, throttle.Limits{PerSecond: perSecond, Concurrency: 1}, fmt.Sprint("a/", i), scheduled(0), throttle.Wait{})
+		}
+		w.calls = nil
+		w.TryAcquire(allegro, throttle.Limits{PerSecond: perSecond, Concurrency: 100}, "a/1", scheduled(0))
+		w.called(want...)
+	}
+}
+
+// TestTheClassOfARequest: one that says nothing about it is one that a person waits for.
+func TestTheClassOfARequest(t *testing.T) {
+	if got := (throttle.Priority{}).Class; got != throttle.Urgent {
+		t.Errorf("the class of a request that names none is %d, want %d", got, throttle.Urgent)
 	}
 }
 

@@ -246,11 +246,13 @@ func (l *limiter[W]) setBack(back time.Duration) {
 // setLimits changes how much the limiter lets through.
 func (l *limiter[W]) setLimits(limits Limits, now time.Time) {
 	perSecond, spare := limits.PerSecond, min(catchUp, limits.PerSecond-1)
-	if l.limits == (Limits{}) {
+	isNew := l.limits == (Limits{})
+	l.limits = limits
+	if isNew {
 		l.rate = rate.NewLimiter(rate.Limit(perSecond), perSecond)
 		l.common = rate.NewLimiter(rate.Limit(perSecond), perSecond-spare)
+		return
 	}
-	l.limits = limits
 	l.rate.SetLimitAt(now, rate.Limit(perSecond))
 	l.rate.SetBurstAt(now, perSecond)
 	l.common.SetLimitAt(now, rate.Limit(perSecond))

@@ -192,7 +192,8 @@ func (s *Limiters[W]) Hosts() []Host {
 // time is the time. When the clock was set back, everything that was planned moves with it.
 func (s *Limiters[W]) time() time.Time {
 	now := s.now()
-	if back := s.seen.Sub(now); back > 0 {
+	if now.Before(s.seen) {
+		back := s.seen.Sub(now)
 		for waiter, here := range s.at {
 			here.since = here.since.Add(-back)
 			s.at[waiter] = here

@@ -247,8 +247,9 @@ func TestWhoDoesNotComeLosesHisPlace(t *testing.T) {
 	w.waits(allegro, one, "b", scheduled(2), throttle.Wait{})
 	a.Release(throttle.Outcome{})
 	w.called("lost in 0s")
+	w.now = w.now.Add(10 * time.Second)
 	w.waits(allegro, one, "b", scheduled(2), throttle.Wait{})
-	w.now = w.now.Add(11 * time.Second)
+	w.now = w.now.Add(time.Second)
 	w.enters(allegro, one, "b", scheduled(2))
 }
 
@@ -283,7 +284,54 @@ func TestAClockThatIsSetBackKeepsNoneWaiting(t *testing.T) {
 	}
 }
 
+// TestSinceWhenAWaiterWaits moves with a clock that is set back, as long as it has waited.
+func TestSinceWhenAWaiterWaits(t *testing.T) {
+	w := newWorld(t, 1)
+	w.enters(allegro, wide, "a", scheduled(0))
+	w.waits(allegro, wide, "b", scheduled(0), throttle.Wait{})
+	w.now = start.Add(time.Minute)
+	if _, wait := w.TryAcquire(allegro, wide, "b", scheduled(0)); !wait.Since.Equal(start) {
+		t.Errorf("it waits since %s, want %s", wait.Since, start)
+	}
+	w.now = start.Add(-time.Hour)
+	if _, wait := w.TryAcquire(allegro, wide, "b", scheduled(0)); !wait.Since.Equal(w.now.Add(-time.Minute)) {
+		t.Errorf("it waits since %s, want a minute before %s", wait.Since, w.now)
+	}
+}
+
 func TestUnusedLimitersAreForgotten(t *testing.T) {
+	w := newWorld(t, 100)
+	hosts := func(name string, n int) (permits []*throttle.Permit[string]) {
+		for i := range n {
+			permits = append(permits, w.enters(throttle.Key{Host: fmt.Sprint(name, i)}, wide, "a", scheduled(0)))
+		}
+		return permits
+	}
+	release := func(permits []*throttle.Permit[string]) {
+		for _, permit := range permits {
+			permit.Release(throttle.Outcome{})
+		}
+		w.now = w.now.Add(time.Minute)
+	}
+	release(hosts("unused ", 64))
+	busy := hosts("busy ", 1)
+	if n := len(w.Hosts()); n != 1 {
+		t.Errorf("%d hosts are remembered, of which one is asked", n)
+	}
+	busy = append(busy, hosts("busy, too, ", 999)...)
+	if n := len(w.Hosts()); n != 1000 {
+		t.Errorf("%d hosts are remembered of 1000 that are asked", n)
+	}
+	release(busy)
+	for range 3 {
+		release(hosts("later ", 200))
+	}
+	if n := len(w.Hosts()); n > 400 {
+		t.Errorf("%d hosts are remembered of which 200 are asked now and then", n)
+	}
+}
+
+func TestHostsThatNobodyAsksAnyMoreAreForgotten(t *testing.T) {
 	w := newWorld(t, 100)
 	for i := range 1000 {
 		w.now = w.now.Add(time.Second)
