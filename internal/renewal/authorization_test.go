@@ -68,6 +68,7 @@ func TestTimesThatCannotBeWrittenBecomeTheNearestThatCan(t *testing.T) {
 	tests := map[string]struct{ at, want time.Time }{
 		"today":                              {now, now},
 		"the last second of the year 9999":   {last, last},
+		"the first of the year 9999":         {last.AddDate(-1, 0, 1), last.AddDate(-1, 0, 1)},
 		"the year 10000":                     {last.Add(time.Second), last},
 		"the year 9999 west of Greenwich":    {time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -10*3600)), last},
 		"the year 0":                         {time.Date(0, 5, 1, 0, 0, 0, 0, time.UTC), time.Date(0, 5, 1, 0, 0, 0, 0, time.UTC)},
