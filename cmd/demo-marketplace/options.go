@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/control"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/recorded"
 	"github.com/tokenkeeper/tokenkeeper/test/marketplaces"
 )
@@ -125,7 +126,7 @@ func (o options) market() *demomarket.Server {
 			Refresh: o.refreshTokenLifetime,
 		},
 		SecretLog: -1, // nobody asks for them
-		Control:   true,
+		Control:   control.Pages,
 	})
 	if o.seedRefreshTokens {
 		market.SeedDemo()

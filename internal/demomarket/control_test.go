@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/control"
 )
 
 // press sends a POST to the control pages.
@@ -48,7 +49,7 @@ func TestControl(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			d := serveWith(t, demomarket.Options{Control: true})
+			d := serveWith(t, demomarket.Options{Control: control.Pages})
 			d.SeedDemo()
 			wantStatus(t, d.press(test.press), test.status)
 			if strings.HasPrefix(test.press, "xsale") {
@@ -61,7 +62,7 @@ func TestControl(t *testing.T) {
 }
 
 func TestControlGrantsAnew(t *testing.T) {
-	d := serveWith(t, demomarket.Options{Control: true})
+	d := serveWith(t, demomarket.Options{Control: control.Pages})
 	d.SeedDemo()
 	d.press("allegro/revoke-grants")
 	words := strings.Fields(d.press("allegro/grant").raw)
@@ -69,7 +70,7 @@ func TestControlGrantsAnew(t *testing.T) {
 }
 
 func TestControlPrintsTheTokenAlone(t *testing.T) {
-	d := serveWith(t, demomarket.Options{Control: true})
+	d := serveWith(t, demomarket.Options{Control: control.Pages})
 	d.SeedDemo()
 	d.press("allegro/revoke-grants")
 	got := d.press("allegro/grant", "Accept", "text/plain")
@@ -82,7 +83,7 @@ func TestControlPrintsTheTokenAlone(t *testing.T) {
 }
 
 func TestControlSignsIn(t *testing.T) {
-	d := serveSites(t, demomarket.Options{Control: true})
+	d := serveSites(t, demomarket.Options{Control: control.Pages})
 	device := d.device("allegro")
 	wantStatus(t, d.press("allegro/approve-device?seller=71203344&user_code="+device.text("user_code")), http.StatusOK)
 	wantStatus(t, d.poll("allegro", device.text("device_code")), http.StatusOK)
@@ -108,7 +109,7 @@ func TestControlSignsIn(t *testing.T) {
 }
 
 func TestControlPages(t *testing.T) {
-	d := serveWith(t, demomarket.Options{Control: true})
+	d := serveWith(t, demomarket.Options{Control: control.Pages})
 	d.SeedDemo()
 	for _, name := range []string{"allegro", "ebay", "amazon", "oidc"} {
 		wantStatus(t, d.refresh(name, "demo-refresh-token-"+name), http.StatusOK)

@@ -18,7 +18,7 @@ func (m *Market) serveDeviceAuthorization(w http.ResponseWriter, r *http.Request
 	}
 	x.outcome = platforms.OK
 	policy := m.platform.Device
-	page := m.address(r) + m.platform.Paths.Device
+	page := m.Address(r) + m.platform.Paths.Device
 	writeJSON(w, http.StatusOK, map[string]any{
 		"device_code":               value,
 		"user_code":                 held.userCode,

@@ -36,7 +36,7 @@ func (m *Market) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 		"jwks_uri":                      m.platform.Paths.Keys,
 	} {
 		if path != "" {
-			document[name] = m.address(r) + path
+			document[name] = m.Address(r) + path
 		}
 	}
 	writeJSON(w, http.StatusOK, document)

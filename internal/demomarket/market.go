@@ -48,11 +48,11 @@ func (m *Market) currentLifetimes() Lifetimes {
 // now is the server's clock.
 func (m *Market) now() time.Time { return m.server.now() }
 
-// address is the platform's address as the client of r knows it.
-func (m *Market) address(r *http.Request) string { return m.server.baseURL(r) + "/" + m.platform.Name }
+// Address is the platform's address as the client of r knows it.
+func (m *Market) Address(r *http.Request) string { return m.server.BaseURL(r) + "/" + m.platform.Name }
 
 // issuer is the platform's name for itself in tokens and in discovery.
-func (m *Market) issuer(r *http.Request) string { return m.address(r) + m.platform.IssuerSuffix }
+func (m *Market) issuer(r *http.Request) string { return m.Address(r) + m.platform.IssuerSuffix }
 
 // wait lets d pass, or less when the request ends.
 func wait(ctx context.Context, d time.Duration) {
@@ -66,3 +66,6 @@ func wait(ctx context.Context, d time.Duration) {
 	case <-timer.C:
 	}
 }
+
+// Values is the platform as a value.
+func (m *Market) Values() platforms.Platform { return m.platform }

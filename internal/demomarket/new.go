@@ -38,8 +38,8 @@ func New(options Options, served ...platforms.Platform) *Server {
 			s.names = append(s.names, platform.Name)
 		}
 	}
-	if options.Control {
-		s.control = newControl(s)
+	if options.Control != nil {
+		s.control = options.Control(s)
 	}
 	return s
 }
@@ -131,6 +131,9 @@ func (s *Server) Platform(name string) *Market { return s.markets[name] }
 
 // Names returns the names of the platforms in the order in which they were given.
 func (s *Server) Names() []string { return slices.Clone(s.names) }
+
+// controlName is the first segment of the path of the control pages. No platform may have it.
+const controlName = "_demo"
 
 // ServeHTTP hands the request to the platform that its path begins with.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -26,7 +26,7 @@ func (m *Market) observed(endpoint platforms.Endpoint, serve http.HandlerFunc) h
 
 		// A request that was sent arrives, even if its sender is gone by then.
 		wait(r.Context(), m.delay(endpoint))
-		if m.isDown() {
+		if m.IsDown() {
 			maintenance().Write(watched)
 			return
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/rsa"
 	"io"
+	"net/http"
 	"time"
 )
 
@@ -29,8 +30,8 @@ type Options struct {
 	RequestLog int
 	// SecretLog is how many secrets the server remembers for Secrets. Zero means 100000, less than zero none.
 	SecretLog int
-	// Control mounts the pages under /_demo/, through which anyone who reaches the server can break it.
-	Control bool
+	// Control makes the pages under /_demo/, through which anyone who reaches the server can break it (package control). Nil means none.
+	Control func(*Server) http.Handler
 }
 
 // Lifetimes are how long tokens live. A zero value changes nothing.

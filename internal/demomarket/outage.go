@@ -29,8 +29,8 @@ func (m *Market) Slow(latency time.Duration) {
 	m.outage.slow = latency
 }
 
-// isDown tells whether the platform is down now.
-func (m *Market) isDown() bool {
+// IsDown tells whether the platform is down now.
+func (m *Market) IsDown() bool {
 	now := m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -15,8 +15,8 @@ func (s *Server) SetBaseURL(url string) {
 	s.base = strings.TrimSuffix(url, "/")
 }
 
-// baseURL is the address of the server as the client of r knows it.
-func (s *Server) baseURL(r *http.Request) string {
+// BaseURL is the address of the server as the client of r knows it.
+func (s *Server) BaseURL(r *http.Request) string {
 	s.mu.Lock()
 	base := s.base
 	s.mu.Unlock()

@@ -46,7 +46,7 @@ func (o offer) allowed(m *Market, x *exchange, seller platforms.Seller) reply {
 	policy := m.platform
 	parameters := url.Values{
 		policy.Store.CallbackParameter: {
-			m.address(x.request) + policy.Paths.Confirmation + "/" + url.PathEscape(o.client.applicationID),
+			m.Address(x.request) + policy.Paths.Confirmation + "/" + url.PathEscape(o.client.applicationID),
 		},
 		policy.Store.StateParameter:          {value},
 		policy.Authorization.SellerParameter: {seller.ID},

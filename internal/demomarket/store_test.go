@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/control"
 )
 
 // storeLink is the page of the application in Amazon's store.
@@ -150,7 +151,7 @@ func TestAStartIsForOneApplication(t *testing.T) {
 }
 
 func TestTheStore(t *testing.T) {
-	d := serveSites(t, demomarket.Options{Control: true})
+	d := serveSites(t, demomarket.Options{Control: control.Pages})
 	market := d.Platform("amazon")
 	b := d.browser()
 	for _, nothing := range []string{"", "?application_id=nobody", "?application_id=a&application_id=b"} {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/control"
 )
 
 // TestAStaleBrowser signs in once and then asks again in the same browser.
@@ -255,7 +256,7 @@ func TestPagesEscapeWhatTheyShow(t *testing.T) {
 }
 
 func TestHelpIsForDemonstrations(t *testing.T) {
-	d := serveSites(t, demomarket.Options{Control: true})
+	d := serveSites(t, demomarket.Options{Control: control.Pages})
 	d.browser().open(d.link("oidc")).wantText(t, demomarket.OtherUser).wantText(t, demomarket.DefaultPassword)
 	d = serveSites(t)
 	if login := d.browser().open(d.link("oidc")); strings.Contains(login.raw, demomarket.DefaultPassword) {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/control"
 	"github.com/tokenkeeper/tokenkeeper/test/browser"
 )
 
@@ -45,7 +46,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	market := demomarket.New(demomarket.Options{
-		Key: demomarket.SharedKey(), Control: true,
+		Key: demomarket.SharedKey(), Control: control.Pages,
 		Lifetimes: demomarket.Lifetimes{Code: time.Minute}, // Allegro's ten seconds are short on a busy machine
 	})
 	w := &world{Server: market, t: t, url: serve(t, market), application: browser.Localhost(serve(t, application()))}

@@ -1,4 +1,4 @@
-package demomarket
+package control
 
 import (
 	"cmp"
@@ -10,18 +10,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
-// controlName is the first segment of the path of the control pages. No platform may have it.
-const controlName = "_demo"
+// server is the server that the pages are about.
+type server struct{ *demomarket.Server }
 
 // action changes a market from the control pages. It returns a line about the change.
-type action func(m *Market, query url.Values) (string, error)
+type action func(m *demomarket.Market, query url.Values) (string, error)
 
 // values are actions that yield a value, which a caller may want alone.
-var values = map[string]func(m *Market) string{
-	"grant": func(m *Market) string { return m.Grant(m.platform.Seller.ID) },
+var values = map[string]func(m *demomarket.Market) string{
+	"grant": func(m *demomarket.Market) string { return m.Grant(m.Seller().ID) },
 }
 
 // actions are all of them.
@@ -42,8 +43,9 @@ func actions() map[string]action {
 	}
 }
 
-// newControl returns the pages under /_demo/. Other sites' pages cannot press their buttons.
-func newControl(s *Server) http.Handler {
+// Pages returns the pages under /_demo/, for demomarket.Options.Control. Other sites' pages cannot press their buttons.
+func Pages(market *demomarket.Server) http.Handler {
+	s := server{market}
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /_demo/{$}", s.servePage)
 	pages.HandleFunc("GET /_demo/report", s.serveReport)
@@ -52,20 +54,20 @@ func newControl(s *Server) http.Handler {
 }
 
 // serveReport answers with the report as JSON.
-func (s *Server) serveReport(w http.ResponseWriter, _ *http.Request) {
+func (s server) serveReport(w http.ResponseWriter, _ *http.Request) {
 	body, err := json.MarshalIndent(s.Report(), "", "  ")
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", jsonType)
+	w.Header().Set("Content-Type", "application/json")
 	_, _ = w.Write(append(body, '\n')) // nobody left to tell
 }
 
 // serveAction does what the path says. A browser is led back to the page, others get a line of text: nothing but what the action yields, where
 // they accept plain text alone.
-func (s *Server) serveAction(w http.ResponseWriter, r *http.Request) {
-	market, act := s.markets[r.PathValue("platform")], actions()[r.PathValue("action")]
+func (s server) serveAction(w http.ResponseWriter, r *http.Request) {
+	market, act := s.Platform(r.PathValue("platform")), actions()[r.PathValue("action")]
 	if market == nil || act == nil {
 		http.NotFound(w, r)
 		return
@@ -87,21 +89,21 @@ func (s *Server) serveAction(w http.ResponseWriter, r *http.Request) {
 	_, _ = fmt.Fprintf(w, "%s: %s\n", market.Name(), done) // nobody left to tell
 }
 
-func mintGrant(m *Market, _ url.Values) (string, error) {
-	return "a new refresh token for " + m.platform.Seller.ID + " is " + m.Grant(m.platform.Seller.ID), nil
+func mintGrant(m *demomarket.Market, _ url.Values) (string, error) {
+	return "a new refresh token for " + m.Seller().ID + " is " + m.Grant(m.Seller().ID), nil
 }
 
-func revokeGrants(m *Market, _ url.Values) (string, error) {
+func revokeGrants(m *demomarket.Market, _ url.Values) (string, error) {
 	m.RevokeGrants()
 	return "all grants are revoked", nil
 }
 
-func lockUser(m *Market, _ url.Values) (string, error) {
+func lockUser(m *demomarket.Market, _ url.Values) (string, error) {
 	m.Lock(platforms.DefaultUser)
 	return platforms.DefaultUser + " is locked until the password changes", nil
 }
 
-func setPassword(m *Market, query url.Values) (string, error) {
+func setPassword(m *demomarket.Market, query url.Values) (string, error) {
 	if query.Get("value") == "" {
 		return "", errors.New("value is missing: the new password")
 	}
@@ -109,15 +111,15 @@ func setPassword(m *Market, query url.Values) (string, error) {
 	return platforms.DefaultUser + " has a new password", nil
 }
 
-func setClientSecret(m *Market, query url.Values) (string, error) {
+func setClientSecret(m *demomarket.Market, query url.Values) (string, error) {
 	if query.Get("value") == "" {
 		return "", errors.New("value is missing: the new client secret")
 	}
 	m.SetClientSecret(query.Get("value"), false)
-	return DefaultClientID + " has a new secret, and the old one is refused", nil
+	return demomarket.DefaultClientID + " has a new secret, and the old one is refused", nil
 }
 
-func takeDown(m *Market, query url.Values) (string, error) {
+func takeDown(m *demomarket.Market, query url.Values) (string, error) {
 	d, err := duration(query, "for")
 	if err != nil {
 		return "", err
@@ -129,13 +131,13 @@ func takeDown(m *Market, query url.Values) (string, error) {
 	return "down for " + d.String(), nil
 }
 
-func takeUp(m *Market, _ url.Values) (string, error) {
+func takeUp(m *demomarket.Market, _ url.Values) (string, error) {
 	m.Up()
 	m.Slow(0)
 	return "up, and as fast as it can", nil
 }
 
-func slowDown(m *Market, query url.Values) (string, error) {
+func slowDown(m *demomarket.Market, query url.Values) (string, error) {
 	d, err := duration(query, "latency")
 	if err != nil {
 		return "", err
@@ -144,29 +146,29 @@ func slowDown(m *Market, query url.Values) (string, error) {
 	return "answers take " + d.String() + " longer", nil
 }
 
-func addRedirectURI(m *Market, query url.Values) (string, error) {
+func addRedirectURI(m *demomarket.Market, query url.Values) (string, error) {
 	address := query.Get("value")
 	if address == "" {
 		return "", errors.New("value is missing: the address to which people may be sent back")
 	}
 	name := cmp.Or(query.Get("name"), address)
-	m.AddRuName(DefaultClientID, name, address, cmp.Or(query.Get("decline"), address))
+	m.AddRuName(demomarket.DefaultClientID, name, address, cmp.Or(query.Get("decline"), address))
 	return "the redirect_uri " + name + " is registered", nil
 }
 
-func approveDevice(m *Market, query url.Values) (string, error) {
-	seller := cmp.Or(query.Get("seller"), m.platform.Seller.ID)
+func approveDevice(m *demomarket.Market, query url.Values) (string, error) {
+	seller := cmp.Or(query.Get("seller"), m.Seller().ID)
 	if err := m.ApproveDevice(query.Get("user_code"), seller); err != nil {
 		return "", err
 	}
 	return "seller " + seller + " has allowed access", nil
 }
 
-func denyDevice(m *Market, query url.Values) (string, error) {
+func denyDevice(m *demomarket.Market, query url.Values) (string, error) {
 	return "access is denied", m.DenyDevice(query.Get("user_code"))
 }
 
-func logOut(m *Market, _ url.Values) (string, error) {
+func logOut(m *demomarket.Market, _ url.Values) (string, error) {
 	m.LogOut()
 	return "nobody is logged in any more", nil
 }

@@ -1,4 +1,4 @@
-package demomarket
+package control
 
 import (
 	"html/template"
@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
@@ -40,12 +41,12 @@ type platformView struct {
 }
 
 // servePage shows the platforms, their counts, and the actions that can be tried.
-func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
+func (s server) servePage(w http.ResponseWriter, r *http.Request) {
 	view := page{
-		Base: s.baseURL(r), ClientID: DefaultClientID, User: platforms.DefaultUser, OtherUser: platforms.OtherUser, Password: DefaultPassword,
+		Base: s.BaseURL(r), ClientID: demomarket.DefaultClientID, User: platforms.DefaultUser, OtherUser: platforms.OtherUser, Password: demomarket.DefaultPassword,
 	}
-	for _, name := range s.names {
-		view.Platforms = append(view.Platforms, s.markets[name].view(r))
+	for _, name := range s.Names() {
+		view.Platforms = append(view.Platforms, viewOf(s.Platform(name), r))
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
@@ -54,32 +55,33 @@ func (s *Server) servePage(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// view is a market as the page shows it.
-func (m *Market) view(r *http.Request) platformView {
+// viewOf is a market as the page shows it.
+func viewOf(m *demomarket.Market, r *http.Request) platformView {
+	platform, address := m.Values(), m.Address(r)
 	tally := m.Report()
 	ok := tally.Count("", platforms.OK)
 	view := platformView{
-		Name:        m.platform.Name,
-		TokenURL:    m.address(r) + m.platform.Paths.Token,
-		Redirects:   m.RedirectURIs(DefaultClientID),
-		Grants:      m.platform.Grants,
-		Password:    slices.Contains(m.platform.Grants, platforms.GrantPassword),
-		Seller:      m.platform.Seller,
-		OtherSeller: m.platform.OtherSeller,
-		Down:        m.isDown(),
+		Name:        platform.Name,
+		TokenURL:    address + platform.Paths.Token,
+		Redirects:   m.RedirectURIs(demomarket.DefaultClientID),
+		Grants:      platform.Grants,
+		Password:    slices.Contains(platform.Grants, platforms.GrantPassword),
+		Seller:      platform.Seller,
+		OtherSeller: platform.OtherSeller,
+		Down:        m.IsDown(),
 		Tally:       tally,
 		OK:          ok,
 		Refused:     tally.Count("", "") - ok,
 	}
-	if m.platform.Paths.Authorization != "" {
-		view.SignInURL = m.address(r) + m.platform.Paths.Authorization
+	if platform.Paths.Authorization != "" {
+		view.SignInURL = address + platform.Paths.Authorization
 	}
-	if m.platform.Paths.Store != "" {
-		view.StoreURL = m.address(r) + m.platform.Paths.Store + "?" +
-			url.Values{m.platform.Authorization.ClientParameter: {DefaultApplicationID}}.Encode()
+	if platform.Paths.Store != "" {
+		view.StoreURL = address + platform.Paths.Store + "?" +
+			url.Values{platform.Authorization.ClientParameter: {demomarket.DefaultApplicationID}}.Encode()
 	}
-	if m.platform.Paths.Device != "" {
-		view.DeviceURL = m.address(r) + m.platform.Paths.Device
+	if platform.Paths.Device != "" {
+		view.DeviceURL = address + platform.Paths.Device
 	}
 	return view
 }
