@@ -3,6 +3,7 @@ package demomarket
 import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
 )
 
 // issueCode makes a code for a request that a person granted. The market's lock is held.
@@ -13,7 +14,7 @@ func (m *Market) issueCode(request *authorizationRequest, seller platforms.Selle
 	}
 	value := m.platform.Authorization.CodePrefix + bits
 	m.server.secrets.NoteCode(value)
-	m.codes[keyOf(value)] = &code{request: request, seller: seller, expires: m.now().Add(m.lifetimes.Code)}
+	m.codes[tokens.KeyOf(value)] = &code{request: request, seller: seller, expires: m.now().Add(m.lifetimes.Code)}
 	m.judge.Note(func(t *judge.Tally) { t.Codes.Issued++ })
 	return value, nil
 }
@@ -25,7 +26,7 @@ func (m *Market) authorizationCode(x *exchange) (issuance, *denial) {
 	if presented == "" {
 		return issuance{}, deny(platforms.InvalidRequest, "code is missing")
 	}
-	held := m.codes[keyOf(presented)]
+	held := m.codes[tokens.KeyOf(presented)]
 	switch {
 	case held == nil || held.request.client.id != x.clientID:
 		return issuance{}, deny(platforms.InvalidCode, "the code is not known")
@@ -67,7 +68,7 @@ func (c *code) check(policy platforms.Authorization, x *exchange) *denial {
 }
 
 // hold remembers the tokens. Family is nil when there is no refresh token.
-func (g *gift) hold(f *family, access *accessToken) {
+func (g *gift) hold(f *tokens.Family, access *tokens.AccessToken) {
 	if g == nil {
 		return
 	}
@@ -81,9 +82,9 @@ func (g *gift) hold(f *family, access *accessToken) {
 func (g *gift) takeBack() {
 	g.taken = true
 	if g.family != nil {
-		g.family.dead = true
+		g.family.Dead = true
 	}
 	if g.access != nil {
-		g.access.ended = true
+		g.access.Ended = true
 	}
 }

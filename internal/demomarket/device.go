@@ -6,6 +6,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
 )
 
 // serveDeviceAuthorization is the device authorization endpoint (RFC 8628 section 3.1).
@@ -21,16 +22,16 @@ func (m *Market) serveDeviceAuthorization(w http.ResponseWriter, r *http.Request
 	page := m.Address(r) + m.platform.Paths.Device
 	writeJSON(w, http.StatusOK, map[string]any{
 		"device_code":               value,
-		"user_code":                 held.userCode,
+		"user_code":                 held.UserCode,
 		"verification_uri":          page,
-		"verification_uri_complete": page + "?" + policy.UserCodeParameter() + "=" + url.QueryEscape(held.userCode),
-		"expires_in":                policy.Number(held.expires.Sub(held.issued)),
+		"verification_uri_complete": page + "?" + policy.UserCodeParameter() + "=" + url.QueryEscape(held.UserCode),
+		"expires_in":                policy.Number(held.Expires.Sub(held.Issued)),
 		"interval":                  policy.Number(policy.Interval),
 	})
 }
 
 // newDevice makes the codes for a device authorization request.
-func (m *Market) newDevice(x *exchange) (*deviceCode, string, *denial) {
+func (m *Market) newDevice(x *exchange) (*tokens.DeviceCode, string, *denial) {
 	if x.unreadable != nil {
 		return nil, "", x.unreadable
 	}
@@ -56,16 +57,16 @@ func (m *Market) newDevice(x *exchange) (*deviceCode, string, *denial) {
 	now := m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	held := &deviceCode{
-		clientID: x.clientID,
-		userCode: m.platform.Device.NewUserCode(bits[:]),
-		asked:    x.scopes(),
-		granted:  granted,
-		issued:   now,
-		expires:  now.Add(m.lifetimes.DeviceCode),
-		interval: m.platform.Device.Interval,
+	held := &tokens.DeviceCode{
+		ClientID: x.clientID,
+		UserCode: m.platform.Device.NewUserCode(bits[:]),
+		Asked:    x.scopes(),
+		Granted:  granted,
+		Issued:   now,
+		Expires:  now.Add(m.lifetimes.DeviceCode),
+		Interval: m.platform.Device.Interval,
 	}
-	m.devices.add(value, held)
+	m.devices.Add(value, held)
 	m.judge.Note(func(t *judge.Tally) { t.DeviceCodes.Issued++ })
 	return held, value, nil
 }

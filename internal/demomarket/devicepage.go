@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
 )
 
 // serveDevice is the page where a person enters a user code and decides about it (RFC 8628 section 3.3). Whoever is
@@ -23,40 +24,34 @@ func (m *Market) beginDevice(x *exchange) reply {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	held := m.devices.open(typed, m.now())
+	held := m.devices.Open(typed, m.now())
 	if held == nil {
 		blank.Message = "This code is not known, or its time is over. Please check it, or let the application show a new one."
 		return reply{status: http.StatusBadRequest, screen: blank}
 	}
 	v := &visit{
-		errand: held, clientID: held.clientID, scopes: held.granted, prompts: []string{"consent"}, userCode: held.userCode,
+		errand: decision{held}, clientID: held.ClientID, scopes: held.Granted, prompts: []string{"consent"}, userCode: held.UserCode,
 	}
 	return m.goOn(x, v, m.session(x))
 }
 
+// decision is the errand of a person who decides about a device code.
+type decision struct{ code *tokens.DeviceCode }
+
 // allowed is the answer to a person's yes.
-func (d *deviceCode) allowed(m *Market, _ *exchange, seller platforms.Seller) reply {
-	if err := d.decide(m, approved, seller); err != nil {
+func (d decision) allowed(m *Market, _ *exchange, seller platforms.Seller) reply {
+	if err := d.code.Decide(tokens.Approved, seller, m.now()); err != nil {
 		return stopped(http.StatusBadRequest, "Too late", "The code is no longer valid. Let the application show a new one.")
 	}
 	return stopped(http.StatusOK, "Access is allowed", "You can close this page and go back to the application.")
 }
 
 // denied is the answer to his no.
-func (d *deviceCode) denied(m *Market, _ *exchange) reply {
-	if err := d.decide(m, rejected, platforms.Seller{}); err != nil {
+func (d decision) denied(m *Market, _ *exchange) reply {
+	if err := d.code.Decide(tokens.Rejected, platforms.Seller{}, m.now()); err != nil {
 		return stopped(http.StatusBadRequest, "Too late", "The code is no longer valid.")
 	}
 	return stopped(http.StatusOK, "Access is denied", "You can close this page. The application gets no access.")
-}
-
-// decide lets a person decide, once and in time. The market's lock is held.
-func (d *deviceCode) decide(m *Market, said verdict, seller platforms.Seller) error {
-	if d.verdict != undecided || !m.now().Before(d.expires) {
-		return errors.New("nobody can decide about this user code any more")
-	}
-	d.verdict, d.seller = said, seller
-	return nil
 }
 
 // ApproveDevice acts as a seller who enters a user code, logs in and allows access. A seller that is not known yet
@@ -64,21 +59,21 @@ func (d *deviceCode) decide(m *Market, said verdict, seller platforms.Seller) er
 func (m *Market) ApproveDevice(userCode, sellerID string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.decideDevice(userCode, approved, m.knownSeller(sellerID))
+	return m.decideDevice(userCode, tokens.Approved, m.knownSeller(sellerID))
 }
 
 // DenyDevice acts as a person who enters a user code and denies access.
 func (m *Market) DenyDevice(userCode string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.decideDevice(userCode, rejected, platforms.Seller{})
+	return m.decideDevice(userCode, tokens.Rejected, platforms.Seller{})
 }
 
 // decideDevice decides about a user code. The market's lock is held.
-func (m *Market) decideDevice(userCode string, said verdict, seller platforms.Seller) error {
-	held := m.devices.open(userCode, m.now())
+func (m *Market) decideDevice(userCode string, said tokens.Verdict, seller platforms.Seller) error {
+	held := m.devices.Open(userCode, m.now())
 	if held == nil {
 		return errors.New("no such user code waits for a decision")
 	}
-	return held.decide(m, said, seller)
+	return held.Decide(said, seller, m.now())
 }

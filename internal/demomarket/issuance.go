@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
 )
 
 // issuance is the decision of a grant handler: the tokens to make, and their account.
@@ -19,7 +20,7 @@ type issuance struct {
 	// nonce goes into the ID token when it is not empty.
 	nonce string
 	// family is the consent that is being renewed. Nil means that a new one begins, if the grant yields a refresh token.
-	family *family
+	family *tokens.Family
 	// presented is the refresh token that was sent, which a platform may echo.
 	presented string
 	// gift remembers the tokens for the code that they were made for. It may be nil.

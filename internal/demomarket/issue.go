@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
 )
 
 // tokenSet holds the tokens that an exchange yields.
@@ -117,27 +118,27 @@ func (m *Market) enforce(x *exchange, set *tokenSet, lifetimes Lifetimes) {
 	if set.refresh != "" {
 		x.pair = set.refresh != set.presented
 		if set.family == nil {
-			set.family = m.refresh.begin(set.clientID, set.seller.ID, set.granted, now, lifetimes.Refresh)
+			set.family = m.refresh.Begin(set.clientID, set.seller.ID, set.granted, now, lifetimes.Refresh)
 		}
 		if x.pair {
-			m.refresh.add(set.family, set.refresh, now, lifetimes.Refresh)
+			m.refresh.Add(set.family, set.refresh, now, lifetimes.Refresh)
 		}
-		set.refreshExpires = set.family.live.expires
+		set.refreshExpires = set.family.Live.Expires
 	}
-	access := &accessToken{
-		clientID: set.clientID,
-		seller:   set.seller,
-		family:   set.family,
-		scopes:   set.granted,
-		expires:  set.facts.ExpirationTime,
+	access := &tokens.AccessToken{
+		ClientID: set.clientID,
+		Seller:   set.seller,
+		Family:   set.family,
+		Scopes:   set.granted,
+		Expires:  set.facts.ExpirationTime,
 	}
-	m.access.add(set.access, access, now)
+	m.access.Add(set.access, access, now)
 	set.gift.hold(set.family, access)
 	if set.family == nil {
 		return
 	}
-	if set.family.access != nil && m.platform.RefreshToken.EndsAccessToken {
-		set.family.access.ended = true
+	if set.family.Access != nil && m.platform.RefreshToken.EndsAccessToken {
+		set.family.Access.Ended = true
 	}
-	set.family.access = access
+	set.family.Access = access
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
 )
 
 // record counts a request whose answer is about to leave, or which gets none. It does so once.
@@ -17,7 +18,7 @@ func (m *Market) record(x *exchange) {
 	}
 	x.recorded = m.judge.Record(judge.Seen{
 		Endpoint: x.endpoint, Grant: countedGrant(x.grant()), Outcome: x.outcome,
-		DoubleSpend: x.judgement == spentTwice, GraceReuse: x.judgement == reusedInGrace,
+		DoubleSpend: x.judgement == tokens.SpentTwice, GraceReuse: x.judgement == tokens.ReusedInGrace,
 	}, func() judge.Request { return x.describe(m.platform.Name) })
 }
 
@@ -51,8 +52,8 @@ func (x *exchange) describe(platform string) judge.Request {
 		Basic:       x.basic != nil,
 		ClientID:    x.clientID,
 		Outcome:     x.outcome,
-		DoubleSpend: x.judgement == spentTwice,
-		GraceReuse:  x.judgement == reusedInGrace,
+		DoubleSpend: x.judgement == tokens.SpentTwice,
+		GraceReuse:  x.judgement == tokens.ReusedInGrace,
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
 )
 
 // New returns a server of the given platforms, or of [Platforms] when none is given. Of two platforms with one name
@@ -62,11 +63,11 @@ func newMarket(s *Server, platform platforms.Platform, options Options) *Market 
 		users:    map[string]*user{},
 		sessions: map[string]*session{},
 		visits:   map[string]*visit{},
-		starts:   map[tokenKey]*start{},
-		codes:    map[tokenKey]*code{},
-		devices:  newDeviceCodes(),
-		refresh:  newRefreshTokens(platform.RefreshToken),
-		access:   newAccessTokens(),
+		starts:   map[tokens.Key]*start{},
+		codes:    map[tokens.Key]*code{},
+		devices:  tokens.NewDeviceCodes(),
+		refresh:  tokens.NewRefreshTokens(platform.RefreshToken),
+		access:   tokens.NewAccessTokens(),
 	}
 	m.seed()
 	m.routes = m.newRoutes()

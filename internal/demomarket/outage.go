@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
 )
 
 // Down makes every endpoint answer with a maintenance page for d by the server's clock, or until Up when d is zero.
@@ -12,7 +13,7 @@ func (m *Market) Down(d time.Duration) {
 	now := m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.outage.down, m.outage.until = true, after(now, d)
+	m.outage.down, m.outage.until = true, tokens.After(now, d)
 }
 
 // Up ends Down.

@@ -9,27 +9,27 @@ func (m *Market) refreshToken(x *exchange) (issuance, *denial) {
 	if presented == "" {
 		return issuance{}, deny(platforms.InvalidRequest, "refresh_token is missing")
 	}
-	held := m.refresh.find(presented)
-	if held == nil || held.family.clientID != x.clientID {
+	held := m.refresh.Find(presented)
+	if held == nil || held.Family.ClientID != x.clientID {
 		return issuance{}, deny(platforms.InvalidGrant, "the refresh token is not known")
 	}
 	// The scope comes first, so that a request that asks for too much does not cost the token.
-	granted, denied := m.grantedScopes(x.scopes(), held.family.scopes)
+	granted, denied := m.grantedScopes(x.scopes(), held.Family.Scopes)
 	if denied != nil {
 		return issuance{}, denied
 	}
 	var honoured bool
-	if honoured, x.judgement = m.refresh.spend(held, m.now(), m.lifetimes.Refresh); !honoured {
+	if honoured, x.judgement = m.refresh.Spend(held, m.now(), m.lifetimes.Refresh); !honoured {
 		return issuance{}, deny(platforms.InvalidGrant, "the refresh token is dead")
 	}
 	return issuance{
 		grant:     platforms.GrantRefreshToken,
 		clientID:  x.clientID,
-		seller:    m.knownSeller(held.family.sellerID),
+		seller:    m.knownSeller(held.Family.SellerID),
 		asked:     x.scopes(),
 		granted:   granted,
 		audience:  x.parameters["audience"],
-		family:    held.family,
+		family:    held.Family,
 		presented: presented,
 	}, nil
 }
@@ -46,8 +46,8 @@ func (m *Market) SeedRefreshTokenFor(clientID, value, sellerID string) {
 	now := m.now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	consent := m.refresh.begin(clientID, m.knownSeller(sellerID).ID, m.platform.Scopes, now, m.lifetimes.Refresh)
-	m.refresh.add(consent, value, now, m.lifetimes.Refresh)
+	consent := m.refresh.Begin(clientID, m.knownSeller(sellerID).ID, m.platform.Scopes, now, m.lifetimes.Refresh)
+	m.refresh.Add(consent, value, now, m.lifetimes.Refresh)
 }
 
 // Grant mints a refresh token and seeds it with SeedRefreshToken.
@@ -66,8 +66,8 @@ func (m *Market) Grant(sellerID string) string {
 func (m *Market) RevokeGrants() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.refresh.endAll()
-	m.access.endSellers()
+	m.refresh.EndAll()
+	m.access.EndSellers()
 	for _, held := range m.sessions {
 		clear(held.consents)
 	}
@@ -77,13 +77,13 @@ func (m *Market) RevokeGrants() {
 func (m *Market) RefreshTokenValid(token string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	held := m.refresh.find(token)
-	return held != nil && held.usable(m.now(), m.refresh.policy.ReuseGrace)
+	held := m.refresh.Find(token)
+	return held != nil && held.Usable(m.now(), m.refresh.Policy.ReuseGrace)
 }
 
 // AccessTokenValid tells whether the platform's API would take the access token now.
 func (m *Market) AccessTokenValid(token string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.access.find(token, m.now()) != nil
+	return m.access.Find(token, m.now()) != nil
 }

@@ -20,7 +20,7 @@ func (m *Market) Report() judge.Tally {
 	tally := m.judge.Tally()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	tally.LiveFamilies = m.refresh.alive(m.now())
+	tally.LiveFamilies = m.refresh.Alive(m.now())
 	return tally
 }
 

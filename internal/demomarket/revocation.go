@@ -29,10 +29,10 @@ func (m *Market) serveRevocation(w http.ResponseWriter, r *http.Request) {
 func (m *Market) revoke(token, clientID string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if held := m.refresh.find(token); held != nil && held.family.clientID == clientID {
-		held.family.dead = true
+	if held := m.refresh.Find(token); held != nil && held.Family.ClientID == clientID {
+		held.Family.Dead = true
 	}
-	if held := m.access.find(token, m.now()); held != nil && held.clientID == clientID {
-		held.ended = true
+	if held := m.access.Find(token, m.now()); held != nil && held.ClientID == clientID {
+		held.Ended = true
 	}
 }

@@ -16,10 +16,10 @@ func (m *Market) serveIdentity(w http.ResponseWriter, r *http.Request) {
 	}
 	m.mu.Lock()
 	token := identity.Token(r)
-	held, ranOut := m.access.find(token, m.now()), m.access.ranOut(token, m.now())
+	held, ranOut := m.access.Find(token, m.now()), m.access.RanOut(token, m.now())
 	var seller platforms.Seller
 	if held != nil {
-		seller = m.sellers[held.seller.ID]
+		seller = m.sellers[held.Seller.ID]
 	}
 	m.mu.Unlock()
 	switch {
@@ -29,7 +29,7 @@ func (m *Market) serveIdentity(w http.ResponseWriter, r *http.Request) {
 		identity.Unknown.Write(w)
 	case held == nil:
 		denyToken(identity, w, http.StatusUnauthorized, "invalid_token")
-	case held.seller.ID == "", identity.Scope != "" && !slices.Contains(held.scopes, identity.Scope):
+	case held.Seller.ID == "", identity.Scope != "" && !slices.Contains(held.Scopes, identity.Scope):
 		denyToken(identity, w, http.StatusForbidden, "insufficient_scope")
 	default:
 		writeJSON(w, http.StatusOK, identity.Answer(seller))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
 )
 
 // Market is one [Platform] as a [Server] runs it: its clients, sellers, users and tokens, its faults and its judge.
@@ -29,11 +30,11 @@ type Market struct {
 	users      map[string]*user
 	sessions   map[string]*session
 	visits     map[string]*visit
-	starts     map[tokenKey]*start
-	codes      map[tokenKey]*code
-	devices    deviceCodes
-	refresh    *refreshTokens
-	access     *accessTokens
+	starts     map[tokens.Key]*start
+	codes      map[tokens.Key]*code
+	devices    tokens.DeviceCodes
+	refresh    *tokens.RefreshTokens
+	access     *tokens.AccessTokens
 	faults     []*Injected
 	outage     outage
 }
@@ -179,7 +180,7 @@ type exchange struct {
 	dropped   bool             // the fault meant the answer to be lost
 
 	outcome   platforms.Outcome // empty until a handler decided
-	judgement judgement
+	judgement tokens.Judgement
 	pair      bool // a new refresh token is in force, and this answer alone holds it
 	size      int  // of the answer that the handler wrote
 	gone      bool // the client had left when the answer would have
@@ -205,8 +206,8 @@ type authorizationRequest struct {
 
 // gift holds the tokens that a code was exchanged for. The market's lock guards it. Nil remembers nothing.
 type gift struct {
-	family *family
-	access *accessToken
+	family *tokens.Family
+	access *tokens.AccessToken
 	taken  bool // back
 }
 

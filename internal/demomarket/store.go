@@ -6,6 +6,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
 )
 
 // storePage is the last page of a visit to the store.
@@ -41,7 +42,7 @@ func (o offer) allowed(m *Market, x *exchange, seller platforms.Seller) reply {
 	if err != nil {
 		return broken(err)
 	}
-	m.starts[keyOf(value)] = &start{client: o.client, session: m.session(x), expires: m.now().Add(visitLifetime)}
+	m.starts[tokens.KeyOf(value)] = &start{client: o.client, session: m.session(x), expires: m.now().Add(visitLifetime)}
 	m.judge.Note(func(t *judge.Tally) { t.Starts.Issued++ })
 	policy := m.platform
 	parameters := url.Values{
@@ -93,7 +94,7 @@ func (m *Market) endStart(x *exchange) reply {
 // useStart uses up the start that a request belongs to. One that comes from another browser is not used up.
 func (m *Market) useStart(x *exchange, by *client) (*start, *denial) {
 	name := m.platform.Store.StateParameter
-	begun := m.starts[keyOf(x.parameters[name])]
+	begun := m.starts[tokens.KeyOf(x.parameters[name])]
 	switch {
 	case begun == nil || begun.client != by:
 		return nil, deny(platforms.InvalidStart, "The "+name+" is not known.")

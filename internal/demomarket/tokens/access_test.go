@@ -1,4 +1,4 @@
-package demomarket
+package tokens
 
 import (
 	"strconv"
@@ -7,16 +7,16 @@ import (
 )
 
 func TestAccessTokensThatRanOutAreForgotten(t *testing.T) {
-	tokens := newAccessTokens()
+	tokens := NewAccessTokens()
 	now := time.Date(2026, time.March, 1, 12, 0, 0, 0, time.UTC)
 	for i := range 10_000 {
 		now = now.Add(time.Second)
-		tokens.add(strconv.Itoa(i), &accessToken{expires: now.Add(time.Minute)}, now)
+		tokens.Add(strconv.Itoa(i), &AccessToken{Expires: now.Add(time.Minute)}, now)
 		if len(tokens.tokens) > 60 || len(tokens.queue) > 60 {
 			t.Fatalf("after %d tokens, %d are remembered", i+1, len(tokens.tokens))
 		}
 	}
-	if tokens.find("9999", now) == nil || tokens.find("9900", now) != nil {
+	if tokens.Find("9999", now) == nil || tokens.Find("9900", now) != nil {
 		t.Error("the wrong tokens are forgotten")
 	}
 }
