@@ -7,6 +7,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/wire"
 )
 
 // serveDeviceAuthorization is the device authorization endpoint (RFC 8628 section 3.1).
@@ -20,7 +21,7 @@ func (m *Market) serveDeviceAuthorization(w http.ResponseWriter, r *http.Request
 	x.outcome = platforms.OK
 	policy := m.platform.Device
 	page := m.Address(r) + m.platform.Paths.Device
-	writeJSON(w, http.StatusOK, map[string]any{
+	wire.WriteJSON(w, http.StatusOK, map[string]any{
 		"device_code":               value,
 		"user_code":                 held.UserCode,
 		"verification_uri":          page,

@@ -8,6 +8,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/wire"
 )
 
 // serveDiscovery is OpenID Connect Discovery section 4, for the endpoints of the platform.
@@ -39,7 +40,7 @@ func (m *Market) serveDiscovery(w http.ResponseWriter, r *http.Request) {
 			document[name] = m.Address(r) + path
 		}
 	}
-	writeJSON(w, http.StatusOK, document)
+	wire.WriteJSON(w, http.StatusOK, document)
 }
 
 // authenticationMethods are the names that RFC 7591 section 2 gives to ways of client authentication.
@@ -61,12 +62,12 @@ func (m *Market) serveKeys(w http.ResponseWriter, _ *http.Request) {
 	}
 	set := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for _, algorithm := range slices.Compact(used) {
-		key, err := m.server.keys.key(algorithm)
+		key, err := m.server.keys.Key(algorithm)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusInternalServerError)
 			return
 		}
-		set.Keys = append(set.Keys, key.public)
+		set.Keys = append(set.Keys, key.Public)
 	}
-	writeJSON(w, http.StatusOK, set)
+	wire.WriteJSON(w, http.StatusOK, set)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/wire"
 )
 
 // bodyLimit is more than any honest request needs.
@@ -28,19 +29,19 @@ func (x *exchange) read(r *http.Request, encoding platforms.Encoding) {
 		return
 	}
 	var err error
-	x.parameters, err = decode(body, r.Header.Get("Content-Type"))
+	x.parameters, err = wire.Decode(body, r.Header.Get("Content-Type"))
 	switch {
 	case r.Method != http.MethodPost:
 		x.unreadable = deny(platforms.MethodRefused, "the method must be POST")
 	case r.URL.RawQuery != "":
 		x.unreadable = deny(platforms.QueryRefused, "parameters must not be in the query")
-	case mediaType(r) != mediaTypeOf(encoding) && (encoding != platforms.FormOrJSON || mediaType(r) != jsonType):
+	case mediaType(r) != mediaTypeOf(encoding) && (encoding != platforms.FormOrJSON || mediaType(r) != wire.JsonType):
 		x.unreadable = deny(platforms.InvalidRequest, "the content type must be "+mediaTypeOf(encoding))
 	case err != nil:
 		x.unreadable = deny(platforms.InvalidRequest, err.Error())
 	}
 	if len(x.parameters) == 0 {
-		x.parameters, _ = decodeForm([]byte(r.URL.RawQuery)) // for the log alone: a query is refused
+		x.parameters, _ = wire.DecodeForm([]byte(r.URL.RawQuery)) // for the log alone: a query is refused
 	}
 }
 
@@ -51,12 +52,12 @@ func (x *exchange) readAnywhere(r *http.Request) {
 		return
 	}
 	var err error
-	x.parameters, err = decodeForm([]byte(string(body) + "&" + r.URL.RawQuery))
+	x.parameters, err = wire.DecodeForm([]byte(string(body) + "&" + r.URL.RawQuery))
 	switch {
 	case r.Method != http.MethodPost:
 		x.unreadable = deny(platforms.MethodRefused, "the method must be POST")
-	case len(body) > 0 && mediaType(r) != formType:
-		x.unreadable = deny(platforms.InvalidRequest, "the content type must be "+formType)
+	case len(body) > 0 && mediaType(r) != wire.FormType:
+		x.unreadable = deny(platforms.InvalidRequest, "the content type must be "+wire.FormType)
 	case err != nil:
 		x.unreadable = deny(platforms.InvalidRequest, err.Error())
 	}
@@ -69,7 +70,7 @@ func (x *exchange) readPage(r *http.Request) {
 		given = x.readBody(r)
 	}
 	var err error
-	if x.parameters, err = decodeForm(given); err != nil {
+	if x.parameters, err = wire.DecodeForm(given); err != nil {
 		x.unreadable = deny(platforms.InvalidRequest, err.Error())
 	}
 }
@@ -96,9 +97,9 @@ func mediaType(r *http.Request) string {
 // mediaTypeOf is the content type of an encoding.
 func mediaTypeOf(e platforms.Encoding) string {
 	if e == platforms.JSON {
-		return jsonType
+		return wire.JsonType
 	}
-	return formType
+	return wire.FormType
 }
 
 // grant is the grant type that was asked for.

@@ -71,7 +71,7 @@ func (m *Market) mintAccessToken(facts platforms.Facts) (string, error) {
 	if policy.Claims == nil {
 		return policy.Prefix + facts.ID, nil
 	}
-	return m.server.keys.sign(policy.Signature, policy.Claims(facts))
+	return m.server.keys.Sign(policy.Signature, policy.Claims(facts))
 }
 
 // mintIDToken makes an ID token when the grant and the scope yield one (OpenID Connect Core sections 2 and 12.2).
@@ -91,7 +91,7 @@ func (m *Market) mintIDToken(facts platforms.Facts, lifetime time.Duration) (str
 	if facts.Nonce != "" {
 		claims["nonce"] = facts.Nonce
 	}
-	return m.server.keys.sign(policy.Signature, claims)
+	return m.server.keys.Sign(policy.Signature, claims)
 }
 
 // mintRefreshToken makes the answer's refresh token: a new one for a new consent, and for a refresh what the platform's

@@ -1,8 +1,11 @@
 package demomarket
 
 import (
+	"crypto/rsa"
+
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/wire"
 )
 
 // The names of package platforms that tests use, so that they import one package.
@@ -86,3 +89,6 @@ type (
 	// Request is that of package judge.
 	Request = judge.Request
 )
+
+// SharedKey is that of package wire.
+func SharedKey() *rsa.PrivateKey { return wire.SharedKey() }

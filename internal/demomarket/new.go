@@ -10,6 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/wire"
 )
 
 // New returns a server of the given platforms, or of [Platforms] when none is given. Of two platforms with one name
@@ -23,7 +24,7 @@ func New(options Options, served ...platforms.Platform) *Server {
 		rand:    options.Rand,
 		latency: options.Latency,
 		base:    strings.TrimSuffix(options.BaseURL, "/"),
-		keys:    newKeys(options.Key),
+		keys:    wire.NewKeys(options.Key),
 		secrets: judge.NewSecrets(options.SecretLog),
 		markets: make(map[string]*Market, len(served)),
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/wire"
 )
 
 // wording is the platform's refusal for a denial.
@@ -39,7 +40,7 @@ func (m *Market) refuse(w http.ResponseWriter, x *exchange, d *denial) {
 	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", http.MethodPost)
 	}
-	writeJSON(w, worded.Status, answer)
+	wire.WriteJSON(w, worded.Status, answer)
 }
 
 // filled puts the request's parameters for their names in braces.

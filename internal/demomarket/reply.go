@@ -3,6 +3,8 @@ package demomarket
 import (
 	"net/http"
 	"net/url"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/wire"
 )
 
 // stopped is a page that leads nowhere.
@@ -40,7 +42,7 @@ func (m *Market) reply(w http.ResponseWriter, x *exchange, answer reply) {
 		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, x.request, addressWith(answer.location, answer.parameters), http.StatusSeeOther)
 	case answer.document != nil:
-		writeJSON(w, answer.status, answer.document)
+		wire.WriteJSON(w, answer.status, answer.document)
 	default:
 		answer.screen.Platform = m.platform.Name
 		answer.screen.write(w, answer.status)

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/wire"
 )
 
 // serveIdentity answers for the seller whose access token the request bears.
@@ -32,7 +33,7 @@ func (m *Market) serveIdentity(w http.ResponseWriter, r *http.Request) {
 	case held.Seller.ID == "", identity.Scope != "" && !slices.Contains(held.Scopes, identity.Scope):
 		denyToken(identity, w, http.StatusForbidden, "insufficient_scope")
 	default:
-		writeJSON(w, http.StatusOK, identity.Answer(seller))
+		wire.WriteJSON(w, http.StatusOK, identity.Answer(seller))
 	}
 }
 
@@ -43,5 +44,5 @@ func denyToken(i platforms.Identity, w http.ResponseWriter, status int, code str
 		return
 	}
 	w.Header().Set("WWW-Authenticate", `Bearer error="`+code+`"`)
-	writeJSON(w, status, map[string]any{"error": code})
+	wire.WriteJSON(w, status, map[string]any{"error": code})
 }

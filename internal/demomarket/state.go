@@ -11,6 +11,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/wire"
 )
 
 // Market is one [Platform] as a [Server] runs it: its clients, sellers, users and tokens, its faults and its judge.
@@ -43,7 +44,7 @@ type Market struct {
 type Server struct {
 	now     func() time.Time
 	latency time.Duration
-	keys    *keys
+	keys    *wire.Keys
 	secrets *judge.Secrets
 	load    judge.Gauge
 	markets map[string]*Market

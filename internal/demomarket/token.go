@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/wire"
 )
 
 // serveToken is the token endpoint (RFC 6749 section 3.2).
@@ -16,7 +17,7 @@ func (m *Market) serveToken(w http.ResponseWriter, r *http.Request) {
 	}
 	x.outcome = platforms.OK
 	wait(r.Context(), m.slowness()/2) // the decision stands, even if the client does not wait for the answer any more
-	x.size = writeJSON(w, http.StatusOK, m.answer(x, set))
+	x.size = wire.WriteJSON(w, http.StatusOK, m.answer(x, set))
 }
 
 // exchange turns a token request into tokens, or says why not.

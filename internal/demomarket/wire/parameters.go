@@ -1,4 +1,4 @@
-package demomarket
+package wire
 
 import (
 	"bytes"
@@ -12,28 +12,29 @@ import (
 	"strconv"
 )
 
+// The content types of requests and answers.
 const (
-	formType = "application/x-www-form-urlencoded"
-	jsonType = "application/json"
+	FormType = "application/x-www-form-urlencoded"
+	JsonType = "application/json"
 )
 
-// decode reads parameters in the encoding that the content type names. Parameters without a value are treated as if
+// Decode reads parameters in the encoding that the content type names. Parameters without a value are treated as if
 // they had been omitted, and none may be there twice (RFC 6749 section 3.2).
-func decode(body []byte, contentType string) (map[string]string, error) {
+func Decode(body []byte, contentType string) (map[string]string, error) {
 	media, _, err := mime.ParseMediaType(contentType)
 	switch {
 	case err != nil:
 		return nil, errors.New("the content type is missing")
-	case media == formType:
-		return decodeForm(body)
-	case media == jsonType:
+	case media == FormType:
+		return DecodeForm(body)
+	case media == JsonType:
 		return decodeJSON(body)
 	}
 	return nil, fmt.Errorf("the content type %s is not known", media)
 }
 
-// decodeForm reads a form. Beside an error it returns the parameters that could be read.
-func decodeForm(body []byte) (map[string]string, error) {
+// DecodeForm reads a form. Beside an error it returns the parameters that could be read.
+func DecodeForm(body []byte) (map[string]string, error) {
 	values, err := url.ParseQuery(string(body))
 	parameters := make(map[string]string, len(values))
 	for name, given := range values {
@@ -82,8 +83,8 @@ func decodeJSON(body []byte) (map[string]string, error) {
 	return parameters, nil
 }
 
-// writeJSON writes an answer that nobody may keep and returns its size.
-func writeJSON(w http.ResponseWriter, status int, answer any) int {
+// WriteJSON writes an answer that nobody may keep and returns its size.
+func WriteJSON(w http.ResponseWriter, status int, answer any) int {
 	body, err := json.Marshal(answer)
 	if err != nil { // an expires_in of the caller's that is no JSON
 		status, body = http.StatusInternalServerError, []byte(`{"error":"server_error"}`)

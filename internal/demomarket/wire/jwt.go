@@ -1,4 +1,4 @@
-package demomarket
+package wire
 
 import (
 	"crypto"
@@ -31,20 +31,20 @@ func newRSAKey() *rsa.PrivateKey {
 	return key
 }
 
-// keys sign a server's JWTs. They are made when first needed and are safe for concurrent use.
-type keys struct {
+// Keys sign a server's JWTs. They are made when first needed and are safe for concurrent use.
+type Keys struct {
 	rs256, es256 func() (*signingKey, error)
 }
 
 // signingKey is a key with its signer of go-jose.
 type signingKey struct {
-	public jose.JSONWebKey
+	Public jose.JSONWebKey
 	signer jose.Signer
 }
 
-// newKeys returns keys of which the RSA one is given, or made when it is nil.
-func newKeys(given *rsa.PrivateKey) *keys {
-	return &keys{
+// NewKeys returns keys of which the RSA one is given, or made when it is nil.
+func NewKeys(given *rsa.PrivateKey) *Keys {
+	return &Keys{
 		rs256: sync.OnceValues(func() (*signingKey, error) {
 			if given == nil {
 				given = newRSAKey()
@@ -76,20 +76,20 @@ func newSigningKey(algorithm jose.SignatureAlgorithm, private crypto.Signer) (*s
 	if err != nil {
 		return nil, fmt.Errorf("making a signer: %w", err)
 	}
-	return &signingKey{public: public, signer: signer}, nil
+	return &signingKey{Public: public, signer: signer}, nil
 }
 
-// key is the one for an algorithm, RS256 unless told otherwise.
-func (k *keys) key(algorithm platforms.Signature) (*signingKey, error) {
+// Key is the one for an algorithm, RS256 unless told otherwise.
+func (k *Keys) Key(algorithm platforms.Signature) (*signingKey, error) {
 	if algorithm == platforms.ES256 {
 		return k.es256()
 	}
 	return k.rs256()
 }
 
-// sign makes a JWT.
-func (k *keys) sign(algorithm platforms.Signature, claims map[string]any) (string, error) {
-	key, err := k.key(algorithm)
+// Sign makes a JWT.
+func (k *Keys) Sign(algorithm platforms.Signature, claims map[string]any) (string, error) {
+	key, err := k.Key(algorithm)
 	if err != nil {
 		return "", err
 	}
