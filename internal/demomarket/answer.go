@@ -19,7 +19,7 @@ func (m *Market) answer(x *exchange, set tokenSet) map[string]any {
 	}
 	answer["access_token"] = set.access
 	answer["token_type"] = m.tokenType(set.grant)
-	raw := cmp.Or(x.expiresIn, m.platform.ExpiresIn, "{seconds}")
+	raw := cmp.Or(x.strike.ExpiresIn, m.platform.ExpiresIn, "{seconds}")
 	if raw != platforms.ExpiresInAbsent {
 		answer["expires_in"] = json.RawMessage(strings.ReplaceAll(raw, "{seconds}", seconds(set.lifetime)))
 	}

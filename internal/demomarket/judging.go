@@ -28,7 +28,7 @@ func (m *Market) end(x *exchange, w *watchedWriter) {
 	w.start()
 	gone := x.gone || w.err != nil
 	if x.pair && (w.size < x.size || gone) {
-		m.judge.Lose(x.recorded, !x.dropped && (x.injected == nil || gone))
+		m.judge.Lose(x.recorded, !x.strike.Dropped && (x.strike.Injected == nil || gone))
 	}
 }
 

@@ -3,6 +3,7 @@ package demomarket
 import (
 	"crypto/rsa"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/faults"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/wire"
@@ -92,3 +93,39 @@ type (
 
 // SharedKey is that of package wire.
 func SharedKey() *rsa.PrivateKey { return wire.SharedKey() }
+
+// The names of package faults that tests use.
+type (
+	// Fault is that of package faults.
+	Fault = faults.Fault
+	// Injected is that of package faults.
+	Injected = faults.Injected
+)
+
+// The faults of package faults.
+var (
+	Answer           = faults.Answer
+	Callback         = faults.Callback
+	CutAnswer        = faults.CutAnswer
+	DropAfterCommit  = faults.DropAfterCommit
+	DropBeforeCommit = faults.DropBeforeCommit
+	Empty            = faults.Empty
+	ExpiresIn        = faults.ExpiresIn
+	HTMLPage         = faults.HTMLPage
+	Hang             = faults.Hang
+	HangAfterCommit  = faults.HangAfterCommit
+	HookFault        = faults.HookFault
+	Huge             = faults.Huge
+	Maintenance      = faults.Maintenance
+	Redirect         = faults.Redirect
+	Refuse           = faults.Refuse
+	Throttle         = faults.Throttle
+	ThrottleReset    = faults.ThrottleReset
+	ThrottleUntil    = faults.ThrottleUntil
+)
+
+// Inject puts a fault in force. Of several that fit a request, the one injected first strikes, and it alone.
+func (m *Market) Inject(fault Fault) *Injected { return m.faults.Inject(fault) }
+
+// ClearFaults ends every fault, and releases the requests that hang.
+func (m *Market) ClearFaults() { m.faults.Clear() }

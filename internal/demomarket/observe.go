@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/faults"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
@@ -27,11 +29,14 @@ func (m *Market) observed(endpoint platforms.Endpoint, serve http.HandlerFunc) h
 		// A request that was sent arrives, even if its sender is gone by then.
 		wait(r.Context(), m.delay(endpoint))
 		if m.IsDown() {
-			maintenance().Write(watched)
+			faults.MaintenancePage().Write(watched)
 			return
 		}
-		if struck := m.strike(x); struck != nil {
-			struck.fault.hook(watched, r, serve)
+		x.strike.Refuse = func(w http.ResponseWriter, outcome platforms.Outcome) {
+			m.refuse(w, x, deny(outcome, "refused by an injected fault"))
+		}
+		if hook := m.faults.Strike(endpoint, &x.strike, func() judge.Request { return x.describe(m.platform.Name) }); hook != nil {
+			hook(watched, r, serve)
 			return
 		}
 		serve(watched, r)
@@ -58,7 +63,7 @@ func readDevice(d platforms.Device, x *exchange, r *http.Request) {
 // begin reads the request. The body is read to its end, since only then does net/http notice that a client went away.
 func (m *Market) begin(endpoint platforms.Endpoint, r *http.Request) (*exchange, *http.Request) {
 	x := &exchange{endpoint: endpoint, time: m.now(), issuer: m.issuer(r), basic: basicCredentials(r)}
-	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	r = faults.With(r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x)), &x.strike)
 	x.request = r
 	switch endpoint {
 	case platforms.TokenEndpoint, platforms.RevocationEndpoint:

@@ -1,10 +1,8 @@
 package demomarket
 
 import (
-	"net/http"
 	"time"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
 )
 
@@ -43,13 +41,4 @@ func (m *Market) slowness() time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.server.latency + m.outage.slow
-}
-
-// maintenance is the page of a platform that is down.
-func maintenance() platforms.Response {
-	return platforms.Response{
-		Status: http.StatusServiceUnavailable,
-		Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}},
-		Body:   "<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>",
-	}
 }

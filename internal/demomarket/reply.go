@@ -36,8 +36,8 @@ func (m *Market) reply(w http.ResponseWriter, x *exchange, answer reply) {
 	}
 	switch {
 	case answer.location != "":
-		if x.callback != nil {
-			x.callback(answer.parameters)
+		if x.strike.Callback != nil {
+			x.strike.Callback(answer.parameters)
 		}
 		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, x.request, addressWith(answer.location, answer.parameters), http.StatusSeeOther)

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/faults"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
@@ -36,7 +37,7 @@ type Market struct {
 	devices    tokens.DeviceCodes
 	refresh    *tokens.RefreshTokens
 	access     *tokens.AccessTokens
-	faults     []*Injected
+	faults     faults.Injector
 	outage     outage
 }
 
@@ -138,32 +139,6 @@ type errand interface {
 	denied(m *Market, x *exchange) reply
 }
 
-// Hook answers a request in the platform's place. It may call next, which is the platform; an answer that it takes from
-// there and does not pass on counts as lost.
-type Hook func(w http.ResponseWriter, r *http.Request, next http.Handler)
-
-// Fault is a failure of an endpoint. Its methods return changed copies, so that a test reads
-//
-//	allegro.Inject(demomarket.Throttle(30).Times(2))
-//
-// The zero value is of no use; one of the functions that return a Fault makes one.
-type Fault struct {
-	hook     Hook
-	endpoint platforms.Endpoint
-	times    int
-	when     func(judge.Request) bool
-}
-
-// Injected is a fault in force. It is safe for concurrent use.
-type Injected struct {
-	market   *Market
-	fault    Fault
-	hits     int // guarded by the market's lock
-	reached  chan struct{}
-	released chan struct{}
-	release  sync.Once
-}
-
 // exchange is a request on its way through a market: its parts as they were read, and its outcome.
 type exchange struct {
 	endpoint   platforms.Endpoint
@@ -175,10 +150,7 @@ type exchange struct {
 	clientID   string            // set once the client is authenticated
 	issuer     string
 
-	injected  *Injected        // the fault that struck; nil when none did
-	expiresIn string           // the fault's expires_in; empty leaves the platform's
-	callback  func(url.Values) // the fault's change to the callback; nil makes none
-	dropped   bool             // the fault meant the answer to be lost
+	strike faults.Strike // of the fault that it met
 
 	outcome   platforms.Outcome // empty until a handler decided
 	judgement tokens.Judgement

@@ -1,4 +1,4 @@
-package demomarket
+package faults
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ func Hang() Fault {
 		select {
 		case <-r.Context().Done():
 			panic(http.ErrAbortHandler)
-		case <-exchangeOf(r).injected.released:
+		case <-strikeOf(r).Injected.released:
 			next.ServeHTTP(w, r)
 		}
 	})
@@ -29,9 +29,9 @@ func HangAfterCommit() Fault {
 		held := hold(r, next)
 		select {
 		case <-r.Context().Done():
-			exchangeOf(r).dropped = true
+			strikeOf(r).Dropped = true
 			panic(http.ErrAbortHandler)
-		case <-exchangeOf(r).injected.released:
+		case <-strikeOf(r).Injected.released:
 			held.send(w)
 		}
 	})
@@ -46,7 +46,7 @@ func DropBeforeCommit() Fault {
 func DropAfterCommit() Fault {
 	return newFault(func(_ http.ResponseWriter, r *http.Request, next http.Handler) {
 		hold(r, next)
-		exchangeOf(r).dropped = true
+		strikeOf(r).Dropped = true
 		panic(http.ErrAbortHandler)
 	})
 }
@@ -55,7 +55,7 @@ func DropAfterCommit() Fault {
 func CutAnswer() Fault {
 	return newFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		held := hold(r, next)
-		exchangeOf(r).dropped = true
+		strikeOf(r).Dropped = true
 		held.body.Truncate(held.body.Len() / 2)
 		held.send(w)
 		_ = http.NewResponseController(w).Flush() // a writer that cannot flush loses the first half too

@@ -1,4 +1,4 @@
-package demomarket
+package faults
 
 import (
 	"encoding/json"
@@ -22,8 +22,7 @@ func Answer(response platforms.Response) Fault {
 // Refuse answers with the platform's words for an outcome.
 func Refuse(outcome platforms.Outcome) Fault {
 	return newFault(func(w http.ResponseWriter, r *http.Request, _ http.Handler) {
-		x := exchangeOf(r)
-		x.injected.market.refuse(w, x, deny(outcome, "refused by an injected fault"))
+		strikeOf(r).Refuse(w, outcome)
 	})
 }
 
@@ -37,7 +36,7 @@ func HTMLPage() Fault {
 }
 
 // Maintenance answers 503 with a page.
-func Maintenance() Fault { return Answer(maintenance()) }
+func Maintenance() Fault { return Answer(MaintenancePage()) }
 
 // Empty answers 200 with no body.
 func Empty() Fault { return Answer(platforms.Response{Status: http.StatusOK}) }
@@ -68,7 +67,7 @@ func ThrottleReset(reset time.Time, retryAfter time.Duration) Fault {
 	if retryAfter == 0 {
 		return throttle("", header)
 	}
-	return throttle(seconds(retryAfter), header)
+	return throttle(strconv.FormatInt(int64(retryAfter/time.Second), 10), header)
 }
 
 // throttle answers 429.
@@ -98,7 +97,7 @@ func ExpiresIn(raw string) Fault {
 		panic("demomarket: expires_in must be JSON: " + raw)
 	}
 	return newFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		exchangeOf(r).expiresIn = raw
+		strikeOf(r).ExpiresIn = raw
 		next.ServeHTTP(w, r)
 	})
 }
@@ -108,7 +107,16 @@ func ExpiresIn(raw string) Fault {
 // so Clear ends it better than Once does.
 func Callback(change func(url.Values)) Fault {
 	return newFault(func(w http.ResponseWriter, r *http.Request, next http.Handler) {
-		exchangeOf(r).callback = change
+		strikeOf(r).Callback = change
 		next.ServeHTTP(w, r)
 	}).On(platforms.AuthorizationEndpoint)
+}
+
+// MaintenancePage is the page of a platform that is down.
+func MaintenancePage() platforms.Response {
+	return platforms.Response{
+		Status: http.StatusServiceUnavailable,
+		Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}},
+		Body:   "<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>",
+	}
 }
