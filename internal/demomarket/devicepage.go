@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/pages"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
 )
@@ -18,7 +19,7 @@ func (m *Market) serveDevice(w http.ResponseWriter, r *http.Request) {
 func (m *Market) beginDevice(x *exchange) reply {
 	parameter := m.platform.Device.UserCodeParameter()
 	typed := x.parameters[parameter]
-	blank := screen{Page: "code", Title: "Connect an application", Action: x.request.URL.Path, CodeName: parameter, UserCode: typed}
+	blank := pages.Screen{Page: "code", Title: "Connect an application", Action: x.request.URL.Path, CodeName: parameter, UserCode: typed}
 	if typed == "" {
 		return reply{screen: blank}
 	}

@@ -4,12 +4,13 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/pages"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/wire"
 )
 
 // stopped is a page that leads nowhere.
 func stopped(status int, title, message string) reply {
-	return reply{status: status, screen: screen{Page: "message", Title: title, Message: message}}
+	return reply{status: status, screen: pages.Screen{Page: "message", Title: title, Message: message}}
 }
 
 // broken is a page for a failure of the demo marketplace itself.
@@ -45,7 +46,7 @@ func (m *Market) reply(w http.ResponseWriter, x *exchange, answer reply) {
 		wire.WriteJSON(w, answer.status, answer.document)
 	default:
 		answer.screen.Platform = m.platform.Name
-		answer.screen.write(w, answer.status)
+		answer.screen.Write(w, answer.status)
 	}
 }
 

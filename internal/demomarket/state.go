@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/faults"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/judge"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/pages"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/tokens"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/wire"
@@ -190,29 +191,6 @@ type reply struct {
 	parameters url.Values
 	status     int
 	document   map[string]any
-	screen     screen
+	screen     pages.Screen
 	session    string // for the cookie; empty leaves the one that is there
-}
-
-// screen is a page as a person sees it. Which of its fields a page shows is told by screenText.
-type screen struct {
-	Page     string // login, account, consent, store, code or message
-	Platform string
-	Title    string
-	Message  string
-	Action   string // where the page's form goes
-
-	Visit       string
-	Application string
-	Account     platforms.Seller
-	Scopes      []string
-	UserCode    string
-	CodeName    string // of the field for a user code
-	Help        *help
-}
-
-// help tells how to log in. It is nil where people are supposed to know.
-type help struct {
-	Users    [2]string
-	Password string
 }

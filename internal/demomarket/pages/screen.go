@@ -1,4 +1,4 @@
-package demomarket
+package pages
 
 import (
 	"bytes"
@@ -10,40 +10,31 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket/platforms"
 )
 
-// screen is the page that a visit needs next.
-func (m *Market) screen(x *exchange, v *visit, held *session, message string) reply {
-	shown := screen{
-		Page:        string(v.next(held)),
-		Message:     message,
-		Action:      x.request.URL.Path,
-		Visit:       v.id,
-		Application: v.clientID,
-		Scopes:      v.scopes,
-		UserCode:    v.userCode,
-	}
-	switch v.next(held) {
-	case loginStep:
-		shown.Title = "Log in"
-	case accountStep:
-		shown.Title, shown.Account = "Go on with this account?", held.seller
-	default:
-		shown.Title, shown.Account = "Allow access?", held.seller
-		if v.endpoint == platforms.StoreEndpoint {
-			shown.Page, shown.Title = storePage, "Use this application?"
-		}
-	}
-	if m.server.control != nil {
-		shown.Help = &help{Users: [2]string{platforms.DefaultUser, platforms.OtherUser}, Password: DefaultPassword}
-	}
-	status := http.StatusOK
-	if message != "" {
-		status = http.StatusForbidden
-	}
-	return reply{status: status, screen: shown}
+// Screen is a page as a person sees it. Which of its fields a page shows is told by screenText.
+type Screen struct {
+	Page     string // login, account, consent, store, code or message
+	Platform string
+	Title    string
+	Message  string
+	Action   string // where the page's form goes
+
+	Visit       string
+	Application string
+	Account     platforms.Seller
+	Scopes      []string
+	UserCode    string
+	CodeName    string // of the field for a user code
+	Help        *Help
 }
 
-// write sends the page, which nobody may keep, or show within another.
-func (s screen) write(w http.ResponseWriter, status int) {
+// Help tells how to log in. It is nil where people are supposed to know.
+type Help struct {
+	Users    [2]string
+	Password string
+}
+
+// Write sends the page, which must not be kept, or shown within another.
+func (s Screen) Write(w http.ResponseWriter, status int) {
 	var body bytes.Buffer
 	if err := screenTemplate().ExecuteTemplate(&body, s.Page, s); err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -57,7 +48,7 @@ func (s screen) write(w http.ResponseWriter, status int) {
 	header.Set("Content-Security-Policy",
 		"default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'none'")
 	w.WriteHeader(cmp.Or(status, http.StatusOK))
-	_, _ = w.Write(body.Bytes()) // nobody left to tell
+	_, _ = w.Write(body.Bytes()) // the person may have left
 }
 
 // screenTemplate is parsed once.
