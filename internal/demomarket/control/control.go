@@ -61,10 +61,10 @@ func (s server) serveReport(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(append(body, '\n')) // nobody left to tell
+	_, _ = w.Write(append(body, '\n')) // the client may have left
 }
 
-// serveAction does what the path says. A browser is led back to the page, others get a line of text: nothing but what the action yields, where
+// serveAction takes the action in the path. A browser is led back to the page, and other clients get a line of text: nothing but the value of the action, where
 // they accept plain text alone.
 func (s server) serveAction(w http.ResponseWriter, r *http.Request) {
 	market, act := s.Platform(r.PathValue("platform")), actions()[r.PathValue("action")]
@@ -74,7 +74,7 @@ func (s server) serveAction(w http.ResponseWriter, r *http.Request) {
 	}
 	if value := values[r.PathValue("action")]; value != nil && r.Header.Get("Accept") == "text/plain" {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		_, _ = fmt.Fprintln(w, value(market)) // nobody left to tell
+		_, _ = fmt.Fprintln(w, value(market)) // the client may have left
 		return
 	}
 	done, err := act(market, r.URL.Query())
@@ -86,7 +86,7 @@ func (s server) serveAction(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/_demo/", http.StatusSeeOther)
 		return
 	}
-	_, _ = fmt.Fprintf(w, "%s: %s\n", market.Name(), done) // nobody left to tell
+	_, _ = fmt.Fprintf(w, "%s: %s\n", market.Name(), done) // the client may have left
 }
 
 func mintGrant(m *demomarket.Market, _ url.Values) (string, error) {
