@@ -7,23 +7,23 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Custody is what the operator keeps of an account: the grant in use, the current tokens, and what it must not
-// forget in a restart. The zero value means that nothing was obtained yet.
+// Custody is the operator's record of an account: the grant in use, the current tokens, and all else that must not be
+// lost in a restart. The zero value means that nothing was obtained yet.
 type Custody struct {
 	// Version is that of the document.
 	Version int `json:"version,omitempty"`
-	// Witness tells for which account, in which cluster, it was written; zero in a document from before.
+	// Witness names the account and the cluster that it was written for; zero in a document from before.
 	Witness Witness `json:"witness,omitzero"`
-	// Serial counts what was used up: each stored set of tokens, and each refresh token that was given up. The account's status
-	// tells it too, so that an older Custody is known for what it is.
+	// Serial counts each stored set of tokens, and each refresh token that was given up. The account's status tells it too, so
+	// that an older Custody is recognized.
 	Serial int64 `json:"serial,omitempty"`
 	// Grant is the one in use.
 	Grant `json:",inline"`
 	// Restored tells that RefreshToken, or the refresh token that the user had brought by then, is of a Custody that was older
 	// than the status; nil when it is not.
 	Restored *Restored `json:"restored,omitempty"`
-	// Candidate is a grant that was begun and is not in use, since whose it is has not been seen, or is not
-	// who is expected; nil when there is none. Its refresh token is not lost, and the grant in use stays.
+	// Candidate is a grant that was begun and is not in use, since its account is not known yet, or is not the
+	// expected one; nil when there is none. Its refresh token is not lost, and the grant in use stays.
 	Candidate *Grant `json:"candidate,omitempty"`
 	// Aside is a grant that a renewal brought for another account than the expected one: neither published nor sent, and kept, since
 	// it may be the only copy; nil when there is none.
@@ -41,10 +41,10 @@ type Custody struct {
 	ImportJournal *Journal `json:"importJournal,omitempty"`
 	// SpentImports are refresh tokens that the user brought and that were used up, the latest last.
 	SpentImports []string `json:"spentImports,omitempty"`
-	// RefusalKey is the random key under which refusals keep a digest of what was refused; nil before the first one. Without it the
+	// RefusalKey is the random key of the digests that refusals keep; nil before the first refusal. Without it the
 	// digest of a weak password could be guessed by comparing two accounts.
 	RefusalKey []byte `json:"refusalKey,omitempty"`
-	// Logins is what is known of the logins of grant Password.
+	// Logins remembers how logins of grant Password went.
 	Logins Logins `json:"logins,omitzero"`
 	// Refusal is a refusal of the grant in use, of the login or of the application that only a change can cure; nil
 	// when there is none.
@@ -58,16 +58,16 @@ type Custody struct {
 	// for a sign-in.
 	HandledRenew  string `json:"handledRenew,omitempty"`
 	HandledSignIn string `json:"handledSignIn,omitempty"`
-	// Consents counts the sign-ins that brought tokens, whatever became of those, and Accepted is the number of the last one
+	// Consents counts the sign-ins that brought tokens, whatever became of the tokens, and Accepted is the number of the last one
 	// whose grant was put into use. It stays when another kind of grant takes over.
 	Consents int64 `json:"consents,omitempty"`
 	Accepted int64 `json:"accepted,omitempty"`
-	// SignIn is what waits for a person, and what became of the last one who tried.
+	// SignIn holds the device code, links and visits that wait for a person, and the refusal of the last sign-in.
 	SignIn SignIn `json:"signIn,omitzero"`
 }
 
-// maxSpentImports bounds what is remembered of used-up refresh tokens: enough for the history of a Git repository
-// that somebody rolls back.
+// maxSpentImports is how many used-up refresh tokens are remembered: enough for the history of a Git repository
+// that is rolled back.
 const maxSpentImports = 16
 
 // WithSpentImport remembers that a refresh token which the user brought was used up.
@@ -80,7 +80,7 @@ func (c Custody) WithSpentImport(imported string) Custody {
 	return c
 }
 
-// Witness tells for which account a Custody was written. Another one means that it was restored from a backup, or moved.
+// Witness names the account that a Custody was written for. Another one means that it was restored from a backup, or moved.
 type Witness struct {
 	// Account is the UID of the account.
 	Account types.UID `json:"account,omitempty"`
@@ -88,17 +88,17 @@ type Witness struct {
 	Cluster string `json:"cluster,omitempty"`
 }
 
-// Restored is what became of a refresh token that may be spent, since its Custody was restored from a backup, moved or lost.
+// Restored marks a refresh token that may be spent, since its Custody was restored from a backup, moved or lost.
 type Restored struct {
 	// Moved tells that the Custody was written for another account, or in another cluster.
 	Moved bool `json:"moved,omitempty"`
-	// Told tells that the account has said so. Before that, nobody can have answered.
+	// Told tells that the account has said so. A request from before that does not answer it.
 	Told bool `json:"told,omitempty"`
 	// Imported is the refresh token that the user's Secret held when it did.
 	Imported string `json:"imported,omitempty"`
 }
 
-// Outdated is a Custody that is older than the given serial: it goes on from there, without what was replaced since then.
+// Outdated is a Custody that is older than the given serial: it goes on from there, without the tokens, refusals and waits that were replaced since then.
 func (c Custody) Outdated(serial int64) Custody {
 	c.Serial, c.Restored = serial, &Restored{}
 	c.Tokens, c.Candidate, c.Verified, c.Refused, c.RefusedImport, c.NotBefore = nil, nil, nil, nil, nil, time.Time{}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Grant is what a consent, a login or an imported refresh token has become.
+// Grant is the right to tokens that began with a consent, a login or an imported refresh token.
 type Grant struct {
 	// RefreshToken is the one to use next; empty where the grant has none.
 	RefreshToken string `json:"refreshToken,omitempty"`
@@ -17,7 +17,7 @@ type Grant struct {
 	Consent int64 `json:"consent,omitempty"`
 	// ClientID is the application that it was given to, and the only one that can renew it.
 	ClientID string `json:"clientID,omitempty"`
-	// Asked are the scopes that the person was asked for; nil when none were named, or nobody was asked.
+	// Asked are the scopes that the person was asked for; nil when none were named, or no person was asked.
 	Asked []string `json:"asked,omitzero"`
 	// Unverified tells that its ID token could not be verified yet, of a Candidate.
 	Unverified bool `json:"unverified,omitempty"`
@@ -27,11 +27,11 @@ type Grant struct {
 	AuthorizationExpiresAt time.Time `json:"authorizationExpiresAt,omitzero"`
 	// AuthorizationMaxExpiresAt is the end that an answer named and that no renewal moves; zero when none named one.
 	AuthorizationMaxExpiresAt time.Time `json:"authorizationMaxExpiresAt,omitzero"`
-	// Published is what answers and the callback have brought for further keys of the token Secret, sorted by key.
+	// Published are the values that answers and the callback have brought for further keys of the token Secret, sorted by key.
 	Published []Published `json:"published,omitempty"`
 	// AuthorizationEndUnreadable tells that it named an end in a way that cannot be read.
 	AuthorizationEndUnreadable bool `json:"authorizationEndUnreadable,omitempty"`
-	// Account is whose it is, as far as known.
+	// Account is the account that it belongs to, as far as known.
 	Account Account `json:"account,omitzero"`
 	// Subject is issuer and sub of its ID token, which every renewal repeats (OpenID Connect Core section 12.2); empty where there
 	// is none.
@@ -42,7 +42,7 @@ type Grant struct {
 	Tokens *Tokens `json:"tokens,omitempty"`
 }
 
-// Tokens are what the marketplace issued last.
+// Tokens are the last ones that the marketplace issued.
 type Tokens struct {
 	AccessToken string `json:"accessToken"`
 	IDToken     string `json:"idToken,omitempty"`
@@ -66,7 +66,7 @@ type Published struct {
 	Value string `json:"value"`
 }
 
-// Publish returns what is published once these values have come in the place of former ones.
+// Publish returns the published keys with these values in the place of former ones, sorted by key.
 func (g Grant) Publish(values map[string]string) []Published {
 	if len(values) == 0 {
 		return g.Published
@@ -84,7 +84,7 @@ func (g Grant) Publish(values map[string]string) []Published {
 	return published
 }
 
-// PublishedValues is what is published, by its keys.
+// PublishedValues are the published values by their keys.
 func (g Grant) PublishedValues() map[string]string {
 	all := make(map[string]string, len(g.Published))
 	for _, published := range g.Published {
@@ -93,18 +93,18 @@ func (g Grant) PublishedValues() map[string]string {
 	return all
 }
 
-// Account is whose tokens they are.
+// Account is the marketplace's account that tokens belong to.
 type Account struct {
 	ID    string `json:"id,omitempty"`
 	Login string `json:"login,omitempty"`
-	// By is what told ID: identifiers of one account that different sources tell need not agree. Empty where it is not known.
+	// By is the source of ID: identifiers of one account that different sources tell need not agree. Empty where it is not known.
 	By string `json:"by,omitempty"`
 }
 
 // SameSource tells whether the identifiers of two Accounts may be compared.
 func (a Account) SameSource(b Account) bool { return a.By == "" || b.By == "" || a.By == b.By }
 
-// Verification is a test of the connection that somebody asked for.
+// Verification is the result of a test of the connection, be it requested or daily.
 type Verification struct {
 	At time.Time `json:"at"`
 	// Failure says why it failed; empty when it did not.
@@ -116,7 +116,7 @@ type Verification struct {
 	Unsupported bool `json:"unsupported,omitempty"`
 }
 
-// Since tells since when a credential is what it is. Tools that set labels make the Secret look younger.
+// Since tells since when a credential has been the same. Tools that set labels make the Secret look younger.
 type Since struct {
 	// Of is the digest of the credential; of a Marketplace's own application, the version of its Secret.
 	Of string    `json:"of"`

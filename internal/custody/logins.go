@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// maxDoubts bounds how many logins are remembered that nobody knows about: more than a person tries in a row.
+// maxDoubts is how many logins without the platform's word are remembered: more than a person tries in a row.
 const maxDoubts = 4
 
-// Logins is what is known of the logins of grant Password beside the tokens that they brought.
+// Logins remembers how logins of grant Password went, beside the tokens that they brought.
 type Logins struct {
 	// Worked is the digest of the login that brought tokens last.
 	Worked string `json:"worked,omitempty"`
@@ -21,9 +21,9 @@ type Doubt struct {
 	// Login is the digest of token host, user name and password, User that of token host and user name.
 	Login string `json:"login"`
 	User  string `json:"user"`
-	// Tried are the digests of what was sent, which differ in the request to try again alone.
+	// Tried are the digests of the attempts, which differ in the request to try again alone.
 	Tried []string `json:"tried"`
-	// Denied counts answers 401 and 403 without an error code, Lost those that did not come.
+	// Denied counts answers 401 and 403 without an error code, Lost the answers that did not come.
 	Denied int `json:"denied,omitempty"`
 	Lost   int `json:"lost,omitempty"`
 	// LastAt is the last attempt, and WaitSeconds how long after it nothing is tried; zero leaves that to the account's backoff.
@@ -31,7 +31,7 @@ type Doubt struct {
 	WaitSeconds int64     `json:"waitSeconds,omitempty"`
 }
 
-// Doubt returns what is known of a login; nil when nothing is.
+// Doubt returns the entry of the login with this digest; nil when there is none.
 func (l Logins) Doubt(login string) *Doubt {
 	at := slices.IndexFunc(l.Doubts, func(d Doubt) bool { return d.Login == login })
 	if at < 0 || login == "" {
@@ -40,7 +40,7 @@ func (l Logins) Doubt(login string) *Doubt {
 	return &l.Doubts[at]
 }
 
-// With returns the logins with this doubt as the latest, in the place of what was known of the same login.
+// With returns the logins with this doubt as the latest, in the place of an earlier one of the same login.
 func (l Logins) With(doubt Doubt) Logins {
 	l.Doubts = slices.DeleteFunc(slices.Clone(l.Doubts), func(d Doubt) bool { return d.Login == doubt.Login })
 	l.Doubts = append(l.Doubts, doubt)

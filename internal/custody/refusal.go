@@ -15,10 +15,10 @@ type Refusal struct {
 	Reason  string    `json:"reason"`
 	Message string    `json:"message"`
 	At      time.Time `json:"at"`
-	// Digests say what was refused, the latest last: the refusal stands while what would be sent is one of them. They are empty in
+	// Digests recognize refused content, the latest last: the refusal stands while content with one of them would be sent. They are empty in
 	// the format before digests.
 	Digests []string `json:"digests,omitempty"`
-	// Inputs are the versions of what was used. A refusal without digests stands until the version of the Secret that was refused
+	// Inputs are the versions of the objects that were used. A refusal without digests stands until the version of the Secret that was refused
 	// changes.
 	Inputs Inputs `json:"inputs"`
 	// Tries counts how often in a row the account has asked again by itself and was refused, of ApplicationRejected.
@@ -28,11 +28,11 @@ type Refusal struct {
 	// Restored tells that the refresh token may be spent, since it is of a restored Custody; of RenewalOutcomeUnknown. A request
 	// makes the operator try all the same.
 	Restored bool `json:"restored,omitempty"`
-	// AccountID is who signed in, where another was expected; empty when nobody said who.
+	// AccountID is the account that signed in, where another was expected; empty when the marketplace did not name it.
 	AccountID string `json:"accountID,omitempty"`
 }
 
-// Inputs are the versions of what a token request is made of.
+// Inputs are the versions of the objects that a token request is made of.
 type Inputs struct {
 	Spec        string `json:"spec,omitempty"`
 	Marketplace string `json:"marketplace,omitempty"`
@@ -43,7 +43,7 @@ type Inputs struct {
 // refusalKeySize is that of the hash, as RFC 2104 section 3 recommends.
 const refusalKeySize = sha256.Size
 
-// maxRefusedDigests bounds what is remembered of refused contents: enough for two tools that overwrite each other's Secret, and
+// maxRefusedDigests is how many refused contents are remembered: enough for two tools that overwrite each other's Secret, and
 // for the attempts of a day.
 const maxRefusedDigests = 16
 
@@ -56,7 +56,7 @@ func NewRefusalKey(random io.Reader) ([]byte, error) {
 	return key, nil
 }
 
-// RefusalDigest is HMAC-SHA256 over the parts of what was refused, which cannot run into each other; empty while there is no key.
+// RefusalDigest is HMAC-SHA256 over the parts of a request, which cannot run into each other; empty while there is no key.
 func (c Custody) RefusalDigest(parts []string) string {
 	if len(c.RefusalKey) == 0 {
 		return ""
@@ -69,7 +69,7 @@ func (c Custody) RefusalDigest(parts []string) string {
 	return base64.RawStdEncoding.EncodeToString(mac.Sum(nil))
 }
 
-// Covers tells whether what has this digest was refused.
+// Covers tells whether the content with this digest was refused.
 func (r *Refusal) Covers(digest string) bool {
 	return r != nil && digest != "" && slices.Contains(r.Digests, digest)
 }
@@ -77,8 +77,8 @@ func (r *Refusal) Covers(digest string) bool {
 // Versioned tells that the refusal is of the format before digests, which knows the versions of its Inputs alone.
 func (r Refusal) Versioned() bool { return len(r.Digests) == 0 }
 
-// WithDigest is a refusal that covers a digest, and those of an earlier refusal: what was refused before is not tried again for having
-// been something else in between.
+// WithDigest is a refusal that covers a digest, and the digests of an earlier refusal: refused content is not tried again for having
+// been replaced in between.
 func (r Refusal) WithDigest(digest string, earlier *Refusal) Refusal {
 	if digest == "" {
 		return r

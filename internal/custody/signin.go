@@ -7,13 +7,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// SignIn is what waits for a person.
+// SignIn holds the device code, links and visits that wait for a person.
 type SignIn struct {
-	// Requested is the annotation's value that asked for it; empty when the account needs it by itself, or nobody does.
+	// Requested is the annotation's value that asked for it; empty when the account needs it by itself, or needs none.
 	Requested string `json:"requested,omitempty"`
 	// Device is the device code that waits; nil when none does.
 	Device *Device `json:"device,omitempty"`
-	// Unattended counts the device codes in a row that nobody used.
+	// Unattended counts the device codes in a row that no person used.
 	Unattended int `json:"unattended,omitempty"`
 	// Ended are the device codes in a row that the platform ended before anybody could use them; nil for none.
 	Ended *EndedCodes `json:"ended,omitempty"`
@@ -27,9 +27,9 @@ type SignIn struct {
 
 // Device is a device code (RFC 8628 section 3.2).
 type Device struct {
-	// Code is what is polled with: a credential.
+	// Code is sent with each poll: a credential.
 	Code string `json:"code"`
-	// UserCode is what the person types at URL.
+	// UserCode is for the person to type at URL.
 	UserCode  string    `json:"userCode"`
 	URL       string    `json:"url"`
 	ExpiresAt time.Time `json:"expiresAt"`
@@ -37,7 +37,7 @@ type Device struct {
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	// IntervalSeconds is how long to wait between two polls.
 	IntervalSeconds int64 `json:"intervalSeconds"`
-	// ClientID and Asked are what the person is asked to consent to.
+	// ClientID and Asked are the application and the scopes that the person is asked to consent to.
 	ClientID string   `json:"clientID"`
 	Asked    []string `json:"asked,omitzero"`
 }
@@ -45,7 +45,7 @@ type Device struct {
 // EndedCodes are device codes that the platform ended early.
 type EndedCodes struct {
 	Count int `json:"count"`
-	// At is when it ended the last one, and Why what it said.
+	// At is when it ended the last one, and Why the reason for it.
 	At  time.Time `json:"at"`
 	Why string    `json:"why"`
 }
@@ -55,35 +55,35 @@ type Ticket struct {
 	// Hash is all that is kept of the ticket.
 	Hash      string    `json:"hash"`
 	ExpiresAt time.Time `json:"expiresAt"`
-	// Used tells that somebody went on with it.
+	// Used tells that a person went on with it.
 	Used bool `json:"used,omitempty"`
 }
 
 // Visit is a person at the marketplace, whose browser will come back with the state.
 type Visit struct {
-	// State and Cookie are hashes of what the browser was given.
+	// State and Cookie are hashes of the values that the browser was given.
 	State  string `json:"state"`
 	Cookie string `json:"cookie"`
-	// Account and Marketplace, which is the name of the callback, are what it is good for.
+	// Account and Marketplace, which is the name of the callback, are the only ones that it is good for.
 	Account     types.UID `json:"account"`
 	Marketplace string    `json:"marketplace"`
-	// Server tells the authorization server from others; empty in visits of before.
+	// Server identifies the authorization server; empty in visits of before.
 	Server    string    `json:"server,omitempty"`
 	ExpiresAt time.Time `json:"expiresAt"`
-	// Verifier is the code verifier (RFC 7636), Nonce what the ID token must repeat; empty where they are not used.
+	// Verifier is the code verifier (RFC 7636), Nonce the value that the ID token must repeat; empty where they are not used.
 	Verifier string `json:"verifier,omitempty"`
 	Nonce    string `json:"nonce,omitempty"`
-	// RedirectURI, ClientID and Asked are what the authorization request held.
+	// RedirectURI, ClientID and Asked are as in the authorization request.
 	RedirectURI string   `json:"redirectURI"`
 	ClientID    string   `json:"clientID"`
 	Asked       []string `json:"asked,omitzero"`
-	// Used tells that the browser has come back, and Claim who takes care of it.
+	// Used tells that the browser has come back, and Claim is the random mark of the callback that takes care of it.
 	Used  bool   `json:"used,omitempty"`
 	Claim string `json:"claim,omitempty"`
 	// Consent is the number of the sign-in that it became; zero before it was stored.
 	Consent int64 `json:"consent,omitempty"`
 	// Problem and Detail are why it became none, for the browser that asks again; empty before that is known. A visit that
-	// is not used and has a problem was left: somebody declined, and the marketplace did not say in which visit.
+	// is not used and has a problem was left: a person declined, and the marketplace did not name the visit.
 	Problem string `json:"problem,omitempty"`
 	Detail  string `json:"detail,omitempty"`
 }
@@ -100,7 +100,7 @@ func (s SignIn) Clone() SignIn {
 	return s
 }
 
-// WithTicket keeps a ticket, and forgets those that have expired.
+// WithTicket keeps a ticket, and forgets tickets and visits that expired over a day ago.
 func (s SignIn) WithTicket(ticket Ticket, now time.Time) SignIn {
 	s = s.pruned(now)
 	s.Tickets = append(s.Tickets, ticket)
@@ -121,7 +121,7 @@ func (s SignIn) leastTicket() int {
 	return least
 }
 
-// WithVisit keeps a visit, and forgets those that have expired.
+// WithVisit keeps a visit, and forgets tickets and visits that expired over a day ago.
 func (s SignIn) WithVisit(visit Visit, now time.Time) SignIn {
 	s = s.pruned(now)
 	s.Visits = append(s.Visits, visit)
@@ -129,7 +129,7 @@ func (s SignIn) WithVisit(visit Visit, now time.Time) SignIn {
 	return s
 }
 
-// remembered is how long what has ended is still recognized, so that people are told why it does not work any more.
+// remembered is how long an expired ticket or visit is still recognized, so that people are told why it does not work any more.
 const remembered = 24 * time.Hour
 
 func (s SignIn) pruned(now time.Time) SignIn {
@@ -138,7 +138,7 @@ func (s SignIn) pruned(now time.Time) SignIn {
 	return s
 }
 
-// Completed forgets what waits for a person after one has signed in: the links do not work any more. A person at the
+// Completed forgets device code, request and refusal after a person has signed in: the links do not work any more. A person at the
 // marketplace may still come back.
 func (s SignIn) Completed() SignIn {
 	s = s.WithoutDevice()
@@ -150,7 +150,7 @@ func (s SignIn) Completed() SignIn {
 	return s
 }
 
-// WithoutDevice forgets the device code after a person has used it, and those before it.
+// WithoutDevice forgets the device code after a person has used it, and the counts of earlier ones.
 func (s SignIn) WithoutDevice() SignIn {
 	s.Device, s.Unattended, s.Ended = nil, 0, nil
 	return s
