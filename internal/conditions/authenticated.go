@@ -32,7 +32,7 @@ func (l Look) authenticated(ending time.Time) metav1.Condition {
 	return condition
 }
 
-// warn adds what is not as it should be to a grant that works.
+// warn adds missing scopes, a duplicate and unused input to the message of a grant that works.
 func (l Look) warn(condition *metav1.Condition) {
 	if missing := l.MissingScopes(); len(missing) > 0 {
 		condition.Reason = v1alpha1.ReasonScopesReduced
@@ -93,10 +93,10 @@ func (l Look) outlook() string {
 	if wait.IsZero() || !wait.After(l.Now) && len(l.Waits) == 0 {
 		return ""
 	}
-	return "; next attempt not before " + facts.ClockTime(wait) // which stays true while the account waits for its turn
+	return "; next attempt not before " + facts.ClockTime(wait) // this stays true while the account waits for its turn
 }
 
-// MissingScopes are those that were asked for and not granted.
+// MissingScopes are the scopes that were asked for and not granted.
 func (l Look) MissingScopes() []string {
 	if l.Unresolved || l.Custody.Tokens == nil {
 		return nil

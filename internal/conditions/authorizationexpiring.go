@@ -60,12 +60,12 @@ func (l Look) unauthorized() *facts.Failure {
 	return &facts.Failure{Reason: v1alpha1.ReasonRenewing, Message: "a token is being obtained"}
 }
 
-// ended says that an authorization has ended, and what to do.
+// ended says that an authorization has ended, and how to authorize the account again.
 func (l Look) ended(ending time.Time) string {
 	return fmt.Sprintf("The authorization ended on %s; authorize the account again%s", facts.Date(ending), l.howToSignIn())
 }
 
-// reportAuthorization counts down what a person must renew, and returns its end; zero where nothing ends.
+// reportAuthorization counts down to the end of the authorization, which a person must renew, and returns that end; zero where nothing ends.
 func (l Look) reportAuthorization() time.Time {
 	status := &l.Account.Status
 	if !l.Unresolved {
@@ -82,7 +82,7 @@ func (l Look) reportAuthorization() time.Time {
 	return end
 }
 
-// renewsItself tells that nobody has to mind the end of the authorization: each renewal moves it, and renewals go well.
+// renewsItself tells that no person has to mind the end of the authorization: each renewal moves it, and renewals go well.
 func (l Look) renewsItself() bool {
 	return !l.Unresolved && !l.Suspended() && l.Failure == nil && l.Prolonged()
 }

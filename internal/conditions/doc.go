@@ -1,10 +1,10 @@
-// Package conditions says what people are told of an account: its status, a file for each condition, the transitions between two statuses
-// that events are made from, and when there will be something else to say. It is given what is known, and asks nobody.
+// Package conditions writes the news of an account for people: its status, a file for each condition, the transitions between two statuses
+// that events are made from, and when the next change of the status is due. It is given the facts, and makes no request.
 //
-// A [Look] is what one look at an account has brought to light. [Report] puts it into the account's status:
+// A [Look] is one look at an account, with its facts and its outcome. [Report] puts it into the account's status:
 //
 //	after := conditions.Report(conditions.Look{Facts: facts, Outcome: outcome})
 //	for _, transition := range conditions.Transitions(before, after) { … }
 //
-// The package does not know who is told, how, or when a status is written.
+// The package does not know the readers of the news, its channels, or when a status is written.
 package conditions

@@ -10,13 +10,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 )
 
-// Look is one look at an account: the facts, and what came of it.
+// Look is one look at an account: the facts, and the outcome.
 type Look struct {
 	facts.Facts
 	lifecycle.Outcome
 }
 
-// Report returns the look with a copy of the account whose status says what was found, and with the failure that stands.
+// Report returns the look with a copy of the account that tells the findings in its status, and with the failure that stands.
 func Report(l Look) Look {
 	before := &l.Account.Status
 	l.Account = l.Account.DeepCopy()

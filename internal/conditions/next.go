@@ -7,14 +7,14 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
-// lookWaiting is when to look again at an account that waits for its turn, should nobody call it.
+// lookWaiting is when to look again at an account that waits for its turn, should no call come.
 const lookWaiting = 30 * time.Second
 
 // Next is when to look again: at the next renewal or retry, at the turn of a day, when a warning begins; zero for never. invitation is
-// when to look after what waits for a person; zero for never.
+// when to look after the code or link that waits for a person; zero for never.
 func (l Look) Next(invitation time.Time) time.Time {
 	look := l.nextAttempt(invitation)
-	look = renewal.Earliest(look, renewal.Ahead(l.ServedUntil, l.Now)) // which may be a token that the custody does not hold any more
+	look = renewal.Earliest(look, renewal.Ahead(l.ServedUntil, l.Now)) // the token served may be one that the custody does not hold any more
 	status := l.Account.Status
 	if authorization := status.Authorization; authorization != nil {
 		end := authorization.ExpirationTime.UTC()
@@ -29,7 +29,7 @@ func (l Look) Next(invitation time.Time) time.Time {
 	return look
 }
 
-// nextAttempt is when there will be something to do; zero for never.
+// nextAttempt is when the next action may be due; zero for never.
 func (l Look) nextAttempt(invitation time.Time) time.Time {
 	if l.Unresolved {
 		if l.Usable() {
@@ -39,7 +39,7 @@ func (l Look) nextAttempt(invitation time.Time) time.Time {
 	}
 	plan := l.Plan()
 	look := plan.Look
-	if plan.Due { // it is left to another process for a while, or something came due while we worked
+	if plan.Due { // it is left to another process for a while, or came due while we worked
 		look = renewal.Latest(l.Postponed, l.Now.Add(time.Second))
 	}
 	if l.LookAgain > 0 {
@@ -67,7 +67,7 @@ func (l Look) whileWaiting(look time.Time) time.Time {
 	return next
 }
 
-// FirstReportIsDue tells that there is something to say of the account. Of a new one that has just come to wait for its turn there will be in
+// FirstReportIsDue tells that the account has a status to write. A new account that has just come to wait for its turn will have one in
 // a moment.
 func (l Look) FirstReportIsDue() bool {
 	waits := len(l.Waits) > 0 && l.Failure == nil && l.Now.Sub(l.WaitsSince) < lookWaiting-time.Second

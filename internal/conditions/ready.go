@@ -31,10 +31,10 @@ func (l Look) ready() metav1.Condition {
 	return condition
 }
 
-// beingObtained is what is said while nothing is wrong and there is no token yet.
+// beingObtained is the message while nothing is wrong and there is no token yet.
 const beingObtained = "A token is being obtained"
 
-// endNote says that the end of the token is not what the marketplace told.
+// endNote says that the end of the token is not the one that the marketplace told.
 func (l Look) endNote() string {
 	if tokens := l.Custody.Tokens; tokens == nil || !tokens.EndUnreadable || !tokens.ExpiresAt.Equal(l.ServedUntil) {
 		return ""
@@ -43,5 +43,5 @@ func (l Look) endNote() string {
 		"spec.tokenResponse of the Marketplace", int(lifecycle.UnreadableLife.Minutes()))
 }
 
-// WithoutIDToken begins what Ready says of an ID token that is not published.
+// WithoutIDToken begins the part of Ready's message about an ID token that is not published.
 const WithoutIDToken = "its ID token is withheld"

@@ -12,7 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
-// reauthRequired is True while nothing more happens until a person acts, and while scopes are asked for that nobody has consented to.
+// reauthRequired is True while nothing more happens until a person acts, and while scopes are asked for that no person has consented to.
 func (l Look) reauthRequired(ending time.Time) metav1.Condition {
 	condition := metav1.Condition{Type: v1alpha1.ConditionReauthRequired, Status: metav1.ConditionTrue}
 	switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
-// reportHandled tells which requests by annotation were acted on, also by an earlier look whose status was not written.
+// reportHandled tells the requests by annotation that were acted on, also by an earlier look whose status was not written.
 func (l *Look) reportHandled() {
 	renew, signIn := facts.RequestOf(l.Account, v1alpha1.AnnotationRenew), facts.RequestOf(l.Account, v1alpha1.AnnotationSignIn)
 	l.HandledRenew = l.HandledRenew || renew != "" && renew == l.Custody.HandledRenew
@@ -36,7 +36,7 @@ func (l *Look) reportHandled() {
 	}
 }
 
-// reportTokens tells which token there is, where, and whose.
+// reportTokens tells the times of the tokens, their Secret and their account.
 func (l Look) reportTokens() {
 	status, tokens := &l.Account.Status, l.Custody.Tokens
 	if !l.ServedUntil.IsZero() {
@@ -60,7 +60,7 @@ func (l Look) reportTokens() {
 		if status.AccessToken == nil {
 			status.AccessToken = &v1alpha1.AccessTokenStatus{}
 		}
-		status.AccessToken.Serial = l.Custody.Serial // what is told of the last token stays
+		status.AccessToken.Serial = l.Custody.Serial // the times of the last token stay
 	}
 	status.Account = nil
 	if id, login := l.Custody.Account.ID, cmp.Or(l.Custody.Account.Login, l.Account.Spec.Login); id != "" || tokens != nil && login != "" {
@@ -88,8 +88,8 @@ func (l Look) reportTest() {
 	status.ConnectionTest = test
 }
 
-// refusedSince tells that the marketplace has refused the grant, or what renews it, after a moment: what was true of it then is not
-// any more.
+// refusedSince tells that the marketplace has refused the grant, its login or its application after a moment: a test that passed then proves
+// nothing any more.
 func (l Look) refusedSince(at time.Time) bool {
 	refused := l.Custody.Refused
 	return refused != nil && (l.Unresolved || l.StillRefused(refused)) && !refused.At.Before(at)

@@ -19,9 +19,9 @@ type Transition struct {
 	Event string
 	// Warning tells that a person may have to act.
 	Warning bool
-	// Action is what the operator was doing, in one word.
+	// Action is the operator's activity, in one word.
 	Action string
-	// Note says it in a sentence, without a link that is good for whoever has it.
+	// Note says it in a sentence, without a link that is good for anybody with it.
 	Note string
 }
 
@@ -34,7 +34,7 @@ const (
 	revoking   = "Revoke"
 )
 
-// Transitions are what has changed of an account since its status was before, in the order in which it is told. It is empty where nothing
+// Transitions are the changes of an account since its status was before, in the order in which they are told; empty where nothing
 // is news.
 //
 // A renewal is told where it is news: one that a person asked for, and one that ends a series of failures. The routine of every few hours
@@ -112,7 +112,7 @@ func handledRenew(status *v1alpha1.MarketplaceAccountStatus) string {
 	return status.Handled.Renew
 }
 
-// withholds is what Ready says where it speaks of an ID token that is not published; empty where it does not.
+// withholds is the message of Ready where it speaks of an ID token that is not published; empty where it does not.
 func withholds(status *v1alpha1.MarketplaceAccountStatus) string {
 	ready := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || !strings.Contains(ready.Message, WithoutIDToken) {

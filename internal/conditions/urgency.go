@@ -36,7 +36,7 @@ func UrgencyOf(before *v1alpha1.MarketplaceAccountStatus, l Look, needed bool) U
 // authorization's end, and messages that name them.
 func tokenTimesOnly(before, after *v1alpha1.MarketplaceAccountStatus) bool {
 	if before.AccessToken == nil || after.AccessToken == nil || before.AccessToken.Serial+1 != after.AccessToken.Serial {
-		return false // which also bounds how far a status stays behind
+		return false // this also bounds how far a status stays behind
 	}
 	told := before.DeepCopy()
 	told.AccessToken = after.AccessToken
