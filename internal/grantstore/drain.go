@@ -7,7 +7,7 @@ import (
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 )
 
-// underway counts the requests that spend something.
+// underway counts the requests that spend a refresh token or a code.
 type underway struct {
 	// requests is held for reading by each of them, and taken for writing by the end.
 	requests sync.RWMutex
@@ -26,8 +26,8 @@ func (u *underway) Spend() (done func(), ok bool) {
 }
 
 // Drain ends the spending of refresh tokens and codes, and returns when every answer that was waited for has come and is
-// stored, or when ctx ends. A process that ends before that has lost what the marketplace gave last. settle waits for what
-// is still being stored, and flush stores what waits in memory; it is called until it succeeds.
+// stored, or when ctx ends. A process that ends before that has lost the tokens that the marketplace gave last. settle waits for the
+// writes under way, and flush stores every custody that waits in memory; it is called until it succeeds.
 func (u *underway) Drain(ctx context.Context, settle func(), flush func(context.Context) error) {
 	u.drain.Do(func() {
 		go func() {

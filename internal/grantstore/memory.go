@@ -9,8 +9,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
 
-// Pending is what waits in memory to be stored of an account: a custody whose write failed after the marketplace had answered, or that
-// an entry of the journal has to go.
+// Pending is a write for an account that waits in memory: a custody whose write failed after the marketplace had answered, or the removal
+// of an entry of the journal.
 type Pending struct {
 	Account *v1alpha1.MarketplaceAccount
 	Custody custody.Custody
@@ -18,7 +18,7 @@ type Pending struct {
 	Unsent, Former *custody.Journal
 }
 
-// memory is what the process alone knows of accounts. It may be used by many goroutines at once.
+// memory is the knowledge of accounts that this process alone has. It may be used by many goroutines at once.
 type memory struct {
 	mu       sync.Mutex // guards accounts
 	accounts map[types.UID]accountMemory
@@ -50,19 +50,19 @@ func (m *memory) remember(pending Pending) {
 	m.change(pending.Account.UID, func(e *accountMemory) { e.pending = &pending })
 }
 
-// RememberUnsent keeps in memory that an entry of the journal may be on record, whose token was not sent. former is the entry before it.
+// RememberUnsent keeps in memory that an entry of the journal may be on record although its token was not sent. former is the entry before it.
 func (m *memory) RememberUnsent(account *v1alpha1.MarketplaceAccount, unsent, former *custody.Journal) {
 	m.remember(Pending{Account: account.DeepCopy(), Unsent: unsent, Former: former})
 }
 
-// Pending returns what waits to be stored of an account; nil when nothing does.
+// Pending returns the write that waits for an account; nil when none does.
 func (m *memory) Pending(account types.UID) *Pending {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.accounts[account].pending
 }
 
-// AllPending returns everything that waits to be stored.
+// AllPending returns every write that waits.
 func (m *memory) AllPending() []Pending {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -75,7 +75,7 @@ func (m *memory) AllPending() []Pending {
 	return all
 }
 
-// DropPending forgets what waits of an account, since it or something newer was stored.
+// DropPending forgets the write that waits for an account, since it or a newer one succeeded.
 func (m *memory) DropPending(account types.UID) {
 	m.change(account, func(e *accountMemory) { e.pending = nil })
 }
@@ -91,14 +91,14 @@ func (m *memory) TakeStale(account types.UID) (stale bool) {
 	return stale
 }
 
-// Forget drops what is in memory of an account that is gone.
+// Forget drops the memory of an account that is gone.
 func (m *memory) Forget(account types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.accounts, account)
 }
 
-// On returns what to store on top of what is stored now; false when nothing is to be stored any more, because something newer was.
+// On returns the custody to store on top of the stored one; false when nothing is to be stored any more, because a newer one was.
 func (p *Pending) On(stored custody.Custody) (custody.Custody, bool) {
 	if p.Unsent != nil {
 		return withdraw(stored, p.Unsent, p.Former)
@@ -107,7 +107,7 @@ func (p *Pending) On(stored custody.Custody) (custody.Custody, bool) {
 	if next.Serial < stored.Serial || next.Accepted < stored.Accepted || next.Serial == stored.Serial && isNewer(stored.Tokens, next.Tokens) {
 		return stored, false
 	}
-	// What people do to sign in goes on meanwhile, and visits store it themselves.
+	// Sign-ins of people go on meanwhile, and visits store them themselves.
 	next.Consents, next.SignIn, next.HandledSignIn = stored.Consents, stored.SignIn, stored.HandledSignIn
 	if waits := stored.Candidate; waits != nil && waits.Consent > 0 || next.Candidate != nil && next.Candidate.Consent > 0 {
 		next.Candidate = waits
@@ -115,7 +115,7 @@ func (p *Pending) On(stored custody.Custody) (custody.Custody, bool) {
 	return next, true
 }
 
-// withdraw takes an entry of the journal back whose token was not sent. Everything that was stored since then stays.
+// withdraw takes back an entry of the journal whose token was not sent. Everything that was stored since then stays.
 func withdraw(stored custody.Custody, unsent, former *custody.Journal) (custody.Custody, bool) {
 	place := &stored.Journal
 	if unsent.Imported != "" {
@@ -128,7 +128,7 @@ func withdraw(stored custody.Custody, unsent, former *custody.Journal) (custody.
 	return stored, true
 }
 
-// isNewer tells that other tokens than those in memory were stored, and are as new: another replica did the same.
+// isNewer tells that the stored tokens differ from the ones in memory, and are as new: another replica did the same.
 func isNewer(stored, held *custody.Tokens) bool {
 	return stored != nil && held != nil && stored.AccessToken != held.AccessToken && !stored.IssuedAt.Before(held.IssuedAt)
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
 
-// OwnWrites remembers which versions of Secrets a reconcile has written, until the watch shows them. The reconcile goes on with
+// OwnWrites remembers the versions of Secrets that a reconcile has written, until the watch shows them. The reconcile goes on with
 // its own version, so that there is no need for another reconcile. It may be used by many goroutines at once.
 type OwnWrites struct {
 	// OnForeign is called with a Secret that was written elsewhere, where Predicate held it back. It is set before anything is written.
@@ -59,7 +59,7 @@ func (o *OwnWrites) Write(secret *corev1.Secret, write func() error) error {
 	return err
 }
 
-// change changes what is known of a Secret, and drops it when that is nothing.
+// change changes the entry of a Secret, and drops an empty one.
 func (o *OwnWrites) change(key client.ObjectKey, change func(*ownWrite)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -93,7 +93,7 @@ func (o *OwnWrites) isForeign(object client.Object) (foreign bool) {
 	return foreign
 }
 
-// Predicate lets through the writes of others, and deletions.
+// Predicate lets through the writes of other writers, and deletions.
 func (o *OwnWrites) Predicate() predicate.Predicate {
 	return predicate.Funcs{
 		CreateFunc: func(e event.CreateEvent) bool { return o.isForeign(e.Object) },

@@ -25,11 +25,11 @@ type Store struct {
 	ownWrite func(secret *corev1.Secret, write func() error) error
 	*memory
 	*underway
-	// visits tells that the writes are those of people's visits.
+	// visits tells that the writes are made by people's visits.
 	visits bool
 }
 
-// Options are what New needs. All but Cluster are required.
+// Options are the parts that New needs. All but Cluster are required.
 type Options struct {
 	// Client reads from the cache, which shows the writes before, and writes.
 	Client client.Client
@@ -49,8 +49,8 @@ func New(o Options) *Store {
 	}
 }
 
-// ForVisits returns the same store for people's visits: the controller has to hear of what these write, and what the controller waits to
-// store is its own business.
+// ForVisits returns the same store for people's visits: the controller has to hear of their writes, and they leave its pending
+// writes alone.
 func (s *Store) ForVisits() *Store {
 	visits := *s
 	visits.visits = true
@@ -63,7 +63,7 @@ type Held struct {
 	// Secret is nil while there is none, or none that is the account's.
 	Secret  *corev1.Secret
 	Custody custody.Custody
-	// Outdated tells that the custody is older than what the account's status tells of, which was written after it.
+	// Outdated tells that the custody is older than the account's status, which is always written after it.
 	Outdated bool
 }
 
@@ -96,8 +96,8 @@ func CustodyIn(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret) (cus
 	return tokensecret.DecodeCustody(Own(account, secret))
 }
 
-// Decode returns what the grant Secret of an account says; nil stands for none. A custody of a later version comes with a
-// *tokensecret.NewerError: nothing may be decided by it, and what is in hand can be stored on top of it.
+// Decode returns the content of the grant Secret of an account; a nil secret stands for none. A custody of a later version comes with a
+// *tokensecret.NewerError: nothing may be decided by it, and an answer in hand can be stored on top of it.
 func (s *Store) Decode(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret) (Held, error) {
 	held := Held{Secret: Own(account, secret)}
 	var err error
@@ -129,7 +129,7 @@ func (s *Store) Moved(account *v1alpha1.MarketplaceAccount, held Held) bool {
 	}
 }
 
-// witness is what a custody says when it is written now.
+// witness is the witness of a custody that is written now.
 func (s *Store) witness(account *v1alpha1.MarketplaceAccount, former custody.Witness) custody.Witness {
 	witness := custody.Witness{Account: account.UID, Cluster: s.cluster}
 	if witness.Cluster == "" && former.Account == account.UID {
@@ -138,7 +138,7 @@ func (s *Store) witness(account *v1alpha1.MarketplaceAccount, former custody.Wit
 	return witness
 }
 
-// Retry is what happens to a write that fails.
+// Retry tells whether a write that fails is tried again.
 type Retry int
 
 const (
@@ -149,7 +149,7 @@ const (
 	UntilStored
 )
 
-// Write writes a custody on top of what was read or written last, and returns what is held then. It loses against any other write since,
+// Write writes a custody on top of the one read or written last, and returns both Secret and custody. It loses against any other write since,
 // with a conflict.
 func (s *Store) Write(ctx context.Context, account *v1alpha1.MarketplaceAccount, on Held, next custody.Custody, how Retry) (Held, error) {
 	if how == Once {

@@ -17,8 +17,8 @@ import (
 // parts cannot disagree.
 const custodyKey = "grant.json"
 
-// CustodyVersion is the version of the document that this program writes. One without a version is from before versions; of one
-// with a later version this program does not know what it means.
+// CustodyVersion is the version of the document that this program writes. One without a version is from before versions; one
+// with a later version cannot be understood by this program.
 const CustodyVersion = 1
 
 // NewerError is a grant Secret that a later version of this program wrote.
@@ -40,7 +40,7 @@ func IsNewer(err error) bool {
 }
 
 // DecodeCustody reads a grant Secret; an absent one (nil) is the zero Custody. Its error never holds data. With a NewerError
-// comes what could be read of the document all the same, so that an answer in hand can be stored on top of it.
+// come the members that could be read all the same, so that an answer in hand can be stored on top of them.
 func DecodeCustody(secret *corev1.Secret) (custody.Custody, error) {
 	var kept custody.Custody
 	if secret == nil {
@@ -79,9 +79,9 @@ func upgrade(entry *custody.Journal) {
 	}
 }
 
-// EncodeCustody writes what is kept into a new grant Secret of the account, instead of held, the Secret that it was read from, so
-// that a write loses against any other since; nil to create the Secret. Of a document that a later version wrote, what this one
-// does not know stays as it is.
+// EncodeCustody writes a custody into a new grant Secret of the account, instead of held, the Secret that it was read from, so
+// that a write loses against any other since; nil to create the Secret. Of a document that a later version wrote, the members that
+// this one does not know stay as they are.
 func EncodeCustody(account *v1alpha1.MarketplaceAccount, owner metav1.OwnerReference, kept custody.Custody, held *corev1.Secret) (*corev1.Secret, error) {
 	version := ""
 	if held != nil {

@@ -7,8 +7,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
 
-// A document of a later version is not understood, and still may have to take an answer that is in hand: the only copy of what a
-// single-use token was spent for. So what this program knows of it is written on top of what it does not know.
+// A document of a later version is not understood, and still may have to take an answer that is in hand: the only copy of the
+// tokens that a single-use token was spent for. So the members that this program knows are written on top of the ones that it does not know.
 
 // versionOf reads nothing but the version of a document; zero where there is none.
 func versionOf(document []byte) int {
@@ -21,7 +21,7 @@ func versionOf(document []byte) int {
 	return only.Version
 }
 
-// decodeNewer reads the members of a document one by one, and leaves out those that mean something else today.
+// decodeNewer reads the members of a document one by one, and leaves out each that has another type in this program.
 func decodeNewer(document []byte) custody.Custody {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(document, &members) != nil {

@@ -94,7 +94,7 @@ func CheckTemplates(account *v1alpha1.MarketplaceAccount, published ...string) e
 }
 
 // Matches tells whether the Secret held says all that the Secret wanted says. Labels and annotations that
-// others have added are no difference, nor is an empty map.
+// other writers have added are no difference, nor is an empty map.
 func Matches(held, wanted *corev1.Secret) bool {
 	return held.Type == wanted.Type &&
 		equality.Semantic.DeepEqual(held.Data, wanted.Data) &&
@@ -102,7 +102,7 @@ func Matches(held, wanted *corev1.Secret) bool {
 		contains(held.Labels, wanted.Labels) && contains(held.Annotations, wanted.Annotations)
 }
 
-// digestKey is where Digest puts what it keeps of the data: no Secret can have such a key.
+// digestKey is where Digest puts the digest of the data: no Secret can have such a key.
 const digestKey = "*digest*"
 
 // Digest returns a token Secret without its tokens, for a cache to hold: of its data there is enough left for Matches, HoldsIDToken

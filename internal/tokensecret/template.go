@@ -12,13 +12,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
-// render makes the text of one key. What a template may be is decided by all of it, also by what these values do not reach: whoever
-// writes one hears at once, and not when a token is longer than it used to be.
+// render makes the text of one key. Whether a template is allowed is decided by all of it, also by branches that these values do not reach: its
+// author hears at once, and not when a token is longer than it used to be.
 func render(key, text string, values map[string]string) ([]byte, error) {
 	var makes maker
 	parsed, err := template.New(key).Option("missingkey=error").Funcs(makes.functions()).Parse(text)
 	if err != nil {
-		return nil, errors.New("must be a Go " + err.Error()) // which begins with "template: " and the key
+		return nil, errors.New("must be a Go " + err.Error()) // the error begins with "template: " and the key
 	}
 	var found contents
 	found.look(parsed.Root)
@@ -38,9 +38,9 @@ func render(key, text string, values map[string]string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// contents are what a template is made of, whether or not it is reached.
+// contents are the parts of a template, whether or not they are reached.
 type contents struct {
-	// arguments counts functions, values and what is given to them.
+	// arguments counts functions, values and their arguments.
 	arguments int
 	// loops tells that the template can run for longer than its text is long.
 	loops bool
@@ -82,11 +82,11 @@ func (c *contents) branch(node *parse.BranchNode) {
 	c.look(node.ElseList)
 }
 
-// maker makes the text of one rendering, and no more than it may. Nested, or through variables, each function can double what it is
-// given, so that a line of them would exhaust the memory.
+// maker makes the text of one rendering, and no more than it may. Nested, or through variables, each function can double its
+// input, so that a line of them would exhaust the memory.
 type maker struct{ made int }
 
-// functions take the place of those built in that make text.
+// functions take the place of the built-in ones that make text.
 func (m *maker) functions() template.FuncMap {
 	return template.FuncMap{
 		"html":     m.bounded(template.HTMLEscaper),
@@ -99,7 +99,7 @@ func (m *maker) functions() template.FuncMap {
 }
 
 // wide matches formats that make much text of nothing: with a width or precision of three digits, or one that is
-// an argument. Together with maxFormat it bounds what a format can make by itself to some 25 KiB.
+// an argument. Together with maxFormat it bounds the text that a format can make by itself to some 25 KiB.
 var wide = regexp.MustCompile(`%[^A-Za-z%]*([0-9]{3}|\*)`)
 
 const (
@@ -121,7 +121,7 @@ func (m *maker) printf(format string, values ...any) (string, error) {
 	return m.bounded(func(values ...any) string { return fmt.Sprintf(format, values...) })(values...)
 }
 
-// bounded keeps what a function takes and makes within bounds.
+// bounded keeps input and output of a function within bounds.
 func (m *maker) bounded(function func(...any) string) func(...any) (string, error) {
 	return func(values ...any) (string, error) {
 		if size(values) > bounds.TemplateInput {

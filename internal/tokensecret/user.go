@@ -24,9 +24,9 @@ type Application struct {
 	SecretNeverExpires bool
 	// SecretSince is when the client secret was put into the Secret, as far as the Secret tells.
 	SecretSince time.Time
-	// RedirectURI is what the application is registered with instead of the portal's callback; usually empty.
+	// RedirectURI is the redirect URI that the application is registered with instead of the portal's callback; usually empty.
 	RedirectURI string
-	// ApplicationID is what some platforms want instead of the client identifier at sign-in; usually empty.
+	// ApplicationID is the identifier that some platforms want instead of the client identifier at sign-in; usually empty.
 	ApplicationID string
 	// Retry is the request on the Secret to try again what was refused; usually empty.
 	Retry string
@@ -144,8 +144,8 @@ func (r *reader) time(key string) time.Time {
 	return at
 }
 
-// Used returns of a Secret that a user wrote what the operator reads of it: these keys, and when the client secret was changed. Its error
-// says which key is too large.
+// Used returns the part of a user's Secret that the operator reads: these keys, and when the client secret was changed. Its error
+// names a key that is too large.
 func Used(secret *corev1.Secret, keys ...string) (*corev1.Secret, error) {
 	used := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -166,7 +166,7 @@ func Used(secret *corev1.Secret, keys ...string) (*corev1.Secret, error) {
 	return used, nil
 }
 
-// since is when a key of a Secret was last changed: when the last of those who wrote it changed something of theirs,
+// since is when a key of a Secret was last changed: when the last of its writers changed any of their fields,
 // which the API server records, or else when the Secret was made.
 func since(secret *corev1.Secret, key string) time.Time {
 	at := secret.CreationTimestamp.Time

@@ -8,11 +8,11 @@ import (
 	"unicode/utf8"
 )
 
-// maxUserText is more than any credential needs, and less than what makes a request too large.
+// maxUserText is more than any credential needs, and less than would make a request too large.
 const maxUserText = 16 << 10
 
-// textKind is what a value that people put into a Secret may hold. Editors, shells and copying add to it what nobody sees: it is cut where
-// it cannot be meant, and complained of where nobody knows; a platform would only say that the credential is wrong.
+// textKind is how a value may look that people put into a Secret. Editors, shells and copying add unseen characters: they are cut where
+// they cannot be meant, and complained of where they may be; a platform would only say that the credential is wrong.
 type textKind struct {
 	// ascii tells that RFC 6749 appendix A allows printable ASCII alone (VSCHAR).
 	ascii bool
@@ -30,7 +30,7 @@ var (
 
 const byteOrderMark = "\ufeff"
 
-// read returns the value, or what is wrong with it: the end of a sentence, which holds nothing of the value.
+// read returns the value, or its fault: the end of a sentence, which holds nothing of the value.
 func (k textKind) read(data []byte) (value, fault string) {
 	switch {
 	case len(data) > maxUserText:
@@ -52,7 +52,7 @@ func (k textKind) read(data []byte) (value, fault string) {
 	return value, ""
 }
 
-// cut takes away what surrounds a value: a byte order mark, the line end of an editor, and white space.
+// cut takes away the surroundings of a value: a byte order mark, the line end of an editor, and white space.
 func (k textKind) cut(text string) string {
 	text = strings.TrimPrefix(text, byteOrderMark)
 	if k.spaced {
@@ -80,7 +80,7 @@ func (k textKind) faultOf(r rune) string {
 	return ""
 }
 
-// invisible tells what is printed as nothing, such as a byte order mark or a zero width space.
+// invisible tells that a character is printed as nothing, such as a byte order mark or a zero width space.
 func invisible(r rune) bool { return unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) }
 
 // firstAndLast returns the characters at the ends of a text of two characters at least; else two that differ.
