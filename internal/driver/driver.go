@@ -1,5 +1,5 @@
-// Package driver does what package lifecycle decides, for whoever looks at an account: it reads the custody, stores what an event has made of
-// it, and only then tells and does what follows. The controller drives all actions, and a visit at the portal those of a sign-in.
+// Package driver carries out the decisions of package lifecycle, for every look at an account: it reads the custody, stores the change that an
+// event has made, and only then tells of it and acts on its effects. The controller drives all actions, a visit at the portal a sign-in's alone.
 package driver
 
 import (
@@ -35,7 +35,7 @@ type Driver struct {
 	OAuth *oauthclient.Client
 	// Holder names this process in journals.
 	Holder string
-	// Remember adds what is in memory of an account after its custody was read or written; nil where nothing is.
+	// Remember adds the facts in memory about an account after its custody was read or written; nil where there are none.
 	Remember func(Look) Look
 	// Refused is told that a request was refused for good, and may let the account ask again for its application.
 	Refused func(facts.Facts) facts.Facts
@@ -46,7 +46,7 @@ func (d *Driver) LookAt(account *v1alpha1.MarketplaceAccount, grants *grantstore
 	return Look{Facts: d.FactsOf(account), Grants: grants}
 }
 
-// FactsOf is what is known of an account before anything is read.
+// FactsOf are the facts of an account before anything is read.
 func (d *Driver) FactsOf(account *v1alpha1.MarketplaceAccount) facts.Facts {
 	return facts.Facts{
 		Account: account, Now: d.Now(), Holder: d.Holder,
@@ -70,7 +70,7 @@ func (d *Driver) Emit(account *v1alpha1.MarketplaceAccount, transitions ...condi
 	}
 }
 
-// remembered is the look with what is in memory of the account.
+// remembered is the look with the facts in memory about the account.
 func (d *Driver) remembered(l Look) Look {
 	if d.Remember == nil {
 		return l

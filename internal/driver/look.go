@@ -12,10 +12,10 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// Soon is when to look again at what is over in a moment.
+// Soon is how long to wait before another look where an obstacle is over in a moment.
 const Soon = time.Second
 
-// Look is one look at an account, as a value: what is known of it, what has come to light so far, and the Secrets that say so. A step takes
+// Look is one look at an account, as a value: its facts, the outcome so far, and the Secrets that they come from. A step takes
 // one and returns another.
 type Look struct {
 	facts.Facts
@@ -70,5 +70,5 @@ func (l Look) WithTokenSecret(secret *corev1.Secret) Look {
 	return l
 }
 
-// Report is what people are told of the look.
+// Report is the look as package conditions reports it to people.
 func (l Look) Report() conditions.Look { return conditions.Look{Facts: l.Facts, Outcome: l.Outcome} }

@@ -12,7 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-// SeekSeller finds out, where a refresh token is on record of which nobody knows whether it is spent, whether another account holds a
+// SeekSeller finds out, where a refresh token is on record that may be spent or not, whether another account holds a
 // grant of the same seller.
 func (d *Driver) SeekSeller(ctx context.Context, l Look) (Look, error) {
 	elsewhere, err := d.Sellers.HoldElsewhere(ctx, l.Facts)
@@ -22,7 +22,7 @@ func (d *Driver) SeekSeller(ctx context.Context, l Look) (Look, error) {
 	return l, err
 }
 
-// Identify asks whose the candidate grant is, or whose the tokens are that have just come.
+// Identify asks for the account of the candidate grant, or of the tokens that have just come.
 func (d *Driver) Identify(ctx context.Context, l Look) (Look, error) {
 	l, due, err := d.Confirm(ctx, l, lifecycle.Identify)
 	if err != nil || !due {
@@ -61,7 +61,7 @@ func (d *Driver) revokeWrong(ctx context.Context, l Look, wrong custody.Grant) {
 	}
 }
 
-// Settle does what is due about a grant that a person has just given: it learns whose it is, and decides about it.
+// Settle deals with a grant that a person has just given: it learns the grant's account, and decides about it.
 func (d *Driver) Settle(ctx context.Context, l Look) (Look, error) {
 	l.Tried = lifecycle.AllBut(lifecycle.DecideCandidate, lifecycle.Identify)
 	var err error

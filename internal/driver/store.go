@@ -18,8 +18,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// Read is the look with what a grant Secret says; nil stands for none. outdated tells that it is older than what the status tells of, which
-// was written after it.
+// Read is the look with the custody of a grant Secret; nil stands for none. outdated tells that it is older than the status, which is always
+// written after it.
 func (d *Driver) Read(l Look, secret *corev1.Secret) (read Look, outdated bool, err error) {
 	held, err := l.Grants.Decode(l.Account, secret)
 	if err == nil || tokensecret.IsNewer(err) { // nothing is decided by a newer one, and an answer in hand is stored on top of it
@@ -75,7 +75,7 @@ func sameVersion(a, b *corev1.Secret) bool {
 	return a.UID == b.UID && a.ResourceVersion == b.ResourceVersion
 }
 
-// Apply stores what an event makes of an account, and only then tells and does what follows from it.
+// Apply stores the change that an event makes, and only then tells of it and acts on its effects.
 func (d *Driver) Apply(ctx context.Context, l Look, change lifecycle.Change) (Look, error) {
 	written := l.Custody
 	if change.Store != nil {
@@ -101,10 +101,10 @@ func (d *Driver) Apply(ctx context.Context, l Look, change lifecycle.Change) (Lo
 	return d.remembered(d.follow(ctx, l, effects)), nil
 }
 
-// follow does what is left to do after a change was stored.
+// follow acts on the effects of a change that was stored.
 func (d *Driver) follow(ctx context.Context, l Look, effects lifecycle.Effects) Look {
 	if effects.SignInCompleted {
-		if l.Visiting { // nobody reports what was found here
+		if l.Visiting { // a visit's look has no report
 			d.Emit(l.Account, conditions.TokenIssued(l.Account, l.Custody.Serial))
 		}
 		d.Emit(l.Account, conditions.SignInCompleted(l.Request.Platform.DisplayName, l.Custody.Account.ID))
@@ -122,7 +122,7 @@ func (d *Driver) follow(ctx context.Context, l Look, effects lifecycle.Effects) 
 }
 
 // Unwritable is the failure of a Secret that the API server does not let the operator write. Its text is not
-// passed on: it may quote what was to be written.
+// passed on: it may quote the tokens to write.
 func Unwritable(name string, err error) *facts.Failure {
 	reason := apierrors.ReasonForError(err)
 	switch reason {
@@ -133,7 +133,7 @@ func Unwritable(name string, err error) *facts.Failure {
 	return nil // it passes
 }
 
-// OnceConfirmed applies a change that needs no more than what is known, if it is due by the API server as well.
+// OnceConfirmed applies a change that needs no more than the facts, if it is due by the API server as well.
 func (d *Driver) OnceConfirmed(ctx context.Context, l Look, action lifecycle.Action, change func(facts.Facts) lifecycle.Change) (Look, error) {
 	l, due, err := d.Confirm(ctx, l, action)
 	if err != nil || !due {

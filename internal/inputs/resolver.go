@@ -1,5 +1,5 @@
-// Package inputs follows what an account refers to: its Marketplace, its application, its credentials, and the other accounts of its
-// seller. It reads from caches, and says of the first reference that does not hold what to do about it.
+// Package inputs follows the references of an account: to its Marketplace, its application, its credentials, and the other accounts of its
+// seller. It reads from caches, and tells people how to mend the first reference that does not hold.
 package inputs
 
 import (
@@ -173,7 +173,7 @@ func (r *Resolver) resolveCredentials(ctx context.Context, v facts.Facts, req *f
 	}
 	secret, trouble, err := r.userSecret(ctx, client.ObjectKey{Namespace: account.Namespace, Name: name}, field)
 	if trouble != nil && account.Spec.Grant.RefreshToken != nil && v.Custody.RefreshToken != "" {
-		// What it began with is used up; the grant lives on in the custody.
+		// The refresh token that it began with is used up; the grant lives on in the custody.
 		req.Imported = tokensecret.Import{RefreshToken: v.Custody.Imported, GrantedAt: v.Custody.GrantedAt}
 		return nil, nil
 	}
@@ -186,7 +186,7 @@ func (r *Resolver) resolveCredentials(ctx context.Context, v facts.Facts, req *f
 		req.Imported, err = tokensecret.DecodeImport(secret.Secret)
 	}
 	if err != nil && account.Spec.Grant.RefreshToken != nil && v.Custody.RefreshToken != "" {
-		// The grant in use goes on without what cannot be read.
+		// The grant in use goes on without the refresh token that cannot be read.
 		req.Imported = tokensecret.Import{RefreshToken: v.Custody.Imported, GrantedAt: v.Custody.GrantedAt}
 		req.Unreadable = invalidSecret(field, err)
 		return nil, nil
@@ -253,7 +253,7 @@ func invalidSecret(field string, err error) *facts.Failure {
 	return &facts.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: field + ": " + err.Error()}
 }
 
-// keyOf identifies what tokens are obtained for: the parts of a request whose change calls for new tokens. No
+// keyOf identifies the spec that tokens are obtained for: the parts of a request whose change calls for new tokens. No
 // secret is part of it. Where a refresh token carries the consent, scopes and login are not asked for again.
 func keyOf(req facts.Request) string {
 	parts := []any{req.Platform.TokenURL, req.Platform.Issuer, req.Application.ClientID, req.RenewsByRefreshToken()}

@@ -14,7 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// IndexSeller is the index of accounts by what SellersOf returns.
+// IndexSeller is the index of accounts by their SellersOf.
 const IndexSeller = "seller"
 
 // Sellers looks for the other accounts of a seller. It may be used by many goroutines at once.
@@ -24,7 +24,7 @@ type Sellers struct {
 	grants *grantstore.Store
 }
 
-// NewSellers returns what looks for sellers among the accounts of a cache with the index IndexSeller.
+// NewSellers returns a search for sellers among the accounts of a cache with the index IndexSeller.
 func NewSellers(cached client.Reader, grants *grantstore.Store) *Sellers {
 	return &Sellers{cached, grants}
 }
@@ -58,7 +58,7 @@ func (s *Sellers) Others(ctx context.Context, account *v1alpha1.MarketplaceAccou
 	return others, nil
 }
 
-// OlderAccount names an older account of the same seller; empty where there is none. An account of another namespace is not named: who reads
+// OlderAccount names an older account of the same seller; empty where there is none. An account of another namespace is not named: the readers of
 // this one may not know of it.
 func (s *Sellers) OlderAccount(ctx context.Context, account *v1alpha1.MarketplaceAccount, id string) (string, error) {
 	others, err := s.Others(ctx, account, bounds.Cut(id, bounds.Name))
@@ -102,7 +102,7 @@ func (s *Sellers) HoldElsewhere(ctx context.Context, f facts.Facts) (bool, error
 	return false, nil
 }
 
-// older tells which of two accounts was there first.
+// older tells whether a was there before b.
 func older(a, b *v1alpha1.MarketplaceAccount) bool {
 	if !a.CreationTimestamp.Equal(&b.CreationTimestamp) {
 		return a.CreationTimestamp.Before(&b.CreationTimestamp)
