@@ -25,8 +25,8 @@ type answering struct {
 	err          error
 }
 
-// answers are those that are being taken care of, by the hash of state and cookie of their visit. They may be used by many goroutines at
-// once.
+// answers are the marketplaces' answers that are being taken care of, by the hash of state and cookie of their visit. They may be used by
+// many goroutines at once.
 type answers struct {
 	mu     sync.Mutex // guards visits
 	visits map[string]*answering
@@ -86,7 +86,7 @@ func (a *answering) wait(ctx context.Context) (signin.Outcome, error) {
 // unsettledLooks is how often an outcome is looked at that may still become a better one, which takes about three seconds.
 const unsettledLooks = 8
 
-// former tells what became of a visit whose browser has come back before, here or at another replica. It waits for the
+// former tells the outcome of a visit whose browser has come back before, here or at another replica. It waits for the
 // outcome as long as for the one of a sign-in.
 func (v *Visits) former(ctx context.Context, b *returned) (signin.Outcome, error) {
 	waiting, cancel := context.WithTimeout(ctx, timeouts.ShowResult)
@@ -134,7 +134,7 @@ func (v *Visits) formerNow(ctx context.Context, b *returned) (outcome signin.Out
 	return became(l, *visit)
 }
 
-// became tells what a visit has become.
+// became is the outcome of a visit, as the custody has it.
 func became(l driver.Look, visit custody.Visit) (outcome signin.Outcome, settled bool, err error) {
 	waits, refused := l.Custody.Candidate, l.Custody.SignIn.Refused
 	switch {

@@ -35,17 +35,17 @@ type returned struct {
 	callback marketplace.Callback
 	// marketplace is the name of the callback that the browser came to.
 	marketplace string
-	// answer is what a browser that comes again waits for, and end gives it.
+	// answer is the result that a browser that comes again waits for, and end gives it.
 	answer *answering
 	end    func(ctx context.Context, outcome signin.Outcome, err error) (signin.Outcome, error)
-	// claim is what the visit says once it is taken care of here.
+	// claim is the Claim of the visit once it is taken care of here.
 	claim string
 	// unverified tells that the issuer's keys could not be had.
 	unverified bool
 }
 
-// Complete takes what a marketplace sent a browser back with: it exchanges the code at once, stores what that brings, and
-// tells whose account was signed in. A browser that brings the same answer again is told the same. cookie returns one of the
+// Complete takes the answer that a marketplace sent a browser back with: it exchanges the code at once, stores the tokens, and
+// names the account that was signed in. A browser that brings the same answer again is told the same. cookie returns one of the
 // browser's cookies.
 func (v *Visits) Complete(ctx context.Context, marketplaceName string, query url.Values, cookie func(name string) string) (signin.Outcome, error) {
 	b := &returned{marketplace: marketplaceName}
@@ -56,7 +56,7 @@ func (v *Visits) Complete(ctx context.Context, marketplaceName string, query url
 	if b.key, b.cookie, ok = splitCookie(cookie(signin.CookieName(b.state))); !ok || b.state == "" {
 		return signin.Outcome{}, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	// The hash of the cookie as well, so that only the browser of the visit is told what becomes of it.
+	// The hash of the cookie as well, so that only the browser of the visit is told its outcome.
 	key := signin.Hash(b.state + b.cookie)
 	answer, first := v.answers.join(key)
 	if !first {
@@ -74,7 +74,7 @@ func (v *Visits) Complete(ctx context.Context, marketplaceName string, query url
 	return v.complete(ctx, b, query)
 }
 
-// complete does what an answer asks for, and ends the visit's answer with the result, later where it takes long to store.
+// complete acts on an answer, and ends the visit's answer with the result, later where it takes long to store.
 func (v *Visits) complete(ctx context.Context, b *returned, query url.Values) (signin.Outcome, error) {
 	if err := v.find(ctx, b); err != nil {
 		return b.end(ctx, signin.Outcome{}, err)
@@ -148,7 +148,7 @@ func (v *Visits) findNow(ctx context.Context, b *returned) error {
 	if account == nil {
 		return &signin.Error{Problem: signin.VisitUnknown}
 	}
-	// The visit may have begun at another replica just now, so what the cache does not know is looked up.
+	// The visit may have begun at another replica just now, so one that the cache does not know is looked up.
 	visit, err := v.visit(ctx, b, account, v.cached)
 	if visit == nil && err == nil && account.Spec.Grant.Type == v1alpha1.GrantAuthorizationCode && v.returns.AllowN(v.driver.Clock.Now(), 1) {
 		visit, err = v.visit(ctx, b, account, v.live)
@@ -247,7 +247,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (l
 	return got, nil
 }
 
-// joined is what a callback and an answer bring to be published; the answer counts where both do.
+// joined are the values that a callback and an answer bring to be published; the answer counts where both bring one.
 func joined(callback, answer map[string]string) map[string]string {
 	all := maps.Clone(callback)
 	if all == nil {
@@ -271,7 +271,7 @@ func (v *Visits) checkIssuer(ctx context.Context, b *returned) error {
 	return &signin.Error{Problem: signin.IssuerMismatch, Account: b.SignInAccount()}
 }
 
-// use marks the visit as used by us, so that its state is good for nothing any more; false when somebody else was quicker.
+// use marks the visit as used by us, so that its state is good for nothing any more; false when another callback was quicker.
 func (b *returned) use(kept custody.Custody) (custody.Custody, bool) {
 	kept.SignIn = kept.SignIn.Clone()
 	at := slices.IndexFunc(kept.SignIn.Visits, func(visit custody.Visit) bool {
@@ -303,7 +303,7 @@ func (v *Visits) refuse(ctx context.Context, b *returned, failure error) error {
 		return v.driver.Apply(ctx, l, lifecycle.Keep(kept))
 	})
 	if isUsed(err) {
-		return err // what became of it at another replica counts
+		return err // the outcome at another replica counts
 	}
 	if err != nil {
 		logf.FromContext(ctx).Info("Recording a sign-in that brought nothing", "reason", err.Error())
@@ -337,7 +337,7 @@ func (b *returned) why(failure error) (facts.Failure, *signin.Error) {
 	return why, problem
 }
 
-// mayTryAgain tells whether the same person can do better at once. What an admin has to mend, they cannot.
+// mayTryAgain tells whether the same person can do better at once. Where an admin has to mend it, they cannot.
 func mayTryAgain(problem signin.Problem) bool {
 	switch problem {
 	case signin.ApplicationRefused, signin.AccountUnready, signin.AccountUnnamed:
@@ -346,7 +346,7 @@ func mayTryAgain(problem signin.Problem) bool {
 	return true
 }
 
-// keep stores what a sign-in has brought. The person is told when it is stored, or that it takes longer; it is tried on
+// keep stores the tokens of a sign-in. The person is told when they are stored, or that it takes longer; it is tried on
 // then.
 func (v *Visits) keep(ctx context.Context, b *returned, got lifecycle.Issued) (signin.Outcome, error) {
 	b.answer.storing(b.SignInAccount())
@@ -354,7 +354,7 @@ func (v *Visits) keep(ctx context.Context, b *returned, got lifecycle.Issued) (s
 		ctx, cancel := context.WithTimeout(ctx, timeouts.StoreResult)
 		defer cancel()
 		outcome, err := v.store(ctx, b, got)
-		_, _ = b.end(ctx, outcome, err) // whoever waits for it is told
+		_, _ = b.end(ctx, outcome, err) // every browser that waits for it is told
 	})
 	return b.answer.wait(ctx)
 }
@@ -389,7 +389,7 @@ func (v *Visits) store(ctx context.Context, b *returned, got lifecycle.Issued) (
 	return signInOutcome(l, l.CandidateGrant() != nil), nil
 }
 
-// notOf is what a person is told who has signed in as another seller than the expected one; empty where nobody knows as which.
+// notOf is the error for a person who has signed in as another seller than the expected one; seller is empty where it was not named.
 func notOf(f facts.Facts, seller string) error {
 	if seller == "" {
 		return &signin.Error{Problem: signin.AccountUnnamed, Account: f.SignInAccount()}
@@ -397,7 +397,7 @@ func notOf(f facts.Facts, seller string) error {
 	return &signin.Error{Problem: signin.WrongAccount, Account: f.SignInAccount(), GotID: seller, Ticket: f.RetryTicket}
 }
 
-// signInOutcome is what a person is told whose sign-in is in use, or is unconfirmed.
+// signInOutcome is the outcome for a person whose sign-in is in use, or is unconfirmed.
 func signInOutcome(l driver.Look, unconfirmed bool) signin.Outcome {
 	outcome := signin.Outcome{Account: l.SignInAccount(), Unconfirmed: unconfirmed}
 	if unconfirmed {
@@ -407,8 +407,8 @@ func signInOutcome(l driver.Look, unconfirmed bool) signin.Outcome {
 	return outcome
 }
 
-// settle does what is due about a grant that a person has just given: it learns whose it is, and decides about it. Where the leader's
-// controller has written something else meanwhile, it does so again; but a candidate waits until somebody accepts it.
+// settle learns the account of a grant that a person has just given, and decides about it. Where the leader's controller has written
+// meanwhile, it does so again; but a candidate is left to wait until it is accepted.
 func (v *Visits) settle(ctx context.Context, l driver.Look) (driver.Look, error) {
 	again := func(err error) bool { return apierrors.IsConflict(err) && l.CandidateGrant() == nil }
 	opened := true
@@ -425,7 +425,7 @@ func (v *Visits) settle(ctx context.Context, l driver.Look) (driver.Look, error)
 	return l, err
 }
 
-// storeNow stores on top of what is there now.
+// storeNow stores on top of the custody as it is now.
 func (v *Visits) storeNow(ctx context.Context, b *returned, got lifecycle.Issued) (driver.Look, error) {
 	l, err := v.open(ctx, b.Look, true)
 	if err != nil {
@@ -451,7 +451,7 @@ func (b *returned) at(kept custody.Custody) int {
 	return slices.IndexFunc(kept.SignIn.Visits, func(visit custody.Visit) bool { return visit.State == b.visit.State && visit.Claim == b.claim })
 }
 
-// stored tells whether what this visit brought is in use, or waits to be, or was already followed by another.
+// stored tells whether the grant of this visit is in use, or waits to be, or was already followed by another.
 func (b *returned) stored(kept custody.Custody) bool {
 	at := b.at(kept)
 	if at < 0 {

@@ -13,7 +13,7 @@ import (
 )
 
 // Decline takes a browser that a marketplace sent back without a state, as eBay does with people who decline: the cookies of
-// its visits tell which account that was for. Its error is what the person is told.
+// its visits name the account that it was for. Its error is for the person to read.
 //
 // Nothing proves that the marketplace sent the browser, so the visit is left, and not used up: the account does not wait for
 // it any longer, and an answer with its state still counts.
@@ -33,11 +33,11 @@ func (v *Visits) Decline(ctx context.Context, marketplaceName string, cookies []
 		}
 	}
 	if slices.ContainsFunc(left, func(b *returned) bool { return b.visit.Problem == "" }) {
-		left = slices.DeleteFunc(left, func(b *returned) bool { return b.visit.Problem != "" }) // those were left before
+		left = slices.DeleteFunc(left, func(b *returned) bool { return b.visit.Problem != "" }) // they were left before
 	}
 	unclear := slices.ContainsFunc(left, func(b *returned) bool { return b.key != left[0].key })
 	if len(left) == 0 || unclear {
-		return &signin.Error{Problem: signin.ConsentDenied} // nobody is told about an account that may be another
+		return &signin.Error{Problem: signin.ConsentDenied} // no account is named, since it may be another
 	}
 	return v.leave(ctx, left)
 }

@@ -1,4 +1,4 @@
-// Package signinflow takes people at a browser through a sign-in: tickets, visits, and what the marketplace sends the browser back with. It
+// Package signinflow takes people at a browser through a sign-in: tickets, visits, and the answer that the browser brings back from the marketplace. It
 // drives the same machine as the controller, and needs no leader.
 package signinflow
 
@@ -36,37 +36,37 @@ import (
 
 const (
 	// lookups bounds how often a second the API server is asked about tickets that the cache does not know: another replica
-	// may have made them just now, or somebody guesses.
+	// may have made them just now, or they are guesses.
 	lookups = 5
 	// returns is the same for browsers that come back.
 	returns = 50
 )
 
-// Visits begins and completes the sign-ins of people at a browser. Every replica does: what it has to know of a visit is in
-// the grant Secret, and what it writes there is under the same optimistic lock as a renewal. Its errors are
-// *signin.Error where a person can be told what to do.
+// Visits begins and completes the sign-ins of people at a browser. Every replica does: the state of a visit is in the
+// grant Secret, and is written there under the same optimistic lock as a renewal. Its errors are
+// *signin.Error where a person can be told how to go on.
 type Visits struct {
 	driver *driver.Driver
 	// accounts reads accounts from the cache.
 	accounts client.Reader
 	// portal is the public address of the pages where people sign in; empty when there are none.
 	portal signin.Address
-	// namespaces are those whose accounts are looked at; none means all.
+	// namespaces hold the accounts that are looked at; none means all.
 	namespaces []string
 	lookups    *rate.Limiter
 	returns    *rate.Limiter
 	// grants is where visits write.
 	grants *grantstore.Store
-	// flush stores what else waits in memory when the process ends.
+	// flush stores the controller's pending writes when the process ends.
 	flush func(context.Context) error
 	// storing counts the results that are still being stored.
 	storing sync.WaitGroup
-	// answers are those that browsers have brought and that are being taken care of.
+	// answers are the ones that browsers have brought and that are being taken care of.
 	answers answers
 	ready   atomic.Bool
 }
 
-// Options are what New needs. Portal is empty where there are no pages, and Namespaces where all are looked at.
+// Options are the parts that New needs. Portal is empty where there are no pages, and Namespaces where all are looked at.
 type Options struct {
 	// Driver reads and stores.
 	Driver *driver.Driver
@@ -76,13 +76,13 @@ type Options struct {
 	Grants *grantstore.Store
 	// Portal is the public address of the pages where people sign in.
 	Portal signin.Address
-	// Namespaces are those whose accounts are looked at.
+	// Namespaces hold the accounts that are looked at.
 	Namespaces []string
-	// Flush stores what waits in memory of the controller when the process ends.
+	// Flush stores the pending writes of the controller when the process ends.
 	Flush func(context.Context) error
 }
 
-// New returns what begins and completes sign-ins.
+// New returns Visits for a manager to run.
 func New(o Options) *Visits {
 	return &Visits{
 		driver: o.Driver, accounts: o.Accounts, portal: o.Portal, namespaces: o.Namespaces, grants: o.Grants.ForVisits(), flush: o.Flush,
@@ -102,7 +102,7 @@ func (v *Visits) Start(ctx context.Context) error {
 }
 
 // Drain ends the spending of refresh tokens and codes, and returns when every answer that was waited for has come and is
-// stored, or when ctx ends. A process that ends before that has lost what the marketplace gave last.
+// stored, or when ctx ends. A process that ends before that has lost the tokens that the marketplace gave last.
 func (v *Visits) Drain(ctx context.Context) {
 	v.grants.Drain(ctx, v.storing.Wait, v.flush)
 }
@@ -118,7 +118,7 @@ func (v *Visits) Ready(*http.Request) error {
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (v *Visits) NeedLeaderElection() bool { return false }
 
-// Invite makes a ticket for somebody who may sign the account in, and does so now.
+// Invite makes a ticket for a person who may sign the account in, and does so now.
 func (v *Visits) Invite(ctx context.Context, key types.NamespacedName) (ticket string, err error) {
 	l, err := v.look(ctx, key)
 	if err != nil {
@@ -134,7 +134,7 @@ func (v *Visits) Invite(ctx context.Context, key types.NamespacedName) (ticket s
 	return ticket, err
 }
 
-// Offer tells what a ticket is for.
+// Offer tells the account that a ticket is for, and when the ticket expires.
 func (v *Visits) Offer(ctx context.Context, key types.NamespacedName, ticket string) (signin.Offer, error) {
 	l, held, err := v.ticket(ctx, key, ticket)
 	if err != nil {
@@ -249,7 +249,7 @@ func (v *Visits) authorizationURL(
 	return unfit(req.Platform.AuthorizationRequest(address, parameters))
 }
 
-// unfit makes an error of what an application or a Marketplace lacks for an authorization request.
+// unfit makes an error of a parameter that an application or a Marketplace lacks for an authorization request.
 func unfit(address string, err error) (string, error) {
 	if err != nil {
 		return "", &answer.Error{Kind: answer.InvalidRequest, Message: err.Error()}
@@ -309,8 +309,8 @@ func (v *Visits) look(ctx context.Context, key types.NamespacedName) (driver.Loo
 	return l, nil
 }
 
-// ticket finds the account and the entry of a ticket. Guesses cost the API server nothing: the cache answers, and what it
-// does not know is looked up a few times a second.
+// ticket finds the account and the entry of a ticket. Guesses cost the API server nothing: the cache answers, and tickets
+// that it does not know are looked up a few times a second.
 func (v *Visits) ticket(ctx context.Context, key types.NamespacedName, ticket string) (driver.Look, *custody.Ticket, error) {
 	account, err := v.account(ctx, key)
 	if err != nil {
@@ -380,7 +380,7 @@ func (v *Visits) decode(account *v1alpha1.MarketplaceAccount, held *corev1.Secre
 	return kept, err
 }
 
-// write changes the custody on top of what is there now, and again when somebody else was quicker.
+// write changes the custody as it is now, and again when another writer was quicker.
 func (v *Visits) write(ctx context.Context, l driver.Look, change func(driver.Look) (driver.Look, error)) error {
 	err := grantstore.RetryOn(mayWriteAgain, func() error {
 		opened, err := v.open(ctx, l, false)
@@ -412,7 +412,7 @@ func mayWriteAgain(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || grantstore.MayPass(err)
 }
 
-// clusterDown tells a person that the API server does not answer. What it said is for the log.
+// clusterDown tells a person that the API server does not answer. Its own words are for the log.
 func clusterDown(err error) error {
 	if problem, ok := errors.AsType[*signin.Error](err); ok {
 		return problem
@@ -420,7 +420,7 @@ func clusterDown(err error) error {
 	return fmt.Errorf("%w: %w", &signin.Error{Problem: signin.ClusterDown}, err)
 }
 
-// problemOf is what a person is told of a failure of the marketplace.
+// problemOf is the problem to show a person after a failure of the marketplace.
 func problemOf(f facts.Facts, failure error) *signin.Error {
 	e := answer.AsError(failure)
 	problem := &signin.Error{Account: f.SignInAccount(), Detail: e.Error()}
