@@ -65,7 +65,7 @@ func (p *platform) sign(query url.Values) {
 	query.Set("hmac", hex.EncodeToString(sum.Sum(nil)))
 }
 
-// result is what the demo needs to know of what comes of a step.
+// result is the part of a step's result that the demo needs.
 type result struct {
 	AccessToken  string `json:"access_token"`
 	RefreshToken string `json:"refresh_token"`
@@ -83,7 +83,7 @@ func (s *step) sentRefreshToken() string {
 	return cmp.Or(s.ask.RefreshToken, s.before)
 }
 
-// parametersOf are those of a request: of its address, and of its body.
+// parametersOf are the parameters of a request: of its address, and of its body.
 func parametersOf(r *http.Request) (url.Values, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 	if err != nil {

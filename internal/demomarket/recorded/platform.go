@@ -32,7 +32,7 @@ type platform struct {
 	options *Options
 	files   map[string][]byte
 	steps   []*step
-	// madeUp are values of the files that are others at each visit.
+	// madeUp are values of the files that differ at each visit.
 	madeUp map[string]bool
 
 	// keeps tells that a refresh token which was used goes on, since the files say that it can be sent again at any time.
@@ -41,7 +41,7 @@ type platform struct {
 	mu sync.Mutex
 	// access are the access tokens that were issued, refresh the refresh tokens: true while they are good.
 	access, refresh map[string]bool
-	// nonces are what the ID tokens for codes must hold.
+	// nonces are the nonces that the ID tokens for codes must hold.
 	nonces map[string]string
 }
 
@@ -83,7 +83,7 @@ func (p *platform) add(file *exchange.File) {
 		p.steps = append(p.steps, s)
 		p.keeps = p.keeps || recorded.Outcome == "lost" && s.result.Again == "always"
 		if recorded.Ask.RefreshToken != "" {
-			p.refresh[recorded.Ask.RefreshToken] = true // somebody brought it
+			p.refresh[recorded.Ask.RefreshToken] = true // a user brought it
 		}
 		for _, value := range slices.Concat(slices.Collect(maps.Values(ask.Application)), []string{
 			ask.State, ask.Nonce, ask.Verifier, ask.Username, ask.Password, ask.Code, ask.DeviceCode, ask.AccessToken, ask.RefreshToken,
@@ -126,13 +126,13 @@ func (p *platform) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// fit is a step that a request fits, and what stands in the request for the made-up values of the file.
+// fit is a step that a request fits, and the request's values for the made-up ones of the file.
 type fit struct {
 	*step
 	actual map[string]string
 }
 
-// fitting are the steps that a request fits, those of the longest files first.
+// fitting are the steps that a request fits, the longest files first.
 func (p *platform) fitting(r *http.Request, sent url.Values) []fit {
 	var all []fit
 	for _, s := range p.steps {
@@ -154,7 +154,7 @@ func (p *platform) fitting(r *http.Request, sent url.Values) []fit {
 	return all
 }
 
-// fits tells whether parameters are those of a file, and what stands for its made-up values.
+// fits tells whether parameters are the ones of a file, and returns the values for its made-up ones.
 func (p *platform) fits(recorded, sent url.Values) (map[string]string, bool) {
 	actual := map[string]string{}
 	if len(recorded) != len(sent) {
@@ -174,7 +174,7 @@ func (p *platform) fits(recorded, sent url.Values) (map[string]string, bool) {
 	return actual, true
 }
 
-// headersFit tells whether the headers of a file are there, and takes in what stands for made-up values.
+// headersFit tells whether the headers of a file are there, and takes in the values for made-up ones.
 func (p *platform) headersFit(recorded *exchange.Request, sent http.Header, actual map[string]string) bool {
 	for name, want := range recorded.Headers {
 		got := sent.Get(name)
@@ -228,7 +228,7 @@ func (p *platform) answer(w http.ResponseWriter, fitting []fit) {
 	}
 }
 
-// isOurs tells whether the application's credentials are those of the demo, as far as the request has any.
+// isOurs tells whether the application's credentials are the demo's, as far as the request has any.
 func (p *platform) isOurs(actual map[string]string) bool {
 	id, hasID := actual[recordedClientID]
 	secret, hasSecret := actual[recordedClientSecret]
@@ -245,7 +245,7 @@ func (p *platform) refuse(w http.ResponseWriter, fitting []fit, kind string, sta
 	p.give(w, fitting[at])
 }
 
-// identify answers whether an access token works, and whose it is.
+// identify answers whether an access token works, and names its account.
 func (p *platform) identify(w http.ResponseWriter, fitting []fit) {
 	for _, f := range fitting {
 		good := p.access[f.actual[f.ask.AccessToken]]
@@ -257,7 +257,7 @@ func (p *platform) identify(w http.ResponseWriter, fitting []fit) {
 	refuse(w, http.StatusUnauthorized, "invalid_token", "")
 }
 
-// give writes the answer of a step, with tokens that nobody has had and moments that count from now.
+// give writes the answer of a step, with tokens never issued before and moments that count from now.
 func (p *platform) give(w http.ResponseWriter, f fit) {
 	text := swap(p.files[f.file], recordedClientID, p.options.ClientID) // in ID tokens, as the nonce
 	if nonce := p.nonces[f.actual[f.code]]; nonce != "" {
@@ -292,7 +292,7 @@ func (p *platform) give(w http.ResponseWriter, f fit) {
 	}
 	maps.Copy(w.Header(), now.Answer.Header)
 	w.WriteHeader(now.Answer.Status)
-	_, _ = w.Write(body) // nobody left to tell
+	_, _ = w.Write(body) // no client left to tell
 }
 
 // swap puts another text in the place of one in JSON.
@@ -309,5 +309,5 @@ func refuse(w http.ResponseWriter, status int, code, description string) {
 	text, _ := json.Marshal(members) // cannot fail
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_, _ = w.Write(text) // nobody left to tell
+	_, _ = w.Write(text) // no client left to tell
 }

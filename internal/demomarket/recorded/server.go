@@ -11,17 +11,17 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/exchange"
 )
 
-// Options are what a server is made of.
+// Options are the parts of a server.
 type Options struct {
 	// Exchanges has a folder for each platform.
 	Exchanges fs.FS
-	// Except are platforms that somebody else acts as.
+	// Except are platforms that another server acts as.
 	Except []string
-	// ClientID and ClientSecret are those of the one application that there is.
+	// ClientID and ClientSecret are the credentials of the one application that there is.
 	ClientID, ClientSecret string
 	// Portal is where browsers are sent back to by platforms that are not told so in the authorization request.
 	Portal string
-	// Now is the clock, and Text draws what makes a token another one.
+	// Now is the clock, and Text draws the ending that makes a token another one.
 	Now  func() time.Time
 	Text func() string
 }
@@ -85,7 +85,7 @@ func platformOf(path string) string {
 // step is a step of an exchange that a request can fit.
 type step struct {
 	file   string
-	at, of int           // which step of how many
+	at, of int           // the step's index, and how many there are
 	after  time.Duration // since the exchange began
 	ask    exchange.Ask
 	before string // the refresh token at hand before the step
