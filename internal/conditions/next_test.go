@@ -93,6 +93,7 @@ func TestTheFirstReportOfAnAccountThatWaits(t *testing.T) {
 	}{
 		"it has just come":               {lookAt(waits), false},
 		"it does not wait":               {lookAt(), true},
+		"it does not wait any more":      {lookAt(waits, func(l *conditions.Look) { l.Waits = nil }), true},
 		"it has waited":                  {lookAt(waits, func(l *conditions.Look) { l.WaitsSince = noon.Add(-29 * time.Second) }), true},
 		"it fails":                       {lookAt(waits, fails(v1alpha1.ReasonRateLimited)), true},
 		"it has been reported on before": {lookAt(waits, was(func(s *status) { s.ObservedGeneration = 1 })), true},
@@ -100,5 +101,17 @@ func TestTheFirstReportOfAnAccountThatWaits(t *testing.T) {
 		if got := test.look.FirstReportIsDue(); got != test.want {
 			t.Errorf("%s: its report is due: %v", name, got)
 		}
+	}
+}
+
+// TestAClientSecretThatDoesNotEnd is not counted down, however old it is.
+func TestAClientSecretThatDoesNotEnd(t *testing.T) {
+	old := func(l *conditions.Look) { l.Request.Application.SecretSince = noon.Add(-24 * time.Hour) }
+	if got := conditions.Report(lookAt(old)).Account.Status.Application; got != nil {
+		t.Errorf("it is told to end at %s", got.SecretExpirationTime)
+	}
+	ends := func(l *conditions.Look) { l.Request.Platform.ApplicationSecretLifetime = 48 * time.Hour }
+	if got := conditions.Report(lookAt(old, ends)).Account.Status.Application; got == nil || !got.SecretExpirationTime.Time.Equal(noon.Add(24*time.Hour)) {
+		t.Errorf("where the platform ends client secrets after two days it is told %+v", got)
 	}
 }

@@ -64,11 +64,7 @@ func setAside(f facts.Facts, kept custody.Custody, wrong custody.Grant, got Issu
 	}
 	after := f
 	after.Custody = kept
-	why := after.MisplacedGrant()
-	if why == nil { // the request was this one
-		why = after.AccountMismatch(wrong.Account.ID, after.ExpectedAccount())
-	}
-	return kept, failed(why)
+	return kept, failed(after.MisplacedGrant()) // also where a person asked: kept knows the request as handled
 }
 
 // putIntoUse puts a grant into use.
