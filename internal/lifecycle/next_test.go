@@ -8,6 +8,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
@@ -278,6 +279,28 @@ func TestWhatIsOnRecordBeforeATokenIsSent(t *testing.T) {
 	}
 	if sending := lifecycle.BeforeSending(with(importing, static)); sending.Entry != nil || sending.Store != nil || sending.Forbidden {
 		t.Error("of a token that works twice something is on record")
+	}
+}
+
+// TestLastResortsAreCounted: by their number they are told apart from a second use, and their waits grow (docs/faults.md).
+func TestLastResortsAreCounted(t *testing.T) {
+	f := with(v1alpha1.GrantRefreshToken, func(f *facts.Facts) {
+		f.Custody.Journal = &custody.Journal{StartedAt: noon, LastAt: noon, Attempts: 1, Holder: "process-1", Lost: true}
+	})
+	lost := &answer.Error{Kind: answer.Unavailable, OutcomeUnknown: true}
+	for n, want := range []time.Duration{90 * time.Second, 3 * time.Minute, 6 * time.Minute} {
+		f.Now = f.Custody.Tokens.ExpiresAt.Add(time.Duration(n) * time.Hour)
+		sending := lifecycle.BeforeSending(f)
+		if sending.Forbidden || sending.Entry.LastResorts != n+1 || sending.Entry.Attempts != n+2 || !sending.Entry.LastAt.Equal(f.Now) {
+			t.Fatalf("on record of last resort %d is %+v", n+1, sending.Entry)
+		}
+		f.Custody = *sending.Store
+		if change := lifecycle.AfterFailure(f, lost, true); change.Store != nil {
+			f.Custody = *change.Store
+		}
+		if at, never := f.NextUse(); never != "" || !at.Equal(f.Now.Add(want)) {
+			t.Errorf("after last resort %d the next is in %s, want %s", n+1, at.Sub(f.Now), want)
+		}
 	}
 }
 

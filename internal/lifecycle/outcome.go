@@ -85,9 +85,7 @@ func (o Outcome) With(next Outcome) Outcome {
 	o.Invitation, o.Dropped = cmp.Or(o.Invitation, next.Invitation), cmp.Or(next.Dropped, o.Dropped)
 	o.Waits = slices.Concat(o.Waits, next.Waits)
 	o.TurnAt, o.WaitsSince = renewal.Earliest(o.TurnAt, next.TurnAt), renewal.Earliest(o.WaitsSince, next.WaitsSince)
-	if o.LookAgain == 0 || next.LookAgain > 0 && next.LookAgain < o.LookAgain {
-		o.LookAgain = next.LookAgain
-	}
+	o.LookAgain = min(cmp.Or(o.LookAgain, next.LookAgain), cmp.Or(next.LookAgain, o.LookAgain))
 	return o
 }
 
