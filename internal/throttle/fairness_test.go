@@ -203,20 +203,35 @@ func TestTenantsTakeTurns(t *testing.T) {
 }
 
 // TestATenantLeavesRoomInTheRate: one that always waits takes no more at once than leaves four requests to others, where the platform
-// allows more than that; and where it allows one in a second, that one.
+// allows more than that, also since its Marketplace was edited.
 func TestATenantLeavesRoomInTheRate(t *testing.T) {
-	for perSecond, want := range map[int][]string{
-		10: {"a/2 in 0s", "a/3 in 0s", "a/4 in 0s", "a/5 in 0s", "a/6 in 100ms"},
-		1:  {"a/1 in 1s"},
-	} {
+	w := newWorldOf(t, 100, tenantOf)
+	w.enters(allegro, throttle.Limits{PerSecond: 20, Concurrency: 1}, "a/0", scheduled(0))
+	for i := 1; i < 10; i++ {
+		w.waits(allegro, throttle.Limits{PerSecond: 10, Concurrency: 1}, fmt.Sprint("a/", i), scheduled(0), throttle.Wait{})
+	}
+	w.now = w.now.Add(time.Minute)
+	w.calls = nil
+	w.enters(allegro, throttle.Limits{PerSecond: 10, Concurrency: 100}, "a/1", scheduled(0))
+	w.called("a/2 in 0s", "a/3 in 0s", "a/4 in 0s", "a/5 in 0s", "a/6 in 0s", "a/7 in 100ms")
+}
+
+// TestATenantAloneIsServedAtTheRate, also where there is no room to leave.
+func TestATenantAloneIsServedAtTheRate(t *testing.T) {
+	for _, perSecond := range []int{1, 2, 5, 10} {
 		w := newWorldOf(t, 100, tenantOf)
-		w.enters(allegro, throttle.Limits{PerSecond: perSecond, Concurrency: 1}, "a/0", scheduled(0))
-		for i := 1; i < 9; i++ {
-			w.waits(allegro, throttle.Limits{PerSecond: perSecond, Concurrency: 1}, fmt.Sprint("a/", i), scheduled(0), throttle.Wait{})
+		limits := throttle.Limits{PerSecond: perSecond, Concurrency: 100}
+		waiting := names("a", 3*perSecond+9)
+		for range 4 * 15 { // quarters of a second
+			waiting = slices.DeleteFunc(waiting, func(waiter string) bool {
+				permit, _ := w.TryAcquire(allegro, limits, waiter, scheduled(0))
+				return permit != nil
+			})
+			w.now = w.now.Add(time.Second / 4)
 		}
-		w.calls = nil
-		w.TryAcquire(allegro, throttle.Limits{PerSecond: perSecond, Concurrency: 100}, "a/1", scheduled(0))
-		w.called(want...)
+		if len(waiting) > 0 {
+			t.Errorf("with %d requests in a second %d of %d wait for ever", perSecond, len(waiting), 3*perSecond+9)
+		}
 	}
 }
 
