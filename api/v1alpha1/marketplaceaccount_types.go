@@ -174,29 +174,30 @@ type AuthorizationWarning struct {
 
 // TokenSecretTemplate shapes the token Secret.
 type TokenSecretTemplate struct {
-	// type is the type of the token Secret. It must not be one to which Kubernetes itself or this operator
-	// gives a meaning of its own.
+	// type is the type of the token Secret: Opaque, kubernetes.io/basic-auth or kubernetes.io/dockerconfigjson. Secrets of other types mean
+	// something to other controllers, and are for those alone to write who may write Secrets.
 	//
 	// +optional
 	// +kubebuilder:default=Opaque
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
-	// +kubebuilder:validation:XValidation:rule="!(self in ['kubernetes.io/service-account-token', 'bootstrap.kubernetes.io/token', 'tokenkeeper.dev/grant'])",message="must not be kubernetes.io/service-account-token, bootstrap.kubernetes.io/token or tokenkeeper.dev/grant"
+	// +kubebuilder:validation:XValidation:rule="self in ['Opaque', 'kubernetes.io/basic-auth', 'kubernetes.io/dockerconfigjson']",message="must be Opaque, kubernetes.io/basic-auth or kubernetes.io/dockerconfigjson: Secrets of other types mean something to other controllers"
 	Type string `json:"type,omitempty"`
 
-	// labels are added to the token Secret.
+	// labels are added to the token Secret, but none under kubernetes.io, k8s.io, helm.sh, argoproj.io, fluxcd.io, tokenkeeper.dev or their
+	// subdomains, by which other controllers go.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule="self.all(k, k != 'app.kubernetes.io/managed-by' && !k.startsWith('tokenkeeper.dev/'))",message="must not set app.kubernetes.io/managed-by or a label under tokenkeeper.dev/"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|helm[.]sh|argoproj[.]io|fluxcd[.]io|tokenkeeper[.]dev)/'))",message="must not have labels under kubernetes.io, k8s.io, helm.sh, argoproj.io, fluxcd.io, tokenkeeper.dev or their subdomains: other controllers go by them"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.indexOf('/') <= 253 && k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$') && self[k].matches('^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$'))",message="must be valid label keys and values"
 	Labels map[string]LabelValue `json:"labels,omitempty"`
 
-	// annotations are added to the token Secret. They may be 16 KiB together.
+	// annotations are added to the token Secret, but none under the domains that labels must not be under. They may be 16 KiB together.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('tokenkeeper.dev/') && !k.startsWith('kubernetes.io/'))",message="must not set an annotation under tokenkeeper.dev/ or kubernetes.io/"
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.matches('^([^/]*[.])?(kubernetes[.]io|k8s[.]io|helm[.]sh|argoproj[.]io|fluxcd[.]io|tokenkeeper[.]dev)/'))",message="must not have annotations under kubernetes.io, k8s.io, helm.sh, argoproj.io, fluxcd.io, tokenkeeper.dev or their subdomains: other controllers go by them"
 	// +kubebuilder:validation:XValidation:rule="self.all(k, k.indexOf('/') <= 253 && k.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))",message="must have valid annotation keys"
 	// +kubebuilder:validation:XValidation:rule="self.map(k, k.size() + self[k].size()).sum() <= 16384",message="must be at most 16 KiB together"
 	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`

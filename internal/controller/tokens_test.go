@@ -278,17 +278,17 @@ func TestTemplateShapesTheTokenSecret(t *testing.T) {
 	w.prepare("xsale", v1alpha1.GrantPassword, func(a *v1alpha1.MarketplaceAccount) {
 		a.Spec.TokenSecret.Name = "xsale-api"
 		a.Spec.TokenSecret.Template = &v1alpha1.TokenSecretTemplate{
-			Type:        "example.com/token",
+			Type:        "kubernetes.io/basic-auth",
 			Labels:      map[string]v1alpha1.LabelValue{"team": "shop"},
 			Annotations: map[string]v1alpha1.AnnotationValue{"example.com/note": "hello"},
-			Data:        map[string]v1alpha1.DataTemplate{"authorization": "Bearer {{ .access_token }}"},
+			Data:        map[string]v1alpha1.DataTemplate{"authorization": "Bearer {{ .access_token }}", "password": "{{ .access_token }}"},
 		}
 	})
 	w.start()
 	w.expectReady()
 	secret := w.readSecret("xsale-api")
 	w.Expect(string(secret.Data["authorization"])).To(Equal("Bearer " + string(secret.Data["access_token"])))
-	w.Expect(secret.Type).To(BeEquivalentTo("example.com/token"))
+	w.Expect(secret.Type).To(BeEquivalentTo("kubernetes.io/basic-auth"))
 	w.Expect(secret.Labels).To(HaveKeyWithValue("team", "shop"))
 	w.Expect(secret.Annotations).To(HaveKeyWithValue("example.com/note", "hello"))
 

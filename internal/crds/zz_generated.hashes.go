@@ -4,6 +4,6 @@ package crds
 
 // own are the definitions of this version: the hash of each by its name.
 var own = map[string]string{
-	"marketplaceaccounts.tokenkeeper.dev": "665bd06ce73876b3",
+	"marketplaceaccounts.tokenkeeper.dev": "2541b499aef043b5",
 	"marketplaces.tokenkeeper.dev":        "a96e82c90c3fec3a",
 }

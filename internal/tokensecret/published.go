@@ -60,8 +60,8 @@ func Render(
 		}
 	}
 	shape := account.Spec.TokenSecret.Template
-	if shape == nil {
-		return secret, nil
+	if err := checkShape(shape); shape == nil || err != nil {
+		return secret, err
 	}
 	if shape.Type != "" {
 		secret.Type = corev1.SecretType(shape.Type)
@@ -81,7 +81,7 @@ func Render(
 	return secret, nil
 }
 
-// CheckTemplates tells whether the account's templates can be rendered, with values that stand for tokens and for the keys that the Marketplace
+// CheckTemplates tells whether the token Secret may have the shape that the account gives it, and its templates can be rendered, with values that stand for tokens and for the keys that the Marketplace
 // publishes.
 func CheckTemplates(account *v1alpha1.MarketplaceAccount, published ...string) error {
 	const sample = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" // long enough to be sliced

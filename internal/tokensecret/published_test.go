@@ -93,19 +93,14 @@ func TestRender(t *testing.T) {
 		"an empty template": {shaped(v1alpha1.TokenSecretTemplate{}), &keeper, tokens(), "44130512", with(func(*rendered) {})},
 		"type, labels and annotations": {
 			shaped(v1alpha1.TokenSecretTemplate{
-				Type: "example.com/token", Labels: map[string]v1alpha1.LabelValue{"team": "orders"},
+				Type: "kubernetes.io/basic-auth", Labels: map[string]v1alpha1.LabelValue{"team": "orders"},
 				Annotations: map[string]v1alpha1.AnnotationValue{"example.com/note": "hello"},
 			}), &keeper, tokens(), "44130512",
 			with(func(r *rendered) {
-				r.Type = "example.com/token"
+				r.Type = "kubernetes.io/basic-auth"
 				r.Labels = map[string]string{"team": "orders", "app.kubernetes.io/managed-by": "tokenkeeper", "tokenkeeper.dev/account": "main"}
 				r.Annotations = map[string]string{"example.com/note": "hello"}
 			}),
-		},
-		"labels that are ours cannot be taken": {
-			shaped(v1alpha1.TokenSecretTemplate{Labels: map[string]v1alpha1.LabelValue{
-				"app.kubernetes.io/managed-by": "helm", "tokenkeeper.dev/account": "another",
-			}}), &keeper, tokens(), "44130512", with(func(*rendered) {}),
 		},
 	}
 	for name, test := range tests {

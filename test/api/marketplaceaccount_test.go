@@ -205,14 +205,9 @@ func TestAccountTokenSecretTemplate(t *testing.T) {
 		keys        = "must have keys of letters, digits, '-', '_' and '.' only"
 	)
 	checkRules(t, with(t, account(t), fields{"spec.tokenSecret.template": map[string]any{}}), map[string]rule{
-		"a template may be empty":                {},
-		"the type may be one's own":              {set: fields{"spec.tokenSecret.template.type": "example.com/token"}},
-		"the type may be a registry's":           {set: fields{"spec.tokenSecret.template.type": "kubernetes.io/dockerconfigjson"}},
-		"the type must not be empty":             {set: fields{"spec.tokenSecret.template.type": ""}, wants: "should be at least 1 chars long"},
-		"the type must be bounded":               {set: fields{"spec.tokenSecret.template.type": strings.Repeat("a", 254)}, wants: "may not be more than 253"},
-		"the type must not be a service account": {set: fields{"spec.tokenSecret.template.type": "kubernetes.io/service-account-token"}, wants: "must not be kubernetes.io/service-account-token"},
-		"the type must not join nodes":           {set: fields{"spec.tokenSecret.template.type": "bootstrap.kubernetes.io/token"}, wants: "must not be kubernetes.io/service-account-token"},
-		"the type must not be the operator's":    {set: fields{"spec.tokenSecret.template.type": "tokenkeeper.dev/grant"}, wants: "bootstrap.kubernetes.io/token or tokenkeeper.dev/grant"},
+		"a template may be empty":    {},
+		"the type must not be empty": {set: fields{"spec.tokenSecret.template.type": ""}, wants: "should be at least 1 chars long"},
+		"the type must be bounded":   {set: fields{"spec.tokenSecret.template.type": strings.Repeat("a", 254)}, wants: "may not be more than 253"},
 
 		"labels may be empty":                         {set: fields{"spec.tokenSecret.template.labels": map[string]any{}}},
 		"labels may have prefixes":                    {set: fields{"spec.tokenSecret.template.labels": map[string]any{"example.com/team": "Shop_1", "tier": ""}}},
@@ -224,16 +219,12 @@ func TestAccountTokenSecretTemplate(t *testing.T) {
 		"a label's key must not have spaces":          {set: fields{"spec.tokenSecret.template.labels": map[string]any{"the team": "shop"}}, wants: labels},
 		"a label's value must not have spaces":        {set: fields{"spec.tokenSecret.template.labels": map[string]any{"team": "the shop"}}, wants: labels},
 		"a label's value must be bounded":             {set: fields{"spec.tokenSecret.template.labels": map[string]any{"team": strings.Repeat("a", 64)}}, wants: "may not be more than 63"},
-		"labels must not say who manages the Secret":  {set: fields{"spec.tokenSecret.template.labels": map[string]any{"app.kubernetes.io/managed-by": "me"}}, wants: "must not set app.kubernetes.io/managed-by"},
-		"labels must not be the operator's":           {set: fields{"spec.tokenSecret.template.labels": map[string]any{"tokenkeeper.dev/account": "other"}}, wants: "a label under tokenkeeper.dev/"},
 		"labels must be bounded in number":            {set: fields{"spec.tokenSecret.template.labels": many(33)}, wants: "must have at most 32 items"},
 		"annotations may be empty":                    {set: fields{"spec.tokenSecret.template.annotations": map[string]any{}}},
 		"annotations may say anything":                {set: fields{"spec.tokenSecret.template.annotations": map[string]any{"example.com/note": "of the shop,\nnot of the operator"}}},
 		"an annotation's prefix must be bounded":      {set: fields{"spec.tokenSecret.template.annotations": key(254, 1)}, wants: annotations},
 		"an annotation's key must not have spaces":    {set: fields{"spec.tokenSecret.template.annotations": map[string]any{"the note": "a"}}, wants: annotations},
 		"an annotation must be bounded":               {set: fields{"spec.tokenSecret.template.annotations": map[string]any{"note": strings.Repeat("a", 4097)}}, wants: "may not be more than 4096"},
-		"annotations must not be the operator's":      {set: fields{"spec.tokenSecret.template.annotations": map[string]any{"tokenkeeper.dev/renew": "a"}}, wants: "must not set an annotation under tokenkeeper.dev/ or kubernetes.io/"},
-		"annotations must not be Kubernetes' own":     {set: fields{"spec.tokenSecret.template.annotations": map[string]any{"kubernetes.io/service-account.name": "a"}}, wants: "must not set an annotation under"},
 		"annotations must be bounded in number":       {set: fields{"spec.tokenSecret.template.annotations": many(33)}, wants: "must have at most 32 items"},
 		"data may be empty":                           {set: fields{"spec.tokenSecret.template.data": map[string]any{}}},
 		"data may be templates":                       {set: fields{"spec.tokenSecret.template.data": map[string]any{"authorization": "Bearer {{ .access_token }}", ".netrc": "a"}}},
@@ -258,6 +249,38 @@ func TestAccountTokenSecretTemplate(t *testing.T) {
 	})
 }
 
+// TestTokenSecretsCannotImpersonate is S8a: who may write accounts and not Secrets makes none that other controllers take for theirs, or that
+// is a credential of another account.
+func TestTokenSecretsCannotImpersonate(t *testing.T) {
+	const (
+		types       = "must be Opaque, kubernetes.io/basic-auth or kubernetes.io/dockerconfigjson: Secrets of other types mean something to other controllers"
+		labels      = "must not have labels under kubernetes.io, k8s.io, helm.sh, argoproj.io, fluxcd.io, tokenkeeper.dev or their subdomains: other controllers go by them"
+		annotations = "must not have annotations under kubernetes.io, k8s.io, helm.sh, argoproj.io, fluxcd.io, tokenkeeper.dev or their subdomains"
+	)
+	rules := map[string]rule{}
+	for value, wants := range map[string]string{
+		"Opaque": "", "kubernetes.io/basic-auth": "", "kubernetes.io/dockerconfigjson": "",
+		"opaque": types, "kubernetes.io/dockercfg": types, "kubernetes.io/tls": types, "kubernetes.io/ssh-auth": types, "kubernetes.io/service-account-token": types,
+		"bootstrap.kubernetes.io/token": types, "helm.sh/release.v1": types, "tokenkeeper.dev/grant": types, "example.com/token": types,
+	} {
+		rules["type "+value] = rule{set: fields{"spec.tokenSecret.template.type": value}, wants: wants}
+	}
+	for key, refused := range map[string]bool{
+		"team": false, "example.com/team": false, "kubernetes.io": false, "notkubernetes.io/a": false, "kubernetes.io.example.com/a": false, "myhelm.sh/a": false,
+		"kubernetes.io/metadata.name": true, "app.kubernetes.io/managed-by": true, "app.kubernetes.io/part-of": true, "k8s.io/a": true, "cluster.x-k8s.io/a": false,
+		"node.k8s.io/a": true, "helm.sh/chart": true, "meta.helm.sh/release-name": true, "argocd.argoproj.io/secret-type": true, "argoproj.io/a": true,
+		"kustomize.toolkit.fluxcd.io/name": true, "fluxcd.io/a": true, "tokenkeeper.dev/account": true, "tokenkeeper.dev/use": true, "a.tokenkeeper.dev/use": true,
+	} {
+		for field, wants := range map[string]string{"labels": labels, "annotations": annotations} {
+			if !refused {
+				wants = ""
+			}
+			rules[field+" with "+key] = rule{set: fields{"spec.tokenSecret.template." + field: map[string]any{key: "application"}}, wants: wants}
+		}
+	}
+	checkRules(t, with(t, account(t), fields{"spec.tokenSecret.template": map[string]any{}}), rules)
+}
+
 // eachOf are so many values of a length.
 func eachOf(number, length int) map[string]any {
 	all := map[string]any{}
@@ -278,12 +301,12 @@ func TestAccountUpdates(t *testing.T) {
 		"the marketplace must not change":   {set: fields{"spec.marketplaceRef.name": "ebay"}, wants: "marketplaceRef must not be changed; create another MarketplaceAccount"},
 		"the environment must not change":   {set: fields{"spec.environment": "Sandbox"}, wants: "environment must not be changed; create another MarketplaceAccount"},
 		"the environment may be left out":   {set: fields{"spec.environment": nil}},
-		"the Secret's type must not change": {set: fields{"spec.tokenSecret.template.type": "example.com/token"}, wants: fixedType},
+		"the Secret's type must not change": {set: fields{"spec.tokenSecret.template.type": "kubernetes.io/basic-auth"}, wants: fixedType},
 		"the Secret's type may change under another name": {
-			set: fields{"spec.tokenSecret.template.type": "example.com/token", "spec.tokenSecret.name": "another"},
+			set: fields{"spec.tokenSecret.template.type": "kubernetes.io/basic-auth", "spec.tokenSecret.name": "another"},
 		},
 		"the default name is not another name": {
-			set: fields{"spec.tokenSecret.template.type": "example.com/token", "spec.tokenSecret.name": nil}, wants: fixedType,
+			set: fields{"spec.tokenSecret.template.type": "kubernetes.io/basic-auth", "spec.tokenSecret.name": nil}, wants: fixedType,
 		},
 	})
 }
