@@ -5,5 +5,5 @@ package crds
 // own are the definitions of this version: the hash of each by its name.
 var own = map[string]string{
 	"marketplaceaccounts.tokenkeeper.dev": "2541b499aef043b5",
-	"marketplaces.tokenkeeper.dev":        "a96e82c90c3fec3a",
+	"marketplaces.tokenkeeper.dev":        "1ed128f6176dae5b",
 }

@@ -104,6 +104,9 @@ func (r *Resolver) resolveApplication(
 			return &facts.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf("spec.applicationSecretRef must be set: "+
 				"Marketplace %q has no application that namespace %q may use", object.Name, account.Namespace)}, nil
 		}
+		if err := marketplace.CheckSharedApplication(object); err != nil {
+			return &facts.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}, nil
+		}
 		if trouble := beyondDefault(account, object); trouble != nil {
 			return trouble, nil
 		}

@@ -37,6 +37,9 @@ func Faults(object *v1alpha1.Marketplace) []string {
 			}
 		}
 	}
+	if spec.Application != nil {
+		note(CheckSharedApplication(object))
+	}
 	for _, declared := range spec.Parameters {
 		if _, err := regexp.Compile(declared.Pattern); err != nil {
 			found["spec.parameters: the pattern of parameter \""+declared.Name+"\" is no regular expression"] = true

@@ -3,6 +3,7 @@ package marketplace
 import (
 	"crypto/sha256"
 	"encoding/base32"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -28,6 +29,31 @@ func (p *Platform) setCallbackKey(spec *v1alpha1.MarketplaceSpec) {
 			return
 		}
 	}
+}
+
+// CheckSharedApplication tells whether the Marketplace's own application can be used: its secret must go to hosts alone that the Marketplace
+// fixes or lists. The API server refuses others; the error is for a Marketplace that it stored before it did.
+func CheckSharedApplication(object *v1alpha1.Marketplace) error {
+	endpoints := &object.Spec.Endpoints
+	for _, endpoint := range []struct {
+		field    string
+		template v1alpha1.URLTemplate
+	}{
+		{"issuer", endpoints.Issuer},
+		{"authorization", endpoints.Authorization},
+		{"deviceAuthorization", endpoints.DeviceAuthorization},
+		{"token", endpoints.Token},
+		{"refresh", endpoints.Refresh},
+		{"revocation", endpoints.Revocation},
+	} {
+		for _, name := range openParameters(object.Spec.Parameters) {
+			if strings.Contains(hostOf(string(endpoint.template)), "{"+name+"}") {
+				return fmt.Errorf("Marketplace %q: spec.application: the host of spec.endpoints.%s has parameter %q, so that an account's author would choose "+
+					"where the application's secret goes; list the values allowed in enum or choices of the parameter", object.Name, endpoint.field, name)
+			}
+		}
+	}
+	return nil
 }
 
 // openParameters are the parameters without a list of values in the Marketplace, so that the authors of accounts choose them.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 )
 
 // TestCallbackKey: hosts that the authors of accounts choose have callbacks of their own, and those that the Marketplace fixes
@@ -78,5 +79,54 @@ func TestShippedMarketplacesKeepTheirCallback(t *testing.T) {
 				t.Errorf("%s, %s: the callback has the key %q", name, environment.Name, key)
 			}
 		}
+	}
+}
+
+// TestSharedApplicationsGoToListedHostsAlone is S10 for Marketplaces that the API server stored before it knew the rule.
+func TestSharedApplicationsGoToListedHostsAlone(t *testing.T) {
+	pattern := v1alpha1.ParameterDeclaration{Name: "shop", Pattern: "[a-z0-9.-]+"}
+	enum := v1alpha1.ParameterDeclaration{Name: "shop", Enum: []string{"first", "second"}}
+	choices := v1alpha1.ParameterDeclaration{Name: "shop", Choices: []v1alpha1.Choice{{Value: "first", Variables: []v1alpha1.NameValue{{Name: "central", Value: "a"}}}}}
+	const chosen, fixed = v1alpha1.URLTemplate("https://{shop}.example.com:8443/a"), v1alpha1.URLTemplate("https://{host}/{shop}?at={shop}")
+	for name, test := range map[string]struct {
+		declared  v1alpha1.ParameterDeclaration
+		endpoints v1alpha1.Endpoints
+		refused   string // the endpoint
+	}{
+		"a path and a query":                      {pattern, v1alpha1.Endpoints{Issuer: "https://{host}", Authorization: fixed, Token: fixed, Revocation: fixed}, ""},
+		"a listed host":                           {enum, v1alpha1.Endpoints{Issuer: chosen, Authorization: chosen, Token: chosen, Refresh: chosen}, ""},
+		"a host that comes with a choice":         {choices, v1alpha1.Endpoints{Token: "https://{central}.example.com/{shop}"}, ""},
+		"a chosen token host":                     {pattern, v1alpha1.Endpoints{Token: chosen}, "token"},
+		"a chosen token host alone":               {pattern, v1alpha1.Endpoints{Token: "https://{shop}"}, "token"},
+		"a chosen token host before a query":      {pattern, v1alpha1.Endpoints{Token: "https://{shop}?a=b"}, "token"},
+		"a chosen host of the browser":            {pattern, v1alpha1.Endpoints{Token: fixed, Authorization: chosen}, "authorization"},
+		"a chosen host of renewals":               {pattern, v1alpha1.Endpoints{Token: fixed, Refresh: chosen}, "refresh"},
+		"a chosen host of revocations":            {pattern, v1alpha1.Endpoints{Token: fixed, Revocation: chosen}, "revocation"},
+		"a chosen host of device codes":           {pattern, v1alpha1.Endpoints{Token: fixed, DeviceAuthorization: chosen}, "deviceAuthorization"},
+		"a chosen issuer, which names the others": {pattern, v1alpha1.Endpoints{Issuer: chosen}, "issuer"},
+		"a chosen port":                           {pattern, v1alpha1.Endpoints{Token: "https://example.com:{shop}/a"}, "token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			object := shop(func(s *v1alpha1.MarketplaceSpec) {
+				s.Endpoints, s.Parameters = test.endpoints, []v1alpha1.ParameterDeclaration{test.declared}
+				s.Application = &v1alpha1.Application{}
+			})
+			err := marketplace.CheckSharedApplication(object)
+			faults := strings.Join(marketplace.Faults(object), "\n")
+			if test.refused == "" {
+				if err != nil || strings.Contains(faults, "spec.application") {
+					t.Errorf("it is refused: %v, %s", err, faults)
+				}
+				return
+			}
+			says := "the host of spec.endpoints." + test.refused + ` has parameter "shop"`
+			if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(faults, "spec.application: "+says) {
+				t.Errorf("the error is %v, and the faults are %s; want %q", err, faults, says)
+			}
+			object.Spec.Application = nil
+			if faults := strings.Join(marketplace.Faults(object), "\n"); strings.Contains(faults, "spec.application") {
+				t.Errorf("without an application it is refused: %s", faults)
+			}
+		})
 	}
 }

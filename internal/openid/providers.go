@@ -41,8 +41,8 @@ func (p *Providers) Discover(ctx context.Context, issuer string) (Endpoints, err
 	return found.Endpoints, err
 }
 
-// Verify checks an ID token: signature, issuer, audience and expiry, and that it was made for the sign-in with this nonce,
-// unless that is empty (OIDC Core section 3.1.3.7). Its error is an *answer.Error.
+// Verify checks an ID token: signature, issuer, audience, authorized party and expiry, and that it was made for the sign-in with this
+// nonce, unless that is empty (OIDC Core section 3.1.3.7). Its error is an *answer.Error.
 func (p *Providers) Verify(ctx context.Context, issuer, clientID, idToken, nonce string) error {
 	found, err := p.provider(ctx, issuer)
 	if err != nil {
@@ -63,7 +63,25 @@ func (p *Providers) Verify(ctx context.Context, issuer, clientID, idToken, nonce
 	if nonce != "" && subtle.ConstantTimeCompare([]byte(token.Nonce), []byte(nonce)) != 1 {
 		return &answer.Error{Kind: answer.Malformed, Message: "the ID token was made for another sign-in"}
 	}
+	if !isAuthorizedParty(token, clientID) {
+		return &answer.Error{Kind: answer.Malformed, Message: "the ID token was made for another application (claims aud and azp)"}
+	}
 	return nil
+}
+
+// isAuthorizedParty tells whether an ID token that names the application among its audiences was made for it: azp, if there is one, names it,
+// and there is one where there are other audiences (OIDC Core section 3.1.3.7, numbers 3 to 5).
+func isAuthorizedParty(token *oidc.IDToken, clientID string) bool {
+	var claims struct {
+		AuthorizedParty *string `json:"azp"`
+	}
+	if token.Claims(&claims) != nil {
+		return false
+	}
+	if claims.AuthorizedParty == nil {
+		return len(token.Audience) == 1
+	}
+	return *claims.AuthorizedParty == clientID
 }
 
 // clockLeeway is how far the issuer's clock and ours may differ.

@@ -318,7 +318,7 @@ func TestVerify(t *testing.T) {
 		says  string // empty for a token that is good
 	}{
 		"a good one":                  {token: good},
-		"one for several audiences":   {token: issuer.token(t, "first", map[string]any{"aud": []string{"another", clientID}})},
+		"one for several audiences":   {token: issuer.token(t, "first", map[string]any{"aud": []string{"another", clientID}, "azp": clientID})},
 		"one for another application": {issuer.token(t, "first", map[string]any{"aud": "another"}), "expected audience"},
 		"one for nobody":              {issuer.token(t, "first", map[string]any{"aud": nil}), "expected audience"},
 		"one of another issuer":       {issuer.token(t, "first", map[string]any{"iss": "https://x.org"}), "issued by a different provider"},
@@ -393,6 +393,43 @@ func TestVerifyNonce(t *testing.T) {
 	err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, forged, "n")
 	if !strings.Contains(failure(t, err).Message, "cannot be verified") {
 		t.Errorf("a nonce stands in for a signature: %v", err)
+	}
+}
+
+// TestVerifyAuthorizedParty is S14: an ID token that was made for another application is not taken, also where it names this one (OIDC Core
+// section 3.1.3.7).
+func TestVerifyAuthorizedParty(t *testing.T) {
+	issuer := newIssuer(t)
+	for name, test := range map[string]struct {
+		claims map[string]any
+		good   bool
+	}{
+		"no party, and one audience":        {nil, true},
+		"no party, and a list of one":       {map[string]any{"aud": []string{clientID}}, true},
+		"no party, and two audiences":       {map[string]any{"aud": []string{clientID, "another"}}, false},
+		"the application":                   {map[string]any{"azp": clientID}, true},
+		"the application, of two audiences": {map[string]any{"azp": clientID, "aud": []string{"another", clientID}}, true},
+		"another":                           {map[string]any{"azp": "another"}, false},
+		"another, of two audiences":         {map[string]any{"azp": "another", "aud": []string{"another", clientID}}, false},
+		"a part of it":                      {map[string]any{"azp": clientID[:3]}, false},
+		"an empty one":                      {map[string]any{"azp": ""}, false},
+		"none, by name":                     {map[string]any{"azp": nil}, true},
+		"a list":                            {map[string]any{"azp": []string{clientID}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", test.claims), "")
+			switch {
+			case test.good && err != nil:
+				t.Errorf("refused: %v", err)
+			case test.good:
+			case err == nil:
+				t.Error("accepted")
+			default:
+				if got := failure(t, err); got.Kind != answer.Malformed || got.Message != "the ID token was made for another application (claims aud and azp)" {
+					t.Errorf("the failure is %+v, want Malformed", got)
+				}
+			}
+		})
 	}
 }
 

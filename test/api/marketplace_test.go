@@ -460,6 +460,44 @@ func TestMarketplaceApplication(t *testing.T) {
 	})
 }
 
+// TestSharedApplicationsGoToListedHostsAlone is S10: with a Marketplace's own application, no author of an account chooses where its secret goes.
+func TestSharedApplicationsGoToListedHostsAlone(t *testing.T) {
+	const refused = "parameters in the host of an endpoint must have enum or choices where application is set: an account's author would choose where its secret goes"
+	open := map[string]any{"name": "shop", "pattern": "[a-z0-9.-]+"}
+	shared := with(t, marketplace(t), fields{
+		"spec.application": map[string]any{
+			"secretRef":         map[string]any{"name": "bol-app", "namespace": "tokenkeeper-system"},
+			"namespaceSelector": map[string]any{},
+		},
+		"spec.parameters": one(open),
+	})
+	rules := map[string]rule{
+		"a parameter may stand elsewhere":   {},
+		"a parameter may stand in a path":   {set: fields{"spec.endpoints.token": "https://login.bol.com/{shop}/token?shop={shop}"}},
+		"a parameter may stand in a query":  {set: fields{"spec.endpoints.token": "https://login.bol.com?shop={shop}"}},
+		"another name may begin so":         {set: fields{"spec.endpoints.token": "https://{shops}.bol.com/token"}},
+		"a host must not be the whole host": {set: fields{"spec.endpoints.token": "https://{shop}"}, wants: refused},
+		"a port must not be chosen":         {set: fields{"spec.endpoints.token": "https://a{shop}:8443/token"}, wants: refused},
+		"a second parameter counts too": {
+			set:   fields{"spec.endpoints.token": "https://{b}.bol.com/", "spec.parameters": []any{open, map[string]any{"name": "b", "pattern": "a+"}}},
+			wants: refused,
+		},
+	}
+	for _, endpoint := range []string{"issuer", "authorization", "deviceAuthorization", "token", "refresh", "revocation"} {
+		host := fields{"spec.endpoints." + endpoint: "https://{shop}.bol.com/a"}
+		also := func(path string, value any) fields {
+			both := maps.Clone(host)
+			both[path] = value
+			return both
+		}
+		rules[endpoint+" must not have a pattern"] = rule{set: host, wants: refused}
+		rules[endpoint+" may have a pattern without an application"] = rule{set: also("spec.application", nil)}
+		rules[endpoint+" may have an enum"] = rule{set: also("spec.parameters", one(map[string]any{"name": "shop", "enum": []any{"a", "b"}}))}
+		rules[endpoint+" may have choices"] = rule{set: also("spec.parameters", one(map[string]any{"name": "shop", "choices": one(map[string]any{"value": "a"})}))}
+	}
+	checkRules(t, shared, rules)
+}
+
 func TestMarketplaceIdentity(t *testing.T) {
 	request := func(field string, value any) fields {
 		return fields{"spec.identity.request": map[string]any{"url": "https://api.bol.com/me", field: value}}
