@@ -158,4 +158,7 @@ const (
 	EventIDTokenWithheld = "IDTokenWithheld"
 	// EventGrantRevoked: the grant was revoked at the marketplace, or could not be in the time allowed.
 	EventGrantRevoked = "GrantRevoked"
+	// EventUseLabelMissing: a Secret that the account names lacks the label tokenkeeper.dev/use, or does not allow this use by it. Told once
+	// for each account and Secret.
+	EventUseLabelMissing = "UseLabelMissing"
 )

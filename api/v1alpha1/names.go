@@ -8,6 +8,17 @@ const (
 	ManagedBy = "tokenkeeper"
 	// LabelAccount names the MarketplaceAccount that a Secret belongs to.
 	LabelAccount = "tokenkeeper.dev/account"
+	// LabelUse, on a Secret that accounts name, says what they may use it as: UseApplication, UseLogin or UseRefreshToken, or several of
+	// these, joined by UseSeparator.
+	LabelUse = "tokenkeeper.dev/use"
+	// UseApplication is the use of spec.applicationSecretRef.
+	UseApplication = "application"
+	// UseLogin is the use of spec.grant.password.secretRef.
+	UseLogin = "login"
+	// UseRefreshToken is the use of spec.grant.refreshToken.secretRef.
+	UseRefreshToken = "refresh-token"
+	// UseSeparator stands between the uses of a Secret with several.
+	UseSeparator = "."
 
 	// AnnotationRenew asks for a renewal now, whatever the schedule: once for each new value.
 	AnnotationRenew = "tokenkeeper.dev/renew"

@@ -32,6 +32,7 @@ func startOperator(ctx context.Context, path, kubeconfig, log string, portal por
 		"--portal-bind-address", portal.address,
 		"--portal-url", portal.url,
 		"--leader-elect=false",
+		"--require-use-label",
 	)
 	if err != nil {
 		return nil, err

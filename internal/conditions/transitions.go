@@ -23,6 +23,8 @@ type Transition struct {
 	Action string
 	// Note says it in a sentence, without a link that is good for anybody with it.
 	Note string
+	// Secret names the Secret that the event is about beside the account, which tells it from events of others; usually empty.
+	Secret string
 }
 
 // The actions of transitions.
@@ -32,6 +34,7 @@ const (
 	signingIn  = "SignIn"
 	publishing = "Publish"
 	revoking   = "Revoke"
+	resolving  = "Resolve"
 )
 
 // Transitions are the changes of an account since its status was before, in the order in which they are told; empty where nothing
@@ -102,6 +105,11 @@ func GrantRevoked(note string) Transition {
 // GrantNotRevoked tells that a grant could not be revoked, and why.
 func GrantNotRevoked(why string) Transition {
 	return Transition{Event: v1alpha1.EventGrantRevoked, Warning: true, Action: revoking, Note: "The grant was not revoked: " + why}
+}
+
+// UseLabelMissing tells of a Secret that is used although its label does not allow it.
+func UseLabelMissing(secret facts.UnlabelledSecret) Transition {
+	return Transition{Event: v1alpha1.EventUseLabelMissing, Warning: true, Action: resolving, Note: bounds.Shorten(secret.Message, bounds.Message), Secret: secret.Name}
 }
 
 // handledRenew is the last request for a renewal that was acted on; empty when there was none.

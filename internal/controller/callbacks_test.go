@@ -56,6 +56,8 @@ func (w *world) standby() (*signinflow.Visits, *traffic) {
 		Registry:    prometheus.NewRegistry(),
 		CallTimeout: w.callTimeout,
 		Portal:      w.portal,
+
+		RequireUseLabel: true,
 	})
 	w.Expect(err).NotTo(HaveOccurred())
 	done := make(chan error, 1)

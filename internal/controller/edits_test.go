@@ -142,7 +142,7 @@ func (w *world) refusedLoginPrepared() {
 func (w *world) appliedLater(name, label string, after time.Duration) {
 	w.T.Helper()
 	secret := w.readSecret(name)
-	secret.Labels = map[string]string{"release": label}
+	metav1.SetMetaDataLabel(&secret.ObjectMeta, "release", label)
 	for i := range secret.ManagedFields {
 		secret.ManagedFields[i].Time = new(metav1.NewTime(secret.CreationTimestamp.Add(after)))
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
@@ -61,6 +62,9 @@ func (r *reconciler) gatherRequest(ctx context.Context, l driver.Look) (gathered
 	l.Request, l.Unresolved = request, failure != nil
 	l = l.Failing(failure)
 	r.logins.Note(l.Facts)
+	for _, secret := range r.unlabelled.news(l.Account.UID, request.Unlabelled) {
+		r.Emit(l.Account, conditions.UseLabelMissing(secret))
+	}
 	if l.Unresolved {
 		return l, true, nil
 	}

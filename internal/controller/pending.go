@@ -51,6 +51,7 @@ func (r *reconciler) Forget(account *v1alpha1.MarketplaceAccount) {
 	r.grants.Forget(account.UID)
 	r.devices.forget(account.UID)
 	r.logins.Forget(account.UID)
+	r.unlabelled.forget(account.UID)
 	r.OAuth.Forget(account)
 	r.requests.Leave(client.ObjectKeyFromObject(account), r.Clock.Now())
 }

@@ -42,6 +42,8 @@ type reconciler struct {
 	requests *userrequests.Allowance
 	// applications remembers the applications that were refused.
 	applications peers.Applications
+	// unlabelled remembers which accounts were told of a Secret without the label of its use.
+	unlabelled unlabelledMemory
 	// devices remembers when device codes are polled, and the tokens of approved ones.
 	devices deviceMemory
 	// finalizer revokes the grants of accounts that are deleted.

@@ -81,6 +81,8 @@ type Options struct {
 	CountAccounts bool
 	// Connect returns the clients of the manager; nil means kube.Connect. A simulation has a cluster of its own.
 	Connect func(ctx context.Context, mgr manager.Manager, clock clock.PassiveClock) (*kube.Clients, error)
+	// RequireUseLabel refuses Secrets that accounts name unless their label allows the use.
+	RequireUseLabel bool
 	// NewQueue replaces the work queue; nil keeps controller-runtime's. Tests bring one with a clock of theirs.
 	NewQueue func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request]
 }
@@ -116,6 +118,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	if err != nil {
 		return nil, err
 	}
+	clients.UserSecrets.RequireUseLabel = options.RequireUseLabel
 	metrics.RegisterAccounts(options.Registry, mgr.GetCache())
 	cluster, err := clusterIdentity(ctx, mgr.GetAPIReader())
 	if err != nil {

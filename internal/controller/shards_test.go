@@ -77,6 +77,7 @@ func (w *world) install(user *rest.Config, shard clients.Shard, lease *client.Ob
 		MaxConcurrentReconciles: 4,
 		CallTimeout:             w.callTimeout,
 		Portal:                  w.portal,
+		RequireUseLabel:         true,
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 			queue := w.newQueue(name, limiter)
 			i.queue.Store(queue.(*countingQueue))

@@ -46,6 +46,8 @@ type world struct {
 	workers     int
 	// countAccounts lets Marketplaces say how many accounts the story has.
 	countAccounts bool
+	// labelsOptional lets Secrets be used that have no label of their use.
+	labelsOptional bool
 	// tenants are further namespaces that the operator sees.
 	tenants []string
 	// portal is where people sign in, visits what the pages ask.
@@ -120,6 +122,7 @@ func (w *world) begin() {
 		NewQueue:                w.newQueue,
 		Portal:                  w.portal,
 		CountAccounts:           w.countAccounts,
+		RequireUseLabel:         !w.labelsOptional,
 	})
 	w.Expect(err).NotTo(HaveOccurred())
 	done := make(chan error, 1)
@@ -315,7 +318,10 @@ func (w *world) secret(name string, values map[string]string) *corev1.Secret {
 
 // secretOf returns a Secret that holds no credential of a seller, to be created.
 func secretOf(namespace, name string, values map[string]string) *corev1.Secret {
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, StringData: values}
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{v1alpha1.LabelUse: "application.login.refresh-token"}},
+		StringData: values,
+	}
 }
 
 // editSecret replaces values of a Secret.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
@@ -73,7 +74,7 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 			staying := reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
 			d := New(&kube.Clients{Cached: server, Live: live, UserSecrets: users}, nothingPending{}, staying)
 			key := client.ObjectKeyFromObject(secret)
-			_, err = users.Get(t.Context(), key)
+			_, err = users.Get(t.Context(), key, tokensecret.UseApplication)
 			g.Expect(err).NotTo(HaveOccurred())
 
 			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
@@ -89,7 +90,7 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 				g.Expect(err).NotTo(HaveOccurred())
 				queue.Done(request)
 			}
-			_, err = users.Get(t.Context(), key)
+			_, err = users.Get(t.Context(), key, tokensecret.UseApplication)
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(live.reads == 1).To(Equal(test.held), "a Secret that is held is read once")
 			g.Expect(d.departed).To(BeEmpty())

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 
@@ -66,7 +68,11 @@ func (d *Driver) Emit(account *v1alpha1.MarketplaceAccount, transitions ...condi
 		if transition.Warning {
 			eventType = corev1.EventTypeWarning
 		}
-		d.Recorder.Eventf(account, nil, eventType, transition.Event, transition.Action, "%s", transition.Note)
+		var related runtime.Object
+		if transition.Secret != "" {
+			related = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: account.Namespace, Name: transition.Secret}}
+		}
+		d.Recorder.Eventf(account, related, eventType, transition.Event, transition.Action, "%s", transition.Note)
 	}
 }
 

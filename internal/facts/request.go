@@ -20,8 +20,10 @@ type Request struct {
 	Login    tokensecret.Login
 	Imported tokensecret.Import
 	Inputs   custody.Inputs
-	// Unreadable is the failure of the user's refresh token while another grant is in use; nil when there is none.
+	// Unreadable is the failure of the Secret with the user's refresh token while another grant is in use; nil when there is none.
 	Unreadable *Failure
+	// Unlabelled are the Secrets that are used although their label does not allow it.
+	Unlabelled []UnlabelledSecret
 	// Key identifies the spec that the tokens are for. Tokens with another key were obtained for another spec.
 	Key string
 }
@@ -93,4 +95,11 @@ func HostOf(address string) string {
 		return ""
 	}
 	return parsed.Host
+}
+
+// UnlabelledSecret is a Secret that is used although its label does not allow it.
+type UnlabelledSecret struct {
+	Name string
+	// Message says what comes of it, and how the label is set.
+	Message string
 }

@@ -93,9 +93,11 @@ func unaccountable(account *v1alpha1.MarketplaceAccount, platform *marketplace.P
 func (r *Resolver) resolveApplication(
 	ctx context.Context, account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace, req *facts.Request,
 ) (*facts.Failure, error) {
-	key := client.ObjectKey{Namespace: account.Namespace, Name: account.Spec.ApplicationSecretRef.Name}
-	field := "spec.applicationSecretRef"
-	if key.Name == "" {
+	named := namedSecret{
+		key: client.ObjectKey{Namespace: account.Namespace, Name: account.Spec.ApplicationSecretRef.Name}, field: "spec.applicationSecretRef", use: tokensecret.UseApplication,
+	}
+	req.Shared = named.key.Name == ""
+	if req.Shared {
 		allowed, err := r.mayUseApplication(ctx, account.Namespace, object.Spec.Application)
 		if err != nil {
 			return nil, err
@@ -111,24 +113,25 @@ func (r *Resolver) resolveApplication(
 			return trouble, nil
 		}
 		ref := object.Spec.Application.SecretRef
-		key = client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}
-		field = fmt.Sprintf("the application of Marketplace %q", object.Name)
+		named = namedSecret{
+			key: client.ObjectKey{Namespace: ref.Namespace, Name: ref.Name}, field: fmt.Sprintf("the application of Marketplace %q", object.Name), use: tokensecret.UseOfMarketplace,
+		}
 	}
 	var more []string
-	if named := object.Spec.AuthorizationRequest.ClientIDKey; named != "" {
-		more = []string{named}
+	if key := object.Spec.AuthorizationRequest.ClientIDKey; key != "" {
+		more = []string{key}
 	}
-	secret, trouble, err := r.userSecret(ctx, key, field, more...)
-	if trouble != nil || err != nil {
+	secret, err := r.userSecrets.Get(ctx, named.key, named.use, more...)
+	if trouble, err := named.trouble(secret, err); trouble != nil || err != nil {
 		return trouble, err
 	}
+	req.Unlabelled = append(req.Unlabelled, named.unlabelled(secret)...)
 	public := object.Spec.TokenRequest.ClientAuthentication == v1alpha1.ClientAuthenticationNone
 	req.Application, err = tokensecret.DecodeApplication(secret.Secret, public, req.Platform.ClientIDKey())
 	if err != nil {
-		return invalidSecret(field, err), nil
+		return named.invalid(err), nil
 	}
-	req.Inputs.Application = key.String() + "@" + secret.ContentVersion
-	req.Shared = account.Spec.ApplicationSecretRef.Name == ""
+	req.Inputs.Application = named.key.String() + "@" + secret.ContentVersion
 	return nil, nil
 }
 
@@ -165,58 +168,43 @@ func (r *Resolver) mayUseApplication(ctx context.Context, namespace string, appl
 
 func (r *Resolver) resolveCredentials(ctx context.Context, v facts.Facts, req *facts.Request) (*facts.Failure, error) {
 	account := v.Account
-	var field, name string
+	named := namedSecret{key: client.ObjectKey{Namespace: account.Namespace}}
 	switch spec := account.Spec.Grant; {
 	case spec.Password != nil:
-		field, name = "spec.grant.password.secretRef", spec.Password.SecretRef.Name
+		named.field, named.key.Name, named.use = "spec.grant.password.secretRef", spec.Password.SecretRef.Name, tokensecret.UseLogin
 	case spec.RefreshToken != nil:
-		field, name = "spec.grant.refreshToken.secretRef", spec.RefreshToken.SecretRef.Name
+		named.field, named.key.Name, named.use = "spec.grant.refreshToken.secretRef", spec.RefreshToken.SecretRef.Name, tokensecret.UseRefreshToken
 	default:
 		return nil, nil
 	}
-	secret, trouble, err := r.userSecret(ctx, client.ObjectKey{Namespace: account.Namespace, Name: name}, field)
-	if trouble != nil && account.Spec.Grant.RefreshToken != nil && v.Custody.RefreshToken != "" {
-		// The refresh token that it began with is used up; the grant lives on in the custody.
-		req.Imported = tokensecret.Import{RefreshToken: v.Custody.Imported, GrantedAt: v.Custody.GrantedAt}
-		return nil, nil
+	secret, err := r.userSecrets.Get(ctx, named.key, named.use)
+	isAbsent := errors.Is(err, kube.ErrSecretNotFound)
+	trouble, err := named.trouble(secret, err)
+	if trouble == nil && err == nil {
+		req.Unlabelled = append(req.Unlabelled, named.unlabelled(secret)...)
+		if account.Spec.Grant.Password != nil {
+			req.Login, err = tokensecret.DecodeLogin(secret.Secret)
+		} else {
+			req.Imported, err = tokensecret.DecodeImport(secret.Secret)
+		}
+		if err != nil {
+			trouble, err = named.invalid(err), nil
+		}
 	}
-	if trouble != nil || err != nil {
-		return trouble, err
-	}
-	if account.Spec.Grant.Password != nil {
-		req.Login, err = tokensecret.DecodeLogin(secret.Secret)
-	} else {
-		req.Imported, err = tokensecret.DecodeImport(secret.Secret)
-	}
-	if err != nil && account.Spec.Grant.RefreshToken != nil && v.Custody.RefreshToken != "" {
-		// The grant in use goes on without the refresh token that cannot be read.
-		req.Imported = tokensecret.Import{RefreshToken: v.Custody.Imported, GrantedAt: v.Custody.GrantedAt}
-		req.Unreadable = invalidSecret(field, err)
-		return nil, nil
-	}
-	if err != nil {
-		return invalidSecret(field, err), nil
-	}
-	req.Inputs.Credentials = name + "@" + secret.ContentVersion
-	return nil, nil
-}
-
-// userSecret returns a Secret that a user wrote and that can be used, or the trouble with it.
-func (r *Resolver) userSecret(ctx context.Context, key client.ObjectKey, field string, more ...string) (*kube.UserSecret, *facts.Failure, error) {
-	secret, err := r.userSecrets.Get(ctx, key, more...)
 	switch {
-	case errors.Is(err, kube.ErrSecretNotFound):
-		return nil, &facts.Failure{Reason: v1alpha1.ReasonSecretNotFound,
-			Message: fmt.Sprintf("%s: Secret %q does not exist in namespace %q; create it", field, key.Name, key.Namespace)}, nil
-	case errors.Is(err, kube.ErrSecretForbidden):
-		return nil, &facts.Failure{Reason: v1alpha1.ReasonSecretNotFound, Message: fmt.Sprintf("%s: the operator may not read Secret %q in namespace %q, "+
-			"which it does not watch; give it a Role to get this Secret", field, key.Name, key.Namespace)}, nil
 	case err != nil:
-		return nil, nil, err
-	case secret.Invalid != nil:
-		return nil, invalidSecret(field, secret.Invalid), nil
+		return nil, err
+	case trouble == nil:
+		req.Inputs.Credentials = named.key.Name + "@" + secret.ContentVersion
+	case account.Spec.Grant.RefreshToken != nil && v.Custody.RefreshToken != "":
+		// The refresh token that the grant began with is used up. It lives on in the custody, without a Secret that cannot be read or must not be used.
+		req.Imported = tokensecret.Import{RefreshToken: v.Custody.Imported, GrantedAt: v.Custody.GrantedAt}
+		if !isAbsent {
+			req.Unreadable = trouble
+		}
+		return nil, nil
 	}
-	return secret, nil, nil
+	return trouble, nil
 }
 
 // resolveOwnSecrets looks, before anything is asked for, whether the places of grant and token Secret are taken.
@@ -250,10 +238,6 @@ func Conflict(account *v1alpha1.MarketplaceAccount, secret metav1.Object) *facts
 		cure += ", or where it was restored together with the account, its ownerReferences alone"
 	}
 	return &facts.Failure{Reason: v1alpha1.ReasonSecretConflict, Message: fmt.Sprintf("Secret %q exists and does not belong to this account; %s", name, cure)}
-}
-
-func invalidSecret(field string, err error) *facts.Failure {
-	return &facts.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: field + ": " + err.Error()}
 }
 
 // keyOf identifies the spec that tokens are obtained for: the parts of a request whose change calls for new tokens. No

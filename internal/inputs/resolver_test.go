@@ -13,6 +13,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // A Secret of another namespace may be there and still not be the operator's to read.
@@ -23,8 +24,8 @@ func TestAUserSecretThatMayNotBeRead(t *testing.T) {
 			return apierrors.NewForbidden(corev1.Resource("secrets"), "app", nil)
 		},
 	})
-	r := NewResolver(forbidding, forbidding, &kube.UserSecrets{Metadata: forbidding, Live: forbidding})
-	_, trouble, err := r.userSecret(t.Context(), client.ObjectKey{Namespace: "apps", Name: "app"}, "the application")
+	named := namedSecret{key: client.ObjectKey{Namespace: "apps", Name: "app"}, field: "the application", use: tokensecret.UseOfMarketplace}
+	trouble, err := named.trouble((&kube.UserSecrets{Metadata: forbidding, Live: forbidding}).Get(t.Context(), named.key, named.use))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(trouble.Reason).To(Equal(v1alpha1.ReasonSecretNotFound))
 	g.Expect(trouble.Message).To(HavePrefix(`the application: the operator may not read Secret "app" in namespace "apps"`))

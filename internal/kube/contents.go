@@ -144,7 +144,7 @@ func ownership(secret *corev1.Secret) *corev1.Secret {
 	if controller := metav1.GetControllerOfNoCopy(secret); controller != nil {
 		kept.OwnerReferences = []metav1.OwnerReference{*controller}
 	}
-	for _, name := range []string{v1alpha1.LabelManagedBy, v1alpha1.LabelAccount} {
+	for _, name := range []string{v1alpha1.LabelManagedBy, v1alpha1.LabelAccount, v1alpha1.LabelUse} {
 		if value, ok := secret.Labels[name]; ok {
 			kept.Labels[name] = value
 		}

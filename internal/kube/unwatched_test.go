@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // apart is a cluster of which "shop" is watched, with an application that lies in "apps".
@@ -100,7 +101,7 @@ func TestAnApplicationElsewhere(t *testing.T) {
 			a.Expect(apierrors.IsForbidden(err)).To(BeTrue(), "%v", err)
 		}
 		a.Expect(a.reads).To(Equal(1))
-		_, err := (&UserSecrets{Metadata: a.unwatchedMetadata, Live: a}).Get(t.Context(), sharedApp)
+		_, err := (&UserSecrets{Metadata: a.unwatchedMetadata, Live: a}).Get(t.Context(), sharedApp, tokensecret.UseOfMarketplace)
 		a.Expect(err).To(MatchError(ErrSecretForbidden))
 	})
 	t.Run("an API server that is away is asked again", func(t *testing.T) {

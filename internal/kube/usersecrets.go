@@ -25,7 +25,18 @@ var (
 	ErrSecretNotFound = errors.New("the Secret does not exist")
 	// ErrSecretForbidden is of a Secret in a namespace that is not watched.
 	ErrSecretForbidden = errors.New("the Secret may not be read")
+	// ErrSecretOfOperator is of a Secret that the operator itself makes: authors of accounts decide what it holds.
+	ErrSecretOfOperator = errors.New("the Secret is one of the operator's own")
 )
+
+// UseError is that a Secret has no label by which it may be used.
+type UseError struct {
+	// Allowed are what its label allows.
+	Allowed tokensecret.Uses
+}
+
+// Error implements error.
+func (e *UseError) Error() string { return "the Secret's label does not allow this use" }
 
 // UserSecrets remembers the Secrets that users wrote, by version. A Secret is read from the API server once
 // for each version that its metadata shows, so that a renewal reads none, and the cache need not hold the
@@ -33,6 +44,8 @@ var (
 type UserSecrets struct {
 	// Metadata reads the metadata of Secrets, Live whole ones from the API server.
 	Metadata, Live client.Reader
+	// RequireUseLabel refuses Secrets whose label does not allow the use, before they are read.
+	RequireUseLabel bool
 
 	mu   sync.Mutex // guards held
 	held map[client.ObjectKey]*UserSecret
@@ -45,6 +58,8 @@ type UserSecret struct {
 	ContentVersion string
 	// Invalid is why the Secret cannot be used; nil when it can.
 	Invalid error
+	// Allowed are what its label allows.
+	Allowed tokensecret.Uses
 	// more are the keys beside keysOfUsers that were read, in order and once each.
 	more []string
 }
@@ -62,8 +77,8 @@ var keysOfUsers = []string{
 }
 
 // Get returns a Secret that a user wrote, also one that is Invalid. more are keys that a Marketplace names, beside those that always count.
-// Its error is ErrSecretNotFound, ErrSecretForbidden, or the API server's.
-func (u *UserSecrets) Get(ctx context.Context, key client.ObjectKey, more ...string) (*UserSecret, error) {
+// Its error is ErrSecretNotFound, ErrSecretForbidden, ErrSecretOfOperator, a *UseError, or the API server's.
+func (u *UserSecrets) Get(ctx context.Context, key client.ObjectKey, use tokensecret.Uses, more ...string) (*UserSecret, error) {
 	metadata := SecretMetadata()
 	switch err := u.Metadata.Get(ctx, key, metadata); {
 	case apierrors.IsNotFound(err):
@@ -73,6 +88,9 @@ func (u *UserSecrets) Get(ctx context.Context, key client.ObjectKey, more ...str
 		return nil, ErrSecretForbidden
 	case err != nil:
 		return nil, fmt.Errorf("reading the metadata of Secret %q: %w", key, err)
+	}
+	if err := u.mayUse(metadata, use); err != nil {
+		return nil, err
 	}
 	held, more := u.heldAt(key, metadata.ResourceVersion, more)
 	if held != nil {
@@ -85,7 +103,22 @@ func (u *UserSecrets) Get(ctx context.Context, key client.ObjectKey, more ...str
 	case err != nil:
 		return nil, fmt.Errorf("reading Secret %q: %w", key, err)
 	}
+	if err := u.mayUse(secret, use); err != nil { // it may be newer than its metadata
+		return nil, err
+	}
 	return u.hold(key, secret, more), nil
+}
+
+// mayUse tells whether a Secret, whole or by its metadata alone, may be used so.
+func (u *UserSecrets) mayUse(secret metav1.Object, use tokensecret.Uses) error {
+	allowed := tokensecret.UsesOf(secret.GetLabels())
+	switch {
+	case tokensecret.IsMadeByOperator(secret):
+		return ErrSecretOfOperator
+	case u.RequireUseLabel && !allowed.Allows(use):
+		return &UseError{Allowed: allowed}
+	}
+	return nil
 }
 
 // heldAt returns what is held of a version with these keys; nil where that is not all, and then all keys to read.
@@ -108,7 +141,7 @@ func (u *UserSecrets) hold(key client.ObjectKey, secret *corev1.Secret, more []s
 	if err != nil {
 		used = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: secret.Name, Namespace: secret.Namespace, ResourceVersion: secret.ResourceVersion}}
 	}
-	kept := &UserSecret{Secret: used, ContentVersion: secret.ResourceVersion, Invalid: err, more: more}
+	kept := &UserSecret{Secret: used, ContentVersion: secret.ResourceVersion, Invalid: err, Allowed: tokensecret.UsesOf(secret.Labels), more: more}
 	if value, ok := secret.Annotations[v1alpha1.AnnotationRetry]; ok {
 		kept.Annotations = map[string]string{v1alpha1.AnnotationRetry: strings.Clone(bounds.Cut(value, bounds.Message))}
 	}

@@ -70,6 +70,7 @@ func Run(ctx context.Context, o Options) error {
 		MaxConcurrentReconciles: o.maxConcurrentReconciles,
 		RequestEvery:            o.RequestEvery,
 		Portal:                  signin.Address(o.portalURL),
+		RequireUseLabel:         o.requireUseLabel,
 		CountAccounts:           len(o.shard.namespaces) == 0 && o.shard.selector == nil,
 	})
 	if err != nil {

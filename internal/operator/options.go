@@ -36,6 +36,7 @@ type Options struct {
 	portalContact           string
 	maxConcurrentReconciles int
 	denyPrivateAddresses    bool
+	requireUseLabel         bool
 	trustedProxies          networks
 	shard                   shard
 	log                     zap.Options
@@ -64,6 +65,8 @@ func Parse(flags *flag.FlagSet, args []string) (Options, error) {
 	flags.BoolVar(&o.Version, "version", false, "Print the version, the commit and its date, and do nothing else.")
 	flags.BoolVar(&o.denyPrivateAddresses, "deny-private-addresses", false,
 		"Refuse issuers whose discovery document or keys are at an address that is not public: of this machine, of a private network, or of a cloud's metadata.")
+	flags.BoolVar(&o.requireUseLabel, "require-use-label", false,
+		"Use a Secret that an account names only if its label tokenkeeper.dev/use allows it: application, login or refresh-token. The manifests set it.")
 	o.shard.bindFlags(flags)
 	o.log.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {

@@ -38,10 +38,12 @@ func TestParse(t *testing.T) {
 				return o.portalOrganisation == "Müller & Söhne" && o.portalContact == "it@example.com"
 			},
 		},
-		"an organisation of two lines": {args: []string{"--portal-organisation=a\nb"}, says: "--portal-organisation must be one line"},
-		"a contact that is a letter":   {args: []string{"--portal-contact=" + strings.Repeat("a", 257)}, says: "--portal-contact must not be longer"},
-		"private issuers by default":   {want: func(o Options) bool { return !o.denyPrivateAddresses }},
-		"public issuers alone":         {args: []string{"--deny-private-addresses"}, want: func(o Options) bool { return o.denyPrivateAddresses }},
+		"an organisation of two lines":       {args: []string{"--portal-organisation=a\nb"}, says: "--portal-organisation must be one line"},
+		"a contact that is a letter":         {args: []string{"--portal-contact=" + strings.Repeat("a", 257)}, says: "--portal-contact must not be longer"},
+		"Secrets without a label by default": {want: func(o Options) bool { return !o.requireUseLabel }},
+		"labelled Secrets alone":             {args: []string{"--require-use-label"}, want: func(o Options) bool { return o.requireUseLabel }},
+		"private issuers by default":         {want: func(o Options) bool { return !o.denyPrivateAddresses }},
+		"public issuers alone":               {args: []string{"--deny-private-addresses"}, want: func(o Options) bool { return o.denyPrivateAddresses }},
 		"proxies that are trusted": {
 			args: []string{"--trusted-proxies=10.0.0.0/8, 192.0.2.7,2001:db8::/32"},
 			want: func(o Options) bool { return o.trustedProxies.String() == "10.0.0.0/8,192.0.2.7/32,2001:db8::/32" },

@@ -71,7 +71,7 @@ func versionOf(object any) (secretVersion, error) {
 		return *o, nil
 	case *metav1.PartialObjectMetadata:
 		account, _ := tokensecret.ControllingAccount(o)
-		return secretVersion{secretKey{unique.Make(o.Namespace), o.Name}, Version{o.ResourceVersion, account}}, nil
+		return secretVersion{secretKey{unique.Make(o.Namespace), o.Name}, Version{o.ResourceVersion, account, tokensecret.UsesOf(o.Labels)}}, nil
 	}
 	return secretVersion{}, fmt.Errorf("a watch of Secrets brought a %T", object)
 }

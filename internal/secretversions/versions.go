@@ -19,6 +19,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // unlabelled selects the Secrets that do not carry the operator's label.
@@ -128,6 +129,8 @@ type Version struct {
 	ResourceVersion string
 	// Account is the UID of the account that controls the Secret; empty when none does.
 	Account types.UID
+	// Uses are what its label says that it may be used as.
+	Uses tokensecret.Uses
 }
 
 // Exists tells whether there is such a Secret.
@@ -135,7 +138,7 @@ func (v Version) Exists() bool { return v.ResourceVersion != "" }
 
 // Metadata is what is known of the Secret, in the API's words.
 func (v Version) Metadata(key client.ObjectKey) metav1.ObjectMeta {
-	known := metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, ResourceVersion: v.ResourceVersion}
+	known := metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, ResourceVersion: v.ResourceVersion, Labels: v.Uses.Label()}
 	if v.Account != "" {
 		known.OwnerReferences = []metav1.OwnerReference{{
 			APIVersion: v1alpha1.GroupVersion.String(), Kind: "MarketplaceAccount", UID: v.Account, Controller: new(true),

@@ -108,7 +108,7 @@ func TestVersionsOfSecrets(t *testing.T) {
 	})
 }
 
-// TestWhoseASecretIs compares what is known of a Secret with the whole.
+// TestWhoseASecretIs compares what is known of a Secret, and of its use, with the whole.
 func TestWhoseASecretIs(t *testing.T) {
 	const ours = "tokenkeeper.dev/v1alpha1"
 	for name, test := range map[string]struct {
@@ -123,6 +123,9 @@ func TestWhoseASecretIs(t *testing.T) {
 		"a tenant's with a label of ours": {[]func(*metav1.ObjectMeta){func(o *metav1.ObjectMeta) {
 			metav1.SetMetaDataLabel(o, v1alpha1.LabelAccount, "main")
 		}}, false},
+		"a credential": {[]func(*metav1.ObjectMeta){func(o *metav1.ObjectMeta) {
+			metav1.SetMetaDataLabel(o, v1alpha1.LabelUse, "login.application")
+		}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
@@ -133,6 +136,7 @@ func TestWhoseASecretIs(t *testing.T) {
 			known := &metav1.PartialObjectMetadata{ObjectMeta: seen.Metadata(client.ObjectKeyFromObject(whole))}
 			g.Expect(known.Namespace + "/" + known.Name + "@" + known.ResourceVersion).To(Equal("shop/main-token@7"))
 			g.Expect(tokensecret.Owned(known, account)).To(Equal(test.owned))
+			g.Expect(tokensecret.UsesOf(known.Labels)).To(Equal(tokensecret.UsesOf(whole.Labels)))
 		})
 	}
 }

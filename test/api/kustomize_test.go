@@ -141,7 +141,7 @@ configMapGenerator:
 	args := expand(t, built)
 	for _, arg := range []string{
 		"--leader-elect", "--portal-url=https://tokens.example.com", "--watch-label-selector=shard in (a, b)", "--watch-namespaces=", "--zap-log-level=info",
-		"--portal-organisation=Example Ltd", "--portal-contact=room 7", "--metrics-secure=true",
+		"--portal-organisation=Example Ltd", "--portal-contact=room 7", "--metrics-secure=true", "--require-use-label=true",
 	} {
 		if !slices.Contains(args, arg) {
 			t.Errorf("the operator gets %q, without %q", args, arg)

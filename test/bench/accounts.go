@@ -41,7 +41,7 @@ func (b *bench) prepare(ctx context.Context, s batch) error {
 	}
 	return b.each(ctx, s.size, func(ctx context.Context, i int) error {
 		return b.kube.Create(ctx, &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Name: s.name(i) + "-import", Namespace: s.namespace},
+			ObjectMeta: metav1.ObjectMeta{Name: s.name(i) + "-import", Namespace: s.namespace, Labels: map[string]string{v1alpha1.LabelUse: v1alpha1.UseRefreshToken}},
 			Data:       map[string][]byte{v1alpha1.RefreshTokenKeyRefreshToken: []byte(b.hostOf(s, i).mint(s.name(i)))},
 		})
 	})

@@ -133,7 +133,7 @@ func (h *host) marketplace(platform string) string {
 // application creates the Secret "app".
 func (b *bench) application(ctx context.Context, namespace string) error {
 	return client.IgnoreAlreadyExists(b.kube.Create(ctx, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Name: "app", Namespace: namespace},
+		ObjectMeta: metav1.ObjectMeta{Name: "app", Namespace: namespace, Labels: map[string]string{v1alpha1.LabelUse: v1alpha1.UseApplication}},
 		StringData: map[string]string{"client_id": demomarket.DefaultClientID, "client_secret": demomarket.DefaultClientSecret},
 	}))
 }

@@ -51,7 +51,7 @@ func (b *bench) startOperatorOn(ctx context.Context, kubeconfig []byte, flags ..
 	defer log.Close()
 	b.market.SeedPortal(o.portalURL)
 	o.process = exec.CommandContext(ctx, b.program(), append([]string{ //nolint:gosec // our own program
-		"--kubeconfig=" + path, "--leader-elect=false", "--metrics-bind-address=127.0.0.1:" + ports[2],
+		"--kubeconfig=" + path, "--leader-elect=false", "--require-use-label", "--metrics-bind-address=127.0.0.1:" + ports[2],
 		"--health-probe-bind-address=127.0.0.1:" + ports[1], "--portal-bind-address=127.0.0.1:" + ports[0], "--portal-url=" + o.portalURL,
 	}, flags...)...)
 	o.process.Stdout, o.process.Stderr = log, log

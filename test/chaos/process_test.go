@@ -72,7 +72,7 @@ func (o *operator) start() {
 	o.w.Expect(err).NotTo(HaveOccurred())
 	defer log.Close()
 	args := append([]string{
-		"--kubeconfig", o.kubeconfig(), "--leader-elect=false", "--metrics-bind-address=0", "--health-probe-bind-address=0",
+		"--kubeconfig", o.kubeconfig(), "--leader-elect=false", "--require-use-label", "--metrics-bind-address=0", "--health-probe-bind-address=0",
 		"--portal-bind-address=0", "--watch-namespaces=" + o.w.ns, "--max-concurrent-reconciles=80", "--zap-log-level=debug",
 	}, o.args...)
 	command := exec.Command(operatorProgram, args...)

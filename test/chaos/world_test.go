@@ -126,7 +126,10 @@ func (w *world) create(objects ...client.Object) {
 
 func (w *world) secret(name string, values map[string]string) {
 	w.t.Helper()
-	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.ns}, StringData: values})
+	w.create(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: w.ns, Labels: map[string]string{v1alpha1.LabelUse: "application.login.refresh-token"}},
+		StringData: values,
+	})
 }
 
 // marketplace creates a shipped Marketplace, with the story's demo marketplace in its place. The strict one is Allegro's

@@ -63,6 +63,8 @@ func TestNotesWarnOfContradictions(t *testing.T) {
 		"exceptions from no proxy":        {"proxy: {noProxy: [a]}", "no effect without proxy.https"},
 		"proxies in front of nothing":     {"portal: {trustedProxies: [10.0.0.1]}", "nothing stands in front"},
 		"no replica":                      {"replicas: 0", "no token is renewed"},
+		"Secrets that need no label":      {"requireUseLabel: false", "any password of their namespace"},
+		"a flag of the labels":            {"extraArgs: [--require-use-label=false]", "use the value requireUseLabel"},
 		"a flag of the metrics":           {"extraArgs: [--metrics-secure=false]", "use the value metrics.secure"},
 		"a flag that a value sets":        {"extraArgs: [--portal-url=https://a.example]", "use the value portal.url"},
 	} {

@@ -16,7 +16,7 @@ func TestWhatTheSchemaRefuses(t *testing.T) {
 	for name, row := range map[string]struct{ chart, values, says string }{
 		"a value that nobody knows":         {operator, "replicaCount: 2", "replicaCount"},
 		"a part that nobody knows":          {operator, "image: {name: x}", "name"},
-		"a later value":                     {operator, "requireUseLabel: true", "requireUseLabel"},
+		"a later value":                     {operator, "notifications: {}", "notifications"},
 		"a portal without TLS":              {operator, "portal: {url: 'http://tokens.example.com'}", "url"},
 		"a portal with a path":              {operator, "portal: {url: 'https://example.com/tokens'}", "url"},
 		"a namespace that cannot be":        {operator, "watch: {namespaces: [Shop]}", "namespaces"},
@@ -24,6 +24,7 @@ func TestWhatTheSchemaRefuses(t *testing.T) {
 		"a proxy that is no address":        {operator, "portal: {trustedProxies: [ingress]}", "trustedProxies"},
 		"a digest that is none":             {operator, "image: {digest: latest}", "digest"},
 		"fewer than no replicas":            {operator, "replicas: -1", "replicas"},
+		"a label that is required a little": {operator, "requireUseLabel: sometimes", "requireUseLabel"},
 		"an argument that is no flag":       {operator, "extraArgs: [start]", "extraArgs"},
 		"a number as a label":               {operator, "commonLabels: {a: 1}", "commonLabels"},
 		"a marketplace that nobody ships":   {marketplaces, "other: {enabled: true}", "other"},

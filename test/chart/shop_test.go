@@ -41,7 +41,10 @@ func (s *shop) create(objects ...client.Object) {
 
 func (s *shop) secret(name string, values map[string]string) {
 	s.t.Helper()
-	s.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.namespace}, StringData: values})
+	s.create(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: s.namespace, Labels: map[string]string{v1alpha1.LabelUse: "application.login.refresh-token"}},
+		StringData: values,
+	})
 }
 
 // account creates one of the Marketplace that has a platform's name, with an application of its own.

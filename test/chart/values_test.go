@@ -111,6 +111,10 @@ metrics: {serviceMonitor: {enabled: true, labels: {release: prometheus}, authori
 		want(t, fmt.Sprint(endpoint["authorization"]), "map[credentials:map[key:token name:scraper]]")
 		want(t, endpoint["bearerTokenFile"], nil)
 	}},
+	"Secrets say what they may be used as": {"", func(t *testing.T, made objects) { wantArg(t, made, "--require-use-label=true") }},
+	"Secrets need not say what they may be used as": {"requireUseLabel: false", func(t *testing.T, made objects) {
+		wantArg(t, made, "--require-use-label=false")
+	}},
 	"proxies in front of the portal": {"portal: {url: 'https://a.example', trustedProxies: [10.0.0.0/8, '::1']}", func(t *testing.T, made objects) {
 		wantArg(t, made, "--trusted-proxies=10.0.0.0/8,::1")
 	}},

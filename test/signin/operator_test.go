@@ -58,6 +58,7 @@ func (w *world) replica() *replica {
 		Registry:                registry,
 		MaxConcurrentReconciles: 16,
 		Portal:                  address,
+		RequireUseLabel:         true,
 		NewQueue:                w.newQueue,
 	})
 	w.Expect(err).NotTo(HaveOccurred())

@@ -77,7 +77,10 @@ func (w *World) Delete(object client.Object) {
 func (w *World) Secret(namespace, name string, values map[string]string) *corev1.Secret {
 	w.T.Helper()
 	w.noteCredentials(values)
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace}, StringData: values}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace, Labels: map[string]string{v1alpha1.LabelUse: "application.login.refresh-token"}},
+		StringData: values,
+	}
 	w.Create(secret)
 	return secret
 }

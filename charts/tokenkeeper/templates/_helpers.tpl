@@ -105,6 +105,7 @@ installations set; here values do.
 {{- /* Issuers of one's own network need extraArgs: [--deny-private-addresses=false]. */ -}}
 {{- $args = append $args "--deny-private-addresses" -}}
 {{- $args = append $args (printf "--metrics-secure=%t" .Values.metrics.secure) -}}
+{{- $args = append $args (printf "--require-use-label=%t" .Values.requireUseLabel) -}}
 {{- with .Values.portal.url }}{{ $args = append $args (printf "--portal-url=%s" .) }}{{ end -}}
 {{- /* The kubelet fills in what looks like a variable, unless its dollar is doubled. */ -}}
 {{- with .Values.portal.organisation }}{{ $args = append $args (printf "--portal-organisation=%s" (replace "$(" "$$(" .)) }}{{ end -}}

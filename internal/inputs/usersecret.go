@@ -1,0 +1,65 @@
+package inputs
+
+import (
+	"errors"
+	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// namedSecret is a Secret that a user wrote: who names it, and what for.
+type namedSecret struct {
+	key client.ObjectKey
+	// field begins what people are told.
+	field string
+	use   tokensecret.Uses
+}
+
+// trouble is why the Secret that was read cannot be used; its error is the API server's.
+func (n namedSecret) trouble(secret *kube.UserSecret, err error) (*facts.Failure, error) {
+	refused, isRefused := errors.AsType[*kube.UseError](err)
+	switch {
+	case isRefused:
+		return n.invalid(fmt.Errorf("Secret %q is not used before its label allows it: %s", n.key.Name, n.labelCommand(refused.Allowed))), nil
+	case errors.Is(err, kube.ErrSecretNotFound):
+		return &facts.Failure{Reason: v1alpha1.ReasonSecretNotFound,
+			Message: fmt.Sprintf("%s: Secret %q does not exist in namespace %q; create it", n.field, n.key.Name, n.key.Namespace)}, nil
+	case errors.Is(err, kube.ErrSecretForbidden):
+		return &facts.Failure{Reason: v1alpha1.ReasonSecretNotFound, Message: fmt.Sprintf("%s: the operator may not read Secret %q in namespace %q, "+
+			"which it does not watch; give it a Role to get this Secret", n.field, n.key.Name, n.key.Namespace)}, nil
+	case errors.Is(err, kube.ErrSecretOfOperator):
+		return n.invalid(fmt.Errorf("Secret %q is made by tokenkeeper for an account, and is no credential; name a Secret that somebody has written", n.key.Name)), nil
+	case err != nil:
+		return nil, err
+	case secret.Invalid != nil:
+		return n.invalid(secret.Invalid), nil
+	}
+	return nil, nil
+}
+
+func (n namedSecret) invalid(err error) *facts.Failure {
+	return &facts.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: n.field + ": " + err.Error()}
+}
+
+// unlabelled is the Secret where its label does not allow the use, and so it would be refused with --require-use-label; else none.
+func (n namedSecret) unlabelled(secret *kube.UserSecret) []facts.UnlabelledSecret {
+	if secret.Allowed.Allows(n.use) {
+		return nil
+	}
+	return []facts.UnlabelledSecret{{Name: n.key.Name, Message: fmt.Sprintf("%s: Secret %q is used although its label does not allow it, which --require-use-label would refuse: %s",
+		n.field, n.key.Name, n.labelCommand(secret.Allowed))}}
+}
+
+// labelCommand is the command that lets the Secret be used so, beside what its label allows already.
+func (n namedSecret) labelCommand(allowed tokensecret.Uses) string {
+	overwrite := ""
+	if allowed.Labelled() {
+		overwrite = " --overwrite"
+	}
+	return fmt.Sprintf("kubectl -n %s label secret %s %s=%s%s", n.key.Namespace, n.key.Name, v1alpha1.LabelUse, allowed.With(n.use), overwrite)
+}

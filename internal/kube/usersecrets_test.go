@@ -1,0 +1,129 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+)
+
+// reads counts the Secrets that are read whole.
+type reads struct {
+	client.Reader
+	whole int
+}
+
+func (r *reads) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	r.whole++
+	return r.Reader.Get(ctx, key, object, options...)
+}
+
+// TestSecretsAreReadOnceTheirLabelAllowsIt is S8b: without the label nothing of a Secret gets into the process, with it the Secret is read once, and
+// what was read is not handed out any more when the label is gone.
+func TestSecretsAreReadOnceTheirLabelAllowsIt(t *testing.T) {
+	g := NewWithT(t)
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"},
+		Data:       map[string][]byte{"client_id": []byte("id"), "client_secret": []byte("s3cret")},
+	}
+	key := client.ObjectKeyFromObject(secret)
+	cluster := fake.NewClientBuilder().WithObjects(secret).Build()
+	live := &reads{Reader: cluster}
+	users := &UserSecrets{Metadata: cluster, Live: live, RequireUseLabel: true}
+	get := func(use tokensecret.Uses) (*UserSecret, error) { return users.Get(t.Context(), key, use) }
+	label := func(value string) {
+		g.Expect(cluster.Get(t.Context(), key, secret)).To(Succeed())
+		secret.Labels = nil
+		if value != "" {
+			secret.Labels = map[string]string{v1alpha1.LabelUse: value}
+		}
+		g.Expect(cluster.Update(t.Context(), secret)).To(Succeed())
+	}
+	refused := func(use tokensecret.Uses, allowed string) {
+		t.Helper()
+		got, err := get(use)
+		why, ok := errors.AsType[*UseError](err)
+		g.Expect(ok).To(BeTrue(), "%v", err)
+		g.Expect(got).To(BeNil())
+		g.Expect(why.Allowed.String()).To(Equal(allowed))
+	}
+
+	refused(tokensecret.UseApplication, "")
+	label("login")
+	refused(tokensecret.UseApplication, "login")
+	label("applications")
+	refused(tokensecret.UseApplication, "")
+	g.Expect(live.whole).To(BeZero(), "nothing of it was read")
+
+	label("login.application")
+	for range 2 {
+		got, err := get(tokensecret.UseApplication)
+		g.Expect(err).NotTo(HaveOccurred())
+		g.Expect(got.Data).To(HaveKeyWithValue("client_secret", []byte("s3cret")))
+	}
+	g.Expect(live.whole).To(Equal(1))
+	refused(tokensecret.UseRefreshToken, "application.login")
+
+	label("")
+	refused(tokensecret.UseApplication, "")
+	g.Expect(live.whole).To(Equal(1))
+
+	_, err := get(tokensecret.UseOfMarketplace)
+	g.Expect(err).NotTo(HaveOccurred(), "a Marketplace's own application needs none")
+
+	users = &UserSecrets{Metadata: cluster, Live: live}
+	got, err := get(tokensecret.UseApplication)
+	g.Expect(err).NotTo(HaveOccurred(), "nor does any where labels are not required")
+	g.Expect(got.Allowed.Allows(tokensecret.UseApplication)).To(BeFalse())
+}
+
+// TestALabelThatIsGoneBeforeTheSecretIsRead is S8b where the metadata at hand is older than the Secret.
+func TestALabelThatIsGoneBeforeTheSecretIsRead(t *testing.T) {
+	g := NewWithT(t)
+	secret := func(labels map[string]string) client.Client {
+		return fake.NewClientBuilder().WithObjects(&corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", Labels: labels}, Data: map[string][]byte{"client_id": []byte("id")},
+		}).Build()
+	}
+	users := &UserSecrets{Metadata: secret(map[string]string{v1alpha1.LabelUse: v1alpha1.UseApplication}), Live: secret(nil), RequireUseLabel: true}
+	_, err := users.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "app"}, tokensecret.UseApplication)
+	_, refused := errors.AsType[*UseError](err)
+	g.Expect(refused).To(BeTrue(), "%v", err)
+	g.Expect(users.held).To(BeEmpty())
+}
+
+// TestSecretsOfTheOperatorAreNoCredentials is S8a: authors of accounts decide what a token Secret holds, and may not have it sent to a marketplace.
+func TestSecretsOfTheOperatorAreNoCredentials(t *testing.T) {
+	for name, change := range map[string]func(*corev1.Secret){
+		"in use": func(s *corev1.Secret) {
+			s.OwnerReferences = []metav1.OwnerReference{{APIVersion: "tokenkeeper.dev/v1alpha1", Kind: "MarketplaceAccount", Name: "other", UID: "uid", Controller: new(true)}}
+		},
+		"kept": func(s *corev1.Secret) {
+			s.Labels[v1alpha1.LabelManagedBy], s.Labels[v1alpha1.LabelAccount] = v1alpha1.ManagedBy, "other"
+		},
+	} {
+		for _, required := range []bool{false, true} {
+			for _, use := range []tokensecret.Uses{tokensecret.UseApplication, tokensecret.UseOfMarketplace} {
+				g := NewWithT(t)
+				secret := &corev1.Secret{
+					ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "other-token", Labels: map[string]string{v1alpha1.LabelUse: "application"}},
+					Data:       map[string][]byte{"client_id": []byte("id")},
+				}
+				change(secret)
+				cluster := fake.NewClientBuilder().WithObjects(secret).Build()
+				live := &reads{Reader: cluster}
+				_, err := (&UserSecrets{Metadata: cluster, Live: live, RequireUseLabel: required}).Get(t.Context(), client.ObjectKeyFromObject(secret), use)
+				g.Expect(err).To(MatchError(ErrSecretOfOperator), name)
+				g.Expect(live.whole).To(BeZero())
+			}
+		}
+	}
+}
