@@ -30,7 +30,7 @@ type Clients struct {
 	Metadata client.Reader
 	// UserSecrets reads the Secrets that users wrote.
 	UserSecrets *UserSecrets
-	// Namespaces are those that are watched; none means all.
+	// Namespaces are watched; none means all.
 	Namespaces []string
 
 	parts     Parts

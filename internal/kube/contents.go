@@ -21,8 +21,8 @@ import (
 // API server can have such a key.
 const notHeld = "*not held*"
 
-// contents decides what the cache holds of an object: what the operator uses, and never more than is bounded. Tenants write these
-// objects, and one that holds more must not take the memory of all.
+// contents cuts an object down to the part that the cache holds: fields that the operator uses, and never more than is bounded. Tenants
+// write these objects, and a large one must not take the memory of all.
 type contents struct {
 	accounts atomic.Pointer[client.Reader]   // the manager's cache
 	ctx      atomic.Pointer[context.Context] // ends with the manager; nil before Connect
@@ -37,8 +37,8 @@ func (c *contents) newCache(config *rest.Config, options cache.Options) (cache.C
 	return made, err
 }
 
-// account keeps of an account what the operator uses: no labels, no annotations but its requests, no finalizer but its own. What is
-// written to an account is a patch that names what changes, so that the rest stays.
+// account keeps the fields of an account that the operator uses: no labels, no annotations but its requests, no finalizer but its own.
+// Accounts are written by patches that name the changed fields alone, so that the rest stays.
 func (c *contents) account(object any) (any, error) {
 	account, ok := object.(*v1alpha1.MarketplaceAccount)
 	if !ok {
@@ -71,7 +71,7 @@ func (c *contents) account(object any) (any, error) {
 	return account, nil
 }
 
-// marketplace keeps of a Marketplace all but what the operator does not use.
+// marketplace drops the metadata of a Marketplace that the operator does not use.
 func (c *contents) marketplace(object any) (any, error) {
 	if marketplace, ok := object.(*v1alpha1.Marketplace); ok {
 		marketplace.ManagedFields, marketplace.Annotations = nil, nil
@@ -109,7 +109,7 @@ func (c *contents) secret(object any) (any, error) {
 	return marked, nil
 }
 
-// accountOf is the account that a Secret belongs to and whose place it has; nil when there is none yet.
+// accountOf is the account that a Secret belongs to, as its grant or token Secret; nil when there is none yet.
 func (c *contents) accountOf(secret *corev1.Secret) *v1alpha1.MarketplaceAccount {
 	name := secret.Labels[v1alpha1.LabelAccount]
 	if controller := metav1.GetControllerOfNoCopy(secret); controller != nil {
@@ -132,7 +132,7 @@ func (c *contents) accountOf(secret *corev1.Secret) *v1alpha1.MarketplaceAccount
 	return account
 }
 
-// ownership is what tells which account a Secret belongs to.
+// ownership is the part of a Secret that names its account.
 func ownership(secret *corev1.Secret) *corev1.Secret {
 	kept := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{

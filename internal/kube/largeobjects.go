@@ -35,7 +35,7 @@ func (l *largeObjects) acquire(ctx context.Context, key client.ObjectKey, object
 	}
 }
 
-// isSmall tells whether the cache shows the object to be small, and so is what is written.
+// isSmall tells whether the object is small, both as the cache shows it and as it is written.
 func (l *largeObjects) isSmall(ctx context.Context, key client.ObjectKey, object client.Object) bool {
 	var held client.Object
 	switch o := object.(type) {

@@ -139,7 +139,7 @@ func labelsChanged() predicate.TypedPredicate[*metav1.PartialObjectMetadata] {
 	}
 }
 
-// keepLabels drops all metadata but what names an object, and its version and labels.
+// keepLabels drops all metadata of an object but its name, namespace, version and labels.
 func keepLabels(object any) (any, error) {
 	metadata, ok := object.(*metav1.PartialObjectMetadata)
 	if !ok {

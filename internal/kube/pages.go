@@ -16,7 +16,7 @@ import (
 )
 
 // newInformer makes the informers of the manager's cache. Where the API server cannot stream a list they ask for it in small pages, and
-// keep of each page what the cache does: all at once it would be everything that tenants have written.
+// cut each page down as the cache does: all at once it would be everything that tenants have written.
 func (c *contents) newInformer(
 	whole toolscache.ListerWatcher, object runtime.Object, resync time.Duration, indexers toolscache.Indexers,
 ) toolscache.SharedIndexInformer {
@@ -40,7 +40,7 @@ func (c *contents) newInformer(
 	return toolscache.NewSharedIndexInformer(paged, object, resync, indexers)
 }
 
-// keepAll keeps of the Secrets and accounts of a page what the cache does.
+// keepAll cuts the Secrets and accounts of a page down to the part that the cache holds.
 func (c *contents) keepAll(list runtime.Object) error {
 	err := apimeta.EachListItem(list, func(item runtime.Object) error {
 		if secret, ok := item.(*corev1.Secret); ok {

@@ -16,14 +16,14 @@ const (
 	kindSecret  = "Secret"
 )
 
-// kindOf is the kind of an object or list whose writes are followed, and empty for the rest.
+// kindOf is the kind of an object or list if its writes are followed, and empty for the rest.
 func kindOf(object any) string {
 	switch o := object.(type) {
 	case *v1alpha1.MarketplaceAccount, *v1alpha1.MarketplaceAccountList:
 		return kindAccount
 	case *corev1.Secret, *corev1.SecretList:
 		return kindSecret
-	case *metav1.PartialObjectMetadata: // of what was written
+	case *metav1.PartialObjectMetadata: // the answer to a patch of metadata
 		if o.GroupVersionKind() == v1alpha1.GroupVersion.WithKind(kindAccount) {
 			return kindAccount
 		}
@@ -49,7 +49,7 @@ func (r objectRef) empty() client.Object {
 	return &corev1.Secret{}
 }
 
-// pendingWrite is what the cache has not shown yet of an object.
+// pendingWrite are the writes of an object that the cache has not shown yet.
 type pendingWrite struct {
 	// underway is how many writes have no answer yet.
 	underway int
@@ -87,7 +87,7 @@ func (p *pendingWrites) ofKind(kind string) []objectRef {
 	return refs
 }
 
-// changed returns a channel that is closed when something changes; it is closed already where no write is pending.
+// changed returns a channel that is closed when the pending write changes; it is closed already where none is pending.
 func (p *pendingWrites) changed(ref objectRef) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -104,7 +104,7 @@ func (p *pendingWrites) changed(ref objectRef) <-chan struct{} {
 	return write.changed
 }
 
-// change changes what is known of an object, wakes the reads that wait for it, and drops it when nothing is pending any more.
+// change changes the pending write of an object, wakes the reads that wait for it, and drops it when it is pending no longer.
 func (p *pendingWrites) change(ref objectRef, change func(*pendingWrite)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -154,7 +154,7 @@ func (p *pendingWrites) forget(ref objectRef) {
 	p.change(ref, func(w *pendingWrite) { w.version, w.timedOut = "", false })
 }
 
-// timeOut remembers that a read has waited in vain for what was written.
+// timeOut remembers that a read has waited in vain for the last write.
 func (p *pendingWrites) timeOut(ref objectRef) {
 	p.change(ref, func(w *pendingWrite) { w.timedOut = w.version != "" })
 }

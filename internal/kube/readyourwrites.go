@@ -16,14 +16,14 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-// readYourWrites is a client whose reads from the cache show what was written through it before, or is being written: of accounts and
-// Secrets it remembers the versions that it wrote until the cache has shown them. controller-runtime's client compares one version for a kind,
+// readYourWrites is a client that reads its own writes from the cache, also those under way: of accounts and Secrets it
+// remembers the versions that it wrote until the cache has shown them. controller-runtime's client compares one version for a kind,
 // which holds only where one watch fills the cache: with several namespaces there are as many watches. It may be
 // used by many goroutines at once. Apply and DeleteAllOf are not followed, and the operator does not use them.
 type readYourWrites struct {
 	client.Client
 	live client.Reader
-	// shard is what the cache was made for, and contents decides what it holds.
+	// shard selects the objects of the cache, and contents the fields that it holds.
 	shard    Shard
 	contents *contents
 	large    *largeObjects
@@ -92,8 +92,8 @@ func (c *readYourWrites) await(ctx, waiting context.Context, ref objectRef, caug
 	}
 }
 
-// shows tells whether what the cache answered is at or past what was written, and forgets the writes that are shown. An answer that
-// is an error needs no waiting for.
+// shows tells whether the object that the cache returned is at or past the last write, and forgets the writes that are shown. For an
+// error of the cache there is no waiting.
 func (c *readYourWrites) shows(ref objectRef, object client.Object, err error) bool {
 	switch {
 	case err == nil:
@@ -109,7 +109,7 @@ func (c *readYourWrites) shows(ref objectRef, object client.Object, err error) b
 
 // getLive reads past the cache.
 func (c *readYourWrites) getLive(ctx context.Context, ref objectRef, object client.Object) error {
-	switch o := object.(type) { // the answer is decoded on top of what is there
+	switch o := object.(type) { // the answer is decoded on top of the fields that are set
 	case *v1alpha1.MarketplaceAccount:
 		*o = v1alpha1.MarketplaceAccount{}
 	case *corev1.Secret:
@@ -125,7 +125,7 @@ func (c *readYourWrites) getLive(ctx context.Context, ref objectRef, object clie
 	return err
 }
 
-// List implements client.Reader. It waits for what was written before, and then makes do with what the cache holds.
+// List implements client.Reader. It waits until the cache shows the writes before, or its patience ends; then the cache answers as it is.
 func (c *readYourWrites) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
 	if kind := kindOf(list); kind != "" {
 		waiting, cancel := context.WithTimeout(ctx, c.patience)
@@ -180,7 +180,7 @@ func (c *readYourWrites) Patch(ctx context.Context, object client.Object, patch 
 	return c.write(ctx, object, func() error { return c.Client.Patch(ctx, object, patch, options...) })
 }
 
-// Delete implements client.Writer. What was written before does not matter any more.
+// Delete implements client.Writer. Writes before it need not be shown any more.
 func (c *readYourWrites) Delete(ctx context.Context, object client.Object, options ...client.DeleteOption) error {
 	err := c.Client.Delete(ctx, object, options...)
 	if err == nil {
@@ -213,7 +213,7 @@ func (s subresourceClient) Patch(ctx context.Context, object client.Object, patc
 	return s.whole.write(ctx, object, func() error { return s.SubResourceClient.Patch(ctx, object, patch, options...) })
 }
 
-// follow listens to what the cache shows, so that no write is remembered of an object that is not read again.
+// follow listens to the changes of the cache, so that no write is remembered of an object that is not read again.
 func (c *readYourWrites) follow(ctx context.Context, informers cache.Informers) error {
 	for _, object := range []client.Object{&v1alpha1.MarketplaceAccount{}, &corev1.Secret{}} {
 		informer, err := informers.GetInformer(ctx, object)
@@ -234,7 +234,7 @@ func (c *readYourWrites) onEvent(event any) {
 	switch e := event.(type) {
 	case client.Object:
 		c.pending.shown(refOf(e), e.GetResourceVersion())
-	case toolscache.DeletedFinalStateUnknown: // at which version is not known
+	case toolscache.DeletedFinalStateUnknown: // its last version is not known
 		if account, ok := e.Obj.(*v1alpha1.MarketplaceAccount); ok {
 			c.pending.forget(refOf(account))
 		}

@@ -18,9 +18,9 @@ import (
 
 // Shard is which accounts an operator keeps; its zero value is all of them.
 type Shard struct {
-	// Namespaces are those whose accounts are kept; none means all.
+	// Namespaces are the namespaces of the accounts; none means all.
 	Namespaces []string
-	// Selector is what the labels of accounts must match; nil means all.
+	// Selector must match the labels of the accounts; nil means all.
 	Selector labels.Selector
 }
 
@@ -37,7 +37,7 @@ func Scheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-// ManagerOptions sets what Connect needs of the manager's scheme, cache and client: only the shard's accounts and the operator's own
+// ManagerOptions sets the manager's scheme, cache and client as Connect needs them: only the shard's accounts and the operator's own
 // Secrets are cached with their data, and a read shows the writes before it.
 func (s Shard) ManagerOptions(options manager.Options) (manager.Options, error) {
 	scheme, err := Scheme()

@@ -18,7 +18,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// entryLife is how long the metadata of a Secret in a namespace that is not watched is taken for what it is.
+// entryLife is how long the metadata of a Secret in a namespace that is not watched is taken for current.
 const entryLife = time.Minute
 
 // unwatchedMetadata reads metadata from the cache. A Marketplace's application may lie in a namespace that is not watched, and
@@ -36,7 +36,7 @@ type unwatchedMetadata struct {
 	changed map[client.ObjectKey]bool // since accounts were last enqueued
 }
 
-// metadataEntry is what the API server said of a Secret: its metadata, or why there is none.
+// metadataEntry is the API server's answer for a Secret: its metadata, or why there is none.
 type metadataEntry struct {
 	at       time.Time
 	metadata *metav1.PartialObjectMetadata

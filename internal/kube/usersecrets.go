@@ -51,7 +51,7 @@ type UserSecrets struct {
 	held map[client.ObjectKey]*UserSecret
 }
 
-// UserSecret is a Secret that a user wrote, with what the operator reads of it alone. It is not to be changed.
+// UserSecret is a Secret that a user wrote, with the keys that the operator reads alone. It is not to be changed.
 type UserSecret struct {
 	*corev1.Secret
 	// ContentVersion is the version with which this content was first seen here: tools that set labels make versions, and no content.
@@ -68,7 +68,7 @@ func (s *UserSecret) sameContent(as *UserSecret) bool {
 	return maps.EqualFunc(s.Data, as.Data, bytes.Equal) && maps.Equal(s.Annotations, as.Annotations)
 }
 
-// keysOfUsers are the only keys kept of a Secret that users wrote, beside those that a Marketplace names; of its annotations only the request to try again is.
+// keysOfUsers are the only keys kept of a Secret that users wrote, beside keys that a Marketplace names; the only annotation is the request to try again.
 var keysOfUsers = []string{
 	v1alpha1.ApplicationKeyClientID, v1alpha1.ApplicationKeyClientSecret, v1alpha1.ApplicationKeyClientSecretPrevious,
 	v1alpha1.ApplicationKeyClientSecretExpiresAt, v1alpha1.ApplicationKeyRedirectURI, v1alpha1.ApplicationKeyApplicationID,
@@ -157,7 +157,7 @@ func (u *UserSecrets) hold(key client.ObjectKey, secret *corev1.Secret, more []s
 	return kept
 }
 
-// Forget drops what is remembered of a Secret.
+// Forget drops a Secret from memory.
 func (u *UserSecrets) Forget(key client.ObjectKey) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -13,13 +13,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// change is what happened to a Secret.
+// change is a Secret's version before and after an event of the watch.
 type change struct {
 	key           client.ObjectKey
 	before, after Version
 }
 
-// versionStore is the store of a reflector: what one watch brings.
+// versionStore is the store of a reflector: the versions that one watch brings.
 type versionStore struct {
 	changed func(change)
 	// filled is closed when the first list has come.
@@ -37,7 +37,7 @@ type secretKey struct {
 	name      string
 }
 
-// secretVersion is what the reflector holds of a Secret while a list comes in.
+// secretVersion stands for a Secret that the reflector holds while a list comes in.
 type secretVersion struct {
 	key secretKey
 	Version
@@ -76,7 +76,7 @@ func versionOf(object any) (secretVersion, error) {
 	return secretVersion{}, fmt.Errorf("a watch of Secrets brought a %T", object)
 }
 
-// Transformer implements toolscache.TransformingStore. The store in which a streamed list is collected holds what it returns.
+// Transformer implements toolscache.TransformingStore. The store in which a streamed list is collected holds the transformed objects.
 func (s *versionStore) Transformer() toolscache.TransformFunc {
 	return func(object any) (any, error) {
 		seen, err := versionOf(object)

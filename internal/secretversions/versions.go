@@ -25,7 +25,7 @@ import (
 // unlabelled selects the Secrets that do not carry the operator's label.
 const unlabelled = v1alpha1.LabelManagedBy + "!=" + v1alpha1.ManagedBy
 
-// Versions are those of the unlabelled Secrets in the watched namespaces. They may be used by many goroutines at once.
+// Versions holds the versions of the unlabelled Secrets in the watched namespaces. It may be used by many goroutines at once.
 type Versions struct {
 	client clientmetadata.Getter
 	// stores are one for each watched namespace, or one under "" for all.
@@ -112,7 +112,7 @@ func (v *Versions) WaitFilled(ctx context.Context) error {
 	return nil
 }
 
-// Get returns what is known of a Secret. In a namespace that is not watched there is none. It fails until the first lists have come.
+// Get returns the version of a Secret. In a namespace that is not watched there is none. It fails until the first lists have come.
 func (v *Versions) Get(key client.ObjectKey) (Version, error) {
 	store := v.stores[key.Namespace]
 	if store == nil {
@@ -124,7 +124,7 @@ func (v *Versions) Get(key client.ObjectKey) (Version, error) {
 	return store.get(key)
 }
 
-// Version is what is known of a Secret; the zero value is that of a Secret which does not exist.
+// Version is the resource version and the account of a Secret; the zero value is that of a Secret which does not exist.
 type Version struct {
 	ResourceVersion string
 	// Account is the UID of the account that controls the Secret; empty when none does.
@@ -136,7 +136,7 @@ type Version struct {
 // Exists tells whether there is such a Secret.
 func (v Version) Exists() bool { return v.ResourceVersion != "" }
 
-// Metadata is what is known of the Secret, in the API's words.
+// Metadata is the version as the API's metadata of the Secret.
 func (v Version) Metadata(key client.ObjectKey) metav1.ObjectMeta {
 	known := metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, ResourceVersion: v.ResourceVersion, Labels: v.Uses.Label()}
 	if v.Account != "" {
