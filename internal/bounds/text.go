@@ -2,11 +2,11 @@ package bounds
 
 import "strings"
 
-// What the API takes of a text, in bytes.
+// How long a text the API takes, in bytes.
 const (
-	// Message is that of a condition, and what is kept of other text that is shown whole.
+	// Message is the message of a condition, and other text that is shown whole.
 	Message = 1024
-	// Name is what a platform calls an account.
+	// Name is a platform's name for an account.
 	Name = 256
 )
 

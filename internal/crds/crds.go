@@ -1,4 +1,4 @@
-// Package crds tells whether the custom resource definitions that the API server has are those of this version of the operator. An operator
+// Package crds tells whether the custom resource definitions in the API server and in this version of the operator are the same. An operator
 // that is newer than they are works on, with fields that the API server drops; so this is said, and nothing else is done about it.
 package crds
 
@@ -31,13 +31,13 @@ type Watch struct {
 	// Reader reads from the API server, and not from a cache.
 	Reader client.Reader
 	Log    logr.Logger
-	// Report is told whether the definitions are others than those of this version, as soon as that is known.
+	// Report is told whether the definitions differ from this version's, as soon as that is known.
 	Report func(outdated bool)
 
 	said string // the last line in the log
 }
 
-// NeedLeaderElection is false: every replica says what it finds.
+// NeedLeaderElection is false: every replica reports its own comparison.
 func (w *Watch) NeedLeaderElection() bool { return false }
 
 // Start compares until ctx ends. It never fails, because the operator works on with any definitions.
@@ -46,7 +46,7 @@ func (w *Watch) Start(ctx context.Context) error {
 	return nil
 }
 
-// Compare compares once, and logs what is new.
+// Compare compares once, and logs a result unless the last one was the same.
 func (w *Watch) Compare(ctx context.Context) {
 	served, err := w.served(ctx)
 	if err != nil {
@@ -86,7 +86,7 @@ func (w *Watch) served(ctx context.Context) (map[string]string, error) {
 	return hashes, nil
 }
 
-// differing names the definitions that are others than those of this version.
+// differing names the definitions that differ from this version's.
 func differing(served map[string]string) []string {
 	var names []string
 	for name, hash := range own {

@@ -60,7 +60,7 @@ func (a accounts) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.NewInvalidMetric(conditionDesc, err)
 		return
 	}
-	// In the order in which they are served: the registry sorts every series, and what is sorted already costs it little.
+	// In the order in which they are served: the registry sorts every series, which costs little when they come sorted.
 	order := make([]*v1alpha1.MarketplaceAccount, 0, len(list.Items))
 	for i := range list.Items {
 		order = append(order, &list.Items[i])
@@ -85,7 +85,7 @@ func (p pairs) of(name, value string) *dto.LabelPair {
 	return p[key]
 }
 
-// sample is a gauge of an account. Its labels stand in alphabetical order, and are those of the account's other series, too.
+// sample is a gauge of an account. Its labels stand in alphabetical order, and the account's other series share them.
 type sample struct {
 	desc   *prometheus.Desc
 	labels []*dto.LabelPair

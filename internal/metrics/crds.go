@@ -2,7 +2,7 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// RegisterCRDOutdated registers tokenkeeper_crd_outdated, and returns what sets it. Until then it has no value.
+// RegisterCRDOutdated registers tokenkeeper_crd_outdated, and returns the function that sets it. Until then it has no value.
 func RegisterCRDOutdated(registry prometheus.Registerer) func(outdated bool) {
 	gauge := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "tokenkeeper_crd_outdated",

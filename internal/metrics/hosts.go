@@ -2,10 +2,10 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// Host is what goes on at one token host.
+// Host is the traffic with one token host.
 type Host struct {
 	Name string
-	// Waiting and Underway count requests, CircuitsOpen the clients whose requests are held back since the host does not answer.
+	// Waiting and Underway count requests, CircuitsOpen the clients that are held back since the host does not answer.
 	Waiting, Underway, CircuitsOpen int
 }
 
@@ -19,7 +19,7 @@ var (
 		[]string{"host"}, nil)
 )
 
-// hosts exports what goes on at every token host.
+// hosts exports the traffic with every token host.
 type hosts func() []Host
 
 // RegisterHosts registers the gauges of token hosts, which are asked for at each scrape.

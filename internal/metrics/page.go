@@ -18,25 +18,26 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
-// Page serves what a registry gathers, in the text format of Prometheus. However many ask, it is gathered once at a time, for all
-// who wait by then, and no more than a part of the time. What a slow reader holds is compressed. It is safe for concurrent use.
+// Page serves the metrics of a registry, in the text format of Prometheus. However many clients ask, metrics are gathered once at a time,
+// for all requests that wait by then, and no more than a part of the time. A slow reader holds a compressed page. It is safe for
+// concurrent use.
 type Page struct {
 	gatherer prometheus.Gatherer
 	now      func() time.Time
 
-	mu   sync.Mutex // guards what follows
-	next *scrape    // begins after the one that is under way; nil while nobody waits for it
+	mu   sync.Mutex // guards next and busy
+	next *scrape    // begins after the one that is under way; nil while no request waits for it
 	busy bool       // a goroutine gathers, or rests from it
 }
 
-// scrape is one answer, for all who waited for it.
+// scrape is one answer, for all requests that waited for it.
 type scrape struct {
 	done chan struct{} // closed when the rest is there
 	page []byte        // compressed
 	err  error
 }
 
-// NewPage returns a page of what gatherer gathers. now tells the time.
+// NewPage returns a page of the metrics that gatherer gathers. now tells the time.
 func NewPage(gatherer prometheus.Gatherer, now func() time.Time) *Page {
 	return &Page{gatherer: gatherer, now: now}
 }
@@ -50,7 +51,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	page, err := p.read(r.Context())
 	switch {
-	case r.Context().Err() != nil: // nobody waits for it any more
+	case r.Context().Err() != nil: // the client has gone
 		return
 	case err != nil:
 		http.Error(w, "the metrics cannot be gathered: "+err.Error(), http.StatusInternalServerError)
@@ -81,7 +82,7 @@ func acceptsGzip(r *http.Request) bool {
 	return false
 }
 
-// read returns what is gathered after now.
+// read returns metrics that are gathered after now, as a compressed page.
 func (p *Page) read(ctx context.Context) ([]byte, error) {
 	p.mu.Lock()
 	if p.next == nil {
@@ -101,8 +102,8 @@ func (p *Page) read(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// work gathers as long as somebody waits, and rests for three times as long as that took: whoever may read the metrics cannot keep a
-// processor from the renewals.
+// work gathers as long as requests wait, and rests for three times as long as that took: reading the metrics cannot keep a processor
+// from the renewals.
 func (p *Page) work() {
 	for {
 		p.mu.Lock()

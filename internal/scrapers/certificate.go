@@ -19,7 +19,7 @@ import (
 // certificateLife is how long a certificate is good for. Another is made in the second half of it.
 const certificateLife = 30 * 24 * time.Hour
 
-// TLS returns a configuration whose certificate the process has made for itself. Nobody can verify it: it keeps tokens from those who only listen.
+// TLS returns a configuration with a certificate that the process makes for itself. No client can verify it: it guards tokens against eavesdropping alone.
 func TLS(clock clock.PassiveClock, random io.Reader) *tls.Config {
 	made := &ownCertificate{clock: clock, random: random}
 	return &tls.Config{

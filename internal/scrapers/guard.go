@@ -1,5 +1,5 @@
-// Package scrapers lets those alone read the metrics whom the API server lets: it asks there who holds a bearer token, and whether that user may
-// get /metrics. It also makes the certificate under which the metrics are served. What strangers can have it ask is bounded.
+// Package scrapers has the API server decide on every reader of the metrics: it asks for the user of a bearer token, and whether that user may
+// get /metrics. It also makes the certificate under which the metrics are served. Strangers can have it ask a bounded number of questions.
 package scrapers
 
 import (
@@ -26,8 +26,8 @@ import (
 const (
 	// verdictLife is how long the API server's word on a token is taken for granted.
 	verdictLife = time.Minute
-	// lastWordLife is how long it counts for a token that was good while the API server cannot be asked: that is when somebody
-	// needs the metrics most.
+	// lastWordLife is how long it counts for a token that was good while the API server cannot be asked: that is when the metrics
+	// are needed most.
 	lastWordLife = 10 * time.Minute
 	// strangersBurst and strangersRate are how many tokens that have not been good before are asked about, at once and in each second.
 	strangersBurst = 10
@@ -53,19 +53,19 @@ type Guard struct {
 // tokenKey stands for a token in memory.
 type tokenKey [sha256.Size]byte
 
-// knownToken is what the API server said last of a token, and when.
+// knownToken is the API server's last verdict on a token, and when it was given.
 type knownToken struct {
 	verdict verdict
 	at      time.Time
 }
 
-// verdict is what becomes of a request.
+// verdict is the guard's decision on a request.
 type verdict int
 
 const (
-	unknown    verdict = iota // nobody knows who that is
-	forbidden                 // a user who may not get /metrics
-	admitted                  // one who may
+	unknown    verdict = iota // the token is missing, or no user's
+	forbidden                 // the user may not get /metrics
+	admitted                  // the user may
 	tooMany                   // there are too many strangers
 	unanswered                // the API server cannot be asked
 )
@@ -75,7 +75,7 @@ func New(kube Creator, clock clock.PassiveClock, log logr.Logger) *Guard {
 	return &Guard{kube: kube, clock: clock, log: log, strangers: rate.NewLimiter(strangersRate, strangersBurst), known: map[tokenKey]knownToken{}}
 }
 
-// Protect answers those who may not read what next shows.
+// Protect returns next behind the guard, which itself answers requests that may not read the metrics.
 func (g *Guard) Protect(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch g.judge(r) {
@@ -108,7 +108,7 @@ func (g *Guard) judge(r *http.Request) verdict {
 	switch {
 	case seen && age >= 0 && age < verdictLife:
 		return last.verdict
-	case !wasGood && !g.strangers.AllowN(now, 1): // a token that was good is no guess, so it does not wait for those who guess
+	case !wasGood && !g.strangers.AllowN(now, 1): // a token that was good is no guess, so it does not wait for guesses
 		return tooMany
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeouts.AskAboutScraper)
@@ -125,7 +125,7 @@ func (g *Guard) judge(r *http.Request) verdict {
 	return unanswered
 }
 
-// wellFormed is what a token may look like (RFC 6750 section 2.1).
+// wellFormed is the syntax of a token (RFC 6750 section 2.1).
 var wellFormed = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
 // bearerToken is the token of a request; empty when there is none.
@@ -141,7 +141,7 @@ func bearerToken(r *http.Request) string {
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
-// ask asks the API server who holds a token, and whether they may do what the request does.
+// ask asks the API server for the user of a token, and whether they may make the request.
 func (g *Guard) ask(ctx context.Context, token string, r *http.Request) (verdict, error) {
 	who := &authenticationv1.TokenReview{Spec: authenticationv1.TokenReviewSpec{Token: token}}
 	if err := g.kube.Create(ctx, who); err != nil {
@@ -175,7 +175,7 @@ func (g *Guard) last(key tokenKey) (knownToken, bool) {
 	return last, seen
 }
 
-// remember keeps what was said of a token, in the place of the oldest when there are too many: of one that was not good, if there is such a one.
+// remember keeps the verdict on a token, in the place of the oldest when there are too many: of one that was not good, if there is such a one.
 func (g *Guard) remember(key tokenKey, said knownToken) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

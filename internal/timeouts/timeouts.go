@@ -1,5 +1,5 @@
 // Package timeouts says how long the operator waits, on the real clock, for marketplaces, the API server and its own end. Each duration is
-// held against those that it depends on by a test. When something falls due is decided elsewhere, on a clock that tests move.
+// held against the ones that it depends on by a test. Due times are decided elsewhere, on a clock that tests move.
 package timeouts
 
 import "time"
@@ -23,12 +23,12 @@ const (
 const (
 	// Store bounds the writing of a custody, with all its repetitions.
 	Store = 20 * time.Second
-	// CatchUp is how long a read waits for the cache to show what was written before it: a watch takes a few milliseconds, and one that
+	// CatchUp is how long a read waits for the cache to show the writes before it: a watch takes a few milliseconds, and one that
 	// takes a second is broken.
 	CatchUp = time.Second
 	// Scrape bounds the listing of the cache for the metrics. It takes milliseconds; it hangs only while the cache has not been filled.
 	Scrape = 10 * time.Second
-	// AskAboutScraper bounds asking who wants to read the metrics.
+	// AskAboutScraper bounds asking the API server about a reader of the metrics.
 	AskAboutScraper = 3 * time.Second
 	// Reconcile frees a worker from a read that waits for a cache in vain. A token request that is under way, and the storing of its
 	// answer, go on until their own bounds.
@@ -50,7 +50,7 @@ const (
 	// A shutdown bounds it as well, by the pod's grace period.
 	ShowResult  = 15 * time.Second
 	StoreResult = 24 * time.Hour
-	// Callback bounds a callback as a whole: the exchange of the code, and the storing of what it brought.
+	// Callback bounds a callback as a whole: the exchange of the code, and the storing of the tokens.
 	Callback = 90 * time.Second
 	// Page bounds every other page of the portal.
 	Page = 30 * time.Second
@@ -63,6 +63,6 @@ const (
 	// Shutdown lets a token request that is under way end, and its answer be stored. It is shorter than the
 	// terminationGracePeriodSeconds of the manifests.
 	Shutdown = 110 * time.Second
-	// Drain bounds what follows a shutdown, which ends by the pod's grace period before.
+	// Drain bounds the writes after a shutdown, which ends by the pod's grace period before.
 	Drain = 10 * time.Minute
 )

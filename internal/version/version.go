@@ -1,4 +1,4 @@
-// Package version knows which build of tokenkeeper a program is.
+// Package version knows a program's build of tokenkeeper.
 package version
 
 import (
@@ -11,7 +11,7 @@ import (
 // Set by the linker: -ldflags "-X github.com/tokenkeeper/tokenkeeper/internal/version.version=v0.1.0 …".
 var version, commit, date string
 
-// Unknown is the value of what a build does not tell.
+// Unknown is the value of a field that a build does not tell.
 const Unknown = "unknown"
 
 // Info is the identity of a build.
@@ -24,13 +24,13 @@ type Info struct {
 	Date string
 }
 
-// Get returns the identity of this program: what the linker was told, else what the go command recorded.
+// Get returns the identity of this program: the values given to the linker, else the record of the go command.
 func Get() Info {
 	recorded, _ := debug.ReadBuildInfo()
 	return from(Info{Version: version, Commit: commit, Date: date}, recorded)
 }
 
-// from completes what the linker was told by what the go command recorded.
+// from completes the linker's values by the go command's record.
 func from(told Info, recorded *debug.BuildInfo) Info {
 	var known Info
 	if recorded != nil {
@@ -51,7 +51,7 @@ func from(told Info, recorded *debug.BuildInfo) Info {
 	}
 }
 
-// Line is what --version prints for a program.
+// Line is the output of --version for a program.
 func (i Info) Line(program string) string {
 	return fmt.Sprintf("%s %s (commit %s, %s, %s %s/%s)",
 		program, i.Version, i.Commit, i.Date, runtime.Version(), runtime.GOOS, runtime.GOARCH)
