@@ -87,7 +87,7 @@ func (f Facts) refusal() Verdict {
 	switch {
 	case !f.coded(), f.RetryAfter && f.Code != "invalid_grant":
 		return NotActed
-	case f.Code == "server_error": // a failure in the middle of something (RFC 6749 section 4.1.2.1)
+	case f.Code == "server_error": // a failure in the middle of acting (RFC 6749 section 4.1.2.1)
 		return Unknown
 	}
 	return Word

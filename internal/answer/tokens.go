@@ -27,7 +27,7 @@ type Tokens struct {
 	// RefreshToken is the one to use next; empty where the grant has none.
 	RefreshToken string
 	TokenType    string
-	// Scope is the granted scope, separated by spaces; empty when the answer does not say, which means "as asked".
+	// Scope is the granted scope, separated by spaces; empty when the answer names none: then all that was asked is granted.
 	Scope string
 	// AccountID is the answer's own word for the account of the tokens; usually empty.
 	AccountID string

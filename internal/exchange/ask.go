@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// Action is what is done in a step.
+// Action is the kind of a step.
 type Action string
 
 // The actions. Each is one request at most.
 const (
-	// SignIn sends a browser to the platform, and reads what it brings back.
+	// SignIn sends a browser to the platform, and reads the callback that it brings back.
 	SignIn Action = "SignIn"
 	// ExchangeCode asks for tokens with the code that a browser brought back.
 	ExchangeCode Action = "ExchangeCode"
@@ -24,19 +24,19 @@ const (
 	AskAsApplication Action = "AskAsApplication"
 	// Renew asks for tokens with a refresh token.
 	Renew Action = "Renew"
-	// Identify asks whose the access token is.
+	// Identify asks for the account of the access token.
 	Identify Action = "Identify"
 	// Revoke ends the grant.
 	Revoke Action = "Revoke"
 	// Discover reads the issuer's document.
 	Discover Action = "Discover"
-	// Resolve asks nothing: it fills in the Marketplace's addresses, or tells what is said of the platform.
+	// Resolve asks nothing: it fills in the Marketplace's addresses, or tells facts of the platform.
 	Resolve Action = "Resolve"
 )
 
-// Ask is what is asked in a step. What is not set is as in the step before.
+// Ask is the question of a step. Fields that are not set are as in the step before.
 type Ask struct {
-	// Do is what is done.
+	// Do is the kind of the step.
 	Do Action `json:"do,omitempty"`
 	// After is how much time has passed since the step before.
 	After Duration `json:"after,omitempty"`
@@ -51,25 +51,25 @@ type Ask struct {
 	// Application are the keys of the application's Secret; client_id and client_secret have defaults.
 	Application map[string]string `json:"application,omitempty"`
 
-	// State, Nonce and Verifier are drawn for a sign-in, and would be others each time.
+	// State, Nonce and Verifier are drawn for a sign-in, and would differ each time.
 	State    string `json:"state,omitempty"`
 	Nonce    string `json:"nonce,omitempty"`
 	Verifier string `json:"verifier,omitempty"`
 
-	// Username and Password are those of LogIn.
+	// Username and Password are for LogIn.
 	Username string `json:"username,omitempty"`
 	Password string `json:"password,omitempty"`
 
-	// Code, DeviceCode, AccessToken and RefreshToken are sent; by default those that the steps before have brought.
+	// Code, DeviceCode, AccessToken and RefreshToken are sent; by default the ones that the steps before have brought.
 	Code         string `json:"code,omitempty"`
 	DeviceCode   string `json:"deviceCode,omitempty"`
 	AccessToken  string `json:"accessToken,omitempty"`
 	RefreshToken string `json:"refreshToken,omitempty"`
-	// GrantedAgo is how long ago the person consented who brought RefreshToken.
+	// GrantedAgo is how long ago the consent behind RefreshToken was given.
 	GrantedAgo Duration `json:"grantedAgo,omitempty"`
 }
 
-// Then is what is asked in the step after one with a, which says no more than next.
+// Then is the Ask of the step after one with a, where the file says no more than next.
 func (a Ask) Then(next Ask) Ask {
 	into, from := reflect.ValueOf(&a).Elem(), reflect.ValueOf(next)
 	for i := range from.NumField() {

@@ -16,33 +16,33 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// extension is what the name of a file with an exchange ends in.
+// extension ends the name of a file with an exchange.
 const extension = ".txtar"
 
 // File is one exchange, or a chain of them of which each goes on where the one before ended.
 type File struct {
 	// Name is the file's name without its extension.
 	Name string
-	// Title says in words what the exchange shows.
+	// Title sums up the exchange in words.
 	Title string
 	// Sources are where the facts come from, and Checked is the day on which the file was held against them.
 	Sources []string
 	Checked time.Time
-	// Uncertain is what the sources do not say, or what could not be confirmed; usually empty.
+	// Uncertain are facts that the sources do not tell, or that could not be confirmed; usually empty.
 	Uncertain []string
 	// Steps are in the order in which they happen.
 	Steps []Step
 }
 
-// Step is one request and what comes of it.
+// Step is one request and its outcome.
 type Step struct {
 	Ask Ask
 	// Request is nil where none goes out, and Answer where none comes back.
 	Request *Request
 	Answer  *Answer
-	// Address is where a browser is sent, Callback what it brings back, and Store how a store sends it; usually empty.
+	// Address is where a browser is sent, Callback how it comes back, and Store how a store sends it; usually empty.
 	Address, Callback, Store string
-	// Outcome names what comes of the step, such as tokens, and Result says it, as YAML.
+	// Outcome names the kind of the outcome, such as tokens, and Result holds it, as YAML.
 	Outcome string
 	Result  []byte
 }
@@ -126,7 +126,7 @@ func (f *File) readComment(comment string) error {
 	return nil
 }
 
-// sectionName matches the name of a section: what it is, and the number of its step unless that is the first.
+// sectionName matches the name of a section: its kind, and the number of its step unless that is the first.
 var sectionName = regexp.MustCompile(`^([a-z]+)(?:\.([0-9]+))?\.(yaml|http|txt)$`)
 
 func (f *File) readSteps(sections []txtar.File) error {
@@ -157,7 +157,7 @@ func (f *File) readSteps(sections []txtar.File) error {
 	return nil
 }
 
-// outcomes are the sections that say what comes of a step.
+// outcomes are the sections that hold the outcome of a step.
 var outcomes = []string{
 	"tokens.yaml", "refused.yaml", "lost.yaml", "identity.yaml", "device.yaml", "revoked.yaml", "consent.yaml", "endpoints.yaml",
 	"addresses.yaml", "stores.yaml", "facts.yaml",

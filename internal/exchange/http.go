@@ -18,16 +18,16 @@ import (
 
 // Request is a request as it must arrive.
 type Request struct {
-	// Method and URL are those of the request line; the URL is absolute.
+	// Method and URL stand in the request line; the URL is absolute.
 	Method, URL string
-	// Headers are all that the request has, by their canonical names, and Patterns regular expressions for those whose value
-	// is another each time.
+	// Headers are all that the request has, by their canonical names, and Patterns regular expressions for headers with another
+	// value each time.
 	Headers, Patterns map[string]string
 	// Body is letter by letter; empty for none.
 	Body string
 }
 
-// parseRequest reads a request line, headers and a body. A header whose name begins with ~ is a pattern.
+// parseRequest reads a request line, headers and a body. A header with a name that begins with ~ is a pattern.
 func parseRequest(text string) (*Request, error) {
 	head, body, _ := strings.Cut(text, "\n\n")
 	lines := strings.Split(strings.TrimSpace(head), "\n")
@@ -93,7 +93,7 @@ func (r *Request) Text() string {
 	return Text(r.Method, r.URL, headers, r.Body, &Request{})
 }
 
-// Answer is what the platform answers.
+// Answer is the platform's answer.
 type Answer struct {
 	Status int
 	Header http.Header
@@ -122,7 +122,7 @@ var (
 	tokenPattern  = regexp.MustCompile(`<jwt (\{[^<>]*\})>`)
 )
 
-// expand writes moments, and JWTs where files have their claims. Nobody can verify those: their signature is the word "unsigned".
+// expand writes moments, and JWTs where files have their claims. Such a JWT cannot be verified: its signature is the word "unsigned".
 func expand(text []byte, begin time.Time) ([]byte, error) {
 	var wrong error
 	text = momentPattern.ReplaceAllFunc(text, func(match []byte) []byte {

@@ -16,9 +16,9 @@ import (
 type Listener struct {
 	net.Listener
 	limit int
-	tls   *tls.Config // of what is served over TLS; nil for plain connections
+	tls   *tls.Config // nil for plain connections
 
-	mu      sync.Mutex // guards what follows, and the rest of each connection
+	mu      sync.Mutex // guards turn, held and sources, and the rest of each connection
 	turn    uint64     // counts up with each wait that begins
 	held    map[*connection]struct{}
 	sources map[netip.Prefix]int // how many each address holds
@@ -29,7 +29,7 @@ func Bound(listener net.Listener, connections int) *Listener {
 	return &Listener{Listener: listener, limit: connections, held: map[*connection]struct{}{}, sources: map[netip.Prefix]int{}}
 }
 
-// BoundTLS is Bound for what is served over TLS. The server reads plain text from the connections: bounds of headers hold for that.
+// BoundTLS is Bound for connections over TLS. The server reads plain text from them: bounds of headers hold for the plain text.
 func BoundTLS(listener net.Listener, connections int, config *tls.Config) *Listener {
 	bound := Bound(listener, connections)
 	bound.tls = config
@@ -39,13 +39,13 @@ func BoundTLS(listener net.Listener, connections int, config *tls.Config) *Liste
 // connection is one that a Listener holds.
 type connection struct {
 	net.Conn
-	wire     net.Conn // what is below TLS, or the same
+	wire     net.Conn // the connection below TLS, or the same
 	listener *Listener
 	source   netip.Prefix
 
 	// The listener's lock guards these.
 	requests int    // that are answered
-	pauses   int    // of those, which wait for the peer
+	pauses   int    // of these requests, the ones that wait for the peer
 	since    uint64 // the turn in which the wait for the peer began
 	head     bool   // the headers of a request are awaited
 	lines    int    // of these headers that have come
@@ -99,8 +99,8 @@ func (l *Listener) admit(c *connection) bool {
 	return true
 }
 
-// victim is the connection whose place a newcomer from source takes; nil when there is none. One that is worked for is taken only
-// from an address that has more of them than the newcomer's. The caller holds the lock.
+// victim is the connection that gives its place to a newcomer from source; nil when there is none. One that is worked for gives it only
+// if its address has more of them than the newcomer's. The caller holds the lock.
 func (l *Listener) victim(source netip.Prefix) *connection {
 	var waiting, working *connection
 	for c := range l.held {
@@ -174,7 +174,7 @@ func (c *connection) rest() {
 	c.change(func() { c.head, c.idle, c.lines = true, true, 0 })
 }
 
-// pause lets something happen that waits for the peer while a request is answered.
+// pause runs wait, which waits for the peer while a request is answered.
 func (c *connection) pause(wait func()) {
 	c.change(func() { c.pauses++ }) // its wait is as old as the request, however little arrives at a time
 	defer c.change(func() { c.pauses-- })
@@ -221,7 +221,7 @@ func (c *connection) Close() error {
 	return c.Conn.Close()
 }
 
-// sourceOf is where a connection comes from. An IPv6 peer has 2^64 addresses, so what counts is its network.
+// sourceOf is where a connection comes from. An IPv6 peer has 2^64 addresses, so its network counts.
 func sourceOf(address net.Addr) netip.Prefix {
 	remote, err := netip.ParseAddrPort(address.String())
 	if err != nil {

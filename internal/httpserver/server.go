@@ -15,17 +15,17 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
-// Options are what a server takes from outside.
+// Options are the parts of a server that its caller brings.
 type Options struct {
 	// Handler answers requests.
 	Handler http.Handler
 	// AnswerTimeout is how long an answer may take, from the end of the headers; zero means bounds.AnswerTimeout.
 	AnswerTimeout time.Duration
-	// Log takes what net/http says about connections.
+	// Log takes net/http's messages about connections.
 	Log logr.Logger
 }
 
-// New returns a server whose timeouts and headers are bounded. It serves a Listener of this package.
+// New returns a server with bounded timeouts and headers. It serves a Listener of this package.
 func New(options Options) *http.Server {
 	if options.AnswerTimeout == 0 {
 		options.AnswerTimeout = bounds.AnswerTimeout
@@ -52,7 +52,7 @@ func Listen(ctx context.Context, address string, connections int) (*Listener, er
 	return Bound(listener, connections), nil
 }
 
-// ListenTLS is Listen for what is served over TLS.
+// ListenTLS is Listen for connections over TLS.
 func ListenTLS(ctx context.Context, address string, connections int, config *tls.Config) (*Listener, error) {
 	listener, err := Listen(ctx, address, connections)
 	if err != nil {
@@ -61,7 +61,7 @@ func ListenTLS(ctx context.Context, address string, connections int, config *tls
 	return BoundTLS(listener.Listener, connections, config), nil
 }
 
-// connectionLog takes what net/http says about connections.
+// connectionLog takes net/http's messages about connections.
 type connectionLog struct{ log logr.Logger }
 
 // Write implements io.Writer.

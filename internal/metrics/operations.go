@@ -9,14 +9,14 @@ import (
 // OutcomeSuccess is the outcome of a token request that brought tokens; other outcomes are the kind of failure.
 const OutcomeSuccess = "Success"
 
-// Operations counts what the operator does. Create it with NewOperations.
+// Operations counts token requests, and measures how late renewals are. Create it with NewOperations.
 type Operations struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	lateness prometheus.Histogram
 }
 
-// NewOperations registers the collectors of what the operator does.
+// NewOperations registers the collectors of Operations.
 func NewOperations(registry prometheus.Registerer) *Operations {
 	o := &Operations{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -1,6 +1,6 @@
 // Package oauthclient makes every request to a marketplace: for tokens with either client secret, device codes, identity and revocation. It
-// counts them, lets accounts ask in their turn, and says what answers without an error code mean. It stores nothing: what it returns may be
-// the only copy.
+// counts them, lets accounts ask in their turn, and finds the meaning of answers without an error code. It stores nothing: the tokens that
+// it returns may be the only copy.
 package oauthclient
 
 import (
@@ -20,7 +20,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-// Options are what a Client takes from outside. All but CallTimeout are required.
+// Options are the parts of a Client that its caller brings. All but CallTimeout are required.
 type Options struct {
 	// Clock tells the time.
 	Clock clock.PassiveClock

@@ -97,7 +97,7 @@ func (d *denials) forget(account types.UID) {
 	delete(d.denied, account)
 }
 
-// judgeApplication says of an answer without an error code what may be behind it: a firewall or an outage, or the application.
+// judgeApplication finds the likely cause of an answer without an error code: a firewall or an outage, or the application.
 func (c *Client) judgeApplication(v facts.Facts, secret string, failure error) error {
 	application := c.Digest(v.Request.Application.ClientID, secret)
 	times, wrong := c.denials.heard(v.Request.TokenHost(), application, v.Account.UID, failure, c.clock.Now())
@@ -115,7 +115,7 @@ func (c *Client) judgeApplication(v facts.Facts, secret string, failure error) e
 	return &said
 }
 
-// Forget drops what is in memory of an account that has left.
+// Forget drops an account that has left from memory.
 func (c *Client) Forget(account *v1alpha1.MarketplaceAccount) {
 	c.denials.forget(account.UID)
 	c.LeaveQueues(account)

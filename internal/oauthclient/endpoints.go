@@ -64,7 +64,7 @@ func (c *Client) SignInEndpoint(
 	return address, nil
 }
 
-// Revocation is what became of a grant that was to be revoked.
+// Revocation is the outcome of revoking a grant.
 type Revocation int
 
 const (
@@ -103,7 +103,7 @@ func WireGrant(req facts.Request) v1alpha1.GrantType {
 	return req.Grant
 }
 
-// AnswersNameIssuer tells whether an issuer names itself in what it sends browsers back with (RFC 9207 section 3).
+// AnswersNameIssuer tells whether an issuer names itself in its callbacks (RFC 9207 section 3).
 func (c *Client) AnswersNameIssuer(ctx context.Context, issuer string) (bool, error) {
 	discovered, err := c.providers.Discover(ctx, issuer)
 	return err == nil && discovered.IssuerParameter, err

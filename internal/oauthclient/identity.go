@@ -11,8 +11,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
 
-// Identify asks whose an access token is. Nobody waits for a turn here: how many ask at once is bounded by the requests for tokens that
-// went before.
+// Identify asks for the account of an access token. It waits for no turn: how many ask at once is bounded by the requests for tokens
+// that went before.
 func (c *Client) Identify(ctx context.Context, f facts.Facts, accessToken string) (answer.Identity, error) {
 	defer c.limiters.Forget(waiterOf(f.Account, lifecycle.Identifying))
 	permit, wait := c.TryAcquireToIdentify(f)
@@ -22,7 +22,7 @@ func (c *Client) Identify(ctx context.Context, f facts.Facts, accessToken string
 	return c.IdentifyWith(ctx, f, accessToken, permit)
 }
 
-// IdentifyWith asks whose an access token is; the permit may be nil.
+// IdentifyWith asks for the account of an access token; the permit may be nil.
 func (c *Client) IdentifyWith(ctx context.Context, v facts.Facts, accessToken string, permit *throttle.Permit[waiter]) (answer.Identity, error) {
 	platform := v.Request.Platform
 	identity, err := platform.Identify(ctx, c.client(platform, false), accessToken)
@@ -40,7 +40,7 @@ func (c *Client) IdentifyWith(ctx context.Context, v facts.Facts, accessToken st
 	return identity, err
 }
 
-// NotAsked is why nobody was asked whose an access token is.
+// NotAsked is why the marketplace was not asked for the account of an access token.
 func NotAsked(wait throttle.Wait) *answer.IdentityError {
 	if wait.Cause == throttle.LeftAlone {
 		return &answer.IdentityError{Why: "the marketplace wants no more requests for a while"}

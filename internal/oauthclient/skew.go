@@ -27,7 +27,7 @@ type skews struct {
 	hosts map[string]skew
 }
 
-// skew is what the last answers of a host have said.
+// skew sums up the clock of a host as its last answers tell it.
 type skew struct {
 	ahead  time.Duration
 	inARow int

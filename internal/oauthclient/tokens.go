@@ -15,7 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
-// Tokens asks the marketplace for tokens. It stores nothing, and makes no other call: what it returns may be the
+// Tokens asks the marketplace for tokens. It stores nothing, and makes no other call: the returned tokens may be the
 // only copy.
 func (c *Client) Tokens(ctx context.Context, f facts.Facts, endpoint grant.Endpoint) (lifecycle.Issued, error) {
 	return c.exchange(f, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {

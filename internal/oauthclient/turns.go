@@ -17,7 +17,7 @@ import (
 
 const (
 	// limitedFor is how long a platform is left alone that refuses requests as too many and does not say for how long, and
-	// longestShared how long all accounts of a client are made to wait for what one of them was told.
+	// longestShared how long all accounts of a client are made to wait by an answer to one of them.
 	limitedFor    = 10 * time.Second
 	longestShared = 10 * time.Minute
 )
@@ -36,7 +36,7 @@ func newLimiters(now func() time.Time, perHost int) *throttle.Limiters[waiter] {
 	return throttle.New(now, perHost, func(who waiter) string { return who.Namespace })
 }
 
-// LimiterOf names the limiter of an account's requests for tokens, and says what its Marketplace lets through there. Copies of one credential
+// LimiterOf names the limiter of an account's requests for tokens, and its limits by the Marketplace. Copies of one credential
 // share a limiter. An account that knows no more than a client_id, which is public, does not stand in their way.
 func (c *Client) LimiterOf(req facts.Request) (throttle.Key, throttle.Limits) {
 	address := req.Platform.TokenURL
@@ -47,7 +47,7 @@ func (c *Client) LimiterOf(req facts.Request) (throttle.Key, throttle.Limits) {
 		throttle.Limits{PerSecond: req.Platform.RequestsPerSecond, Concurrency: req.Platform.Concurrency}
 }
 
-// TryAcquireToIdentify lets an account ask whose its access token is, or returns nil and why not.
+// TryAcquireToIdentify lets an account make its identity request, or returns nil and why not.
 func (c *Client) TryAcquireToIdentify(v facts.Facts) (*throttle.Permit[waiter], throttle.Wait) {
 	key := throttle.Key{Host: facts.HostOf(v.Request.Platform.IdentityURL())}
 	return c.limiters.TryAcquire(key, identities, waiterOf(v.Account, lifecycle.Identifying), throttle.Priority{Class: throttle.Urgent, Due: v.Now})
@@ -66,7 +66,7 @@ func (c *Client) LeaveQueues(account *v1alpha1.MarketplaceAccount, but ...lifecy
 	}
 }
 
-// Hosts tells what goes on at the limiters.
+// Hosts returns the traffic with every host, as its limiters see it.
 func (c *Client) Hosts() []metrics.Host {
 	var all []metrics.Host
 	for _, host := range c.limiters.Hosts() {
@@ -97,7 +97,7 @@ func (p *Permit) Release(failure error) {
 	p.held.Release(outcome)
 }
 
-// TryAcquire lets an account make a request for tokens, or returns nil, and what it waits for: then it is called later.
+// TryAcquire lets an account make a request for tokens, or returns nil, and the cause of its wait: then it is called later.
 func (c *Client) TryAcquire(f facts.Facts, what lifecycle.Purpose, priority throttle.Priority) (*Permit, throttle.Wait) {
 	key, limits := c.LimiterOf(f.Request)
 	permit, wait := c.limiters.TryAcquire(key, limits, waiterOf(f.Account, what), priority)
@@ -107,7 +107,7 @@ func (c *Client) TryAcquire(f facts.Facts, what lifecycle.Purpose, priority thro
 	return &Permit{permit}, throttle.Wait{}
 }
 
-// OnTurn has accounts called whose turn comes. It is called before anything waits.
+// OnTurn has accounts called when their turn comes. It is called before anything waits.
 func (c *Client) OnTurn(call func(account types.NamespacedName, after time.Duration)) {
 	c.limiters.OnTurn(func(who waiter, after time.Duration) { call(who.NamespacedName, after) })
 }

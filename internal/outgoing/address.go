@@ -8,7 +8,7 @@ import (
 	"unicode"
 )
 
-// maxLink bounds an address to which people are sent, as the API bounds those of Marketplaces.
+// maxLink bounds an address to which people are sent, as the API bounds the addresses of Marketplaces.
 const maxLink = 2048
 
 // CheckURL tells whether credentials may be sent to an address: over TLS, or to this machine.
@@ -54,7 +54,7 @@ func check(address *url.URL) error {
 	return nil
 }
 
-// isSecure tells whether nobody between here and there reads along.
+// isSecure tells whether requests to an address cannot be read on their way.
 func isSecure(address *url.URL) bool {
 	return address.Scheme == "https" || address.Scheme == "http" && isThisMachine(address.Hostname())
 }

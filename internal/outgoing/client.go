@@ -9,10 +9,10 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-// maxHeader bounds the headers of an answer; readers of bodies bound those.
+// maxHeader bounds the headers of an answer; readers of bodies bound the bodies.
 const maxHeader = 64 << 10
 
-// NewClient returns a client whose requests go by transport and keep the rules of this package. timeout bounds a request
+// NewClient returns a client that sends by transport and keeps the rules of this package. timeout bounds a request
 // until its answer is read to the end.
 func NewClient(transport http.RoundTripper, timeout time.Duration) *http.Client {
 	return &http.Client{
@@ -22,7 +22,7 @@ func NewClient(transport http.RoundTripper, timeout time.Duration) *http.Client 
 	}
 }
 
-// guard refuses requests to addresses that may not have them, whoever made the address.
+// guard refuses requests to addresses that may not have them, wherever the address comes from.
 type guard struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
@@ -36,7 +36,7 @@ func (g guard) RoundTrip(request *http.Request) (*http.Response, error) {
 	return g.next.RoundTrip(request)
 }
 
-// NewTransport returns what carries requests by the network. Connections are not kept: net/http cannot tell whether a
+// NewTransport returns a transport over the network. Connections are not kept: net/http cannot tell whether a
 // request on a connection that turns out to be closed was seen, and a single-use refresh token must not be sent in doubt.
 func NewTransport() *http.Transport {
 	return newTransport(&net.Dialer{Timeout: timeouts.Dial})

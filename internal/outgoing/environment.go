@@ -10,7 +10,7 @@ import (
 // proxyVariables name the proxy for requests by TLS; net/http takes the first that is set.
 var proxyVariables = []string{"HTTPS_PROXY", "https_proxy"}
 
-// proxySchemes are those that net/http speaks.
+// proxySchemes are the schemes of proxies that net/http speaks with.
 var proxySchemes = []string{"http", "https", "socks5", "socks5h"}
 
 // CheckEnvironment tells whether the proxy that the environment names can be used. net/http would connect past one that it

@@ -14,11 +14,11 @@ import (
 )
 
 // ErrPrivateAddress is why a request was not sent: its host is not on the public internet. It does not tell the host's
-// addresses, which are not for everybody who reads the failure.
+// addresses, which are not for every reader of the failure.
 var ErrPrivateAddress = errors.New("the host has a private address, and the operator runs with --deny-private-addresses")
 
-// NewPublicTransport returns a transport as NewTransport does that connects to public addresses alone. What counts is the
-// address that is dialled, so that a name whose address changes between two look-ups gains nothing. Where a proxy is in
+// NewPublicTransport returns a transport as NewTransport does that connects to public addresses alone. It looks at the
+// address that is dialled, so that a name that changes its address between two look-ups gains nothing. Where a proxy is in
 // between, the proxy looks names up: then only hosts that are addresses, or names of this machine, are refused here.
 func NewPublicTransport() http.RoundTripper {
 	direct := newTransport(&net.Dialer{Timeout: timeouts.Dial, Control: dialPublic})

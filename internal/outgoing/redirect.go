@@ -9,7 +9,7 @@ import (
 const (
 	// longestSegment is the length beyond which a part of a path may be a token.
 	longestSegment = 24
-	// maxTarget bounds what is shown of an address.
+	// maxTarget bounds the part of an address that is shown.
 	maxTarget = 200
 )
 

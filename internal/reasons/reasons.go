@@ -1,7 +1,7 @@
-// Package reasons holds the one table of what the reasons of an account's conditions mean: who must act, what cures it, and how the
+// Package reasons holds the one table of the meanings of the reasons of an account's conditions: who must act, the cure, and how the
 // operator and its pages go about it. Nothing else tells one reason from another; a test of this package says so.
 //
-// The table knows reasons alone. Whether a refusal still stands for an account, and what the account is told, are questions for others.
+// The table knows reasons alone. Whether a refusal still stands for an account, and the message about it, are for other packages.
 package reasons
 
 import (
@@ -28,7 +28,7 @@ const (
 	Marketplace
 )
 
-// Cure is what ends the state that a reason names.
+// Cure is the event that ends the state that a reason names.
 type Cure int
 
 // The zero value is that of a reason that the table does not know.
@@ -91,7 +91,7 @@ const (
 	Login
 	// Grant is the refresh token, or the login where that is the grant.
 	Grant
-	// Outcome: nothing was refused, and it is not known what became of a refresh token that was sent.
+	// Outcome: nothing was refused, and it is not known whether a refresh token that was sent is spent.
 	Outcome
 	// Application is the client ID and the client secret.
 	Application
@@ -109,17 +109,17 @@ type Alert string
 // The zero value is that of a reason that the table does not know.
 const (
 	UnknownAlert Alert = ""
-	// NoAlert: nobody is told. All is well, it is as the author of the account wants it, or it can be looked up when there is time.
+	// NoAlert: no alert tells of it. All is well, it is as the author of the account wants it, or it can be looked up when there is time.
 	NoAlert Alert = "none"
-	// AccountNotReady is for what passes by itself and lasts too long.
+	// AccountNotReady is for states that pass by themselves and last too long.
 	AccountNotReady Alert = "AccountNotReady"
-	// PersonRequired is for what only the person cures who signs in, or has the password.
+	// PersonRequired is for states that only a person cures, with a sign-in or the password.
 	PersonRequired Alert = "PersonRequired"
 	// AuthorizationExpiring tells of the end of a consent before it.
 	AuthorizationExpiring Alert = "AuthorizationExpiring"
-	// RenewalOverdue is for what stops the renewals until an object is changed.
+	// RenewalOverdue is for states without renewals until an object is changed.
 	RenewalOverdue Alert = "RenewalOverdue"
-	// RenewalOutcomeUnknown is for refresh tokens whose answer was lost.
+	// RenewalOutcomeUnknown is for refresh tokens with a lost answer.
 	RenewalOutcomeUnknown Alert = "RenewalOutcomeUnknown"
 	// ApplicationRejected tells once of all accounts of a Marketplace.
 	ApplicationRejected Alert = "ApplicationRejected"
@@ -151,7 +151,7 @@ type Meaning struct {
 	EndsGrant bool
 	// BacksOff: the operator tries again by itself, with growing waits.
 	BacksOff bool
-	// IgnoresRequests: a request for a renewal does not make the operator send again what was refused, since platforms lock logins, and
+	// IgnoresRequests: a request for a renewal does not make the operator send refused credentials again, since platforms lock logins, and
 	// end grants.
 	IgnoresRequests bool
 	// AllowsCode: a device code may be asked for after a sign-in that ended so, although nothing was changed.
@@ -168,10 +168,10 @@ type Meaning struct {
 	FailedEvent string
 }
 
-// Of is what a reason means.
+// Of returns the meaning of a reason.
 func Of(reason string) Meaning { return table[reason] }
 
-// Where returns the reasons whose meaning fits, in alphabetical order.
+// Where returns the reasons with a meaning that fits, in alphabetical order.
 func Where(fits func(Meaning) bool) []string {
 	var names []string
 	for name, meaning := range table {

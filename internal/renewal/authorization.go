@@ -4,8 +4,8 @@ import "time"
 
 const day = 24 * time.Hour
 
-// MaxDays is the most days that are counted: 273 years, close to the longest time.Duration. People who mean "never"
-// write dates such as the end of the year 9999.
+// MaxDays is the most days that are counted: 273 years, close to the longest time.Duration. Dates such as the end of
+// the year 9999 are written to mean "never".
 const MaxDays = 99_999
 
 // Days returns how many days are left until end, a day that has begun counted as one, as people count; 0
@@ -24,7 +24,7 @@ func NextDay(end, now time.Time) time.Time {
 	return end.Add(-time.Duration(days-1) * day)
 }
 
-// Never is the end of what does not end: the last moment that RFC 3339 can write.
+// Never stands for no end: the last moment that RFC 3339 can write.
 var Never = time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
 
 // AuthorizationEnd returns when an authorization ends.

@@ -7,8 +7,8 @@ const (
 	// longestWait keeps an account that waits for a marketplace to come back from waiting long after it has.
 	longestWait = 10 * time.Minute
 
-	// shareOfRest is the part of what is left of a token that anything waits at most, a quarter. leastWait is what it may always
-	// wait, or that part of a shorter life than a minute which leastShare is.
+	// shareOfRest is the part of a token's remaining life that anything waits at most, a quarter. A wait of leastWait is always allowed,
+	// or of that part of a shorter life than a minute which leastShare is.
 	shareOfRest = 4
 	leastWait   = 10 * time.Second
 	leastShare  = 6
@@ -40,8 +40,8 @@ func AskAgainAt(refused time.Time, tries int32) time.Time {
 }
 
 // LongestWait is how long anything may wait from a moment on that stands between a token and its renewal, however often it has failed:
-// a quarter of what is left of the token, and 10 s when little or nothing is left, or a sixth of a life of less than a minute. So
-// no token stays expired because of a wait when what was waited for is over.
+// a quarter of the token's remaining life, and 10 s when little or nothing remains, or a sixth of a life of less than a minute. So
+// no token stays expired because of a wait when its cause is over.
 func LongestWait(issued, expires, from time.Time) time.Duration {
 	return max(expires.Sub(from)/shareOfRest, min(leastWait, max(expires.Sub(issued), time.Second)/leastShare))
 }

@@ -10,13 +10,13 @@ const (
 	Missing Because = "Missing"
 	// Changed: the token was obtained for another spec.
 	Changed Because = "Changed"
-	// Requested: somebody asked for a renewal.
+	// Requested: a renewal was asked for.
 	Requested Because = "Requested"
 	// Scheduled: the stored moment of renewal has come.
 	Scheduled Because = "Scheduled"
 )
 
-// Held is what is known of the token at hand. The zero value means that there is none.
+// Held describes the token at hand. The zero value means that there is none.
 type Held struct {
 	// ExpiresAt is when the token ends.
 	ExpiresAt time.Time
@@ -26,13 +26,13 @@ type Held struct {
 	Changed bool
 }
 
-// Demand is what speaks for and against asking now.
+// Demand holds the reasons for and against asking now.
 type Demand struct {
-	// Requested tells that somebody asked for a renewal: neither schedule nor backoff holds it up.
+	// Requested tells that a renewal was asked for: neither schedule nor backoff holds it up.
 	Requested bool
 	// Suspended tells that the marketplace must not be asked at all.
 	Suspended bool
-	// Refused tells that asking again is useless until something changes that will wake us.
+	// Refused tells that asking again is useless until a change that will wake us.
 	Refused bool
 	// RetryAt is the end of the backoff after a failure; zero means none. A request overrules it.
 	RetryAt time.Time
@@ -43,13 +43,13 @@ type Demand struct {
 	RestsUntil time.Time
 }
 
-// Plan is what to do about a token.
+// Plan says whether to ask for a new token now, and when to look again.
 type Plan struct {
 	// Due tells to ask the marketplace now.
 	Due bool
-	// Because is why the token is due, also where Due is false since something holds it up.
+	// Because is why the token is due, also where Due is false since the renewal is held up.
 	Because Because
-	// Look is when to look again; zero means not before something changes.
+	// Look is when to look again; zero means not before a change.
 	Look time.Time
 }
 

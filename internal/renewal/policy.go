@@ -36,7 +36,7 @@ func (p Policy) RenewAt(issued, expires time.Time, spread float64) time.Time {
 		before = defaultBefore
 	}
 	if p.MaxBefore > 0 {
-		before = min(before, p.MaxBefore*2/3) // which leaves room for the jitter
+		before = min(before, p.MaxBefore*2/3) // the rest leaves room for the jitter
 	}
 	life := expires.Sub(issued)
 	latest := min(before, life/lastShare)

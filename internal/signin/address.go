@@ -29,13 +29,13 @@ const (
 // value means that there is no portal.
 type Address string
 
-// Link is what a person clicks.
+// Link is the address for a person to click.
 func (a Address) Link(namespace, name, ticket string) string {
 	return string(a) + LinkPath(namespace, name, ticket)
 }
 
-// CallbackName is what a callback is called: by the Marketplace and, where that does not say which authorization server is
-// meant, by the key of the server.
+// CallbackName is the name of a callback: the Marketplace's and, where that leads to more than one authorization server,
+// the key of the server.
 func CallbackName(marketplace, key string) string {
 	if key == "" {
 		return marketplace

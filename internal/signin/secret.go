@@ -22,7 +22,7 @@ func NewSecret(random io.Reader) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(bits[:]), nil
 }
 
-// Hash is what is stored of a secret. It needs no salt, since nobody can guess what was drawn. As a code challenge it
+// Hash is the stored form of a secret. It needs no salt, since a drawn secret cannot be guessed. As a code challenge it
 // is that of RFC 7636 section 4.2.
 func Hash(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
@@ -35,5 +35,5 @@ func Matches(hash, secret string) bool {
 }
 
 // Again is the ticket with which the browser of a visit may begin another after one that brought nothing. It follows from the
-// secret in the visit's cookie, so every replica can name it, and nobody but that browser.
+// secret in the visit's cookie, so only the replicas and that browser can name it.
 func Again(cookie string) string { return Hash("begin again after the visit of " + cookie) }

@@ -10,15 +10,15 @@ import (
 type Account struct {
 	// Namespace and Name are the object's.
 	Namespace, Name string
-	// Login is the name under which people know the account, which nobody has verified; empty when nobody said.
+	// Login is the name under which people know the account, without verification; empty when none was given.
 	Login string
-	// Marketplace is what people call the platform, Environment which of its worlds is meant.
+	// Marketplace is the platform's name among people, Environment the one of its worlds that is meant.
 	Marketplace, Environment string
-	// ExpectedID is the only account whose tokens are accepted; empty when any is.
+	// ExpectedID is the only account that is accepted; empty when any is.
 	ExpectedID string
 }
 
-// Offer is what a link is for.
+// Offer is the sign-in behind a link.
 type Offer struct {
 	Account
 	// ExpiresAt is when the link ends.
@@ -37,15 +37,15 @@ type Visit struct {
 // Outcome is a sign-in that succeeded.
 type Outcome struct {
 	Account
-	// ID and SeenLogin are whose account was signed in, as far as the marketplace tells: either may be empty.
+	// ID and SeenLogin name the account that was signed in, as far as the marketplace tells: either may be empty.
 	ID, SeenLogin string
 	// MissingScopes were asked for and not granted.
 	MissingScopes []string
-	// Unconfirmed tells that the tokens are stored, and are used once the marketplace has told whose they are.
+	// Unconfirmed tells that the tokens are stored, and are used once the marketplace has named their account.
 	Unconfirmed bool
 }
 
-// Problem is why a sign-in did not succeed: what happened, and so what to do.
+// Problem is why a sign-in did not succeed, and so decides how the person can go on.
 type Problem string
 
 // Problems of links.
@@ -56,8 +56,8 @@ const (
 	LinkUsed Problem = "LinkUsed"
 	// LinkExpired: the link has expired.
 	LinkExpired Problem = "LinkExpired"
-	// StartRefused: what the marketplace's app store is said to have sent is not believed, such as an address that is none of
-	// the marketplace's. Nobody was asked for anything.
+	// StartRefused: a start that is said to come from the marketplace's app store is not believed, such as one with an address
+	// that is none of the marketplace's. No sign-in was begun.
 	StartRefused Problem = "StartRefused"
 )
 
@@ -76,13 +76,13 @@ const (
 	ConsentDenied Problem = "ConsentDenied"
 	// CodeRefused: the marketplace does not take the code, which may have been too old.
 	CodeRefused Problem = "CodeRefused"
-	// AccountUnnamed: the marketplace did not say who signed in, while only one account is accepted; the tokens were discarded.
+	// AccountUnnamed: the marketplace did not name the account, while only one is accepted; the tokens were discarded.
 	AccountUnnamed Problem = "AccountUnnamed"
 	// WrongAccount: the tokens belong to another account than the expected one, and were discarded.
 	WrongAccount Problem = "WrongAccount"
 )
 
-// Problems that somebody else has to solve.
+// Problems that another person has to solve.
 const (
 	// ApplicationRefused: the marketplace refuses the application, its scopes or the request; an admin acts.
 	ApplicationRefused Problem = "ApplicationRefused"
@@ -99,9 +99,9 @@ const (
 // Error is a sign-in that did not succeed. Its text is safe to log.
 type Error struct {
 	Problem Problem
-	// Account is whose sign-in it was; the zero value where that is nobody's business.
+	// Account is the account of the sign-in; the zero value where it must not be told.
 	Account Account
-	// Detail is what the marketplace or the API server said, without credentials; may be empty.
+	// Detail is the message of the marketplace or the API server, without credentials; may be empty.
 	Detail string
 	// GotID is the account that was signed in instead of Account.ExpectedID, with WrongAccount.
 	GotID string
