@@ -103,8 +103,8 @@ func (e Endpoint) client() *http.Client {
 	return client
 }
 
-// wholeAnswers returns a client like this one whose answers have arrived, and are not too large, when it hands
-// them on.
+// wholeAnswers returns a client like this one that hands answers on when they have arrived, and are not too
+// large.
 func wholeAnswers(client *http.Client) *http.Client {
 	same := *client
 	same.Transport = whole{client.Transport}

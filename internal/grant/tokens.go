@@ -134,7 +134,7 @@ func readClaims(token string, into any) bool {
 	return err == nil && parsed.UnsafeClaimsWithoutVerification(into) == nil
 }
 
-// signatureAlgorithms are those of RFC 7518 section 3.1 and RFC 8037: all but "none".
+// signatureAlgorithms are the ones of RFC 7518 section 3.1 and RFC 8037: all but "none".
 var signatureAlgorithms = []jose.SignatureAlgorithm{
 	jose.HS256, jose.HS384, jose.HS512, jose.RS256, jose.RS384, jose.RS512, jose.ES256, jose.ES384, jose.ES512,
 	jose.PS256, jose.PS384, jose.PS512, jose.EdDSA,

@@ -21,7 +21,7 @@ func Faults(object *v1alpha1.Marketplace) []string {
 		if err == nil {
 			return
 		}
-		_, fault, _ := strings.Cut(err.Error(), ": ") // which begins with the Marketplace's name
+		_, fault, _ := strings.Cut(err.Error(), ": ") // it begins with the Marketplace's name
 		found[fault] = true
 	}
 	spec := &object.Spec

@@ -25,7 +25,7 @@ type Platform struct {
 	// RefreshURL is where tokens are asked for with a refresh token, where that is not TokenURL.
 	RefreshURL string
 	// TokenURL and RevocationURL are empty when the issuer's discovery document has to name them. So are AuthorizationURL and
-	// DeviceAuthorizationURL, and also where they hold a {name} that the account, whose grant does not need them, does not set.
+	// DeviceAuthorizationURL, and also where the grant does not need them and they hold a {name} that the account does not set.
 	TokenURL, RevocationURL, AuthorizationURL, DeviceAuthorizationURL string
 	// CallbackKey stands in the path of the callback where the authors of accounts choose the host of the authorization server,
 	// so that each server has a callback of its own (RFC 9700 section 4.4.2.2); empty where the Marketplace fixes the hosts.
@@ -40,14 +40,14 @@ type Platform struct {
 	Rotating bool
 	// ReuseGrace is how long a spent refresh token still works.
 	ReuseGrace time.Duration
-	// LostAnswerNever tells that a single-use refresh token whose answer was lost is not sent again, not even as a last resort.
+	// LostAnswerNever tells that a single-use refresh token is not sent again after a lost answer, not even as a last resort.
 	LostAnswerNever bool
 	// AuthorizationLifetime is how long an authorization lives when the answer names no end; zero means that it does not end.
 	AuthorizationLifetime time.Duration
 	// AuthorizationMaxLifetime is how long after the consent an authorization ends at the latest, however it is prolonged; zero means that
 	// no such end is known.
 	AuthorizationMaxLifetime time.Duration
-	// TokensNeverEnd tells that an access token whose answer names no end has none, so that TokenLifetime is not assumed.
+	// TokensNeverEnd tells that an access token has no end where the answer names none, so that TokenLifetime is not assumed.
 	TokensNeverEnd bool
 	// AuthorizationSlides tells that the lifetime counts from the last renewal and not from the consent.
 	AuthorizationSlides bool
@@ -63,7 +63,7 @@ type Platform struct {
 	// RequestsPerSecond and Concurrency bound the token requests of one client.
 	RequestsPerSecond, Concurrency int
 
-	// content is what RequestContent returns, once it was asked for.
+	// content is the result of RequestContent, once it was asked for.
 	content string
 	// clientID and accountID are the arguments of ForAccount.
 	clientID, accountID string

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// switches are scopes of OpenID Connect that ask for something other than access, an ID token and a refresh token. Some platforms name them
+// switches are scopes of OpenID Connect that ask for an ID token and a refresh token, and for no access. Some platforms name them
 // in their answers, and some do not.
 var switches = []string{"openid", "offline_access"}
 

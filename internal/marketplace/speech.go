@@ -17,7 +17,7 @@ func (p *Platform) Dialect(next http.RoundTripper, now func() time.Time) http.Ro
 }
 
 // Identify makes the identity request: one call that proves the token and names its account. Its error is an
-// *answer.IdentityError, whose text holds neither URL nor token.
+// *answer.IdentityError with a text that holds neither URL nor token.
 func (p *Platform) Identify(ctx context.Context, client *http.Client, accessToken string) (answer.Identity, error) {
 	return p.speech().Identify(ctx, client, accessToken)
 }
