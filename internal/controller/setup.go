@@ -171,9 +171,9 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	if err := marketplacestatus.Add(mgr, options.CountAccounts); err != nil {
 		return nil, fmt.Errorf("adding the controller of Marketplaces: %w", err)
 	}
-	leaving := departures.New(clients, r, reconcile.AsReconciler(clients.Client, r))
+	departed := departures.New(clients, r, reconcile.AsReconciler(clients.Client, r))
 	return visits, watches.Watch(ctrl.NewControllerManagedBy(mgr).Named(Name), clients, ownWrites).
-		Watches(&v1alpha1.MarketplaceAccount{}, leaving.Notices()).
+		Watches(&v1alpha1.MarketplaceAccount{}, departed.Notices()).
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			call := watches.Caller(queue)
 			r.OAuth.OnTurn(func(account types.NamespacedName, after time.Duration) { call(account, after, watches.PriorityCalled) })
@@ -194,6 +194,6 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 		}).
 		Complete(reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 			defer backlog.Looked(request.NamespacedName)
-			return leaving.Reconcile(ctx, request)
+			return departed.Reconcile(ctx, request)
 		}))
 }

@@ -75,7 +75,7 @@ func (s *Spec) readIdentity(response *http.Response, body []byte) (answer.Identi
 		return answer.Identity{}, &answer.IdentityError{Status: response.StatusCode, Why: "identity.request.idPath: " + err.Error()}
 	}
 	login, err := find(s.Identity.LoginPath, members)
-	if err != nil && !errors.Is(err, errMisfit) { // a name alone is a convenience, which some kinds of accounts do not have
+	if err != nil && !errors.Is(err, errNotFound) { // a name alone is a convenience, which some kinds of accounts do not have
 		return answer.Identity{}, &answer.IdentityError{Status: response.StatusCode, Why: "identity.request.loginPath: " + err.Error()}
 	}
 	return answer.Identity{ID: id, Login: login}, nil
@@ -90,8 +90,8 @@ func answered(response *http.Response, accessToken string) string {
 	return text
 }
 
-// errMisfit is why a path finds nothing: the answer has no such list, or none so long.
-var errMisfit = errors.New("does not fit the answer")
+// errNotFound is why a path finds nothing: the answer has no such list, or none so long.
+var errNotFound = errors.New("does not fit the answer")
 
 // find reads one value by JSONPath; the empty path finds nothing.
 func find(path string, members map[string]any) (string, error) {
@@ -104,7 +104,7 @@ func find(path string, members map[string]any) (string, error) {
 	}
 	results, err := reader.FindResults(members)
 	if err != nil {
-		return "", errMisfit
+		return "", errNotFound
 	}
 	var text strings.Builder
 	for _, values := range results {

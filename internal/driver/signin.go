@@ -15,9 +15,9 @@ import (
 // SeekSeller finds out, where a refresh token is on record that may be spent or not, whether another account holds a
 // grant of the same seller.
 func (d *Driver) SeekSeller(ctx context.Context, l Look) (Look, error) {
-	elsewhere, err := d.Sellers.HoldElsewhere(ctx, l.Facts)
+	held, err := d.Sellers.HoldElsewhere(ctx, l.Facts)
 	if err == nil {
-		l.SellerElsewhere = elsewhere
+		l.SellerElsewhere = held
 	}
 	return l, err
 }

@@ -78,7 +78,7 @@ type Platform struct {
 	apiHosts      []string
 }
 
-// Resolve fills in a Marketplace for one account. Its error names the misfit, and whether the account or
+// Resolve fills in a Marketplace for one account. Its error names the field that does not fit, and whether the account or
 // the Marketplace has to change.
 func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount) (*Platform, error) {
 	spec := &object.Spec

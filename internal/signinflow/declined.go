@@ -95,19 +95,19 @@ func (v *Visits) leave(ctx context.Context, left []*returned) error {
 	err := v.write(ctx, last.Look, func(l driver.Look) (driver.Look, error) {
 		kept := l.Custody
 		kept.SignIn = kept.SignIn.Clone()
-		news := false
+		changed := false
 		for _, b := range left {
 			if at := b.leftIn(kept); at >= 0 && kept.SignIn.Visits[at].Problem == "" {
-				kept.SignIn.Visits[at].Problem, news = string(signin.ConsentDenied), true
+				kept.SignIn.Visits[at].Problem, changed = string(signin.ConsentDenied), true
 			}
 		}
-		if news {
+		if changed {
 			kept = lifecycle.WithRetryTicket(l.Facts, lifecycle.WithSignInRefused(l.Facts, kept, failures.Declined(l.Facts)))
 		}
 		if at := facts.TicketIn(kept, last.RetryTicket); at >= 0 && linkProblem(kept.SignIn.Tickets[at], l.Now) == "" {
 			problem.Ticket = last.RetryTicket
 		}
-		if !news {
+		if !changed {
 			return l, nil
 		}
 		return v.driver.Apply(ctx, l, lifecycle.Keep(kept))
