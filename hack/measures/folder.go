@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
 	"go/types"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -19,8 +21,31 @@ type folder struct {
 type file struct {
 	name     string
 	lines    int
-	comments []string
+	comments []comment
 	syntax   *ast.File
+}
+
+// comment is the text of a comment without its markers and directives, and the line of the file on which each line of the text stands.
+type comment struct {
+	text  string
+	lines []int
+}
+
+func commentOf(set *token.FileSet, group *ast.CommentGroup) comment {
+	written := comment{text: group.Text()}
+	var source []string
+	for _, part := range group.List {
+		source = append(source, strings.Split(part.Text, "\n")...) // the parts stand on consecutive lines
+	}
+	first, at := set.Position(group.Pos()).Line, 0
+	for line := range strings.SplitSeq(written.text, "\n") {
+		for at < len(source)-1 && !strings.Contains(source[at], strings.TrimSpace(line)) {
+			at++
+		}
+		written.lines = append(written.lines, first+at)
+		at = min(at+1, len(source)-1)
+	}
+	return written
 }
 
 func parseFolder(path string) (folder, error) {
@@ -47,7 +72,7 @@ func parseFolder(path string) (folder, error) {
 		}
 		one := file{name: name, lines: strings.Count(string(source), "\n"), syntax: syntax}
 		for _, group := range syntax.Comments {
-			one.comments = append(one.comments, group.Text()) // which leaves out directives
+			one.comments = append(one.comments, commentOf(parsed.set, group))
 		}
 		parsed.files = append(parsed.files, one)
 	}
@@ -57,22 +82,44 @@ func parseFolder(path string) (folder, error) {
 // arrows leads from each file to those that declare what it names. Nothing is loaded but the folder itself, so a method that is called on
 // a value whose type only another package tells is missed.
 func (f folder) arrows() graph {
-	uses := map[*ast.Ident]types.Object{}
-	checker := types.Config{Importer: nothing{}, Error: func(error) {}, DisableUnusedImportCheck: true}
-	syntax := make([]*ast.File, len(f.files))
+	checked, info := f.resolve()
 	of := map[string]int{}
 	for i, file := range f.files {
-		syntax[i], of[file.name] = file.syntax, i
+		of[file.name] = i
 	}
-	checked, _ := checker.Check("folder", f.set, syntax, &types.Info{Uses: uses}) // complains of everything that is imported
 	arrows := newGraph(len(f.files))
-	for name, object := range uses {
+	for name, object := range info.Uses {
 		if object.Pkg() != checked || !outlivesItsFunction(object, checked) {
 			continue
 		}
 		arrows.add(of[f.set.Position(name.Pos()).Filename], of[f.set.Position(object.Pos()).Filename])
 	}
 	return arrows
+}
+
+// declared are the names that the folder declares, those of its functions' variables among them.
+func (f folder) declared() []*ast.Ident {
+	_, info := f.resolve()
+	var names []*ast.Ident
+	for name, object := range info.Defs {
+		if object != nil { // the name of the package has none
+			names = append(names, name)
+		}
+	}
+	slices.SortFunc(names, func(a, b *ast.Ident) int { return cmp.Compare(a.Pos(), b.Pos()) })
+	return names
+}
+
+// resolve finds what names mean, as far as the folder alone tells.
+func (f folder) resolve() (*types.Package, *types.Info) {
+	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}}
+	checker := types.Config{Importer: nothing{}, Error: func(error) {}, DisableUnusedImportCheck: true}
+	syntax := make([]*ast.File, len(f.files))
+	for i, file := range f.files {
+		syntax[i] = file.syntax
+	}
+	checked, _ := checker.Check("folder", f.set, syntax, info) // complains of everything that is imported
+	return checked, info
 }
 
 // outlivesItsFunction tells what other files can name: what a package declares, and fields and methods.

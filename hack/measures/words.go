@@ -28,21 +28,27 @@ var prepositions = map[string]bool{
 // commentWord is a word, or the end of a sentence.
 var commentWord = regexp.MustCompile(`[\pL\pN_'’]+|[.:;?!](?:\s|$)`)
 
-// vagueWords counts the words of comments, and the vague pronouns among them.
-func vagueWords(comments []string) (words, vague int) {
-	for _, comment := range comments {
-		before := [2]string{} // the two words before, empty at the beginning of a sentence
-		for _, word := range commentWord.FindAllString(strings.ToLower(comment), -1) {
-			if strings.ContainsAny(word[:1], ".:;?!") {
-				before = [2]string{}
-				continue
-			}
-			words++
-			if vaguePronouns[word] || word == "which" && isVagueWhich(before) {
-				vague++
-			}
-			before = [2]string{word, before[0]}
+// foundWord is a word of a comment, and the line of the comment on which it stands, counted from 0.
+type foundWord struct {
+	word string
+	line int
+}
+
+// vagueWords counts the words of a comment, and finds the vague pronouns among them.
+func vagueWords(comment string) (words int, vague []foundWord) {
+	before := [2]string{} // the two words before, empty at the beginning of a sentence
+	comment = strings.ToLower(comment)
+	for _, at := range commentWord.FindAllStringIndex(comment, -1) {
+		word := comment[at[0]:at[1]]
+		if strings.ContainsAny(word[:1], ".:;?!") {
+			before = [2]string{}
+			continue
 		}
+		words++
+		if vaguePronouns[word] || word == "which" && isVagueWhich(before) {
+			vague = append(vague, foundWord{word, strings.Count(comment[:at[0]], "\n")})
+		}
+		before = [2]string{word, before[0]}
 	}
 	return words, vague
 }
@@ -54,17 +60,24 @@ func isVagueWhich(before [2]string) bool {
 	return beforeWhich[before[0]]
 }
 
-// wordsOf counts the words of a name: runs of capitals are one, as in serveHTTP.
-func wordsOf(name string) int {
-	count := 0
+// wordsOf counts the words of a name.
+func wordsOf(name string) int { return len(partsOf(name)) }
+
+// partsOf are the words of a name: runs of capitals are one, as in serveHTTP.
+func partsOf(name string) []string {
+	var parts []string
 	before := rune('_')
 	letters := []rune(name)
 	for i, r := range letters {
 		begins := unicode.IsUpper(r) && (!unicode.IsUpper(before) || i+1 < len(letters) && unicode.IsLower(letters[i+1]))
-		if r != '_' && (begins || before == '_') {
-			count++
+		switch {
+		case r == '_':
+		case begins || before == '_':
+			parts = append(parts, string(r))
+		default:
+			parts[len(parts)-1] += string(r)
 		}
 		before = r
 	}
-	return count
+	return parts
 }
