@@ -27,7 +27,7 @@ type skews struct {
 	hosts map[string]skew
 }
 
-// skew sums up the clock of a host as its last answers tell it.
+// skew is how far the clock of a host is ahead of ours, and how many of its answers in a row have said so.
 type skew struct {
 	ahead  time.Duration
 	inARow int

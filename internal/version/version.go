@@ -1,4 +1,4 @@
-// Package version knows a program's build of tokenkeeper.
+// Package version tells the version, commit and date of a program's build.
 package version
 
 import (
