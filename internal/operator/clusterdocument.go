@@ -11,10 +11,10 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// maxClusterDocument bounds what the API server may answer.
+// maxClusterDocument bounds the API server's answer.
 const maxClusterDocument = 1 << 20
 
-// clusterDocument reads what the API server publishes at a path that is no resource, such as the keys of its tokens.
+// clusterDocument reads a document of the API server at a path that is no resource, such as the keys of its tokens.
 func clusterDocument(config *rest.Config, client *http.Client) func(ctx context.Context, path string) ([]byte, error) {
 	return func(ctx context.Context, path string) ([]byte, error) {
 		server, _, err := rest.DefaultServerUrlFor(config)

@@ -28,7 +28,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
 
-// Run works until ctx ends, or until there is no use in going on. It returns when what was under way is done.
+// Run works until ctx ends, or until there is no use in going on. It returns when the work under way is done.
 func Run(ctx context.Context, o Options) error {
 	o.log.Level = controller.LogLevel(o.log.Level)
 	log := zap.New(zap.UseFlagOptions(&o.log))
@@ -95,7 +95,7 @@ func Run(ctx context.Context, o Options) error {
 	log.Info("Starting tokenkeeper", "version", build.Version, "commit", build.Commit)
 	err = mgr.Start(ctx)
 	if ctx.Err() == nil {
-		// The lease is lost. Another replica may work by now, but what marketplaces answer to us only we can store.
+		// The lease is lost. Another replica may work by now, but only we can store the answers of marketplaces to us.
 		draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeouts.Shutdown)
 		defer cancel()
 		signIns.Drain(draining)
@@ -133,7 +133,7 @@ func addPortal(mgr manager.Manager, o Options, signIns portal.SignIns) error {
 	return nil
 }
 
-// issuerTransport carries requests for what issuers publish. Who may write a Marketplace names the issuer, and the issuer
+// issuerTransport carries requests for the documents of issuers. The writer of a Marketplace names the issuer, and the issuer
 // names the address of its keys.
 func (o Options) issuerTransport() http.RoundTripper {
 	if o.denyPrivateAddresses {

@@ -17,13 +17,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
-// Options are the flags of the operator, and what else it takes from outside.
+// Options are the flags of the operator, and its clock.
 type Options struct {
 	// Clock tells the time.
 	Clock clock.PassiveClock
-	// RequestEvery is how often people may ask for something of an account; zero means the default. The fault suite sets it.
+	// RequestEvery is how often people may make a request of an account; zero means the default. The fault suite sets it.
 	RequestEvery time.Duration
-	// Version asks for nothing but a line that says which build this is.
+	// Version asks for nothing but the line that identifies this build.
 	Version bool
 
 	leaderElect             bool
@@ -81,10 +81,10 @@ func Parse(flags *flag.FlagSet, args []string) (Options, error) {
 	return o, errors.Join(o.checkPortal(), checkWords("--portal-organisation", o.portalOrganisation), checkWords("--portal-contact", o.portalContact))
 }
 
-// maxWords bounds what stands on every page of the portal, in bytes.
+// maxWords bounds the text of a flag that stands on every page of the portal, in bytes.
 const maxWords = 256
 
-// checkWords refuses what cannot stand in one line of a page.
+// checkWords refuses text that cannot stand in one line of a page.
 func checkWords(flag, words string) error {
 	switch {
 	case len(words) > maxWords:

@@ -19,10 +19,10 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/scrapers"
 )
 
-// servers are those of metrics and probes. The manager's own take as many connections and headers as anybody sends.
+// servers serve metrics and probes. The manager's own take as many connections and headers as anybody sends.
 type servers struct{ listeners []*httpserver.Listener }
 
-// served is what one of the servers serves: over TLS, where there is a configuration for it.
+// served is the handler of one of the servers: over TLS, where there is a configuration for it.
 type served struct {
 	name, address string
 	connections   int
@@ -30,7 +30,7 @@ type served struct {
 	tls           *tls.Config
 }
 
-// add serves something, unless its address is "0", before the caches are filled and without being the leader.
+// add starts a server, unless its address is "0", before the caches are filled and without being the leader.
 func (s *servers) add(ctx context.Context, mgr manager.Manager, what served) error {
 	if what.address == "0" {
 		return nil
@@ -64,7 +64,7 @@ func (s *servers) close() error {
 	return err
 }
 
-// addMetrics serves the metrics: to everybody who reaches them or, where they are secured, to those whom the API server lets read them.
+// addMetrics serves the metrics: to everybody who reaches them or, where they are secured, to users that the API server lets read them.
 func (s *servers) addMetrics(ctx context.Context, mgr manager.Manager, o Options) error {
 	what := served{name: "metrics", address: o.metricsAddress, connections: bounds.MetricsConnections}
 	var page http.Handler = metrics.NewPage(ctrlmetrics.Registry, o.Clock.Now)

@@ -61,7 +61,7 @@ func (s *shard) kept() kube.Shard {
 	return kube.Shard{Namespaces: s.namespaces, Selector: s.selector}
 }
 
-// lease names the lease of the operators that keep the same accounts, so that those of different ones do not wait for
+// lease names the lease of the operators that keep the same accounts, so that operators of different ones do not wait for
 // each other.
 func (s *shard) lease() string {
 	selector := ""
