@@ -62,7 +62,7 @@ func (r *reconciler) gatherRequest(ctx context.Context, l driver.Look) (gathered
 	l.Request, l.Unresolved = request, failure != nil
 	l = l.Failing(failure)
 	r.logins.Note(l.Facts)
-	for _, secret := range r.unlabelled.news(l.Account.UID, request.Unlabelled) {
+	for _, secret := range r.unlabelled.untold(l.Account.UID, request.Unlabelled) {
 		r.Emit(l.Account, conditions.UseLabelMissing(secret))
 	}
 	if l.Unresolved {

@@ -19,23 +19,23 @@ type unlabelledMemory struct {
 // rememberedSecrets is how many names are remembered of an account, which uses two Secrets at a time.
 const rememberedSecrets = 8
 
-// news are the Secrets that the account has not been told of.
-func (m *unlabelledMemory) news(account types.UID, unlabelled []facts.UnlabelledSecret) []facts.UnlabelledSecret {
+// untold are the Secrets that the account has not been told of.
+func (m *unlabelledMemory) untold(account types.UID, unlabelled []facts.UnlabelledSecret) []facts.UnlabelledSecret {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	told := m.told[account]
-	news := slices.DeleteFunc(slices.Clone(unlabelled), func(secret facts.UnlabelledSecret) bool { return slices.Contains(told, secret.Name) })
-	if len(news) == 0 {
+	untold := slices.DeleteFunc(slices.Clone(unlabelled), func(secret facts.UnlabelledSecret) bool { return slices.Contains(told, secret.Name) })
+	if len(untold) == 0 {
 		return nil
 	}
-	for _, secret := range news {
+	for _, secret := range untold {
 		told = append(told, secret.Name)
 	}
 	if m.told == nil {
 		m.told = map[types.UID][]string{}
 	}
 	m.told[account] = slices.Clone(told[max(0, len(told)-rememberedSecrets):])
-	return news
+	return untold
 }
 
 func (m *unlabelledMemory) forget(account types.UID) {

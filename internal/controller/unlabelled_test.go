@@ -19,18 +19,18 @@ func TestAMissingLabelIsToldOnce(t *testing.T) {
 		}
 		return unlabelled
 	}
-	g.Expect(m.news("a", nil)).To(BeEmpty())
+	g.Expect(m.untold("a", nil)).To(BeEmpty())
 	g.Expect(m.told).To(BeEmpty(), "an account whose Secrets are labelled takes no memory")
-	g.Expect(m.news("a", of("app", "login"))).To(Equal(of("app", "login")))
-	g.Expect(m.news("a", of("app", "login"))).To(BeEmpty())
-	g.Expect(m.news("a", of("login"))).To(BeEmpty())
-	g.Expect(m.news("a", of("app"))).To(BeEmpty(), "it was told of before")
-	g.Expect(m.news("a", of("other", "login"))).To(Equal(of("other")))
-	g.Expect(m.news("b", of("app"))).To(Equal(of("app")), "another account is told by itself")
+	g.Expect(m.untold("a", of("app", "login"))).To(Equal(of("app", "login")))
+	g.Expect(m.untold("a", of("app", "login"))).To(BeEmpty())
+	g.Expect(m.untold("a", of("login"))).To(BeEmpty())
+	g.Expect(m.untold("a", of("app"))).To(BeEmpty(), "it was told of before")
+	g.Expect(m.untold("a", of("other", "login"))).To(Equal(of("other")))
+	g.Expect(m.untold("b", of("app"))).To(Equal(of("app")), "another account is told by itself")
 	for i := range 100 {
 		name := fmt.Sprint("app-", i)
-		g.Expect(m.news("a", of(name))).To(Equal(of(name)))
-		g.Expect(m.news("a", of(name))).To(BeEmpty())
+		g.Expect(m.untold("a", of(name))).To(Equal(of(name)))
+		g.Expect(m.untold("a", of(name))).To(BeEmpty())
 	}
 	g.Expect(m.told["a"]).To(HaveLen(rememberedSecrets))
 	m.forget("a")
