@@ -140,15 +140,16 @@ func TestAGreedyTenantDelaysAModestOneByTwoSlotsAtMost(t *testing.T) {
 		modest, greedy int
 		key            throttle.Key
 		outcome        throttle.Outcome
+		long           bool // not with -short
 	}{
-		"30 accounts, each renewed over and over":                     {60, 30, allegro, throttle.Outcome{}},
-		"1,000 accounts, which alone are more than the limiter takes": {60, 1000, allegro, throttle.Outcome{}},
-		"a modest tenant that needs a tenth of the limiter":           {150, 1000, allegro, throttle.Outcome{}},
-		"a namesake with a wrong secret":                              {60, 1000, wrong, throttle.Outcome{Refused: true}},
-		"requests that bring the platform's refusals":                 {60, 1000, allegro, throttle.Outcome{Refused: true}},
+		"30 accounts, each renewed over and over":                     {60, 30, allegro, throttle.Outcome{}, false},
+		"1,000 accounts, which alone are more than the limiter takes": {60, 1000, allegro, throttle.Outcome{}, false},
+		"a modest tenant that needs a tenth of the limiter":           {150, 1000, allegro, throttle.Outcome{}, true},
+		"a namesake with a wrong secret":                              {60, 1000, wrong, throttle.Outcome{Refused: true}, true},
+		"requests that bring the platform's refusals":                 {60, 1000, allegro, throttle.Outcome{Refused: true}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && test.greedy > 100 {
+			if test.long && testing.Short() {
 				t.Skip("it takes seconds")
 			}
 			alone, _ := played(t, test.modest, 0, allegro, test.key, test.outcome)
@@ -339,6 +340,35 @@ func TestALimiterRemembersNoTenantThatHasGone(t *testing.T) {
 	}
 	if n := w.Remembered(); n > 501 {
 		t.Errorf("%d tenants are remembered", n)
+	}
+}
+
+// TestALimiterRemembersTenantsThatCameLately while somebody waits, so that coming back does not make them new: 1,024 at most, and when there
+// are more, the 512 of them that came last.
+func TestALimiterRemembersTenantsThatCameLately(t *testing.T) {
+	w := newWorldOf(t, 100, tenantOf)
+	one := throttle.Limits{PerSecond: 1000, Concurrency: 1}
+	permit := w.enters(allegro, one, "first/0", scheduled(0))
+	for i := range 3 {
+		w.waits(allegro, one, fmt.Sprint("waits/", i), scheduled(0), throttle.Wait{})
+	}
+	var remembered []int
+	for i := range 2000 {
+		w.now = w.now.Add(10 * time.Millisecond)
+		w.waits(allegro, one, fmt.Sprint(i, "/a"), scheduled(0), throttle.Wait{})
+		w.calls = nil
+		permit.Release(throttle.Outcome{})
+		waiter, _, _ := strings.Cut(w.calls[0], " in ")
+		permit = w.enters(allegro, one, waiter, scheduled(0))
+		remembered = append(remembered, w.Remembered())
+	}
+	const waiting = 2 // the tenant that waits, and one that has just come
+	most := slices.Max(remembered)
+	if most != 1024+waiting {
+		t.Errorf("%d tenants are remembered at most", most)
+	}
+	if then := remembered[slices.Index(remembered, most)+1]; then != 512+waiting {
+		t.Errorf("when there are more, %d are remembered", then)
 	}
 }
 
