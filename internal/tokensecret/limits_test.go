@@ -82,10 +82,13 @@ func TestWhatIsNeverPublished(t *testing.T) {
 func TestTemplatesAsLargeAsTheyMayBe(t *testing.T) {
 	x := func(n int) string { return strings.Repeat("x", n) }
 	quarter := bounds.TemplateInput / 4
+	text := `"` + x(quarter) + `"`
 	for name, test := range map[string]struct {
 		pairs []string
 		ok    bool
 	}{
+		"what a function takes":     {[]string{"a", `{{ $a := print ` + strings.Repeat(text+" ", 4) + `}}`}, true},
+		"what a format takes":       {[]string{"a", `{{ $a := printf "%s%s%s%s" ` + strings.Repeat(text+" ", 4) + `}}`}, true},
 		"all keys":                  {[]string{"a", x(bounds.RenderedKey), "b", x(bounds.RenderedSecret - bounds.RenderedKey)}, true},
 		"all keys and a byte":       {[]string{"a", x(bounds.RenderedKey), "b", x(bounds.RenderedSecret - bounds.RenderedKey), "c", "x"}, false},
 		"a format":                  {[]string{"a", `{{ printf "` + x(1024) + `" }}`}, true},

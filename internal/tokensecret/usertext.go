@@ -74,7 +74,7 @@ func (k textKind) faultOf(r rune) string {
 		return "holds a control character"
 	case invisible(r):
 		return "holds a character that cannot be seen"
-	case k.ascii && r > unicode.MaxASCII:
+	case k.ascii && utf8.RuneLen(r) > 1:
 		return "holds a character outside of ASCII, such as a typographic quotation mark or dash"
 	}
 	return ""
