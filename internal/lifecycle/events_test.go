@@ -90,9 +90,12 @@ func told(f facts.Facts, change lifecycle.Change) string {
 	if unstored.Failure != nil {
 		parts = append(parts, "even if that fails: "+unstored.Failure.Reason)
 	}
-	for name, set := range map[string]bool{"obtained": o.Obtained, "attempted": o.Attempted, "rejected": o.Rejected} {
-		if set {
-			parts = append(parts, name)
+	for _, flag := range []struct {
+		name string
+		set  bool
+	}{{"obtained", o.Obtained}, {"attempted", o.Attempted}, {"rejected", o.Rejected}} {
+		if flag.set {
+			parts = append(parts, flag.name)
 		}
 	}
 	if o.Failure != nil {

@@ -294,3 +294,49 @@ func TestWhatIsLeftOfAJournal(t *testing.T) {
 		})
 	}
 }
+
+// TestARefusalThatIsTriedAgain without a verdict: it is forgotten where a person asked for that, so that it is tried on; and where the account
+// asks for its application now and then, it stands and is told.
+func TestARefusalThatIsTriedAgain(t *testing.T) {
+	const importing = v1alpha1.GrantRefreshToken
+	const application, grant, scopes = v1alpha1.ReasonApplicationRejected, v1alpha1.ReasonGrantRejected, v1alpha1.ReasonScopeRejected
+	asked := func(f *facts.Facts) { f.Account.Annotations[v1alpha1.AnnotationRenew] = "now" }
+	asksAgain := func(f *facts.Facts) { f.AsksAgain = true }
+	newSecret := func(f *facts.Facts) { f.Request.Application.ClientSecret = "another" }
+	refused := func(reason string) change {
+		return func(f *facts.Facts) {
+			f.Custody.RefusalKey = f.NewKey
+			f.Custody = *lifecycle.AfterFailure(*f, rejection(map[string]answer.Kind{
+				application: answer.ApplicationRejected, grant: answer.GrantRejected, scopes: answer.ScopeRejected,
+			}[reason]), true).Store
+		}
+	}
+	for name, test := range map[string]struct {
+		facts             facts.Facts
+		refused, imported bool // what stays
+		told              string
+	}{
+		"nothing was":                                          {with(importing), false, false, v1alpha1.ReasonMarketplaceUnavailable},
+		"an application, and a person asks":                    {with(importing, refused(application), asked), false, false, v1alpha1.ReasonMarketplaceUnavailable},
+		"an application, and its client secret is another":     {with(importing, refused(application), newSecret), true, false, v1alpha1.ReasonMarketplaceUnavailable},
+		"an application, at its turn to ask again":             {with(importing, refused(application), asksAgain), true, false, application},
+		"the scopes, at the turn to ask again":                 {with(importing, refused(scopes), asksAgain), true, false, v1alpha1.ReasonMarketplaceUnavailable},
+		"the scopes, and a person asks":                        {with(importing, refused(scopes), asked), false, false, v1alpha1.ReasonMarketplaceUnavailable},
+		"a grant, and a person asks":                           {with(importing, refused(grant), asked), true, false, v1alpha1.ReasonMarketplaceUnavailable},
+		"an import's scopes, and a person asks":                {with(importing, imports("second"), refused(scopes), asked), false, false, v1alpha1.ReasonMarketplaceUnavailable},
+		"an import's scopes, and the client secret is another": {with(importing, imports("second"), refused(scopes), newSecret), false, true, v1alpha1.ReasonMarketplaceUnavailable},
+		"another import's scopes, and a person asks":           {with(importing, imports("second"), refused(scopes), imports("third"), asked), false, true, v1alpha1.ReasonMarketplaceUnavailable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			change := lifecycle.AfterFailure(test.facts, rejection(answer.Unavailable), true)
+			kept := test.facts.Custody
+			if change.Store != nil {
+				kept = *change.Store
+			}
+			o := change.Unstored()
+			if (kept.Refused != nil) != test.refused || (kept.RefusedImport != nil) != test.imported || o.Failure == nil || o.Failure.Reason != test.told {
+				t.Errorf("refused stays %+v and %+v, told is %+v", kept.Refused, kept.RefusedImport, o.Failure)
+			}
+		})
+	}
+}
