@@ -1,7 +1,9 @@
 package facts
 
 import (
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
@@ -45,4 +47,39 @@ func TestWhatAGrantLivesOn(t *testing.T) {
 		"a login that was not":     {working(byLogin, func(f *Facts) { f.Request.Login.Password = "" }), false},
 		"a login beside a sign-in": {working(signsIn, newPassword), false},
 	})
+}
+
+// TestWhatOfAnApplicationIsRefused: of a Marketplace's own, the version of the Secret stands for the client secret, which tenants could
+// otherwise guess at by their grant Secret.
+func TestWhatOfAnApplicationIsRefused(t *testing.T) {
+	own, shared := working(importing), working(importing, func(f *Facts) { f.Request.Shared = true })
+	secret := func(f *Facts) { f.Request.Application.ClientSecret = "another" }
+	version := func(f *Facts) { f.Request.Inputs.Application = "app@2" }
+	for name, test := range map[string]struct {
+		facts Facts
+		edit  change
+		same  bool
+	}{
+		"the account's own, another client secret":         {own, secret, false},
+		"the account's own, another version":               {own, version, true},
+		"the Marketplace's, another version":               {shared, version, false},
+		"the Marketplace's, whose secret is not looked at": {shared, secret, true},
+		"the Marketplace's, for another client":            {shared, otherApplication, false},
+	} {
+		before := strings.Join(test.facts.Request.ClientParts(), " ")
+		if test.edit(&test.facts); (strings.Join(test.facts.Request.ClientParts(), " ") == before) != test.same {
+			t.Errorf("%s: it is the same: %t", name, !test.same)
+		}
+	}
+	login := working(byLogin)
+	if got := strings.Join(login.Request.UserParts(), " "); got != "user allegro.example shop" {
+		t.Errorf("a platform locks %s", got)
+	}
+}
+
+func TestMomentsInWords(t *testing.T) {
+	at := time.Date(2026, 3, 2, 0, 30, 0, 0, time.FixedZone("CET", 3600))
+	if got := ClockTime(at) + ", " + Date(at); got != "2026-03-01 23:30:00 UTC, 2026-03-01" {
+		t.Errorf("it is %s", got)
+	}
 }
