@@ -54,7 +54,7 @@ func run(ctx context.Context, out io.Writer, packages []string, workers int, sha
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tool.folder)
+	defer func() { _ = os.RemoveAll(tool.folder) }()
 	var all []counts
 	for _, folder := range packages {
 		folder = strings.TrimPrefix(filepath.ToSlash(filepath.Clean(folder)), "./")
