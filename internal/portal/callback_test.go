@@ -215,7 +215,7 @@ func TestWhoSignedIn(t *testing.T) {
 			w.signIns.outcome = test.outcome
 			visitor := w.browser()
 			visitor.follow(visitor.get(callback)).
-				expect(t, http.StatusOK, append(test.facts, "<dt>Name given to this account</dt><dd>the-name-given</dd>")...).without(t, test.hasNot...)
+				expect(t, http.StatusOK, append(test.facts, "<dt>Name given to this account</dt><dd>“the-name-given” (unverified)</dd>")...).without(t, test.hasNot...)
 		})
 	}
 }

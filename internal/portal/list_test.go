@@ -233,6 +233,7 @@ func TestWarningsAreNotInOrder(t *testing.T) {
 	}
 }
 
+// TestNamesOfSellers is S14: what the author of an account says is quoted, and marked as what nobody has verified.
 func TestNamesOfSellers(t *testing.T) {
 	named := func(given, seen string) change {
 		return func(a *v1alpha1.MarketplaceAccount) {
@@ -240,12 +241,15 @@ func TestNamesOfSellers(t *testing.T) {
 			a.Status.Account = &v1alpha1.AccountStatus{ID: "1", Login: seen}
 		}
 	}
-	w := newWorld(t, account("given", named("me", "")), account("seen", named("me", "my-shop")), account("repeated", named("me", "me")))
+	w := newWorld(t, account("given", named("me", "")), account("seen", named("me", "my-shop")), account("repeated", named("me", "me")),
+		account("expected", func(a *v1alpha1.MarketplaceAccount) { a.Spec.AccountID, a.Status.Account = "call 555-0100 now", nil }),
+	)
 	_, texts := cards(w.enter(clerkToken).get("/").text)
 	for name, want := range map[string]string{
-		"given":    "<span>Name given to this account: <strong>me</strong></span>",
-		"seen":     "<span><strong>my-shop</strong></span>",
-		"repeated": "<span>Name given to this account: <strong>me</strong></span>",
+		"given":    "<span>Name given to this account: <strong>“me” (unverified)</strong></span>",
+		"seen":     `<span><strong>my-shop</strong></span> <span class="id">1</span>`,
+		"expected": `<span class="id">Expected seller ID: “call 555-0100 now” (unverified)</span>`,
+		"repeated": "<span>Name given to this account: <strong>“me” (unverified)</strong></span>",
 	} {
 		if text := texts["allegro, shop/"+name]; !strings.Contains(text, want) {
 			t.Errorf("%s does not say %q:\n%s", name, want, text)

@@ -103,7 +103,7 @@ type fact struct{ Label, Value string }
 func accountFacts(t cards.Texts, account signin.Account) []fact {
 	facts := []fact{{t.Account, account.Namespace + "/" + account.Name}}
 	if account.Login != "" {
-		facts = append(facts, fact{t.GivenName, account.Login}) // nobody has verified it
+		facts = append(facts, fact{t.GivenName, words.Fill(t.Quoted, "text", account.Login)})
 	}
 	if account.Environment != "" && account.Environment != cards.Production {
 		facts = append(facts, fact{t.Environment, account.Environment})

@@ -53,9 +53,9 @@ func (p *Portal) offer(w http.ResponseWriter, r *http.Request) error {
 		frame: p.frame(r, t.At(offer.Marketplace, t.OfferTitle)), Offer: offer, Facts: accountFacts(t, offer.Account),
 		Path: linkPath(account), Ticket: ticket, Store: query.Encode(),
 	}
-	expected := offer.ExpectedID
-	if expected == "" {
-		expected = t.OfferAnybody
+	expected := t.OfferAnybody
+	if offer.ExpectedID != "" {
+		expected = words.Fill(t.Quoted, "text", offer.ExpectedID)
 	}
 	page.Facts = append(page.Facts, fact{t.OfferExpected, expected})
 	if !offer.ExpiresAt.IsZero() {

@@ -30,8 +30,8 @@ func TestALinkSaysWhatItIsFor(t *testing.T) {
 	w.signIns.offering(offered)
 	for language, says := range map[string][]string{
 		"en": {"Sign in at eBay", "shop/main", "my-shop", "Sandbox", "Expected seller ID", "44130512", "Continue to eBay", "until 5 December 2026, 12:00 UTC"},
-		"de": {"Bei eBay anmelden", "Melden Sie sich dort als my-shop an.", "wechseln Sie dort zuerst das Konto", "Weiter zu eBay"},
-		"pl": {"Logowanie w serwisie eBay", "Zaloguj się tam jako my-shop.", "najpierw zmień tam konto", "Przejdź do serwisu eBay"},
+		"de": {"Bei eBay anmelden", "Jemand hat es „my-shop“ genannt, was niemand geprüft hat.", "wechseln Sie dort zuerst das Konto", "Weiter zu eBay"},
+		"pl": {"Logowanie w serwisie eBay", "Ktoś nazwał je „my-shop”, czego nikt nie sprawdził.", "najpierw zmień tam konto", "Przejdź do serwisu eBay"},
 	} {
 		visitor := w.browser()
 		visitor.Language = language

@@ -1,7 +1,6 @@
 package cards
 
 import (
-	"cmp"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -12,8 +11,8 @@ import (
 // Card is an account in the list.
 type Card struct {
 	Namespace, Name, Marketplace, Environment, Login, ID string
-	// Given tells that Login is the name that people gave the account, and not the marketplace's word.
-	Given bool
+	// Given tells that Login is the name that people gave the account, and not the marketplace's word; Expected tells the same of ID.
+	Given, Expected bool
 	// Kind is how urgent it looks: act, soon, trouble, wait, warn or fine.
 	Kind string
 	// Says is the status in words, Todo what to do, Notes what else there is to know.
@@ -66,8 +65,9 @@ func Of(t Texts, e Entry, marketplace string, may bool, now time.Time) Card {
 	if account.Spec.Environment != Production {
 		c.Environment = account.Spec.Environment
 	}
-	if seen := account.Status.Account; seen != nil {
-		c.ID = cmp.Or(seen.ID, c.ID)
+	c.Expected = true
+	if seen := account.Status.Account; seen != nil && seen.ID != "" {
+		c.ID, c.Expected = seen.ID, false
 	}
 	if warning := t.application(account.Status.Application, now); warning != "" {
 		c.Todo = append(c.Todo, warning)

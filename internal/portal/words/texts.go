@@ -29,13 +29,15 @@ type Texts struct {
 	ListMore                                                   string
 	NeedPerson, DoNotWork                                      Plural
 	Account, Seller, SellerID, GivenName, Environment          string
-	Details                                                    string
-	SignIn, SignInAgain, RenewNow, TestConnection              string
-	RenewAsked, TestAsked, SignInAsked, LinkAsked              string
-	CodeEnter, CodeCheck, CodeOpen                             string
-	CodeEnds                                                   Plural
-	NoAddress                                                  string
-	Renewed, NotRenewed, NothingRenewed                        string
+	// Quoted are the words of the author of an account, which nobody has verified.
+	Quoted                                        string
+	Details                                       string
+	SignIn, SignInAgain, RenewNow, TestConnection string
+	RenewAsked, TestAsked, SignInAsked, LinkAsked string
+	CodeEnter, CodeCheck, CodeOpen                string
+	CodeEnds                                      Plural
+	NoAddress                                     string
+	Renewed, NotRenewed, NothingRenewed           string
 
 	// The status in words.
 	Authenticated, RenewsItself, MoreScopes      string
