@@ -26,6 +26,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/departures"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
@@ -101,20 +102,51 @@ func clusterIdentity(ctx context.Context, live client.Reader) (string, error) {
 	return string(namespace.UID), nil
 }
 
+// connect returns the clients of a manager.
+func (o Options) connect(ctx context.Context, mgr manager.Manager) (*kube.Clients, error) {
+	if o.Connect == nil {
+		return kube.Connect(ctx, mgr, o.Clock)
+	}
+	return o.Connect(ctx, mgr, o.Clock)
+}
+
+// newDriver returns what drives looks at accounts: those of visits as it is. answered is told the answer to each request that names an
+// application.
+func (o Options) newDriver(
+	mgr manager.Manager, clients *kube.Clients, grants *grantstore.Store, operations *metrics.Operations, answered func(facts.Request, error),
+) (driver.Driver, error) {
+	random, issuers := o.Random, o.IssuerTransport
+	if random == nil {
+		random = rand.Reader
+	}
+	if issuers == nil {
+		issuers = o.Transport
+	}
+	holder, err := signin.NewSecret(rand.Reader)
+	if err != nil {
+		return driver.Driver{}, err
+	}
+	return driver.Driver{
+		Clock: o.Clock, Random: random, Recorder: mgr.GetEventRecorder(v1alpha1.ManagedBy), Holder: holder,
+		Resolver: inputs.NewResolver(clients.Client, clients.Metadata, clients.UserSecrets), Sellers: inputs.NewSellers(clients.Cached, grants),
+		OAuth: oauthclient.New(oauthclient.Options{
+			Clock: o.Clock, Transport: o.Transport, Metrics: operations, CallTimeout: o.CallTimeout, Answered: answered,
+			PerHost: o.MaxConcurrentReconciles / shareOfOneHost,
+			Providers: &openid.Providers{
+				HTTP: outgoing.NewClient(throttle.NewFailFast(issuers, o.Clock.Now), timeouts.Issuer),
+				Now:  o.Clock.Now,
+			},
+		}),
+	}, nil
+}
+
 // Add adds the controller to a manager that was made with kube.Shard.ManagerOptions, and returns the visits, which complete
 // sign-ins. The controller works where the manager leads, and visits everywhere.
 func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow.Visits, error) {
-	if options.IssuerTransport == nil {
-		options.IssuerTransport = options.Transport
-	}
 	if err := watches.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
-	connect := options.Connect
-	if connect == nil {
-		connect = kube.Connect
-	}
-	clients, err := connect(ctx, mgr, options.Clock)
+	clients, err := options.connect(ctx, mgr)
 	if err != nil {
 		return nil, err
 	}
@@ -128,37 +160,22 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	writeOwn := func(secret *corev1.Secret, write func() error) error {
 		return backlog.Write(func() error { return ownWrites.Write(secret, write) })
 	}
-	operations, random := metrics.NewOperations(options.Registry), options.Random
-	if random == nil {
-		random = rand.Reader
-	}
-	holder, err := signin.NewSecret(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
+	operations := metrics.NewOperations(options.Registry)
 	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, OwnWrite: writeOwn})
 	r := &reconciler{
 		client: clients.Client, portal: options.Portal,
 		grants: grants, backlog: backlog,
 	}
-	oauth := oauthclient.New(oauthclient.Options{
-		Clock: options.Clock, Transport: options.Transport, Metrics: operations, CallTimeout: options.CallTimeout, Answered: r.applications.Answered,
-		PerHost: options.MaxConcurrentReconciles / shareOfOneHost,
-		Providers: &openid.Providers{
-			HTTP: outgoing.NewClient(throttle.NewFailFast(options.IssuerTransport, options.Clock.Now), timeouts.Issuer),
-			Now:  options.Clock.Now,
-		},
-	})
-	deciding := driver.Driver{
-		Clock: options.Clock, Random: random, Recorder: mgr.GetEventRecorder(v1alpha1.ManagedBy), OAuth: oauth, Holder: holder,
-		Resolver: inputs.NewResolver(clients.Client, clients.Metadata, clients.UserSecrets), Sellers: inputs.NewSellers(clients.Cached, grants),
+	visiting, err := options.newDriver(mgr, clients, grants, operations, r.applications.Answered)
+	if err != nil {
+		return nil, err
 	}
-	visiting := deciding
+	deciding := visiting
 	deciding.Remember, deciding.Refused = r.remember, r.applications.AskAgain
 	r.Driver = &deciding
-	r.requests = userrequests.New(options.Clock.Now, options.RequestEvery, oauth.Digest)
+	r.requests = userrequests.New(options.Clock.Now, options.RequestEvery, r.OAuth.Digest)
 	r.logins.Accounts, r.logins.Grants = clients.Cached, grants
-	r.applications.LimiterOf, r.applications.Now = oauth.LimiterOf, r.Now
+	r.applications.LimiterOf, r.applications.Now = r.OAuth.LimiterOf, r.Now
 	r.finalizer = departures.Finalizer{Driver: r.Driver, Client: clients.Client, Live: clients.Live, Grants: grants, Forget: r.Forget}
 	r.tokens = &publish.Publisher{Driver: r.Driver, Client: clients.Client, Live: clients.Live, WriteOwn: writeOwn, Metrics: operations}
 	metrics.RegisterHosts(options.Registry, r.OAuth.Hosts)

@@ -27,9 +27,11 @@ type Store struct {
 	*underway
 	// visits tells that the writes are made by people's visits.
 	visits bool
+	// forgets tells that nothing waits in memory.
+	forgets bool
 }
 
-// Options are the parts that New needs. All but Cluster are required.
+// Options are the parts that New needs. Client and Live are required.
 type Options struct {
 	// Client reads from the cache, which shows the writes before, and writes.
 	Client client.Client
@@ -37,14 +39,15 @@ type Options struct {
 	Live client.Reader
 	// Cluster identifies the cluster; empty where that is not known.
 	Cluster string
-	// OwnWrite writes a Secret on behalf of the controller, which knows of it then.
+	// OwnWrite writes a Secret on behalf of the controller, which knows of it then; nil where no controller runs.
 	OwnWrite func(secret *corev1.Secret, write func() error) error
 }
 
-// New returns a store for the controller.
+// New returns a store for the controller, or for visits alone where no controller runs. There nothing waits in memory: a visit stores what
+// it was given itself, and whatever it has not come to the controller of another process does, by what is on record.
 func New(o Options) *Store {
 	return &Store{
-		client: o.Client, live: o.Live, cluster: o.Cluster, ownWrite: o.OwnWrite,
+		client: o.Client, live: o.Live, cluster: o.Cluster, ownWrite: o.OwnWrite, forgets: o.OwnWrite == nil,
 		memory: &memory{}, underway: &underway{drained: make(chan struct{})},
 	}
 }
@@ -155,7 +158,9 @@ func (s *Store) Write(ctx context.Context, account *v1alpha1.MarketplaceAccount,
 	if how == Once {
 		return s.write(ctx, account, on, next)
 	}
-	s.remember(Pending{Account: account.DeepCopy(), Custody: next})
+	if !s.forgets {
+		s.remember(Pending{Account: account.DeepCopy(), Custody: next})
+	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeouts.Store)
 	defer cancel()
 	held := on

@@ -24,6 +24,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/signinflow"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
@@ -62,7 +63,11 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return fmt.Errorf("preparing the manager: %w", err)
 	}
-	signIns, err := controller.Add(ctx, mgr, controller.Options{
+	add := addOperator
+	if o.portalOnly {
+		add = controller.AddSignIns
+	}
+	signIns, err := add(ctx, mgr, controller.Options{
 		Clock:                   o.Clock,
 		Transport:               outgoing.NewTransport(),
 		IssuerTransport:         o.issuerTransport(),
@@ -84,15 +89,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := addPortal(mgr, o, signIns); err != nil {
 		return err
 	}
-	definitions := &crds.Watch{
-		Reader: mgr.GetAPIReader(),
-		Log:    ctrl.Log.WithName("crds"),
-		Report: operatormetrics.RegisterCRDOutdated(metrics.Registry),
-	}
-	if err := mgr.Add(definitions); err != nil {
-		return fmt.Errorf("adding the comparison of definitions: %w", err)
-	}
-	log.Info("Starting tokenkeeper", "version", build.Version, "commit", build.Commit)
+	log.Info("Starting tokenkeeper", "version", build.Version, "commit", build.Commit, "portalOnly", o.portalOnly)
 	err = mgr.Start(ctx)
 	if ctx.Err() == nil {
 		// The lease is lost. Another replica may work by now, but only we can store the answers of marketplaces to us.
@@ -101,6 +98,23 @@ func Run(ctx context.Context, o Options) error {
 		signIns.Drain(draining)
 	}
 	return err
+}
+
+// addOperator adds what keeps the tokens of accounts valid, and compares the definitions in the cluster with those that it was built with.
+func addOperator(ctx context.Context, mgr manager.Manager, options controller.Options) (*signinflow.Visits, error) {
+	signIns, err := controller.Add(ctx, mgr, options)
+	if err != nil {
+		return nil, err
+	}
+	definitions := &crds.Watch{
+		Reader: mgr.GetAPIReader(),
+		Log:    ctrl.Log.WithName("crds"),
+		Report: operatormetrics.RegisterCRDOutdated(metrics.Registry),
+	}
+	if err := mgr.Add(definitions); err != nil {
+		return nil, fmt.Errorf("adding the comparison of definitions: %w", err)
+	}
+	return signIns, nil
 }
 
 // addPortal serves the pages where people sign in, unless they are turned off.

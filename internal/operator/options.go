@@ -31,6 +31,7 @@ type Options struct {
 	metricsSecure           bool
 	probeAddress            string
 	portalBindAddress       string
+	portalOnly              bool
 	portalURL               string
 	portalOrganisation      string
 	portalContact           string
@@ -53,8 +54,10 @@ func Parse(flags *flag.FlagSet, args []string) (Options, error) {
 	flags.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", `Address of /healthz and /readyz; "0" turns them off.`)
 	flags.StringVar(&o.portalBindAddress, "portal-bind-address", ":8082",
 		`Address of the pages where people sign in, in plain HTTP for an ingress to add TLS; "0" turns them off.`)
+	flags.BoolVar(&o.portalOnly, "portal-only", false,
+		"Serve the portal and nothing else: this process renews, polls and publishes nothing, and takes part in no election. Another one does, with --portal-bind-address=0.")
 	flags.StringVar(&o.portalURL, "portal-url", "",
-		"Public address of these pages, such as https://tokens.example.com. Without it nobody can sign in with grant AuthorizationCode.")
+		"Public address of these pages, such as https://tokens.example.com, also where another process serves them. Without it nobody can sign in with grant AuthorizationCode.")
 	flags.StringVar(&o.portalOrganisation, "portal-organisation", "", "Who runs the portal, for the people who use it: Example Ltd, for instance.")
 	flags.StringVar(&o.portalContact, "portal-contact", "",
 		"Whom these people may ask: an address of mail, an https:// address of a page, or words such as a telephone number.")
@@ -99,10 +102,12 @@ func checkWords(flag, words string) error {
 func (o *Options) checkPortal() error {
 	o.portalURL = strings.TrimSuffix(o.portalURL, "/")
 	switch {
+	case o.portalOnly && o.portalBindAddress == "0":
+		return errors.New("--portal-only has nothing to do with --portal-bind-address=0: leave out one of them")
+	case o.portalOnly && o.leaderElect:
+		return errors.New("--portal-only takes part in no election: leave out --leader-elect")
 	case o.portalURL == "":
 		return nil
-	case o.portalBindAddress == "0":
-		return errors.New("--portal-url needs the portal: do not turn it off by --portal-bind-address=0")
 	}
 	if err := outgoing.CheckURL(o.portalURL); err != nil {
 		return fmt.Errorf("--portal-url: %w", err)
