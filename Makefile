@@ -77,6 +77,8 @@ CHART_FILES = $(foreach kind,marketplaceaccounts marketplaces,tokenkeeper/files/
 	tokenkeeper/files/namespaced/cluster_role.yaml:components/namespaces/cluster_role.yaml \
 	tokenkeeper/files/namespaced/role.yaml:namespaced/watched/role.yaml \
 	tokenkeeper/files/manager/deployment.yaml:manager/deployment.yaml \
+	tokenkeeper/files/portal/role.yaml:components/portal-apart/role.yaml tokenkeeper/files/portal/cluster_role.yaml:components/portal-apart-namespaces/cluster_role.yaml \
+	tokenkeeper/files/portal/watched_role.yaml:namespaced/watched-portal/role.yaml \
 	tokenkeeper/files/monitoring/rules.yaml:monitoring/rules.yaml tokenkeeper/files/monitoring/tokenkeeper.json:components/dashboard/tokenkeeper.json \
 	$(foreach file,$(notdir $(filter-out %/kustomization.yaml,$(wildcard config/marketplaces/*.yaml))),tokenkeeper-marketplaces/files/$(file):marketplaces/$(file))
 

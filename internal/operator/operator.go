@@ -48,7 +48,9 @@ func Run(ctx context.Context, o Options) error {
 	config.QPS = -1
 	build := version.Get()
 	config.UserAgent = "tokenkeeper/" + build.Version
-	operatormetrics.RegisterBuild(metrics.Registry, build.Version, build.Commit)
+	if !o.portalOnly { // by this series alerts know that the operator is there
+		operatormetrics.RegisterBuild(metrics.Registry, build.Version, build.Commit)
+	}
 	managerOptions, err := o.shard.kept().ManagerOptions(manager.Options{
 		Metrics:                       metricsserver.Options{BindAddress: "0"}, // see servers
 		LeaderElection:                o.leaderElect,

@@ -106,10 +106,15 @@ func find[T any](t *testing.T, built []*unstructured.Unstructured, kind, name st
 	return typed
 }
 
-// expand does with an argument what the kubelet does: it fills in the variables of the container.
+// expand does with the operator's arguments what the kubelet does: it fills in the variables of the container.
 func expand(t *testing.T, built []*unstructured.Unstructured) []string {
 	t.Helper()
-	container := find[appsv1.Deployment](t, built, "Deployment", "tokenkeeper").Spec.Template.Spec.Containers[0]
+	return expandOf(t, built, "tokenkeeper")
+}
+
+func expandOf(t *testing.T, built []*unstructured.Unstructured, deployment string) []string {
+	t.Helper()
+	container := find[appsv1.Deployment](t, built, "Deployment", deployment).Spec.Template.Spec.Containers[0]
 	var replacements []string
 	for _, variable := range container.Env {
 		value := variable.Value
@@ -198,6 +203,65 @@ func TestComponentsFitTogether(t *testing.T) {
 	}
 	if strategy := find[appsv1.Deployment](t, built, "Deployment", "tokenkeeper").Spec.Strategy.Type; strategy != appsv1.RecreateDeploymentStrategyType {
 		t.Errorf("the strategy of an operator that keeps some namespaces is %q", strategy)
+	}
+}
+
+// TestPortalApart: the operator serves no page any more, and the pods of the portal do nothing else, with the same flags.
+func TestPortalApart(t *testing.T) {
+	built := kustomize(t, `
+resources: ["@/default"]
+components: ["@/components/portal-apart"]
+configMapGenerator:
+- name: tokenkeeper
+  namespace: tokenkeeper-system
+  behavior: merge
+  literals: [portal-url=https://tokens.example.com]`)
+	for deployment, flags := range map[string][]string{
+		"tokenkeeper":        {"--leader-elect", "--portal-bind-address=0", "--portal-url=https://tokens.example.com"},
+		"tokenkeeper-portal": {"--portal-only", "--portal-bind-address=:8082", "--portal-url=https://tokens.example.com"},
+	} {
+		args := expandOf(t, built, deployment)
+		for _, arg := range flags {
+			if !slices.Contains(args, arg) {
+				t.Errorf("%s gets %q, without %q", deployment, args, arg)
+			}
+		}
+		if _, err := operator.Parse(flag.NewFlagSet(deployment, flag.ContinueOnError), args); err != nil {
+			t.Errorf("%s refuses its arguments: %v", deployment, err)
+		}
+	}
+	pages := find[appsv1.Deployment](t, built, "Deployment", "tokenkeeper-portal")
+	if service := find[corev1.Service](t, built, "Service", "tokenkeeper-portal"); !cmp.Equal(service.Spec.Selector, pages.Spec.Selector.MatchLabels) {
+		t.Errorf("the Service leads to %v", service.Spec.Selector)
+	}
+	worker := find[appsv1.Deployment](t, built, "Deployment", "tokenkeeper")
+	for _, port := range worker.Spec.Template.Spec.Containers[0].Ports {
+		if port.Name == "portal" {
+			t.Error("the operator's pods have a port for the portal")
+		}
+	}
+	if worker.Spec.Template.Spec.ServiceAccountName == pages.Spec.Template.Spec.ServiceAccountName || cmp.Equal(worker.Spec.Selector, pages.Spec.Selector) {
+		t.Errorf("both have ServiceAccount %s, or labels %v", pages.Spec.Template.Spec.ServiceAccountName, pages.Spec.Selector)
+	}
+}
+
+// TestPortalApartMayDoNoMoreThanTheOperator: its rights are some of the operator's, without those to delete, to make Secrets and to write status; and beside
+// an operator of some namespaces the same rights hold in these alone.
+func TestPortalApartMayDoNoMoreThanTheOperator(t *testing.T) {
+	portal := rights(t, "../../config/components/portal-apart/role.yaml", "ClusterRole")
+	whole := rights(t, "../../config/rbac/role.yaml", "ClusterRole")
+	for _, right := range portal {
+		if !slices.Contains(whole, right) {
+			t.Errorf("it may %q, and the operator may not", right)
+		}
+		if strings.HasPrefix(right, "delete") || strings.Contains(right, "/status") || strings.HasPrefix(right, "create /secrets") {
+			t.Errorf("it may %q", right)
+		}
+	}
+	divided := slices.Concat(rights(t, "../../config/components/portal-apart-namespaces/cluster_role.yaml", "ClusterRole"), rights(t, "../../config/namespaced/watched-portal/role.yaml", "Role"))
+	slices.Sort(divided)
+	if !slices.Equal(divided, portal) {
+		t.Errorf("beside an operator of some namespaces it may\n%s\nwant\n%s", strings.Join(divided, "\n"), strings.Join(portal, "\n"))
 	}
 }
 

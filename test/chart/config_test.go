@@ -85,6 +85,73 @@ func TestPodIsThatOfConfig(t *testing.T) {
 	})
 }
 
+// TestPodOfThePortalIsThatOfConfig: in the kustomization a component has it, and in the chart the operator's pod does, with other flags.
+func TestPodOfThePortalIsThatOfConfig(t *testing.T) {
+	everyHelm(t, func(t *testing.T, helm string) {
+		const name = deployment + "-portal"
+		made := render(t, helm, operator, "portal: {url: 'https://tokens.example.com'}")
+		want := get[appsv1.Deployment](t, config(t, "components/portal-apart/deployment.yaml"), name)
+		got := get[appsv1.Deployment](t, made, name)
+		container, defaults := &got.Spec.Template.Spec.Containers[0], &want.Spec.Template.Spec.Containers[0]
+		defaults.Args = slices.DeleteFunc(defaults.Args, func(arg string) bool { return strings.Contains(arg, "$(") })
+		defaults.Env = slices.DeleteFunc(defaults.Env, func(variable corev1.EnvVar) bool { return variable.ValueFrom != nil })
+		if missing := subtract(defaults.Args, container.Args); len(missing) > 0 || slices.Contains(container.Args, "--leader-elect") {
+			t.Errorf("the arguments %q lack %q of config/components/portal-apart, or take part in an election", container.Args, missing)
+		}
+		container.Args = defaults.Args
+		if diff := cmp.Diff(want.Spec, got.Spec); diff != "" {
+			t.Errorf("with default values the Deployment must be that of config/components/portal-apart: %s", diff)
+		}
+		role := get[rbacv1.ClusterRole](t, made, "ClusterRole tokenkeeper-portal")
+		if diff := cmp.Diff(get[rbacv1.ClusterRole](t, config(t, "components/portal-apart/role.yaml"), "ClusterRole tokenkeeper-portal").Rules, role.Rules); diff != "" {
+			t.Error(diff)
+		}
+		binding := get[rbacv1.ClusterRoleBinding](t, made, "ClusterRoleBinding tokenkeeper-portal")
+		wanted := get[rbacv1.ClusterRoleBinding](t, config(t, "components/portal-apart/role_binding.yaml"), "ClusterRoleBinding tokenkeeper-portal")
+		if diff := cmp.Diff(wanted.Subjects, binding.Subjects); diff != "" || binding.RoleRef != wanted.RoleRef {
+			t.Errorf("it refers to %v: %s", binding.RoleRef, diff)
+		}
+		service := get[corev1.Service](t, config(t, "components/portal-apart/service.yaml"), "Service tokenkeeper-system/tokenkeeper-portal")
+		if diff := cmp.Diff(service.Spec.Selector, get[corev1.Service](t, made, "Service tokenkeeper-system/tokenkeeper-portal").Spec.Selector); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// TestNamespacedPortalHasTheRightsOfConfigNamespaced: beside an operator of some namespaces a portal with pods of its own has rights on Secrets in these
+// alone, and on the application that both name.
+func TestNamespacedPortalHasTheRightsOfConfigNamespaced(t *testing.T) {
+	everyHelm(t, func(t *testing.T, helm string) {
+		made := render(t, helm, operator, `
+portal: {url: 'https://tokens.example.com'}
+watch:
+  namespaces: [shop, outlet]
+  applicationSecrets: [{namespace: apps, name: ebay-app}]`)
+		everywhere := get[rbacv1.ClusterRole](t, made, "ClusterRole tokenkeeper-portal")
+		if diff := cmp.Diff(get[rbacv1.ClusterRole](t, config(t, "components/portal-apart-namespaces/cluster_role.yaml"), "ClusterRole tokenkeeper-portal").Rules, everywhere.Rules); diff != "" {
+			t.Error(diff)
+		}
+		for _, rule := range everywhere.Rules {
+			if slices.Contains(rule.Resources, "secrets") {
+				t.Errorf("in the whole cluster it may %v Secrets", rule.Verbs)
+			}
+		}
+		watched := get[rbacv1.Role](t, config(t, "namespaced/watched-portal/role.yaml"), "Role tokenkeeper-portal-watched")
+		for _, in := range []string{"shop", "outlet"} {
+			if diff := cmp.Diff(watched.Rules, get[rbacv1.Role](t, made, "Role "+in+"/tokenkeeper-portal-watched").Rules); diff != "" {
+				t.Errorf("rights in %s: %s", in, diff)
+			}
+			binding := get[rbacv1.RoleBinding](t, made, "RoleBinding "+in+"/tokenkeeper-portal-watched")
+			if binding.RoleRef.Name != "tokenkeeper-portal-watched" || len(binding.Subjects) != 1 || binding.Subjects[0].Name != "tokenkeeper-portal" {
+				t.Errorf("in %s %v is bound to %v", in, binding.Subjects, binding.RoleRef)
+			}
+		}
+		if subjects := get[rbacv1.RoleBinding](t, made, "RoleBinding apps/tokenkeeper-application").Subjects; len(subjects) != 2 || subjects[1].Name != "tokenkeeper-portal" {
+			t.Errorf("the application is for %v", subjects)
+		}
+	})
+}
+
 // subtract returns what is in the first and not in the second.
 func subtract(from, without []string) []string {
 	return slices.DeleteFunc(slices.Clone(from), func(one string) bool { return slices.Contains(without, one) })

@@ -320,7 +320,7 @@ func TestHelmTakesOverWhatKustomizeMade(t *testing.T) {
 		c.waitForKinds(t)
 		c.run(t, kubectl(), "apply", "-k", filepath.Join(root, "config", "marketplaces"))
 		accounts := c.createAccounts(t)
-		former := c.deployment(t)
+		former := c.deployment(t, "tokenkeeper")
 
 		more := []string{"--take-ownership"}
 		if strings.HasSuffix(helm, "4") {
@@ -331,7 +331,7 @@ func TestHelmTakesOverWhatKustomizeMade(t *testing.T) {
 			want(t, uid, accounts[name])
 		}
 		want(t, len(c.kept(t)), len(accounts))
-		now := c.deployment(t)
+		now := c.deployment(t, "tokenkeeper")
 		want(t, now.UID, former.UID)
 		want(t, now.Labels["app.kubernetes.io/managed-by"], "Helm")
 		left := func() string {
@@ -348,10 +348,10 @@ func TestHelmTakesOverWhatKustomizeMade(t *testing.T) {
 	})
 }
 
-func (c cluster) deployment(t *testing.T) appsv1.Deployment {
+func (c cluster) deployment(t *testing.T, name string) appsv1.Deployment {
 	t.Helper()
 	var found appsv1.Deployment
-	if err := c.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "tokenkeeper"}, &found); err != nil {
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: name}, &found); err != nil {
 		t.Fatal(err)
 	}
 	return found

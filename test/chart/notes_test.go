@@ -24,6 +24,7 @@ func TestNotesNameTheNextCommand(t *testing.T) {
 		"without the kinds":    {operator, "crds: {enabled: false}", "kubectl get crd marketplaceaccounts.tokenkeeper.dev"},
 		"without a portal":     {operator, "", "kubectl -n tokenkeeper-system port-forward service/tokenkeeper-portal 8082:http"},
 		"with a portal":        {operator, "portal: {url: 'https://tokens.example.com/'}", "https://tokens.example.com/callback/<name of the Marketplace>"},
+		"a portal of its own":  {operator, "portal: {url: 'https://tokens.example.com/'}", "rollout status deployment/tokenkeeper-portal"},
 		"another name":         {operator, "fullnameOverride: keeper", "rollout status deployment/keeper"},
 		"some namespaces":      {operator, "watch: {namespaces: [shop]}", "for the accounts of shop"},
 		"a ServiceMonitor":     {operator, "metrics: {serviceMonitor: {enabled: true}}", "--clusterrole=tokenkeeper-metrics-reader --serviceaccount=monitoring:prometheus"},
@@ -65,6 +66,9 @@ func TestNotesWarnOfContradictions(t *testing.T) {
 		"no replica":                      {"replicas: 0", "no token is renewed"},
 		"Secrets that need no label":      {"requireUseLabel: false", "any password of their namespace"},
 		"a flag of the labels":            {"extraArgs: [--require-use-label=false]", "use the value requireUseLabel"},
+		"a portal without pods":           {url + "ingress: {enabled: true}, replicas: 0}", "nobody reaches the portal"},
+		"no limit of the portal's memory": {url + "ingress: {enabled: true}, resources: {limits: null}}", "bounded by the node alone"},
+		"a flag of the portal's pods":     {"extraArgs: [--portal-only]", "use the value portal.separate"},
 		"a flag of the metrics":           {"extraArgs: [--metrics-secure=false]", "use the value metrics.secure"},
 		"a flag that a value sets":        {"extraArgs: [--portal-url=https://a.example]", "use the value portal.url"},
 	} {

@@ -38,6 +38,18 @@ func (o objects) ids() []string {
 	return all
 }
 
+// one is the object of this kind and name.
+func (o objects) one(t *testing.T, wanted string) map[string]any {
+	t.Helper()
+	for _, object := range o {
+		if id(object) == wanted {
+			return object
+		}
+	}
+	t.Fatalf("there is no %s", wanted)
+	return nil
+}
+
 // has tells whether there is an object of this kind and name.
 func (o objects) has(wanted string) bool {
 	return slices.Contains(o.ids(), wanted)

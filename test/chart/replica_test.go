@@ -47,10 +47,16 @@ type replica struct {
 	ended   chan error
 }
 
-// startReplica runs a pod of the Deployment as it is in the cluster now. It does not wait for what the pod does.
+// startReplica runs a pod of the operator's Deployment as it is in the cluster now. It does not wait for what the pod does.
 func (c cluster) startReplica(t *testing.T, image image) *replica {
 	t.Helper()
-	deployment := c.deployment(t)
+	return c.startPod(t, "tokenkeeper", image)
+}
+
+// startPod runs a pod of one of the release's Deployments.
+func (c cluster) startPod(t *testing.T, name string, image image) *replica {
+	t.Helper()
+	deployment := c.deployment(t, name)
 	spec := deployment.Spec.Template.Spec
 	container := spec.Containers[0]
 	r := &replica{

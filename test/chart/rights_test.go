@@ -61,7 +61,7 @@ apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
 rules:
-- {level: Metadata, users: ["`+serviceAccountUser+`"]}
+- {level: Metadata, users: ["`+serviceAccountUser+`", "`+serviceAccountUser+`-portal"]}
 - {level: None}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -77,12 +77,13 @@ const serviceAccountUser = "system:serviceaccount:" + namespace + ":tokenkeeper"
 
 // audited is a line of the audit log, as far as it matters here.
 type audited struct {
+	User             struct{ Username string }
 	Verb, RequestURI string
 	ObjectRef        *struct{ Resource, Subresource, APIGroup, Namespace, Name string }
 	ResponseStatus   struct{ Code int }
 }
 
-// requests are those that the operator has made. A line that is being written comes next time.
+// requests are those that the operator and the portal have made. A line that is being written comes next time.
 func requests(t *testing.T, file string) []audited {
 	t.Helper()
 	log, err := os.Open(file)
@@ -105,22 +106,22 @@ func requests(t *testing.T, file string) []audited {
 	return all
 }
 
-// uses tells whether a request makes use of a right.
-func (a audited) uses(r right) bool {
+// uses tells whether a request of a ServiceAccount makes use of a right.
+func (a audited) uses(serviceAccount string, r right) bool {
 	resource := a.ObjectRef.Resource
 	if a.ObjectRef.Subresource != "" {
 		resource += "/" + a.ObjectRef.Subresource
 	}
-	return a.Verb == r.verb && resource == r.resource && a.ObjectRef.APIGroup == r.group && a.ResponseStatus.Code < 300 &&
+	return a.User.Username == "system:serviceaccount:"+namespace+":"+serviceAccount && a.Verb == r.verb && resource == r.resource && a.ObjectRef.APIGroup == r.group && a.ResponseStatus.Code < 300 &&
 		(r.namespace == "" || a.ObjectRef.Namespace == r.namespace) && (r.name == "" || a.ObjectRef.Name == r.name)
 }
 
-// rights are all that the operator's ServiceAccount is given in the cluster.
-func (c cluster) rights(t *testing.T) map[right]bool {
+// rights are all that a ServiceAccount of the release is given in the cluster.
+func (c cluster) rights(t *testing.T, serviceAccount string) map[right]bool {
 	t.Helper()
 	given := map[right]bool{}
-	isOperator := func(subject rbacv1.Subject) bool {
-		return subject.Namespace == namespace && subject.Name == "tokenkeeper"
+	isOurs := func(subject rbacv1.Subject) bool {
+		return subject.Namespace == namespace && subject.Name == serviceAccount
 	}
 	var everywhere rbacv1.ClusterRoleBindingList
 	var somewhere rbacv1.RoleBindingList
@@ -128,7 +129,7 @@ func (c cluster) rights(t *testing.T) map[right]bool {
 		t.Fatal(err)
 	}
 	for _, binding := range everywhere.Items {
-		if slices.ContainsFunc(binding.Subjects, isOperator) {
+		if slices.ContainsFunc(binding.Subjects, isOurs) {
 			var role rbacv1.ClusterRole
 			if err := c.Get(t.Context(), client.ObjectKey{Name: binding.RoleRef.Name}, &role); err != nil {
 				t.Fatal(err)
@@ -137,7 +138,7 @@ func (c cluster) rights(t *testing.T) map[right]bool {
 		}
 	}
 	for _, binding := range somewhere.Items {
-		if slices.ContainsFunc(binding.Subjects, isOperator) {
+		if slices.ContainsFunc(binding.Subjects, isOurs) {
 			var role rbacv1.Role
 			if err := c.Get(t.Context(), client.ObjectKey{Namespace: binding.Namespace, Name: binding.RoleRef.Name}, &role); err != nil {
 				t.Fatal(err)
@@ -167,13 +168,15 @@ func spread(given map[right]bool, in string, rules []rbacv1.PolicyRule) {
 	}
 }
 
-// TestEveryRightIsUsed tells the main stories to an operator that has the rights of the chart and no other, in both modes: first tokens by every
+// TestEveryRightIsUsed tells the main stories to an operator that has the rights of the chart and no other, in both modes, with the portal apart and in
+// one process: first tokens by every
 // grant, renewals, edits, a sign-in through the portal, its buttons, and the end of accounts. A verb that the API server's audit log does not show then
 // is one too many, and a request that it refuses is one too few.
 func TestEveryRightIsUsed(t *testing.T) {
 	for mode, values := range map[string]string{
 		"the whole cluster": "",
 		"some namespaces":   "watch: {namespaces: [shop], applicationSecrets: [{namespace: applications, name: shared-app}]}",
+		"one process":       oneProcess,
 	} {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
@@ -181,15 +184,22 @@ func TestEveryRightIsUsed(t *testing.T) {
 			c := startCluster(t, helms["4"], configure)
 			tellMainStories(t, c, values)
 
-			given := c.rights(t)
+			given := c.rights(t, "tokenkeeper")
+			serviceAccounts := map[string]map[right]bool{"tokenkeeper": given}
+			if values != oneProcess {
+				serviceAccounts["tokenkeeper-portal"] = c.rights(t, "tokenkeeper-portal")
+				expectSmallRights(t, serviceAccounts["tokenkeeper-portal"])
+			}
 			var unused []string
 			eventually(t, func() error { // events are written when there is time
 				unused = nil
 				made := requests(t, file)
-				for one := range given {
-					used := slices.ContainsFunc(made, func(a audited) bool { return a.uses(one) })
-					if !used && !strings.HasPrefix(one.String(), ownerRight) {
-						unused = append(unused, one.String())
+				for name, rights := range serviceAccounts {
+					for one := range rights {
+						used := slices.ContainsFunc(made, func(a audited) bool { return a.uses(name, one) })
+						if !used && !strings.HasPrefix(one.String(), ownerRight) {
+							unused = append(unused, name+": "+one.String())
+						}
 					}
 				}
 				if len(unused) > 0 {
@@ -200,11 +210,29 @@ func TestEveryRightIsUsed(t *testing.T) {
 			})
 			for _, one := range requests(t, file) {
 				if one.ResponseStatus.Code == 403 {
-					t.Errorf("the operator may not %s %s", one.Verb, one.RequestURI)
+					t.Errorf("%s may not %s %s", one.User.Username, one.Verb, one.RequestURI)
 				}
 			}
 			c.expectOwnerRightIsNeeded(t, given)
 		})
+	}
+}
+
+// oneProcess are the values of an installation whose portal is in the operator's process.
+const oneProcess = "portal: {separate: false}"
+
+// expectSmallRights looks for rights that a portal with pods of its own must not have.
+func expectSmallRights(t *testing.T, given map[right]bool) {
+	t.Helper()
+	if len(given) == 0 {
+		t.Error("the portal has no rights of its own")
+	}
+	for one := range given {
+		switch {
+		case strings.HasPrefix(one.verb, "delete"), strings.HasSuffix(one.resource, "/status"), one.resource == "leases",
+			one.resource == "secrets" && one.verb == "create":
+			t.Errorf("the portal may %s", one)
+		}
 	}
 }
 
@@ -229,11 +257,15 @@ func tellMainStories(t *testing.T, c cluster, values string) {
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: "prometheus", Namespace: s.namespace}},
 	})
 	front := startFront(t)
+	apart := values != oneProcess
+	if !apart {
+		values = ""
+	}
 	installed := values + fmt.Sprintf(`
 hostAliases: [{ip: 127.0.0.1, hostnames: [allegro.example, api.allegro.example, login.example]}]
 caBundle: {pem: %q}
-portal: {url: %q}
-extraArgs: [--deny-private-addresses=false]`, company.PEM, front.url)
+portal: {url: %q, separate: %t}
+extraArgs: [--deny-private-addresses=false]`, company.PEM, front.url, apart)
 	c.release(t, "tokenkeeper", operator, installed)
 	c.waitForKinds(t)
 	c.release(t, "tokenkeeper-marketplaces", marketplaces, strings.ReplaceAll(`
@@ -250,7 +282,14 @@ oidc:
     endpoints: {issuer: "https://{host}/oidc"}`, "PORT", port))
 	replica := c.startReplica(t, image{program: operatorProgram})
 	replica.waitReady()
-	front.leadTo("http://" + replica.addresses["portal"])
+	pages := replica
+	if apart {
+		want(t, replica.addresses["portal"], "")
+		pages = c.startPod(t, "tokenkeeper-portal", image{program: operatorProgram})
+		pages.waitReady()
+		want(t, pages.scrape(s.bearer("prometheus")), "200 OK")
+	}
+	front.leadTo("http://" + pages.addresses["portal"])
 	want(t, replica.scrape(""), "401 Unauthorized")
 	want(t, replica.scrape(s.bearer("stranger")), "403 Forbidden")
 	want(t, replica.scrape(s.bearer("prometheus")), "200 OK")
@@ -274,6 +313,7 @@ oidc:
 	// Renewals by annotation and by a button of the portal, and a connection that is tested.
 	s.renew("imported", "allegro", "once")
 	front.renew(s, "imported", "allegro")
+	front.renew(s, "imported", "allegro") // the event of it is counted twice
 	s.annotate("imported", v1alpha1.AnnotationVerify, "now")
 	eventually(t, func() error {
 		if handled := s.get("imported").Status.Handled; handled == nil || handled.Verify != "now" {
@@ -314,10 +354,16 @@ oidc:
 	})
 	want(t, market.Platform("oidc").Report().LiveFamilies, 0)
 	replica.terminate()
+	if apart {
+		pages.terminate()
+	}
 
 	// An API server of before Kubernetes 1.32 does not stream what there is: then it is listed.
 	c.release(t, "tokenkeeper", operator, installed+"\nextraEnv: [{name: KUBE_FEATURE_WatchListClient, value: 'false'}]")
 	c.startReplica(t, image{program: operatorProgram}).waitReady()
+	if apart {
+		c.startPod(t, "tokenkeeper-portal", image{program: operatorProgram}).waitReady()
+	}
 }
 
 // hold lets the cluster refuse every change of an account that is being deleted, as a policy of its admin may.

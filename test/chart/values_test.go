@@ -80,6 +80,46 @@ var matrix = map[string]struct {
 	"a portal": {"portal: {url: 'https://tokens.example.com'}", func(t *testing.T, made objects) {
 		wantArg(t, made, "--portal-url=https://tokens.example.com")
 	}},
+	"a portal in pods of its own": {"portal: {url: 'https://tokens.example.com', replicas: 2, resources: {limits: {memory: 100Mi}}}\nnetworkPolicy: {ingress: {enabled: true, portal: [{podSelector: {}}]}, egress: {enabled: true}}", func(t *testing.T, made objects) {
+		operator, pages := get[appsv1.Deployment](t, made, deployment), get[appsv1.Deployment](t, made, deployment+"-portal")
+		want(t, strings.Join(lastOf(operator, "--portal-only", "--portal-bind-address", "--portal-url", "--leader-elect"), " "), "--leader-elect --portal-bind-address=0 --portal-url=https://tokens.example.com")
+		want(t, strings.Join(lastOf(pages, "--portal-only", "--portal-bind-address", "--portal-url", "--leader-elect"), " "), "--portal-only --portal-bind-address=:8082 --portal-url=https://tokens.example.com")
+		want(t, *pages.Spec.Replicas, 2)
+		want(t, len(operator.Spec.Template.Spec.Containers[0].Ports), 2)
+		want(t, len(pages.Spec.Template.Spec.Containers[0].Ports), 3)
+		want(t, env(t, objects{made.one(t, deployment+"-portal")}, "GOMEMLIMIT"), "90MiB")
+		want(t, env(t, made, "GOMEMLIMIT"), "460MiB")
+		want(t, pages.Spec.Template.Spec.ServiceAccountName, "tokenkeeper-portal")
+		want(t, made.has("ServiceAccount tokenkeeper-system/tokenkeeper-portal"), true)
+		want(t, get[rbacv1.ClusterRoleBinding](t, made, "ClusterRoleBinding tokenkeeper-portal").Subjects[0].Name, "tokenkeeper-portal")
+		want(t, get[policyv1.PodDisruptionBudget](t, made, "PodDisruptionBudget tokenkeeper-system/tokenkeeper-portal").Spec.MaxUnavailable.IntValue(), 1)
+		portalLabels := fmt.Sprint(pages.Spec.Selector.MatchLabels)
+		want(t, fmt.Sprint(get[corev1.Service](t, made, "Service tokenkeeper-system/tokenkeeper-portal").Spec.Selector), portalLabels)
+		want(t, fmt.Sprint(get[corev1.Service](t, made, "Service tokenkeeper-system/tokenkeeper-metrics").Spec.Selector), fmt.Sprint(operator.Spec.Selector.MatchLabels))
+		want(t, fmt.Sprint(get[corev1.Service](t, made, "Service tokenkeeper-system/tokenkeeper-portal-metrics").Spec.Selector), portalLabels)
+		want(t, portalLabels != fmt.Sprint(operator.Spec.Selector.MatchLabels), true)
+		want(t, len(get[networkingv1.NetworkPolicy](t, made, "NetworkPolicy tokenkeeper-system/tokenkeeper-ingress").Spec.Ingress), 1)
+		policy := get[networkingv1.NetworkPolicy](t, made, "NetworkPolicy tokenkeeper-system/tokenkeeper-portal-ingress")
+		want(t, fmt.Sprint(policy.Spec.PodSelector.MatchLabels), portalLabels)
+		want(t, len(policy.Spec.Ingress), 2)
+		egress := get[networkingv1.NetworkPolicy](t, made, "NetworkPolicy tokenkeeper-system/tokenkeeper-egress").Spec.PodSelector
+		want(t, strings.Join(egress.MatchExpressions[0].Values, " "), "tokenkeeper tokenkeeper-portal")
+	}},
+	"a portal in the operator's pods": {"portal: {url: 'https://tokens.example.com', separate: false}\nreplicas: 2", func(t *testing.T, made objects) {
+		want(t, made.has(deployment+"-portal"), false)
+		want(t, made.has("ClusterRole tokenkeeper-portal"), false)
+		want(t, made.has("Service tokenkeeper-system/tokenkeeper-portal-metrics"), false)
+		operator := get[appsv1.Deployment](t, made, deployment)
+		want(t, strings.Join(lastOf(operator, "--portal-only", "--portal-bind-address"), " "), "--portal-bind-address=:8082")
+		want(t, fmt.Sprint(get[corev1.Service](t, made, "Service tokenkeeper-system/tokenkeeper-portal").Spec.Selector), fmt.Sprint(operator.Spec.Selector.MatchLabels))
+	}},
+	"a portal without an address is the operator's": {"portal: {replicas: 2}", func(t *testing.T, made objects) {
+		want(t, made.has(deployment+"-portal"), false)
+	}},
+	"a portal apart with a ServiceAccount that is there": {"portal: {url: 'https://a.example'}\nserviceAccount: {create: false, name: mine}", func(t *testing.T, made objects) {
+		want(t, made.has("ServiceAccount tokenkeeper-system/mine-portal"), false)
+		want(t, get[appsv1.Deployment](t, made, deployment+"-portal").Spec.Template.Spec.ServiceAccountName, "mine-portal")
+	}},
 	"who runs the portal": {"portal: {organisation: 'Müller & \"Söhne\" $(HOME)', contact: it@example.com}", func(t *testing.T, made objects) {
 		wantArg(t, made, `--portal-organisation=Müller & "Söhne" $$(HOME)`)
 		wantArg(t, made, "--portal-contact=it@example.com")
@@ -345,6 +385,20 @@ func want[T comparable](t *testing.T, got, wanted T) {
 	if got != wanted {
 		t.Errorf("it is %v, want %v", got, wanted)
 	}
+}
+
+// lastOf are those arguments of a Deployment that are one of some flags; of each the last one, which counts.
+func lastOf(deployment appsv1.Deployment, flags ...string) []string {
+	var found []string
+	args := deployment.Spec.Template.Spec.Containers[0].Args
+	for i, arg := range args {
+		name, _, _ := strings.Cut(arg, "=")
+		again := slices.ContainsFunc(args[i+1:], func(later string) bool { return later == name || strings.HasPrefix(later, name+"=") })
+		if slices.Contains(flags, name) && !again {
+			found = append(found, arg)
+		}
+	}
+	return found
 }
 
 // pod is the specification of the operator's pods.

@@ -13,7 +13,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-func TestSigningInAgainBeforeTheEnd(t *testing.T) {
+func TestSigningInAgainBeforeTheEnd(t *testing.T) { inBothForms(t, testSigningInAgainBeforeTheEnd) }
+
+func testSigningInAgainBeforeTheEnd(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("ebay")
 	w.account("ebay", v1alpha1.GrantAuthorizationCode)
@@ -43,7 +45,9 @@ func TestSigningInAgainBeforeTheEnd(t *testing.T) {
 }
 
 // TestComingBackTwice is at a browser whose user clicks twice, and reloads.
-func TestComingBackTwice(t *testing.T) {
+func TestComingBackTwice(t *testing.T) { inBothForms(t, testComingBackTwice) }
+
+func testComingBackTwice(t *testing.T) {
 	for name, story := range map[string]struct {
 		pause time.Duration
 		two   bool
@@ -80,7 +84,9 @@ func TestComingBackTwice(t *testing.T) {
 	}
 }
 
-func TestConsentDenied(t *testing.T) {
+func TestConsentDenied(t *testing.T) { inBothForms(t, testConsentDenied) }
+
+func testConsentDenied(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
@@ -107,6 +113,10 @@ func TestConsentDenied(t *testing.T) {
 
 // TestConsentDeniedWhereNothingComesBack is at eBay, whose address for people who decline knows nothing of the sign-in.
 func TestConsentDeniedWhereNothingComesBack(t *testing.T) {
+	inBothForms(t, testConsentDeniedWhereNothingComesBack)
+}
+
+func testConsentDeniedWhereNothingComesBack(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("ebay")
 	w.account("ebay", v1alpha1.GrantAuthorizationCode)
@@ -130,7 +140,9 @@ func TestConsentDeniedWhereNothingComesBack(t *testing.T) {
 	w.expectSignedIn(market, market.Seller())
 }
 
-func TestTheWrongSeller(t *testing.T) {
+func TestTheWrongSeller(t *testing.T) { inBothForms(t, testTheWrongSeller) }
+
+func testTheWrongSeller(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
@@ -165,7 +177,9 @@ func TestTheWrongSeller(t *testing.T) {
 }
 
 // TestAStaleBrowser is logged in at the marketplace as another seller from before.
-func TestAStaleBrowser(t *testing.T) {
+func TestAStaleBrowser(t *testing.T) { inBothForms(t, testAStaleBrowser) }
+
+func testAStaleBrowser(t *testing.T) {
 	for name, prompts := range map[string]bool{"where the marketplace asks": true, "where it does not": false} {
 		t.Run(name, func(t *testing.T) {
 			w, _ := newWorld(t)

@@ -12,7 +12,9 @@ import (
 )
 
 // TestRedirectsElsewhere looks for a way to make the portal send a browser elsewhere. The front looks at each answer for that.
-func TestRedirectsElsewhere(t *testing.T) {
+func TestRedirectsElsewhere(t *testing.T) { inBothForms(t, testRedirectsElsewhere) }
+
+func testRedirectsElsewhere(t *testing.T) {
 	w, _ := newWorld(t)
 	w.marketplace("amazon")
 	w.account("amazon", v1alpha1.GrantAuthorizationCode)
@@ -45,7 +47,9 @@ func TestRedirectsElsewhere(t *testing.T) {
 }
 
 // TestEveryAnswerIsGuarded asks for what stories do not come across. What headers must say, the front knows.
-func TestEveryAnswerIsGuarded(t *testing.T) {
+func TestEveryAnswerIsGuarded(t *testing.T) { inBothForms(t, testEveryAnswerIsGuarded) }
+
+func testEveryAnswerIsGuarded(t *testing.T) {
 	w, _ := newWorld(t)
 	w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)

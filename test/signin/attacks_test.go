@@ -17,7 +17,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/test/browser"
 )
 
-func TestACallbackInAnotherBrowser(t *testing.T) {
+func TestACallbackInAnotherBrowser(t *testing.T) { inBothForms(t, testACallbackInAnotherBrowser) }
+
+func testACallbackInAnotherBrowser(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
@@ -44,7 +46,9 @@ func TestACallbackInAnotherBrowser(t *testing.T) {
 	w.Expect(exchanges(market, "")).To(Equal(1))
 }
 
-func TestNamesThatAreHTML(t *testing.T) {
+func TestNamesThatAreHTML(t *testing.T) { inBothForms(t, testNamesThatAreHTML) }
+
+func testNamesThatAreHTML(t *testing.T) {
 	w, _ := newWorld(t)
 	const script = `"><script>document.title='owned'</script><img src=x onerror=alert(1)><b>`
 	const name = "<i>eBay</i> & <u>sons</u>"
@@ -93,7 +97,9 @@ func TestNamesThatAreHTML(t *testing.T) {
 	}
 }
 
-func TestGuessedLinks(t *testing.T) {
+func TestGuessedLinks(t *testing.T) { inBothForms(t, testGuessedLinks) }
+
+func testGuessedLinks(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)

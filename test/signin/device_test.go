@@ -10,7 +10,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 )
 
-func TestADevice(t *testing.T) {
+func TestADevice(t *testing.T) { inBothForms(t, testADevice) }
+
+func testADevice(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantDeviceCode, of(market.Seller()))

@@ -11,7 +11,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 )
 
-func TestFirstSignIn(t *testing.T) {
+func TestFirstSignIn(t *testing.T) { inBothForms(t, testFirstSignIn) }
+
+func testFirstSignIn(t *testing.T) {
 	for platform, name := range map[string]string{"allegro": "Allegro", "ebay": "eBay", "amazon": "Amazon"} {
 		t.Run(platform, func(t *testing.T) {
 			w, _ := newWorld(t)

@@ -23,7 +23,9 @@ var forgery = template.Must(template.New("forgery").Parse(`<!doctype html><link 
 <form method="post" action="{{.Action}}">{{range $name, $values := .Fields}}{{range $values}}<input type="hidden" name="{{$name}}" value="{{.}}">{{end}}{{end}}
 <button>Win a prize</button></form>`))
 
-func TestFormsOfOtherSites(t *testing.T) {
+func TestFormsOfOtherSites(t *testing.T) { inBothForms(t, testFormsOfOtherSites) }
+
+func testFormsOfOtherSites(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("amazon")
 	w.account("amazon", v1alpha1.GrantAuthorizationCode)

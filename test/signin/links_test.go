@@ -13,7 +13,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-func TestALinkWorksOnce(t *testing.T) {
+func TestALinkWorksOnce(t *testing.T) { inBothForms(t, testALinkWorksOnce) }
+
+func testALinkWorksOnce(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
@@ -35,7 +37,9 @@ func TestALinkWorksOnce(t *testing.T) {
 	w.expectSignedIn(market, market.Seller())
 }
 
-func TestALinkThatIsTooOld(t *testing.T) {
+func TestALinkThatIsTooOld(t *testing.T) { inBothForms(t, testALinkThatIsTooOld) }
+
+func testALinkThatIsTooOld(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
@@ -56,7 +60,9 @@ func TestALinkThatIsTooOld(t *testing.T) {
 	w.expectSignedIn(market, market.Seller())
 }
 
-func TestAPersonWhoTakesTooLong(t *testing.T) {
+func TestAPersonWhoTakesTooLong(t *testing.T) { inBothForms(t, testAPersonWhoTakesTooLong) }
+
+func testAPersonWhoTakesTooLong(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
@@ -76,7 +82,9 @@ func TestAPersonWhoTakesTooLong(t *testing.T) {
 	w.expectSignedIn(market, market.Seller())
 }
 
-func TestTwoPeopleAtOnce(t *testing.T) {
+func TestTwoPeopleAtOnce(t *testing.T) { inBothForms(t, testTwoPeopleAtOnce) }
+
+func testTwoPeopleAtOnce(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)

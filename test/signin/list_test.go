@@ -28,7 +28,9 @@ func (w *world) wantOrder(window *browser.Window, texts ...string) {
 	}
 }
 
-func TestTheList(t *testing.T) {
+func TestTheList(t *testing.T) { inBothForms(t, testTheList) }
+
+func testTheList(t *testing.T) {
 	w, _ := newWorld(t)
 	ebay, allegro := w.marketplace("ebay"), w.marketplace("allegro")
 	now := w.clock.Now()
@@ -76,7 +78,9 @@ func TestTheList(t *testing.T) {
 	w.Expect(anna.Text()).NotTo(ContainSubstring(w.Namespace))
 }
 
-func TestTheButtonsOfTheList(t *testing.T) {
+func TestTheButtonsOfTheList(t *testing.T) { inBothForms(t, testTheButtonsOfTheList) }
+
+func testTheButtonsOfTheList(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
@@ -131,7 +135,9 @@ func TestTheButtonsOfTheList(t *testing.T) {
 }
 
 // TestAButtonFarDownKeepsItsPlace presses one that a window does not show at first.
-func TestAButtonFarDownKeepsItsPlace(t *testing.T) {
+func TestAButtonFarDownKeepsItsPlace(t *testing.T) { inBothForms(t, testAButtonFarDownKeepsItsPlace) }
+
+func testAButtonFarDownKeepsItsPlace(t *testing.T) {
 	w, _ := newWorld(t)
 	w.marketplace("allegro")
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {

@@ -6,7 +6,8 @@
 // operator's log.
 //
 // The operator runs in this process as cmd/tokenkeeper makes it, with the rights that config/rbac gives it, and nothing else
-// of the cluster runs. Browsers reach the portal at one address, behind which the story puts the replica that answers.
+// of the cluster runs. Each story is told twice: with the portal in the operator's process, and with the portal apart, which has the
+// rights of config/components/portal-apart. Browsers reach the portal at one address, behind which the story puts the replica that answers.
 package signin_test
 
 import (
@@ -34,8 +35,10 @@ var (
 	chromium *browser.Chromium
 	kube     client.WithWatch // of a cluster admin
 	operator *rest.Config     // of the operator
-	said     testworld.Transcript
-	record   = func() {} // ends the record of the accounts' states
+	// portalApart is that of the portal in a process of its own.
+	portalApart *rest.Config
+	said        testworld.Transcript
+	record      = func() {} // ends the record of the accounts' states
 )
 
 func TestMain(m *testing.M) {
@@ -53,6 +56,14 @@ func prepare(server *testworld.APIServer) (err error) {
 		return err
 	}
 	if operator, err = server.User(testworld.OperatorUser); err != nil {
+		return err
+	}
+	for _, file := range []string{"role.yaml", "role_binding.yaml"} {
+		if err := testworld.Apply(ctx, kube, testworld.Path("config", "components", "portal-apart", file)); err != nil {
+			return err
+		}
+	}
+	if portalApart, err = server.User(testworld.OperatorUser + "-portal"); err != nil {
 		return err
 	}
 	if record, err = said.Record(ctx, kube); err != nil {

@@ -22,6 +22,7 @@ import (
 	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/signinflow"
 	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
@@ -32,15 +33,35 @@ type replica struct {
 	stop    func()
 }
 
-// replica starts the operator, as cmd/tokenkeeper does. The first one leads.
+// replica starts the operator, as cmd/tokenkeeper does: in one process, or where the portal is apart in two. The first one leads.
 func (w *world) replica() *replica {
 	w.T.Helper()
-	cfg := rest.CopyConfig(operator)
+	r := &replica{address: w.freeAddress()}
+	if !w.apart {
+		r.leads, r.stop = w.process(operator, controller.Add, r.address)
+		return r
+	}
+	leads, stopOperator := w.process(operator, controller.Add, "")
+	_, stopPortal := w.process(portalApart, controller.AddSignIns, r.address)
+	r.leads, r.stop = leads, func() {
+		stopPortal()
+		stopOperator()
+	}
+	return r
+}
+
+// add is controller.Add or controller.AddSignIns.
+type add func(context.Context, manager.Manager, controller.Options) (*signinflow.Visits, error)
+
+// process starts a process with the rights of a user, and the portal at an address, or none where that is empty.
+func (w *world) process(user *rest.Config, add add, portalAddress string) (leads <-chan struct{}, stop func()) {
+	w.T.Helper()
+	cfg := rest.CopyConfig(user)
 	cfg.Host = "https://" + w.line.address
 	cfg.QPS = -1
 	options, err := clients.Shard{}.ManagerOptions(manager.Options{
 		Metrics:                       metricsserver.Options{BindAddress: "0"},
-		LeaderElection:                true,
+		LeaderElection:                user == operator,
 		LeaderElectionID:              "tokenkeeper",
 		LeaderElectionNamespace:       testworld.OperatorNamespace,
 		LeaderElectionReleaseOnCancel: true,
@@ -52,7 +73,7 @@ func (w *world) replica() *replica {
 	ctx, cancel := context.WithCancel(context.Background())
 	registry := prometheus.NewRegistry()
 	address := signin.Address(w.front.url)
-	visits, err := controller.Add(ctx, mgr, controller.Options{
+	visits, err := add(ctx, mgr, controller.Options{
 		Clock:                   w.clock,
 		Transport:               &http.Transport{DisableKeepAlives: true},
 		Registry:                registry,
@@ -62,39 +83,43 @@ func (w *world) replica() *replica {
 		NewQueue:                w.newQueue,
 	})
 	w.Expect(err).NotTo(HaveOccurred())
-	r := &replica{address: w.freeAddress(), leads: mgr.Elected()}
-	pages, err := portal.New(portal.Options{
-		Address: address, BindAddress: r.address, SignIns: visits, Reader: mgr.GetClient(), Writer: mgr.GetClient(), Recorder: mgr.GetEventRecorder(v1alpha1.ManagedBy),
-		Clock: w.clock, Random: rand.Reader, Log: ctrl.Log.WithName("portal"),
-	})
-	w.Expect(err).NotTo(HaveOccurred())
-	w.Expect(mgr.Add(pages)).To(Succeed())
+	if portalAddress != "" {
+		pages, err := portal.New(portal.Options{
+			Address: address, BindAddress: portalAddress, SignIns: visits, Reader: mgr.GetClient(), Writer: mgr.GetClient(),
+			Recorder: mgr.GetEventRecorder(v1alpha1.ManagedBy), Clock: w.clock, Random: rand.Reader, Log: ctrl.Log.WithName("portal"),
+		})
+		w.Expect(err).NotTo(HaveOccurred())
+		w.Expect(mgr.Add(pages)).To(Succeed())
+	}
 	done := make(chan error, 1)
 	go func() { done <- mgr.Start(ctx) }()
-	r.stop = sync.OnceFunc(func() {
+	stop = sync.OnceFunc(func() {
 		if err := said.Metrics(registry); err != nil {
 			w.T.Error(err)
 		}
 		cancel()
 		if err := <-done; err != nil {
-			w.T.Errorf("the operator ended with: %v", err)
+			w.T.Errorf("the process ended with: %v", err)
 		}
 	})
-	w.T.Cleanup(r.stop)
+	w.T.Cleanup(stop)
 	w.Eventually(func() error {
 		select {
 		case err := <-done:
 			done <- err
-			return StopTrying("the operator ended").Wrap(err)
+			return StopTrying("the process ended").Wrap(err)
 		default:
 		}
-		response, err := http.Get("http://" + r.address + "/readyz")
+		if portalAddress == "" {
+			return visits.Ready(nil)
+		}
+		response, err := http.Get("http://" + portalAddress + "/readyz")
 		if err == nil {
 			response.Body.Close()
 		}
 		return err
 	}).Should(Succeed())
-	return r
+	return mgr.Elected(), stop
 }
 
 func (w *world) newQueue(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {

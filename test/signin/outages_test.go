@@ -13,7 +13,9 @@ import (
 
 // TestTheAPIServerIsAway takes real time: the API server comes back while the browser waits for its page, and before
 // Allegro's codes are too old.
-func TestTheAPIServerIsAway(t *testing.T) {
+func TestTheAPIServerIsAway(t *testing.T) { inBothForms(t, testTheAPIServerIsAway) }
+
+func testTheAPIServerIsAway(t *testing.T) {
 	tests := map[string]struct {
 		outage time.Duration
 		goes   func(w *world, market *demomarket.Market, outage time.Duration)
@@ -50,7 +52,9 @@ func TestTheAPIServerIsAway(t *testing.T) {
 	}
 }
 
-func TestARestartInTheMiddle(t *testing.T) {
+func TestARestartInTheMiddle(t *testing.T) { inBothForms(t, testARestartInTheMiddle) }
+
+func testARestartInTheMiddle(t *testing.T) {
 	w, operator := newWorld(t)
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
@@ -65,7 +69,9 @@ func TestARestartInTheMiddle(t *testing.T) {
 	w.Expect(exchanges(market, "")).To(Equal(1))
 }
 
-func TestTwoReplicas(t *testing.T) {
+func TestTwoReplicas(t *testing.T) { inBothForms(t, testTwoReplicas) }
+
+func testTwoReplicas(t *testing.T) {
 	w, leader := newWorld(t)
 	<-leader.leads
 	follower := w.replica()

@@ -23,6 +23,10 @@ const internalHost = "tokens.localhost"
 
 // TestASignInThroughThePublicPathsAlone is a whole sign-in of a person who reaches nothing but the public paths.
 func TestASignInThroughThePublicPathsAlone(t *testing.T) {
+	inBothForms(t, testASignInThroughThePublicPathsAlone)
+}
+
+func testASignInThroughThePublicPathsAlone(t *testing.T) {
 	for component, routes := range exposures {
 		t.Run(component, func(t *testing.T) {
 			w, _ := newWorld(t)
@@ -45,7 +49,9 @@ func TestASignInThroughThePublicPathsAlone(t *testing.T) {
 	}
 }
 
-func TestNothingElseIsPublic(t *testing.T) {
+func TestNothingElseIsPublic(t *testing.T) { inBothForms(t, testNothingElseIsPublic) }
+
+func testNothingElseIsPublic(t *testing.T) {
 	for component, routes := range exposures {
 		t.Run(component, func(t *testing.T) {
 			w, _ := newWorld(t)
@@ -81,7 +87,9 @@ func TestNothingElseIsPublic(t *testing.T) {
 
 // TestTheListAtAHostOfItsOwn has the list at an internal host. Its button leads to the public one, where the marketplace sends
 // people back.
-func TestTheListAtAHostOfItsOwn(t *testing.T) {
+func TestTheListAtAHostOfItsOwn(t *testing.T) { inBothForms(t, testTheListAtAHostOfItsOwn) }
+
+func testTheListAtAHostOfItsOwn(t *testing.T) {
 	for component, routes := range exposures {
 		t.Run(component, func(t *testing.T) {
 			w, _ := newWorld(t)

@@ -12,7 +12,9 @@ import (
 )
 
 // TestBeginningInTheStore is at Amazon, of a visitor whom the portal knows or asks first.
-func TestBeginningInTheStore(t *testing.T) {
+func TestBeginningInTheStore(t *testing.T) { inBothForms(t, testBeginningInTheStore) }
+
+func testBeginningInTheStore(t *testing.T) {
 	for name, known := range map[string]bool{"a visitor who is logged in": true, "a visitor who is not": false} {
 		t.Run(name, func(t *testing.T) {
 			w, _ := newWorld(t)
@@ -49,7 +51,9 @@ func TestBeginningInTheStore(t *testing.T) {
 	}
 }
 
-func TestAStoreThatIsNone(t *testing.T) {
+func TestAStoreThatIsNone(t *testing.T) { inBothForms(t, testAStoreThatIsNone) }
+
+func testAStoreThatIsNone(t *testing.T) {
 	w, _ := newWorld(t)
 	market := w.marketplace("amazon")
 	w.account("amazon", v1alpha1.GrantAuthorizationCode)

@@ -13,7 +13,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 )
 
-func TestAVisitorOfOneNamespace(t *testing.T) {
+func TestAVisitorOfOneNamespace(t *testing.T) { inBothForms(t, testAVisitorOfOneNamespace) }
+
+func testAVisitorOfOneNamespace(t *testing.T) {
 	w, _ := newWorld(t)
 	w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode, of(demomarket.Seller{ID: "1", Login: "a-shop-nearby"}))
@@ -56,7 +58,9 @@ func TestAVisitorOfOneNamespace(t *testing.T) {
 	ben.WantText("There is no account that you may see.")
 }
 
-func TestRightsThatAreTakenAway(t *testing.T) {
+func TestRightsThatAreTakenAway(t *testing.T) { inBothForms(t, testRightsThatAreTakenAway) }
+
+func testRightsThatAreTakenAway(t *testing.T) {
 	w, _ := newWorld(t)
 	w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)

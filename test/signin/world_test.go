@@ -28,12 +28,26 @@ type world struct {
 	clock *clock
 	front *front
 	line  *line
+	// apart tells that the portal runs in a process of its own.
+	apart bool
+}
+
+// apart is the name of the stories with the portal in a process of its own.
+const apart = "portal apart"
+
+// inBothForms tells a story with everything in one process, and with the portal apart.
+func inBothForms(t *testing.T, story func(t *testing.T)) {
+	t.Helper()
+	t.Run("one process", story)
+	t.Run(apart, story)
 }
 
 // newWorld begins a story, with one replica of the operator.
 func newWorld(t *testing.T) (*world, *replica) {
 	t.Helper()
 	w := &world{clock: newClock(t), front: newFront(t)}
+	_, form, _ := strings.Cut(t.Name(), "/")
+	w.apart = strings.HasPrefix(form, strings.ReplaceAll(apart, " ", "_"))
 	w.World = testworld.New(t, kube, &said, demomarket.Options{Now: w.clock.Now, Key: demomarket.SharedKey()},
 		func(market http.Handler) http.Handler { return unreferred{t, market} })
 	w.SetDefaultEventuallyTimeout(patience)

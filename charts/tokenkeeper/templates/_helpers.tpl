@@ -26,6 +26,33 @@ app.kubernetes.io/name: tokenkeeper
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
+{{/* Whether the portal has pods of its own, and the labels of the pods that serve it. */}}
+{{- define "tokenkeeper.portalIsSeparate" -}}
+{{- if and .Values.portal.url .Values.portal.separate }}true{{ end -}}
+{{- end -}}
+
+{{- define "tokenkeeper.portalLabels" -}}
+app.kubernetes.io/name: tokenkeeper{{ if include "tokenkeeper.portalIsSeparate" . }}-portal{{ end }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{/* A selector of all pods. */}}
+{{- define "tokenkeeper.everyPod" -}}
+{{- if include "tokenkeeper.portalIsSeparate" . -}}
+matchLabels:
+  app.kubernetes.io/instance: {{ .Release.Name }}
+matchExpressions:
+- {key: app.kubernetes.io/name, operator: In, values: [tokenkeeper, tokenkeeper-portal]}
+{{- else -}}
+matchLabels:
+  {{- include "tokenkeeper.selectorLabels" . | nindent 2 }}
+{{- end -}}
+{{- end -}}
+
+{{- define "tokenkeeper.portalServiceAccountName" -}}
+{{ include "tokenkeeper.serviceAccountName" . }}-portal
+{{- end -}}
+
 {{- define "tokenkeeper.labels" -}}
 {{- $own := include "tokenkeeper.selectorLabels" . | fromYaml -}}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service -}}
@@ -97,11 +124,18 @@ annotations:
 
 {{/*
 Its arguments, and after them those that values ask for: the last one counts. With kustomize a ConfigMap holds what
-installations set; here values do.
+installations set; here values do. (dict "root" $ "portalOnly" true) are those of a portal with pods of its own.
 */}}
 {{- define "tokenkeeper.args" -}}
+{{- $portalOnly := .portalOnly -}}
+{{- with .root -}}
 {{- $args := list -}}
-{{- range (include "tokenkeeper.container" . | fromYaml).args }}{{ if not (contains "$(" .) }}{{ $args = append $args . }}{{ end }}{{ end -}}
+{{- range (include "tokenkeeper.container" . | fromYaml).args }}
+{{- if not (or (contains "$(" .) (and $portalOnly (eq . "--leader-elect"))) }}{{ $args = append $args . }}{{ end }}
+{{- end -}}
+{{- if $portalOnly }}{{ $args = append $args "--portal-only" }}{{ end -}}
+{{- $elsewhere := and (not $portalOnly) (include "tokenkeeper.portalIsSeparate" .) -}}
+{{- $args = append $args (printf "--portal-bind-address=%s" (ternary "0" ":8082" (not (empty $elsewhere)))) -}}
 {{- /* Issuers of one's own network need extraArgs: [--deny-private-addresses=false]. */ -}}
 {{- $args = append $args "--deny-private-addresses" -}}
 {{- $args = append $args (printf "--metrics-secure=%t" .Values.metrics.secure) -}}
@@ -115,26 +149,30 @@ installations set; here values do.
 {{- with .Values.watch.labelSelector }}{{ $args = append $args (printf "--watch-label-selector=%s" .) }}{{ end -}}
 {{- toYaml (concat $args .Values.extraArgs) -}}
 {{- end -}}
+{{- end -}}
 
-{{/* Nine tenths of limits.memory, so that the garbage collector works harder before the kernel kills. */}}
+{{/* Nine tenths of limits.memory of some resources, so that the garbage collector works harder before the kernel kills. */}}
 {{- define "tokenkeeper.memoryLimit" -}}
 {{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
-{{- with .Values.resources.limits }}
+{{- with .limits }}
 {{- with .memory }}
 {{- $text := kindIs "string" . | ternary (toString .) (toString (int64 .)) -}}
 {{- $number := regexFind "^[0-9]+(\\.[0-9]+)?" $text -}}
 {{- $unit := trimPrefix $number $text -}}
-{{- if or (not $number) (not (hasKey $units $unit)) }}{{ fail (printf "resources.limits.memory is %v, want a number with Mi or Gi" .) }}{{ end -}}
+{{- if or (not $number) (not (hasKey $units $unit)) }}{{ fail (printf "limits.memory is %v, want a number with Mi or Gi" .) }}{{ end -}}
 {{- printf "%dMiB" (divf (mulf (float64 $number) (get $units $unit) 0.9) 1048576 | floor | int64) -}}
 {{- end }}
 {{- end }}
 {{- end -}}
 
+{{/* The environment of a container: (dict "root" $ "resources" …). */}}
 {{- define "tokenkeeper.env" -}}
+{{- $resources := .resources -}}
+{{- with .root -}}
 {{- $env := default list (include "tokenkeeper.container" . | fromYaml).env -}}
 {{- $own := list -}}
 {{- range $env }}{{ if and (ne .name "GOMEMLIMIT") (not .valueFrom) }}{{ $own = append $own . }}{{ end }}{{ end -}}
-{{- with include "tokenkeeper.memoryLimit" . }}{{ $own = append $own (dict "name" "GOMEMLIMIT" "value" .) }}{{ end -}}
+{{- with include "tokenkeeper.memoryLimit" $resources }}{{ $own = append $own (dict "name" "GOMEMLIMIT" "value" .) }}{{ end -}}
 {{- if or .Values.proxy.https .Values.proxy.http -}}
 {{- with .Values.proxy.https }}{{ $own = append $own (dict "name" "HTTPS_PROXY" "value" .) }}{{ end -}}
 {{- with .Values.proxy.http }}{{ $own = append $own (dict "name" "HTTP_PROXY" "value" .) }}{{ end -}}
@@ -146,6 +184,7 @@ installations set; here values do.
 {{- $own = append $own (dict "name" "SSL_CERT_DIR" "value" "/etc/ssl/certs:/etc/tokenkeeper/ca") -}}
 {{- end -}}
 {{- with concat $own .Values.extraEnv }}{{ toYaml . }}{{ end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "tokenkeeper.caVolume" -}}
