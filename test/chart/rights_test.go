@@ -313,7 +313,6 @@ oidc:
 	// Renewals by annotation and by a button of the portal, and a connection that is tested.
 	s.renew("imported", "allegro", "once")
 	front.renew(s, "imported", "allegro")
-	front.renew(s, "imported", "allegro") // the event of it is counted twice
 	s.annotate("imported", v1alpha1.AnnotationVerify, "now")
 	eventually(t, func() error {
 		if handled := s.get("imported").Status.Handled; handled == nil || handled.Verify != "now" {

@@ -31,6 +31,8 @@ type replica struct {
 	address string // of the portal
 	leads   <-chan struct{}
 	stop    func()
+	// stopOperator ends the operator's process where the portal is apart.
+	stopOperator func()
 }
 
 // replica starts the operator, as cmd/tokenkeeper does: in one process, or where the portal is apart in two. The first one leads.
@@ -41,11 +43,11 @@ func (w *world) replica() *replica {
 		r.leads, r.stop = w.process(operator, controller.Add, r.address)
 		return r
 	}
-	leads, stopOperator := w.process(operator, controller.Add, "")
+	r.leads, r.stopOperator = w.process(operator, controller.Add, "")
 	_, stopPortal := w.process(portalApart, controller.AddSignIns, r.address)
-	r.leads, r.stop = leads, func() {
+	r.stop = func() {
 		stopPortal()
-		stopOperator()
+		r.stopOperator()
 	}
 	return r
 }

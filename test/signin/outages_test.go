@@ -5,8 +5,10 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
@@ -105,4 +107,40 @@ func testTwoReplicas(t *testing.T) {
 	w.Annotate("main", v1alpha1.AnnotationSignIn, "once more")
 	w.signIn("Allegro", user).WantText("Signed in at Allegro")
 	w.expectSignedIn(market, market.Seller())
+}
+
+// TestThePortalApartWhileTheOperatorIsAway: it stores sign-ins and hears buttons. It publishes and renews nothing and writes no status, which the operator does
+// when it is back.
+func TestThePortalApartWhileTheOperatorIsAway(t *testing.T) {
+	t.Run(apart, func(t *testing.T) {
+		w, both := newWorld(t)
+		market := w.marketplace("allegro")
+		w.imported("allegro", "other", market.OtherSeller().ID, w.clock.Now())
+		w.ExpectCondition("other", v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
+		w.account("allegro", v1alpha1.GrantAuthorizationCode)
+		link := w.link("")
+		ben := w.window()
+		w.enter(ben, w.clerk("clerk", w.Namespace))
+		both.stopOperator()
+		before, renewals := w.Get("main").Status, market.Report().Requests[demomarket.TokenEndpoint]
+
+		w.clock.Step(11 * time.Hour) // the other account's token is due
+		anna := w.window()
+		w.follow(anna, link, "Allegro")
+		anna.LogIn(user, password)
+		anna.Allow()
+		anna.WantText("Signed in at Allegro")
+		ben.Press("Renew now")
+		ben.WantText("A renewal was asked for and is not done yet.")
+		w.Expect(w.token("main")).To(BeEmpty())
+		w.Expect(w.Get("main").Status).To(Equal(before))
+		w.Expect(market.Report().Requests[demomarket.TokenEndpoint]).To(Equal(renewals+1), "but for the code nothing is sent")
+
+		w.process(operator, controller.Add, "")
+		w.expectSignedIn(market, market.Seller())
+		w.Expect(exchanges(market, "")).To(Equal(1))
+		w.Eventually(func() *v1alpha1.HandledStatus { return w.Get("other").Status.Handled }).ShouldNot(BeNil())
+		w.ExpectCondition("other", v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
+		w.Expect(market.Report().DoubleSpends).To(BeZero())
+	})
 }

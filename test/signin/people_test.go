@@ -72,7 +72,7 @@ func (w *world) clerk(name string, namespaces ...string) string {
 	for _, namespace := range namespaces {
 		w.Create(&rbacv1.RoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: namespace},
-			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "tokenkeeper-marketplaceaccount-editor"},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "tokenkeeper-marketplaceaccount-operator"},
 			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: name, Namespace: w.Namespace}},
 		})
 		w.Eventually(func() bool { return w.may(name, namespace) }).Should(BeTrue())
@@ -98,7 +98,7 @@ func (w *world) may(name, namespace string) bool {
 	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		User: "system:serviceaccount:" + w.Namespace + ":" + name,
 		ResourceAttributes: &authorizationv1.ResourceAttributes{
-			Group: v1alpha1.GroupVersion.Group, Resource: "marketplaceaccounts", Verb: "patch", Namespace: namespace,
+			Group: v1alpha1.GroupVersion.Group, Resource: "marketplaceaccounts", Verb: "operate", Namespace: namespace,
 		},
 	}}
 	w.Expect(kube.Create(w.T.Context(), review)).To(Succeed())
