@@ -299,3 +299,22 @@ func TestADrainWaitsForWhatWasSpent(t *testing.T) {
 	cancel()
 	c.store.Drain(impatient, nil, nil) // again, as a second signal
 }
+
+// TestNothingWaitsWhereNoControllerRuns: a portal apart has nobody who would store it later, and the operator decides anew by what is on record.
+func TestNothingWaitsWhereNoControllerRuns(t *testing.T) {
+	c := newCluster(t)
+	portal := grantstore.New(grantstore.Options{Client: c.client, Live: c.client, Cluster: "here"}).ForVisits()
+	held, err := portal.Write(t.Context(), account(), grantstore.Held{}, custody.Custody{Serial: 1}, grantstore.UntilStored)
+	c.Expect(err).NotTo(HaveOccurred())
+	c.failures = []error{full}
+	_, err = portal.Write(t.Context(), account(), held, custody.Custody{Serial: 2}, grantstore.UntilStored)
+	c.Expect(err).To(MatchError(full))
+	c.Expect(portal.AllPending()).To(BeEmpty())
+
+	// In one process the controller stores it.
+	c.failures = []error{full}
+	visits := c.store.ForVisits()
+	_, err = visits.Write(t.Context(), account(), held, custody.Custody{Serial: 2}, grantstore.UntilStored)
+	c.Expect(err).To(MatchError(full))
+	c.Expect(visits.AllPending()).To(HaveLen(1))
+}

@@ -36,6 +36,7 @@ var (
 	each     = flag.Int("chaos.accounts", 6, "accounts of each kind in a shard")
 	seed     = flag.Uint64("chaos.seed", 0, "seed of random kills; 0 takes one from the clock and prints it")
 	greed    = flag.Int("chaos.greed", 1, "how many times 600 Secrets of 0.7 MB and 1500 accounts of 250 kB tenants write, in the long form")
+	apart    = flag.Bool("chaos.apart", false, "the portal runs in a process of its own")
 	keepLogs = flag.String("chaos.logs", "", "folder to leave the logs in")
 )
 

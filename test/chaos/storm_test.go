@@ -57,12 +57,29 @@ func storm(t *testing.T) {
 	addresses, err := freeAddresses(3)
 	w.Expect(err).NotTo(HaveOccurred())
 	o := w.operator("--portal-bind-address="+addresses[0], "--metrics-bind-address="+addresses[1], "--health-probe-bind-address="+addresses[2])
+	portal := o
+	if *apart {
+		o = w.operator("--metrics-bind-address="+addresses[1], "--health-probe-bind-address="+addresses[2])
+		portal = w.operator("--portal-only", "--portal-bind-address="+addresses[0])
+	}
 	memory := w.limited(o)
 	for i := range accounts {
 		w.account(strict, fmt.Sprintf("strict-%d", i))
 	}
 	o.start()
 	w.expectAtRest()
+	ofPortal := memory
+	if *apart {
+		ofPortal = w.limited(portal)
+		portal.start()
+		w.Eventually(func() error {
+			connection, err := net.Dial("tcp", addresses[0])
+			if err == nil {
+				err = connection.Close()
+			}
+			return err
+		}).Should(Succeed())
+	}
 	before := memory.peak()
 
 	listeners := []listener{
@@ -95,8 +112,10 @@ func storm(t *testing.T) {
 	t.Logf("%d connections of strangers in %s, %d requests of others, all answered; %s: at most %d MiB before and %d MiB in the storm, of %d",
 		made.Load(), time.Since(begun).Round(time.Second), asked.Load(), memory.how, before>>20, memory.peak()>>20, memory.limit>>20)
 	w.Expect(memory.killed()).To(BeFalse(), "the operator was killed for its memory")
+	w.Expect(ofPortal.killed()).To(BeFalse(), "the portal was killed for its memory")
 	w.Expect(memory.peak()-before).To(BeNumerically("<", memory.limit/4), "what strangers make it hold is small beside the limit")
 	w.Expect(o.running()).To(BeTrue())
+	w.Expect(portal.running()).To(BeTrue())
 }
 
 // storm makes connections and does not end them.
