@@ -56,11 +56,14 @@ func storm(t *testing.T) {
 	w := newWorld(t, shared)
 	addresses, err := freeAddresses(3)
 	w.Expect(err).NotTo(HaveOccurred())
-	o := w.operator("--portal-bind-address="+addresses[0], "--metrics-bind-address="+addresses[1], "--health-probe-bind-address="+addresses[2])
+	flags, pages := []string{"--metrics-bind-address=" + addresses[1], "--health-probe-bind-address=" + addresses[2]}, "--portal-bind-address="+addresses[0]
+	if !*apart {
+		flags = append(flags, pages)
+	}
+	o := w.operator(flags...)
 	portal := o
 	if *apart {
-		o = w.operator("--metrics-bind-address="+addresses[1], "--health-probe-bind-address="+addresses[2])
-		portal = w.operator("--portal-only", "--portal-bind-address="+addresses[0])
+		portal = w.operator("--portal-only", pages)
 	}
 	memory := w.limited(o)
 	for i := range accounts {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -188,10 +189,18 @@ func (c *cluster) pods() []corev1.Pod {
 	return pods
 }
 
-// expectRunning waits until so many pods of the operator are ready, and looks whether none was ever started twice.
+// expectRunning waits until so many pods of the operator are ready, and those of the portal where it has its own, and looks whether none of the
+// operator's was ever started twice.
 func (c *cluster) expectRunning(replicas int) []corev1.Pod {
 	c.Helper()
 	c.rollOut(namespace, "tokenkeeper")
+	var apart appsv1.Deployment
+	switch err := c.Get(c.Context(), client.ObjectKey{Namespace: namespace, Name: "tokenkeeper-portal"}, &apart); {
+	case err == nil:
+		c.rollOut(namespace, apart.Name)
+	case !apierrors.IsNotFound(err):
+		c.Fatal(err)
+	}
 	var pods []corev1.Pod
 	c.eventually(func() error {
 		if pods = c.pods(); len(pods) != replicas {

@@ -182,8 +182,8 @@ patches:
 // scaleDown lets the operator end while it has its rights, as docs/uninstall.md tells.
 func (c *cluster) scaleDown() {
 	c.Helper()
-	c.try(c.kubectl, "-n", namespace, "scale", "deployment/tokenkeeper", "--replicas=0")
-	c.try(c.kubectl, "-n", namespace, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name=tokenkeeper", "--timeout=150s")
+	c.try(c.kubectl, "-n", namespace, "scale", "deployment", "-l", "app.kubernetes.io/name=tokenkeeper", "--replicas=0")
+	c.try(c.kubectl, "-n", namespace, "wait", "--for=delete", "pod", "-l", "app.kubernetes.io/name in (tokenkeeper, tokenkeeper-portal)", "--timeout=150s")
 }
 
 func (c *cluster) waitForKinds() {

@@ -114,6 +114,15 @@ func testTheButtonsOfTheList(t *testing.T) {
 	w.expectSignedIn(market, market.Seller())
 	tally := market.Report()
 	w.Expect(tally.Count(demomarket.GrantRefreshToken, demomarket.OK)).To(Equal(1))
+	clerk := "system:serviceaccount:" + w.Namespace + ":clerk"
+	w.Eventually(func() (said []string) {
+		for _, event := range w.Events("main") {
+			if event.Reason == v1alpha1.EventActionRequested && event.Related != nil && event.Related.Name == clerk {
+				said = append(said, event.Note)
+			}
+		}
+		return said
+	}).Should(ContainElements(clerk+" asked for a sign-in in the portal", clerk+" asked for a renewal in the portal"))
 
 	anna.Press("Test connection")
 	anna.WantText("works.")
