@@ -23,13 +23,16 @@ var asked = map[string]struct{ word, says string }{
 	cards.ActionVerify: {"Verify", "a test of the connection"},
 }
 
-// tellAction tells in the log and as an event of the account that a user asked for something, which is then on record. The user is the
-// event's related object as well, so that the recorder counts what one user asks for again and again in one event, and never counts what
-// another one asks for in it.
+// tellAction tells in the log and as an event of the account that a user asked for something, which is then on record. The event is about the
+// account in whatever version, and the user is its related object: so the recorder counts what one user asks for again and again in one event, and
+// never counts what another one asks for in it.
 func (p *Portal) tellAction(account *v1alpha1.MarketplaceAccount, who *visitor.Visitor, action string) {
 	user, said := printable(who.Username()), asked[action]
 	p.log.Info("Action requested", "namespace", account.Namespace, "name", account.Name, "user", user, "action", action)
-	p.recorder.Eventf(account, &corev1.ObjectReference{Kind: "User", Name: user}, corev1.EventTypeNormal, v1alpha1.EventActionRequested,
+	about := &corev1.ObjectReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: "MarketplaceAccount", Namespace: account.Namespace, Name: account.Name, UID: account.UID,
+	}
+	p.recorder.Eventf(about, &corev1.ObjectReference{Kind: "User", Name: user}, corev1.EventTypeNormal, v1alpha1.EventActionRequested,
 		said.word, "%s asked for %s in the portal", user, said.says)
 }
 

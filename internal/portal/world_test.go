@@ -97,7 +97,7 @@ type told struct {
 }
 
 func (r *told) Eventf(regarding, related runtime.Object, kind, reason, action, note string, args ...any) {
-	account, user := regarding.(*v1alpha1.MarketplaceAccount), related.(*corev1.ObjectReference)
+	account, user := regarding.(*corev1.ObjectReference), related.(*corev1.ObjectReference)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.events = append(r.events, fmt.Sprintf("%s/%s %s %s %s [%s %s] %s", account.Namespace, account.Name, kind, reason, action, user.Kind, user.Name, fmt.Sprintf(note, args...)))

@@ -129,7 +129,9 @@ func (f *front) page(browser *http.Client, method, address string, form url.Valu
 func (f *front) signIn(s *shop, name, market string, trusted *authority.Authority) {
 	f.t.Helper()
 	platform := s.market.Platform(s.get(name).Spec.MarketplaceRef.Name)
-	platform.AddRedirectURI(clientOf(name), f.url+"/callback/"+platform.Name())
+	for _, client := range []string{clientOf(name), clientOf("shared")} { // that of the account, or of the Marketplace
+		platform.AddRedirectURI(client, f.url+"/callback/"+platform.Name())
+	}
 	var link string
 	eventually(f.t, func() error {
 		if status := s.get(name).Status.SignIn; status != nil {

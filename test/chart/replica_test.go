@@ -326,7 +326,7 @@ func (r *replica) scrape(token string) string {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	if shown := strings.Contains(string(text), "tokenkeeper_build_info{"); shown != (response.StatusCode == http.StatusOK) {
+	if shown := strings.Contains(string(text), "# HELP tokenkeeper_"); shown != (response.StatusCode == http.StatusOK) {
 		r.t.Errorf("with %s it shows\n%s", response.Status, text)
 	}
 	return response.Status

@@ -51,6 +51,9 @@ func (r right) String() string {
 // plugin. That it is needed there is tried.
 const ownerRight = "update marketplaceaccounts/finalizers.tokenkeeper.dev"
 
+// slowCacheRight is used where the cache stays behind what the process has written, which a story cannot bring about from outside.
+const slowCacheRight = "get marketplaceaccounts.tokenkeeper.dev"
+
 // audit lets an API server write down every request of the operator's ServiceAccount.
 func audit(t *testing.T) (file string, configure func(*envtest.APIServer)) {
 	t.Helper()
@@ -197,7 +200,7 @@ func TestEveryRightIsUsed(t *testing.T) {
 				for name, rights := range serviceAccounts {
 					for one := range rights {
 						used := slices.ContainsFunc(made, func(a audited) bool { return a.uses(name, one) })
-						if !used && !strings.HasPrefix(one.String(), ownerRight) {
+						if !used && !strings.HasPrefix(one.String(), ownerRight) && !(name == "tokenkeeper-portal" && strings.HasPrefix(one.String(), slowCacheRight)) {
 							unused = append(unused, name+": "+one.String())
 						}
 					}
@@ -287,12 +290,13 @@ oidc:
 		want(t, replica.addresses["portal"], "")
 		pages = c.startPod(t, "tokenkeeper-portal", image{program: operatorProgram})
 		pages.waitReady()
-		want(t, pages.scrape(s.bearer("prometheus")), "200 OK")
 	}
 	front.leadTo("http://" + pages.addresses["portal"])
 	want(t, replica.scrape(""), "401 Unauthorized")
 	want(t, replica.scrape(s.bearer("stranger")), "403 Forbidden")
-	want(t, replica.scrape(s.bearer("prometheus")), "200 OK")
+	prometheus := s.bearer("prometheus")
+	want(t, replica.scrape(prometheus), "200 OK")
+	want(t, pages.scrape(prometheus), "200 OK")
 
 	// First tokens: imported, with the application of a Marketplace, by a code, and by a browser through the portal.
 	s.imported("imported", "allegro")
@@ -301,7 +305,9 @@ oidc:
 		account.Spec.ApplicationSecretRef = v1alpha1.SecretReference{}
 	})
 	s.account("coded", "allegro", v1alpha1.Grant{Type: v1alpha1.GrantDeviceCode})
-	s.account("invited", "allegro", v1alpha1.Grant{Type: v1alpha1.GrantAuthorizationCode})
+	s.account("invited", "allegro", v1alpha1.Grant{Type: v1alpha1.GrantAuthorizationCode}, func(account *v1alpha1.MarketplaceAccount) {
+		account.Spec.ApplicationSecretRef = v1alpha1.SecretReference{} // the portal reads that of the Marketplace
+	})
 	s.expectHonoured("imported", "allegro", "")
 	s.expectHonoured("ending", "oidc", "")
 	s.expectHonoured("shared", "allegro", "")
