@@ -104,10 +104,15 @@ func clusterIdentity(ctx context.Context, live client.Reader) (string, error) {
 
 // connect returns the clients of a manager.
 func (o Options) connect(ctx context.Context, mgr manager.Manager) (*kube.Clients, error) {
-	if o.Connect == nil {
-		return kube.Connect(ctx, mgr, o.Clock)
+	connect := o.Connect
+	if connect == nil {
+		connect = kube.Connect
 	}
-	return o.Connect(ctx, mgr, o.Clock)
+	clients, err := connect(ctx, mgr, o.Clock)
+	if err == nil {
+		clients.UserSecrets.RequireUseLabel = o.RequireUseLabel
+	}
+	return clients, err
 }
 
 // newDriver returns what drives looks at accounts: those of visits as it is. answered is told the answer to each request that names an
@@ -150,7 +155,6 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	if err != nil {
 		return nil, err
 	}
-	clients.UserSecrets.RequireUseLabel = options.RequireUseLabel
 	metrics.RegisterAccounts(options.Registry, mgr.GetCache())
 	cluster, err := clusterIdentity(ctx, mgr.GetAPIReader())
 	if err != nil {

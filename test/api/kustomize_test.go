@@ -230,6 +230,15 @@ configMapGenerator:
 			t.Errorf("%s refuses its arguments: %v", deployment, err)
 		}
 	}
+	// A flag that one gets and the other does not would have them disagree.
+	others := func(deployment string) []string {
+		return slices.DeleteFunc(expandOf(t, built, deployment), func(arg string) bool {
+			return arg == "--leader-elect" || arg == "--portal-only" || strings.HasPrefix(arg, "--portal-bind-address")
+		})
+	}
+	if diff := cmp.Diff(others("tokenkeeper"), others("tokenkeeper-portal")); diff != "" {
+		t.Errorf("their flags differ: %s", diff)
+	}
 	pages := find[appsv1.Deployment](t, built, "Deployment", "tokenkeeper-portal")
 	if service := find[corev1.Service](t, built, "Service", "tokenkeeper-portal"); !cmp.Equal(service.Spec.Selector, pages.Spec.Selector.MatchLabels) {
 		t.Errorf("the Service leads to %v", service.Spec.Selector)
