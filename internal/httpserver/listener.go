@@ -17,6 +17,8 @@ type Listener struct {
 	net.Listener
 	limit int
 	tls   *tls.Config // nil for plain connections
+	// largeHeaders takes the place of what net/http answers to headers that are too large; nil leaves that as it is.
+	largeHeaders []byte
 
 	mu      sync.Mutex // guards turn, held and sources, and the rest of each connection
 	turn    uint64     // counts up with each wait that begins
@@ -35,6 +37,10 @@ func BoundTLS(listener net.Listener, connections int, config *tls.Config) *Liste
 	bound.tls = config
 	return bound
 }
+
+// AnswerLargeHeaders replaces what net/http answers to headers that are too large: a line of text, which no handler hears of. answer is the whole
+// answer, with its status 431 and "Connection: close". It is called before the listener is served.
+func (l *Listener) AnswerLargeHeaders(answer []byte) { l.largeHeaders = answer }
 
 // connection is one that a Listener holds.
 type connection struct {
@@ -201,8 +207,21 @@ func (c *connection) Read(p []byte) (n int, err error) {
 
 // Write implements net.Conn. A peer that reads slowly is waited for.
 func (c *connection) Write(p []byte) (n int, err error) {
+	if answer := c.listener.largeHeaders; answer != nil && c.refusesHeaders(p) {
+		c.pause(func() { _, err = c.Conn.Write(answer) })
+		return len(p), err
+	}
 	c.pause(func() { n, err = c.Conn.Write(p) })
 	return n, err
+}
+
+// refusesHeaders tells that net/http itself, and no handler, answers that the headers are too large, which it does in one write.
+func (c *connection) refusesHeaders(p []byte) (refuses bool) {
+	if !bytes.HasPrefix(p, []byte("HTTP/1.1 431 ")) {
+		return false
+	}
+	c.change(func() { refuses = c.requests == 0 })
+	return refuses
 }
 
 // CloseWrite lets net/http end an answer to a request that it does not read.

@@ -34,6 +34,8 @@ const (
 	problemBusy signin.Problem = "Busy"
 	// problemTooLarge: the request is too large.
 	problemTooLarge signin.Problem = "TooLarge"
+	// problemHeaders: the headers of the request are too large, as with many cookies of other sites of the domain.
+	problemHeaders signin.Problem = "Headers"
 	// problemMethod: the page is not there for this method.
 	problemMethod signin.Problem = "Method"
 	// problemInternal: anything else.
@@ -68,6 +70,7 @@ var statuses = map[signin.Problem]int{
 	problemTooMany:            http.StatusTooManyRequests,
 	problemBusy:               http.StatusServiceUnavailable,
 	problemTooLarge:           http.StatusRequestEntityTooLarge,
+	problemHeaders:            http.StatusRequestHeaderFieldsTooLarge,
 	problemMethod:             http.StatusMethodNotAllowed,
 	problemInternal:           http.StatusInternalServerError,
 }

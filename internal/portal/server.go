@@ -24,6 +24,9 @@ func (p *Portal) Start(ctx context.Context) error {
 }
 
 func (p *Portal) serve(ctx context.Context, listener net.Listener) error {
+	if bounded, ok := listener.(*httpserver.Listener); ok {
+		bounded.AnswerLargeHeaders(p.largeHeaders())
+	}
 	// Requests under way outlive the context: a code that was exchanged must be stored.
 	requests := context.WithoutCancel(ctx)
 	server := httpserver.New(httpserver.Options{Handler: p, AnswerTimeout: bounds.RequestTimeout + timeouts.Callback, Log: p.log})

@@ -11,6 +11,7 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/httpserver"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
@@ -111,6 +112,7 @@ func TestAnAddressThatIsTaken(t *testing.T) {
 	}
 }
 
+// TestHeadersAreBounded is S14: a browser with too many cookies gets a page that says what to do.
 func TestHeadersAreBounded(t *testing.T) {
 	w := newWorld(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -119,19 +121,34 @@ func TestHeadersAreBounded(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	stopped := make(chan error, 1)
-	go func() { stopped <- portal.Serve(w.server.Config.Handler.(*portal.Portal), ctx, listener) }()
+	go func() {
+		stopped <- portal.Serve(w.server.Config.Handler.(*portal.Portal), ctx, httpserver.Bound(listener, 8))
+	}()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+listener.Addr().String()+"/", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("X-Large", strings.Repeat("x", 64<<10))
+	request.Header.Set("Cookie", "bomb="+strings.Repeat("x", 64<<10))
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
+	page, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusRequestHeaderFieldsTooLarge {
 		t.Errorf("64 kB of headers give %d: %v", response.StatusCode, err)
+	}
+	for _, says := range []string{"Delete the cookies of this address", "Löschen Sie", "Usuń w ustawieniach"} {
+		if !strings.Contains(string(page), says) {
+			t.Errorf("the page does not say %q:\n%s", says, page)
+		}
+	}
+	for header, want := range map[string]string{
+		"Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+	} {
+		if got := response.Header.Get(header); got != want {
+			t.Errorf("%s is %q", header, got)
+		}
 	}
 	stop()
 	if err := <-stopped; err != nil {
