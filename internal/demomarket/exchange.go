@@ -35,7 +35,7 @@ func (x *exchange) read(r *http.Request, encoding platforms.Encoding) {
 		x.unreadable = deny(platforms.MethodRefused, "the method must be POST")
 	case r.URL.RawQuery != "":
 		x.unreadable = deny(platforms.QueryRefused, "parameters must not be in the query")
-	case mediaType(r) != mediaTypeOf(encoding) && (encoding != platforms.FormOrJSON || mediaType(r) != wire.JsonType):
+	case mediaType(r) != mediaTypeOf(encoding) && (encoding != platforms.FormOrJSON || mediaType(r) != wire.JSONType):
 		x.unreadable = deny(platforms.InvalidRequest, "the content type must be "+mediaTypeOf(encoding))
 	case err != nil:
 		x.unreadable = deny(platforms.InvalidRequest, err.Error())
@@ -97,7 +97,7 @@ func mediaType(r *http.Request) string {
 // mediaTypeOf is the content type of an encoding.
 func mediaTypeOf(e platforms.Encoding) string {
 	if e == platforms.JSON {
-		return wire.JsonType
+		return wire.JSONType
 	}
 	return wire.FormType
 }

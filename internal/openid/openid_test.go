@@ -37,12 +37,6 @@ func failure(t *testing.T, err error) *answer.Error {
 	return failed
 }
 
-// tokenWith is a JWT whose signature is none that anybody could verify.
-func tokenWith(t *testing.T, claims map[string]any) string {
-	t.Helper()
-	return jwtOf(t, "RS256", claims)
-}
-
 func jwtOf(t *testing.T, algorithm string, claims map[string]any) string {
 	t.Helper()
 	parts := make([]string, 0, 3)

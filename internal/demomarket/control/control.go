@@ -86,7 +86,8 @@ func (s server) serveAction(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/_demo/", http.StatusSeeOther)
 		return
 	}
-	_, _ = fmt.Fprintf(w, "%s: %s\n", market.Name(), done) // the client may have left
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = fmt.Fprintf(w, "%s: %s\n", market.Name(), done) //nolint:gosec // It is plain text, and the client may have left.
 }
 
 func mintGrant(m *demomarket.Market, _ url.Values) (string, error) {

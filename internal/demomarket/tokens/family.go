@@ -20,12 +20,12 @@ type Family struct {
 	Scopes   []string
 	ends     time.Time // of the consent, where refreshing does not prolong it; zero: never
 	Dead     bool
-	Live     *refreshToken // the newest; nil until the first is added
+	Live     *RefreshToken // the newest; nil until the first is added
 	Access   *AccessToken  // the newest; nil until the first is issued
 }
 
-// refreshToken is one token of a family. It stays in memory when it is spent: that is how a second use is noticed.
-type refreshToken struct {
+// RefreshToken is one token of a family. It stays in memory when it is spent: that is how a second use is noticed.
+type RefreshToken struct {
 	Family     *Family
 	Expires    time.Time // zero: never
 	spent      time.Time // of its first use; zero before
@@ -33,7 +33,7 @@ type refreshToken struct {
 }
 
 // Usable tells whether the token works at now.
-func (t *refreshToken) Usable(now time.Time, grace time.Duration) bool {
+func (t *RefreshToken) Usable(now time.Time, grace time.Duration) bool {
 	return !t.Family.Dead &&
 		(t.Expires.IsZero() || now.Before(t.Expires)) &&
 		(t.superseded.IsZero() || now.Before(t.superseded.Add(grace))) &&
@@ -43,17 +43,17 @@ func (t *refreshToken) Usable(now time.Time, grace time.Duration) bool {
 // RefreshTokens are the refresh tokens of a market. The market's lock guards them.
 type RefreshTokens struct {
 	Policy   platforms.RefreshToken
-	tokens   map[Key]*refreshToken
+	tokens   map[Key]*RefreshToken
 	families []*Family
 }
 
 // NewRefreshTokens returns none yet.
 func NewRefreshTokens(policy platforms.RefreshToken) *RefreshTokens {
-	return &RefreshTokens{Policy: policy, tokens: map[Key]*refreshToken{}}
+	return &RefreshTokens{Policy: policy, tokens: map[Key]*RefreshToken{}}
 }
 
 // Find returns the token of that value, spent or not, and nil when there never was one.
-func (s *RefreshTokens) Find(value string) *refreshToken { return s.tokens[KeyOf(value)] }
+func (s *RefreshTokens) Find(value string) *RefreshToken { return s.tokens[KeyOf(value)] }
 
 // Begin starts a family: a person consented.
 func (s *RefreshTokens) Begin(clientID, sellerID string, scopes []string, now time.Time, lifetime time.Duration) *Family {
@@ -72,13 +72,13 @@ func (s *RefreshTokens) Add(f *Family, value string, now time.Time, lifetime tim
 	if f.Live != nil && f.Live.spent.IsZero() {
 		f.Live.superseded = now
 	}
-	f.Live = &refreshToken{Family: f, Expires: s.expiry(f, now, lifetime)}
+	f.Live = &RefreshToken{Family: f, Expires: s.expiry(f, now, lifetime)}
 	s.tokens[KeyOf(value)] = f.Live
 }
 
 // Spend judges a token that is presented at now. Where tokens rotate it is spent thereby, and elsewhere, if the
 // platform's lifetimes slide, prolonged.
-func (s *RefreshTokens) Spend(t *refreshToken, now time.Time, lifetime time.Duration) (bool, Judgement) {
+func (s *RefreshTokens) Spend(t *RefreshToken, now time.Time, lifetime time.Duration) (bool, Judgement) {
 	if !t.spent.IsZero() && !now.Before(t.spent.Add(s.Policy.ReuseGrace)) {
 		t.Family.Dead = t.Family.Dead || s.Policy.ReuseDetection
 		return false, SpentTwice

@@ -33,11 +33,11 @@ func newRSAKey() *rsa.PrivateKey {
 
 // Keys sign a server's JWTs. They are made when first needed and are safe for concurrent use.
 type Keys struct {
-	rs256, es256 func() (*signingKey, error)
+	rs256, es256 func() (*SigningKey, error)
 }
 
-// signingKey is a key with its signer of go-jose.
-type signingKey struct {
+// SigningKey is a key with its signer of go-jose.
+type SigningKey struct {
 	Public jose.JSONWebKey
 	signer jose.Signer
 }
@@ -45,13 +45,13 @@ type signingKey struct {
 // NewKeys returns keys of which the RSA one is given, or made when it is nil.
 func NewKeys(given *rsa.PrivateKey) *Keys {
 	return &Keys{
-		rs256: sync.OnceValues(func() (*signingKey, error) {
+		rs256: sync.OnceValues(func() (*SigningKey, error) {
 			if given == nil {
 				given = newRSAKey()
 			}
 			return newSigningKey(jose.RS256, given)
 		}),
-		es256: sync.OnceValues(func() (*signingKey, error) {
+		es256: sync.OnceValues(func() (*SigningKey, error) {
 			key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 			if err != nil {
 				return nil, fmt.Errorf("making an ECDSA key: %w", err)
@@ -62,7 +62,7 @@ func NewKeys(given *rsa.PrivateKey) *Keys {
 }
 
 // newSigningKey names the key by its thumbprint (RFC 7638), so that keys of two servers are never taken for one.
-func newSigningKey(algorithm jose.SignatureAlgorithm, private crypto.Signer) (*signingKey, error) {
+func newSigningKey(algorithm jose.SignatureAlgorithm, private crypto.Signer) (*SigningKey, error) {
 	public := jose.JSONWebKey{Key: private.Public(), Algorithm: string(algorithm), Use: "sig"}
 	thumbprint, err := public.Thumbprint(crypto.SHA256)
 	if err != nil {
@@ -76,11 +76,11 @@ func newSigningKey(algorithm jose.SignatureAlgorithm, private crypto.Signer) (*s
 	if err != nil {
 		return nil, fmt.Errorf("making a signer: %w", err)
 	}
-	return &signingKey{Public: public, signer: signer}, nil
+	return &SigningKey{Public: public, signer: signer}, nil
 }
 
 // Key is the one for an algorithm, RS256 unless told otherwise.
-func (k *Keys) Key(algorithm platforms.Signature) (*signingKey, error) {
+func (k *Keys) Key(algorithm platforms.Signature) (*SigningKey, error) {
 	if algorithm == platforms.ES256 {
 		return k.es256()
 	}

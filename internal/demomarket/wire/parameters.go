@@ -15,7 +15,7 @@ import (
 // The content types of requests and answers.
 const (
 	FormType = "application/x-www-form-urlencoded"
-	JsonType = "application/json"
+	JSONType = "application/json"
 )
 
 // Decode reads parameters in the encoding that the content type names. Parameters without a value are treated as if
@@ -27,7 +27,7 @@ func Decode(body []byte, contentType string) (map[string]string, error) {
 		return nil, errors.New("the content type is missing")
 	case media == FormType:
 		return DecodeForm(body)
-	case media == JsonType:
+	case media == JSONType:
 		return decodeJSON(body)
 	}
 	return nil, fmt.Errorf("the content type %s is not known", media)
