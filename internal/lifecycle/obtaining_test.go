@@ -322,6 +322,7 @@ func TestARefusalThatIsTriedAgain(t *testing.T) {
 		"an application, at its turn to ask again":             {with(importing, refused(application), asksAgain), true, false, application},
 		"the scopes, at the turn to ask again":                 {with(importing, refused(scopes), asksAgain), true, false, v1alpha1.ReasonMarketplaceUnavailable},
 		"the scopes, and a person asks":                        {with(importing, refused(scopes), asked), false, false, v1alpha1.ReasonMarketplaceUnavailable},
+		"an application's own tokens, and a person asks":       {with(v1alpha1.GrantClientCredentials, refused(grant), asked), false, false, v1alpha1.ReasonMarketplaceUnavailable},
 		"a grant, and a person asks":                           {with(importing, refused(grant), asked), true, false, v1alpha1.ReasonMarketplaceUnavailable},
 		"an import's scopes, and a person asks":                {with(importing, imports("second"), refused(scopes), asked), false, false, v1alpha1.ReasonMarketplaceUnavailable},
 		"an import's scopes, and the client secret is another": {with(importing, imports("second"), refused(scopes), newSecret), false, true, v1alpha1.ReasonMarketplaceUnavailable},
