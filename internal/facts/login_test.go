@@ -1,12 +1,10 @@
 package facts
 
 import (
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
 
@@ -61,21 +59,4 @@ func TestWhetherALoginHasWorked(t *testing.T) {
 		"another password has":      {working(byLogin, worked, newPassword), false},
 		"none has, and there is no key to tell logins apart by": {working(byLogin, func(f *Facts) { f.Custody.RefusalKey = nil }), false},
 	})
-}
-
-// TestALoginThatNobodyRefuses: the message names both causes, how often, and what makes one attempt (cases C05).
-func TestALoginThatNobodyRefuses(t *testing.T) {
-	f := working(byLogin, func(f *Facts) {
-		f.Account.Spec.Grant.Password = &v1alpha1.PasswordGrant{SecretRef: v1alpha1.SecretReference{Name: theLogin}}
-	})
-	for times, want := range map[int]string{
-		1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 10: "10th", 11: "11th", 12: "12th", 13: "13th", 20: "20th", 21: "21st", 22: "22nd", 103: "103rd", 111: "111th",
-	} {
-		got := f.LockedOrKeptOut(&answer.Error{Status: 403}, times)
-		for _, part := range []string{"HTTP 403 without an error code for the " + want + " time: ", "a firewall", "locked the login", `Secret (Secret "shop-secret") with tokenkeeper.dev/retry=<anything new>`} {
-			if got.Reason != v1alpha1.ReasonAccountLocked || !strings.Contains(got.Message, part) {
-				t.Errorf("it says %s: %s, without %q", got.Reason, got.Message, part)
-			}
-		}
-	}
 }

@@ -2,6 +2,7 @@ package failures_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -74,5 +75,20 @@ func TestDeclined(t *testing.T) {
 	want.Message += "; annotate the account with tokenkeeper.dev/sign-in=<anything new> for another code"
 	if got := failures.Declined(f); got != want {
 		t.Errorf("with a device code %+v, want %+v", got, want)
+	}
+}
+
+// TestALoginThatNobodyRefuses: the message names both causes, how often, and what makes one attempt (cases C05).
+func TestALoginThatNobodyRefuses(t *testing.T) {
+	f := login()
+	for times, want := range map[int]string{
+		1: "1st", 2: "2nd", 3: "3rd", 4: "4th", 10: "10th", 11: "11th", 12: "12th", 13: "13th", 20: "20th", 21: "21st", 22: "22nd", 103: "103rd", 111: "111th",
+	} {
+		got := failures.LockedOrKeptOut(f, &answer.Error{Status: 403}, times)
+		for _, part := range []string{"HTTP 403 without an error code for the " + want + " time: ", "a firewall", "locked the login", `Secret (Secret "login") with tokenkeeper.dev/retry=<anything new>`} {
+			if got.Reason != v1alpha1.ReasonAccountLocked || !strings.Contains(got.Message, part) {
+				t.Errorf("it says %s: %s, without %q", got.Reason, got.Message, part)
+			}
+		}
 	}
 }

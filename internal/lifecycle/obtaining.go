@@ -239,7 +239,7 @@ func doubtLogin(f facts.Facts, kept custody.Custody, asked *answer.Error, sent b
 	case !sent:
 	case asked.WithoutCode() && doubt.Denied >= len(deniedWaits):
 		doubt.Denied++
-		record.locked = f.LockedOrKeptOut(asked, doubt.Denied)
+		record.locked = failures.LockedOrKeptOut(f, asked, doubt.Denied)
 	case asked.WithoutCode():
 		doubt.WaitSeconds = int64(deniedWaits[doubt.Denied] / time.Second)
 		doubt.Denied++
