@@ -119,9 +119,7 @@ func (l *limiter[W]) release(outcome Outcome, now time.Time) {
 	} else {
 		l.reopen(now)
 	}
-	if outcome.RetryAfter > 0 {
-		l.close(now, outcome.RetryAfter, LeftAlone)
-	}
+	l.close(now, outcome.RetryAfter, LeftAlone)
 }
 
 // leave gives back the room of a request that has ended.
@@ -225,7 +223,7 @@ func (l *limiter[W]) withdrawTurn(waiter W) bool {
 // expire withdraws the turns of waiters that were called and did not come.
 func (l *limiter[W]) expire(now time.Time) {
 	for waiter, turn := range l.turns {
-		if now.Sub(turn.begins) > turnKept {
+		if turn.begins.Add(turnKept).Before(now) {
 			l.withdrawTurn(waiter)
 		}
 	}

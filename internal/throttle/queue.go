@@ -82,8 +82,8 @@ func (q *queue[W]) pop() (W, Priority) {
 	of := q.waiting[0]
 	first := heap.Pop(&of.items).(*place[W])
 	delete(q.at, first.waiter)
-	if of.round > q.round {
-		q.round = of.round
+	if latest := max(of.round, q.round); latest != q.round {
+		q.round = latest
 		q.tidy()
 	}
 	q.count++
@@ -148,9 +148,8 @@ func (q *queue[W]) len() int { return len(q.at) }
 func (q *queue[W]) leastPatience() time.Duration {
 	var least time.Duration
 	for _, held := range q.at {
-		if patience := held.priority.Patience; patience > 0 && (least == 0 || patience < least) {
-			least = patience
-		}
+		patience := held.priority.Patience
+		least = min(cmp.Or(least, patience), cmp.Or(patience, least))
 	}
 	return least
 }
@@ -161,7 +160,7 @@ type places[W comparable] []*place[W]
 func (p places[W]) Len() int { return len(p) }
 
 func (p places[W]) Less(i, j int) bool {
-	return cmp.Or(p[i].priority.compare(p[j].priority), cmp.Compare(p[i].order, p[j].order)) < 0
+	return cmp.Or(p[i].priority.compare(p[j].priority), cmp.Compare(p[i].order, p[j].order)) == -1
 }
 
 func (p places[W]) Swap(i, j int) {
@@ -190,7 +189,7 @@ type lines[W comparable] []*line[W]
 func (l lines[W]) Len() int { return len(l) }
 
 func (l lines[W]) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(l[i].round, l[j].round), cmp.Compare(l[i].order, l[j].order)) < 0
+	return cmp.Or(cmp.Compare(l[i].round, l[j].round), cmp.Compare(l[i].order, l[j].order)) == -1
 }
 
 func (l lines[W]) Swap(i, j int) {
