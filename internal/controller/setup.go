@@ -30,6 +30,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplacestatus"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
@@ -84,6 +85,8 @@ type Options struct {
 	Connect func(ctx context.Context, mgr manager.Manager, clock clock.PassiveClock) (*kube.Clients, error)
 	// RequireUseLabel refuses Secrets that accounts name unless their label allows the use.
 	RequireUseLabel bool
+	// Observe is told of each change of a custody before it is stored; nil where nobody looks.
+	Observe func(facts.Facts, lifecycle.Change)
 	// NewQueue replaces the work queue; nil keeps controller-runtime's. Tests bring one with a clock of theirs.
 	NewQueue func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request]
 }
@@ -132,7 +135,7 @@ func (o Options) newDriver(
 		return driver.Driver{}, err
 	}
 	return driver.Driver{
-		Clock: o.Clock, Random: random, Recorder: mgr.GetEventRecorder(v1alpha1.ManagedBy), Holder: holder,
+		Clock: o.Clock, Random: random, Recorder: mgr.GetEventRecorder(v1alpha1.ManagedBy), Holder: holder, Observe: o.Observe,
 		Resolver: inputs.NewResolver(clients.Client, clients.Metadata, clients.UserSecrets), Sellers: inputs.NewSellers(clients.Cached, grants),
 		OAuth: oauthclient.New(oauthclient.Options{
 			Clock: o.Clock, Transport: o.Transport, Metrics: operations, CallTimeout: o.CallTimeout, Answered: answered,

@@ -17,11 +17,12 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-// Driver reads and stores on behalf of looks at accounts. All fields but Remember and Refused are required. It may be used by many goroutines
+// Driver reads and stores on behalf of looks at accounts. All fields but Remember, Refused and Observe are required. It may be used by many goroutines
 // at once, of which one at a time works on an account.
 type Driver struct {
 	// Clock tells the time.
@@ -41,6 +42,8 @@ type Driver struct {
 	Remember func(Look) Look
 	// Refused is told that a request was refused for good, and may let the account ask again for its application.
 	Refused func(facts.Facts) facts.Facts
+	// Observe is told of each change before it is stored, with what was known then; nil where nobody looks.
+	Observe func(facts.Facts, lifecycle.Change)
 }
 
 // LookAt begins a look at an account.

@@ -77,6 +77,9 @@ func sameVersion(a, b *corev1.Secret) bool {
 
 // Apply stores the change that an event makes, and only then tells of it and acts on its effects.
 func (d *Driver) Apply(ctx context.Context, l Look, change lifecycle.Change) (Look, error) {
+	if d.Observe != nil {
+		d.Observe(l.Facts, change)
+	}
 	written := l.Custody
 	if change.Store != nil {
 		retry := grantstore.Once

@@ -3,11 +3,14 @@ package lifecycle
 import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle/states"
 )
 
 // Change is the effect of an event on an account: the custody to store before the next request goes out and before people are told, and the
 // news and effects that follow once it is stored. The latter comes out of [Change.Stored] alone, which asks for the custody as it was written.
 type Change struct {
+	// Event is what has happened.
+	Event states.Event
 	// Store is the custody to write; nil where the event changes nothing that has to be remembered.
 	Store *custody.Custody
 	// OnlyCopy tells that Store holds tokens that cannot be had again, so that it waits in memory while it cannot be written.
@@ -53,7 +56,13 @@ func (c Change) Stored(f facts.Facts, written custody.Custody) (facts.Facts, Out
 func (c Change) Unstored() Outcome { return c.attempt }
 
 // Keep is a change that a driver alone decides about, such as the state of a visit.
-func Keep(kept custody.Custody) Change { return storeOnce(kept, Outcome{}) }
+func Keep(kept custody.Custody) Change { return storeOnce(kept, Outcome{}).by(states.Kept) }
+
+// by is the change as that of an event.
+func (c Change) by(event states.Event) Change {
+	c.Event = event
+	return c
+}
 
 // storeOnce is a change whose event is repeated where it cannot be written.
 func storeOnce(kept custody.Custody, result Outcome) Change {

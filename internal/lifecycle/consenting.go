@@ -10,6 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/failures"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle/states"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -37,11 +38,11 @@ func AfterConsent(f facts.Facts, got Consent) Change {
 	case got.Unverified, f.NewerCustody() != nil, id == "" && expected != "" && f.CanIdentify():
 		kept.Candidate = &next
 		kept.SignIn = kept.SignIn.WithoutDevice()
-		return Change{Store: &kept, fresh: f.NewerCustody() == nil && !got.Unverified}
+		return Change{Store: &kept, fresh: f.NewerCustody() == nil && !got.Unverified}.by(states.Consented)
 	case !f.Expects(id):
-		return rejectSignIn(f, kept, next)
+		return rejectSignIn(f, kept, next).by(states.Consented)
 	}
-	return acceptSignIn(f, kept, next)
+	return acceptSignIn(f, kept, next).by(states.Consented)
 }
 
 // acceptSignIn puts a grant that a person gave into use, instead of the one before.
@@ -124,7 +125,7 @@ func AfterOffer(f facts.Facts, ticket string, life time.Duration, asked bool) (C
 		kept.HandledSignIn = facts.RequestOf(f.Account, v1alpha1.AnnotationSignIn)
 		kept.SignIn.Requested = kept.HandledSignIn
 	}
-	return storeOnce(kept, Outcome{HandledSignIn: asked}), end
+	return storeOnce(kept, Outcome{HandledSignIn: asked}).by(states.Offered), end
 }
 
 // LinkShown is the outcome of a link that was stored and leads to address.
@@ -188,7 +189,7 @@ func AfterCode(f facts.Facts, code answer.DeviceCode) Change {
 	if refused := kept.SignIn.Refused; refused != nil && reasons.Of(refused.Reason).Subject != reasons.Seller {
 		kept.SignIn.Refused = nil
 	}
-	return storeOnce(kept, Outcome{HandledSignIn: requested})
+	return storeOnce(kept, Outcome{HandledSignIn: requested}).by(states.CodeGiven)
 }
 
 // AfterNoCode records why there is no device code: once, since each attempt would be a write.
@@ -209,10 +210,10 @@ func AfterNoCode(f facts.Facts, failure error) Change {
 	}
 	kept.SignIn.Refused = refused
 	if refused == f.Custody.SignIn.Refused && f.Custody.SignIn.Device == nil && !requested {
-		return Change{attempt: change.attempt}
+		return Change{attempt: change.attempt}.by(states.CodeNotGiven)
 	}
 	change.Store, change.result = &kept, Outcome{HandledSignIn: requested}
-	return change
+	return change.by(states.CodeNotGiven)
 }
 
 // NextCodeAfter is how long to wait for another attempt to get a device code after failures in a row.
@@ -233,7 +234,7 @@ func AfterEndedCode(f facts.Facts, e *answer.Error) Change {
 			ended.ExpiresAt = f.Now // which makes room for another, and counts this one as unattended
 			kept.SignIn.Device = &ended
 		}
-		return storeOnce(kept, Outcome{})
+		return storeOnce(kept, Outcome{}).by(states.CodeEnded)
 	}
 	why, _ := failures.Of(f, e)
 	if e.Kind == answer.ConsentDenied {
@@ -241,5 +242,5 @@ func AfterEndedCode(f facts.Facts, e *answer.Error) Change {
 	}
 	kept = WithSignInRefused(f, kept, why)
 	kept.SignIn.Device, kept.SignIn.Requested = nil, ""
-	return Change{Store: &kept, attempt: newGrantFailure(f, why)}
+	return Change{Store: &kept, attempt: newGrantFailure(f, why)}.by(states.CodeEnded)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/failures"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle/states"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
@@ -43,24 +44,24 @@ func AfterIDToken(f facts.Facts, failure error) (facts.Facts, Change) {
 	switch {
 	case failure == nil:
 		f.Verified = true
-		return f, Change{}
+		return f, Change{}.by(states.IDTokenChecked)
 	case candidateEnded(&f):
-		return f, ExpireCandidate(f)
+		return f, ExpireCandidate(f).by(states.IDTokenChecked)
 	case answer.AsError(failure).Kind == answer.Unavailable:
-		return f, candidateWaits(f, facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("A new sign-in waits to be used: %v", failure)})
+		return f, candidateWaits(f, facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("A new sign-in waits to be used: %v", failure)}).by(states.IDTokenChecked)
 	}
 	why, _ := failures.Of(f, failure)
 	why.Reason = v1alpha1.ReasonSignInRequired
-	return f, dropSignIn(f, why)
+	return f, dropSignIn(f, why).by(states.IDTokenChecked)
 }
 
 // DecideOnCandidate accepts or rejects a candidate grant by the facts at hand.
 func DecideOnCandidate(f facts.Facts) Change {
 	candidate := f.CandidateGrant()
 	if candidate.Account.ID == "" && f.ExpectedAccount() != "" {
-		return ExpireCandidate(f)
+		return ExpireCandidate(f).by(states.Decided)
 	}
-	return decide(f, candidate.Account, candidate.Identified)
+	return decide(f, candidate.Account, candidate.Identified).by(states.Decided)
 }
 
 // AfterIdentity is the change after the answer of an identity request: of a candidate grant, or of the tokens in use, which are published although
@@ -70,22 +71,22 @@ func AfterIdentity(f facts.Facts, identity answer.Identity, failure error) Chang
 	known := failure == nil && identity.ID != ""
 	switch {
 	case candidate == nil && !known:
-		return Change{}
+		return Change{}.by(states.Identified)
 	case candidate == nil:
 		kept := f.Custody
 		kept.Account, kept.Identified = AccountOf(identity), true
-		return storeOnce(kept, Outcome{})
+		return storeOnce(kept, Outcome{}).by(states.Identified)
 	case candidate.Consent > 0 && isFinal(failure):
 		return dropSignIn(f, facts.Failure{Reason: v1alpha1.ReasonScopeRejected, Message: fmt.Sprintf("%s does not tell the bearer of the new tokens whose they are (%v), "+
-			"and expected is %s; ask for the scope that the identity request of the Marketplace needs", f.Request.Platform.DisplayName, failure, f.ExpectedAccount())})
+			"and expected is %s; ask for the scope that the identity request of the Marketplace needs", f.Request.Platform.DisplayName, failure, f.ExpectedAccount())}).by(states.Identified)
 	case !known:
 		if failure == nil {
 			failure = errors.New("the answer names no account")
 		}
 		return candidateWaits(f, facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf(
-			"%s does not tell whose the new grant is, and it is not used before: %v", f.Request.Platform.DisplayName, failure)})
+			"%s does not tell whose the new grant is, and it is not used before: %v", f.Request.Platform.DisplayName, failure)}).by(states.Identified)
 	}
-	return decide(f, AccountOf(identity), true)
+	return decide(f, AccountOf(identity), true).by(states.Identified)
 }
 
 // isFinal tells that the identity request will not be answered, however often it is made.
@@ -158,7 +159,7 @@ func AfterTest(f facts.Facts, identity answer.Identity, failure error) Change {
 	}
 	change := tested(f, account, test)
 	change.result.HandledVerify = true
-	return change
+	return change.by(states.Tested)
 }
 
 // TestUnsupported is the change after a test where no call tests the connection.
@@ -166,7 +167,7 @@ func TestUnsupported(f facts.Facts) Change {
 	change := tested(f, custody.Account{}, custody.Verification{At: f.Now, Unsupported: true,
 		Failure: "there is no call that tests it; " + v1alpha1.AnnotationRenew + " tests it by a renewal"})
 	change.result.HandledVerify = true
-	return change
+	return change.by(states.Tested)
 }
 
 // AfterRefusedToken is the change after a test in which the marketplace refused the access token, and no other could be had.
@@ -177,7 +178,7 @@ func AfterRefusedToken(f facts.Facts) Change {
 	}
 	change := tested(f, custody.Account{}, test)
 	change.settled = true
-	return change
+	return change.by(states.TokenRefused)
 }
 
 // tested records a test of the connection, and the account that it told.

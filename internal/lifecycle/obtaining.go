@@ -10,6 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/failures"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle/states"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
@@ -34,7 +35,7 @@ func AfterIssued(f facts.Facts, got Issued) Change {
 	if got.ByPreviousSecret {
 		kept = withSecrets(f, kept)
 	}
-	change := Change{OnlyCopy: true, fresh: true, attempt: Outcome{HandledRenew: requested}}
+	change := Change{Event: states.Issued, OnlyCopy: true, fresh: true, attempt: Outcome{HandledRenew: requested}}
 	mustKnow := f.CanIdentify() || f.Account.Spec.AccountID != ""
 	switch {
 	case !begun && RenewedAsOther(f, got):
@@ -95,14 +96,14 @@ func UseGrantAside(f facts.Facts) Change {
 	kept.Serial++
 	kept.Grant = *kept.Aside
 	kept.Aside, kept.Candidate, kept.Journal, kept.Verified, kept.Refused = nil, nil, nil, nil, nil
-	return Change{Store: &kept, OnlyCopy: true, fresh: true, result: obtained(true)}
+	return Change{Event: states.AsideUsed, Store: &kept, OnlyCopy: true, fresh: true, result: obtained(true)}
 }
 
 // AfterFailure is the change after an attempt that brought no tokens: no more than its meaning needs. sent tells that the marketplace
 // was asked for tokens.
 func AfterFailure(f facts.Facts, failure error, sent bool) Change {
 	requested := f.RenewalRequested()
-	change := afterFailure(f, failure, sent)
+	change := afterFailure(f, failure, sent).by(states.Failed)
 	change.attempt.HandledRenew = requested
 	return change
 }

@@ -6,6 +6,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle/states"
 )
 
 // Sending is the record before a refresh token is sent.
@@ -24,7 +25,7 @@ func BeforeSending(f facts.Facts) Sending {
 		return Sending{}
 	}
 	if f.MayBeSpent() {
-		return Sending{Change: refuseRestored(f), Forbidden: true}
+		return Sending{Change: refuseRestored(f).by(states.Sending), Forbidden: true}
 	}
 	kept := f.Custody
 	former, use := f.Journal(), f.Reuse()
@@ -39,7 +40,7 @@ func BeforeSending(f facts.Facts) Sending {
 	}
 	if use == facts.LastResort {
 		if !entry.Lost {
-			return Sending{Change: rest(f), Forbidden: true}
+			return Sending{Change: rest(f).by(states.Sending), Forbidden: true}
 		}
 		entry.LastResorts++
 	}
@@ -48,7 +49,7 @@ func BeforeSending(f facts.Facts) Sending {
 	if other := kept.ImportJournal; entry.Imported != "" && other != nil && other.Imported != entry.Imported {
 		kept = kept.WithSpentImport(other.Imported) // a token that may be spent stays so when the user brings it back
 	}
-	return Sending{Change: storeOnce(f.WithJournal(kept, &entry), Outcome{}), Entry: &entry, Former: former}
+	return Sending{Change: storeOnce(f.WithJournal(kept, &entry), Outcome{}).by(states.Sending), Entry: &entry, Former: former}
 }
 
 // rest leaves a single-use refresh token alone that was sent and whose answer is lost, until its end of use. The serial tells an
@@ -69,7 +70,7 @@ func rest(f facts.Facts) Change {
 func CountRest(f facts.Facts) Change {
 	entry := *f.Journal()
 	entry.StartedAt, entry.LastAt = facts.NotAfter(entry.StartedAt, f.Now), f.Now
-	return storeOnce(f.WithJournal(f.Custody, &entry), Outcome{})
+	return storeOnce(f.WithJournal(f.Custody, &entry), Outcome{}).by(states.RestCounted)
 }
 
 // refuseRestored does not spend a refresh token that may be spent already.
@@ -107,7 +108,7 @@ func storeRefusal(f facts.Facts, why facts.Failure, kept custody.Custody) Change
 func StorePending(f facts.Facts, next custody.Custody) Change {
 	held := f.Custody.Tokens
 	if next.Tokens == nil || held != nil && held.AccessToken == next.Tokens.AccessToken {
-		return storeOnce(next, Outcome{})
+		return storeOnce(next, Outcome{}).by(states.PendingStored)
 	}
-	return storeOnce(next, obtained(next.Serial == 1))
+	return storeOnce(next, obtained(next.Serial == 1)).by(states.PendingStored)
 }
