@@ -146,7 +146,7 @@ func afterFailure(f facts.Facts, failure error, sent bool) Change {
 	case !passes:
 		return refuse(f, why, kept)
 	case kept.Journal == was.Journal && kept.ImportJournal == was.ImportJournal && kept.NotBefore.Equal(was.NotBefore) &&
-		kept.Refused == was.Refused && kept.RefusedImport == was.RefusedImport && !doubted:
+		kept.Refused == was.Refused && kept.RefusedImport == was.RefusedImport && kept.HandledRenew == was.HandledRenew && !doubted:
 		return Change{attempt: failed(told)} // count and time in the status say the rest
 	}
 	return Change{Store: &kept, OnlyCopy: true, attempt: failed(told)}
@@ -164,10 +164,21 @@ func withoutVerdict(f facts.Facts, kept custody.Custody, told *facts.Failure) (c
 		if imported != nil && imported.Imported == f.NewImport() && heedsRequests(f, imported) {
 			kept.RefusedImport = nil
 		}
+		if misplaced := unasked(f).MisplacedGrant(); misplaced != nil { // the request was for one attempt
+			kept, told = withHandledRenew(f, kept), misplaced
+		}
 	case f.AsksAgain && refused != nil && reasons.Of(refused.Reason).Subject == reasons.Application:
 		told = &facts.Failure{Reason: refused.Reason, Message: refused.Message}
 	}
 	return kept, told
+}
+
+// unasked is what is known of the account without what people ask for.
+func unasked(f facts.Facts) *facts.Facts {
+	account := *f.Account
+	account.Annotations = nil
+	f.Account = &account
+	return &f
 }
 
 // heedsRequests tells that a request makes the operator send again what was refused, and is not a verdict on a token or a login that nobody
