@@ -177,7 +177,7 @@ chaos: ## Try every fault, and kill the operator many times; up to two hours and
 
 .PHONY: simulate
 simulate: ## Play simulated histories of accounts (SIMULATE_ARGS="-seed 1 -seeds 1000"), each with faults, restarts, people and years of virtual time.
-	$(GO) test -timeout 0 -count=1 -v ./test/simulation -run 'TestHistories|TestAScript' -args -seeds 1000 $(SIMULATE_ARGS)
+	$(GO) test -timeout 0 -count=1 -v ./test/simulation -run 'TestHistories|TestAScript|TestMutants' -args -seeds 1000 $(SIMULATE_ARGS)
 
 .PHONY: e2e
 e2e: ## Install, upgrade and remove it on a real node, or on the cluster of E2E_CONTEXT (E2E_ARGS=-e2e.keep leaves it). A node takes root, and the first time twenty minutes.

@@ -25,7 +25,7 @@ func generate(seed uint64) []step {
 	rotation := pick(r, "", "rotating strict", "rotating strict", "rotating grace=60s", "rotating grace=1h")
 	life := pick(r, 12*time.Hour, 12*time.Hour, time.Hour, 10*time.Minute)
 	consent := pick(r, "", "", "consent=2160h sliding", "consent=720h")
-	add("market m0 %s life=%s %s tells=%s", rotation, life, consent, pick(r, "answer", "request", "nothing"))
+	add("market m0 %s life=%s %s tells=%s", rotation, life, consent, pick(r, "answer", "request", "idtoken", "nothing"))
 	tells := script[0].value("tells") != "nothing"
 	count := 1 + r.IntN(3)
 	for i := range count {
@@ -39,6 +39,12 @@ func generate(seed uint64) []step {
 		add("account a%d market=m0 grant=%s seller=seller-%d %s", i+1, grant, i+1, expects)
 	}
 	for range 10 + r.IntN(40) {
+		if r.IntN(12) == 0 {
+			for _, line := range nextTale(r, fmt.Sprintf("a%d", 1+r.IntN(count)), life, tells) {
+				add("%s", line)
+			}
+			continue
+		}
 		add("%s", nextStep(r, fmt.Sprintf("a%d", 1+r.IntN(count)), life, tells))
 	}
 	return script
@@ -46,6 +52,34 @@ func generate(seed uint64) []step {
 
 func some(r *rand.Rand, most time.Duration) time.Duration {
 	return time.Duration(r.Int64N(int64(most))).Truncate(time.Second) + time.Second
+}
+
+// nextTale draws steps that lead where single ones seldom do.
+func nextTale(r *rand.Rand, a string, life time.Duration, tells bool) []string {
+	seller := "seller-" + strings.TrimPrefix(a, "a")
+	signIn := fmt.Sprintf("sign-in %s as=%s after=%s", a, seller, some(r, time.Minute))
+	disturb := pick(r, "pass 1s", "answer m0 "+pick(r, faultNames...), fmt.Sprintf("crash in=%d back=%s", r.IntN(8), some(r, time.Minute)), "clock -5m", "clock 1h", "touch app")
+	tale := [][]string{
+		{"endtoken " + a, "ask " + a + " verify", "outage m0 page503 for=5m", "pass 2m", disturb, "ask " + a + " verify", "pass 10m"},
+		{"endtoken " + a, "answer m0 page503", "ask " + a + " verify", "pass 30s"},
+		{"keys m0 for=" + some(r, 2*life).String(), "restart", "ask " + a + " sign-in", "pass 1s", signIn, disturb, fmt.Sprintf("pass %s", some(r, 2*life))},
+		{"identity m0 for=" + some(r, 2*life).String(), "ask " + a + " sign-in", "import " + a, "pass 10s", signIn, disturb, fmt.Sprintf("pass %s", some(r, 2*life))},
+		{"ask " + a + " sign-in", "pass 5s", disturb, signIn, fmt.Sprintf("approve %s as=%s", a, seller), "pass 2m"},
+		{"ask " + a + " sign-in", "pass 5s", "decline " + a, fmt.Sprintf("deny %s after=%s", a, some(r, 20*time.Minute)), "pass 20m"},
+		{"answer m0 lost", "ask " + a + " renew", "pass 2m", disturb, "ask " + a + " " + pick(r, "sign-in", "verify"), "pass 10s", signIn, fmt.Sprintf("pass %s", some(r, life))},
+		{"answer m0 lost", "ask " + a + " renew", "pass 2m", "clock -1h", "pass 5m", "clock 1h"},
+		{"application wrong", "ask " + a + " renew", "pass 1m", "ask " + a + " sign-in", "pass 1m", "application right", disturb, "pass 1h"},
+		{"refuse verb=update kind=secrets how=forbidden for=" + some(r, 5*time.Minute).String(), "ask " + a + " renew", "pass 1m", disturb, signIn},
+		{"keep", "ask " + a + " renew", "pass 1m", pick(r, "putback ", "restore ") + a, "pass 1m", disturb, "ask " + a + " " + pick(r, "renew", "verify", "sign-in"), "pass 5s", signIn, "pass 1m"},
+	}
+	if tells {
+		tale = append(tale,
+			[]string{"answer m0 otherseller", "ask " + a + " renew", "pass 1m", disturb, "ask " + a + " " + pick(r, "sign-in", "verify"), "pass 5s", signIn, "pass 1m", fmt.Sprintf("expect %s seller-8", a)},
+			[]string{"answer m0 otherseller", "ask " + a + " renew", "pass 1m", disturb, fmt.Sprintf("expect %s seller-8", a), "pass 1m"},
+			[]string{"import " + a + " as=seller-9", "pass 1m", disturb, fmt.Sprintf("expect %s %s", a, pick(r, "seller-9", seller)), "pass 1m"},
+		)
+	}
+	return tale[r.IntN(len(tale))]
 }
 
 // nextStep draws a step.
@@ -60,7 +94,7 @@ func nextStep(r *rand.Rand, a string, life time.Duration, tells bool) string {
 	case n < 40:
 		return fmt.Sprintf("outage m0 %s for=%s", pick(r, "page503", "page503", "lost", "unreachable", "hang", "throttled", "proxy503", "page502idle"), some(r, pick(r, time.Minute, time.Hour)))
 	case n < 42:
-		return "identity m0 " + pick(r, "down", "up")
+		return fmt.Sprintf("%s m0 for=%s", pick(r, "identity", "keys"), some(r, pick(r, time.Minute, 20*time.Minute, life)))
 	case n < 49:
 		return fmt.Sprintf("ask %s %s", a, pick(r, "renew", "renew", "verify", "sign-in"))
 	case n < 52:

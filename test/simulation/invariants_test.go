@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
@@ -42,6 +43,15 @@ func (w *world) observeStatus(account *v1alpha1.MarketplaceAccount) {
 	}
 	if bytes.Contains(text, []byte(credential)) {
 		w.breaks("a credential is in the status of %s: %s", account.Name, text)
+	}
+	for _, condition := range account.Status.Conditions {
+		known := condition.Status == metav1.ConditionTrue || condition.Status == metav1.ConditionFalse || condition.Status == metav1.ConditionUnknown
+		if !known || condition.Reason == "" || condition.Message == "" {
+			w.breaks("a condition of %s is none that the API server takes: %+v", account.Name, condition)
+		}
+	}
+	if last := account.Status.LastFailure; last != nil && last.Message != "" && !strings.Contains(last.Message, "M0") && !strings.Contains(last.Message, "Secret") && !strings.Contains(last.Message, "account") {
+		w.breaks("the last failure of %s does not say whose it is: %s", account.Name, last.Message)
 	}
 	if w.telling {
 		w.note("status of %s: %s", account.Name, w.conditionsOf(account))
@@ -103,7 +113,7 @@ func (w *world) observeToken(s *shop, secret *corev1.Secret) {
 	if c := w.custody(s); c.Tokens == nil || c.Tokens.AccessToken != string(secret.Data[v1alpha1.TokenKeyAccessToken]) {
 		w.breaks("a token of %s was published that is not stored", s.name)
 	}
-	if account := w.account(s); account != nil && account.Spec.AccountID != "" && held.seller != "" && held.seller != account.Spec.AccountID && m.tells != "" {
+	if account := w.account(s); account != nil && account.Spec.AccountID != "" && held.seller != "" && held.seller != account.Spec.AccountID && (m.tells == "answer" || m.tells == "idtoken") {
 		w.breaks("a token of %s was published for %s", held.seller, s.name)
 	}
 }
@@ -122,12 +132,12 @@ func (w *world) usedAgain(p *process, m *market, c *consent, token string, after
 			continue
 		}
 		switch {
-		case w.clockSet.After(c.spent[token]): // the operators judge by their clock
+		case !w.clockSet.Before(c.spent[token]): // the operators judge by their clock
 		case s.broughtSpent && w.imported(s) == token:
 		case s.restored && s.asked: // a person has read that the token may be spent
 		case entry == nil || entry.LastResorts == 0:
 			w.breaks("%s sent a refresh token of %s again %s after it was spent, and not as a last resort", p.name, s.name, after)
-		default:
+		case held.RefreshToken == token:
 			w.beforeItsEnd(s, p, held)
 		}
 		return

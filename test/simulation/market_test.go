@@ -40,7 +40,7 @@ type market struct {
 	// for ever.
 	life, consentLife time.Duration
 	sliding           bool
-	// tells is how whose tokens they are is told: by "answer", by "request", or not at all.
+	// tells is how whose tokens they are is told: by "answer", by "request", by "idtoken" of an issuer, or not at all.
 	tells string
 
 	serial int
@@ -53,8 +53,8 @@ type market struct {
 	next       []string
 	outage     string
 	outageEnds time.Time
-	// identityDown tells that identity requests are answered 503.
-	identityDown bool
+	// identityDown is until when identity requests are answered 503, and keysDown the same of what an issuer tells of itself.
+	identityDown, keysDown time.Time
 	// aloneUntil is until when it has asked to be left alone.
 	aloneUntil time.Time
 	asked      int
@@ -91,8 +91,8 @@ type issue struct {
 }
 
 type code struct {
-	seller string
-	until  time.Time
+	seller, nonce string
+	until         time.Time
 }
 
 type device struct {
@@ -180,6 +180,7 @@ var faults = map[string]fault{
 	"unreachable":   {fails: &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}, unsent: true},
 	"hang":          {acts: true, late: time.Hour},
 	"hangidle":      {late: time.Hour},
+	"otherseller":   {acts: true},
 	"late":          {acts: true, late: 20 * time.Second},
 }
 
@@ -188,6 +189,9 @@ func (w *world) answer(p *process, request *http.Request) (*http.Response, error
 	m := w.markets[strings.TrimSuffix(request.URL.Host, ".example")]
 	if m == nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("no such host")}
+	}
+	if err := request.Context().Err(); err != nil { // the process stood still, and the time for a call is over
+		return nil, err
 	}
 	m.asked++
 	var body []byte
@@ -211,7 +215,7 @@ func (w *world) answer(p *process, request *http.Request) (*http.Response, error
 	var text string
 	var given string
 	if name == "" || how.acts {
-		status, text, given = m.act(p, request, form)
+		status, text, given = m.act(p, request, form, name)
 	}
 	if how.verdict {
 		m.accuse(form, name)
@@ -278,10 +282,13 @@ func (m *market) nextAnswer(path string) string {
 		return m.outage
 	}
 	if path == "/me" {
-		if m.identityDown {
+		if time.Now().Before(m.identityDown) {
 			return "page503"
 		}
 		return ""
+	}
+	if time.Now().Before(m.keysDown) && (path == keysPath || path == discoveryPath) {
+		return "page503"
 	}
 	if path != "/token" || len(m.next) == 0 {
 		return ""
@@ -296,7 +303,7 @@ func oauthError(status int, code string) (int, string, string) {
 }
 
 // act does what a request asks for. given is the refresh token of the answer.
-func (m *market) act(p *process, request *http.Request, form url.Values) (status int, text, given string) {
+func (m *market) act(p *process, request *http.Request, form url.Values, name string) (status int, text, given string) {
 	switch request.URL.Path {
 	case "/me":
 		return m.identify(strings.TrimPrefix(request.Header.Get("Authorization"), "Bearer "))
@@ -310,6 +317,8 @@ func (m *market) act(p *process, request *http.Request, form url.Values) (status
 			"expires_in": 900, "interval": 60,
 		})
 		return http.StatusOK, string(answer), ""
+	case discoveryPath, keysPath:
+		return http.StatusOK, m.issuerDocument(request.URL.Path), ""
 	case "/revoke":
 		if c := m.consents[form.Get("token")]; c != nil {
 			c.ended = true
@@ -319,29 +328,29 @@ func (m *market) act(p *process, request *http.Request, form url.Values) (status
 		if form.Get("client_secret") != clientSecret {
 			return oauthError(http.StatusUnauthorized, "invalid_client")
 		}
-		return m.token(p, form)
+		return m.token(p, form, name)
 	}
 	return http.StatusNotFound, "", ""
 }
 
-func (m *market) token(p *process, form url.Values) (status int, text, given string) {
+func (m *market) token(p *process, form url.Values, name string) (status int, text, given string) {
 	switch form.Get("grant_type") {
 	case "refresh_token":
-		return m.refresh(p, form.Get("refresh_token"))
+		return m.refresh(p, form.Get("refresh_token"), name)
 	case "password":
 		if form.Get("username") != username || form.Get("password") != password {
 			return oauthError(http.StatusBadRequest, "invalid_grant")
 		}
-		return m.issue("seller-1", nil)
+		return m.issue("seller-1", nil, "")
 	case "client_credentials":
-		return m.issue("", nil)
+		return m.issue("", nil, "")
 	case "authorization_code":
 		held := m.codes[form.Get("code")]
 		delete(m.codes, form.Get("code"))
 		if held == nil || time.Now().After(held.until) {
 			return oauthError(http.StatusBadRequest, "invalid_grant")
 		}
-		return m.issue(held.seller, m.consents[m.grant(held.seller)])
+		return m.issue(held.seller, m.consents[m.grant(held.seller)], held.nonce)
 	case "urn:ietf:params:oauth:grant-type:device_code":
 		held := m.devices[form.Get("device_code")]
 		switch {
@@ -353,13 +362,15 @@ func (m *market) token(p *process, form url.Values) (status int, text, given str
 			return oauthError(http.StatusBadRequest, "authorization_pending")
 		}
 		delete(m.devices, form.Get("device_code"))
-		return m.issue(held.approved, m.consents[m.grant(held.approved)])
+		made := m.consents[m.grant(held.approved)]
+		made.account = m.world.holderOfCode(form.Get("device_code"))
+		return m.issue(held.approved, made, "")
 	}
 	return oauthError(http.StatusBadRequest, "unsupported_grant_type")
 }
 
 // refresh honours the refresh token of a grant, and one that is spent within the grace.
-func (m *market) refresh(p *process, token string) (status int, text, given string) {
+func (m *market) refresh(p *process, token, name string) (status int, text, given string) {
 	c := m.consents[token]
 	if c == nil {
 		return oauthError(http.StatusBadRequest, "invalid_grant")
@@ -386,11 +397,15 @@ func (m *market) refresh(p *process, token string) (status int, text, given stri
 		m.mint(c)
 		c.lost = false
 	}
-	return m.issue(c.seller, c)
+	if name == "otherseller" {
+		m.world.excuseHolder(token, "the marketplace answered for another seller")
+		return m.issue("seller-8", c, "")
+	}
+	return m.issue(c.seller, c, "")
 }
 
 // issue issues an access token, with the refresh token of a grant.
-func (m *market) issue(seller string, c *consent) (status int, text, given string) {
+func (m *market) issue(seller string, c *consent, nonce string) (status int, text, given string) {
 	m.serial++
 	token := fmt.Sprintf("AT%d-%s-%s", m.serial, m.name, credential)
 	m.issued[token] = &issue{serial: m.serial, seller: seller, expires: time.Now().Add(m.life), consent: c}
@@ -403,6 +418,9 @@ func (m *market) issue(seller string, c *consent) (status int, text, given strin
 	}
 	if m.tells == "answer" && seller != "" {
 		answer["user_id"] = seller
+	}
+	if m.tells == "idtoken" && seller != "" {
+		answer["id_token"] = m.idToken(seller, nonce)
 	}
 	document, _ := json.Marshal(answer)
 	return http.StatusOK, string(document), given
@@ -474,6 +492,11 @@ func (m *market) manifest() *v1alpha1.Marketplace {
 	switch m.tells {
 	case "answer":
 		spec.TokenResponse.Fields.AccountID = "user_id"
+		spec.Identity.Request = &v1alpha1.IdentityRequest{URL: address("/me")}
+	case "idtoken":
+		spec.Endpoints.Issuer = address("")
+		spec.Scopes.Default = []v1alpha1.Scope{"openid"}
+		spec.Identity.IDTokenClaim = "sub"
 		spec.Identity.Request = &v1alpha1.IdentityRequest{URL: address("/me")}
 	case "request":
 		spec.Identity.Request = &v1alpha1.IdentityRequest{URL: address("/me"), IDPath: "{.id}", LoginPath: "{.login}"}

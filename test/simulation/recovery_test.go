@@ -21,8 +21,11 @@ func (w *world) recovers() {
 	p.crash, p.stall, p.lagUntil = nil, nil, time.Time{}
 	longest := time.Duration(0)
 	for _, m := range w.markets {
-		m.next, m.outage, m.identityDown = nil, "", false
+		m.next, m.outage, m.identityDown, m.keysDown = nil, "", time.Time{}, time.Time{}
 		longest = max(longest, m.life)
+	}
+	if w.clockOffset > 0 || w.clockOffset != 0 && w.issuers() {
+		w.do(parseStep(fmt.Sprintf("clock %s", -w.clockOffset)))
 	}
 	w.do(parseStep("application right"))
 	for _, s := range w.shops {
@@ -75,10 +78,11 @@ func (w *world) withoutHelp() {
 			w.breaks("%s holds a refresh token that is honoured, and is not Ready: %s", s.name, w.conditions(s))
 		}
 		w.holdsTheLatest(s)
+		w.leavesNothing(s)
 	}
 	for _, p := range w.alive() {
 		for token, c := range p.hand {
-			if token == c.current && !c.ended && w.broken == "" {
+			if token == c.current && !c.ended && c.account != "" && w.broken == "" {
 				w.breaks("a refresh token that %s was given is stored nowhere, of %s", p.name, c.account)
 			}
 		}
@@ -120,7 +124,7 @@ func (w *world) wasLost(m *market, c *consent) bool {
 // couldBeReady tells that the refresh token in the custody is honoured by the marketplace, and nothing but the operator stands between it and a token.
 func (w *world) couldBeReady(s *shop) bool {
 	held, m := w.custody(s), w.markets[s.market]
-	if s.grant == v1alpha1.GrantPassword || s.grant == v1alpha1.GrantClientCredentials || held.RefreshToken == "" || held.Restored != nil || held.Refused != nil {
+	if s.grant == v1alpha1.GrantPassword || s.grant == v1alpha1.GrantClientCredentials || held.RefreshToken == "" || held.Restored != nil || held.Refused != nil || held.Aside != nil {
 		return false
 	}
 	c, account := m.consents[held.RefreshToken], w.account(s)
@@ -204,5 +208,67 @@ func (w *world) freeSecrets(s *shop) {
 			next.OwnerReferences = nil
 			return w.api.update(next)
 		})
+	}
+}
+
+// issuers tells that a marketplace gives ID tokens, which end by the operator's clock.
+func (w *world) issuers() bool {
+	for _, m := range w.markets {
+		if m.tells == "idtoken" {
+			return true
+		}
+	}
+	return false
+}
+
+// leavesNothing tells whether something is left to do, or to tell, about an account although all is well for hours.
+func (w *world) leavesNothing(s *shop) {
+	if w.broken != "" || w.clockOffset != 0 {
+		return
+	}
+	held, account, m := w.custody(s), w.account(s), w.markets[s.market]
+	expected := account.Spec.AccountID
+	if expected == "" {
+		expected = held.Account.ID
+	}
+	if waits := held.Candidate; waits != nil && waits.Consent > held.Accepted && (waits.Unverified || waits.Account.ID == "" && m.tells != "nothing" || waits.Account.ID != "" && waits.Account.ID == expected) {
+		w.breaks("a sign-in of %s waits that could be decided", s.name)
+	}
+	if aside := held.Aside; aside != nil && aside.Account.ID != "" && aside.Account.ID == account.Spec.AccountID {
+		w.breaks("a grant of %s is set aside that is the expected one", s.name)
+	}
+	if w.isReady(s) && m.tells == "request" && s.grant != v1alpha1.GrantClientCredentials && held.Account.ID == "" {
+		w.breaks("%s is Ready, and nobody has asked whose it is", s.name)
+	}
+	switch reason := w.condition(s, v1alpha1.ConditionAuthenticated); reason {
+	case "Unknown MarketplaceUnavailable", "Unknown RateLimited", "Unknown Renewing":
+		if !w.loginInDoubt() {
+			w.breaks("%s says %s although the marketplace has been there for hours: %s", s.name, reason, w.conditions(s))
+		}
+	}
+	handled := account.Status.Handled
+	if handled == nil {
+		handled = &v1alpha1.HandledStatus{}
+	}
+	if renew := account.Annotations[v1alpha1.AnnotationRenew]; w.isReady(s) && renew != "" && renew != handled.Renew {
+		w.breaks("a renewal of %s was asked for and not done", s.name)
+	}
+	if verify := account.Annotations[v1alpha1.AnnotationVerify]; w.isReady(s) && verify != "" && verify != handled.Verify {
+		w.breaks("a test of %s was asked for and not done", s.name)
+	}
+	w.saysDuplicate(s)
+}
+
+// saysDuplicate tells whether a younger account of the same seller says so.
+func (w *world) saysDuplicate(s *shop) {
+	id := w.custody(s).Account.ID
+	for _, other := range w.shops {
+		older, younger := w.account(other), w.account(s)
+		if other == s || id == "" || older == nil || w.custody(other).Account.ID != id || !w.isReady(s) || !w.isReady(other) {
+			continue
+		}
+		if older.CreationTimestamp.Time.Before(younger.CreationTimestamp.Time) && w.condition(s, v1alpha1.ConditionAuthenticated) != "True DuplicateAccount" {
+			w.breaks("%s and %s hold tokens of one seller, and the younger does not say so", s.name, other.name)
+		}
 	}
 }

@@ -27,9 +27,11 @@ import (
 //	pass 11h                                time passes
 //	answer m0 lost                          how the next token request is answered: see faults
 //	outage m0 page503 for=1h                how every request is answered
-//	identity m0 down | up
+//	identity m0 for=1h                      identity requests are answered 503
+//	keys m0 for=1h                          and so are requests for what an issuer tells of itself
 //	ask a1 renew | verify | sign-in         a person asks by an annotation
-//	import a1 | importagain a1              the user brings another refresh token, or the last but one
+//	endtoken a1                             the marketplace ends the access token early
+//	import a1 as=seller-9 | importagain a1  the user brings another refresh token, or the last but one
 //	sign-in a1 as=seller-1 after=30s twice  a person signs in at a browser
 //	deny a1                                 a person declines there
 //	approve a1 as=seller-1 | decline a1     a person answers the device code
@@ -127,6 +129,9 @@ func init() { //nolint:gochecknoinits // the verbs name functions that name the 
 			w.run(time.Now().Add(d))
 		},
 		"answer": func(w *world, s step) {
+			if _, known := faults[s.arg(1)]; !known {
+				w.breaks("there is no answer %q", s.arg(1))
+			}
 			if m := w.markets[s.arg(0)]; m != nil {
 				m.next = append(m.next, s.arg(1))
 			}
@@ -142,7 +147,14 @@ func init() { //nolint:gochecknoinits // the verbs name functions that name the 
 		},
 		"identity": func(w *world, s step) {
 			if m := w.markets[s.arg(0)]; m != nil {
-				m.identityDown = s.arg(1) == "down"
+				m.identityDown = time.Now().Add(s.duration("for"))
+				w.calmFrom(m.identityDown)
+			}
+		},
+		"keys": func(w *world, s step) {
+			if m := w.markets[s.arg(0)]; m != nil {
+				m.keysDown = time.Now().Add(s.duration("for"))
+				w.calmFrom(m.keysDown)
 			}
 		},
 		"ask": (*world).ask, "import": (*world).bringToken, "importagain": (*world).bringTokenAgain,
@@ -181,6 +193,13 @@ func init() { //nolint:gochecknoinits // the verbs name functions that name the 
 			})
 		},
 		"recreate": (*world).recreate, "keep": (*world).keep, "restore": (*world).restore, "putback": (*world).putBack, "lose": (*world).lose,
+		"endtoken": func(w *world, s step) {
+			if of := w.shop(s.arg(0)); of != nil {
+				if tokens := w.custody(of).Tokens; tokens != nil && w.markets[of.market].issued[tokens.AccessToken] != nil {
+					w.markets[of.market].issued[tokens.AccessToken].expires = time.Time{}
+				}
+			}
+		},
 		"deface": (*world).deface, "revoke": (*world).revoke,
 		"crash": func(w *world, s step) {
 			if p := w.leader(); p != nil {
@@ -235,7 +254,7 @@ func init() { //nolint:gochecknoinits // the verbs name functions that name the 
 			}
 			w.clockSet = time.Now()
 			for _, m := range w.markets { // an operator notices when it looks
-				w.calmFrom(time.Now().Add(m.life + time.Hour))
+				w.calmFrom(time.Now().Add(m.life + 6*time.Hour))
 			}
 			w.excuseAll("the clock was set")
 		},
@@ -353,7 +372,12 @@ func (w *world) ask(s step) {
 func (w *world) bringToken(s step) {
 	if of := w.shop(s.arg(0)); of != nil && of.grant == v1alpha1.GrantRefreshToken {
 		of.imports++
-		w.bring(of, w.markets[of.market].grant(of.seller))
+		seller := of.seller
+		if as := s.value("as"); as != "" {
+			seller = as
+			w.excuse(of.name, "the user brought another seller's refresh token")
+		}
+		w.bring(of, w.markets[of.market].grant(seller))
 	}
 }
 
@@ -470,6 +494,9 @@ func (w *world) lose(s step) {
 	if s.arg(1) == "grant" {
 		name = of.name + v1alpha1.GrantSecretSuffix
 		of.restored, of.asked, of.serial = true, false, 0
+		if account := w.account(of); account == nil || account.Status.AccessToken == nil || account.Status.AccessToken.Serial == 0 {
+			of.broughtSpent = true // nothing tells of the loss
+		}
 		w.excuse(of.name, "its grant Secret was deleted")
 	}
 	w.user(func() error {
@@ -559,7 +586,7 @@ func (w *world) signIn(s step) {
 	} else {
 		m.serial++
 		name := fmt.Sprintf("C%d-%s", m.serial, credential)
-		m.codes[name] = &code{seller: s.value("as"), until: time.Now().Add(time.Minute)}
+		m.codes[name] = &code{seller: s.value("as"), nonce: address.Query().Get("nonce"), until: time.Now().Add(time.Minute)}
 		query.Set("code", name)
 	}
 	for range 1 + strings.Count(s.String(), " twice") {

@@ -54,6 +54,7 @@ type world struct {
 	broken string
 	began  time.Time
 	years  float64
+	pairs  map[pair]int
 }
 
 // shop is what is known of an account beside the operator.
@@ -85,7 +86,7 @@ type standingRefusal struct {
 
 func newWorld(seed uint64) *world {
 	rand.Seed(int64(seed)) //nolint:staticcheck,gosec // what libraries draw, such as the jitter between two tries of a write, has to be the same, too
-	w := &world{seed: seed, markets: map[string]*market{}, mostCalls: 20000, began: time.Now()}
+	w := &world{seed: seed, markets: map[string]*market{}, mostCalls: 20000, began: time.Now(), pairs: map[pair]int{}}
 	w.api = newAPIServer(time.Now)
 	w.api.observe = w.observe
 	w.calm()
@@ -292,6 +293,16 @@ func (w *world) excuseHolder(token, why string) {
 			w.excuse(s.name, why)
 		}
 	}
+}
+
+// holderOfCode is the account that waits for a device code; empty where none does.
+func (w *world) holderOfCode(code string) string {
+	for _, s := range w.shops {
+		if waiting := w.custody(s).SignIn.Device; waiting != nil && waiting.Code == code {
+			return s.name
+		}
+	}
+	return ""
 }
 
 // account is the account of a shop as the API server has it; nil where there is none.
