@@ -20,7 +20,7 @@ func TestUpgradePageLabelsWhatAccountsName(t *testing.T) {
 	if err := kube.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: in}}); err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]string{"app": "application", "both": "application.login", "login": "login", "import": "refresh-token", "other": ""}
+	want := map[string]string{"app": "application", "both": "application.login", "user": "login", "import": "refresh-token", "other": ""}
 	for name := range want {
 		if err := kube.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: in, Name: name}}); err != nil {
 			t.Fatal(err)
@@ -33,7 +33,7 @@ func TestUpgradePageLabelsWhatAccountsName(t *testing.T) {
 		"first":  {"spec.applicationSecretRef.name": "app"},
 		"second": {"spec.applicationSecretRef.name": "app", "spec.grant.type": "RefreshToken", "spec.grant.refreshToken.secretRef.name": "import"},
 		"third":  password("both"),
-		"fourth": password("login"),
+		"fourth": password("user"),
 		"shared": nil, // with the Marketplace's own application
 	} {
 		set = maps.Clone(set)
@@ -51,7 +51,7 @@ func TestUpgradePageLabelsWhatAccountsName(t *testing.T) {
 		t.Cleanup(func() { _ = kube.Delete(context.Background(), created) })
 	}
 	uses := tested(t, "upgrade.md", "uses")
-	if listed, want := shell(t, t.TempDir(), uses), "upgraded app application\nupgraded both application.login\nupgraded import refresh-token\nupgraded login login\n"; !strings.Contains(listed, want) {
+	if listed, want := shell(t, t.TempDir(), uses), "upgraded app application\nupgraded both application.login\nupgraded import refresh-token\nupgraded user login\n"; !strings.Contains(listed, want) {
 		t.Errorf("listed are\n%s, want\n%s", listed, want)
 	}
 	for range 2 { // it may be done again
