@@ -24,8 +24,8 @@ import (
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 
 const (
-	// answerLife is how long an answer about a right is taken for granted where something is shown. Where something
-	// is done, the API server is asked each time.
+	// answerLife is how long a page may rely on an answer about a right. Before the action of a button the API server is asked
+	// each time.
 	answerLife       = 5 * time.Second
 	accountsResource = "marketplaceaccounts"
 )
@@ -35,34 +35,36 @@ const (
 	verbGet   = "get"
 	verbList  = "list"
 	verbPatch = "patch"
-	// verbOperate is that of the portal's buttons alone: the API server itself lets nobody do anything by it.
+	// verbOperate is the verb of the portal's buttons alone: it allows no request to the API server itself.
 	verbOperate = "operate"
 )
 
-// right is what visitors may do: any of some verbs suffices, asked about all accounts, those of a namespace, or a single one.
+// right is a list of verbs of which one suffices: all is asked about all accounts or the accounts of a namespace, single about
+// one account.
 type right struct{ all, single []string }
 
 var (
-	// toSee is the right to see accounts, toAct that to press their buttons. People who may change an account anyway need no second right.
+	// toSee is the right to see accounts, toAct the right to press their buttons. A person with the right to change an account needs no
+	// second right.
 	toSee = right{all: []string{verbList}, single: []string{verbGet}}
 	toAct = right{all: []string{verbOperate, verbPatch}, single: []string{verbOperate, verbPatch}}
 )
 
-// access asks the API server what visitors may do.
+// access asks the API server about the rights of visitors.
 type access struct {
 	kube  client.Writer
 	clock clock.PassiveClock
 	// showing and acting are the questions under way.
 	showing, acting chan struct{}
-	// asking merges what several pages of a visitor ask at once.
+	// asking merges equal questions that several pages of a visitor ask at once.
 	asking singleflight.Group
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards answers and visitors
 	answers  *recent[question, answer]
 	visitors *recent[string, *curiosity]
 }
 
-// curiosity is what one user causes, with whatever tokens.
+// curiosity bounds the pages and the questions of one user, with whatever tokens they come.
 type curiosity struct {
 	// pages is where their pages are made, one after the other.
 	pages *room
@@ -70,7 +72,7 @@ type curiosity struct {
 	left *rate.Limiter
 }
 
-// question is whether somebody may do something with one account, with all of a namespace (no name), or with all (no
+// question is whether a visitor may use a verb on one account, on all accounts of a namespace (no name), or on all accounts (no
 // namespace either).
 type question struct {
 	who             tokenKey
@@ -91,7 +93,7 @@ func newAccess(kube client.Writer, clock clock.PassiveClock) *access {
 	}
 }
 
-// of returns what a visitor causes.
+// of returns the curiosity of a visitor's user, which all tokens of the user share.
 func (a *access) of(who *Visitor) *curiosity {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -157,7 +159,7 @@ func (a *access) might(ctx context.Context, who *Visitor, verbs []string, namesp
 	return allowed, err
 }
 
-// mightBefore returns what was answered a moment ago, else asks.
+// mightBefore returns the answer of a moment ago, else asks.
 func (a *access) mightBefore(ctx context.Context, who *Visitor, verb, namespace, name string) (bool, error) {
 	a.mu.Lock()
 	known, found := a.answers.get(question{who.key, verb, namespace, name})
@@ -169,7 +171,7 @@ func (a *access) mightBefore(ctx context.Context, who *Visitor, verb, namespace,
 		return false, &BusyError{answerLife}
 	}
 	asked := a.asking.DoChan(strings.Join([]string{string(who.key[:]), verb, namespace, name}, "/"), func() (any, error) {
-		// The answer is for everybody who waits for it, so it does not end with the page that asked first.
+		// Several pages may wait for the answer, so the question does not end with the page that asked first.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeouts.Page)
 		defer cancel()
 		return a.ask(ctx, a.showing, who, verb, namespace, name)
@@ -183,11 +185,11 @@ func (a *access) mightBefore(ctx context.Context, who *Visitor, verb, namespace,
 	}
 }
 
-// Permitted are accounts of which somebody may do something.
+// Permitted are the accounts for which a visitor has a right, or the namespaces (no name) for which they have it.
 type Permitted map[types.NamespacedName]bool
 
-// which tells of which accounts somebody may do something. It asks about all accounts at once, then by namespace, and about
-// each only where that was denied. more tells that some were not asked about.
+// which finds the accounts for which a visitor has a right. It asks about all accounts at once, then by namespace, and about each
+// account only where that was denied. more tells that some accounts were not asked about.
 func (a *access) which(
 	ctx context.Context, who *Visitor, to right, accounts []types.NamespacedName,
 ) (may Permitted, more bool, err error) {
@@ -227,8 +229,8 @@ func (a *access) which(
 	return may, more, err
 }
 
-// namespacesOf are those of accounts: first that of the account that they have just done something with, and their own, then always
-// in the same order.
+// namespacesOf are the namespaces of accounts: first the one that the visitor came for, then the one of their own ServiceAccount,
+// then the rest by name, so that a page that cannot ask about all of them asks about the same ones each time.
 func namespacesOf(who *Visitor, accounts []types.NamespacedName) []types.NamespacedName {
 	var whole []types.NamespacedName
 	for _, account := range accounts {

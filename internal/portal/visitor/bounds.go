@@ -2,7 +2,8 @@ package visitor
 
 import "time"
 
-// What strangers and visitors can make a process hold or do: some 20 MiB altogether.
+// Bounds on the memory that strangers and visitors can take up in a process, some 20 MiB altogether, and on the work that they
+// can cause.
 const (
 	// MaxToken leaves room for the cookie's name and attributes: browsers keep 4096 bytes (RFC 6265 section 6.1).
 	MaxToken = 4000
@@ -15,13 +16,13 @@ const (
 	maxReviews = 1000
 	// maxAnswers bounds the memory of answers about rights, of 250 bytes each: the pages of a hundred visitors.
 	maxAnswers = 20_000
-	// maxVisitors bounds the memory of what visitors have asked.
+	// maxVisitors bounds the memory of users, with the questions that each may still cause.
 	maxVisitors = 10_000
-	// maxClusterDocument bounds what is read of the API server's keys: a few, of a few KiB.
+	// maxClusterDocument bounds a document about the API server's keys, in bytes: it holds a few keys, of a few KiB.
 	maxClusterDocument = 256 << 10
 
-	// tokenFailures are for a shop, which is one address and in which people mistype. Guesses are stopped by the size of
-	// tokens; the limit is for the API server, which reviews each.
+	// tokenFailures are for a shop, where several people behind one address mistype. Guesses are stopped by the size of tokens;
+	// the limit is for the API server, which reviews each.
 	tokenFailures = 10
 	// linkFailures are more, because mail scanners open old links again and again, and none costs a call.
 	linkFailures = 20

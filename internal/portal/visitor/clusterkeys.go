@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	// issuerDocument and keysDocument are what the API server publishes about the tokens of ServiceAccounts (OpenID Connect
-	// Discovery 1.0 section 3). Every ServiceAccount may read them, by the ClusterRole system:service-account-issuer-discovery.
+	// issuerDocument and keysDocument are the paths at which the API server publishes the issuer and the keys of the tokens of
+	// ServiceAccounts (OpenID Connect Discovery 1.0 section 3). Every ServiceAccount may read them, by the ClusterRole
+	// system:service-account-issuer-discovery.
 	issuerDocument = "/.well-known/openid-configuration"
 	keysDocument   = "/openid/v1/jwks"
 	// legacyIssuer is that of tokens from Secrets, signed with the same keys.
@@ -33,12 +34,12 @@ const (
 	expiryLeeway = time.Minute
 )
 
-// signatureAlgorithms are those of the API server's tokens, and of OpenID Connect.
+// signatureAlgorithms are the algorithms with which the API server signs its tokens, and issuers of OpenID Connect theirs.
 var signatureAlgorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
 
-// verdict is what can be told of a token without asking the API server.
+// verdict is the judgement of a token without asking the API server.
 type verdict int
 
 const (
@@ -49,12 +50,12 @@ const (
 
 // clusterKeys are the keys with which the cluster signs the tokens of ServiceAccounts, as far as the API server tells them.
 type clusterKeys struct {
-	read  func(ctx context.Context, path string) ([]byte, error) // nil where nobody tells
+	read  func(ctx context.Context, path string) ([]byte, error) // nil where every token is reviewed
 	clock clock.PassiveClock
 	log   logr.Logger
 
 	loading singleflight.Group
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards issuer, keys and readAt
 	issuer  string
 	keys    jose.JSONWebKeySet
 	readAt  time.Time // of the last attempt
@@ -89,7 +90,7 @@ func (k *clusterKeys) judge(ctx context.Context, token string) (judged verdict, 
 	return forged, ""
 }
 
-// current returns the issuer and the keys, read within the last life; empty where nobody tells them.
+// current returns the issuer and the keys, read within the last life; empty where the API server does not tell them.
 func (k *clusterKeys) current(ctx context.Context, life time.Duration) (string, jose.JSONWebKeySet) {
 	if k.read == nil {
 		return "", jose.JSONWebKeySet{}
@@ -117,7 +118,7 @@ func (k *clusterKeys) current(ctx context.Context, life time.Duration) (string, 
 	return k.issuer, k.keys
 }
 
-// load reads issuer and keys. After a failure those before stay.
+// load reads issuer and keys. After a failure the earlier ones stay.
 func (k *clusterKeys) load(ctx context.Context) {
 	var issuer struct {
 		Issuer string `json:"issuer"`

@@ -1,6 +1,7 @@
-// Package visitor knows who asks for a page of the portal, and what they may see and do.
+// Package visitor recognises the visitors of the portal, and knows the accounts that they may see and act on.
 //
-// A visitor brings a Kubernetes bearer token, which the API server reviews, and sees and does what their RBAC allows, of which
-// the API server is asked. The package bounds what visitors and strangers can make the portal and the API server do: guesses of
-// tokens and links, pages at once, questions about rights. It keeps nothing but short-lived caches, and knows no pages.
+// A visitor brings a Kubernetes bearer token, which the API server reviews, and needs the rights that RBAC gives them, about
+// which the API server is asked. The package bounds the work that visitors and strangers can cause for the portal and the API
+// server: guesses of tokens and links, pages at once, questions about rights. It keeps nothing but short-lived caches, and knows
+// no pages.
 package visitor

@@ -9,7 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Refusal is why there is no visitor: somebody has to enter a token, or another one. Its values are the names of what the pages say.
+// Refusal is the reason why a request has no visitor: a token, or another one, has to be entered. Its values are the names of the
+// sentences with which the pages say so.
 type Refusal string
 
 // Why a token has to be entered.
@@ -35,9 +36,9 @@ type BusyError struct{ Wait time.Duration }
 
 func (e *BusyError) Error() string { return "too many lists at once" }
 
-// ClusterError is an API server that does not do what it is asked.
+// ClusterError is a request that the API server did not fulfil.
 type ClusterError struct {
-	// Doing is what it was asked.
+	// Doing is the request, such as "reviewing a token".
 	Doing string
 	Err   error
 }
@@ -46,7 +47,8 @@ func (e *ClusterError) Error() string { return e.Doing + ": " + KindOf(e.Err) }
 
 func (e *ClusterError) Unwrap() error { return e.Err }
 
-// KindOf is what may be said of an error of the API server: its text may quote what was sent.
+// KindOf is the kind of an error of the API server. Nothing else of it may be logged or shown: its text may quote the request,
+// with a token in it.
 func KindOf(err error) string {
 	switch reason := apierrors.ReasonForError(err); {
 	case reason != metav1.StatusReasonUnknown:

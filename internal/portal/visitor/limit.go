@@ -9,18 +9,17 @@ import (
 	"k8s.io/utils/clock"
 )
 
-// limiter limits failures by where they come from: by the address, or by the ServiceAccount. Behind a proxy that is not
-// trusted everybody has one address, so nothing that is right may be refused for the failures of others where that can be
-// helped.
+// limiter limits failures by their source: an address, or a ServiceAccount. Behind a proxy that is not trusted all visitors have
+// one address, so a right token or link may not be refused for the failures of another visitor where that can be helped.
 type limiter[K comparable] struct {
 	clock    clock.PassiveClock
 	failures int
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards sources and their allowances
 	sources *recent[K, *allowance]
 }
 
-// allowance is what one source may still fail.
+// allowance is how many failures one source has left.
 type allowance struct {
 	left     *rate.Limiter
 	underWay int // attempts that may yet fail
@@ -49,9 +48,9 @@ func (l *limiter[K]) wait(a *allowance) time.Duration {
 	return time.Duration(math.Ceil(missing * float64(anotherFailure)))
 }
 
-// admit begins an attempt, and the caller calls done with its result. It is within the limit if there is room for
-// it beside those that are under way, all of which may fail: a burst of guesses is not looked at all at once. Those beyond
-// the limit take no room from others.
+// admit begins an attempt, and the caller calls done with its result. It is within the limit if there is room for it beside the
+// attempts under way, all of which may fail: a burst of guesses is not looked at all at once. Attempts beyond the limit take no
+// room from the ones within it.
 func (l *limiter[K]) admit(source K) (done func(failed bool), within bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

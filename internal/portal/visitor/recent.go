@@ -2,8 +2,8 @@ package visitor
 
 import "container/list"
 
-// recent remembers what was used last, up to a number of entries. The zero value remembers nothing; it is not safe
-// for concurrent use.
+// recent remembers the entries that were used last, up to a number of them. The zero value remembers nothing; it is not safe for
+// concurrent use.
 type recent[K comparable, V any] struct {
 	limit   int
 	entries map[K]*list.Element

@@ -18,33 +18,34 @@ import (
 // ends the session.
 const SessionCookie = "__Host-tokenkeeper-session"
 
-// bearerToken is what a token may look like (RFC 6750 section 2.1). Anything else cannot be one, nor a cookie's value.
+// bearerToken is the syntax of a token (RFC 6750 section 2.1). Any other text cannot be a token, nor a cookie's value.
 var bearerToken = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
-// Options are what a Reception takes from outside. All but ClusterDocument and TrustedProxies are required.
+// Options are the clients and settings of a Reception. All but ClusterDocument and TrustedProxies are required.
 type Options struct {
-	// Kube asks the API server who a visitor is and what they may do.
+	// Kube creates TokenReviews and SubjectAccessReviews, by which the API server tells of visitors and their rights.
 	Kube client.Writer
-	// ClusterDocument reads what the API server publishes about the tokens that it issues, by its path. Without it, and where
-	// the API server does not tell, every token is reviewed.
+	// ClusterDocument reads a document that the API server publishes about the tokens that it issues, by its path. Without it,
+	// and where the API server does not tell, every token is reviewed.
 	ClusterDocument func(ctx context.Context, path string) ([]byte, error)
-	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
+	// TrustedProxies are the addresses of proxies that are believed when they tell a visitor's address in X-Forwarded-For.
 	TrustedProxies []netip.Prefix
 	// Clock tells the time.
 	Clock clock.PassiveClock
-	// Log takes what went wrong, and never a credential.
+	// Log takes failures, and never a credential.
 	Log logr.Logger
 }
 
-// Reception receives visitors: it tells who they are and what they may do, and keeps each of them within bounds. It is safe for
-// concurrent use.
+// Reception receives visitors: it recognises them by their tokens, finds out about their rights, and keeps each of them within
+// bounds. It is safe for concurrent use.
 type Reception struct {
 	kube    client.Writer
 	clock   clock.PassiveClock
 	access  *access
 	reviews reviews
-	// keys tells which tokens the cluster has signed, of which subjects limits those that it does not honour any more. tokens and
-	// links limit other wrong ones; doubtful is for tokens beyond that.
+	// keys recognises the tokens that the cluster has signed. subjects limits such tokens that it does not honour any more, by
+	// their ServiceAccount; tokens and links limit all other wrong tokens and links, by their address. Tokens beyond that limit
+	// wait in doubtful.
 	keys           *clusterKeys
 	subjects       *limiter[string]
 	tokens, links  *limiter[netip.Prefix]
@@ -53,7 +54,7 @@ type Reception struct {
 	lists          *room
 }
 
-// New returns a Reception that has seen nobody yet.
+// New returns a Reception that has seen no visitor yet.
 func New(o Options) *Reception {
 	return &Reception{
 		kube: o.Kube, clock: o.Clock, trustedProxies: o.TrustedProxies,
@@ -68,7 +69,8 @@ func New(o Options) *Reception {
 	}
 }
 
-// Of tells who sent a request, by the cookie of their session: a Refusal, None or Ended, when nobody did.
+// Of returns the visitor that sent a request, by the cookie of their session. Its error is the Refusal None without such a
+// cookie, Ended where the token in it is refused, or an error of Recognise that is no Refusal.
 func (c *Reception) Of(r *http.Request) (*Visitor, error) {
 	cookie, err := r.Cookie(SessionCookie)
 	if err != nil || cookie.Value == "" {
@@ -81,8 +83,8 @@ func (c *Reception) Of(r *http.Request) (*Visitor, error) {
 	return who, err
 }
 
-// Recognise asks the API server who holds the token that a request brings. Its error may be a Refusal, a *LimitedError or a
-// *ClusterError.
+// Recognise returns the visitor with the token that a request brings, as the API server reviews it. Its error may be a Refusal, a
+// *LimitedError or a *ClusterError.
 func (c *Reception) Recognise(r *http.Request, token string) (*Visitor, error) {
 	switch {
 	case token == "":
@@ -100,7 +102,7 @@ func (c *Reception) Recognise(r *http.Request, token string) (*Visitor, error) {
 		return who, nil
 	}
 	done := func(bool) {}
-	if known == nil { // a token that was good before is no guess, so it does not wait for those who guess
+	if known == nil { // a token that was good before is no guess, so it does not wait behind guesses
 		var err error
 		if done, err = c.admit(r, token); err != nil {
 			return nil, err
@@ -122,8 +124,8 @@ func (c *Reception) Recognise(r *http.Request, token string) (*Visitor, error) {
 	return who, nil
 }
 
-// admit lets a token pass that was not seen before, and its result be told. What cannot be good costs the API server nothing.
-// What the cluster has signed does not wait for strangers.
+// admit lets a token pass that was not seen before; the caller calls done with the result of its review. A token that cannot be
+// good costs the API server nothing. One that the cluster has signed does not wait for strangers.
 func (c *Reception) admit(r *http.Request, token string) (done func(failed bool), err error) {
 	judged, subject := c.keys.judge(r.Context(), token)
 	switch judged {
@@ -175,12 +177,12 @@ func (c *Reception) MayAct(ctx context.Context, who *Visitor, account types.Name
 	return c.access.may(ctx, who, account)
 }
 
-// Visible tells which accounts a visitor may see. more tells that some were not asked about.
+// Visible returns the accounts that a visitor may see. more tells that some accounts were not asked about.
 func (c *Reception) Visible(ctx context.Context, who *Visitor, accounts []types.NamespacedName) (visible Permitted, more bool, err error) {
 	return c.access.which(ctx, who, toSee, accounts)
 }
 
-// Actable tells of which accounts a visitor may press the buttons, as far as it was asked.
+// Actable returns the accounts of which a visitor may press the buttons, as far as the API server was asked about them.
 func (c *Reception) Actable(ctx context.Context, who *Visitor, accounts []types.NamespacedName) (Permitted, error) {
 	may, _, err := c.access.which(ctx, who, toAct, accounts)
 	return may, err

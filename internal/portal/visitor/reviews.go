@@ -19,13 +19,13 @@ const (
 	reviewLife = 10 * time.Second
 )
 
-// reviewed is what the API server said of a token.
+// reviewed is the user that the API server named for a token, and when it did.
 type reviewed struct {
 	user authenticationv1.UserInfo
 	at   time.Time
 }
 
-// reviews are those of tokens that were good when they were last looked at.
+// reviews are the last reviews of the tokens that were good in them.
 type reviews struct {
 	mu   sync.Mutex
 	good *recent[tokenKey, *reviewed]

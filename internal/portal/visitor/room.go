@@ -20,7 +20,7 @@ func newSlowLane(clock clock.PassiveClock) *slowLane {
 	return &slowLane{clock: clock, turns: rate.NewLimiter(doubtfulRate, doubtfulRate), sleep: sleep}
 }
 
-// wait waits for a turn, unless too many others do.
+// wait waits for a turn, unless too many attempts wait already.
 func (s *slowLane) wait(ctx context.Context) error {
 	now := s.clock.Now()
 	turn := s.turns.ReserveN(now, 1)

@@ -24,7 +24,7 @@ func (t Tester) Guess() {
 // Lists is how many lists are under way.
 func (t Tester) Lists() int { return len(t.Reception.lists.places) }
 
-// FillLists takes all places for lists, and sets how long others wait for one.
+// FillLists takes all places for lists, and sets how long a further list waits for one.
 func (t Tester) FillLists(patience time.Duration) {
 	t.Reception.lists.patience = patience
 	for range maxLists {
