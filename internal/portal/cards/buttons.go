@@ -12,7 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-// Names of what a button asks for.
+// Names of the actions that buttons ask for.
 const (
 	ActionSignIn = "sign-in"
 	ActionRenew  = "renew"
@@ -22,8 +22,8 @@ const (
 // Forms makes the form of a button: the path that takes it, and the token that it carries.
 type Forms func(action string) (path, token string)
 
-// Offer puts the buttons on a card that can do something as the account is now, the cure first. hasAddress tells that
-// marketplaces can send browsers back to the portal.
+// Offer puts the buttons on a card that have an effect as the account is now, the cure first. hasAddress tells that marketplaces
+// can send browsers back to the portal.
 func (c *Card) Offer(t Texts, e Entry, hasAddress bool, forms Forms, now time.Time) {
 	account := e.Account
 	if isSuspended(account) { // the marketplace is asked for nothing
@@ -52,7 +52,7 @@ func (c *Card) Offer(t Texts, e Entry, hasAddress bool, forms Forms, now time.Ti
 		if !c.showCode(t, account.Status.SignIn, now) && canSignIn(e) && !isPending(account, v1alpha1.AnnotationSignIn) {
 			add(ActionSignIn, signIn, cures)
 		}
-	case v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword, v1alpha1.GrantClientCredentials: // nobody signs in
+	case v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword, v1alpha1.GrantClientCredentials: // no person signs in
 	}
 	if canRenew(e) {
 		add(ActionRenew, t.RenewNow, false)
@@ -80,7 +80,7 @@ func canSignIn(e Entry) bool {
 }
 
 // canRenew tells whether a renewal can bring a token: there is a grant that the marketplace has not refused, or the account says
-// itself that somebody may have it tried.
+// itself that a person may have it tried.
 func canRenew(e Entry) bool {
 	unauthenticated, unready := whyNot(e.Account)
 	switch {

@@ -15,14 +15,14 @@ type Card struct {
 	Given, Expected bool
 	// Kind is how urgent it looks: act, soon, trouble, wait, warn or fine.
 	Kind string
-	// Says is the status in words, Todo what to do, Notes what else there is to know.
+	// Says is the status in words, Todo the advice, and Notes are further facts worth knowing.
 	Says        string
 	Todo, Notes []string
 	Details     []string
-	// Code and CodeURL are the code that somebody has to use, and where; CodeSays says how, CodeEnds until when.
+	// Code is the code of a device that a person has to enter at CodeURL; CodeSays says how, CodeEnds until when.
 	Code, CodeURL, CodeSays, CodeEnds string
 	Buttons                           []Button
-	// Outcome says what became of what was asked for last; empty when nothing was, or long ago.
+	// Outcome says how the last request by a button ended, or that it is under way; empty when there was none, or long ago.
 	Outcome string
 	// Shown tells that the visitor has just pressed a button of this card, and Focused that it is not there any more.
 	Shown, Focused bool
@@ -49,7 +49,8 @@ func (c *Card) Focus(path string) {
 	c.Focused = true
 }
 
-// Of says how it is with an account at a marketplace of this name, to somebody who may press its buttons or not.
+// Of says how it is with an account at a marketplace of this name. Its advice is for a visitor with the right to press the
+// account's buttons if may is true, else for one without it.
 func Of(t Texts, e Entry, marketplace string, may bool, now time.Time) Card {
 	account := e.Account
 	c := Card{

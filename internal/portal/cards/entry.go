@@ -27,7 +27,7 @@ func ByUrgency(accounts []*v1alpha1.MarketplaceAccount, now time.Time) []Entry {
 	return entries
 }
 
-// Summary says how many accounts need somebody, and how many do not work. inOrder tells that nothing is to be done for any account.
+// Summary says how many accounts need a person, and how many do not work. inOrder tells that nothing is to be done for any account.
 func Summary(t Texts, entries []Entry) (said []string, inOrder bool) {
 	counts := map[urgency]int{}
 	for _, e := range entries {

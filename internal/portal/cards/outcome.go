@@ -7,7 +7,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/portal/words"
 )
 
-// outcomeLife is for how long the list says what became of a button that was pressed.
+// outcomeLife is for how long the list tells the outcome of a button that was pressed.
 const outcomeLife = 15 * time.Minute
 
 // HandledOf is the last value of a request annotation that the operator acted on.
@@ -27,13 +27,14 @@ func HandledOf(account *v1alpha1.MarketplaceAccount, annotation string) string {
 	return ""
 }
 
-// isPending tells that something was asked for and is not done yet.
+// isPending tells that an annotation makes a request that the operator has not acted on yet.
 func isPending(account *v1alpha1.MarketplaceAccount, annotation string) bool {
 	asked := account.Annotations[annotation]
 	return asked != "" && asked != HandledOf(account, annotation)
 }
 
-// outcome says what became of what was asked for last.
+// outcome says how the last request ended, or that it is under way; empty when there was none within outcomeLife, or a note tells
+// the outcome.
 func (t Texts) outcome(account *v1alpha1.MarketplaceAccount, marketplace string, now time.Time) string {
 	if said := t.pending(account); said != "" {
 		return said
@@ -41,7 +42,7 @@ func (t Texts) outcome(account *v1alpha1.MarketplaceAccount, marketplace string,
 	var last time.Time
 	action := ""
 	for _, annotation := range []string{v1alpha1.AnnotationRenew, v1alpha1.AnnotationVerify} {
-		// The portal writes the time. Of any other value nobody knows when it was written.
+		// The portal writes the time. Any other value does not tell when it was written.
 		asked, err := time.Parse(time.RFC3339Nano, account.Annotations[annotation])
 		if asked = asked.Truncate(time.Second); err == nil && asked.After(last) && now.Sub(asked) < outcomeLife {
 			last, action = asked, annotation
@@ -63,7 +64,7 @@ func (t Texts) outcome(account *v1alpha1.MarketplaceAccount, marketplace string,
 	return ""
 }
 
-// pending says what was asked for and is not done yet.
+// pending names the request under way; empty when there is none.
 func (t Texts) pending(account *v1alpha1.MarketplaceAccount) string {
 	signIn := ""
 	switch account.Spec.Grant.Type {
@@ -71,7 +72,7 @@ func (t Texts) pending(account *v1alpha1.MarketplaceAccount) string {
 		signIn = t.LinkAsked
 	case v1alpha1.GrantDeviceCode:
 		signIn = t.SignInAsked
-	case v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword, v1alpha1.GrantClientCredentials: // nobody signs in
+	case v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword, v1alpha1.GrantClientCredentials: // no person signs in
 	}
 	for _, request := range []struct{ annotation, says string }{
 		{v1alpha1.AnnotationSignIn, signIn}, {v1alpha1.AnnotationRenew, t.RenewAsked}, {v1alpha1.AnnotationVerify, t.TestAsked},

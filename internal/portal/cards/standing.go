@@ -11,15 +11,15 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
-// urgency is what an account needs of people. The most urgent is the least.
+// urgency is how soon an account needs a person. The most urgent value is the least.
 type urgency int
 
 const (
 	needsPerson urgency = iota // nothing more happens until a person acts
-	broken                     // it does not work until somebody changes something
+	broken                     // it does not work until a person changes an object
 	expiring                   // a person has to act soon
-	failing                    // something is wrong that no sign-in cures
-	warned                     // it works, and somebody should look after something
+	failing                    // it does not work, for a reason that no sign-in cures
+	warned                     // it works, and a person should look into a warning
 	settled                    // nothing is to be done
 )
 
@@ -33,7 +33,7 @@ type standing struct {
 	// ends tells that the authorization ends, days how many days it still has, a begun day counted as one.
 	ends bool
 	days int
-	// renewsItself tells that each renewal prolongs the authorization, so that nobody has to mind its end.
+	// renewsItself tells that each renewal prolongs the authorization, so that no person has to mind its end.
 	renewsItself bool
 	// soon tells that the authorization is to be renewed before it ends.
 	soon bool
@@ -114,7 +114,9 @@ func isTrue(condition *metav1.Condition) bool {
 	return condition != nil && condition.Status == metav1.ConditionTrue
 }
 
-// compare orders accounts by what needs a person first, and of those by whose access is over, or ends first.
+// compare orders accounts by their urgency. Among accounts that need a person the one without a usable token comes first, then
+// the one with the token that expires first; after that, and among all other accounts, the one with the authorization that ends
+// first.
 func (s standing) compare(other standing) int {
 	if c := cmp.Compare(s.urgency, other.urgency); c != 0 {
 		return c

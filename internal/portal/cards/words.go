@@ -37,12 +37,13 @@ type means int
 
 const (
 	ownSignIn       means = iota // with a button, or a code that is shown
-	noSignIn                     // by nobody: the grant is not one for a browser
-	othersSignIn                 // by those who may change the account
-	suspendedSignIn              // by nobody until renewal is switched on, which a note says
+	noSignIn                     // not at all: the grant is not one for a browser
+	othersSignIn                 // by another person, with the right to change the account
+	suspendedSignIn              // not before renewal is switched on, which a note says
 )
 
-// todo says what to do, a sentence or two at a time. Where no button signs the account in, somebody else has to act.
+// todo gives the advice for a standing, a sentence or two at a time. Where no button signs the account in, another person has to
+// act.
 func (t Texts) todo(s standing, marketplace string, how means) []string {
 	var said []string
 	say := func(sentences ...string) {
@@ -68,7 +69,7 @@ func (t Texts) todo(s standing, marketplace string, how means) []string {
 	return said
 }
 
-// do says what to do. What a sign-in cures has other words for accounts that no button signs in.
+// do gives the advice for a reason. Where the cure is a sign-in, accounts that no button signs in have advice of their own.
 func (t Texts) do(name string, how means) string {
 	advice := t.reason(name)
 	if reasons.Of(name).Cure != reasons.SignIn {
@@ -138,7 +139,8 @@ func details(status *v1alpha1.MarketplaceAccountStatus) []string {
 	return said
 }
 
-// withoutCode takes the code of a device out of a message, as tickets: who may use it has it beside the button.
+// withoutCode takes the code of a device out of a message, as withoutTickets does with links: visitors with the right to use the
+// code see it beside the button.
 func withoutCode(message string, code *v1alpha1.SignInStatus) string {
 	if code == nil {
 		return message

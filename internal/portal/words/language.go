@@ -12,7 +12,7 @@ import (
 //go:embed *.yaml
 var files embed.FS
 
-// maxAcceptLanguage bounds what is read of a header that lists languages.
+// maxAcceptLanguage is how many bytes are read of a header that lists languages.
 const maxAcceptLanguage = 256
 
 // tags are the languages that the portal speaks, each with a file of its name. The first is for everybody else.
@@ -57,7 +57,7 @@ func NewSpeech() (*Speech, error) {
 // Languages are the texts of all languages.
 func (s *Speech) Languages() []*Texts { return s.spoken }
 
-// To returns the language of a visitor whose browser sends this Accept-Language.
+// To returns the texts for a visitor with a browser that sends this Accept-Language.
 func (s *Speech) To(acceptLanguage string) *Texts {
 	accepted := acceptLanguage
 	if len(accepted) > maxAcceptLanguage {

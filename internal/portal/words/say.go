@@ -40,7 +40,7 @@ func (t *Texts) Date(at time.Time) string {
 	return Fill(t.DateForm, "day", strconv.Itoa(at.Day()), "month", t.Months[at.Month()-1], "year", strconv.Itoa(at.Year()))
 }
 
-// Moment says a time of a day. Nobody tells the server where the visitor is, so it is in UTC and says so.
+// Moment says a time of a day. The server does not know the visitor's time zone, so the time is in UTC and says so.
 func (t *Texts) Moment(at time.Time) string {
 	at = at.UTC()
 	return Fill(t.MomentForm, "date", t.Date(at), "time", clockTime(at))

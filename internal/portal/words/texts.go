@@ -7,13 +7,14 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-// Texts are all the words of one language. In a text {name} stands for what is filled in.
+// Texts are all the words of one language. In a text {name} stands for a value that Fill puts there.
 type Texts struct {
 	Tag language.Tag
 	// Months are the names of the months in a date; DateForm and MomentForm put it together. ClockForm is a time of today.
 	Months                          [12]string
 	DateForm, MomentForm, ClockForm string
-	// Unnamed is what a sentence says instead of the marketplace where its name is not known; some languages inflect it.
+	// Unnamed are the words for a marketplace in a sentence where its name is not known, by the placeholder that they replace;
+	// some languages inflect them.
 	Unnamed map[string]string
 
 	// Frame of every page.
@@ -29,7 +30,7 @@ type Texts struct {
 	ListMore                                                   string
 	NeedPerson, DoNotWork                                      Plural
 	Account, Seller, SellerID, GivenName, Environment          string
-	// Quoted are the words of the author of an account, which nobody has verified.
+	// Quoted are the words of the author of an account, marked as unverified.
 	Quoted                                        string
 	Details                                       string
 	SignIn, SignInAgain, RenewNow, TestConnection string
@@ -46,8 +47,8 @@ type Texts struct {
 	ApplicationInDays                            Plural
 	ApplicationEnded                             string
 	Reasons                                      map[string]Reason
-	// Tests are how a test of the connection went. Where nothing but a sign-in helps: OthersSignIn is for visitors who may
-	// not begin it, SuspendedAsk for an account for which nobody may.
+	// Tests are how a test of the connection went. Where nothing but a sign-in helps: OthersSignIn is for visitors without the
+	// right to begin it, SuspendedAsk for an account with its renewal switched off.
 	Tests                      map[v1alpha1.ConnectionTestResult]string
 	OthersSignIn, SuspendedAsk string
 
@@ -62,28 +63,28 @@ type Texts struct {
 
 	// The result.
 	DoneTitle, DoneSays, DoneClose        string
-	DoneNobody                            string // the marketplace does not say who signed in
+	DoneNobody                            string // the marketplace does not name the seller that signed in
 	DoneUnconfirmedTitle, DoneUnconfirmed string
 	DoneScopes, DoneScopesDo              string
 
-	// What went wrong.
+	// The page of a problem.
 	TryAgain string
 	// BeginAgain is how to try again where no button does.
 	BeginAgain string
 	Problems   map[signin.Problem]Explanation
 }
 
-// Reason is what a condition's reason means to people in a shop.
+// Reason explains a condition's reason to people in a shop.
 type Reason struct {
-	// Says is what holds.
+	// Says is the state of the account.
 	Says string
-	// Do is what to do about it; empty when nothing is.
+	// Do is the advice; empty when there is nothing to do.
 	Do string
-	// Otherwise is what to do where no button signs the account in; empty when it is the same.
+	// Otherwise is the advice where no button signs the account in; empty when it is the same.
 	Otherwise string
 }
 
-// Explanation is what happened, and so what to do.
+// Explanation is the text of a problem: a title, the cause, and how to go on.
 type Explanation struct{ Title, Says, Do string }
 
 // Plural is a sentence with a number {n}. Few is of Polish alone.
