@@ -20,11 +20,11 @@ import (
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaces,verbs=list;watch
 
-// noticeField tells in the list what was just asked for, with accountField for which account.
+// noticeField tells the list of the action that was just asked for, and accountField of its account.
 const noticeField = "notice"
 
 const (
-	// outcomeWait is how long an answer to a button waits for what becomes of it: most renewals take a second.
+	// outcomeWait is how long an answer to a button waits for the outcome: most renewals take a second.
 	outcomeWait = 5 * time.Second
 	// outcomeLook is how often it looks, in the cache.
 	outcomeLook = 50 * time.Millisecond
@@ -61,7 +61,7 @@ func accountOf(r *http.Request) (types.NamespacedName, error) {
 // validName tells whether this can be the name of an object.
 func validName(name string) bool { return len(validation.IsDNS1123Subdomain(name)) == 0 }
 
-// act does what a button of the list says.
+// act does the action of a button of the list.
 func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 	action := r.PathValue("action")
 	annotation, known := requests[action]
@@ -92,7 +92,7 @@ func (p *Portal) act(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// awaitOutcome waits a moment for the operator to have done what an account asks for, so that the list says how it went.
+// awaitOutcome waits a moment for the operator to act on an annotation of an account, so that the list says how it went.
 func (p *Portal) awaitOutcome(ctx context.Context, account *v1alpha1.MarketplaceAccount, annotation string) {
 	asked := account.Annotations[annotation]
 	patient, cancel := context.WithTimeout(ctx, p.outcomeWait)
@@ -110,7 +110,8 @@ func (p *Portal) awaitOutcome(ctx context.Context, account *v1alpha1.Marketplace
 	}
 }
 
-// actable is the account that a form is about, and its visitor, if they may press its buttons. Whether it exists is told to nobody else.
+// actable is the account that a form is about, and the form's visitor, if they may press the account's buttons. No other visitor is told
+// whether the account exists.
 func (p *Portal) actable(r *http.Request) (*v1alpha1.MarketplaceAccount, *visitor.Visitor, error) {
 	who, err := p.visitorOfForm(r)
 	if err != nil {
@@ -124,7 +125,7 @@ func (p *Portal) actable(r *http.Request) (*v1alpha1.MarketplaceAccount, *visito
 	return account, who, err
 }
 
-// accountFor reads an account whose buttons the visitor may press.
+// accountFor reads an account, if the visitor may press its buttons.
 func (p *Portal) accountFor(ctx context.Context, who *visitor.Visitor, name types.NamespacedName) (*v1alpha1.MarketplaceAccount, error) {
 	allowed, err := p.reception.MayAct(ctx, who, name)
 	if err != nil {
@@ -143,7 +144,8 @@ func (p *Portal) accountFor(ctx context.Context, who *visitor.Visitor, name type
 	return &account, nil
 }
 
-// annotate asks the operator for something. It changes this one annotation, whatever else has changed meanwhile.
+// annotate asks the operator for the action of an annotation. It changes this one annotation, whatever else has changed
+// meanwhile.
 func (p *Portal) annotate(ctx context.Context, account *v1alpha1.MarketplaceAccount, annotation string) error {
 	before := account.DeepCopy()
 	if account.Annotations == nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-// callback takes what a marketplace sent the browser back with, at once: codes live for seconds. The browser then leaves the
-// address that holds the code, and takes the result along in a cookie.
+// callback takes the query with which a marketplace sent the browser back, and uses it at once: codes live for seconds. The
+// browser then leaves the address that holds the code, and takes the result along in a cookie.
 func (p *Portal) callback(w http.ResponseWriter, r *http.Request) error {
 	marketplace, err := marketplaceOf(r)
 	if err != nil {
@@ -85,7 +85,7 @@ func (p *Portal) resultID(state string) (string, error) {
 	return secret[:resultID], nil
 }
 
-// calledMarketplace is what people call a Marketplace; empty when there is none of that name.
+// calledMarketplace is the name of a Marketplace for people; empty when there is none with this name.
 func (p *Portal) calledMarketplace(ctx context.Context, name string) string {
 	var marketplace v1alpha1.Marketplace
 	if err := p.reader.Get(ctx, types.NamespacedName{Name: name}, &marketplace); err != nil {
@@ -106,12 +106,12 @@ func (p *Portal) leaveResult(w http.ResponseWriter, r *http.Request, id string, 
 	return nil
 }
 
-// donePage is what is shown of a sign-in that succeeded.
+// donePage is the page of a sign-in that succeeded.
 type donePage struct {
 	frame
 	Outcome signin.Outcome
 	Facts   []fact
-	// Nobody tells that the marketplace does not say who signed in.
+	// Nobody tells that the marketplace does not name the seller that signed in.
 	Nobody bool
 }
 

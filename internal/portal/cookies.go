@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// setCookie sets a cookie of this host alone, which no script reads, and which comes along when a marketplace sends the browser
-// back (SameSite=Lax). A life of zero is that of the browser's session.
+// setCookie sets a cookie of this host alone, which no script reads. It comes along when a marketplace sends the browser back
+// (SameSite=Lax). A life of zero is that of the browser's session.
 func (p *Portal) setCookie(w http.ResponseWriter, name, value string, life time.Duration) {
 	var ends time.Time
 	if life > 0 {
@@ -15,7 +15,7 @@ func (p *Portal) setCookie(w http.ResponseWriter, name, value string, life time.
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: name, Value: value, Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		Expires: ends, MaxAge: int(life / time.Second), // which counts first: a browser's clock may be wrong
+		Expires: ends, MaxAge: int(life / time.Second), // MaxAge counts first: a browser's clock may be wrong
 	})
 }
 

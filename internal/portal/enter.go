@@ -77,8 +77,8 @@ func (p *Portal) enter(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// leave ends a session. The token itself lives on until it expires or is revoked. Nobody is asked about it: who leaves a
-// computer to others must not have to wait for an API server.
+// leave ends a session. The token itself lives on until it expires or is revoked. The API server is not asked about it: a person
+// who leaves a computer to the next one must not have to wait.
 func (p *Portal) leave(w http.ResponseWriter, r *http.Request) error {
 	if err := r.ParseForm(); err != nil {
 		return unreadable(err)

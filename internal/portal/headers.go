@@ -23,8 +23,8 @@ func contentPolicy(style string, address signin.Address) string {
 
 // guard sets the headers of every answer, and lets neither other origins, large bodies nor panics through.
 func (p *Portal) guard(next http.Handler) http.Handler {
-	// A page may be opened from anywhere, a form be sent from the portal's own pages alone. Those have the policy
-	// no-referrer, with which browsers send "Origin: null"; what counts is their Sec-Fetch-Site.
+	// A page may be opened from anywhere, a form be sent from the portal's own pages alone. These pages have the policy
+	// no-referrer, with which browsers send "Origin: null"; the header that counts is Sec-Fetch-Site.
 	protection := http.NewCrossOriginProtection()
 	if origin := string(p.address); origin != "" {
 		// Behind a proxy that changes the Host.
@@ -58,7 +58,7 @@ func (p *Portal) guard(next http.Handler) http.Handler {
 	})
 }
 
-// survive answers for a handler that panicked. What it panicked with is not said: it may hold anything.
+// survive answers for a handler that panicked. The value of the panic is not logged: it may hold a secret.
 func (p *Portal) survive(w http.ResponseWriter, r *http.Request) {
 	switch cause := recover(); cause {
 	case nil:

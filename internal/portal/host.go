@@ -5,7 +5,7 @@ import (
 	"net/url"
 )
 
-// host is who runs the portal, and whom people may ask; empty where nobody has said it.
+// host is the organisation that runs the portal, and where people may ask; each is empty where it is not set.
 type host struct {
 	Organisation, Contact string
 	// Link is where Contact leads; empty where it is mere words.

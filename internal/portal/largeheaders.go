@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// largeHeaders is the whole answer to a browser whose headers are too large, such as for the cookies that another site of the domain has set. net/http
-// answers before any handler hears of the request, so that nobody knows the language of the browser: it is told in all.
+// largeHeaders is the whole answer to a browser with headers that are too large, such as for the cookies that another site of the domain has set.
+// net/http answers before any handler hears of the request, so that the language of the browser is not known: it is told in all.
 func (p *Portal) largeHeaders() []byte {
 	var page strings.Builder
 	page.WriteString("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n")

@@ -16,11 +16,11 @@ import (
 // listPage is the list of accounts.
 type listPage struct {
 	frame
-	// Summary says how many accounts need somebody, and how many do not work.
+	// Summary says how many accounts need a person, and how many do not work.
 	Summary []string
 	// Urgent tells that some do.
 	Urgent bool
-	// More tells that there are accounts of which nobody looked whether the visitor may see them.
+	// More tells that there are accounts of which the API server was not asked whether the visitor may see them.
 	More  bool
 	Cards []cards.Card
 }
@@ -75,12 +75,12 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// namespaceField names the namespace whose accounts are listed; all are where it is empty.
+// namespaceField names the namespace of the accounts to list; the list is of all namespaces where it is empty.
 const namespaceField = "namespace"
 
-// seen reads those accounts of some that the visitor may see, and what their marketplaces are called. more tells that it did not look
-// at all of them. Neither is changed by anybody:
-// they are the cache's own, since copying every account of a cluster for each visitor would cost more than the page.
+// seen reads the accounts that some takes and the visitor may see, and the names of the marketplaces. more tells that not all of
+// these accounts were asked about. some must not change an account, nor the caller a Marketplace: they are the cache's own, since
+// copying every account of a cluster for each visitor would cost more than the page. The accounts that are returned are copies.
 func (p *Portal) seen(
 	ctx context.Context, who *visitor.Visitor, some func(*v1alpha1.MarketplaceAccount) bool,
 ) (shown []*v1alpha1.MarketplaceAccount, called marketplaceNames, more bool, err error) {

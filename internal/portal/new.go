@@ -50,8 +50,8 @@ func New(options Options) (*Portal, error) {
 	return p, nil
 }
 
-// checkAddress refuses an address at which nobody could sign in: browsers keep the cookies of a visit for https alone,
-// and for the machine that they run on.
+// checkAddress refuses an address at which no sign-in could succeed: browsers keep the cookies of a visit for https alone, and
+// for the machine that they run on.
 func checkAddress(address signin.Address) error {
 	if address == "" {
 		return nil

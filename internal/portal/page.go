@@ -20,7 +20,7 @@ import (
 //go:embed templates/*.html style.css
 var files embed.FS
 
-// pageNames are those of the templates beside layout.html.
+// pageNames are the names of the templates beside layout.html.
 var pageNames = []string{"enter", "list", "offer", "leaving", "store", "done", "problem"}
 
 // parsePages reads the templates, each within the layout, and the style.
@@ -47,19 +47,19 @@ func parsePages() (pages map[string]*template.Template, style string, err error)
 	return pages, string(css), nil
 }
 
-// frame is what every page has.
+// frame holds the parts that every page has.
 type frame struct {
 	T     cards.Texts
 	Title string
 	Style template.CSS
-	// Visitor is who is logged in, and LeaveForm the token of the form that logs them out; empty where nobody is, or
-	// where it does not matter.
+	// Visitor is the name of the visitor that is logged in, and LeaveForm the token of the form that logs them out; both are
+	// empty without a session, or where it does not matter.
 	Visitor, LeaveForm string
 	// Onward is where the page goes by itself; empty where it stays.
 	Onward string
-	// Host is who runs the portal.
+	// Host is the organisation that runs the portal, and its contact.
 	Host host
-	// LinkToList tells that the page leads to the list. Without a session it does not: of those who follow a link many may not
+	// LinkToList tells that the page leads to the list. Without a session it does not: many people with a sign-in link may not
 	// see the list, and often its address is not public.
 	LinkToList bool
 }
@@ -69,7 +69,7 @@ func (p *Portal) frame(r *http.Request, title string) frame {
 	return frame{T: p.texts(r), Title: title, Host: p.host, LinkToList: err == nil, Style: template.CSS(p.style)} //nolint:gosec // it is embedded, and nobody writes to it
 }
 
-// texts are the words for the visitor who sent a request.
+// texts are the words in the language of the browser that sent a request.
 func (p *Portal) texts(r *http.Request) cards.Texts {
 	return cards.Texts{Texts: p.speech.To(r.Header.Get("Accept-Language"))}
 }
@@ -99,7 +99,7 @@ func (p *Portal) render(w http.ResponseWriter, status int, name string, page any
 // fact is a line about an account.
 type fact struct{ Label, Value string }
 
-// accountFacts tells which account is meant.
+// accountFacts are the lines by which people recognise an account.
 func accountFacts(t cards.Texts, account signin.Account) []fact {
 	facts := []fact{{t.Account, account.Namespace + "/" + account.Name}}
 	if account.Login != "" {
@@ -111,10 +111,10 @@ func accountFacts(t cards.Texts, account signin.Account) []fact {
 	return facts
 }
 
-// marketplaceNames are what people call the marketplaces.
+// marketplaceNames finds the names of marketplaces for people, by the names of the objects.
 type marketplaceNames map[string]*v1alpha1.Marketplace
 
-// of returns the name of a marketplace for people; that of the object where nobody gave it one.
+// of returns the name of a marketplace for people; the name of the object where it has no display name.
 func (m marketplaceNames) of(name string) string {
 	if marketplace := m[name]; marketplace != nil && marketplace.Spec.DisplayName != "" {
 		return marketplace.Spec.DisplayName

@@ -14,13 +14,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
-// Problems that are not those of a sign-in.
+// Problems of the pages themselves, beside the ones of a sign-in.
 const (
 	// problemShown: the result of a sign-in is not there any more.
 	problemShown signin.Problem = "Shown"
 	// problemNotFound: there is no such page.
 	problemNotFound signin.Problem = "NotFound"
-	// problemForbidden: the visitor's RBAC does not allow it, or there is no such account; they are not told which.
+	// problemForbidden: the visitor's RBAC does not allow it, or there is no such account; they are not told the difference.
 	problemForbidden signin.Problem = "Forbidden"
 	// problemForm: the form is not one that this session was given.
 	problemForm signin.Problem = "Form"
@@ -30,7 +30,7 @@ const (
 	problemRequest signin.Problem = "Request"
 	// problemTooMany: there were too many failures from one address.
 	problemTooMany signin.Problem = "TooMany"
-	// problemBusy: too many others are looking at lists.
+	// problemBusy: too many visitors are looking at lists.
 	problemBusy signin.Problem = "Busy"
 	// problemTooLarge: the request is too large.
 	problemTooLarge signin.Problem = "TooLarge"
@@ -75,7 +75,7 @@ var statuses = map[signin.Problem]int{
 	problemInternal:           http.StatusInternalServerError,
 }
 
-// retryAfter are the whole seconds after which to try again; empty where nobody knows.
+// retryAfter are the whole seconds after which to try again; empty where the error does not tell.
 func retryAfter(err error) string {
 	var wait time.Duration
 	if limited, isLimited := errors.AsType[*visitor.LimitedError](err); isLimited {
@@ -88,7 +88,7 @@ func retryAfter(err error) string {
 	return strconv.Itoa(int(math.Ceil(wait.Seconds())))
 }
 
-// problemPage is what is shown of a problem.
+// problemPage is the page of a problem.
 type problemPage struct {
 	frame
 	Says, Do string
@@ -110,7 +110,7 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	if errors.Is(err, context.Canceled) && errors.Is(r.Context().Err(), context.Canceled) {
 		p.log.V(1).Info("The visitor has left")
-		return // nobody reads an answer
+		return // no browser reads an answer
 	}
 	seconds := retryAfter(err)
 	if seconds != "" {
@@ -119,8 +119,8 @@ func (p *Portal) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p.showProblem(w, r, p.diagnose(r, err), seconds, false)
 }
 
-// beginsAgain tells whether what cures a problem is another sign-in. The link of one from which the browser has returned is
-// used up.
+// beginsAgain tells whether another sign-in is the cure of a problem. Once the browser has returned from the marketplace, the
+// link is used up.
 func beginsAgain(problem signin.Problem, returned bool) bool {
 	switch problem {
 	case signin.VisitExpired, signin.IssuerMismatch, signin.ConsentDenied, signin.CodeRefused, signin.WrongAccount:
@@ -131,7 +131,7 @@ func beginsAgain(problem signin.Problem, returned bool) bool {
 	return false
 }
 
-// showProblem says what happened, and so what to do.
+// showProblem shows the page of a problem, with its cause and the way to go on.
 func (p *Portal) showProblem(w http.ResponseWriter, r *http.Request, e *signin.Error, seconds string, returned bool) {
 	t := p.texts(r)
 	told := t.Problems[e.Problem]
@@ -153,8 +153,8 @@ func (p *Portal) showProblem(w http.ResponseWriter, r *http.Request, e *signin.E
 	p.render(w, statuses[e.Problem], "problem", page)
 }
 
-// diagnose turns any error into a problem, and logs it. Of an error that nobody foresaw the log takes no more than its
-// kind, since its text may quote a URL or a credential.
+// diagnose turns any error into a problem, and logs it. Of an unforeseen error the log takes no more than its kind, since its
+// text may quote a URL or a credential.
 func (p *Portal) diagnose(r *http.Request, err error) *signin.Error {
 	log := p.log
 	if account, err := accountOf(r); err == nil { // the path is of one
@@ -188,7 +188,8 @@ func (p *Portal) diagnose(r *http.Request, err error) *signin.Error {
 	return &signin.Error{Problem: problemInternal}
 }
 
-// logProblem logs what an admin may want to know of, and not every guess.
+// logProblem logs the problem of an account, which an admin may want to know of. Problems without an account, such as guessed
+// links, are for debugging alone.
 func (p *Portal) logProblem(e *signin.Error) {
 	log := p.log.V(1)
 	if e.Account.Name != "" {

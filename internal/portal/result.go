@@ -28,14 +28,14 @@ const (
 	maxTold  = 300
 )
 
-// result is what became of a sign-in: the one or the other. It travels in a cookie, which a visitor can write as they like, so it
-// is shown and not believed: nothing but the page of that browser comes from it.
+// result is how a sign-in ended: with an Outcome or with an Error. It travels in a cookie, which a visitor can write as they
+// like, so it is shown and not believed: nothing but the page of that browser comes from it.
 type result struct {
 	Outcome *signin.Outcome `json:",omitempty"`
 	Error   *signin.Error   `json:",omitempty"`
 }
 
-// encode returns the value of a cookie. What does not fit is cut: what people have to read is short.
+// encode returns the value of a cookie. Texts that do not fit are cut: the ones that people have to read are short.
 func (r result) encode() (string, error) {
 	if r.Outcome != nil {
 		outcome := *r.Outcome

@@ -46,7 +46,7 @@ func (p *Portal) page(get, post handler) http.Handler {
 	})
 }
 
-// notHead keeps what is shown or used once for the browser that looks at it.
+// notHead refuses HEAD to a page that is shown once, or uses a code once: both are kept for the browser that shows the page.
 func notHead(get handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if r.Method == http.MethodHead {

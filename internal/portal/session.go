@@ -10,7 +10,7 @@ import (
 
 const formField = "form"
 
-// visitor tells who sent a request: a visitor.Refusal when nobody did.
+// visitor returns the visitor that sent a request. Its error is a visitor.Refusal when there is none.
 func (p *Portal) visitor(r *http.Request) (*visitor.Visitor, error) {
 	who, err := p.reception.Of(r)
 	if errors.Is(err, visitor.None) && r.URL.Path == listPath && r.URL.Query().Get(noticeField) == noticeEntered {
@@ -19,7 +19,7 @@ func (p *Portal) visitor(r *http.Request) (*visitor.Visitor, error) {
 	return who, err
 }
 
-// visitorOfForm tells who sent a form, which must be one of the portal's own.
+// visitorOfForm returns the visitor that sent a form, which must be one of the portal's own.
 func (p *Portal) visitorOfForm(r *http.Request) (*visitor.Visitor, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, unreadable(err)

@@ -25,11 +25,11 @@ type offerPage struct {
 	Offer signin.Offer
 	Facts []fact
 	Ends  string
-	// Path takes the form; Ticket and Store are what it carries.
+	// Path takes the form, which carries Ticket and Store.
 	Path, Ticket, Store string
 }
 
-// offer tells what a link is for. Programs open links before people do, so opening one changes nothing.
+// offer shows the sign-in that a link is for. Programs open links before people do, so opening one changes nothing.
 func (p *Portal) offer(w http.ResponseWriter, r *http.Request) error {
 	account, err := accountOf(r)
 	if err != nil {
@@ -65,7 +65,7 @@ func (p *Portal) offer(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// look tells what a ticket is for, if it can be one.
+// look returns the offer of a ticket, if it can be one.
 func (p *Portal) look(ctx context.Context, account types.NamespacedName, ticket string) (signin.Offer, error) {
 	if ticket == "" || len(ticket) > maxTicket {
 		return signin.Offer{}, &signin.Error{Problem: signin.LinkInvalid}
@@ -132,9 +132,9 @@ func storeOf(encoded string) (url.Values, error) {
 	return store, nil
 }
 
-// unlessGuessed counts a link that cannot have been given to anybody, and turns away visitors who try too many. A link that
-// is right, used or too old is never turned away, not even while others guess from the same address, such as behind a proxy:
-// it was looked at first. That is safe because tickets have 256 random bits: however many are tried, none is hit.
+// unlessGuessed counts a link that cannot have been given to anybody, and turns away visitors that try too many. A link that is
+// right, used or too old is never turned away, not even while strangers guess from the same address, such as behind a proxy: it
+// was looked at first. That is safe because tickets have 256 random bits: however many are tried, none is hit.
 func (p *Portal) unlessGuessed(r *http.Request, err error) error {
 	e, isSignIn := errors.AsType[*signin.Error](err)
 	if !isSignIn || e.Problem != signin.LinkInvalid {

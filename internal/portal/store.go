@@ -15,7 +15,7 @@ import (
 
 const accountField = "account"
 
-// storePage lets somebody whom an app store sent choose an account.
+// storePage lets a person that an app store sent choose an account.
 type storePage struct {
 	frame
 	Marketplace string
@@ -40,8 +40,8 @@ func storePath(marketplace string, query url.Values) string {
 	return path
 }
 
-// store is where a marketplace's app store sends people, its "Login URI": they choose the account to connect. What the
-// query means, and whether it is to be believed, is not known here; nobody is sent to an address that it names.
+// store is where a marketplace's app store sends people, its "Login URI": they choose the account to connect. The meaning of the
+// query, and whether it is to be believed, is not known here; no browser is sent to an address that it names.
 func (p *Portal) store(w http.ResponseWriter, r *http.Request) error {
 	marketplace, err := marketplaceOf(r)
 	if err != nil {
@@ -100,7 +100,7 @@ func (p *Portal) store(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// choose makes a link for the account that somebody chose. The store's query goes along with it.
+// choose makes a link for the account that a visitor chose. The store's query goes along with it.
 func (p *Portal) choose(w http.ResponseWriter, r *http.Request) error {
 	marketplace, err := marketplaceOf(r)
 	if err != nil {
@@ -153,7 +153,8 @@ func connects(account *v1alpha1.MarketplaceAccount, marketplace string) bool {
 	return account.Spec.MarketplaceRef.Name == marketplace && account.Spec.Grant.Type == v1alpha1.GrantAuthorizationCode
 }
 
-// sentSeller is whom the store's query names, under the name that the callback has for it; empty when it names nobody.
+// sentSeller is the ID of the seller in the store's query, under the name that the callback has for it; empty when the query has
+// none.
 func sentSeller(marketplace *v1alpha1.Marketplace, query url.Values) string {
 	if marketplace == nil || marketplace.Spec.AuthorizationRequest.Callback.AccountID == "" {
 		return ""

@@ -16,16 +16,16 @@ import (
 // maxUser is how many characters of a user's name are told.
 const maxUser = 128
 
-// asked says what a user asked for, and names it in one word.
+// asked has the words for an action that a user asked for: a single one, and a phrase.
 var asked = map[string]struct{ word, says string }{
 	cards.ActionSignIn: {"SignIn", "a sign-in"},
 	cards.ActionRenew:  {"Renew", "a renewal"},
 	cards.ActionVerify: {"Verify", "a test of the connection"},
 }
 
-// tellAction tells in the log and as an event of the account that a user asked for something, which is then on record. The event is about the
-// account in whatever version, and the user is its related object: so the recorder counts what one user asks for again and again in one event, and
-// never counts what another one asks for in it.
+// tellAction tells in the log and as an event of the account that a user asked for an action, which is then on record. The event is about the
+// account in whatever version, and the user is its related object: so the recorder counts the repeated requests of one user in one event, and
+// never counts another user's requests in it.
 func (p *Portal) tellAction(account *v1alpha1.MarketplaceAccount, who *visitor.Visitor, action string) {
 	user, said := printable(who.Username()), asked[action]
 	p.log.Info("Action requested", "namespace", account.Namespace, "name", account.Name, "user", user, "action", action)
