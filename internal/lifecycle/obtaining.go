@@ -164,7 +164,7 @@ func withoutVerdict(f facts.Facts, kept custody.Custody, told *facts.Failure) (c
 		if imported != nil && imported.Imported == f.NewImport() && heedsRequests(f, imported) {
 			kept.RefusedImport = nil
 		}
-		if misplaced := unasked(f).MisplacedGrant(); misplaced != nil { // the request was for one attempt
+		if misplaced := withoutRequests(f).MisplacedGrant(); misplaced != nil { // the request was for one attempt
 			kept, told = withHandledRenew(f, kept), misplaced
 		}
 	case f.AsksAgain && refused != nil && reasons.Of(refused.Reason).Subject == reasons.Application:
@@ -173,8 +173,8 @@ func withoutVerdict(f facts.Facts, kept custody.Custody, told *facts.Failure) (c
 	return kept, told
 }
 
-// unasked is what is known of the account without what people ask for.
-func unasked(f facts.Facts) *facts.Facts {
+// withoutRequests are the facts of an account without the annotations by which people ask for an action.
+func withoutRequests(f facts.Facts) *facts.Facts {
 	account := *f.Account
 	account.Annotations = nil
 	f.Account = &account

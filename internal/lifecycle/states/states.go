@@ -1,5 +1,5 @@
-// Package states names the states of an account and the events that may come to it, and says which of the two cannot meet. It decides nothing:
-// simulations hold it against what happens.
+// Package states names the states of an account and the events that may come to it, and has the pairs of them that cannot meet. It decides
+// nothing: simulations hold it against their histories.
 package states
 
 import (
@@ -63,7 +63,7 @@ func Of(f *facts.Facts) State {
 	return Expired
 }
 
-// Event is what has happened to an account, which makes a change of its custody.
+// Event is a kind of change of the custody of an account.
 type Event string
 
 // The events.
@@ -78,7 +78,7 @@ const (
 	Consented Event = "Consented"
 	// IDTokenChecked: the ID token of a candidate grant was held against its issuer's keys.
 	IDTokenChecked Event = "IDTokenChecked"
-	// Identified: the marketplace was asked whose tokens they are.
+	// Identified: the marketplace was asked for the account of the tokens.
 	Identified Event = "Identified"
 	// Decided: enough is known of a candidate grant.
 	Decided Event = "Decided"
@@ -98,9 +98,9 @@ const (
 	Tested Event = "Tested"
 	// TokenRefused: the marketplace refused the access token, and no other could be had.
 	TokenRefused Event = "TokenRefused"
-	// PendingStored: what could not be stored before is stored.
+	// PendingStored: a change that could not be stored before is stored.
 	PendingStored Event = "PendingStored"
-	// Kept: a driver has written what it alone decides about, such as which visit is whose.
+	// Kept: a driver has written a change that it alone decides about, such as the state of a visit.
 	Kept Event = "Kept"
 )
 
