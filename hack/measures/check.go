@@ -20,14 +20,11 @@ type fault struct {
 }
 
 // check writes where a folder's comments hide their subjects too often, and where its names and comments use retired words. Its error tells that
-// there are such places. The folders of except, and folders below them, are not held against mostVague.
-func check(out io.Writer, folders []namedFolder, except []string) error {
+// there are such places.
+func check(out io.Writer, folders []namedFolder) error {
 	count := 0
 	for _, f := range folders {
-		faults := f.retiredFaults()
-		if !slices.ContainsFunc(except, func(top string) bool { return f.name == top || strings.HasPrefix(f.name, top+"/") }) {
-			faults = append(faults, f.vagueFaults()...)
-		}
+		faults := slices.Concat(f.retiredFaults(), f.vagueFaults())
 		slices.SortStableFunc(faults, func(a, b fault) int {
 			return cmp.Or(strings.Compare(a.file, b.file), cmp.Compare(a.line, b.line))
 		})

@@ -42,7 +42,7 @@ func TestCheck(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			err := run(&out, folderOf(t, map[string]string{"a/a.go": test.file}), []string{"a"}, words{check: true})
+			err := run(&out, folderOf(t, map[string]string{"a/a.go": test.file}), []string{"a"}, true)
 			if (err != nil) != (len(test.want) > 0) {
 				t.Errorf("the error is %v", err)
 			}
@@ -59,26 +59,6 @@ func TestCheck(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestCheckExcept lets two folders have vague pronouns, and no retired words.
-func TestCheckExcept(t *testing.T) {
-	const file = "package a\n\nvar glance int // what it is\n"
-	root := folderOf(t, map[string]string{"a/a.go": file, "a/b/b.go": file, "ab/ab.go": file})
-	var out strings.Builder
-	if err := run(&out, root, []string{"a", "ab"}, words{check: true, except: []string{"", "a"}}); err == nil {
-		t.Error("it finds nothing")
-	}
-	want := []string{"a/a.go:3: the name glance", "a/b/b.go:3: the name glance", "ab/ab.go:3: the name glance", "ab/ab.go:3: name the subject"}
-	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
-	if len(lines) != len(want) {
-		t.Fatalf("it printed\n%s", &out)
-	}
-	for i := range want {
-		if !strings.HasPrefix(lines[i], want[i]) {
-			t.Errorf("line %d is\n%s, want\n%s", i+1, lines[i], want[i])
-		}
 	}
 }
 

@@ -1,11 +1,10 @@
 // Measures prints how the Go code of a checkout hangs together, a row for each folder: "make measures". The figures compare two commits; only
 // that of vague pronouns has a limit, in internal ("make verify").
 //
-//	go run ./hack/measures [-check [-except internal/a,internal/b]] [-under internal] [folder of the checkout]
+//	go run ./hack/measures [-check] [-under internal] [folder of the checkout]
 //
 // With -check it prints no figures but, with file and line, the words that CONTRIBUTING.md does without: pronouns that hide their subject, in
 // folders where they are more than 1.5 % of the words of comments, and words that its glossary has replaced. It fails when there are any.
-// Folders of -except, and those below them, may have as many pronouns as they like.
 //
 // Files of tests and generated files are left out. The columns:
 //
@@ -35,32 +34,25 @@ import (
 func main() {
 	under := flag.String("under", "api,cmd,hack,internal,test", "the folders to measure, separated by commas")
 	checks := flag.Bool("check", false, "print words that hide a subject or are retired, and fail when there are any")
-	except := flag.String("except", "", "the folders that -check lets have vague pronouns, separated by commas")
 	flag.Parse()
 	root := "."
 	if flag.NArg() > 0 {
 		root = flag.Arg(0)
 	}
-	if err := run(os.Stdout, root, strings.Split(*under, ","), words{*checks, strings.Split(*except, ",")}); err != nil {
+	if err := run(os.Stdout, root, strings.Split(*under, ","), *checks); err != nil {
 		fmt.Fprintln(os.Stderr, "measures:", err)
 		os.Exit(1)
 	}
 }
 
-// words says whether the words of folders are checked, and in which folders pronouns are not.
-type words struct {
-	check  bool
-	except []string
-}
-
 // run prints the figures of the folders, or checks their words.
-func run(out io.Writer, root string, under []string, words words) error {
+func run(out io.Writer, root string, under []string, checks bool) error {
 	folders, err := read(root, under)
 	if err != nil {
 		return err
 	}
-	if words.check {
-		return check(out, folders, words.except)
+	if checks {
+		return check(out, folders)
 	}
 	var all []measures
 	for _, f := range folders {

@@ -38,7 +38,7 @@ func (t two) String() string { return "" }
 		"a/b/readme.txt":    "no Go here\n",
 	})
 	var out strings.Builder
-	if err := run(&out, root, []string{"a"}, words{}); err != nil {
+	if err := run(&out, root, []string{"a"}, false); err != nil {
 		t.Fatal(err)
 	}
 	rows := strings.Split(strings.TrimSpace(out.String()), "\n")
