@@ -65,6 +65,7 @@ func nextTale(r *rand.Rand, a string, life time.Duration, tells bool) []string {
 		{"keys m0 for=" + some(r, 2*life).String(), "restart", "ask " + a + " sign-in", "pass 1s", signIn, disturb, fmt.Sprintf("pass %s", some(r, 2*life))},
 		{"identity m0 for=" + some(r, 2*life).String(), "ask " + a + " sign-in", "import " + a, "pass 10s", signIn, disturb, fmt.Sprintf("pass %s", some(r, 2*life))},
 		{"ask " + a + " sign-in", "pass 5s", disturb, signIn, fmt.Sprintf("approve %s as=%s", a, seller), "pass 2m"},
+		{"ask " + a + " sign-in", "pass 70s", fmt.Sprintf("approve %s as=%s", a, seller), "refuse verb=update kind=secrets how=" + pick(r, "away", "forbidden") + " for=3m", "pass 5m"},
 		{"ask " + a + " sign-in", "pass 5s", "decline " + a, fmt.Sprintf("deny %s after=%s", a, some(r, 20*time.Minute)), "pass 20m"},
 		{"answer m0 lost", "ask " + a + " renew", "pass 2m", disturb, "ask " + a + " " + pick(r, "sign-in", "verify"), "pass 10s", signIn, fmt.Sprintf("pass %s", some(r, life))},
 		{"answer m0 lost", "ask " + a + " renew", "pass 2m", "clock -1h", "pass 5m", "clock 1h"},

@@ -195,6 +195,9 @@ func (w *world) statusHolds(s *shop, account *v1alpha1.MarketplaceAccount) {
 
 // waitsTooLong holds promise 5: no wait leaves an expired token in its Secret after a host is back.
 func (w *world) waitsTooLong(s *shop, account *v1alpha1.MarketplaceAccount, now, expires time.Time, published bool) {
+	if w.custody(s).Tokens == nil {
+		return // how long the token lived is lost with the grant Secret, and the account backs off as one that never had any
+	}
 	if !published || now.Sub(expires) < 90*time.Second || account.Spec.Renewal.Policy == v1alpha1.RenewalSuspended {
 		return
 	}

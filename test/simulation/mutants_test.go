@@ -132,7 +132,7 @@ func (r row) play(t *testing.T) string {
 		return ""
 	}
 	for line := range strings.Lines(string(said)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "---") {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "---") && !strings.HasPrefix(line, marker) {
 			_, finding, _ := strings.Cut(line, ": ")
 			return firstLine(finding)
 		}
