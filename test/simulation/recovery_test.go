@@ -134,6 +134,9 @@ func (w *world) couldBeReady(s *shop) bool {
 	if s.grant == v1alpha1.GrantRefreshToken && w.imported(s) != held.Imported {
 		return false
 	}
+	if expected := account.Spec.AccountID; expected != "" && held.Account.ID != "" && held.Account.ID != expected {
+		return false // the last answer named another seller, whoever has consented
+	}
 	return account.Spec.AccountID == "" || account.Spec.AccountID == c.seller || m.tells == "nothing"
 }
 
