@@ -121,13 +121,13 @@ func (r row) play(t *testing.T) string {
 			t.Fatal(err)
 		}
 	}
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-o", program, ".") //nolint:gosec // a build of this package
+	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-o", program, ".")
 	if said, err := build.CombinedOutput(); err != nil {
 		return "does not compile: " + firstLine(string(said))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	said, err := exec.CommandContext(ctx, program, "-test.run=^(TestHistories|TestScripts)$", "-cores=1", "-seeds=1000000", "-first").CombinedOutput() //nolint:gosec // what was built
+	said, err := exec.CommandContext(ctx, program, "-test.run=^(TestHistories|TestScripts)$", "-cores=1", "-seeds=1000000", "-first").CombinedOutput()
 	if err == nil || ctx.Err() != nil {
 		return ""
 	}

@@ -157,7 +157,7 @@ func (p *process) stop() {
 	p.kill()
 }
 
-// ends ends the goroutine of a process that was killed.
+// ends stops the goroutine of a process that was killed.
 func (p *process) ends() {
 	if p.dead {
 		runtime.Goexit()

@@ -1,7 +1,6 @@
 package simulation_test
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -14,10 +13,10 @@ import (
 // then those that came first, then by name. It implements priorityqueue.PriorityQueue.
 type workQueue struct {
 	limiter workqueue.TypedRateLimiter[reconcile.Request]
-	// given hands an item to a worker, and done tells that it is done with it.
+	// given hands an item to a worker; ended is closed when no more come.
 	given chan reconcile.Request
 	ended chan struct{}
-	// done is closed when the item of that worker is done.
+
 	mu       sync.Mutex // guards the rest
 	items    map[reconcile.Request]*queued
 	working  map[reconcile.Request]chan struct{}
@@ -122,18 +121,6 @@ func (q *workQueue) work(request reconcile.Request) <-chan struct{} {
 	q.mu.Unlock()
 	q.given <- request
 	return done
-}
-
-// waiting are the accounts that wait, in the order of their names.
-func (q *workQueue) waiting() []string {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var names []string
-	for request := range q.items {
-		names = append(names, request.Name)
-	}
-	slices.Sort(names)
-	return names
 }
 
 // The rest of workqueue.TypedRateLimitingInterface.

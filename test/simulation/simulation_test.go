@@ -58,7 +58,7 @@ func play(t *testing.T, seed uint64, script []step, tell bool) outcome {
 		for _, p := range w.processes {
 			p.kill()
 		}
-		time.Sleep(25 * time.Hour) // goroutines of processes that were killed end when their timers do
+		time.Sleep(25 * time.Hour) //nolint:forbidigo // in virtual time: goroutines of processes that were killed end when their timers do
 		result = outcome{w.broken, w.digest, w.years, w.calls, w.pairs}
 	})
 	return result
@@ -109,7 +109,7 @@ func TestHistories(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Printf("%s%s\n", marker, line)
+		fmt.Fprintf(os.Stdout, "%s%s\n", marker, line)
 	}
 	reportCoverage(t, total.Pairs, total.Histories >= enough && *cores != 1)
 	t.Logf("%d histories, %.1f account-years, %d calls in %s: %.0f account-years a minute",
@@ -131,7 +131,7 @@ func processes() int {
 func playAll(t *testing.T) summary {
 	t.Helper()
 	var total summary
-	for n := range uint64(*seeds) { //nolint:gosec // there are not so many
+	for n := range uint64(*seeds) {
 		at := *seed + n*(*every)
 		script := generate(at)
 		result := play(t, at, script, *telling)
@@ -156,7 +156,7 @@ func playInProcesses(t *testing.T, n int) summary {
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() {
-			command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHistories$", "-test.timeout=0", "-cores=1", //nolint:gosec // this program
+			command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHistories$", "-test.timeout=0", "-cores=1",
 				fmt.Sprintf("-seed=%d", *seed+uint64(i)), fmt.Sprintf("-seeds=%d", (*seeds-i+n-1)/n), fmt.Sprintf("-every=%d", n))
 			said, err := command.CombinedOutput()
 			var part summary

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"math/rand"
+	"math/rand" //nolint:depguard // the source that libraries share
 	"slices"
 	"strings"
 	"time"
@@ -71,7 +71,6 @@ type shop struct {
 	published *issue
 	serial    int64
 	imports   int
-	gone      bool
 }
 
 // standingRefusal is how the API server fails from a moment on.
@@ -85,7 +84,7 @@ type standingRefusal struct {
 }
 
 func newWorld(seed uint64) *world {
-	rand.Seed(int64(seed)) //nolint:staticcheck,gosec // what libraries draw, such as the jitter between two tries of a write, has to be the same, too
+	rand.Seed(int64(seed)) //nolint:staticcheck // what libraries draw, such as the jitter between two tries of a write, has to be the same, too
 	w := &world{seed: seed, markets: map[string]*market{}, mostCalls: 20000, began: time.Now(), pairs: map[pair]int{}}
 	w.api = newAPIServer(time.Now)
 	w.api.observe = w.observe
@@ -175,7 +174,7 @@ func (w *world) passCall(ctx context.Context, long time.Duration) {
 		end = deadline
 	}
 	w.run(end)
-	time.Sleep(time.Millisecond)
+	time.Sleep(time.Millisecond) //nolint:forbidigo // in virtual time
 }
 
 // run lets everybody do what is due until a moment.
@@ -202,7 +201,7 @@ func (w *world) run(until time.Time) {
 		if wait <= 0 {
 			return
 		}
-		time.Sleep(wait)
+		time.Sleep(wait) //nolint:forbidigo // in virtual time
 		w.years += float64(len(w.shops)) * wait.Hours() / (365 * 24)
 	}
 }
