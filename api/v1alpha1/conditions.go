@@ -161,4 +161,7 @@ const (
 	// EventUseLabelMissing: a Secret that the account names lacks the label tokenkeeper.dev/use, or does not allow this use by it. Told once
 	// for each account and Secret.
 	EventUseLabelMissing = "UseLabelMissing"
+	// EventCustodyUnauthenticated: the grant Secret was written by somebody else than the operator, or holds what no operator writes; the note
+	// says what follows from that.
+	EventCustodyUnauthenticated = "CustodyUnauthenticated"
 )

@@ -30,6 +30,10 @@ const (
 	// it has changed: one attempt for each new value.
 	AnnotationRetry = "tokenkeeper.dev/retry"
 
+	// AnnotationAdoptCustody, on a Marketplace, tells that the grant Secrets which its accounts have now may be taken for the operator's: once for
+	// each new value.
+	AnnotationAdoptCustody = "tokenkeeper.dev/adopt-custody"
+
 	// FinalizerRevoke holds back the deletion of an account with deletionPolicy Revoke until its grant
 	// was revoked at the marketplace.
 	FinalizerRevoke = "tokenkeeper.dev/revoke"

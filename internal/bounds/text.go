@@ -8,6 +8,8 @@ const (
 	Message = 1024
 	// Name is a platform's name for an account.
 	Name = 256
+	// UserCode is what people are shown to type at a platform.
+	UserCode = 64
 )
 
 // Cut returns the first bytes of a text, and no half of a character. It shares the memory of the text.

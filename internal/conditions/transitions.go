@@ -35,6 +35,7 @@ const (
 	publishing = "Publish"
 	revoking   = "Revoke"
 	resolving  = "Resolve"
+	reading    = "Read"
 )
 
 // Transitions are the changes of an account since its status was before, in the order in which they are told; empty where nothing
@@ -110,6 +111,21 @@ func GrantNotRevoked(why string) Transition {
 // UseLabelMissing tells of a Secret that is used although its label does not allow it.
 func UseLabelMissing(secret facts.UnlabelledSecret) Transition {
 	return Transition{Event: v1alpha1.EventUseLabelMissing, Warning: true, Action: resolving, Note: bounds.Shorten(secret.Message, bounds.Message), Secret: secret.Name}
+}
+
+// CustodyUnauthenticated tells of a grant Secret that nobody can say whether the operator wrote it, or of parts of it that no operator writes,
+// by their names.
+func CustodyUnauthenticated(secret string, unauthentic bool, parts []string) Transition {
+	var notes []string
+	if unauthentic {
+		notes = append(notes, fmt.Sprintf("Secret %s was written by somebody else than tokenkeeper, or under a key that is lost; a refresh token or code in it is not sent with the "+
+			"application of a Marketplace before a person signs in, or an admin annotates the Marketplace with %s=<anything new>. All else goes on", secret, v1alpha1.AnnotationAdoptCustody))
+	}
+	if len(parts) > 0 {
+		notes = append(notes, fmt.Sprintf("Secret %s holds what tokenkeeper does not write, or what leads elsewhere than the Marketplace; it is left out: %s",
+			secret, strings.Join(parts, ", ")))
+	}
+	return Transition{Event: v1alpha1.EventCustodyUnauthenticated, Warning: true, Action: reading, Note: bounds.Shorten(strings.Join(notes, ". "), bounds.Message)}
 }
 
 // handledRenew is the last request for a renewal that was acted on; empty when there was none.

@@ -55,14 +55,15 @@ func (r *reconciler) gather(ctx context.Context, account *v1alpha1.MarketplaceAc
 // gatherRequest resolves the parts of a request for tokens, and reads the requests of people.
 func (r *reconciler) gatherRequest(ctx context.Context, l driver.Look) (gathered driver.Look, known bool, err error) {
 	l.HoldsSecrets = l.GrantSecret != nil && l.TokenSecret != nil && tokensecret.Owned(l.TokenSecret, l.Account)
-	request, failure, err := r.Resolver.Resolve(ctx, l.Facts)
+	l, failure, err := r.Resolve(ctx, l)
 	if err != nil {
 		return l, false, err
 	}
-	l.Request, l.Unresolved = request, failure != nil
+	l.Unresolved = failure != nil
 	l = l.Failing(failure)
+	r.tellForged(l)
 	r.logins.Note(l.Facts)
-	for _, secret := range r.unlabelled.untold(l.Account.UID, request.Unlabelled) {
+	for _, secret := range r.unlabelled.untold(l.Account.UID, l.Request.Unlabelled) {
 		r.Emit(l.Account, conditions.UseLabelMissing(secret))
 	}
 	if l.Unresolved {
@@ -116,4 +117,15 @@ func (r *reconciler) shownTicket(account *v1alpha1.MarketplaceAccount) string {
 		return signin.TicketOf(shown.URL)
 	}
 	return ""
+}
+
+// tellForged says once of a grant Secret that somebody else has written it, as far as anybody can tell, and what was left out of it.
+func (r *reconciler) tellForged(l driver.Look) {
+	if l.GrantSecret == nil || !l.Unauthentic && len(l.LeftOut) == 0 {
+		return
+	}
+	told := conditions.CustodyUnauthenticated(l.GrantSecret.Name, l.Unauthentic, l.LeftOut)
+	if r.grants.FirstTold(l.Account.UID, l.GrantSecret.ResourceVersion+" "+told.Note) {
+		r.Emit(l.Account, told)
+	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
+	"github.com/tokenkeeper/tokenkeeper/internal/custodykey"
 	"github.com/tokenkeeper/tokenkeeper/internal/departures"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
@@ -31,8 +32,9 @@ type reconciler struct {
 	client client.Client
 	// portal is where people sign in; empty when there is no such place.
 	portal signin.Address
-	// grants reads and writes grant Secrets, and tokens token Secrets.
+	// grants reads and writes grant Secrets, keys tells which of them the operator wrote, and tokens reads and writes token Secrets.
 	grants *grantstore.Store
+	keys   *custodykey.Keys
 	tokens *publish.Publisher
 
 	backlog *statusreport.Backlog
@@ -55,6 +57,7 @@ type reconciler struct {
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaceaccounts/finalizers,verbs=update
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaces,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;delete
+// +kubebuilder:rbac:groups="",resources=secrets,resourceNames=tokenkeeper-custody-key,verbs=get;update,namespace=tokenkeeper-system
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups="",resources=events,verbs=create,namespace=tokenkeeper-system
@@ -63,6 +66,9 @@ type reconciler struct {
 // Reconcile brings one account's Secrets and status up to date and tells when to look again: it gathers the facts, does one action after
 // the other until none is due, and reports once.
 func (r *reconciler) Reconcile(ctx context.Context, account *v1alpha1.MarketplaceAccount) (reconcile.Result, error) {
+	if err := r.keys.Ensure(ctx); err != nil {
+		return reconcile.Result{}, err
+	}
 	if !account.DeletionTimestamp.IsZero() {
 		return r.finalizer.Finalize(ctx, account)
 	}

@@ -79,6 +79,8 @@ type Options struct {
 	Portal signin.Address
 	// Random is where tickets and states come from; nil means crypto/rand.
 	Random io.Reader
+	// CustodyKey is the Secret with the key that authenticates grant Secrets; without a name there is none.
+	CustodyKey types.NamespacedName
 	// CountAccounts tells that the manager sees every account of the cluster, so that Marketplaces can say how many they have.
 	CountAccounts bool
 	// Connect returns the clients of the manager; nil means kube.Connect. A simulation has a cluster of its own.
@@ -135,7 +137,7 @@ func (o Options) newDriver(
 		return driver.Driver{}, err
 	}
 	return driver.Driver{
-		Clock: o.Clock, Random: random, Recorder: mgr.GetEventRecorder(v1alpha1.ManagedBy), Holder: holder, Observe: o.Observe,
+		Clock: o.Clock, Random: random, Recorder: mgr.GetEventRecorder(v1alpha1.ManagedBy), Holder: holder, Portal: o.Portal, Observe: o.Observe,
 		Resolver: inputs.NewResolver(clients.Client, clients.Metadata, clients.UserSecrets), Sellers: inputs.NewSellers(clients.Cached, grants),
 		OAuth: oauthclient.New(oauthclient.Options{
 			Clock: o.Clock, Transport: o.Transport, Metrics: operations, CallTimeout: o.CallTimeout, Answered: answered,
@@ -168,10 +170,17 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 		return backlog.Write(func() error { return ownWrites.Write(secret, write) })
 	}
 	operations := metrics.NewOperations(options.Registry)
-	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, OwnWrite: writeOwn})
+	keys, err := options.addCustodyKey(ctx, mgr)
+	if err != nil {
+		return nil, err
+	}
+	if err := makeCustodyKey(mgr, keys); err != nil {
+		return nil, err
+	}
+	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, Keys: keys, OwnWrite: writeOwn})
 	r := &reconciler{
 		client: clients.Client, portal: options.Portal,
-		grants: grants, backlog: backlog,
+		grants: grants, keys: keys, backlog: backlog,
 	}
 	visiting, err := options.newDriver(mgr, clients, grants, operations, r.applications.Answered)
 	if err != nil {
@@ -192,7 +201,8 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	if err := mgr.Add(visits); err != nil {
 		return nil, fmt.Errorf("adding the sign-ins: %w", err)
 	}
-	if err := marketplacestatus.Add(mgr, options.CountAccounts); err != nil {
+	adoptions := &adoptions{keys: keys}
+	if err := marketplacestatus.Add(mgr, options.CountAccounts, adoptions.adopt); err != nil {
 		return nil, fmt.Errorf("adding the controller of Marketplaces: %w", err)
 	}
 	departed := departures.New(clients, r, reconcile.AsReconciler(clients.Client, r))
@@ -200,6 +210,11 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 		Watches(&v1alpha1.MarketplaceAccount{}, departed.Notices()).
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			call := watches.Caller(queue)
+			adoptions.call(func(marketplace string) {
+				for _, request := range watches.OfMarketplace(ctx, clients.Cached, marketplace) {
+					call(request.NamespacedName, 0, watches.PriorityScheduled)
+				}
+			})
 			r.OAuth.OnTurn(func(account types.NamespacedName, after time.Duration) { call(account, after, watches.PriorityCalled) })
 			r.logins.Call = func(account client.ObjectKey) { call(account, 0, watches.PriorityCalled) }
 			r.backlog.OnRoom(func(account client.ObjectKey) { call(account, 0, watches.PriorityScheduled) })

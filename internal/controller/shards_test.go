@@ -65,6 +65,10 @@ func (w *world) install(user *rest.Config, shard clients.Shard, lease *client.Ob
 		options.LeaderElectionNamespace, options.LeaderElectionID = lease.Namespace, lease.Name
 		options.RetryPeriod = new(50 * time.Millisecond)
 	}
+	var key types.NamespacedName
+	if lease != nil && w.custodyKey != "" {
+		key = types.NamespacedName{Namespace: lease.Namespace, Name: w.custodyKey}
+	}
 	options, err := shard.ManagerOptions(options)
 	w.Expect(err).NotTo(HaveOccurred())
 	mgr, err := manager.New(cfg, options)
@@ -78,6 +82,7 @@ func (w *world) install(user *rest.Config, shard clients.Shard, lease *client.Ob
 		CallTimeout:             w.callTimeout,
 		Portal:                  w.portal,
 		RequireUseLabel:         true,
+		CustodyKey:              key,
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 			queue := w.newQueue(name, limiter)
 			i.queue.Store(queue.(*countingQueue))
@@ -335,6 +340,13 @@ func TestRightsInTwoNamespacesSuffice(t *testing.T) {
 	second, third, operator := w.another(map[string]string{"apps": "allowed"}), w.another(map[string]string{"apps": "allowed"}), w.another(nil)
 	user, name := w.namespacedRights(operator, w.Namespace, second)
 
+	// The key of custody is there, and empty, as the manifests make it.
+	w.keyed()
+	var key corev1.Secret
+	w.manifest(filepath.Join("rbac", "custody_key.yaml"), &key)
+	key.Namespace = operator
+	w.Create(&key)
+
 	// The first namespace brings its own application. The second and the third use the Marketplace's, which is not there yet.
 	w.prepare("oidc", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.DeletionPolicy = v1alpha1.DeletionRevoke })
 	shared := w.marketplace("ebay", func(m *v1alpha1.Marketplace) {
@@ -383,6 +395,9 @@ func TestRightsInTwoNamespacesSuffice(t *testing.T) {
 	metav1.SetMetaDataAnnotation(&account.ObjectMeta, v1alpha1.AnnotationRenew, "now")
 	w.Expect(kube.Patch(t.Context(), account, client.MergeFrom(before))).To(Succeed())
 	w.Eventually(ready).WithArguments(second).Should(Equal(v1alpha1.ReasonTokenValid))
+
+	w.Expect(w.GetSecret(operator, w.custodyKey).Data).To(And(HaveKey("current"), HaveKey("adopted")))
+	w.Expect(w.readSecret("main-grant").Data).To(HaveKey("grant.mac"))
 
 	// Renewals, repairs, events and the end of an account need no more rights.
 	w.rest(a)

@@ -32,7 +32,11 @@ func AddSignIns(ctx context.Context, mgr manager.Manager, options Options) (*sig
 	if err != nil {
 		return nil, err
 	}
-	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster})
+	keys, err := options.addCustodyKey(ctx, mgr) // which the controller of the other process makes
+	if err != nil {
+		return nil, err
+	}
+	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, Keys: keys})
 	visiting, err := options.newDriver(mgr, clients, grants, metrics.NewOperations(options.Registry), func(facts.Request, error) {})
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 	testingclock "k8s.io/utils/clock/testing"
@@ -50,6 +51,8 @@ type world struct {
 	labelsOptional bool
 	// tenants are further namespaces that the operator sees.
 	tenants []string
+	// custodyKey names the Secret of the key of custody in the story's namespace; empty where there is none.
+	custodyKey string
 	// portal is where people sign in, visits what the pages ask.
 	portal signin.Address
 	visits *signinflow.Visits
@@ -123,6 +126,7 @@ func (w *world) begin() {
 		Portal:                  w.portal,
 		CountAccounts:           w.countAccounts,
 		RequireUseLabel:         !w.labelsOptional,
+		CustodyKey:              types.NamespacedName{Namespace: w.Namespace, Name: w.custodyKey},
 	})
 	w.Expect(err).NotTo(HaveOccurred())
 	done := make(chan error, 1)

@@ -19,6 +19,9 @@ type Grant struct {
 	ClientID string `json:"clientID,omitempty"`
 	// Asked are the scopes that the person was asked for; nil when none were named, or no person was asked.
 	Asked []string `json:"asked,omitzero"`
+	// Unproven tells that it was read from a document that nobody could say the operator had written. Such a refresh token is not sent with an
+	// application that the account shares with others.
+	Unproven bool `json:"unproven,omitempty"`
 	// Unverified tells that its ID token could not be verified yet, of a Candidate.
 	Unverified bool `json:"unverified,omitempty"`
 	// GrantedAt is when the person consented, or when the grant was first used.

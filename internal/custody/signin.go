@@ -37,6 +37,8 @@ type Device struct {
 	StartedAt time.Time `json:"startedAt,omitzero"`
 	// IntervalSeconds is how long to wait between two polls.
 	IntervalSeconds int64 `json:"intervalSeconds"`
+	// Unproven is as that of a Grant.
+	Unproven bool `json:"unproven,omitempty"`
 	// ClientID and Asked are the application and the scopes that the person is asked to consent to.
 	ClientID string   `json:"clientID"`
 	Asked    []string `json:"asked,omitzero"`
@@ -77,6 +79,8 @@ type Visit struct {
 	RedirectURI string   `json:"redirectURI"`
 	ClientID    string   `json:"clientID"`
 	Asked       []string `json:"asked,omitzero"`
+	// Unproven is as that of a Grant.
+	Unproven bool `json:"unproven,omitempty"`
 	// Used tells that the browser has come back, and Claim is the random mark of the callback that takes care of it.
 	Used  bool   `json:"used,omitempty"`
 	Claim string `json:"claim,omitempty"`

@@ -107,7 +107,7 @@ func (f *Finalizer) revoke(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	if err != nil {
 		return "", oauthclient.MayStillRevoke, err
 	}
-	custody, err := grantstore.CustodyIn(account, held)
+	custody, err := f.Grants.CustodyIn(account, held)
 	if tokensecret.IsNewer(err) {
 		return err.Error(), oauthclient.CannotRevoke, nil
 	}
@@ -120,8 +120,7 @@ func (f *Finalizer) revoke(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	if pending := f.Grants.Pending(account.UID); pending != nil && pending.Unsent == nil {
 		custody = pending.Custody // newer than what could be stored
 	}
-	tokens := refreshTokens(custody)
-	if len(tokens) == 0 {
+	if len(refreshTokens(custody, false)) == 0 {
 		return "there is no refresh token; tokens end by themselves", oauthclient.CannotRevoke, nil
 	}
 	req, failure, err := f.Resolver.Resolve(ctx, facts.Facts{Account: account, Custody: custody})
@@ -130,6 +129,10 @@ func (f *Finalizer) revoke(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	}
 	if failure != nil {
 		return failure.Message, oauthclient.MayStillRevoke, nil
+	}
+	tokens := refreshTokens(custody, req.Shared)
+	if len(tokens) == 0 {
+		return "tokenkeeper did not put the refresh token there, so it is not sent with the application of the Marketplace", oauthclient.CannotRevoke, nil
 	}
 	endpoint, err := f.OAuth.Endpoint(ctx, req, v1alpha1.GrantRefreshToken)
 	if err != nil {
@@ -156,14 +159,13 @@ func (f *Finalizer) revoke(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	return "Revoked the grant at " + req.Platform.DisplayName, oauthclient.Revoked, nil
 }
 
-// refreshTokens are the refresh tokens of the grant in use and of a candidate grant.
-func refreshTokens(kept custody.Custody) []string {
+// refreshTokens are the refresh tokens of the grant in use and of a candidate grant; with proven, those alone that the operator put there.
+func refreshTokens(kept custody.Custody, proven bool) []string {
 	var tokens []string
-	if kept.RefreshToken != "" {
-		tokens = append(tokens, kept.RefreshToken)
-	}
-	if candidate := kept.Candidate; candidate != nil && candidate.RefreshToken != "" {
-		tokens = append(tokens, candidate.RefreshToken)
+	for _, grant := range []*custody.Grant{&kept.Grant, kept.Candidate} {
+		if grant != nil && grant.RefreshToken != "" && !(proven && grant.Unproven) {
+			tokens = append(tokens, grant.RefreshToken)
+		}
 	}
 	return tokens
 }

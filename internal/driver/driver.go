@@ -19,10 +19,11 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-// Driver reads and stores on behalf of looks at accounts. All fields but Remember, Refused and Observe are required. It may be used by many goroutines
+// Driver reads and stores on behalf of looks at accounts. All fields but Portal, Remember, Refused and Observe are required. It may be used by many goroutines
 // at once, of which one at a time works on an account.
 type Driver struct {
 	// Clock tells the time.
@@ -38,6 +39,8 @@ type Driver struct {
 	OAuth *oauthclient.Client
 	// Holder names this process in journals.
 	Holder string
+	// Portal is the public address of the pages where people sign in; empty when there are none.
+	Portal signin.Address
 	// Remember adds the facts in memory about an account after its custody was read or written; nil where there are none.
 	Remember func(Look) Look
 	// Refused is told that a request was refused for good, and may let the account ask again for its application.

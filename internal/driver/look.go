@@ -28,6 +28,10 @@ type Look struct {
 	GrantSecret *corev1.Secret
 	// late tells that the look had begun with another state of the grant Secret.
 	late bool
+	// Unauthentic tells that nobody can say that the operator wrote the grant Secret.
+	Unauthentic bool
+	// LeftOut names the parts of the grant Secret that were left out, since no operator writes them.
+	LeftOut []string
 	// TokenSecret is the digest of the token Secret; nil when there is none.
 	TokenSecret *corev1.Secret
 }

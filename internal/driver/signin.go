@@ -37,6 +37,9 @@ func (d *Driver) Identify(ctx context.Context, l Look) (Look, error) {
 // revokeWrong ends the grant of a wrong account, unless another MarketplaceAccount may live on it: some platforms end all
 // grants of a seller and application with one.
 func (d *Driver) revokeWrong(ctx context.Context, l Look, wrong custody.Grant) {
+	if l.Request.Shared && wrong.Unproven {
+		return
+	}
 	if wrong.RefreshToken == "" || wrong.Account.ID == "" || wrong.Account.ID == l.Custody.Account.ID {
 		return
 	}

@@ -16,17 +16,25 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+	"github.com/tokenkeeper/tokenkeeper/internal/vetting"
 )
 
 // Read is the look with the custody of a grant Secret; nil stands for none. outdated tells that it is older than the status, which is always
 // written after it.
 func (d *Driver) Read(l Look, secret *corev1.Secret) (read Look, outdated bool, err error) {
 	held, err := l.Grants.Decode(l.Account, secret)
+	l.LeftOut, l.Unauthentic = nil, held.Unauthentic
+	if err == nil {
+		held.Custody, l.LeftOut = vetting.Form(held.Custody, l.Now)
+	}
 	if err == nil || tokensecret.IsNewer(err) { // nothing is decided by a newer one, and an answer in hand is stored on top of it
 		l.Custody, l.GrantSecret = held.Custody, held.Secret
 		if len(l.Custody.RefusalKey) == 0 && len(l.NewKey) == 0 {
 			l.NewKey, _ = custody.NewRefusalKey(d.Random) // without one, refusals are kept by versions
 		}
+	}
+	if err == nil && l.Request.Platform != nil {
+		l = d.vetAddresses(l, l.Unresolved)
 	}
 	return l, held.Outdated, err
 }

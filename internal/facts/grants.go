@@ -3,6 +3,7 @@ package facts
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
@@ -89,7 +90,15 @@ func (f *Facts) MisplacedGrant() *Failure {
 	case aside.Account.ID != "" && !f.ExpectsAccount(aside.Account):
 		return f.AccountMismatch(aside.Account.ID, f.ExpectedAccount())
 	}
-	return f.AccountMismatch(bounds.Cut(aside.Subject, bounds.Name), bounds.Cut(f.Custody.Subject, bounds.Name))
+	return f.AccountMismatch(subjectOf(aside.Subject), subjectOf(f.Custody.Subject))
+}
+
+// subjectOf is the account of an ID token as its issuer calls it, as far as people are shown it.
+func subjectOf(subject string) string {
+	if _, sub, both := strings.Cut(subject, " "); both {
+		subject = sub
+	}
+	return bounds.Cut(subject, bounds.Name)
 }
 
 // AsideIsExpected tells that the spec names the account of the grant that was set aside.
@@ -164,6 +173,10 @@ func (f *Facts) MissingGrant() *Failure {
 		return &Failure{v1alpha1.ReasonSignInRequired, "A person must sign in at " + f.Request.Platform.DisplayName}
 	case f.Custody.RefreshToken == "":
 		return &Failure{v1alpha1.ReasonSignInRequired, "There is no refresh token: " + cure}
+	case f.UnprovenGrant():
+		return &Failure{v1alpha1.ReasonSignInRequired, fmt.Sprintf("The refresh token in Secret %q was not put there by tokenkeeper, so it is not sent with the application of "+
+			"Marketplace %q: %s, or an admin annotates the Marketplace with %s=<anything new>",
+			f.Account.GrantSecretName(), f.Account.Spec.MarketplaceRef.Name, cure, v1alpha1.AnnotationAdoptCustody)}
 	case f.OtherApplication():
 		return &Failure{v1alpha1.ReasonSignInRequired, "The refresh token belongs to the application that was used before, " +
 			"and only that one can renew it: " + cure}
@@ -176,12 +189,18 @@ func (f *Facts) OtherApplication() bool {
 	return f.Custody.ClientID != "" && f.Custody.ClientID != f.Request.Application.ClientID
 }
 
+// UnprovenGrant tells that nobody can say whose the refresh token in use is, and that it would be sent with an application that the account
+// shares with others: it may be stolen from one of these.
+func (f *Facts) UnprovenGrant() bool {
+	return f.Request.Shared && f.Custody.Grant.Unproven && f.Custody.RefreshToken != "" && f.Request.RenewsByRefreshToken()
+}
+
 // CannotRenew tells that asking for tokens is useless, or does harm, until a change comes.
 func (f *Facts) CannotRenew() bool {
 	if f.endlessAlone() && f.NewImport() == "" {
 		return true // there is nothing to ask with, and no need to
 	}
-	if f.Request.RenewsByRefreshToken() && f.NewImport() == "" && f.Custody.RefreshToken != "" && !f.WrongAccount() && !f.OtherApplication() {
+	if f.Request.RenewsByRefreshToken() && f.NewImport() == "" && f.Custody.RefreshToken != "" && !f.WrongAccount() && !f.OtherApplication() && !f.UnprovenGrant() {
 		// The grant in use goes on whatever became of a new one.
 		return f.Resting() || f.MisplacedGrant() != nil || f.Custody.Refused != nil && f.StillRefused(f.Custody.Refused)
 	}

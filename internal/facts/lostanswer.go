@@ -135,6 +135,8 @@ func (f *Facts) NextUse() (at time.Time, never string) {
 		return time.Time{}, "the Marketplace's refreshToken.lostAnswer is Never"
 	case f.NewImport() == "" && f.OtherApplication():
 		return time.Time{}, "it belongs to the application that was used before, and only that one can renew it"
+	case f.NewImport() == "" && f.UnprovenGrant():
+		return time.Time{}, "it was not put into the grant Secret by tokenkeeper"
 	case f.NewImport() == "" && f.WrongAccount():
 		return time.Time{}, "it belongs to another account than spec.accountID names"
 	case f.SellerElsewhere:

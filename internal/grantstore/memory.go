@@ -28,6 +28,8 @@ type accountMemory struct {
 	pending *Pending // nil when nothing waits
 	// stale tells that the last write of the grant Secret lost a conflict: the next renewal reads it live.
 	stale bool
+	// told is what was said last of a grant Secret that is not as the operator writes it; empty where nothing was.
+	told string
 }
 
 func (m *memory) change(account types.UID, change func(*accountMemory)) {
@@ -89,6 +91,12 @@ func (m *memory) SetStale(account types.UID) {
 func (m *memory) TakeStale(account types.UID) (stale bool) {
 	m.change(account, func(e *accountMemory) { stale, e.stale = e.stale, false })
 	return stale
+}
+
+// FirstTold tells whether this is said of the grant Secret of an account for the first time in a row, and remembers that it was.
+func (m *memory) FirstTold(account types.UID, what string) (first bool) {
+	m.change(account, func(e *accountMemory) { first, e.told = e.told != what, what })
+	return first
 }
 
 // Forget drops the memory of an account that is gone.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/custodykey"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -21,6 +22,8 @@ type Store struct {
 	live   client.Reader
 	// cluster identifies the cluster; empty where that is not known.
 	cluster string
+	// keys signs documents, and tells which are authentic; nil where there is no key.
+	keys *custodykey.Keys
 	// ownWrite writes a Secret that need not be told to the controller again.
 	ownWrite func(secret *corev1.Secret, write func() error) error
 	*memory
@@ -39,6 +42,8 @@ type Options struct {
 	Live client.Reader
 	// Cluster identifies the cluster; empty where that is not known.
 	Cluster string
+	// Keys signs documents, and tells which are authentic; nil where there is no key.
+	Keys *custodykey.Keys
 	// OwnWrite writes a Secret on behalf of the controller, which knows of it then; nil where no controller runs.
 	OwnWrite func(secret *corev1.Secret, write func() error) error
 }
@@ -47,7 +52,7 @@ type Options struct {
 // it was given itself, and whatever it has not come to the controller of another process does, by what is on record.
 func New(o Options) *Store {
 	return &Store{
-		client: o.Client, live: o.Live, cluster: o.Cluster, ownWrite: o.OwnWrite, forgets: o.OwnWrite == nil,
+		client: o.Client, live: o.Live, cluster: o.Cluster, keys: o.Keys, ownWrite: o.OwnWrite, forgets: o.OwnWrite == nil,
 		memory: &memory{}, underway: &underway{drained: make(chan struct{})},
 	}
 }
@@ -68,6 +73,8 @@ type Held struct {
 	Custody custody.Custody
 	// Outdated tells that the custody is older than the account's status, which is always written after it.
 	Outdated bool
+	// Unauthentic tells that nobody can say that the operator wrote the custody, which says the same of its refresh tokens and codes.
+	Unauthentic bool
 }
 
 // Cached reads the grant Secret of an account from the cache, and Live from the API server; nil when there is none. It may be another
@@ -95,8 +102,35 @@ func Own(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret) *corev1.Se
 
 // CustodyIn returns the custody that a grant Secret holds, as it was written, for a reader that does not write. A Secret that is nil or not
 // the account's holds none.
-func CustodyIn(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret) (custody.Custody, error) {
-	return tokensecret.DecodeCustody(Own(account, secret))
+func (s *Store) CustodyIn(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret) (custody.Custody, error) {
+	secret = Own(account, secret)
+	kept, err := tokensecret.DecodeCustody(secret)
+	if err == nil {
+		kept, _ = s.proven(account, secret, kept)
+	}
+	return kept, err
+}
+
+// proven is a custody that says of what it would send whether somebody can say that the operator put it there. unauthentic tells that nobody
+// can say so of the document.
+func (s *Store) proven(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret, kept custody.Custody) (said custody.Custody, unauthentic bool) {
+	if secret == nil {
+		return kept, false
+	}
+	text, mac := tokensecret.Signed(secret)
+	if text == nil {
+		return kept, false
+	}
+	verdict := s.keys.Judge(custodykey.Document{
+		Account: client.ObjectKeyFromObject(account), Marketplace: account.Spec.MarketplaceRef.Name, Version: secret.ResourceVersion, Text: text, MAC: mac,
+	})
+	switch {
+	case !verdict.Authentic:
+		return kept.Unproven(), true
+	case verdict.Adopted:
+		return kept.Proven(), false
+	}
+	return kept, false
 }
 
 // Decode returns the content of the grant Secret of an account; a nil secret stands for none. A custody of a later version comes with a
@@ -108,6 +142,7 @@ func (s *Store) Decode(account *v1alpha1.MarketplaceAccount, secret *corev1.Secr
 	if err != nil {
 		return held, err
 	}
+	held.Custody, held.Unauthentic = s.proven(account, held.Secret, held.Custody)
 	if s.Moved(account, held) {
 		held.Custody.Restored = &custody.Restored{Moved: true}
 	}
@@ -177,6 +212,8 @@ func (s *Store) write(ctx context.Context, account *v1alpha1.MarketplaceAccount,
 	if err != nil {
 		return on, err
 	}
+	text, _ := tokensecret.Signed(secret)
+	tokensecret.Sign(secret, s.keys.Sign(client.ObjectKeyFromObject(account), text))
 	write := func() error { return s.client.Create(ctx, secret) }
 	if on.Secret != nil {
 		tokensecret.Merge(secret, on.Secret)

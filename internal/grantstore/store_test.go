@@ -110,7 +110,7 @@ func TestACustodyIsWrittenAndRead(t *testing.T) {
 	c.Expect(read.Secret.ResourceVersion).To(Equal(second.Secret.ResourceVersion))
 	cached, err := c.store.Cached(t.Context(), account())
 	c.Expect(err).NotTo(HaveOccurred())
-	c.Expect(grantstore.CustodyIn(account(), cached)).To(Equal(read.Custody))
+	c.Expect(c.store.CustodyIn(account(), cached)).To(Equal(read.Custody))
 	c.Expect(c.own).To(Equal(2))
 	c.Expect(c.store.AllPending()).To(BeEmpty())
 

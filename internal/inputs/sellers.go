@@ -94,7 +94,7 @@ func (s *Sellers) HoldElsewhere(ctx context.Context, f facts.Facts) (bool, error
 		if err != nil {
 			return false, err
 		}
-		custody, err := grantstore.CustodyIn(&others[i], held)
+		custody, err := s.grants.CustodyIn(&others[i], held)
 		if (err == nil || tokensecret.IsNewer(err)) && custody.RefreshToken != "" && custody.ClientID == f.Request.Application.ClientID {
 			return true, nil
 		}

@@ -74,7 +74,11 @@ func (c *contents) account(object any) (any, error) {
 // marketplace drops the metadata of a Marketplace that the operator does not use.
 func (c *contents) marketplace(object any) (any, error) {
 	if marketplace, ok := object.(*v1alpha1.Marketplace); ok {
+		value, said := marketplace.Annotations[v1alpha1.AnnotationAdoptCustody]
 		marketplace.ManagedFields, marketplace.Annotations = nil, nil
+		if said {
+			marketplace.Annotations = map[string]string{v1alpha1.AnnotationAdoptCustody: strings.Clone(bounds.Cut(value, bounds.Name))}
+		}
 	}
 	return object, nil
 }

@@ -63,7 +63,7 @@ func GrantOf(f facts.Facts, got Issued) custody.Grant {
 	}
 	next.Published = next.Publish(got.Published)
 	if f.Request.RenewsByRefreshToken() { // a login is renewed by logging in; the refresh token of another grant stays
-		next.RefreshToken = got.RefreshToken
+		next.RefreshToken, next.Unproven = got.RefreshToken, false
 		next.ClientID = f.Request.Application.ClientID
 	} else {
 		next.Consent, next.Asked = 0, nil

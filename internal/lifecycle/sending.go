@@ -21,6 +21,9 @@ type Sending struct {
 // BeforeSending is the record that must be stored before tokens are asked for. Where a single-use refresh token is sent, that proves the store
 // writable, and makes every writer with an older view lose.
 func BeforeSending(f facts.Facts) Sending {
+	if f.UnprovenGrant() && f.NewImport() == "" {
+		return Sending{Change: Change{attempt: failed(f.MissingGrant())}, Forbidden: true}
+	}
 	if !f.Request.Rotates() {
 		return Sending{}
 	}

@@ -76,6 +76,7 @@ type Platform struct {
 	unreported    []v1alpha1.Scope
 	published     []v1alpha1.PublishedKey
 	apiHosts      []string
+	hosts         hosts
 }
 
 // Resolve fills in a Marketplace for one account. Its error names the field that does not fit, and whether the account or
@@ -127,7 +128,9 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 		return p, err
 	}
 	p.setCallbackKey(spec)
-	return p, p.fill(spec, names, account.Spec.Grant.Type)
+	err = p.fill(spec, names, account.Spec.Grant.Type)
+	p.setHosts(spec)
+	return p, err
 }
 
 // fillEndpoints replaces the {name}s in the endpoints. The endpoints of a sign-in need not be complete for an account without one.

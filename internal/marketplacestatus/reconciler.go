@@ -42,17 +42,19 @@ type reconciler struct {
 	valid map[string]int64
 	// counts tells that the manager sees all accounts, so that their number is worth writing.
 	counts bool
+	// noteAnnotations reads the annotations of a Marketplace.
+	noteAnnotations func(context.Context, *v1alpha1.Marketplace) error
 }
 
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaces/status,verbs=patch
 
 // Add adds the controller to a manager. countAccounts tells that the manager sees every account of the cluster, so that their number is
-// worth writing.
-func Add(mgr manager.Manager, countAccounts bool) error {
-	r := &reconciler{client: mgr.GetClient(), valid: map[string]int64{}, counts: countAccounts}
+// worth writing. noteAnnotations is called with each Marketplace when its annotations may have changed.
+func Add(mgr manager.Manager, countAccounts bool, noteAnnotations func(context.Context, *v1alpha1.Marketplace) error) error {
+	r := &reconciler{client: mgr.GetClient(), valid: map[string]int64{}, counts: countAccounts, noteAnnotations: noteAnnotations}
 	made := ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
-		For(&v1alpha1.Marketplace{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.Marketplace{}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 1})
 	if r.counts {
 		made = made.Watches(&v1alpha1.MarketplaceAccount{}, comingAndGoing())
@@ -82,6 +84,9 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	if err := r.client.Get(ctx, request.NamespacedName, object); err != nil {
 		delete(r.valid, request.Name)
 		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if err := r.noteAnnotations(ctx, object); err != nil {
+		return reconcile.Result{}, err
 	}
 	before, verdict := object.DeepCopy(), valid(object)
 	wrong := verdict.Status != metav1.ConditionTrue || meta.IsStatusConditionFalse(object.Status.Conditions, v1alpha1.ConditionValid)

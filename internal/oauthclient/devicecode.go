@@ -27,5 +27,12 @@ func (c *Client) DeviceCode(ctx context.Context, f facts.Facts) (answer.DeviceCo
 		code, err = endpoint.StartDevice(ctx, address, platform.Scopes)
 		return err
 	})
+	if err == nil && !platform.LeadsTo(code.URL) {
+		return answer.DeviceCode{}, &answer.Error{Kind: answer.Malformed, Message: "the marketplace's answer sends people to the host " + facts.HostOf(code.URL) +
+			", which belongs to no address of the Marketplace; where that is in order, an admin names the host in spec.apiHosts"}
+	}
+	if !platform.LeadsTo(code.CompleteURL) {
+		code.CompleteURL = "" // it is a convenience
+	}
 	return code, err
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -78,6 +79,7 @@ func Run(ctx context.Context, o Options) error {
 		RequestEvery:            o.RequestEvery,
 		Portal:                  signin.Address(o.portalURL),
 		RequireUseLabel:         o.requireUseLabel,
+		CustodyKey:              types.NamespacedName{Namespace: ownNamespace(os.ReadFile), Name: o.custodyKeySecret},
 		CountAccounts:           len(o.shard.namespaces) == 0 && o.shard.selector == nil,
 	})
 	if err != nil {

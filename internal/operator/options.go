@@ -10,6 +10,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/utils/clock"
 	_ "sigs.k8s.io/controller-runtime/pkg/client/config" // registers --kubeconfig
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
@@ -35,6 +36,7 @@ type Options struct {
 	portalURL               string
 	portalOrganisation      string
 	portalContact           string
+	custodyKeySecret        string
 	maxConcurrentReconciles int
 	denyPrivateAddresses    bool
 	requireUseLabel         bool
@@ -61,6 +63,8 @@ func Parse(flags *flag.FlagSet, args []string) (Options, error) {
 	flags.StringVar(&o.portalOrganisation, "portal-organisation", "", "Who runs the portal, for the people who use it: Example Ltd, for instance.")
 	flags.StringVar(&o.portalContact, "portal-contact", "",
 		"Whom these people may ask: an address of mail, an https:// address of a page, or words such as a telephone number.")
+	flags.StringVar(&o.custodyKeySecret, "custody-key-secret", "tokenkeeper-custody-key",
+		"Name of the Secret in the operator's namespace with the key that authenticates grant Secrets. Installations that hand accounts to each other share one.")
 	flags.IntVar(&o.maxConcurrentReconciles, "max-concurrent-reconciles", 256,
 		"How many accounts are worked on at once. Most of them wait for a marketplace, and those of one token host may be no more than a quarter.")
 	flags.Var(&o.trustedProxies, "trusted-proxies",
@@ -80,6 +84,9 @@ func Parse(flags *flag.FlagSet, args []string) (Options, error) {
 	}
 	if o.maxConcurrentReconciles < 1 {
 		return o, fmt.Errorf("--max-concurrent-reconciles must be at least 1, is %d", o.maxConcurrentReconciles)
+	}
+	if problems := validation.IsDNS1123Subdomain(o.custodyKeySecret); len(problems) > 0 {
+		return o, fmt.Errorf("--custody-key-secret: %q is no name of a Secret: %s", o.custodyKeySecret, strings.Join(problems, "; "))
 	}
 	return o, errors.Join(o.checkPortal(), checkWords("--portal-organisation", o.portalOrganisation), checkWords("--portal-contact", o.portalContact))
 }

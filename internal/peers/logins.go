@@ -241,7 +241,7 @@ func (l *Logins) load(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		kept, err := grantstore.CustodyIn(account, held)
+		kept, err := l.Grants.CustodyIn(account, held)
 		if err != nil {
 			continue // its own reconcile reports that
 		}

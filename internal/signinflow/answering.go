@@ -123,9 +123,12 @@ func (v *Visits) formerNow(ctx context.Context, b *returned) (outcome signin.Out
 	if visit == nil {
 		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	var failure *facts.Failure
-	if l.Request, failure, err = v.driver.Resolver.Resolve(ctx, l.Facts); err != nil {
+	l, failure, err := v.driver.Resolve(ctx, l)
+	if err != nil {
 		return outcome, false, clusterDown(err)
+	}
+	if visit = b.visitIn(l.Custody, account); visit == nil { // what is shown of it is checked by now
+		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
 	}
 	l.Unresolved = failure != nil
 	if at := facts.TicketIn(l.Custody, signin.Again(b.cookie)); at >= 0 && linkProblem(l.Custody.SignIn.Tickets[at], l.Now) == "" {

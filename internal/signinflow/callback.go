@@ -166,9 +166,12 @@ func (v *Visits) findNow(ctx context.Context, b *returned) error {
 	if b.visit.ClientID != b.Request.Application.ClientID {
 		return &signin.Error{Problem: signin.AccountUnready, Account: b.SignInAccount(), Detail: "another application was put into the Secret during the sign-in"}
 	}
-	if b.visit.Server != "" && b.visit.Server != b.Request.Platform.Server() {
+	if b.visit.Server != b.Request.Platform.Server() {
 		return v.refuse(ctx, b, &signin.Error{Problem: signin.AccountUnready, Account: b.SignInAccount(),
 			Detail: "the account was given another address of the marketplace during the sign-in"})
+	}
+	if !v.driver.VisitFits(b.Request, b.visit) {
+		return &signin.Error{Problem: signin.VisitUnknown}
 	}
 	if !b.Now.Before(b.visit.ExpiresAt) {
 		return v.refuse(ctx, b, &signin.Error{Problem: signin.VisitExpired, Account: b.SignInAccount()})

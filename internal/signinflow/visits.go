@@ -291,8 +291,8 @@ func (v *Visits) look(ctx context.Context, key types.NamespacedName) (driver.Loo
 	if l, _, err = v.driver.Read(l, held); err != nil {
 		return driver.Look{}, &signin.Error{Problem: signin.AccountUnready, Account: l.SignInAccount(), Detail: err.Error()}
 	}
-	var failure *facts.Failure
-	if l.Request, failure, err = v.driver.Resolver.Resolve(ctx, l.Facts); err != nil {
+	l, failure, err := v.driver.Resolve(ctx, l)
+	if err != nil {
 		return driver.Look{}, clusterDown(err)
 	}
 	switch {
@@ -372,12 +372,12 @@ func (v *Visits) live(ctx context.Context, account *v1alpha1.MarketplaceAccount)
 }
 
 func (v *Visits) decode(account *v1alpha1.MarketplaceAccount, held *corev1.Secret) (custody.Custody, error) {
-	kept, err := grantstore.CustodyIn(account, held)
+	kept, err := v.grants.CustodyIn(account, held)
 	if tokensecret.IsNewer(err) {
 		known := v.driver.FactsOf(account)
 		return custody.Custody{}, &signin.Error{Problem: signin.AccountUnready, Account: known.SignInAccount(), Detail: err.Error()}
 	}
-	return kept, err
+	return v.driver.Form(kept), err
 }
 
 // write changes the custody as it is now, and again when another writer was quicker.

@@ -17,6 +17,21 @@ import (
 // parts cannot disagree.
 const custodyKey = "grant.json"
 
+// macKey is the key of what the document was signed with. It covers the document as it is written, letter by letter.
+const macKey = "grant.mac"
+
+// Signed returns the document of a grant Secret and what it was signed with; nil for none.
+func Signed(secret *corev1.Secret) (document, mac []byte) {
+	return secret.Data[custodyKey], secret.Data[macKey]
+}
+
+// Sign puts into a grant Secret what its document was signed with; nil for nothing.
+func Sign(secret *corev1.Secret, mac []byte) {
+	if mac != nil {
+		secret.Data[macKey] = mac
+	}
+}
+
 // CustodyVersion is the version of the document that this program writes. One without a version is from before versions; one
 // with a later version cannot be understood by this program.
 const CustodyVersion = 1

@@ -94,6 +94,11 @@ func (l lookup) accountsNamed(ctx context.Context, secret client.ObjectKey) []re
 	return requests
 }
 
+// OfMarketplace finds the accounts of a Marketplace.
+func OfMarketplace(ctx context.Context, cache client.Reader, marketplace string) []reconcile.Request {
+	return lookup{cache}.accounts(ctx, client.MatchingFields{IndexMarketplace: marketplace})
+}
+
 func (l lookup) accountsOfMarketplace(ctx context.Context, object client.Object) []reconcile.Request {
 	return l.accounts(ctx, client.MatchingFields{IndexMarketplace: object.GetName()})
 }

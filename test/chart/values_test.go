@@ -73,6 +73,22 @@ var matrix = map[string]struct {
 		want(t, len(kinds(made)), 2)
 	}},
 	"kinds are somebody else's": {"crds: {enabled: false}", func(t *testing.T, made objects) { want(t, len(kinds(made)), 0) }},
+	"a key of custody of its own": {"", func(t *testing.T, made objects) {
+		secret := get[corev1.Secret](t, made, "Secret tokenkeeper-system/tokenkeeper-custody-key")
+		want(t, len(secret.Data)+len(secret.StringData), 0)
+		want(t, secret.Annotations["helm.sh/resource-policy"], "keep")
+		want(t, slices.Contains(pod(t, made).Containers[0].Args, "--custody-key-secret=tokenkeeper-custody-key"), true)
+	}},
+	"a shared key of custody": {"custodyKeySecret: shared-key", func(t *testing.T, made objects) {
+		for _, object := range made {
+			if object["kind"] == "Secret" {
+				t.Errorf("%s is made, too", id(object))
+			}
+		}
+		role := get[rbacv1.Role](t, made, "Role tokenkeeper-system/tokenkeeper")
+		want(t, slices.ContainsFunc(role.Rules, func(rule rbacv1.PolicyRule) bool { return slices.Equal(rule.ResourceNames, []string{"shared-key"}) }), true)
+		want(t, slices.Contains(pod(t, made).Containers[0].Args, "--custody-key-secret=shared-key"), true)
+	}},
 	"accounts with a label": {"watch: {labelSelector: 'shard in (a, b)'}", func(t *testing.T, made objects) {
 		wantArg(t, made, "--watch-label-selector=shard in (a, b)")
 		want(t, get[appsv1.Deployment](t, made, deployment).Spec.Strategy.Type, appsv1.RecreateDeploymentStrategyType)

@@ -20,6 +20,11 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The Secret with the key that authenticates grant Secrets. */}}
+{{- define "tokenkeeper.custodyKeySecret" -}}
+{{- default (printf "%s-custody-key" (include "tokenkeeper.fullname" .)) .Values.custodyKeySecret -}}
+{{- end -}}
+
 {{/* The labels by which Services find the pods. With release name "tokenkeeper" they are those of config/manager. */}}
 {{- define "tokenkeeper.selectorLabels" -}}
 app.kubernetes.io/name: tokenkeeper
@@ -140,6 +145,7 @@ installations set; here values do. (dict "root" $ "portalOnly" true) are those o
 {{- $args = append $args "--deny-private-addresses" -}}
 {{- $args = append $args (printf "--metrics-secure=%t" .Values.metrics.secure) -}}
 {{- $args = append $args (printf "--require-use-label=%t" .Values.requireUseLabel) -}}
+{{- $args = append $args (printf "--custody-key-secret=%s" (include "tokenkeeper.custodyKeySecret" .)) -}}
 {{- with .Values.portal.url }}{{ $args = append $args (printf "--portal-url=%s" .) }}{{ end -}}
 {{- /* The kubelet fills in what looks like a variable, unless its dollar is doubled. */ -}}
 {{- with .Values.portal.organisation }}{{ $args = append $args (printf "--portal-organisation=%s" (replace "$(" "$$(" .)) }}{{ end -}}

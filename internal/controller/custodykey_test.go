@@ -1,0 +1,388 @@
+package controller_test
+
+import (
+	"bytes"
+	"maps"
+	"testing"
+	"time"
+
+	. "github.com/onsi/gomega"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+)
+
+// These stories have a key of custody. In some the account uses the Marketplace's own application, which many share.
+
+// keyed lets the operator authenticate what it writes.
+func (w *world) keyed() { w.custodyKey = "tokenkeeper-custody-key" }
+
+// prepareShared is prepareSignIn for an account without an application of its own.
+func (w *world) prepareShared(platform string, grant v1alpha1.GrantType) *demomarket.Market {
+	w.T.Helper()
+	w.signInApplication(platform)
+	w.marketplace(platform, withSharedApplication(w))
+	if grant == v1alpha1.GrantRefreshToken {
+		w.imported(platform)
+	}
+	w.account(platform, grant, withoutApplication)
+	return w.Market.Platform(platform)
+}
+
+func withSharedApplication(w *world) func(*v1alpha1.Marketplace) {
+	return func(m *v1alpha1.Marketplace) {
+		m.Spec.Application = &v1alpha1.Application{
+			SecretRef: v1alpha1.NamespacedSecretReference{Name: "app", Namespace: w.Namespace}, NamespaceSelector: &metav1.LabelSelector{},
+		}
+	}
+}
+
+func withoutApplication(a *v1alpha1.MarketplaceAccount) {
+	a.Spec.ApplicationSecretRef = v1alpha1.SecretReference{}
+}
+
+// adopt is an admin's word about a Marketplace.
+func (w *world) adopt(platform, value string) {
+	w.T.Helper()
+	object := w.GetMarketplace(platform)
+	before := object.DeepCopy()
+	metav1.SetMetaDataAnnotation(&object.ObjectMeta, v1alpha1.AnnotationAdoptCustody, value)
+	w.Expect(kube.Patch(w.T.Context(), object, client.MergeFrom(before))).To(Succeed())
+}
+
+// expectServed says that the account goes on without anybody: its token is renewed by one call, and nothing is told of the key.
+func (w *world) expectServed(platform string) {
+	w.T.Helper()
+	w.expectReady()
+	calls := w.calls(platform)
+	w.passRenewal()
+	w.expectReady()
+	w.expectAuthenticated()
+	w.Expect(w.calls(platform)).To(Equal(calls + 1))
+	w.Expect(w.events()).NotTo(ContainElement("Warning CustodyUnauthenticated"))
+	w.Expect(w.get().Status.SignIn).To(BeNil())
+	w.Expect(w.Market.Platform(platform).Report().DoubleSpends).To(BeZero())
+}
+
+// editKey changes the Secret of the key.
+func (w *world) editKey(change func(data map[string][]byte)) {
+	w.T.Helper()
+	secret := w.readSecret(w.custodyKey)
+	if secret.Data == nil {
+		secret.Data = map[string][]byte{}
+	}
+	change(secret.Data)
+	w.Expect(kube.Update(w.T.Context(), secret)).To(Succeed())
+}
+
+// replaceKey puts another Secret in the place of the one of the key.
+func (w *world) replaceKey(data map[string][]byte) {
+	w.T.Helper()
+	w.Delete(w.readSecret(w.custodyKey))
+	w.Create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: w.custodyKey}, Data: data})
+}
+
+// TestNobodyIsUnservedForTheKey: whatever becomes of the key, accounts go on without a sign-in and without a call more than the renewal.
+func TestNobodyIsUnservedForTheKey(t *testing.T) {
+	for name, happens := range map[string]func(w *world){
+		"nothing":                   func(*world) {},
+		"a restart":                 func(w *world) { w.start() },
+		"the key is lost":           func(w *world) { w.stop(); w.Delete(w.readSecret(w.custodyKey)); w.start() },
+		"the key is lost meanwhile": func(w *world) { w.Delete(w.readSecret(w.custodyKey)) },
+		"the key is emptied":        func(w *world) { w.stop(); w.editKey(func(data map[string][]byte) { clear(data) }); w.start() },
+		"the key is rotated": func(w *world) {
+			w.editKey(func(data map[string][]byte) {
+				data["previous"], data["current"] = data["current"], bytes.Repeat([]byte("n"), 40)
+			})
+		},
+		"the key is rotated, and the operator starts": func(w *world) {
+			w.stop()
+			w.editKey(func(data map[string][]byte) {
+				data["previous"], data["current"] = data["current"], bytes.Repeat([]byte("n"), 40)
+			})
+			w.start()
+		},
+		"an older key is restored": func(w *world) {
+			w.stop()
+			older := maps.Clone(w.readSecret(w.custodyKey).Data)
+			w.editKey(func(data map[string][]byte) {
+				data["previous"], data["current"] = data["current"], bytes.Repeat([]byte("n"), 40)
+			})
+			w.start()
+			w.passRenewal() // signed with the newer key
+			w.stop()
+			w.replaceKey(older)
+			w.start()
+		},
+		"another installation has the same key": func(w *world) {
+			w.stop()
+			w.replaceKey(map[string][]byte{"current": w.readSecret(w.custodyKey).Data["current"]})
+			w.start()
+		},
+		"another installation has another key": func(w *world) {
+			w.stop()
+			w.replaceKey(nil)
+			w.start()
+		},
+		"an operator without a key, and one with it again": func(w *world) {
+			w.custodyKey = ""
+			w.start()
+			w.passRenewal() // without a MAC
+			w.keyed()
+			w.stop()
+			w.Delete(w.readSecret(w.custodyKey))
+			w.start()
+		},
+	} {
+		for kind, shared := range map[string]bool{"own application": false, "shared application": true} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				w := newWorld(t)
+				w.keyed()
+				if shared {
+					w.prepareShared("allegro", v1alpha1.GrantRefreshToken)
+				} else {
+					w.prepare("allegro", v1alpha1.GrantRefreshToken)
+				}
+				w.start()
+				w.expectServed("allegro")
+				w.Expect(w.readSecret("main-grant").Data).To(HaveKey("grant.mac"))
+				happens(w)
+				w.settle()
+				w.expectServed("allegro")
+				w.expectServed("allegro")
+				w.start()
+				w.expectServed("allegro")
+			})
+		}
+	}
+}
+
+// TestAForgedDocumentOfAnAccountWithItsOwnApplication is served as before, said once, and signed at the next write.
+func TestAForgedDocumentOfAnAccountWithItsOwnApplication(t *testing.T) {
+	w := newWorld(t)
+	w.keyed()
+	w.prepare("allegro", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.settle()
+	calls := w.calls("allegro")
+	w.editCustody(func(kept *custody.Custody) { kept.Account.Login = "another name" })
+	w.settle()
+	w.Eventually(w.events).Should(ContainElement("Warning CustodyUnauthenticated"))
+	before := w.readSecret("main-grant")
+	w.start()
+	w.Expect(w.readSecret("main-grant").ResourceVersion).To(Equal(before.ResourceVersion), "it was written for the MAC alone")
+	w.expectReady()
+	w.Expect(w.calls("allegro")).To(Equal(calls))
+	w.passRenewal()
+	w.expectAuthenticated()
+	w.Expect(w.calls("allegro")).To(Equal(calls + 1))
+	told := len(w.events())
+	w.start() // it is authentic again
+	w.passRenewal()
+	w.Expect(w.events()).To(HaveLen(told))
+}
+
+// TestAStolenRefreshTokenIsNotSentWithASharedApplication: not at once, and not once the operator has written the document itself.
+func TestAStolenRefreshTokenIsNotSentWithASharedApplication(t *testing.T) {
+	w := newWorld(t)
+	w.keyed()
+	market := w.prepareShared("allegro", v1alpha1.GrantAuthorizationCode)
+	w.start()
+	_, err := w.browser().signIn("allegro", w.link(), demomarket.Person{})
+	w.Expect(err).NotTo(HaveOccurred())
+	w.expectReady()
+	w.passRenewal()
+	calls := w.calls("allegro")
+	stolen := market.Grant(market.OtherSeller().ID)
+	watched.Secret(stolen)
+	w.editCustody(func(kept *custody.Custody) { kept.RefreshToken = stolen })
+	w.settle()
+	message := w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInRequired)
+	w.Expect(message).To(And(ContainSubstring("was not put there by tokenkeeper"), ContainSubstring(v1alpha1.AnnotationAdoptCustody)))
+	w.expectReady() // its token is good
+	w.link()        // which is a write, under the key
+	w.annotate(v1alpha1.AnnotationRenew, "now")
+	w.start()
+	w.passUntil(w.renewalTime().Add(time.Hour))
+	w.annotate(v1alpha1.AnnotationRenew, "again")
+	w.Expect(w.calls("allegro")).To(Equal(calls), "it was sent")
+
+	// A person signs in, and the account goes on.
+	_, err = w.browser().signIn("allegro", w.link(), demomarket.Person{})
+	w.Expect(err).NotTo(HaveOccurred())
+	w.expectReady()
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
+	w.passRenewal()
+	w.expectAuthenticated()
+	w.Expect(w.get().Status.Account.ID).To(Equal(market.Seller().ID))
+}
+
+// TestAnAdminVouchesForGrantSecrets: the documents of the Marketplace that exist then count, and none that is written later.
+func TestAnAdminVouchesForGrantSecrets(t *testing.T) {
+	w := newWorld(t)
+	w.keyed()
+	w.prepareShared("allegro", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.settle()
+	touch := func(login string) {
+		w.editCustody(func(kept *custody.Custody) { kept.Account.Login = login })
+		w.settle()
+	}
+	touch("a restored document")
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInRequired)
+	w.adopt("allegro", "1")
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
+	calls := w.calls("allegro")
+	w.passRenewal()
+	w.expectAuthenticated()
+	w.Expect(w.calls("allegro")).To(Equal(calls + 1))
+
+	touch("one that was written since")
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInRequired)
+	w.start()
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInRequired)
+	w.passUntil(w.renewalTime().Add(time.Minute))
+	w.Expect(w.calls("allegro")).To(Equal(calls+1), "one word has adopted what came after it")
+	w.adopt("allegro", "2")
+	w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
+	w.expectAuthenticated()
+}
+
+// TestADocumentOfAnotherAccount is pasted into one's own grant Secret.
+func TestADocumentOfAnotherAccount(t *testing.T) {
+	w := newWorld(t)
+	w.keyed()
+	w.prepareShared("allegro", v1alpha1.GrantRefreshToken)
+	w.start()
+	w.expectReady()
+	w.account("allegro", v1alpha1.GrantDeviceCode, withoutApplication, func(a *v1alpha1.MarketplaceAccount) { a.Name = "thief" })
+	w.Eventually(func() error {
+		return kube.Get(t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: "thief-grant"}, &corev1.Secret{})
+	}).Should(Succeed())
+	w.settle()
+	calls := w.calls("allegro")
+	pasted := w.readSecret("thief-grant")
+	pasted.Data = w.readSecret("main-grant").Data
+	w.Expect(kube.Update(t.Context(), pasted)).To(Succeed())
+	w.settle()
+	thief := &v1alpha1.MarketplaceAccount{}
+	w.Eventually(func() string {
+		w.Expect(kube.Get(t.Context(), client.ObjectKey{Namespace: w.Namespace, Name: "thief"}, thief)).To(Succeed())
+		for _, condition := range thief.Status.Conditions {
+			if condition.Type == v1alpha1.ConditionReauthRequired {
+				return string(condition.Status)
+			}
+		}
+		return ""
+	}).Should(Equal("True"))
+	metav1.SetMetaDataAnnotation(&thief.ObjectMeta, v1alpha1.AnnotationRenew, "now")
+	w.Expect(kube.Update(t.Context(), thief)).To(Succeed())
+	w.pass(time.Minute)
+	w.Expect(w.calls("allegro")-w.Market.Platform("allegro").Report().DevicePolls).To(BeNumerically("<=", calls), "the token of another account was sent")
+	w.Expect(w.Market.Platform("allegro").Report().DoubleSpends).To(BeZero())
+}
+
+// TestAStolenDeviceCodeIsNotSentWithASharedApplication although it asks for what the account asks for.
+func TestAStolenDeviceCodeIsNotSentWithASharedApplication(t *testing.T) {
+	w := newWorld(t)
+	w.keyed()
+	market := w.prepareShared("allegro", v1alpha1.GrantDeviceCode)
+	w.start()
+	first := w.userCode("")
+	w.settle()
+	polls := market.Report().DevicePolls
+	w.editCustody(func(kept *custody.Custody) { kept.SignIn.Device.Code = "stolen" })
+	w.settle()
+	code := w.userCode(first)
+	w.Expect(market.Report().Count(demomarket.GrantDeviceCode, demomarket.InvalidGrant)).To(BeZero())
+	w.Expect(market.ApproveDevice(code, market.Seller().ID)).To(Succeed())
+	w.pass(5 * time.Second)
+	w.expectReady()
+	w.Expect(market.Report().DevicePolls).To(BeNumerically(">", polls))
+	w.passRenewal()
+	w.expectAuthenticated()
+}
+
+// TestAnAccountMovesBetweenInstallations as its owner has suspended it first, so that its refresh token is good.
+func TestAnAccountMovesBetweenInstallations(t *testing.T) {
+	for name, test := range map[string]struct{ sharedKey, sharedApplication bool }{
+		"with the same key, own application":    {true, false},
+		"with the same key, shared application": {true, true},
+		"with another key, own application":     {false, false},
+		"with another key, shared application":  {false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.keyed()
+			if test.sharedApplication {
+				w.prepareShared("ebay", v1alpha1.GrantRefreshToken)
+			} else {
+				w.prepare("ebay", v1alpha1.GrantRefreshToken)
+			}
+			w.start()
+			w.expectServed("ebay")
+			backup, key := w.backUp(), w.readSecret(w.custodyKey).Data["current"]
+			w.stop()
+			for _, secret := range []string{"main-grant", "main-token"} {
+				w.Delete(w.readSecret(secret))
+			}
+			w.removeAccount()
+			// The other installation has been there for a while.
+			w.replaceKey(nil)
+			if test.sharedKey {
+				w.editKey(func(data map[string][]byte) { data["current"] = key })
+			}
+			w.begin()
+			w.Eventually(func() map[string][]byte { return w.readSecret(w.custodyKey).Data }).Should(HaveKeyWithValue("adopted", ContainSubstring("before")))
+			for _, object := range backup {
+				object.SetUID("")
+				object.SetResourceVersion("")
+				object.SetOwnerReferences(nil)
+				w.Create(object)
+			}
+			w.expectReady()
+			if !test.sharedKey && test.sharedApplication {
+				w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonSignInRequired)
+				w.adopt("ebay", "moved")
+				w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
+			}
+			calls := w.calls("ebay")
+			w.passRenewal()
+			w.expectAuthenticated()
+			w.Expect(w.calls("ebay")).To(Equal(calls + 1))
+			if test.sharedKey {
+				w.Expect(w.events()).NotTo(ContainElement("Warning CustodyUnauthenticated"))
+			}
+		})
+	}
+}
+
+// TestTheKeyCostsNoWriteAndNoRead of a renewal.
+func TestTheKeyCostsNoWriteAndNoRead(t *testing.T) {
+
+	for _, keyed := range []bool{false, true} {
+		t.Run(map[bool]string{true: "with a key", false: "without"}[keyed], func(t *testing.T) {
+			w := newWorld(t)
+			if keyed {
+				w.keyed()
+			}
+			w.prepare("allegro", v1alpha1.GrantRefreshToken)
+			w.start()
+			w.expectReady()
+			w.passRenewal()
+			w.settle()
+			w.traffic.reset()
+			w.passRenewal()
+			w.settle()
+			w.Expect(w.traffic.writes()).To(BeNumerically("<=", 4), "%v", w.traffic.counted())
+			w.Expect(w.traffic.reads()).To(BeZero(), "%v", w.traffic.counted())
+
+		})
+	}
+}

@@ -1,0 +1,142 @@
+package vetting
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+)
+
+// elsewhere stands in a text for an address that is not the platform's.
+const elsewhere = "[address removed]"
+
+// Platform is what a custody is held against: the account's Marketplace and application, as they are now.
+type Platform struct {
+	// LeadsTo tells whether an address belongs to the platform or to the portal; nil where the Marketplace is not known, so that none does.
+	LeadsTo func(address string) bool
+	// Visit tells whether a visit could have begun now, as far as the server and the redirect URI are concerned; nil where that is not known.
+	Visit func(custody.Visit) bool
+}
+
+// Addresses returns a custody without what leads people, codes or tokens elsewhere than the Marketplace does as it is now. out names what was
+// left out.
+func Addresses(kept custody.Custody, platform Platform) (checked custody.Custody, out []string) {
+	a := &addresses{platform: platform}
+	kept.Grant = a.grant("", kept.Grant)
+	kept.Candidate, kept.Aside = a.other("candidate.", kept.Candidate), a.other("aside.", kept.Aside)
+	kept.Refused = a.refusal("refused.message", kept.Refused)
+	kept.RefusedImport = a.refusal("refusedImport.message", kept.RefusedImport)
+	if verified := kept.Verified; verified != nil && !a.leadsTo(verified.Failure) {
+		same := *verified
+		same.Failure = a.text("verified.failure", same.Failure)
+		kept.Verified = &same
+	}
+	kept.SignIn = a.signIn(kept.SignIn)
+	return kept, a.out
+}
+
+type addresses struct {
+	left
+	platform Platform
+}
+
+func (a *addresses) grant(where string, g custody.Grant) custody.Grant {
+	if !a.leadsTo(g.Account.ID) {
+		g.Account.ID, g.Account.By, g.Identified = "", "", false
+		a.leave(where + "account.id")
+	}
+	if !a.leadsTo(g.Account.Login) {
+		g.Account.Login = ""
+		a.leave(where + "account.login")
+	}
+	if _, sub, _ := strings.Cut(g.Subject, " "); !a.leadsTo(sub) {
+		g.Subject = ""
+		a.leave(where + "subject")
+	}
+	if tokens := g.Tokens; tokens != nil && !a.leadsTo(tokens.IDTokenWithheld) {
+		same := *tokens
+		same.IDTokenWithheld = a.text(where+"tokens.idTokenWithheld", same.IDTokenWithheld)
+		g.Tokens = &same
+	}
+	return g
+}
+
+func (a *addresses) other(where string, g *custody.Grant) *custody.Grant {
+	if g == nil {
+		return nil
+	}
+	checked := a.grant(where, *g)
+	return &checked
+}
+
+func (a *addresses) refusal(where string, refused *custody.Refusal) *custody.Refusal {
+	if refused == nil || a.leadsTo(refused.Message) && a.leadsTo(refused.AccountID) {
+		return refused
+	}
+	same := *refused
+	same.Message, same.AccountID = a.text(where, same.Message), a.text(where, same.AccountID)
+	return &same
+}
+
+func (a *addresses) signIn(s custody.SignIn) custody.SignIn {
+	if s.Device != nil && (outgoing.CheckLink(s.Device.URL) != nil || a.platform.LeadsTo == nil || !a.platform.LeadsTo(s.Device.URL)) {
+		s.Device = nil
+		a.leave("signIn.device")
+	}
+	if s.Ended != nil && !a.leadsTo(s.Ended.Why) {
+		same := *s.Ended
+		same.Why = a.text("signIn.ended.why", same.Why)
+		s.Ended = &same
+	}
+	s.Refused = a.refusal("signIn.refused.message", s.Refused)
+	if a.platform.Visit != nil { // a visit that has ended tells its browser what became of it
+		s.Visits = keep(&a.left, "signIn.visits", s.Visits, func(v custody.Visit) bool { return v.Used || v.Problem != "" || a.platform.Visit(v) })
+	}
+	if !all(s.Visits, func(v custody.Visit) bool { return a.leadsTo(v.Detail) }) {
+		s.Visits = slices.Clone(s.Visits)
+		for i := range s.Visits {
+			s.Visits[i].Detail = a.text("signIn.visits.detail", s.Visits[i].Detail)
+		}
+	}
+	return s
+}
+
+// leadsTo tells that a text holds no address, or none but the platform's.
+func (a *addresses) leadsTo(text string) bool {
+	return !isAddress(text) || a.clean(text) == text
+}
+
+// text returns a text in which nothing leads elsewhere.
+func (a *addresses) text(where, text string) string {
+	cleaned := a.clean(text)
+	if cleaned != text {
+		a.leave(where)
+	}
+	return cleaned
+}
+
+func (a *addresses) clean(text string) string {
+	if !isAddress(text) {
+		return text
+	}
+	words := strings.Split(text, " ")
+	for i, word := range words {
+		if isAddress(word) && !a.isOurs(word) {
+			words[i] = elsewhere
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// isOurs tells whether a word is an address of the platform or the portal, but for the punctuation of a sentence around it.
+func (a *addresses) isOurs(word string) bool {
+	address := strings.Trim(word, `"'(),.:;[]`)
+	return a.platform.LeadsTo != nil && strings.Count(address, "://") == 1 && outgoing.CheckLink(address) == nil && a.platform.LeadsTo(address)
+}
+
+// isAddress tells whether programs may make a link of a text, or of a part of it.
+func isAddress(text string) bool {
+	text = strings.ToLower(text)
+	return strings.Contains(text, "://") || strings.Contains(text, "www.") || strings.Contains(text, "mailto:") || strings.Contains(text, "javascript:")
+}
