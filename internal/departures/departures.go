@@ -15,6 +15,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/usersecrets"
 	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
@@ -35,7 +36,7 @@ type Memory interface {
 // be stored yet are stored first, because no other process has them.
 type Departures struct {
 	cache, live client.Reader
-	userSecrets *kube.UserSecrets
+	userSecrets *usersecrets.Cache
 	memory      Memory
 	staying     reconcile.Reconciler
 

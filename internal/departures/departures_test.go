@@ -17,6 +17,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+	"github.com/tokenkeeper/tokenkeeper/internal/usersecrets"
 	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
@@ -70,7 +71,7 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 					return watches.SecretsOf(object.(*v1alpha1.MarketplaceAccount))
 				}).Build()
 			live := &countingReader{Reader: server}
-			users := &kube.UserSecrets{Metadata: server, Live: live}
+			users := &usersecrets.Cache{Metadata: server, Live: live}
 			staying := reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
 			d := New(&kube.Clients{Cached: server, Live: live, UserSecrets: users}, nothingPending{}, staying)
 			key := client.ObjectKeyFromObject(secret)

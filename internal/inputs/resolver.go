@@ -22,18 +22,19 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+	"github.com/tokenkeeper/tokenkeeper/internal/usersecrets"
 )
 
 // Resolver follows the references of accounts. It may be used by many goroutines at once.
 type Resolver struct {
 	// client reads from the cache, which holds accounts, Marketplaces and the operator's own Secrets; metadata the metadata of any Secret or Namespace.
 	client, metadata client.Reader
-	userSecrets      *kube.UserSecrets
+	userSecrets      *usersecrets.Cache
 }
 
 // NewResolver returns a resolver. client reads accounts, Marketplaces and the operator's own Secrets, metadata the metadata of any Secret or
 // Namespace.
-func NewResolver(client, metadata client.Reader, userSecrets *kube.UserSecrets) *Resolver {
+func NewResolver(client, metadata client.Reader, userSecrets *usersecrets.Cache) *Resolver {
 	return &Resolver{client, metadata, userSecrets}
 }
 
@@ -178,7 +179,7 @@ func (r *Resolver) resolveCredentials(ctx context.Context, v facts.Facts, req *f
 		return nil, nil
 	}
 	secret, err := r.userSecrets.Get(ctx, named.key, named.use)
-	isAbsent := errors.Is(err, kube.ErrSecretNotFound)
+	isAbsent := errors.Is(err, usersecrets.ErrNotFound)
 	trouble, err := named.trouble(secret, err)
 	if trouble == nil && err == nil {
 		req.Unlabelled = append(req.Unlabelled, named.unlabelled(secret)...)

@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+	"github.com/tokenkeeper/tokenkeeper/internal/usersecrets"
 )
 
 // A Secret of another namespace may be there and still not be the operator's to read.
@@ -25,7 +25,7 @@ func TestAUserSecretThatMayNotBeRead(t *testing.T) {
 		},
 	})
 	named := namedSecret{key: client.ObjectKey{Namespace: "apps", Name: "app"}, field: "the application", use: tokensecret.UseOfMarketplace}
-	trouble, err := named.trouble((&kube.UserSecrets{Metadata: forbidding, Live: forbidding}).Get(t.Context(), named.key, named.use))
+	trouble, err := named.trouble((&usersecrets.Cache{Metadata: forbidding, Live: forbidding}).Get(t.Context(), named.key, named.use))
 	g.Expect(err).NotTo(HaveOccurred())
 	g.Expect(trouble.Reason).To(Equal(v1alpha1.ReasonSecretNotFound))
 	g.Expect(trouble.Message).To(HavePrefix(`the application: the operator may not read Secret "app" in namespace "apps"`))

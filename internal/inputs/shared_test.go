@@ -15,7 +15,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
-	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/usersecrets"
 )
 
 // TestStoredMarketplaceDoesNotSendItsSecretToAChosenHost is S10 for a Marketplace that the API server stored before it knew the rule: the shared
@@ -52,7 +52,7 @@ func TestStoredMarketplaceDoesNotSendItsSecretToAChosenHost(t *testing.T) {
 			return c.Get(ctx, key, object, options...)
 		}},
 	)
-	resolver := NewResolver(kubernetes, kubernetes, &kube.UserSecrets{Metadata: kubernetes, Live: kubernetes})
+	resolver := NewResolver(kubernetes, kubernetes, &usersecrets.Cache{Metadata: kubernetes, Live: kubernetes})
 	account := &v1alpha1.MarketplaceAccount{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "main"},
 		Spec: v1alpha1.MarketplaceAccountSpec{

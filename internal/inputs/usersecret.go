@@ -8,8 +8,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
-	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+	"github.com/tokenkeeper/tokenkeeper/internal/usersecrets"
 )
 
 // namedSecret is a Secret that a user wrote: who names it, and what for.
@@ -21,18 +21,18 @@ type namedSecret struct {
 }
 
 // trouble is why the Secret that was read cannot be used; its error is the API server's.
-func (n namedSecret) trouble(secret *kube.UserSecret, err error) (*facts.Failure, error) {
-	refused, isRefused := errors.AsType[*kube.UseError](err)
+func (n namedSecret) trouble(secret *usersecrets.Secret, err error) (*facts.Failure, error) {
+	refused, isRefused := errors.AsType[*usersecrets.UseError](err)
 	switch {
 	case isRefused:
 		return n.invalid(fmt.Errorf("Secret %q is not used before its label allows it: %s", n.key.Name, n.labelCommand(refused.Allowed))), nil
-	case errors.Is(err, kube.ErrSecretNotFound):
+	case errors.Is(err, usersecrets.ErrNotFound):
 		return &facts.Failure{Reason: v1alpha1.ReasonSecretNotFound,
 			Message: fmt.Sprintf("%s: Secret %q does not exist in namespace %q; create it", n.field, n.key.Name, n.key.Namespace)}, nil
-	case errors.Is(err, kube.ErrSecretForbidden):
+	case errors.Is(err, usersecrets.ErrForbidden):
 		return &facts.Failure{Reason: v1alpha1.ReasonSecretNotFound, Message: fmt.Sprintf("%s: the operator may not read Secret %q in namespace %q, "+
 			"which it does not watch; give it a Role to get this Secret", n.field, n.key.Name, n.key.Namespace)}, nil
-	case errors.Is(err, kube.ErrSecretOfOperator):
+	case errors.Is(err, usersecrets.ErrOfOperator):
 		return n.invalid(fmt.Errorf("Secret %q is made by tokenkeeper for an account, and is no credential; name a Secret that somebody has written", n.key.Name)), nil
 	case err != nil:
 		return nil, err
@@ -47,7 +47,7 @@ func (n namedSecret) invalid(err error) *facts.Failure {
 }
 
 // unlabelled is the Secret where its label does not allow the use, and so it would be refused with --require-use-label; else none.
-func (n namedSecret) unlabelled(secret *kube.UserSecret) []facts.UnlabelledSecret {
+func (n namedSecret) unlabelled(secret *usersecrets.Secret) []facts.UnlabelledSecret {
 	if secret.Allowed.Allows(n.use) {
 		return nil
 	}

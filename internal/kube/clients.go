@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/usersecrets"
 )
 
 // Clients read and write Kubernetes, each in its way.
@@ -29,7 +30,7 @@ type Clients struct {
 	// Metadata reads the metadata of any Secret or Namespace from a cache.
 	Metadata client.Reader
 	// UserSecrets reads the Secrets that users wrote.
-	UserSecrets *UserSecrets
+	UserSecrets *usersecrets.Cache
 	// Namespaces are watched; none means all.
 	Namespaces []string
 

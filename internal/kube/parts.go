@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/usersecrets"
 )
 
 // Parts are what Clients are made of: a manager's caches and connections, or those of a simulated cluster.
@@ -57,7 +58,7 @@ func newClients(ctx context.Context, kube *readYourWrites, parts Parts) (*Client
 		Cached:      cached,
 		Live:        kube.live,
 		Metadata:    unwatched,
-		UserSecrets: &UserSecrets{Metadata: unwatched, Live: kube.live},
+		UserSecrets: &usersecrets.Cache{Metadata: unwatched, Live: kube.live},
 		Namespaces:  namespaces,
 		parts:       parts,
 		unwatched:   unwatched,

@@ -16,6 +16,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+	"github.com/tokenkeeper/tokenkeeper/internal/usersecrets"
 )
 
 // apart is a cluster of which "shop" is watched, with an application that lies in "apps".
@@ -101,8 +102,8 @@ func TestAnApplicationElsewhere(t *testing.T) {
 			a.Expect(apierrors.IsForbidden(err)).To(BeTrue(), "%v", err)
 		}
 		a.Expect(a.reads).To(Equal(1))
-		_, err := (&UserSecrets{Metadata: a.unwatchedMetadata, Live: a}).Get(t.Context(), sharedApp, tokensecret.UseOfMarketplace)
-		a.Expect(err).To(MatchError(ErrSecretForbidden))
+		_, err := (&usersecrets.Cache{Metadata: a.unwatchedMetadata, Live: a}).Get(t.Context(), sharedApp, tokensecret.UseOfMarketplace)
+		a.Expect(err).To(MatchError(usersecrets.ErrForbidden))
 	})
 	t.Run("an API server that is away is asked again", func(t *testing.T) {
 		a := newApart(t)

@@ -1,4 +1,5 @@
-package kube
+// Package usersecrets reads the Secrets that users wrote, each version once, and only for a use that its label allows.
+package usersecrets
 
 import (
 	"bytes"
@@ -20,13 +21,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// Why UserSecrets returns no Secret.
+// Why a Cache returns no Secret.
 var (
-	ErrSecretNotFound = errors.New("the Secret does not exist")
-	// ErrSecretForbidden is of a Secret in a namespace that is not watched.
-	ErrSecretForbidden = errors.New("the Secret may not be read")
-	// ErrSecretOfOperator is of a Secret that the operator itself makes: authors of accounts decide what it holds.
-	ErrSecretOfOperator = errors.New("the Secret is one of the operator's own")
+	ErrNotFound = errors.New("the Secret does not exist")
+	// ErrForbidden is of a Secret in a namespace that is not watched.
+	ErrForbidden = errors.New("the Secret may not be read")
+	// ErrOfOperator is of a Secret that the operator itself makes: authors of accounts decide what it holds.
+	ErrOfOperator = errors.New("the Secret is one of the operator's own")
 )
 
 // UseError is that a Secret has no label by which it may be used.
@@ -38,21 +39,21 @@ type UseError struct {
 // Error implements error.
 func (e *UseError) Error() string { return "the Secret's label does not allow this use" }
 
-// UserSecrets remembers the Secrets that users wrote, by version. A Secret is read from the API server once
+// Cache remembers the Secrets that users wrote, by version. A Secret is read from the API server once
 // for each version that its metadata shows, so that a renewal reads none, and the cache need not hold the
 // data of every Secret of the cluster. It may be used by many goroutines at once.
-type UserSecrets struct {
+type Cache struct {
 	// Metadata reads the metadata of Secrets, Live whole ones from the API server.
 	Metadata, Live client.Reader
 	// RequireUseLabel refuses Secrets whose label does not allow the use, before they are read.
 	RequireUseLabel bool
 
 	mu   sync.Mutex // guards held
-	held map[client.ObjectKey]*UserSecret
+	held map[client.ObjectKey]*Secret
 }
 
-// UserSecret is a Secret that a user wrote, with the keys that the operator reads alone. It is not to be changed.
-type UserSecret struct {
+// Secret is a Secret that a user wrote, with the keys that the operator reads alone. It is not to be changed.
+type Secret struct {
 	*corev1.Secret
 	// ContentVersion is the version with which this content was first seen here: tools that set labels make versions, and no content.
 	ContentVersion string
@@ -64,7 +65,7 @@ type UserSecret struct {
 	more []string
 }
 
-func (s *UserSecret) sameContent(as *UserSecret) bool {
+func (s *Secret) sameContent(as *Secret) bool {
 	return maps.EqualFunc(s.Data, as.Data, bytes.Equal) && maps.Equal(s.Annotations, as.Annotations)
 }
 
@@ -77,15 +78,16 @@ var keysOfUsers = []string{
 }
 
 // Get returns a Secret that a user wrote, also one that is Invalid. more are keys that a Marketplace names, beside those that always count.
-// Its error is ErrSecretNotFound, ErrSecretForbidden, ErrSecretOfOperator, a *UseError, or the API server's.
-func (u *UserSecrets) Get(ctx context.Context, key client.ObjectKey, use tokensecret.Uses, more ...string) (*UserSecret, error) {
-	metadata := SecretMetadata()
+// Its error is ErrNotFound, ErrForbidden, ErrOfOperator, a *UseError, or the API server's.
+func (u *Cache) Get(ctx context.Context, key client.ObjectKey, use tokensecret.Uses, more ...string) (*Secret, error) {
+	metadata := &metav1.PartialObjectMetadata{}
+	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	switch err := u.Metadata.Get(ctx, key, metadata); {
 	case apierrors.IsNotFound(err):
 		u.Forget(key)
-		return nil, ErrSecretNotFound
+		return nil, ErrNotFound
 	case apierrors.IsForbidden(err):
-		return nil, ErrSecretForbidden
+		return nil, ErrForbidden
 	case err != nil:
 		return nil, fmt.Errorf("reading the metadata of Secret %q: %w", key, err)
 	}
@@ -99,7 +101,7 @@ func (u *UserSecrets) Get(ctx context.Context, key client.ObjectKey, use tokense
 	secret := &corev1.Secret{}
 	switch err := u.Live.Get(ctx, key, secret); {
 	case apierrors.IsNotFound(err):
-		return nil, ErrSecretNotFound
+		return nil, ErrNotFound
 	case err != nil:
 		return nil, fmt.Errorf("reading Secret %q: %w", key, err)
 	}
@@ -110,11 +112,11 @@ func (u *UserSecrets) Get(ctx context.Context, key client.ObjectKey, use tokense
 }
 
 // mayUse tells whether a Secret, whole or by its metadata alone, may be used so.
-func (u *UserSecrets) mayUse(secret metav1.Object, use tokensecret.Uses) error {
+func (u *Cache) mayUse(secret metav1.Object, use tokensecret.Uses) error {
 	allowed := tokensecret.UsesOf(secret.GetLabels())
 	switch {
 	case tokensecret.IsMadeByOperator(secret):
-		return ErrSecretOfOperator
+		return ErrOfOperator
 	case u.RequireUseLabel && !allowed.Allows(use):
 		return &UseError{Allowed: allowed}
 	}
@@ -122,7 +124,7 @@ func (u *UserSecrets) mayUse(secret metav1.Object, use tokensecret.Uses) error {
 }
 
 // heldAt returns what is held of a version with these keys; nil where that is not all, and then all keys to read.
-func (u *UserSecrets) heldAt(key client.ObjectKey, version string, more []string) (*UserSecret, []string) {
+func (u *Cache) heldAt(key client.ObjectKey, version string, more []string) (*Secret, []string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	held := u.held[key]
@@ -136,19 +138,19 @@ func (u *UserSecrets) heldAt(key client.ObjectKey, version string, more []string
 	return nil, all
 }
 
-func (u *UserSecrets) hold(key client.ObjectKey, secret *corev1.Secret, more []string) *UserSecret {
+func (u *Cache) hold(key client.ObjectKey, secret *corev1.Secret, more []string) *Secret {
 	used, err := tokensecret.Used(secret, slices.Concat(keysOfUsers, more)...)
 	if err != nil {
 		used = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: secret.Name, Namespace: secret.Namespace, ResourceVersion: secret.ResourceVersion}}
 	}
-	kept := &UserSecret{Secret: used, ContentVersion: secret.ResourceVersion, Invalid: err, Allowed: tokensecret.UsesOf(secret.Labels), more: more}
+	kept := &Secret{Secret: used, ContentVersion: secret.ResourceVersion, Invalid: err, Allowed: tokensecret.UsesOf(secret.Labels), more: more}
 	if value, ok := secret.Annotations[v1alpha1.AnnotationRetry]; ok {
 		kept.Annotations = map[string]string{v1alpha1.AnnotationRetry: strings.Clone(bounds.Cut(value, bounds.Message))}
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.held == nil {
-		u.held = map[client.ObjectKey]*UserSecret{}
+		u.held = map[client.ObjectKey]*Secret{}
 	}
 	if before := u.held[key]; before != nil && before.sameContent(kept) {
 		kept.ContentVersion, kept.CreationTimestamp = before.ContentVersion, before.CreationTimestamp
@@ -158,7 +160,7 @@ func (u *UserSecrets) hold(key client.ObjectKey, secret *corev1.Secret, more []s
 }
 
 // Forget drops a Secret from memory.
-func (u *UserSecrets) Forget(key client.ObjectKey) {
+func (u *Cache) Forget(key client.ObjectKey) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.held, key)

@@ -1,4 +1,4 @@
-package kube
+package usersecrets
 
 import (
 	"context"
@@ -37,8 +37,8 @@ func TestSecretsAreReadOnceTheirLabelAllowsIt(t *testing.T) {
 	key := client.ObjectKeyFromObject(secret)
 	cluster := fake.NewClientBuilder().WithObjects(secret).Build()
 	live := &reads{Reader: cluster}
-	users := &UserSecrets{Metadata: cluster, Live: live, RequireUseLabel: true}
-	get := func(use tokensecret.Uses) (*UserSecret, error) { return users.Get(t.Context(), key, use) }
+	users := &Cache{Metadata: cluster, Live: live, RequireUseLabel: true}
+	get := func(use tokensecret.Uses) (*Secret, error) { return users.Get(t.Context(), key, use) }
 	label := func(value string) {
 		g.Expect(cluster.Get(t.Context(), key, secret)).To(Succeed())
 		secret.Labels = nil
@@ -79,7 +79,7 @@ func TestSecretsAreReadOnceTheirLabelAllowsIt(t *testing.T) {
 	_, err := get(tokensecret.UseOfMarketplace)
 	g.Expect(err).NotTo(HaveOccurred(), "a Marketplace's own application needs none")
 
-	users = &UserSecrets{Metadata: cluster, Live: live}
+	users = &Cache{Metadata: cluster, Live: live}
 	got, err := get(tokensecret.UseApplication)
 	g.Expect(err).NotTo(HaveOccurred(), "nor does any where labels are not required")
 	g.Expect(got.Allowed.Allows(tokensecret.UseApplication)).To(BeFalse())
@@ -93,7 +93,7 @@ func TestALabelThatIsGoneBeforeTheSecretIsRead(t *testing.T) {
 			ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", Labels: labels}, Data: map[string][]byte{"client_id": []byte("id")},
 		}).Build()
 	}
-	users := &UserSecrets{Metadata: secret(map[string]string{v1alpha1.LabelUse: v1alpha1.UseApplication}), Live: secret(nil), RequireUseLabel: true}
+	users := &Cache{Metadata: secret(map[string]string{v1alpha1.LabelUse: v1alpha1.UseApplication}), Live: secret(nil), RequireUseLabel: true}
 	_, err := users.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "app"}, tokensecret.UseApplication)
 	_, refused := errors.AsType[*UseError](err)
 	g.Expect(refused).To(BeTrue(), "%v", err)
@@ -120,8 +120,8 @@ func TestSecretsOfTheOperatorAreNoCredentials(t *testing.T) {
 				change(secret)
 				cluster := fake.NewClientBuilder().WithObjects(secret).Build()
 				live := &reads{Reader: cluster}
-				_, err := (&UserSecrets{Metadata: cluster, Live: live, RequireUseLabel: required}).Get(t.Context(), client.ObjectKeyFromObject(secret), use)
-				g.Expect(err).To(MatchError(ErrSecretOfOperator), name)
+				_, err := (&Cache{Metadata: cluster, Live: live, RequireUseLabel: required}).Get(t.Context(), client.ObjectKeyFromObject(secret), use)
+				g.Expect(err).To(MatchError(ErrOfOperator), name)
 				g.Expect(live.whole).To(BeZero())
 			}
 		}
