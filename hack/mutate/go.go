@@ -26,7 +26,7 @@ func runGo(ctx context.Context, args []string) int {
 		profile = args[at+1]
 		args = slices.Insert(slices.Clone(args), 1, "-count=1")
 	}
-	command := exec.CommandContext(ctx, os.Getenv(realGo), args...)
+	command := exec.CommandContext(ctx, os.Getenv(realGo), args...) //nolint:gosec // the go command that make mutate was run with
 	command.Stdin, command.Stdout, command.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err := command.Run()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {

@@ -49,7 +49,7 @@ func TestWhetherTokensAreDue(t *testing.T) {
 	})
 	f := working(importing)
 	if plan := f.Plan(); !plan.Look.Equal(f.Custody.Tokens.RenewAt) {
-		t.Errorf("the account is looked at at %s, and its tokens are due at %s", plan.Look, f.Custody.Tokens.RenewAt)
+		t.Errorf("the next look is at %s, and its tokens are due at %s", plan.Look, f.Custody.Tokens.RenewAt)
 	}
 }
 

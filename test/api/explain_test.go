@@ -6,9 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
 // schemas reads the schema of each kind from its definition.

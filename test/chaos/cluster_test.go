@@ -16,10 +16,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
 // stopLimit is how long kube-apiserver may take to say farewell to those who watch. Then it is killed.

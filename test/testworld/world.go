@@ -114,7 +114,7 @@ func (w *World) Marketplace(platform string, changes ...func(*v1alpha1.Marketpla
 		change(marketplace)
 	}
 	w.Create(marketplace)
-	w.T.Cleanup(func() { _ = w.Kube.Delete(context.Background(), marketplace) })
+	w.T.Cleanup(func() { _ = w.Kube.Delete(context.WithoutCancel(w.T.Context()), marketplace) })
 	return marketplace
 }
 
