@@ -200,7 +200,7 @@ func TestWhatIsWrong(t *testing.T) {
 		"a sign-in was refused, and none came before":         {working(signsIn, neverSignedIn, signInRefused(v1alpha1.ReasonScopeRejected)), v1alpha1.ReasonScopeRejected, "sign-in refused"},
 		"a sign-in was refused, and the grant goes on":        {working(signsIn, signInRefused(v1alpha1.ReasonScopeRejected)), "", ""},
 		"a renewal brought another seller's tokens":           {working(importing, aside(anotherOne, "")), mismatch, "account another, expected is seller"},
-		"a renewal brought tokens of another subject":         {working(importing, aside("", "iss two"), func(f *Facts) { f.Custody.Subject = "iss one" }), mismatch, "account iss two, expected is iss one"},
+		"a renewal brought tokens of another subject":         {working(importing, aside("", "iss two"), func(f *Facts) { f.Custody.Subject = "iss one" }), mismatch, "account two, expected is one"},
 		"a renewal brought them, and a new import is there":   {working(importing, aside(anotherOne, ""), imports("two")), "", ""},
 		"a renewal brought them, and the spec names them":     {working(importing, aside(anotherOne, ""), expects(anotherOne), func(f *Facts) { f.Custody.Account.ID = "" }), "", ""},
 		"a renewal brought them, and somebody asks again":     {working(importing, aside(anotherOne, ""), static, asked(v1alpha1.AnnotationRenew)), "", ""},
