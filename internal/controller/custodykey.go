@@ -59,7 +59,7 @@ func makeCustodyKey(mgr manager.Manager, keys *custodykey.Keys) error {
 	return nil
 }
 
-// adoptions hands what admins say of the grant Secrets of a Marketplace to the key, and has its accounts looked at again.
+// adoptions hands the words of admins about the grant Secrets of a Marketplace to the key, and has its accounts looked at again.
 type adoptions struct {
 	keys *custodykey.Keys
 	wake atomic.Pointer[func(marketplace string)]
@@ -73,8 +73,8 @@ func (a *adoptions) adopt(ctx context.Context, marketplace *v1alpha1.Marketplace
 	if value == "" {
 		return nil
 	}
-	news, err := a.keys.Adopt(ctx, marketplace.Name, value)
-	if wake := a.wake.Load(); news && wake != nil {
+	changed, err := a.keys.Adopt(ctx, marketplace.Name, value)
+	if wake := a.wake.Load(); changed && wake != nil {
 		(*wake)(marketplace.Name)
 	}
 	return err

@@ -39,17 +39,17 @@ type Keys struct {
 
 	// writing is held while the Secret is written, or looked at.
 	writing sync.Mutex
-	mu      sync.RWMutex // guards what follows
+	mu      sync.RWMutex // guards state, retired, ensured and unusable
 	state   state
 	// retired are keys that were in force in the life of this process.
 	retired []Key
 	// ensured tells that this process leads, and has seen to it that there is a key.
 	ensured bool
-	// unusable is why there is no key; empty where there is, or nobody has looked.
+	// unusable is why there is no key; empty where there is one, or before the first look.
 	unusable string
 }
 
-// Options are what New needs.
+// Options are the arguments of New.
 type Options struct {
 	// Secret is where the key lies; an empty name means that there is none.
 	Secret types.NamespacedName
@@ -103,7 +103,7 @@ func (k *Keys) Sign(account types.NamespacedName, document []byte) []byte {
 	return mac
 }
 
-// sign is the MAC by what is known; missing tells that no key has been seen, and nothing that keeps it from being used.
+// sign is the MAC by the key in memory; missing tells that no key has been seen, nor a reason why there is none.
 func (k *Keys) sign(account types.NamespacedName, document []byte) (mac []byte, missing bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -120,11 +120,11 @@ type Document struct {
 	Marketplace string
 	// Version is the resourceVersion of the Secret.
 	Version string
-	// Text is the document, and MAC what it was signed with; nil where it was not.
+	// Text is the document, and MAC its signature; nil where it has none.
 	Text, MAC []byte
 }
 
-// Verdict is what is known of a document.
+// Verdict is the origin of a document.
 type Verdict struct {
 	// Authentic tells that the operator wrote it, or that it is taken for that.
 	Authentic bool
@@ -132,8 +132,8 @@ type Verdict struct {
 	Adopted bool
 }
 
-// Judge tells whether a document is authentic. Where no key is in force, or one has just been replaced and the leading process has not yet
-// said which documents that concerns, every document is.
+// Judge tells whether a document is authentic. Every document is while no key is in force, or while a key has just been replaced and the leading
+// process has not yet recorded the documents that it adopts.
 func (k *Keys) Judge(d Document) Verdict {
 	if k == nil {
 		return Verdict{Authentic: true}
@@ -147,7 +147,7 @@ func (k *Keys) Judge(d Document) Verdict {
 	return verdict
 }
 
-// judge is the verdict by what is known; certain tells that the Secret, as it may be by now, cannot say otherwise.
+// judge is the verdict by the state in memory; certain tells that the Secret, as it may be by now, cannot say otherwise.
 func (k *Keys) judge(d Document) (verdict Verdict, certain bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
@@ -167,7 +167,7 @@ func (k *Keys) judge(d Document) (verdict Verdict, certain bool) {
 	return Verdict{}, false
 }
 
-// look reads the Secret, and writes it where this process leads and something is to be written.
+// look reads the Secret. Where this process leads, it also writes a missing key or boundary.
 func (k *Keys) look(ctx context.Context) error {
 	k.writing.Lock()
 	defer k.writing.Unlock()

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// keySize is what a key has at least, in bytes (RFC 2104 section 3).
+// keySize is the least length of a key, in bytes (RFC 2104 section 3).
 const keySize = sha256.Size
 
 // Key is a secret of keySize bytes at least.
@@ -42,7 +42,7 @@ func (k Key) mac(account types.NamespacedName, document []byte) []byte {
 	return k.sum([]byte("tokenkeeper custody 1"), []byte(account.Namespace), []byte(account.Name), document)
 }
 
-// id tells a key from others, and nothing else of it.
+// id tells two keys apart, and gives nothing else of them away.
 func (k Key) id() string {
 	if k == nil {
 		return ""

@@ -15,23 +15,23 @@ import (
 const (
 	currentKey  = "current"
 	previousKey = "previous"
-	// adoptedKey is what the operator remembers of which documents it adopted, as JSON.
+	// adoptedKey holds the operator's record of the documents that it adopted, as JSON.
 	adoptedKey = "adopted"
 )
 
 // never is a boundary below every document.
 const never = "1"
 
-// adopted is which documents are taken for authentic without a MAC. A boundary is a resourceVersion: the documents below it existed. An
+// adopted bounds the documents that are taken for authentic without a MAC. A boundary is a resourceVersion: the documents below it existed. An
 // empty one has still to be set to the version that the Secret had when the rest was written.
 type adopted struct {
 	// UID is that of the Secret: another one was restored, or copied from another installation.
 	UID types.UID `json:"uid,omitempty"`
-	// Key tells for which key this was written.
+	// Key identifies the key that the record belongs to.
 	Key string `json:"key,omitempty"`
 	// Before is the boundary of the key.
 	Before string `json:"before,omitempty"`
-	// Marketplaces are what admins said.
+	// Marketplaces hold the last word of an admin about each of them.
 	Marketplaces map[string]adoption `json:"marketplaces,omitempty"`
 }
 
@@ -41,7 +41,7 @@ type adoption struct {
 	Before string `json:"before,omitempty"`
 }
 
-// state is what the Secret says.
+// state is the content of the Secret.
 type state struct {
 	current, previous Key
 	adopted           adopted
@@ -89,7 +89,7 @@ func (a adopted) covers(version, marketplace string) bool {
 	return kube.IsNewer(a.Before, version) || said != "" && kube.IsNewer(said, version)
 }
 
-// data is what the Secret holds of the state.
+// data is the state as the Secret holds it.
 func (s state) data() (map[string][]byte, error) {
 	text, err := json.Marshal(s.adopted)
 	if err != nil {

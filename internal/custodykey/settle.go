@@ -16,10 +16,10 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
 
-// errShort is a key that somebody wrote and that does not do. It is left alone.
+// errShort is a key that a person wrote and that is too short. It is left alone.
 var errShort = fmt.Errorf("its key %s must have at least %d bytes", currentKey, keySize)
 
-// Ensure makes the key where there is none, and decides which documents are adopted. The leading process calls it before it reads a document:
+// Ensure makes the key where there is none, and decides about the documents to adopt. The leading process calls it before it reads a document:
 // one that does not lead may be a newer version beside an older one, which goes on to write documents without a MAC.
 func (k *Keys) Ensure(ctx context.Context) error {
 	if k == nil {
@@ -43,8 +43,8 @@ func (k *Keys) Ensure(ctx context.Context) error {
 }
 
 // Adopt takes the documents of a Marketplace that exist now for authentic, unless the same value was acted on before. The leading process calls
-// it with what an admin wrote; news tells that something has changed.
-func (k *Keys) Adopt(ctx context.Context, marketplace, value string) (news bool, err error) {
+// it with the value that an admin wrote; changed tells that the record is another now.
+func (k *Keys) Adopt(ctx context.Context, marketplace, value string) (changed bool, err error) {
 	if k == nil {
 		return false, nil
 	}
@@ -60,18 +60,18 @@ func (k *Keys) Adopt(ctx context.Context, marketplace, value string) (news bool,
 	k.writing.Lock()
 	defer k.writing.Unlock()
 	err = k.settle(ctx, func(a *adopted) {
-		if news = a.Marketplaces[marketplace].Value != value; news {
+		if changed = a.Marketplaces[marketplace].Value != value; changed {
 			a.say(marketplace, value)
 		}
 	})
-	if news && err == nil {
+	if changed && err == nil {
 		logf.FromContext(ctx).Info("Taking the grant Secrets of a Marketplace that exist now for authentic, as its annotation says", "marketplace", marketplace)
 	}
-	return news && err == nil, err
+	return changed && err == nil, err
 }
 
-// settle brings the Secret into order: a key, the record of what is adopted with it, and all boundaries. Of several processes the first one
-// wins, and the others read what it wrote.
+// settle brings the Secret into order: a key, the record of the documents adopted with it, and all boundaries. Of several processes the first one
+// wins, and each later one reads the first one's Secret.
 func (k *Keys) settle(ctx context.Context, change func(*adopted)) error {
 	again := func(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
 	return k.without(ctx, retry.OnError(retry.DefaultBackoff, again, func() error {
@@ -105,7 +105,7 @@ func (k *Keys) settle(ctx context.Context, change func(*adopted)) error {
 	}))
 }
 
-// plan is what the Secret should say, but for the boundaries of what is new. why is the reason to adopt the documents that exist now; empty
+// plan is the state that the Secret should hold, but for the boundaries of new records. why is the reason to adopt the documents that exist now; empty
 // where there is none.
 func (k *Keys) plan(secret *corev1.Secret) (next state, why string, err error) {
 	k.mu.RLock()
@@ -140,7 +140,7 @@ func (k *Keys) plan(secret *corev1.Secret) (next state, why string, err error) {
 	return next, why, nil
 }
 
-// write makes the Secret say what it should, unless it does. It loses against any other write since it was read.
+// write makes the Secret hold the state, unless it does. It loses against any other write since it was read.
 func (k *Keys) write(ctx context.Context, secret *corev1.Secret, next state) error {
 	data, err := next.data()
 	if err != nil {
@@ -173,7 +173,7 @@ func (k *Keys) write(ctx context.Context, secret *corev1.Secret, next state) err
 	return nil
 }
 
-// take puts a state in force. A key that was in force and is not among its successors counts as long as the process lives: others may sign with it still.
+// take puts a state in force. A key that was in force and is not among its successors counts as long as the process lives: another process may sign with it still.
 func (k *Keys) take(next state) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -193,7 +193,7 @@ func (k *Keys) without(ctx context.Context, err error) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	reason := string(apierrors.ReasonForError(err)) // an error of the API server may quote what was to be written
+	reason := string(apierrors.ReasonForError(err)) // an error of the API server may quote the Secret that was to be written
 	if errors.Is(err, errShort) {
 		reason = errShort.Error()
 	}
@@ -206,7 +206,7 @@ func (k *Keys) without(ctx context.Context, err error) error {
 	return nil
 }
 
-// renewed is the record of a new key: nothing is adopted for what admins said before, as versions of another Secret, or of another cluster,
+// renewed is the record of a new key: nothing is adopted for an earlier word of an admin, as versions of another Secret, or of another cluster,
 // mean nothing here.
 func (a adopted) renewed(key Key) adopted {
 	said := a.Marketplaces
@@ -218,7 +218,7 @@ func (a adopted) renewed(key Key) adopted {
 	return a
 }
 
-// say records what an admin said of a Marketplace. It shares nothing with former records.
+// say records the word of an admin about a Marketplace. It shares nothing with former records.
 func (a *adopted) say(marketplace, value string) {
 	said := maps.Clone(a.Marketplaces)
 	if said == nil {

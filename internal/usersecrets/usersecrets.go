@@ -26,13 +26,13 @@ var (
 	ErrNotFound = errors.New("the Secret does not exist")
 	// ErrForbidden is of a Secret in a namespace that is not watched.
 	ErrForbidden = errors.New("the Secret may not be read")
-	// ErrOfOperator is of a Secret that the operator itself makes: authors of accounts decide what it holds.
+	// ErrOfOperator is of a Secret that the operator itself makes: authors of accounts decide about its content.
 	ErrOfOperator = errors.New("the Secret is one of the operator's own")
 )
 
 // UseError is that a Secret has no label by which it may be used.
 type UseError struct {
-	// Allowed are what its label allows.
+	// Allowed are the uses that its label allows.
 	Allowed tokensecret.Uses
 }
 
@@ -59,7 +59,7 @@ type Secret struct {
 	ContentVersion string
 	// Invalid is why the Secret cannot be used; nil when it can.
 	Invalid error
-	// Allowed are what its label allows.
+	// Allowed are the uses that its label allows.
 	Allowed tokensecret.Uses
 	// more are the keys beside keysOfUsers that were read, in order and once each.
 	more []string
@@ -77,7 +77,7 @@ var keysOfUsers = []string{
 	v1alpha1.RefreshTokenKeyRefreshToken, v1alpha1.RefreshTokenKeyGrantedAt,
 }
 
-// Get returns a Secret that a user wrote, also one that is Invalid. more are keys that a Marketplace names, beside those that always count.
+// Get returns a Secret that a user wrote, also one that is Invalid. more are keys that a Marketplace names, beside the keys that always count.
 // Its error is ErrNotFound, ErrForbidden, ErrOfOperator, a *UseError, or the API server's.
 func (u *Cache) Get(ctx context.Context, key client.ObjectKey, use tokensecret.Uses, more ...string) (*Secret, error) {
 	metadata := &metav1.PartialObjectMetadata{}
@@ -123,7 +123,7 @@ func (u *Cache) mayUse(secret metav1.Object, use tokensecret.Uses) error {
 	return nil
 }
 
-// heldAt returns what is held of a version with these keys; nil where that is not all, and then all keys to read.
+// heldAt returns the Secret held for a version, if it has these keys; else nil, and all keys to read.
 func (u *Cache) heldAt(key client.ObjectKey, version string, more []string) (*Secret, []string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()

@@ -8,10 +8,10 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
-// elsewhere stands in a text for an address that is not the platform's.
-const elsewhere = "[address removed]"
+// removed stands in a text for an address that is not the platform's.
+const removed = "[address removed]"
 
-// Platform is what a custody is held against: the account's Marketplace and application, as they are now.
+// Platform tells how the account's Marketplace and application are now.
 type Platform struct {
 	// LeadsTo tells whether an address belongs to the platform or to the portal; nil where the Marketplace is not known, so that none does.
 	LeadsTo func(address string) bool
@@ -19,8 +19,8 @@ type Platform struct {
 	Visit func(custody.Visit) bool
 }
 
-// Addresses returns a custody without what leads people, codes or tokens elsewhere than the Marketplace does as it is now. out names what was
-// left out.
+// Addresses returns a custody without the parts that lead people, codes or tokens to other places than the Marketplace does as it is now. out
+// names the parts that were left out.
 func Addresses(kept custody.Custody, platform Platform) (checked custody.Custody, out []string) {
 	a := &addresses{platform: platform}
 	kept.Grant = a.grant("", kept.Grant)
@@ -90,7 +90,7 @@ func (a *addresses) signIn(s custody.SignIn) custody.SignIn {
 		s.Ended = &same
 	}
 	s.Refused = a.refusal("signIn.refused.message", s.Refused)
-	if a.platform.Visit != nil { // a visit that has ended tells its browser what became of it
+	if a.platform.Visit != nil { // a visit that has ended tells its browser how it ended
 		s.Visits = keep(&a.left, "signIn.visits", s.Visits, func(v custody.Visit) bool { return v.Used || v.Problem != "" || a.platform.Visit(v) })
 	}
 	if !all(s.Visits, func(v custody.Visit) bool { return a.leadsTo(v.Detail) }) {
@@ -107,7 +107,7 @@ func (a *addresses) leadsTo(text string) bool {
 	return !isAddress(text) || a.clean(text) == text
 }
 
-// text returns a text in which nothing leads elsewhere.
+// text returns a text in which no address is another than the platform's.
 func (a *addresses) text(where, text string) string {
 	cleaned := a.clean(text)
 	if cleaned != text {
@@ -123,7 +123,7 @@ func (a *addresses) clean(text string) string {
 	words := strings.Split(text, " ")
 	for i, word := range words {
 		if isAddress(word) && !a.isOurs(word) {
-			words[i] = elsewhere
+			words[i] = removed
 		}
 	}
 	return strings.Join(words, " ")

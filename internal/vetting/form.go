@@ -27,14 +27,14 @@ const (
 	keySize = 32
 )
 
-// form checks what every custody must hold to, whatever its Marketplace.
+// form checks the rules of every custody, of any Marketplace.
 type form struct {
 	left
 	now time.Time
 }
 
 // Form returns a custody without the parts that no operator writes: tokens of other characters than VSCHAR (RFC 6749 appendix A), texts
-// that are too long, counts that are none, ends that lie too far ahead. out names what was left out, in words that hold nothing of it.
+// that are too long, counts that are none, ends that lie too far ahead. out names the parts that were left out, in words that hold nothing of them.
 func Form(kept custody.Custody, now time.Time) (checked custody.Custody, out []string) {
 	f := &form{now: now}
 	kept.Serial, kept.Consents, kept.Accepted = max(kept.Serial, 0), max(kept.Consents, 0), max(kept.Accepted, 0)
@@ -66,7 +66,7 @@ func Form(kept custody.Custody, now time.Time) (checked custody.Custody, out []s
 	return kept, f.out
 }
 
-// grant checks a grant. A refresh token that nobody could have been given is none, and so is one for an application that has no name.
+// grant checks a grant. A refresh token that no platform could have issued is none, and so is one for an application that has no name.
 func (f *form) grant(where string, g custody.Grant) custody.Grant {
 	if !credential(g.RefreshToken, bounds.Token) || !credential(g.ClientID, bounds.Message) {
 		g.RefreshToken, g.ClientID = "", ""
@@ -205,7 +205,7 @@ func (f *form) deviceFits(d *custody.Device) bool {
 		d.IntervalSeconds >= 0 && d.IntervalSeconds <= longestInterval && f.ends(d.ExpiresAt, longestCode) && len(d.Asked) <= mostScopes
 }
 
-// ends tells that an end is not further ahead than what it ends lives.
+// ends tells that an end is not further ahead than the longest life of its token or code.
 func (f *form) ends(at time.Time, life time.Duration) bool { return at.Sub(f.now) <= life+clockSlack }
 
 // line returns a text that is shown to people, on one line and cut to what the API takes of it.
