@@ -3,6 +3,7 @@ package custody
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -94,6 +95,15 @@ func (g Grant) PublishedValues() map[string]string {
 		all[published.Key] = published.Value
 	}
 	return all
+}
+
+// Sub is the account of the ID token as its issuer calls it; empty where there is none.
+func (g Grant) Sub() string {
+	issuer, sub, both := strings.Cut(g.Subject, " ")
+	if !both {
+		return issuer
+	}
+	return sub
 }
 
 // Account is the marketplace's account that tokens belong to.

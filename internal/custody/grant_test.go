@@ -66,3 +66,16 @@ func TestWhichIdentifiersMayBeCompared(t *testing.T) {
 		})
 	}
 }
+
+func TestSub(t *testing.T) {
+	for subject, want := range map[string]string{
+		"":                                      "",
+		"https://issuer.example.com one":        "one",
+		"one":                                   "one",
+		"https://issuer.example.com one of two": "one of two",
+	} {
+		if got := (custody.Grant{Subject: subject}).Sub(); got != want {
+			t.Errorf("of %q it is %q, want %q", subject, got, want)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package facts
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
@@ -90,15 +89,7 @@ func (f *Facts) MisplacedGrant() *Failure {
 	case aside.Account.ID != "" && !f.ExpectsAccount(aside.Account):
 		return f.AccountMismatch(aside.Account.ID, f.ExpectedAccount())
 	}
-	return f.AccountMismatch(subjectOf(aside.Subject), subjectOf(f.Custody.Subject))
-}
-
-// subjectOf is the account of an ID token as its issuer calls it, as far as people are shown it.
-func subjectOf(subject string) string {
-	if _, sub, both := strings.Cut(subject, " "); both {
-		subject = sub
-	}
-	return bounds.Cut(subject, bounds.Name)
+	return f.AccountMismatch(bounds.Cut(aside.Sub(), bounds.Name), bounds.Cut(f.Custody.Sub(), bounds.Name))
 }
 
 // AsideIsExpected tells that the spec names the account of the grant that was set aside.

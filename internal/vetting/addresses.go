@@ -50,7 +50,7 @@ func (a *addresses) grant(where string, g custody.Grant) custody.Grant {
 		g.Account.Login = ""
 		a.leave(where + "account.login")
 	}
-	if _, sub, _ := strings.Cut(g.Subject, " "); !a.leadsTo(sub) {
+	if !a.leadsTo(g.Sub()) {
 		g.Subject = ""
 		a.leave(where + "subject")
 	}
