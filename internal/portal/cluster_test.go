@@ -3,14 +3,12 @@ package portal_test
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -21,28 +19,26 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/onsi/gomega"
 	authenticationv1 "k8s.io/api/authentication/v1"
-	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	clocktesting "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
 // realCluster is a kube-apiserver, which starts with the first test that asks for it.
 type realCluster struct {
-	once        sync.Once
-	err         error
-	environment *envtest.Environment
-	admin       client.Client
+	once   sync.Once
+	err    error
+	server *testworld.APIServer
+	admin  client.Client
 	// portal has the rights of the portal's markers and no other.
 	portal client.WithWatch
 	// document reads what the API server publishes.
@@ -53,9 +49,9 @@ var real realCluster
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if real.environment != nil {
-		if err := real.environment.Stop(); err != nil {
-			fmt.Fprintln(os.Stderr, "stopping the API server:", err)
+	if real.server != nil {
+		if err := real.server.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
 			code = 1
 		}
 	}
@@ -72,38 +68,19 @@ func startCluster(t *testing.T) *realCluster {
 }
 
 func (c *realCluster) start(ctx context.Context) error {
-	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
-		return errors.New("KUBEBUILDER_ASSETS is not set: run \"make test\", which finds or builds a kube-apiserver")
-	}
-	environment := &envtest.Environment{
-		CRDDirectoryPaths:        []string{filepath.Join("..", "..", "config", "crd", "bases")},
-		ErrorIfCRDPathMissing:    true,
-		ControlPlaneStartTimeout: 2 * time.Minute,
-		ControlPlaneStopTimeout:  time.Minute,
-	}
-	config, err := environment.Start()
-	if err != nil {
-		return fmt.Errorf("starting the API server: %w", err)
-	}
-	c.environment = environment
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
-		v1alpha1.AddToScheme, authenticationv1.AddToScheme, authorizationv1.AddToScheme, corev1.AddToScheme, rbacv1.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			return err
-		}
-	}
-	if c.admin, err = client.New(config, client.Options{Scheme: scheme}); err != nil {
-		return err
-	}
-	user, err := environment.AddUser(envtest.User{Name: "portal"}, config)
+	apiServer, err := testworld.Start()
 	if err != nil {
 		return err
 	}
-	if c.portal, err = client.NewWithWatch(user.Config(), client.Options{Scheme: scheme}); err != nil {
+	c.server, c.admin = apiServer, apiServer.Kube
+	user, err := apiServer.User("portal")
+	if err != nil {
 		return err
 	}
+	if c.portal, err = testworld.Client(user); err != nil {
+		return err
+	}
+	config := apiServer.Config
 	admin, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return err

@@ -17,11 +17,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
-	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
@@ -32,7 +30,7 @@ const namespace = "bench"
 type bench struct {
 	*run
 	dir     string
-	cluster *envtest.Environment
+	cluster *testworld.APIServer
 	config  *rest.Config
 	kube    client.Client
 	// market is the host that all marketplaces are on, other one for those that must not share it; nil where there is none.
@@ -68,18 +66,10 @@ func (r *run) newBench(ctx context.Context) (b *bench, err error) {
 	if b.dir, err = os.MkdirTemp("", "tokenkeeper-bench-"); err != nil {
 		return b, fmt.Errorf("making a temporary directory: %w", err)
 	}
-	scheme, err := kube.Scheme()
-	if err != nil {
+	if b.cluster, err = testworld.Start(); err != nil {
 		return b, err
 	}
-	b.cluster = &envtest.Environment{CRDDirectoryPaths: []string{"config/crd/bases"}, ErrorIfCRDPathMissing: true}
-	if b.config, err = b.cluster.Start(); err != nil {
-		return b, fmt.Errorf("starting the API server: %w", err)
-	}
-	b.config.QPS = -1
-	if b.kube, err = client.New(b.config, client.Options{Scheme: scheme}); err != nil {
-		return b, err
-	}
+	b.config, b.kube = b.cluster.Config, b.cluster.Kube
 	b.market = newHost("127.0.0.1")
 	build := exec.CommandContext(ctx, "go", "build", "-o", b.program(), "./cmd/tokenkeeper") //nolint:gosec // our own program
 	if output, err := build.CombinedOutput(); err != nil {

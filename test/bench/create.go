@@ -98,7 +98,7 @@ func (b *bench) fillByFloor(ctx context.Context, w *watcher, s batch) (f filled,
 	}()
 	lines := &lines{to: json.NewEncoder(in)}
 	if err := lines.write(floorSettings{
-		Kubeconfig: b.cluster.KubeConfig, TokenURL: b.market.url + "/allegro/auth/oauth/token", Concurrency: b.concurrency,
+		Kubeconfig: b.cluster.Kubeconfig(), TokenURL: b.market.url + "/allegro/auth/oauth/token", Concurrency: b.concurrency,
 	}); err != nil {
 		return f, err
 	}

@@ -151,7 +151,7 @@ func (f *few) count(ctx context.Context) (err error) {
 		figure{benchmark: calls, name: "token calls for each renewal", value: told, unit: "calls"}.atMost(1),
 		figure{benchmark: calls, name: "events for each renewal", value: each(events), unit: "events"},
 	)
-	return f.through(ctx, f.cluster.KubeConfig)
+	return f.through(ctx, f.cluster.Kubeconfig())
 }
 
 // issued is how many tokens the accounts have got and stored.
@@ -278,7 +278,7 @@ func (f *few) dying(ctx context.Context) error {
 		return err
 	}
 	later := f.market.answered() - asked - noticed
-	if err := f.through(ctx, f.cluster.KubeConfig); err != nil {
+	if err := f.through(ctx, f.cluster.Kubeconfig()); err != nil {
 		return err
 	}
 	if err := pause(ctx, f.patience/3); err != nil {

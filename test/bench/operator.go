@@ -25,7 +25,7 @@ type operator struct {
 
 // startOperator starts the operator with its portal on a free port, and waits until it is ready.
 func (b *bench) startOperator(ctx context.Context, flags ...string) error {
-	return b.startOperatorOn(ctx, b.cluster.KubeConfig, flags...)
+	return b.startOperatorOn(ctx, b.cluster.Kubeconfig(), flags...)
 }
 
 // startOperatorOn does so with a kubeconfig that may lead through a proxy.
