@@ -97,7 +97,7 @@ func TestTheDataOfOthersIsNotHeld(t *testing.T) {
 	}
 }
 
-// A Secret that users write has labels of ours, by whatever mistake.
+// A Secret that users write has labels of ours, by whatever mistake: it is no credential before they are gone.
 func TestAnApplicationsChangeReachesItsAccount(t *testing.T) {
 	for name, account := range map[string]string{"plain": "", "with our labels": "main"} {
 		t.Run(name, func(t *testing.T) {
@@ -110,6 +110,13 @@ func TestAnApplicationsChangeReachesItsAccount(t *testing.T) {
 			w.Create(app)
 			w.account("allegro", v1alpha1.GrantClientCredentials)
 			w.start()
+			if account != "" {
+				w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretInvalid)
+				app = w.readSecret("app")
+				delete(app.Labels, v1alpha1.LabelManagedBy)
+				delete(app.Labels, v1alpha1.LabelAccount)
+				w.Expect(kube.Update(t.Context(), app)).To(Succeed())
+			}
 			w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplicationRejected)
 			w.settle()
 			w.editSecret("app", map[string]string{"client_secret": demomarket.DefaultClientSecret})

@@ -11,8 +11,9 @@ const (
 	// lastShare is the part of its life that a token has left at most when it is renewed at the latest, and firstShare the one that it has
 	// left at most when it is renewed at the earliest: a quarter and a half.
 	lastShare, firstShare = 4, 2
-	// shortestLife keeps an answer that names a lifetime of seconds from turning into a flood of requests.
-	shortestLife = 10 * time.Second
+	// ShortestLife keeps an answer that names a lifetime of seconds from turning into a flood of requests: no token is renewed sooner after it was
+	// issued.
+	ShortestLife = 10 * time.Second
 )
 
 // Policy is how early a token is renewed.
@@ -43,7 +44,7 @@ func (p Policy) RenewAt(issued, expires time.Time, spread float64) time.Time {
 	jitter := min(before/2, life/firstShare-latest)
 	early := latest + time.Duration(spread*float64(jitter))
 	at := expires.Add(-early).Truncate(time.Second)
-	if soonest := issued.Add(shortestLife); at.Before(soonest) {
+	if soonest := issued.Add(ShortestLife); at.Before(soonest) {
 		return soonest
 	}
 	return at

@@ -9,6 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -100,7 +101,7 @@ func (f *form) grant(where string, g custody.Grant) custody.Grant {
 	default:
 		same := *tokens
 		same.IDTokenWithheld = f.line(where+"tokens.idTokenWithheld", same.IDTokenWithheld)
-		if same.RenewAt.After(same.ExpiresAt) { // it would not be renewed in time
+		if same.RenewAt.After(renewal.Latest(same.ExpiresAt, same.IssuedAt.Add(renewal.ShortestLife))) { // it would not be renewed in time
 			same.RenewAt = time.Time{}
 			f.leave(where + "tokens.renewAt")
 		}

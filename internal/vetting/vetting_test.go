@@ -13,6 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/vetting"
 )
@@ -77,7 +78,10 @@ func TestWhatTheOperatorWritesStaysAsItIs(t *testing.T) {
 			t.Errorf("the test leaves %s out", field.Name)
 		}
 	}
-	for name, kept := range map[string]custody.Custody{"everything": whole, "nothing": {}} {
+	brief := custody.Custody{Grant: custody.Grant{Tokens: &custody.Tokens{
+		AccessToken: "access", IssuedAt: now, ExpiresAt: now.Add(time.Second), RenewAt: now.Add(renewal.ShortestLife),
+	}}}
+	for name, kept := range map[string]custody.Custody{"everything": whole, "nothing": {}, "a token of a second, which is not renewed at once": brief} {
 		got, out := vet(kept)
 		if diff := cmp.Diff(kept, got); diff != "" || len(out) > 0 {
 			t.Errorf("%s: left out %v:\n%s", name, out, diff)
