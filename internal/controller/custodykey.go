@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"sync/atomic"
 
@@ -25,12 +24,8 @@ func (o Options) addCustodyKey(ctx context.Context, mgr manager.Manager) (*custo
 	if err != nil {
 		return nil, fmt.Errorf("preparing the client for the key of custody: %w", err)
 	}
-	random := o.Random
-	if random == nil {
-		random = rand.Reader
-	}
 	keys, err := custodykey.New(ctx, custodykey.Options{
-		Secret: o.CustodyKey, Live: api, Writer: client.WithFieldOwner(api, v1alpha1.ManagedBy), Clock: o.Clock, Random: random,
+		Secret: o.CustodyKey, Live: api, Writer: client.WithFieldOwner(api, v1alpha1.ManagedBy), Clock: o.Clock, Random: o.Random,
 	})
 	if err != nil {
 		return nil, err

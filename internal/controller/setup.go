@@ -107,13 +107,23 @@ func clusterIdentity(ctx context.Context, live client.Reader) (string, error) {
 	return string(namespace.UID), nil
 }
 
+// withDefaults are the options with defaults in place of nil.
+func (o Options) withDefaults() Options {
+	if o.IssuerTransport == nil {
+		o.IssuerTransport = o.Transport
+	}
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Connect == nil {
+		o.Connect = kube.Connect
+	}
+	return o
+}
+
 // connect returns the clients of a manager.
 func (o Options) connect(ctx context.Context, mgr manager.Manager) (*kube.Clients, error) {
-	connect := o.Connect
-	if connect == nil {
-		connect = kube.Connect
-	}
-	clients, err := connect(ctx, mgr, o.Clock)
+	clients, err := o.Connect(ctx, mgr, o.Clock)
 	if err == nil {
 		clients.UserSecrets.RequireUseLabel = o.RequireUseLabel
 	}
@@ -125,34 +135,41 @@ func (o Options) connect(ctx context.Context, mgr manager.Manager) (*kube.Client
 func (o Options) newDriver(
 	mgr manager.Manager, clients *kube.Clients, grants *grantstore.Store, operations *metrics.Operations, answered func(facts.Request, error),
 ) (driver.Driver, error) {
-	random, issuers := o.Random, o.IssuerTransport
-	if random == nil {
-		random = rand.Reader
-	}
-	if issuers == nil {
-		issuers = o.Transport
-	}
 	holder, err := signin.NewSecret(rand.Reader)
 	if err != nil {
 		return driver.Driver{}, err
 	}
 	return driver.Driver{
-		Clock: o.Clock, Random: random, Recorder: mgr.GetEventRecorder(v1alpha1.ManagedBy), Holder: holder, Portal: o.Portal, Observe: o.Observe,
+		Clock: o.Clock, Random: o.Random, Recorder: mgr.GetEventRecorder(v1alpha1.ManagedBy), Holder: holder, Portal: o.Portal, Observe: o.Observe,
 		Resolver: inputs.NewResolver(clients.Client, clients.Metadata, clients.UserSecrets), Sellers: inputs.NewSellers(clients.Cached, grants),
 		OAuth: oauthclient.New(oauthclient.Options{
 			Clock: o.Clock, Transport: o.Transport, Metrics: operations, CallTimeout: o.CallTimeout, Answered: answered,
 			PerHost: o.MaxConcurrentReconciles / shareOfOneHost,
 			Providers: &openid.Providers{
-				HTTP: outgoing.NewClient(throttle.NewFailFast(issuers, o.Clock.Now), timeouts.Issuer),
+				HTTP: outgoing.NewClient(throttle.NewFailFast(o.IssuerTransport, o.Clock.Now), timeouts.Issuer),
 				Now:  o.Clock.Now,
 			},
 		}),
 	}, nil
 }
 
+// addVisits adds the visits of people to a manager. flush stores the tokens that wait in memory when the process ends.
+func (o Options) addVisits(
+	mgr manager.Manager, clients *kube.Clients, grants *grantstore.Store, visiting *driver.Driver, flush func(context.Context) error,
+) (*signinflow.Visits, error) {
+	visits := signinflow.New(signinflow.Options{
+		Driver: visiting, Accounts: clients.Client, Grants: grants, Portal: o.Portal, Namespaces: clients.Namespaces, Flush: flush,
+	})
+	if err := mgr.Add(visits); err != nil {
+		return nil, fmt.Errorf("adding the sign-ins: %w", err)
+	}
+	return visits, nil
+}
+
 // Add adds the controller to a manager that was made with kube.Shard.ManagerOptions, and returns the visits, which complete
 // sign-ins. The controller works where the manager leads, and visits everywhere.
 func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow.Visits, error) {
+	options = options.withDefaults()
 	if err := watches.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
@@ -195,11 +212,9 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	r.finalizer = departures.Finalizer{Driver: r.Driver, Client: clients.Client, Live: clients.Live, Grants: grants, Forget: r.Forget}
 	r.tokens = &publish.Publisher{Driver: r.Driver, Client: clients.Client, Live: clients.Live, WriteOwn: writeOwn, Metrics: operations}
 	metrics.RegisterHosts(options.Registry, r.OAuth.Hosts)
-	visits := signinflow.New(signinflow.Options{
-		Driver: &visiting, Accounts: clients.Client, Grants: grants, Portal: options.Portal, Namespaces: clients.Namespaces, Flush: r.flushAll,
-	})
-	if err := mgr.Add(visits); err != nil {
-		return nil, fmt.Errorf("adding the sign-ins: %w", err)
+	visits, err := options.addVisits(mgr, clients, grants, &visiting, r.flushAll)
+	if err != nil {
+		return nil, err
 	}
 	adoptions := &adoptions{keys: keys}
 	if err := marketplacestatus.Add(mgr, options.CountAccounts, adoptions.adopt); err != nil {

@@ -2,27 +2,24 @@ package controller
 
 import (
 	"context"
-	"fmt"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/signinflow"
+	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
 // AddSignIns adds what completes sign-ins to a manager that was made with kube.Shard.ManagerOptions, and no controller: nothing is renewed,
 // polled or published, and no status is written. A controller in another process goes on with what a sign-in has brought, which its
 // watch of the grant Secret tells it of. RequestEvery, CountAccounts and NewQueue of the options are not used.
 func AddSignIns(ctx context.Context, mgr manager.Manager, options Options) (*signinflow.Visits, error) {
-	if err := mgr.GetFieldIndexer().IndexField(ctx, &v1alpha1.MarketplaceAccount{}, inputs.IndexSeller, func(object client.Object) []string {
-		return inputs.SellersOf(object.(*v1alpha1.MarketplaceAccount))
-	}); err != nil {
-		return nil, fmt.Errorf("indexing accounts by %s: %w", inputs.IndexSeller, err)
+	options = options.withDefaults()
+	if err := watches.AddIndex(ctx, mgr.GetFieldIndexer(), inputs.IndexSeller); err != nil {
+		return nil, err
 	}
 	clients, err := options.connect(ctx, mgr)
 	if err != nil {
@@ -42,12 +39,5 @@ func AddSignIns(ctx context.Context, mgr manager.Manager, options Options) (*sig
 		return nil, err
 	}
 	metrics.RegisterHosts(options.Registry, visiting.OAuth.Hosts)
-	visits := signinflow.New(signinflow.Options{
-		Driver: &visiting, Accounts: clients.Client, Grants: grants, Portal: options.Portal, Namespaces: clients.Namespaces,
-		Flush: func(context.Context) error { return nil },
-	})
-	if err := mgr.Add(visits); err != nil {
-		return nil, fmt.Errorf("adding the sign-ins: %w", err)
-	}
-	return visits, nil
+	return options.addVisits(mgr, clients, grants, &visiting, func(context.Context) error { return nil })
 }

@@ -83,8 +83,6 @@ func XSale() Platform { return platforms.XSale() }
 type (
 	// Report is that of package judge.
 	Report = judge.Report
-	// Tally is that of package judge.
-	Tally = judge.Tally
 	// CodeTally is that of package judge.
 	CodeTally = judge.CodeTally
 	// Request is that of package judge.

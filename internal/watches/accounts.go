@@ -23,18 +23,29 @@ const (
 	IndexSecret = "secret"
 )
 
-// AddIndexes adds the indexes of accounts to the cache, that of sellers included.
+// indexes are the values by which accounts are found, by the name of the index.
+var indexes = map[string]func(*v1alpha1.MarketplaceAccount) []string{
+	IndexMarketplace:   func(a *v1alpha1.MarketplaceAccount) []string { return []string{a.Spec.MarketplaceRef.Name} },
+	IndexSecret:        SecretsOf,
+	inputs.IndexSeller: inputs.SellersOf,
+}
+
+// AddIndexes adds all indexes of accounts to the cache, that of sellers included.
 func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
-	for name, extract := range map[string]func(*v1alpha1.MarketplaceAccount) []string{
-		IndexMarketplace:   func(a *v1alpha1.MarketplaceAccount) []string { return []string{a.Spec.MarketplaceRef.Name} },
-		IndexSecret:        SecretsOf,
-		inputs.IndexSeller: inputs.SellersOf,
-	} {
-		if err := indexer.IndexField(ctx, &v1alpha1.MarketplaceAccount{}, name, func(object client.Object) []string {
-			return extract(object.(*v1alpha1.MarketplaceAccount))
-		}); err != nil {
-			return fmt.Errorf("indexing accounts by %s: %w", name, err)
+	for name := range indexes {
+		if err := AddIndex(ctx, indexer, name); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// AddIndex adds one index of accounts to the cache.
+func AddIndex(ctx context.Context, indexer client.FieldIndexer, name string) error {
+	if err := indexer.IndexField(ctx, &v1alpha1.MarketplaceAccount{}, name, func(object client.Object) []string {
+		return indexes[name](object.(*v1alpha1.MarketplaceAccount))
+	}); err != nil {
+		return fmt.Errorf("indexing accounts by %s: %w", name, err)
 	}
 	return nil
 }
