@@ -24,7 +24,7 @@ import (
 
 // packages decide what happens to an account, or keep what must not be lost.
 var packages = []string{
-	"internal/custody", "internal/facts", "internal/failures", "internal/lifecycle", "internal/reasons", "internal/conditions", "internal/renewal", "internal/throttle",
+	"internal/custody", "internal/facts", "internal/failures", "internal/invitation", "internal/lifecycle", "internal/reasons", "internal/conditions", "internal/renewal", "internal/throttle",
 	"internal/answer", "internal/tokensecret",
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/invitation"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -26,7 +27,7 @@ const (
 // offerLink makes a link by which a person signs in, and keeps its ticket. The marketplace is not asked for anything before
 // a person opens the link.
 func (r *reconciler) offerLink(ctx context.Context, l driver.Look) (driver.Look, error) {
-	if !l.HasPortal {
+	if l.Link == "" {
 		return l.With(lifecycle.WithoutPortal(l.Facts)), nil
 	}
 	l, due, err := r.Confirm(ctx, l, lifecycle.OfferLink)
@@ -41,7 +42,8 @@ func (r *reconciler) offerLink(ctx context.Context, l driver.Look) (driver.Look,
 	if l, err = r.Apply(ctx, l, change); err != nil {
 		return l, err
 	}
-	return l.With(lifecycle.LinkShown(l.Facts, r.portal.Link(l.Account.Namespace, l.Account.Name, ticket), end)), nil
+	address := r.portal.Link(l.Account.Namespace, l.Account.Name, ticket)
+	return l.With(lifecycle.Outcome{Invitation: invitation.Link(&l.Facts, address, end)}), nil
 }
 
 // startCode asks the platform for a device code and stores it.

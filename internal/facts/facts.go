@@ -52,10 +52,9 @@ type Facts struct {
 	HoldsSecrets bool
 	// NewKey becomes the key of the digests of refusals where Custody has none; nil where none could be drawn.
 	NewKey []byte
-	// HasPortal tells that there are pages where people sign in, ShownTicket is the ticket of the link in the status, and CallbackURL the
-	// redirect URI to register for the application; both are empty where there is none.
-	HasPortal                bool
-	ShownTicket, CallbackURL string
+	// Link is the address of the page where people sign the account in, without a ticket, and ShownTicket the hash of the ticket that they are
+	// shown. CallbackURL is the redirect URI to register for the application. Each is empty where there is none.
+	Link, ShownTicket, CallbackURL string
 	// Approved tells that a device code has become tokens that are not stored yet, and PollAt when to ask about the device code again, or
 	// for one; zero for now.
 	Approved bool

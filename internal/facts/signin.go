@@ -5,9 +5,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
-	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
 // SignsIn tells whether the account's grant begins with a person.
@@ -99,16 +97,6 @@ func (f *Facts) Published() map[string]string {
 	return f.Request.Platform.Published(f.Custody.PublishedValues(), f.Custody.Account.ID)
 }
 
-// OpenTicket returns the entry of a ticket that can be used; nil when there is none.
-func (f *Facts) OpenTicket(ticket string) *custody.Ticket {
-	for i, held := range f.Custody.SignIn.Tickets {
-		if !held.Used && f.Now.Before(held.ExpiresAt) && signin.Matches(held.Hash, ticket) {
-			return &f.Custody.SignIn.Tickets[i]
-		}
-	}
-	return nil
-}
-
 // VisitUntil returns when the last person who went to the marketplace must be back; zero when there is none.
 func (f *Facts) VisitUntil() time.Time {
 	var last time.Time
@@ -126,9 +114,4 @@ const defaultWarnBefore = 336 * time.Hour
 // WarnFrom is from when on the end of an authorization is announced: spec.authorization.warnBefore earlier.
 func WarnFrom(account *v1alpha1.MarketplaceAccount, ending time.Time) time.Time {
 	return ending.Add(-account.Spec.Authorization.WarnBefore.Or(defaultWarnBefore))
-}
-
-// TicketIn is the index of a ticket among those of a custody; -1 where it is none of them.
-func TicketIn(kept custody.Custody, ticket string) int {
-	return slices.IndexFunc(kept.SignIn.Tickets, func(t custody.Ticket) bool { return signin.Matches(t.Hash, ticket) })
 }

@@ -7,7 +7,6 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
 // ending has the authorization end so long from now.
@@ -96,35 +95,6 @@ func TestWhoIsSigningIn(t *testing.T) {
 	f = working(signsIn, visits(custody.Visit{ExpiresAt: morning}))
 	if got := f.VisitUntil(); !got.IsZero() {
 		t.Errorf("a person whose time is over must be back at %s", got)
-	}
-}
-
-func TestWhichLinkWorks(t *testing.T) {
-	given := func(tickets ...custody.Ticket) Facts {
-		return working(signsIn, func(f *Facts) { f.Custody.SignIn.Tickets = tickets })
-	}
-	other := custody.Ticket{Hash: signin.Hash("other"), ExpiresAt: morning.Add(time.Minute)}
-	works := custody.Ticket{Hash: signin.Hash("ticket"), ExpiresAt: morning.Add(time.Minute)}
-	used, ended := works, works
-	used.Used, ended.ExpiresAt = true, morning
-	for name, test := range map[string]struct {
-		facts Facts
-		works bool
-		index int
-	}{
-		"one that was given out":         {given(other, works), true, 1},
-		"one that was not":               {given(other), false, -1},
-		"one that somebody went on with": {given(other, used), false, 1},
-		"one that has ended":             {given(ended, other), false, 0},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := test.facts.OpenTicket("ticket"); (got != nil) != test.works || got != nil && got.Hash != works.Hash {
-				t.Errorf("the entry is %+v", got)
-			}
-			if got := TicketIn(test.facts.Custody, "ticket"); got != test.index {
-				t.Errorf("it is number %d, want %d", got, test.index)
-			}
-		})
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/failures"
+	"github.com/tokenkeeper/tokenkeeper/internal/invitation"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle/states"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
@@ -111,7 +112,7 @@ func newGrantFailure(f facts.Facts, why facts.Failure) Outcome {
 
 // WithRetryTicket lets a browser that has just proved to be the visit's begin another.
 func WithRetryTicket(f facts.Facts, kept custody.Custody) custody.Custody {
-	if ticket := f.RetryTicket; facts.TicketIn(kept, ticket) < 0 {
+	if ticket := f.RetryTicket; invitation.TicketIn(kept, ticket) < 0 {
 		kept.SignIn = kept.SignIn.WithTicket(custody.Ticket{Hash: signin.Hash(ticket), ExpiresAt: f.Now.Add(signin.VisitLife)}, f.Now)
 	}
 	return kept
@@ -126,11 +127,6 @@ func AfterOffer(f facts.Facts, ticket string, life time.Duration, asked bool) (C
 		kept.SignIn.Requested = kept.HandledSignIn
 	}
 	return storeOnce(kept, Outcome{HandledSignIn: asked}).by(states.Offered), end
-}
-
-// LinkShown is the outcome of a link that was stored and leads to address.
-func LinkShown(f facts.Facts, address string, end time.Time) Outcome {
-	return Outcome{Invitation: signInStatus(address, "", f.CallbackURL, end)}
 }
 
 // WithoutPortal is the outcome of an account that a person should sign in, where there is no place for it.

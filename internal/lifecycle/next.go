@@ -5,6 +5,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/invitation"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
@@ -95,7 +96,7 @@ var steps = []struct {
 		return needsCode(f) && f.CodeLives() && !f.SignInRequested() && !f.Now.Before(f.PollAt)
 	}},
 	{StartCode, mustStartCode},
-	{OfferLink, mustOfferLink},
+	{OfferLink, invitation.MustOffer},
 	{Publish, func(f *facts.Facts) bool { return f.Custody.Tokens != nil && !f.WrongAccount() }},
 	{FindDuplicate, func(f *facts.Facts) bool { return f.Custody.Account.ID != "" }},
 	{Test, mustTest},
@@ -172,14 +173,6 @@ func mustStartCode(f *facts.Facts) bool {
 	return f.Custody.SignIn.Device != nil || !f.Now.Before(f.PollAt)
 }
 
-// mustOfferLink tells that the status shows no link that works; or that one is needed and there is no portal, which has to be told.
-func mustOfferLink(f *facts.Facts) bool {
-	if f.Request.Grant == v1alpha1.GrantDeviceCode || !f.NeedsSignIn() {
-		return false
-	}
-	return !f.HasPortal || f.SignInRequested() || f.OpenTicket(f.ShownTicket) == nil
-}
-
 // mustTest tells that a test of the connection is due: since a person asks for it, since the last one did not reach the marketplace, or
 // since nothing else tells that a token was revoked which does not end.
 func mustTest(f *facts.Facts) bool {
@@ -200,7 +193,7 @@ func Conclusion(f *facts.Facts) Outcome {
 	if f.Unresolved {
 		return Outcome{}
 	}
-	o := Outcome{Invited: true, Invitation: invitation(f)}
+	o := Outcome{Invited: true, Invitation: invitation.InStatus(f)}
 	o.HandledRenew = f.RenewalRequested() && f.CannotRenew() && !f.Plan().Due
 	o.HandledVerify = facts.RequestOf(f.Account, v1alpha1.AnnotationVerify) != "" && !f.Usable() && f.CannotRenew()
 	o.Postponed = renewalPostponed(f)
@@ -216,28 +209,4 @@ func renewalPostponed(f *facts.Facts) time.Time {
 		return time.Time{}
 	}
 	return f.OtherProcessUntil()
-}
-
-// invitation is the link or code by which a person signs in, as it is stored; nil where none is needed.
-func invitation(f *facts.Facts) *v1alpha1.SignInStatus {
-	if !f.NeedsSignIn() {
-		return nil
-	}
-	if f.Request.Grant == v1alpha1.GrantDeviceCode {
-		if !f.CodeLives() {
-			return nil
-		}
-		code := f.Custody.SignIn.Device
-		return signInStatus(code.URL, code.UserCode, "", code.ExpiresAt)
-	}
-	if ticket := f.OpenTicket(f.ShownTicket); f.HasPortal && ticket != nil {
-		return signInStatus(f.Account.Status.SignIn.URL, "", f.CallbackURL, ticket.ExpiresAt)
-	}
-	return nil
-}
-
-func signInStatus(url, userCode, redirectURI string, end time.Time) *v1alpha1.SignInStatus {
-	status := &v1alpha1.SignInStatus{URL: url, UserCode: userCode, RedirectURI: redirectURI}
-	status.ExpirationTime.Time = end
-	return status
 }

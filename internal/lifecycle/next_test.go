@@ -37,7 +37,7 @@ func TestWhatIsNext(t *testing.T) {
 	ended := func(f *facts.Facts) { f.Custody.Candidate.Tokens.ExpiresAt = noon }
 	pollLater := func(f *facts.Facts) { f.PollAt = noon.Add(time.Second) }
 	linked := func(f *facts.Facts) {
-		f.ShownTicket = "ticket"
+		f.ShownTicket = signin.Hash("ticket")
 		f.Custody.SignIn.Tickets = []custody.Ticket{{Hash: signin.Hash("ticket"), ExpiresAt: noon.Add(time.Hour)}}
 	}
 	lost := func(ahead time.Duration) change {
@@ -87,7 +87,7 @@ func TestWhatIsNext(t *testing.T) {
 		"twelve codes that nobody has used":                      {with(deviceCode, dead, func(f *facts.Facts) { f.Custody.SignIn.Unattended = facts.MaxUnattended }), "FindDuplicate"},
 		"nobody has signed in at a browser":                      {with(code, dead), "OfferLink, FindDuplicate"},
 		"nobody has, and the status shows a link":                {with(code, dead, linked), "FindDuplicate"},
-		"nobody has, and there is no portal":                     {with(code, dead, linked, func(f *facts.Facts) { f.HasPortal = false }), "OfferLink, FindDuplicate"},
+		"nobody has, and there is no portal":                     {with(code, dead, linked, func(f *facts.Facts) { f.Link = "" }), "OfferLink, FindDuplicate"},
 		"somebody asks for another link":                         {with(code, linked, signInAsked), "OfferLink, " + nothing},
 		"the tokens are of another seller than the spec names":   {with(code, expects("5"), linked), "FindDuplicate"},
 		"somebody asks for a test":                               {with(importing, asks(v1alpha1.AnnotationVerify)), nothing + ", Test"},
@@ -162,7 +162,7 @@ func TestWhatALookConcludes(t *testing.T) {
 		return func(f *facts.Facts) { f.Account.Annotations[annotation] = "now" }
 	}
 	shown := func(f *facts.Facts) {
-		f.ShownTicket, f.CallbackURL = "ticket", "https://portal.example/callback/allegro"
+		f.ShownTicket, f.CallbackURL = signin.Hash("ticket"), "https://portal.example/callback/allegro"
 		f.Account.Status.SignIn = &v1alpha1.SignInStatus{URL: "https://portal.example/sign-in?ticket=ticket"}
 		f.Custody.SignIn.Tickets = []custody.Ticket{{Hash: signin.Hash("ticket"), ExpiresAt: noon.Add(time.Hour)}}
 	}
@@ -179,7 +179,7 @@ func TestWhatALookConcludes(t *testing.T) {
 		"a test where there is no token, nor will be": {facts: with(code, dead, asks(v1alpha1.AnnotationVerify)), verify: true},
 		"a test where there will be one":              {facts: with(importing, asks(v1alpha1.AnnotationVerify), func(f *facts.Facts) { f.Custody.Tokens = nil })},
 		"a link":                                      {facts: with(code, dead, shown), invitation: "https://portal.example/sign-in?ticket=ticket"},
-		"a link, and there is no portal":              {facts: with(code, dead, shown, func(f *facts.Facts) { f.HasPortal = false })},
+		"a link, and there is no portal":              {facts: with(code, dead, shown, func(f *facts.Facts) { f.Link = "" })},
 		"a link that nobody needs":                    {facts: with(code, shown)},
 		"no link yet":                                 {facts: with(code, dead)},
 		"a code":                                      {facts: with(deviceCode, dead, device, func(f *facts.Facts) { f.Custody.SignIn.Device.URL = "https://allegro.example/device" }), invitation: "https://allegro.example/device"},

@@ -12,6 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/invitation"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -85,10 +86,10 @@ func newWorld(grant v1alpha1.GrantType, rotating bool, grace time.Duration) *wor
 func (w *world) facts() facts.Facts {
 	f := facts.Facts{
 		Account: w.account, Custody: w.stored, Request: w.request, Now: w.now, Holder: w.holder, CallTimeout: 30 * time.Second,
-		AttemptTimeout: 80 * time.Second, NewKey: make([]byte, 32), HasPortal: true, Approved: w.approved != nil, PollAt: w.pollAt,
+		AttemptTimeout: 80 * time.Second, NewKey: make([]byte, 32), Link: "https://portal" + signin.LinkPrefix + "shop/main", Approved: w.approved != nil, PollAt: w.pollAt,
 	}
 	if shown := w.account.Status.SignIn; shown != nil {
-		f.ShownTicket = signin.TicketOf(shown.URL)
+		f.ShownTicket = signin.Hash(signin.TicketOf(shown.URL))
 	}
 	if seen := w.account.Status.AccessToken; seen != nil && seen.Serial > f.Custody.Serial {
 		f.Custody = f.Custody.Outdated(seen.Serial)
@@ -216,7 +217,7 @@ func (w *world) do(f facts.Facts, o lifecycle.Outcome, action lifecycle.Action, 
 		ticket := fmt.Sprintf("ticket-%d", w.tickets)
 		offer, end := lifecycle.AfterOffer(f, ticket, signin.TicketLife, f.SignInRequested())
 		f, o = w.apply(f, o, offer)
-		o = o.With(lifecycle.LinkShown(f, "https://portal"+signin.LinkPrefix+"shop/main?ticket="+ticket, end))
+		o = o.With(lifecycle.Outcome{Invitation: invitation.Link(&f, f.Link+"?ticket="+ticket, end)})
 	case lifecycle.Publish:
 		w.published = f.Custody.Tokens.AccessToken
 		if f.Custody.Tokens.AccessToken != w.stored.Tokens.AccessToken {

@@ -29,6 +29,14 @@ const (
 // value means that there is no portal.
 type Address string
 
+// Page is the address of the page where people sign an account in, without the ticket that it wants; empty where there is no portal.
+func (a Address) Page(namespace, name string) string {
+	if a == "" {
+		return ""
+	}
+	return string(a) + pagePath(namespace, name)
+}
+
 // Link is the address for a person to click.
 func (a Address) Link(namespace, name, ticket string) string {
 	return string(a) + LinkPath(namespace, name, ticket)
@@ -49,9 +57,13 @@ func (a Address) Callback(name string) string {
 	return string(a) + CallbackPrefix + CallbackName(url.PathEscape(marketplace), url.PathEscape(key))
 }
 
+func pagePath(namespace, name string) string {
+	return LinkPrefix + url.PathEscape(namespace) + "/" + url.PathEscape(name)
+}
+
 // LinkPath is the path of a link, with the ticket in its query.
 func LinkPath(namespace, name, ticket string) string {
-	return LinkPrefix + url.PathEscape(namespace) + "/" + url.PathEscape(name) + "?" + url.Values{ticketParameter: {ticket}}.Encode()
+	return pagePath(namespace, name) + "?" + url.Values{ticketParameter: {ticket}}.Encode()
 }
 
 // TicketOf returns the ticket of a link or of its query; empty when it has none.

@@ -6,8 +6,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
-	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
+	"github.com/tokenkeeper/tokenkeeper/internal/invitation"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
@@ -131,7 +131,7 @@ func (v *Visits) formerNow(ctx context.Context, b *returned) (outcome signin.Out
 		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
 	}
 	l.Unresolved = failure != nil
-	if at := facts.TicketIn(l.Custody, signin.Again(b.cookie)); at >= 0 && linkProblem(l.Custody.SignIn.Tickets[at], l.Now) == "" {
+	if at := invitation.TicketIn(l.Custody, signin.Again(b.cookie)); at >= 0 && linkProblem(l.Custody.SignIn.Tickets[at], l.Now) == "" {
 		l.RetryTicket = signin.Again(b.cookie)
 	}
 	return became(l, *visit)

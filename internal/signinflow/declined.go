@@ -6,8 +6,8 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
-	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/failures"
+	"github.com/tokenkeeper/tokenkeeper/internal/invitation"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
@@ -104,7 +104,7 @@ func (v *Visits) leave(ctx context.Context, left []*returned) error {
 		if changed {
 			kept = lifecycle.WithRetryTicket(l.Facts, lifecycle.WithSignInRefused(l.Facts, kept, failures.Declined(l.Facts)))
 		}
-		if at := facts.TicketIn(kept, last.RetryTicket); at >= 0 && linkProblem(kept.SignIn.Tickets[at], l.Now) == "" {
+		if at := invitation.TicketIn(kept, last.RetryTicket); at >= 0 && linkProblem(kept.SignIn.Tickets[at], l.Now) == "" {
 			problem.Ticket = last.RetryTicket
 		}
 		if !changed {

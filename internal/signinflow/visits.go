@@ -26,6 +26,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
+	"github.com/tokenkeeper/tokenkeeper/internal/invitation"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/openid"
@@ -159,7 +160,7 @@ func (v *Visits) Begin(ctx context.Context, key types.NamespacedName, ticket str
 		if slices.ContainsFunc(kept.SignIn.Visits, func(v custody.Visit) bool { return v.State == entry.State }) {
 			return l, nil // a write was done whose answer got lost
 		}
-		at := facts.TicketIn(kept, ticket)
+		at := invitation.TicketIn(kept, ticket)
 		if at < 0 {
 			return l, &signin.Error{Problem: signin.LinkInvalid}
 		}
@@ -323,12 +324,12 @@ func (v *Visits) ticket(ctx context.Context, key types.NamespacedName, ticket st
 	if err != nil {
 		return driver.Look{}, nil, clusterDown(err)
 	}
-	at := facts.TicketIn(kept, ticket)
+	at := invitation.TicketIn(kept, ticket)
 	if at < 0 && v.lookups.AllowN(v.driver.Clock.Now(), 1) {
 		if kept, err = v.live(ctx, account); err != nil {
 			return driver.Look{}, nil, clusterDown(err)
 		}
-		at = facts.TicketIn(kept, ticket)
+		at = invitation.TicketIn(kept, ticket)
 	}
 	if at < 0 {
 		return driver.Look{}, nil, &signin.Error{Problem: signin.LinkInvalid}
