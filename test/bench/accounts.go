@@ -76,7 +76,7 @@ func (s batch) account(i int, on *host) *v1alpha1.MarketplaceAccount {
 	return &v1alpha1.MarketplaceAccount{
 		ObjectMeta: metav1.ObjectMeta{Name: s.name(i), Namespace: s.namespace},
 		Spec: v1alpha1.MarketplaceAccountSpec{
-			MarketplaceRef:       v1alpha1.MarketplaceReference{Name: on.marketplace("allegro")},
+			MarketplaceRef:       v1alpha1.MarketplaceReference{Name: on.marketplace()},
 			ApplicationSecretRef: v1alpha1.SecretReference{Name: "app"},
 			Grant: v1alpha1.Grant{
 				Type:         v1alpha1.GrantRefreshToken,
@@ -84,15 +84,6 @@ func (s batch) account(i int, on *host) *v1alpha1.MarketplaceAccount {
 			},
 		},
 	}
-}
-
-// filled is how it went to bring a batch to Ready.
-type filled struct {
-	// all is the time from the first creation until the last account was Ready, and each that of one account.
-	all  time.Duration
-	each []time.Duration
-	// cpu is the processor time of the program that did it.
-	cpu time.Duration
 }
 
 // fill prepares a batch, creates it and waits until all is Ready.

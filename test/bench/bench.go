@@ -75,7 +75,7 @@ func (r *run) newBench(ctx context.Context) (b *bench, err error) {
 	if output, err := build.CombinedOutput(); err != nil {
 		return b, fmt.Errorf("building the operator: %w\n%s", err, output)
 	}
-	return b, b.namespace(ctx, namespace)
+	return b, errors.Join(b.namespace(ctx, namespace), b.namespace(ctx, "tokenkeeper-system")) // which is the operator's, for the key of custody
 }
 
 func (b *bench) program() string { return filepath.Join(b.dir, "tokenkeeper") }
@@ -100,24 +100,24 @@ func (b *bench) namespace(ctx context.Context, name string) error {
 	return client.IgnoreAlreadyExists(b.kube.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))
 }
 
-// marketplace creates a shipped Marketplace, with the demo marketplace in its place, and with limits that do not limit: it is
+// marketplace creates the shipped Marketplace of Allegro, with the demo marketplace in its place, and with limits that do not limit: it is
 // the operator that is measured.
-func (b *bench) marketplace(ctx context.Context, on *host, name string) error {
-	object, err := testworld.Shipped(name, on.url)
+func (b *bench) marketplace(ctx context.Context, on *host) error {
+	object, err := testworld.Shipped("allegro", on.url)
 	if err != nil {
 		return err
 	}
-	object.Name = on.marketplace(name)
+	object.Name = on.marketplace()
 	object.Spec.Limits = v1alpha1.Limits{RequestsPerSecond: 10000, Concurrency: int32(b.concurrency)} //nolint:gosec // small
 	return b.kube.Create(ctx, object)
 }
 
-// marketplace is the name of the Marketplace of a platform on this host.
-func (h *host) marketplace(platform string) string {
+// marketplace is the name of Allegro's Marketplace on this host.
+func (h *host) marketplace() string {
 	if strings.Contains(h.url, "localhost") {
-		return platform + "-elsewhere"
+		return "allegro-elsewhere"
 	}
-	return platform
+	return "allegro"
 }
 
 // application creates the Secret "app".

@@ -52,12 +52,17 @@ func (f *few) play(ctx context.Context) (err error) {
 	for _, h := range []*host{f.market, f.other} {
 		h.allegro().SetLifetimes(demomarket.Lifetimes{Access: f.short})
 		h.allegro().Slow(platformLatency)
-		if err := f.marketplace(ctx, h, "allegro"); err != nil {
+		if err := f.marketplace(ctx, h); err != nil {
 			return err
 		}
 	}
 	if f.w, err = f.watch(ctx); err != nil {
 		return err
+	}
+	if f.wants(renew) {
+		if err := f.byFloor(ctx); err != nil {
+			return err
+		}
 	}
 	if f.wants(renew) || f.wants(hang) || f.wants(calls) {
 		if err := f.living(ctx); err != nil {
@@ -68,6 +73,17 @@ func (f *few) play(ctx context.Context) (err error) {
 		return f.dying(ctx)
 	}
 	return nil
+}
+
+// byFloor has the floor do what the operator does next.
+func (f *few) byFloor(ctx context.Context) error {
+	s := batch{namespace: "floor", prefix: "account", size: f.few}
+	figures, err := f.renewByFloor(ctx, f.w, s, f.short, f.span())
+	f.figures = append(f.figures, figures...)
+	if err != nil {
+		return err
+	}
+	return f.empty(ctx, s.namespace)
 }
 
 // living are the accounts whose grants are good.
@@ -187,36 +203,20 @@ func (f *few) through(ctx context.Context, kubeconfig []byte) error {
 
 // punctual measures how late tokens of seconds are renewed.
 func (f *few) punctual(ctx context.Context) error {
-	used, err := f.operator.cpu()
+	from := time.Now()
+	p, used, err := f.observe(ctx, f.w, f.operator.process, namespace+"/", f.span())
 	if err != nil {
 		return err
 	}
-	from, to, err := f.observe(ctx)
-	if err != nil {
-		return err
-	}
-	after, err := f.operator.cpu()
-	if err != nil {
-		return err
-	}
-	half := from.Add(f.span() / 2)
+	half, to := from.Add(f.span()/2), from.Add(f.span())
 	f.before = f.w.punctuality(namespace+"/here", from, to)
 	f.halves = [2]punctuality{f.w.punctuality(namespace+"/here", from, half), f.w.punctuality(namespace+"/here", half, to)}
 	if f.wants(renew) {
-		all := f.w.punctuality(namespace+"/", from, to)
-		f.figures = append(f.figures, all.figures(fmt.Sprintf("%d accounts of %s", f.few, f.short), after-used)...)
+		tokens := fmt.Sprintf("%d accounts of %s", f.few, f.short)
+		f.figures = append(f.figures, p.figures(tokens, used)...)
+		f.figures = append(f.figures, f.besideFloor(tokens, f.few, p, used)...)
 	}
 	return nil
-}
-
-// observe lets renewals be planned for a while and done.
-func (f *few) observe(ctx context.Context) (from, to time.Time, err error) {
-	from = time.Now()
-	to = from.Add(f.span())
-	if err := pause(ctx, f.span()+5*time.Second); err != nil {
-		return from, to, err
-	}
-	return from, to, f.w.err()
 }
 
 // hanging measures the same while the other host accepts requests and answers none: each ends when the operator gives up,
@@ -224,12 +224,11 @@ func (f *few) observe(ctx context.Context) (from, to time.Time, err error) {
 func (f *few) hanging(ctx context.Context) error {
 	f.say("half of the accounts are at a host that hangs from now on")
 	fault := f.other.allegro().Inject(demomarket.Hang())
-	from, to, err := f.observe(ctx)
+	during, _, err := f.observe(ctx, f.w, f.operator.process, namespace+"/here", f.span())
 	if err != nil {
 		return err
 	}
 	f.say("%d requests hung", fault.Hits())
-	during := f.w.punctuality(namespace+"/here", from, to)
 	fault.Clear()
 	for _, share := range []struct {
 		name  string

@@ -38,7 +38,7 @@ func (f *fleet) add(figures ...figure) { f.figures = append(f.figures, figures..
 func (f *fleet) play(ctx context.Context) (err error) {
 	market := f.market.allegro()
 	market.Slow(platformLatency)
-	if err := f.marketplace(ctx, f.market, "allegro"); err != nil {
+	if err := f.marketplace(ctx, f.market); err != nil {
 		return err
 	}
 	if f.w, err = f.watch(ctx); err != nil {
@@ -52,7 +52,7 @@ func (f *fleet) play(ctx context.Context) (err error) {
 		take   func(context.Context) error
 	}{
 		{[]string{memory}, f.atZero},
-		{[]string{create, memory}, f.atFew},
+		{[]string{memory}, f.atFew},
 		{benchmarks, f.atFull},
 		{[]string{scrape}, f.scraped},
 		{[]string{restart, memory}, f.restarted},
@@ -88,18 +88,24 @@ func (f *fleet) atFew(ctx context.Context) error {
 		return nil
 	}
 	few := batch{namespace: fmt.Sprint("fill-", f.few), prefix: "account", size: f.few}
-	filled, err := f.fillByOperator(ctx, few)
+	filled, err := f.fillByOperator(ctx, f.w, few)
 	if err != nil {
 		return err
 	}
 	f.say("%d accounts were Ready after %s", few.size, filled.all)
-	f.add(f.besideFloor(filled, few.size)...)
 	if f.wants(memory) {
 		resident, _, err := f.atRest(ctx)
 		if err != nil {
 			return err
 		}
-		f.add(figure{benchmark: memory, name: fmt.Sprintf("%d accounts", few.size), value: resident, unit: "MiB"})
+		_, peak, err := f.operator.resident()
+		if err != nil {
+			return err
+		}
+		f.add(
+			figure{benchmark: memory, name: fmt.Sprintf("%d accounts", few.size), value: resident, unit: "MiB"},
+			figure{benchmark: memory, name: fmt.Sprintf("%d accounts, peak", few.size), value: peak, unit: "MiB"}.atMost(70),
+		)
 	}
 	if err := f.empty(ctx, few.namespace); err != nil {
 		return err
@@ -108,25 +114,10 @@ func (f *fleet) atFew(ctx context.Context) error {
 	return err
 }
 
-// fillByOperator creates accounts for the operator.
-func (f *fleet) fillByOperator(ctx context.Context, s batch) (filled, error) {
-	before, err := f.operator.cpu()
-	if err != nil {
-		return filled{}, err
-	}
-	filled, err := f.fill(ctx, f.w, s, nobody)
-	if err != nil {
-		return filled, err
-	}
-	after, err := f.operator.cpu()
-	filled.cpu = after - before
-	return filled, err
-}
-
 // atFull creates the fleet.
 func (f *fleet) atFull(ctx context.Context) error {
 	f.market.allegro().SetLifetimes(demomarket.Lifetimes{Access: f.lifetime})
-	filled, err := f.fillByOperator(ctx, f.all())
+	filled, err := f.fillByOperator(ctx, f.w, f.all())
 	if err != nil {
 		return err
 	}
@@ -136,7 +127,6 @@ func (f *fleet) atFull(ctx context.Context) error {
 		}
 	})
 	f.say("%d accounts were Ready after %s", f.accounts, filled.all)
-	f.add(f.besideFloor(filled, f.accounts)...)
 	return nil
 }
 
@@ -182,7 +172,9 @@ func (f *fleet) round(ctx context.Context) error {
 	}
 	// What was planned for the last moments has had no time to be late.
 	p := f.w.punctuality(namespace+"/", from, time.Now().Add(-5*time.Second))
-	f.add(p.figures(fmt.Sprintf("%d accounts of %s", f.accounts, f.lifetime), after-used)...)
+	tokens := fmt.Sprintf("%d accounts of %s", f.accounts, f.lifetime)
+	f.add(p.figures(tokens, after-used)...)
+	f.add(f.besideFloor(tokens, f.accounts, p, after-used)...)
 	f.add(arriving...)
 	f.add(memories...)
 	f.add(f.spreadOut()...)
@@ -228,7 +220,7 @@ func (f *fleet) watchRounds(ctx context.Context, end time.Time) (arriving, memor
 			figure{benchmark: arrive, name: "from creation to Ready, p99", value: percentile(arrivals, 0.99), unit: "s"}.atMost(2),
 		}, []figure{
 			{benchmark: memory, name: name + ", median", value: percentile(sizes, 0.5), unit: "MiB"},
-			{benchmark: memory, name: name + ", peak since the start", value: peak, unit: "MiB"},
+			figure{benchmark: memory, name: name + ", peak since the start", value: peak, unit: "MiB"}.atMost(256),
 		}, nil
 }
 

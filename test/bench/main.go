@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -45,8 +46,9 @@ type scenario struct {
 // scenarios are all that there are, in the order in which they run. What is left of one may be needed by the next.
 var scenarios = []scenario{
 	{"signin", "people come back from the marketplace all at once", []string{signin}, playSignIns},
-	{"floor", "new accounts, served by a bare program", []string{create}, playFloor},
-	{"fleet", "many accounts are created, and renewed for some rounds", []string{create, memory, scrape, restart, renew, arrive, spread}, playFleet},
+	{"turns", "new accounts, served in turns by a bare program and by the operator", []string{create}, playTurns},
+	{"floor", "many accounts, created and renewed by a bare program", []string{renew}, playFloor},
+	{"fleet", "many accounts are created, and renewed for some rounds", []string{memory, scrape, restart, renew, arrive, spread}, playFleet},
 	{"few", "tokens of seconds, a host that hangs, and dead grants", []string{renew, hang, calls, dead}, playFew},
 	{"foreign", "Secrets that are none of the operator's business", []string{memory}, playForeign},
 }
@@ -55,8 +57,8 @@ var scenarios = []scenario{
 type run struct {
 	options
 	progress io.Writer
-	// floor is how long the bare program took, by the number of accounts.
-	floor map[int]filled
+	// floor is the processor time that the bare program took for a renewal, by the number of accounts; zero while it is not known.
+	floor map[int]time.Duration
 	// full is the operator's memory in MiB with all accounts; zero while it is not known.
 	full float64
 }
@@ -92,7 +94,7 @@ func measure(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	report := newReport(ctx)
 	var failed []error
 	for n := range o.runs {
-		r := &run{options: o, progress: stderr, floor: map[int]filled{}}
+		r := &run{options: o, progress: stderr, floor: map[int]time.Duration{}}
 		for _, s := range scenarios {
 			if ctx.Err() != nil || !slices.ContainsFunc(s.measures, r.wants) {
 				continue

@@ -8,15 +8,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
 
 // operator is the program that is measured.
 type operator struct {
-	process *exec.Cmd
+	process
 	log     string
 	started time.Time
 	// portalURL and metricsURL are where it listens.
@@ -50,15 +48,15 @@ func (b *bench) startOperatorOn(ctx context.Context, kubeconfig []byte, flags ..
 	}
 	defer log.Close()
 	b.market.SeedPortal(o.portalURL)
-	o.process = exec.CommandContext(ctx, b.program(), append([]string{ //nolint:gosec // our own program
+	o.Cmd = exec.CommandContext(ctx, b.program(), append([]string{ //nolint:gosec // our own program
 		"--kubeconfig=" + path, "--leader-elect=false", "--require-use-label", "--metrics-bind-address=127.0.0.1:" + ports[2],
 		"--health-probe-bind-address=127.0.0.1:" + ports[1], "--portal-bind-address=127.0.0.1:" + ports[0], "--portal-url=" + o.portalURL,
 	}, flags...)...)
-	o.process.Stdout, o.process.Stderr = log, log
-	o.process.Cancel = func() error { return o.process.Process.Signal(syscall.SIGTERM) }
-	o.process.WaitDelay = 2 * time.Minute
+	o.Stdout, o.Stderr = log, log
+	o.Cancel = func() error { return o.Process.Signal(syscall.SIGTERM) }
+	o.WaitDelay = 2 * time.Minute
 	o.started = time.Now()
-	if err := o.process.Start(); err != nil {
+	if err := o.Start(); err != nil {
 		return fmt.Errorf("starting the operator: %w", err)
 	}
 	b.operator = o
@@ -77,7 +75,7 @@ func (b *bench) stopOperator() error {
 	if b.operator == nil {
 		return nil
 	}
-	o := b.operator.process
+	o := b.operator
 	b.operator = nil
 	if err := o.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stopping the operator: %w", err)
@@ -96,59 +94,6 @@ func (o *operator) lastWords() string {
 	}
 	lines := bytes.Split(bytes.TrimSpace(text), []byte("\n"))
 	return "\nthe operator's last words:\n" + string(bytes.Join(lines[max(0, len(lines)-5):], []byte("\n")))
-}
-
-// alive tells whether the process still runs.
-func (o *operator) alive() error {
-	state, err := o.stat()
-	if err != nil || state[0] == "Z" {
-		return errors.New("the operator has ended")
-	}
-	return nil
-}
-
-// stat are the fields of /proc/<pid>/stat that follow the program's name, of which proc(5) calls the first the third.
-func (o *operator) stat() ([]string, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", o.process.Process.Pid))
-	if err != nil {
-		return nil, fmt.Errorf("looking at the operator: %w", err)
-	}
-	_, rest, _ := strings.Cut(string(text), ") ")
-	fields := strings.Fields(rest)
-	if len(fields) < 13 {
-		return nil, fmt.Errorf("looking at the operator: %q is short", text)
-	}
-	return fields, nil
-}
-
-// cpu is how much processor time the operator has used. The kernel counts in hundredths of a second (USER_HZ).
-func (o *operator) cpu() (time.Duration, error) {
-	fields, err := o.stat()
-	if err != nil {
-		return 0, err
-	}
-	var ticks int64
-	for _, field := range fields[11:13] { // utime and stime
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("looking at the operator: %w", err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * 10 * time.Millisecond, nil
-}
-
-// resident is the operator's memory in MiB, and peak the most that it ever was.
-func (o *operator) resident() (now, peak float64, err error) {
-	path := fmt.Sprintf("/proc/%d/status", o.process.Process.Pid)
-	for key, value := range map[string]*float64{"VmRSS": &now, "VmHWM": &peak} {
-		var kib float64
-		if _, err := fmt.Sscanf(fromFile(path, key), "%f kB", &kib); err != nil {
-			return 0, 0, fmt.Errorf("looking at the operator's memory: %w", err)
-		}
-		*value = kib / 1024
-	}
-	return now, peak, nil
 }
 
 // atRest leaves the operator alone for a while and reads its memory in MiB: what the system gave it, and what of its heap

@@ -22,8 +22,8 @@ type options struct {
 	// concurrency is how many accounts are worked on at once where time is compared with that of the floor, and how many
 	// requests a marketplace takes at once.
 	concurrency int
-	// creators is how many accounts are created at once.
-	creators int
+	// creators is how many accounts are created at once, and turns how often floor and operator take turns at creating all.
+	creators, turns int
 	// lifetime is that of the fleet's tokens, short that of the few.
 	lifetime, short time.Duration
 	// rounds is how often each token of the fleet is renewed while it is watched.
@@ -48,6 +48,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.few, "few", 1000, "how many accounts there are where few are enough")
 	flags.IntVar(&o.concurrency, "concurrency", 64, "how many new accounts are worked on at once, by the operator and by the floor")
 	flags.IntVar(&o.creators, "creators", 16, "how many accounts are created at once")
+	flags.IntVar(&o.turns, "turns", 4, "in how many turns with the floor the fleet is created")
 	flags.DurationVar(&o.lifetime, "lifetime", 6*time.Minute, "how long the fleet's tokens live")
 	flags.DurationVar(&o.short, "short", 90*time.Second, "how long the tokens of the few live")
 	flags.IntVar(&o.rounds, "rounds", 3, "how often each of the fleet's tokens is renewed")
@@ -63,7 +64,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 			return o, fmt.Errorf("there is no benchmark %q; there are %s", name, strings.Join(benchmarks, ", "))
 		}
 	}
-	if min(o.runs, o.people, o.accounts, o.concurrency, o.creators, o.rounds, o.foreign, o.large) < 1 || o.few < 2 {
+	if min(o.runs, o.people, o.accounts, o.concurrency, o.creators, o.turns, o.rounds, o.foreign, o.large) < 1 || o.few < 2 {
 		return o, errors.New("numbers must be at least 1, and -few at least 2")
 	}
 	if min(o.lifetime, o.short) < 30*time.Second {

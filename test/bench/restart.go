@@ -93,7 +93,7 @@ func (f *fleet) restartOperator(ctx context.Context) error {
 		figure{benchmark: restart, name: "token calls", value: float64(calls), unit: "calls"}.atMost(0),
 		figure{benchmark: restart, name: "objects written", value: float64(differences(before, after)), unit: "objects"}.atMost(0),
 		figure{benchmark: restart, name: "until it said ready", value: ready.Seconds(), unit: "s"},
-		figure{benchmark: restart, name: "until an account that waited was Ready", value: useful.Seconds(), unit: "s"}.atMost(10),
+		figure{benchmark: restart, name: "until an account that waited was Ready", value: useful.Seconds(), unit: "s"}.atMost(4.9),
 		figure{benchmark: restart, name: "until it was at rest", value: settled.Seconds(), unit: "s"},
 	)
 	return nil
@@ -112,7 +112,7 @@ func (f *fleet) restMemory(ctx context.Context) error {
 	f.say("%.0f MiB with %d accounts, of which %.0f are alive", resident, f.accounts, alive)
 	f.add(
 		figure{benchmark: memory, name: fmt.Sprintf("%d accounts", f.accounts), value: resident, unit: "MiB"},
-		figure{benchmark: memory, name: "for each account", value: (resident - f.bare) * 1024 / float64(f.accounts), unit: "KiB"}.atMost(30),
+		figure{benchmark: memory, name: "for each account", value: (resident - f.bare) * 1024 / float64(f.accounts), unit: "KiB"}.atMost(18),
 		figure{benchmark: memory, name: "for each account, alive after a garbage collection", value: (alive - f.bareAlive) * 1024 / float64(f.accounts), unit: "KiB"},
 	)
 	return nil

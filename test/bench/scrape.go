@@ -96,7 +96,7 @@ func (b *bench) measureScrape(ctx context.Context, accounts int) ([]figure, erro
 		}
 	}
 	return []figure{
-		figure{benchmark: scrape, name: "time, median of five", value: percentile(took, 0.5), unit: "s"}.atMost(1),
+		figure{benchmark: scrape, name: "time, median of five", value: percentile(took, 0.5), unit: "s"}.atMost(0.5),
 		figure{benchmark: scrape, name: "series for each account", value: float64(last.ours) / float64(accounts), unit: "series"}.atMost(15),
 		{benchmark: scrape, name: "series in all", value: float64(last.series), unit: "series"},
 	}, nil

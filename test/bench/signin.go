@@ -29,7 +29,7 @@ func playSignIns(ctx context.Context, r *run) ([]figure, error) {
 }
 
 func measureSignIns(ctx context.Context, b *bench) ([]figure, error) {
-	if err := b.marketplace(ctx, b.market, "allegro"); err != nil {
+	if err := b.marketplace(ctx, b.market); err != nil {
 		return nil, err
 	}
 	if err := b.application(ctx, namespace); err != nil {
