@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountindex"
 	"github.com/tokenkeeper/tokenkeeper/internal/departures"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
@@ -170,7 +171,7 @@ func (o Options) addVisits(
 // sign-ins. The controller works where the manager leads, and visits everywhere.
 func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow.Visits, error) {
 	options = options.withDefaults()
-	if err := watches.AddIndexes(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := accountindex.AddAll(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
 	clients, err := options.connect(ctx, mgr)

@@ -5,12 +5,11 @@ import (
 
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/accountindex"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
-	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/signinflow"
-	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
 // AddSignIns adds what completes sign-ins to a manager that was made with kube.Shard.ManagerOptions, and no controller: nothing is renewed,
@@ -18,7 +17,7 @@ import (
 // watch of the grant Secret tells it of. RequestEvery, CountAccounts and NewQueue of the options are not used.
 func AddSignIns(ctx context.Context, mgr manager.Manager, options Options) (*signinflow.Visits, error) {
 	options = options.withDefaults()
-	if err := watches.AddIndex(ctx, mgr.GetFieldIndexer(), inputs.IndexSeller); err != nil {
+	if err := accountindex.BySeller.Add(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
 	clients, err := options.connect(ctx, mgr)

@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountindex"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/usersecrets"
-	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
 // Memory holds the tokens and other facts that this process alone knows of accounts.
@@ -62,11 +62,11 @@ func New(clients *kube.Clients, memory Memory, staying reconcile.Reconciler) *De
 func (d *Departures) Notices() handler.EventHandler {
 	note := func(before, after *v1alpha1.MarketplaceAccount, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) {
 		var leaves departed
-		leaves.secrets = watches.SecretsOf(before)
+		leaves.secrets = accountindex.SecretsOf(before)
 		if after == nil || after.UID != before.UID {
 			leaves.accounts = []*v1alpha1.MarketplaceAccount{before}
 		} else {
-			still := watches.SecretsOf(after)
+			still := accountindex.SecretsOf(after)
 			leaves.secrets = slices.DeleteFunc(leaves.secrets, func(name string) bool { return slices.Contains(still, name) })
 		}
 		if len(leaves.accounts)+len(leaves.secrets) > 0 {
@@ -127,12 +127,8 @@ func (d *Departures) Reconcile(ctx context.Context, request reconcile.Request) (
 
 // referred tells whether an account in the cache refers to a Secret. A Secret that only a Marketplace refers to is read again.
 func (d *Departures) referred(ctx context.Context, key client.ObjectKey) (bool, error) {
-	var list v1alpha1.MarketplaceAccountList
-	if err := d.cache.List(ctx, &list, client.InNamespace(key.Namespace), client.MatchingFields{watches.IndexSecret: key.Name},
-		client.UnsafeDisableDeepCopy, client.Limit(1)); err != nil {
-		return false, fmt.Errorf("listing the accounts of a Secret: %w", err)
-	}
-	return len(list.Items) > 0, nil
+	accounts, err := accountindex.BySecret.List(ctx, d.cache, key.Name, client.InNamespace(key.Namespace))
+	return len(accounts) > 0, err
 }
 
 // flushAndForget forgets an account that left. Before that it stores the tokens that no other process has.

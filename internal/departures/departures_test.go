@@ -15,10 +15,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountindex"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 	"github.com/tokenkeeper/tokenkeeper/internal/usersecrets"
-	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
 // countingReader counts reads of the API server.
@@ -67,9 +67,7 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 				objects = append(objects, test.after)
 			}
 			server := fake.NewClientBuilder().WithScheme(scheme).WithObjects(objects...).
-				WithIndex(&v1alpha1.MarketplaceAccount{}, watches.IndexSecret, func(object client.Object) []string {
-					return watches.SecretsOf(object.(*v1alpha1.MarketplaceAccount))
-				}).Build()
+				WithIndex(&v1alpha1.MarketplaceAccount{}, accountindex.BySecret.Name(), accountindex.BySecret.Buckets).Build()
 			live := &countingReader{Reader: server}
 			users := &usersecrets.Cache{Metadata: server, Live: live}
 			staying := reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })

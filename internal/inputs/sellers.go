@@ -3,56 +3,39 @@ package inputs
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountindex"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// IndexSeller is the index of accounts by their SellersOf.
-const IndexSeller = "seller"
-
 // Sellers looks for the other accounts of a seller. It may be used by many goroutines at once.
 type Sellers struct {
-	// cached reads accounts from a cache with the index IndexSeller.
+	// cached reads accounts from a cache with the index accountindex.BySeller.
 	cached client.Reader
 	grants *grantstore.Store
 }
 
-// NewSellers returns a search for sellers among the accounts of a cache with the index IndexSeller.
+// NewSellers returns a search for sellers among the accounts of a cache with the index accountindex.BySeller.
 func NewSellers(cached client.Reader, grants *grantstore.Store) *Sellers {
 	return &Sellers{cached, grants}
 }
 
-// sellerOf identifies a seller among all platforms, as an index does: by platform, environment and the platform's own
-// identifier.
-func sellerOf(account *v1alpha1.MarketplaceAccount, id string) string {
-	return strings.Join([]string{account.Spec.MarketplaceRef.Name, account.Spec.Environment, id}, "\x00")
-}
-
-// SellersOf is the seller whose tokens an account holds, as far as known.
-func SellersOf(account *v1alpha1.MarketplaceAccount) []string {
-	if account.Status.Account == nil || account.Status.Account.ID == "" {
-		return nil
-	}
-	return []string{sellerOf(account, account.Status.Account.ID)}
-}
-
 // Others returns the other accounts that hold tokens of a seller at the same platform.
 func (s *Sellers) Others(ctx context.Context, account *v1alpha1.MarketplaceAccount, id string) ([]v1alpha1.MarketplaceAccount, error) {
-	var list v1alpha1.MarketplaceAccountList
-	if err := s.cached.List(ctx, &list, client.MatchingFields{IndexSeller: sellerOf(account, id)}, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing the accounts of a seller: %w", err)
+	holders, err := accountindex.BySeller.List(ctx, s.cached, accountindex.Seller(account, id))
+	if err != nil {
+		return nil, err
 	}
-	var others []v1alpha1.MarketplaceAccount
-	for i := range list.Items {
-		if list.Items[i].UID != account.UID {
-			others = append(others, list.Items[i])
+	others := holders[:0]
+	for i := range holders {
+		if holders[i].UID != account.UID {
+			others = append(others, holders[i])
 		}
 	}
 	return others, nil

@@ -23,9 +23,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountindex"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
-	"github.com/tokenkeeper/tokenkeeper/internal/watches"
 )
 
 // Name is the name of this controller in logs and metrics.
@@ -97,11 +97,11 @@ func (r *reconciler) Reconcile(ctx context.Context, request reconcile.Request) (
 	object.Status.ObservedGeneration = object.Generation
 	meta.SetStatusCondition(&object.Status.Conditions, verdict)
 	if r.counts {
-		var accounts v1alpha1.MarketplaceAccountList
-		if err := r.client.List(ctx, &accounts, client.MatchingFields{watches.IndexMarketplace: object.Name}, client.UnsafeDisableDeepCopy); err != nil {
+		accounts, err := accountindex.ByMarketplace.List(ctx, r.client, object.Name)
+		if err != nil {
 			return reconcile.Result{}, fmt.Errorf("counting the accounts of Marketplace %q: %w", object.Name, err)
 		}
-		if count := len(accounts.Items); count > 0 || object.Status.Accounts != nil { // before the first one there is nothing to write about
+		if count := len(accounts); count > 0 || object.Status.Accounts != nil { // before the first one there is nothing to write about
 			object.Status.Accounts = new(int32(count)) //nolint:gosec // a cluster holds fewer
 		}
 	}

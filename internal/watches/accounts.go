@@ -2,7 +2,6 @@ package watches
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,75 +11,28 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountindex"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
-
-const (
-	// IndexMarketplace finds accounts in the cache by the name of their Marketplace.
-	IndexMarketplace = "marketplace"
-	// IndexSecret finds accounts in the cache by the names of the Secrets that they refer to (SecretsOf).
-	IndexSecret = "secret"
-)
-
-// indexes are the values by which accounts are found, by the name of the index.
-var indexes = map[string]func(*v1alpha1.MarketplaceAccount) []string{
-	IndexMarketplace:   func(a *v1alpha1.MarketplaceAccount) []string { return []string{a.Spec.MarketplaceRef.Name} },
-	IndexSecret:        SecretsOf,
-	inputs.IndexSeller: inputs.SellersOf,
-}
-
-// AddIndexes adds all indexes of accounts to the cache, that of sellers included.
-func AddIndexes(ctx context.Context, indexer client.FieldIndexer) error {
-	for name := range indexes {
-		if err := AddIndex(ctx, indexer, name); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// AddIndex adds one index of accounts to the cache.
-func AddIndex(ctx context.Context, indexer client.FieldIndexer, name string) error {
-	if err := indexer.IndexField(ctx, &v1alpha1.MarketplaceAccount{}, name, func(object client.Object) []string {
-		return indexes[name](object.(*v1alpha1.MarketplaceAccount))
-	}); err != nil {
-		return fmt.Errorf("indexing accounts by %s: %w", name, err)
-	}
-	return nil
-}
-
-// SecretsOf names the Secrets of its namespace that an account refers to. It leaves out the Secrets that are named after the account: they
-// are found by their names, and an index of ten thousand accounts is large.
-func SecretsOf(account *v1alpha1.MarketplaceAccount) []string {
-	var names []string
-	if name := account.Spec.TokenSecret.Name; name != "" {
-		names = append(names, name)
-	}
-	if name := account.Spec.ApplicationSecretRef.Name; name != "" {
-		names = append(names, name)
-	}
-	if password := account.Spec.Grant.Password; password != nil {
-		names = append(names, password.SecretRef.Name)
-	}
-	if imported := account.Spec.Grant.RefreshToken; imported != nil {
-		names = append(names, imported.SecretRef.Name)
-	}
-	return names
-}
 
 // lookup finds the accounts that a changed object concerns.
 type lookup struct{ cache client.Reader }
 
-func (l lookup) accounts(ctx context.Context, options ...client.ListOption) []reconcile.Request {
-	var list v1alpha1.MarketplaceAccountList
-	if err := l.cache.List(ctx, &list, append(options, client.UnsafeDisableDeepCopy)...); err != nil {
+// by finds the accounts that have a value of an index.
+func (l lookup) by(ctx context.Context, index accountindex.Index, value string, options ...client.ListOption) []reconcile.Request {
+	found, err := index.List(ctx, l.cache, value, options...)
+	return requestsFor(ctx, found, err)
+}
+
+// requestsFor are the requests to reconcile accounts that were listed for a changed object.
+func requestsFor(ctx context.Context, accounts []v1alpha1.MarketplaceAccount, err error) []reconcile.Request {
+	if err != nil {
 		logf.FromContext(ctx).Error(err, "Listing accounts for a changed object")
 		return nil
 	}
-	requests := make([]reconcile.Request, 0, len(list.Items))
-	for i := range list.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+	requests := make([]reconcile.Request, 0, len(accounts))
+	for i := range accounts {
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&accounts[i])})
 	}
 	return requests
 }
@@ -107,18 +59,18 @@ func (l lookup) accountsNamed(ctx context.Context, secret client.ObjectKey) []re
 
 // OfMarketplace finds the accounts of a Marketplace.
 func OfMarketplace(ctx context.Context, cache client.Reader, marketplace string) []reconcile.Request {
-	return lookup{cache}.accounts(ctx, client.MatchingFields{IndexMarketplace: marketplace})
+	return lookup{cache}.by(ctx, accountindex.ByMarketplace, marketplace)
 }
 
 func (l lookup) accountsOfMarketplace(ctx context.Context, object client.Object) []reconcile.Request {
-	return l.accounts(ctx, client.MatchingFields{IndexMarketplace: object.GetName()})
+	return l.by(ctx, accountindex.ByMarketplace, object.GetName())
 }
 
 // accountsOfSecret finds the accounts that refer to a Secret by themselves or through their Marketplace, and the account whose own
 // Secret it is or takes the place of.
 func (l lookup) accountsOfSecret(ctx context.Context, key client.ObjectKey) []reconcile.Request {
 	requests := append(l.accountsNamed(ctx, key),
-		l.accounts(ctx, client.InNamespace(key.Namespace), client.MatchingFields{IndexSecret: key.Name})...)
+		l.by(ctx, accountindex.BySecret, key.Name, client.InNamespace(key.Namespace))...)
 	return append(requests, l.accountsOfApplication(ctx, key)...)
 }
 
@@ -140,7 +92,9 @@ func (l lookup) accountsOfApplication(ctx context.Context, key client.ObjectKey)
 }
 
 func (l lookup) accountsOfNamespace(ctx context.Context, namespace *metav1.PartialObjectMetadata) []reconcile.Request {
-	return l.accounts(ctx, client.InNamespace(namespace.Name))
+	var list v1alpha1.MarketplaceAccountList
+	err := l.cache.List(ctx, &list, client.InNamespace(namespace.Name), client.UnsafeDisableDeepCopy)
+	return requestsFor(ctx, list.Items, err)
 }
 
 // ApplicationRejected finds the accounts in the cache whose status says that their application is refused.
@@ -180,8 +134,8 @@ func (l lookup) accountsOfSameSeller(ctx context.Context, object client.Object) 
 		return nil
 	}
 	var requests []reconcile.Request
-	for _, seller := range inputs.SellersOf(account) {
-		for _, request := range l.accounts(ctx, client.MatchingFields{inputs.IndexSeller: seller}) {
+	for _, seller := range accountindex.SellersOf(account) {
+		for _, request := range l.by(ctx, accountindex.BySeller, seller) {
 			if request.NamespacedName != client.ObjectKeyFromObject(account) {
 				requests = append(requests, request)
 			}

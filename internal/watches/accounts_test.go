@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountindex"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
 
@@ -37,13 +38,8 @@ func testLookup(t *testing.T) lookup {
 			SecretRef: v1alpha1.NamespacedSecretReference{Namespace: "outlet", Name: "shared"},
 		}},
 	})
-	for index, extract := range map[string]func(*v1alpha1.MarketplaceAccount) []string{
-		IndexSecret:      SecretsOf,
-		IndexMarketplace: func(a *v1alpha1.MarketplaceAccount) []string { return []string{a.Spec.MarketplaceRef.Name} },
-	} {
-		builder.WithIndex(&v1alpha1.MarketplaceAccount{}, index, func(object client.Object) []string {
-			return extract(object.(*v1alpha1.MarketplaceAccount))
-		})
+	for _, index := range []accountindex.Index{accountindex.BySecret, accountindex.ByMarketplace} {
+		builder.WithIndex(&v1alpha1.MarketplaceAccount{}, index.Name(), index.Buckets)
 	}
 	return lookup{builder.Build()}
 }

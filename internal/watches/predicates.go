@@ -6,7 +6,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountindex"
 )
 
 // accountChanged lets through a user's changes of an account, and not the operator's own status.
@@ -43,7 +43,7 @@ func sellerChanged() predicate.Predicate {
 		CreateFunc: func(event.CreateEvent) bool { return false }, // in a restart all come, and each looks for itself
 		UpdateFunc: func(e event.UpdateEvent) bool {
 			before, after := e.ObjectOld.(*v1alpha1.MarketplaceAccount), e.ObjectNew.(*v1alpha1.MarketplaceAccount)
-			was, is := inputs.SellersOf(before), inputs.SellersOf(after)
+			was, is := accountindex.SellersOf(before), accountindex.SellersOf(after)
 			return len(was) != len(is) || len(is) > 0 && was[0] != is[0]
 		},
 		DeleteFunc:  func(event.DeleteEvent) bool { return true },

@@ -14,11 +14,11 @@ import (
 const (
 	// PriorityCalled is for an account that holds a place which other accounts wait for.
 	PriorityCalled = 10
-	// PriorityScheduled is for an account whose time has come.
+	// PriorityScheduled is for an account that is due.
 	PriorityScheduled = -10
 )
 
-// Caller returns what puts an account into a work queue, after a while and with a priority.
+// Caller returns a function that puts an account into a work queue, after a while and with a priority.
 func Caller(queue workqueue.TypedRateLimitingInterface[reconcile.Request]) func(account types.NamespacedName, after time.Duration, priority int) {
 	return func(account types.NamespacedName, after time.Duration, priority int) {
 		request := reconcile.Request{NamespacedName: account}
