@@ -7,8 +7,12 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
-// lookWaiting is when to look again at an account that waits for its turn, should no call come.
-const lookWaiting = 30 * time.Second
+// lookWaiting is when to look again at an account that waits for its turn, should no call come: soon where its status does not say yet that it
+// waits, or where other reasons to look are due. While a host does not answer, all of its accounts wait, and looks at them are of no use.
+const (
+	lookWaiting     = 30 * time.Second
+	lookWaitingLong = 5 * time.Minute
+)
 
 // Next is when to look again: at the next renewal or retry, at the turn of a day, when a warning begins; zero for never. invitation is
 // when to look after the code or link that waits for a person; zero for never.
@@ -45,21 +49,33 @@ func (l Look) nextAttempt(invitation time.Time) time.Time {
 	if l.LookAgain > 0 {
 		look = renewal.Earliest(look, l.Now.Add(l.LookAgain))
 	}
-	look = l.whileWaiting(renewal.Earliest(look, l.NextTest(), l.DailyTest(), invitation, renewal.Ahead(l.NextRequest(), l.Now), renewal.Ahead(l.AskAgainAt, l.Now)))
+	look = l.whileWaiting(look, l.longestWithoutCall())
+	other := renewal.Earliest(l.NextTest(), l.DailyTest(), invitation, renewal.Ahead(l.NextRequest(), l.Now), renewal.Ahead(l.AskAgainAt, l.Now))
+	if !other.IsZero() {
+		look = renewal.Earliest(look, l.whileWaiting(other, lookWaiting))
+	}
 	if l.TestQueued {
 		look = renewal.Earliest(look, l.Now.Add(lookWaiting))
 	}
 	return look
 }
 
+// longestWithoutCall is how long an account that waits for its turn is not looked at, should no call come.
+func (l Look) longestWithoutCall() time.Duration {
+	if l.Account.Status.ObservedGeneration == 0 {
+		return lookWaiting // its first status is due then
+	}
+	return lookWaitingLong
+}
+
 // whileWaiting puts off a look at an account that waits for its turn, which nothing but its being called brings nearer.
-func (l Look) whileWaiting(look time.Time) time.Time {
-	if len(l.Waits) == 0 || look.After(l.Now.Add(lookWaiting)) {
+func (l Look) whileWaiting(look time.Time, longest time.Duration) time.Time {
+	if len(l.Waits) == 0 || look.After(l.Now.Add(longest)) {
 		return look
 	}
 	next := l.TurnAt
-	if !next.After(l.Now) || next.After(l.Now.Add(lookWaiting)) {
-		next = l.Now.Add(lookWaiting)
+	if !next.After(l.Now) || next.After(l.Now.Add(longest)) {
+		next = l.Now.Add(longest)
 	}
 	if tokens := l.Custody.Tokens; tokens != nil {
 		next = renewal.Earliest(next, renewal.Ahead(l.LastMinutes(), l.Now), renewal.Ahead(tokens.ExpiresAt, l.Now))

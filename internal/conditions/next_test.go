@@ -16,6 +16,7 @@ func TestWhenToLookAgain(t *testing.T) {
 	waits := func(turn float64) change {
 		return func(l *conditions.Look) { l.Waits, l.TurnAt = []lifecycle.Purpose{lifecycle.Renewing}, at(turn).Time }
 	}
+	told := was(func(s *status) { s.ObservedGeneration = 1 })
 	ending := func(hours float64) change { // a token of an hour
 		return func(l *conditions.Look) {
 			tokens := l.Custody.Tokens
@@ -48,8 +49,13 @@ func TestWhenToLookAgain(t *testing.T) {
 		}), want: second(60)},
 		"while a test waits for its turn":       {look: lookAt(func(l *conditions.Look) { l.TestQueued = true }), want: second(30)},
 		"while it waits for its turn":           {look: lookAt(due, waits(0)), want: second(30)},
+		"its status tells that it waits":        {look: lookAt(due, waits(0), told), want: second(300)},
+		"it waits to be polled, too":            {look: lookAt(due, waits(0), told), invitation: second(10), want: second(30)},
+		"it waits to be polled later":           {look: lookAt(due, waits(0), told), invitation: second(200), want: second(200)},
 		"when its turn comes":                   {look: lookAt(due, waits(second(10))), want: second(10)},
 		"when its turn is far":                  {look: lookAt(due, waits(1)), want: second(30)},
+		"and its status tells that it waits":    {look: lookAt(due, waits(1), told), want: second(300)},
+		"at a turn within minutes":              {look: lookAt(due, waits(second(200)), told), want: second(200)},
 		"when its turn has come":                {look: lookAt(due, waits(second(-10))), want: second(30)},
 		"it ends while it waits":                {look: lookAt(ending(second(20)), waits(0)), want: second(20)},
 		"what is far is not put off":            {look: lookAt(waits(0)), want: 8},

@@ -20,7 +20,10 @@ func (r *reconciler) tryAcquire(f facts.Facts, what lifecycle.Purpose, priority 
 	if what == lifecycle.Renewing || what == lifecycle.Starting && f.NeedsNewGrant() {
 		outcome = whyWaiting(f, wait)
 	}
-	outcome.Waits, outcome.TurnAt, outcome.WaitsSince = []lifecycle.Purpose{what}, wait.Until, wait.Since
+	outcome.Waits, outcome.WaitsSince = []lifecycle.Purpose{what}, wait.Since
+	if wait.Called {
+		outcome.TurnAt = wait.Until
+	}
 	return nil, outcome
 }
 

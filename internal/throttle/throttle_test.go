@@ -211,6 +211,25 @@ func TestCircuitOpensAfterFailuresInARow(t *testing.T) {
 	w.enters(allegro, wide, "fourth", scheduled(4))
 }
 
+func TestOneWaiterAloneComesByItselfToAClosedLimiter(t *testing.T) {
+	w := newWorld(t, 100)
+	w.fail(allegro)
+	for _, test := range []struct {
+		waiter string
+		called bool
+	}{{"first", true}, {"second", false}, {"third", false}} {
+		if _, wait := w.TryAcquire(allegro, wide, test.waiter, scheduled(1)); wait.Called != test.called {
+			t.Errorf("%s was called: %t, want %t", test.waiter, wait.Called, test.called)
+		}
+	}
+	w.now = start.Add(30 * time.Second)
+	w.enters(allegro, wide, "first", scheduled(1)).Release(throttle.Outcome{})
+	w.called("first in 30s", "second in 0s", "third in 0s")
+	if _, wait := w.TryAcquire(allegro, wide, "fourth", scheduled(1)); wait.Called {
+		t.Error("one that goes through has nothing to come back for")
+	}
+}
+
 func TestAPermitThatWasNotUsedTellsNothing(t *testing.T) {
 	w := newWorld(t, 100)
 	w.fail(allegro)

@@ -20,6 +20,8 @@ type Wait struct {
 	Cause Cause
 	// Until is when its turn comes, or when the limiter opens again; zero when neither is known.
 	Until time.Time
+	// Called tells that Until is the waiter's own turn. Any other is called when its turn comes, and need not come at Until by itself.
+	Called bool
 	// Since is when the waiter came to the limiter.
 	Since time.Time
 }
@@ -125,15 +127,16 @@ func (l *limiter[W]) close(now time.Time, wait time.Duration, cause Cause) {
 
 // wait tells a waiter why it waits.
 func (l *limiter[W]) wait(waiter W, since, now time.Time) Wait {
-	turn := l.turns[waiter].begins
-	if turn.IsZero() && now.Before(l.closedUntil) {
-		turn = l.closedUntil
+	turn, called := l.turns[waiter]
+	w := Wait{Cause: Turn, Until: turn.begins, Called: called, Since: since}
+	if !called && now.Before(l.closedUntil) {
+		w.Until = l.closedUntil
 	}
 	switch {
 	case now.Before(l.closedUntil):
-		return Wait{Cause: l.cause, Until: turn, Since: since}
+		w.Cause = l.cause
 	case l.breaker.isOpen():
-		return Wait{Cause: NoAnswer, Until: turn, Since: since}
+		w.Cause = NoAnswer
 	}
-	return Wait{Cause: Turn, Until: turn, Since: since}
+	return w
 }
