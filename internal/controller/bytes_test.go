@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
 // bytesPlatform is a platform whose answers are bytes. Its refresh tokens work once: a second use, after the grace if it has
@@ -144,7 +145,7 @@ func (w *world) bytesPlatform(grace time.Duration, changes ...func(*v1alpha1.Mar
 	server := httptest.NewServer(platform)
 	w.T.Cleanup(server.Close)
 	object := &v1alpha1.Marketplace{
-		ObjectMeta: metav1.ObjectMeta{Name: w.Namespace + "-bytes"},
+		ObjectMeta: metav1.ObjectMeta{Name: w.Namespace + "-bytes", Labels: map[string]string{testworld.LabelStory: w.Namespace}},
 		Spec: v1alpha1.MarketplaceSpec{
 			DisplayName:  "Bytes",
 			Environments: []v1alpha1.Environment{{Name: "Production"}},

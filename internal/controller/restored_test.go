@@ -215,6 +215,7 @@ func TestAnAccountOfTheSameNameTakesNothingOver(t *testing.T) {
 	w.settle()
 	// There is no garbage collector here.
 	w.Delete(w.get())
+	w.settle() // else the operator brings the token Secret of the former account back
 	w.Delete(w.readSecret("main-token"))
 	w.editSecret("import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
 	w.account("allegro", v1alpha1.GrantRefreshToken)

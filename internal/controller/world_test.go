@@ -14,11 +14,14 @@ import (
 	. "github.com/onsi/gomega"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 	testingclock "k8s.io/utils/clock/testing"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -111,8 +114,10 @@ func (w *world) begin() {
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		GracefulShutdownTimeout: new(10 * time.Second),
 		Controller:              config.Controller{SkipNameValidation: new(true)},
+		MapperProvider:          func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return kube.RESTMapper(), nil }, // one discovery for all stories
 	})
 	w.Expect(err).NotTo(HaveOccurred())
+	w.seeOwnMarketplaces(&options.Cache)
 	mgr, err := manager.New(cfg, options)
 	w.Expect(err).NotTo(HaveOccurred())
 	ctx, cancel := context.WithCancel(context.Background())
@@ -147,6 +152,16 @@ func (w *world) begin() {
 		cancel()
 	}
 	w.Expect(mgr.GetCache().WaitForCacheSync(ctx)).To(BeTrue())
+}
+
+// seeOwnMarketplaces keeps the Marketplaces of stories that are told at the same time from the operator.
+func (w *world) seeOwnMarketplaces(options *cache.Options) {
+	for object, held := range options.ByObject {
+		if _, ok := object.(*v1alpha1.Marketplace); ok {
+			held.Label = labels.SelectorFromSet(labels.Set{testworld.LabelStory: w.Namespace})
+			options.ByObject[object] = held
+		}
+	}
 }
 
 // settle waits until the operator has nothing to do at this moment of the story's clock.

@@ -93,6 +93,9 @@ func Run(ctx context.Context, o Options) error {
 	if err := addPortal(mgr, o, signIns); err != nil {
 		return err
 	}
+	if err := mgr.Add(listed{}); err != nil {
+		return fmt.Errorf("adding the release of memory: %w", err)
+	}
 	log.Info("Starting tokenkeeper", "version", build.Version, "commit", build.Commit, "portalOnly", o.portalOnly)
 	err = mgr.Start(ctx)
 	if ctx.Err() == nil {

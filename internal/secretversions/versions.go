@@ -2,7 +2,6 @@ package secretversions
 
 import (
 	"context"
-	"runtime/debug"
 	"sync/atomic"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -61,16 +60,7 @@ func (v *Versions) Run(ctx context.Context) {
 		reflector.WatchListPageSize = bounds.ListPage
 		reflectors.StartWithContext(ctx, reflector.RunWithContext)
 	}
-	reflectors.StartWithContext(ctx, v.releaseMemory)
 	reflectors.Wait()
-}
-
-// releaseMemory returns the memory that the first lists took, some kilobytes of garbage for each Secret, which would otherwise stay
-// with the process until it needs it again.
-func (v *Versions) releaseMemory(ctx context.Context) {
-	if v.WaitFilled(ctx) == nil {
-		debug.FreeOSMemory()
-	}
 }
 
 func (v *Versions) listerWatcher(namespace string) toolscache.ListerWatcher {

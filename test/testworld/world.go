@@ -20,6 +20,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 )
 
+// LabelStory is a label of each Marketplace that a story makes. Its value is the namespace of the story.
+const LabelStory = "story"
+
 // World is one story: a namespace, and a demo marketplace behind shipped Marketplaces. Whatever it cannot do fails the test.
 type World struct {
 	*gomega.WithT
@@ -110,6 +113,7 @@ func (w *World) Marketplace(platform string, changes ...func(*v1alpha1.Marketpla
 	marketplace, err := Shipped(platform, w.Address)
 	w.Expect(err).NotTo(gomega.HaveOccurred())
 	marketplace.Name = w.Prefix + platform
+	metav1.SetMetaDataLabel(&marketplace.ObjectMeta, LabelStory, w.Namespace)
 	for _, change := range changes {
 		change(marketplace)
 	}
