@@ -413,14 +413,16 @@ type ApplicationStatus struct {
 
 // SignInStatus is what a person needs for signing in; present only while somebody has to act.
 type SignInStatus struct {
-	// url is the link to open.
+	// url is the link to open. Where the operator runs with --sign-in-links=Secret, it is the address alone, and the link is in key
+	// sign_in_url of the Secret <account>-sign-in.
 	//
 	// +optional
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	URL string `json:"url,omitempty"`
 
-	// userCode is the code to type at the marketplace, with grant DeviceCode.
+	// userCode is the code to type at the marketplace, with grant DeviceCode. Where the operator runs with --sign-in-links=Secret, it is in key
+	// user_code of the Secret <account>-sign-in instead.
 	//
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -611,7 +613,8 @@ type MarketplaceAccountStatus struct {
 // +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Authenticated")].reason`
 // +kubebuilder:printcolumn:name="Sign-in",type=string,priority=1,JSONPath=`.status.signIn.url`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="metadata.name must be no more than 63 characters: it becomes the value of a label"
-// +kubebuilder:validation:XValidation:rule="!has(self.spec.tokenSecret.name) || self.spec.tokenSecret.name != self.metadata.name + '-grant'",message="spec.tokenSecret.name must not be <account>-grant, which holds the operator's own state"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.tokenSecret.name) || !(self.spec.tokenSecret.name in [self.metadata.name + '-grant', self.metadata.name + '-sign-in'])",message="spec.tokenSecret.name must not be <account>-grant or <account>-sign-in, which hold the operator's own state"
+// +kubebuilder:validation:XValidation:rule=`![has(self.spec.applicationSecretRef) ? self.spec.applicationSecretRef.name : "", has(self.spec.grant.password) ? self.spec.grant.password.secretRef.name : "", has(self.spec.grant.refreshToken) ? self.spec.grant.refreshToken.secretRef.name : ""].exists(n, n in [self.metadata.name + '-grant', self.metadata.name + '-sign-in'])`,message="spec must not refer to the Secrets <account>-grant and <account>-sign-in, which hold the operator's own state"
 // +kubebuilder:validation:XValidation:rule=`!((has(self.spec.tokenSecret.name) ? self.spec.tokenSecret.name : self.metadata.name + '-token') in [has(self.spec.applicationSecretRef) ? self.spec.applicationSecretRef.name : "", has(self.spec.grant.password) ? self.spec.grant.password.secretRef.name : "", has(self.spec.grant.refreshToken) ? self.spec.grant.refreshToken.secretRef.name : ""])`,message="spec.tokenSecret.name (default <account>-token) must not be the name of a Secret that this account reads"
 // +kubebuilder:validation:XValidation:rule="(has(self.spec.tokenSecret.template) ? self.spec.tokenSecret.template.type : 'Opaque') == (has(oldSelf.spec.tokenSecret.template) ? oldSelf.spec.tokenSecret.template.type : 'Opaque') || (has(self.spec.tokenSecret.name) ? self.spec.tokenSecret.name : self.metadata.name + '-token') != (has(oldSelf.spec.tokenSecret.name) ? oldSelf.spec.tokenSecret.name : oldSelf.metadata.name + '-token')",message="spec.tokenSecret.template.type must not be changed, as Kubernetes does not change the type of a Secret; set another tokenSecret.name together with it"
 type MarketplaceAccount struct {

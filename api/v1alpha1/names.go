@@ -2,7 +2,7 @@ package v1alpha1
 
 // Labels and annotations.
 const (
-	// LabelManagedBy marks both Secrets of an account; its value is ManagedBy.
+	// LabelManagedBy marks the Secrets of an account; its value is ManagedBy.
 	LabelManagedBy = "app.kubernetes.io/managed-by"
 	// ManagedBy is the value of LabelManagedBy and the field owner of every write.
 	ManagedBy = "tokenkeeper"
@@ -47,6 +47,18 @@ const (
 	GrantSecretSuffix = "-grant"
 	// TokenSecretSuffix follows the account's name in the default name of its token Secret.
 	TokenSecretSuffix = "-token"
+	// SecretTypeSignIn is the type of the sign-in Secret, which holds the link or the code by which a person signs in, where the status must not.
+	SecretTypeSignIn = "tokenkeeper.dev/sign-in"
+	// SignInSecretSuffix follows the account's name in the name of its sign-in Secret.
+	SignInSecretSuffix = "-sign-in"
+)
+
+// Keys of the sign-in Secret.
+const (
+	// SignInKeyURL is the link to open.
+	SignInKeyURL = "sign_in_url"
+	// SignInKeyUserCode is the code to enter there, with grant DeviceCode.
+	SignInKeyUserCode = "user_code"
 )
 
 // Keys of the token Secret, which workloads mount.
@@ -105,7 +117,12 @@ func (a *MarketplaceAccount) TokenSecretName() string {
 	return a.Name + TokenSecretSuffix
 }
 
-// HasSecretName tells whether the account's grant or token belongs into a Secret of this name.
+// SignInSecretName returns the name of the account's sign-in Secret.
+func (a *MarketplaceAccount) SignInSecretName() string {
+	return a.Name + SignInSecretSuffix
+}
+
+// HasSecretName tells whether a Secret of this name is the place of one of the account's own.
 func (a *MarketplaceAccount) HasSecretName(name string) bool {
-	return name == a.GrantSecretName() || name == a.TokenSecretName()
+	return name == a.GrantSecretName() || name == a.TokenSecretName() || name == a.SignInSecretName()
 }

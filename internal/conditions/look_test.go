@@ -271,6 +271,8 @@ func TestReauthRequired(t *testing.T) {
 			l.Custody.SignIn.Ended = &custody.EndedCodes{Count: count, At: at, Why: "it was good for 5s"}
 		}
 	}
+	inSecret := func(l *conditions.Look) { l.LinksInSecret = true }
+	notShown := func(l *conditions.Look) { l.LinksInSecret, l.NotShown = true, "its place is taken" }
 	more := func(l *conditions.Look) {
 		l.Custody.Asked, l.Request.Platform.Scopes = []string{"a"}, []string{"a", "b", "c"}
 	}
@@ -282,6 +284,12 @@ func TestReauthRequired(t *testing.T) {
 		"nobody has signed in":      {lookAt(noGrant), "True SignInRequired: A person must sign in at eBay"},
 		"there is a link":           {lookAt(noGrant, link), "True SignInRequired: A person must sign in at eBay; sign in at https://portal/x before 2026-03-02 13:00:00 UTC"},
 		"there is a code":           {lookAt(noGrant, device, link, func(l *conditions.Look) { l.Invitation.UserCode = "AB-CD" }), "True SignInRequired: A person must sign in at eBay; sign in at https://portal/x, check that it shows the code AB-CD or enter it where it asks for one, before 2026-03-02 13:00:00 UTC"},
+		"there is a link elsewhere": {lookAt(noGrant, link, inSecret), "True SignInRequired: A person must sign in at eBay; sign in at https://portal/x by the link in Secret \"main-sign-in\" before 2026-03-02 13:00:00 UTC"},
+		"there is a code elsewhere": {lookAt(noGrant, device, link, inSecret), "True SignInRequired: A person must sign in at eBay; sign in at https://portal/x by the link and the code in Secret \"main-sign-in\" before 2026-03-02 13:00:00 UTC"},
+		"nothing can be shown":      {lookAt(more, notShown), "True SignInRequired: Nobody has consented to the scopes b, c yet: the token is without them until a person signs in again; no link or code can be shown: its place is taken"},
+		"nothing else is wrong": {lookAt(noGrant, notShown, func(l *conditions.Look) {
+			l.Failure = &facts.Failure{Reason: v1alpha1.ReasonSecretConflict, Message: l.NotShown}
+		}), "True SignInRequired: A person must sign in at eBay; its place is taken"},
 		"nobody uses the codes":     {lookAt(noGrant, device, unattended), "True SignInRequired: A person must sign in at eBay; nobody used the last 12 codes: annotate the account with tokenkeeper.dev/sign-in=<anything new> for another"},
 		"the code ends at once":     {lookAt(noGrant, device, ended(1, noon)), "True SignInRequired: A person must sign in at eBay; eBay ended the code before it could be used (it was good for 5s)"},
 		"codes end at once":         {lookAt(noGrant, device, ended(2, noon)), "True SignInRequired: A person must sign in at eBay; eBay ended each of the last 2 codes before it could be used (it was good for 5s): the next one follows at " + facts.ClockTime(nextCode(lookAt(device, ended(2, noon))))},

@@ -45,8 +45,17 @@ func (l Look) howToSignIn() string {
 		return fmt.Sprintf("; nobody used the last %d codes%s", facts.MaxUnattended, askForCode)
 	case invitation == nil && l.NoPortal:
 		return "; there is no page to start from: run the operator with --portal-url"
+	case invitation == nil && l.NotShown != "" && (l.Failure == nil || l.Failure.Message != l.NotShown):
+		return "; no link or code can be shown: " + l.NotShown
 	case invitation == nil:
 		return ""
+	case l.LinksInSecret:
+		shown := "the link"
+		if l.Request.Grant == v1alpha1.GrantDeviceCode {
+			shown = "the link and the code"
+		}
+		return fmt.Sprintf("; sign in at %s by %s in Secret %q before %s",
+			invitation.URL, shown, l.Account.SignInSecretName(), facts.ClockTime(invitation.ExpirationTime.Time))
 	case invitation.UserCode != "":
 		return fmt.Sprintf("; sign in at %s, check that it shows the code %s or enter it where it asks for one, before %s",
 			invitation.URL, invitation.UserCode, facts.ClockTime(invitation.ExpirationTime.Time))

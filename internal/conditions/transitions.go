@@ -55,6 +55,9 @@ func Transitions(before *v1alpha1.MarketplaceAccountStatus, l Look) []Transition
 	}
 	if becameReason(before, after, v1alpha1.ConditionReauthRequired, v1alpha1.EventSignInRequired) {
 		note := "A person must sign in; status.signIn says where"
+		if l.LinksInSecret {
+			note = fmt.Sprintf("A person must sign in; Secret %q says where", l.Account.SignInSecretName())
+		}
 		if l.Failure != nil {
 			note = bounds.Shorten(l.Failure.Message, bounds.Message)
 		}

@@ -18,7 +18,7 @@ func (w *world) userCode(but string) string {
 	w.T.Helper()
 	var code string
 	w.Eventually(func() string {
-		if shown := w.get().Status.SignIn; shown != nil && shown.UserCode != but {
+		if shown := w.shown(); shown.UserCode != but {
 			code = shown.UserCode
 		}
 		return code

@@ -70,6 +70,9 @@ func (r *reconciler) gatherRequest(ctx context.Context, l driver.Look) (gathered
 		return l, true, nil
 	}
 	l.Link, l.ShownTicket, l.CallbackURL = r.portal.Page(l.Account.Namespace, l.Account.Name), r.shownTicket(l.Account), r.callback(l.Request)
+	if l, err = r.tokens.ReadSignIn(ctx, l); err != nil {
+		return l, false, err
+	}
 	l.Facts = r.applications.AskAgain(r.requests.Admit(l.Facts))
 	l, err = r.SeekSeller(ctx, r.remember(l))
 	return l, true, err
@@ -110,8 +113,8 @@ func (r *reconciler) callback(req facts.Request) string {
 	return r.portal.Callback(signin.CallbackName(req.Platform.Name, req.Platform.CallbackKey))
 }
 
-// shownTicket is the hash of the ticket of the link in the status, which is the only place where that is written; empty when the link
-// leads elsewhere than to the portal.
+// shownTicket is the hash of the ticket of the link in the status, which is the only place where that is written, unless links are shown by the
+// sign-in Secret; empty when the link leads elsewhere than to the portal.
 func (r *reconciler) shownTicket(account *v1alpha1.MarketplaceAccount) string {
 	if shown := account.Status.SignIn; shown != nil && strings.HasPrefix(shown.URL, string(r.portal)+signin.LinkPrefix) {
 		return signin.Hash(signin.TicketOf(shown.URL))

@@ -50,6 +50,7 @@ func (r *reconciler) Flush(ctx context.Context, account *v1alpha1.MarketplaceAcc
 func (r *reconciler) Forget(account *v1alpha1.MarketplaceAccount) {
 	r.grants.Forget(account.UID)
 	r.devices.forget(account.UID)
+	r.tokens.Forget(account.UID)
 	r.logins.Forget(account.UID)
 	r.unlabelled.forget(account.UID)
 	r.OAuth.Forget(account)

@@ -64,20 +64,32 @@ func (w *world) prepareSignIn(platform string, grant v1alpha1.GrantType, changes
 	return w.Market.Platform(platform)
 }
 
-// link waits until the status shows a link that works.
+// link waits until a link is shown that works.
 func (w *world) link() string {
 	w.T.Helper()
 	var link string
 	w.Eventually(func() error {
-		shown := w.get().Status.SignIn
-		if shown == nil {
-			return errors.New("the status shows no link")
-		}
-		link = shown.URL
+		link = w.shown().URL
 		_, err := w.visits.Offer(w.T.Context(), mainAccount(w), signin.TicketOf(link))
 		return err
 	}).Should(Succeed())
 	return link
+}
+
+// shown is the link or the code that people are shown: by the status, or by the sign-in Secret. The latter's must not be anywhere else.
+func (w *world) shown() v1alpha1.SignInStatus {
+	w.T.Helper()
+	if w.linksInSecret {
+		held := w.FindSecret("main-sign-in")
+		if ticket := signin.TicketOf(held["sign_in_url"]); ticket != "" {
+			watched.Secret(ticket)
+		}
+		return v1alpha1.SignInStatus{URL: held["sign_in_url"], UserCode: held["user_code"]}
+	}
+	if shown := w.get().Status.SignIn; shown != nil {
+		return *shown
+	}
+	return v1alpha1.SignInStatus{}
 }
 
 // begin follows a link as far as the marketplace.

@@ -32,7 +32,7 @@ type reconciler struct {
 	client client.Client
 	// portal is where people sign in; empty when there is no such place.
 	portal signin.Address
-	// grants reads and writes grant Secrets, keys tells which of them the operator wrote, and tokens reads and writes token Secrets.
+	// grants reads and writes grant Secrets, keys tells which of them the operator wrote, and tokens reads and writes token and sign-in Secrets.
 	grants *grantstore.Store
 	keys   *custodykey.Keys
 	tokens *publish.Publisher
@@ -121,6 +121,8 @@ func (r *reconciler) do(ctx context.Context, l driver.Look, action lifecycle.Act
 		return r.test(ctx, l)
 	case lifecycle.RecordRefusedToken:
 		return r.OnceConfirmed(ctx, l, action, lifecycle.AfterRefusedToken)
+	case lifecycle.PublishSignIn:
+		return r.tokens.PublishSignIn(ctx, l)
 	}
 	return l, nil
 }

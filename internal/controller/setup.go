@@ -88,6 +88,8 @@ type Options struct {
 	Connect func(ctx context.Context, mgr manager.Manager, clock clock.PassiveClock) (*kube.Clients, error)
 	// RequireUseLabel refuses Secrets that accounts name unless their label allows the use.
 	RequireUseLabel bool
+	// LinksInSecret has links and codes of sign-ins shown by Secrets of their own, and statuses hold their addresses alone.
+	LinksInSecret bool
 	// Observe is told of each change of a custody before it is stored; nil where nobody looks.
 	Observe func(facts.Facts, lifecycle.Change)
 	// NewQueue replaces the work queue; nil keeps controller-runtime's. Tests bring one with a clock of theirs.
@@ -211,7 +213,10 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	r.logins.Accounts, r.logins.Grants = clients.Cached, grants
 	r.applications.LimiterOf, r.applications.Now = r.OAuth.LimiterOf, r.Now
 	r.finalizer = departures.Finalizer{Driver: r.Driver, Client: clients.Client, Live: clients.Live, Grants: grants, Forget: r.Forget}
-	r.tokens = &publish.Publisher{Driver: r.Driver, Client: clients.Client, Live: clients.Live, WriteOwn: writeOwn, Metrics: operations}
+	r.tokens = &publish.Publisher{
+		Driver: r.Driver, Client: clients.Client, Live: clients.Live, Metadata: clients.Metadata, WriteOwn: writeOwn, Metrics: operations,
+		LinksInSecret: options.LinksInSecret,
+	}
 	metrics.RegisterHosts(options.Registry, r.OAuth.Hosts)
 	visits, err := options.addVisits(mgr, clients, grants, &visiting, r.flushAll)
 	if err != nil {

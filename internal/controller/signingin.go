@@ -42,6 +42,9 @@ func (r *reconciler) offerLink(ctx context.Context, l driver.Look) (driver.Look,
 	if l, err = r.Apply(ctx, l, change); err != nil {
 		return l, err
 	}
+	if l.LinksInSecret {
+		return r.tokens.Offer(l, ticket), nil
+	}
 	address := r.portal.Link(l.Account.Namespace, l.Account.Name, ticket)
 	return l.With(lifecycle.Outcome{Invitation: invitation.Link(&l.Facts, address, end)}), nil
 }

@@ -52,6 +52,8 @@ type world struct {
 	countAccounts bool
 	// labelsOptional lets Secrets be used that have no label of their use.
 	labelsOptional bool
+	// linksInSecret has links and codes stand in the sign-in Secret.
+	linksInSecret bool
 	// tenants are further namespaces that the operator sees.
 	tenants []string
 	// custodyKey names the Secret of the key of custody in the story's namespace; empty where there is none.
@@ -131,6 +133,7 @@ func (w *world) begin() {
 		Portal:                  w.portal,
 		CountAccounts:           w.countAccounts,
 		RequireUseLabel:         !w.labelsOptional,
+		LinksInSecret:           w.linksInSecret,
 		CustodyKey:              types.NamespacedName{Namespace: w.Namespace, Name: w.custodyKey},
 	})
 	w.Expect(err).NotTo(HaveOccurred())

@@ -4,6 +4,6 @@ package crds
 
 // own are the definitions of this version: the hash of each by its name.
 var own = map[string]string{
-	"marketplaceaccounts.tokenkeeper.dev": "2541b499aef043b5",
+	"marketplaceaccounts.tokenkeeper.dev": "55b557de0dad5629",
 	"marketplaces.tokenkeeper.dev":        "1ed128f6176dae5b",
 }

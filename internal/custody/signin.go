@@ -29,9 +29,10 @@ type SignIn struct {
 type Device struct {
 	// Code is sent with each poll: a credential.
 	Code string `json:"code"`
-	// UserCode is for the person to type at URL.
+	// UserCode is for the person to type at URL, which may carry it. Page is the address without it, where URL does; else empty.
 	UserCode  string    `json:"userCode"`
 	URL       string    `json:"url"`
+	Page      string    `json:"page,omitempty"`
 	ExpiresAt time.Time `json:"expiresAt"`
 	// StartedAt is when it was asked for; the zero time where that was not noted.
 	StartedAt time.Time `json:"startedAt,omitzero"`
@@ -145,8 +146,13 @@ func (s SignIn) pruned(now time.Time) SignIn {
 // Completed forgets device code, request and refusal after a person has signed in: the links do not work any more. A person at the
 // marketplace may still come back.
 func (s SignIn) Completed() SignIn {
-	s = s.WithoutDevice()
+	s = s.WithoutDevice().WithoutLinks()
 	s.Requested, s.Refused = "", nil
+	return s
+}
+
+// WithoutLinks has no link work any more.
+func (s SignIn) WithoutLinks() SignIn {
 	s.Tickets = slices.Clone(s.Tickets)
 	for i := range s.Tickets {
 		s.Tickets[i].Used = true

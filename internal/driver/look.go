@@ -32,8 +32,8 @@ type Look struct {
 	Unauthentic bool
 	// LeftOut names the parts of the grant Secret that were left out, since no operator writes them.
 	LeftOut []string
-	// TokenSecret is the digest of the token Secret; nil when there is none.
-	TokenSecret *corev1.Secret
+	// TokenSecret and SignInSecret are the digests of these Secrets; nil when there is none.
+	TokenSecret, SignInSecret *corev1.Secret
 }
 
 // With is the look with the outcome of another step.
@@ -70,6 +70,15 @@ func (l Look) WithTokenSecret(secret *corev1.Secret) Look {
 	l.TokenSecret = nil
 	if secret != nil {
 		l.TokenSecret = tokensecret.Digest(secret)
+	}
+	return l
+}
+
+// WithSignInSecret is the look after the sign-in Secret was read, written or removed; nil stands for none.
+func (l Look) WithSignInSecret(secret *corev1.Secret) Look {
+	l.SignInSecret, l.HoldsSignIn = nil, secret != nil
+	if secret != nil {
+		l.SignInSecret = tokensecret.DigestSignIn(secret)
 	}
 	return l
 }

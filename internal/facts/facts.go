@@ -55,6 +55,10 @@ type Facts struct {
 	// Link is the address of the page where people sign the account in, without a ticket, and ShownTicket the hash of the ticket that they are
 	// shown. CallbackURL is the redirect URI to register for the application. Each is empty where there is none.
 	Link, ShownTicket, CallbackURL string
+	// LinksInSecret tells that links and codes are shown by the sign-in Secret, and not by the status; HoldsSignIn, that the account has that Secret;
+	// PlaceTaken, why it cannot have it, since another Secret is in its place: empty where none is.
+	LinksInSecret, HoldsSignIn bool
+	PlaceTaken                 string
 	// Approved tells that a device code has become tokens that are not stored yet, and PollAt when to ask about the device code again, or
 	// for one; zero for now.
 	Approved bool

@@ -104,6 +104,9 @@ func (c *contents) secret(object any) (any, error) {
 			secret.ManagedFields = nil
 			return secret, nil
 		}
+	case secret.Name == account.SignInSecretName() && secret.Type == v1alpha1.SecretTypeSignIn:
+		secret.ManagedFields = nil
+		return tokensecret.DigestSignIn(secret), nil // people read it, and the operator knows its ticket by the hash
 	default:
 		secret.ManagedFields = nil
 		return tokensecret.Digest(secret), nil // the grant Secret holds the same tokens
@@ -113,7 +116,7 @@ func (c *contents) secret(object any) (any, error) {
 	return marked, nil
 }
 
-// accountOf is the account that a Secret belongs to, as its grant or token Secret; nil when there is none yet.
+// accountOf is the account that a Secret belongs to, as one of its own; nil when there is none yet.
 func (c *contents) accountOf(secret *corev1.Secret) *v1alpha1.MarketplaceAccount {
 	name := secret.Labels[v1alpha1.LabelAccount]
 	if controller := metav1.GetControllerOfNoCopy(secret); controller != nil {

@@ -125,6 +125,9 @@ func TestWhatIsHeldOfASecret(t *testing.T) {
 		"a token":                         {secret("main-token", corev1.SecretTypeOpaque, 700_000), true, false},
 		"a token with a large annotation": {secret("main-token", corev1.SecretTypeOpaque, 9, func(s *corev1.Secret) { s.Annotations = map[string]string{"a": large} }), false, true},
 		"a token without an account":      {secret("none-token", corev1.SecretTypeOpaque, 9, of("none")), false, true},
+		"a link of a sign-in":             {secret("main-sign-in", v1alpha1.SecretTypeSignIn, 700_000), true, false},
+		"a link without an account":       {secret("none-sign-in", v1alpha1.SecretTypeSignIn, 9, of("none")), false, true},
+		"a token in the place of a link":  {secret("main-sign-in", corev1.SecretTypeOpaque, 9), true, false},
 		"another's with the label":        {secret("main-token", corev1.SecretTypeOpaque, 700_000, func(s *corev1.Secret) { delete(s.Labels, v1alpha1.LabelAccount) }), false, false},
 		"a type that is a novel":          {secret("none-token", corev1.SecretType(large), 9, of("none")), false, true},
 	} {
@@ -144,6 +147,9 @@ func TestWhatIsHeldOfASecret(t *testing.T) {
 				g.Expect(held.Labels[v1alpha1.LabelAccount]).To(Equal(whole.Labels[v1alpha1.LabelAccount]))
 			case whole.Type == v1alpha1.SecretTypeGrant:
 				g.Expect(held).To(Equal(whole))
+			case whole.Type == v1alpha1.SecretTypeSignIn:
+				g.Expect(held).To(Equal(tokensecret.DigestSignIn(whole)))
+				g.Expect(sizeOfData(held)).To(BeNumerically("<", 200))
 			default:
 				g.Expect(held).To(Equal(tokensecret.Digest(whole)))
 			}

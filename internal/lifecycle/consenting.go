@@ -121,6 +121,9 @@ func WithRetryTicket(f facts.Facts, kept custody.Custody) custody.Custody {
 // AfterOffer is the change that a new link brings; asked tells that it answers a request.
 func AfterOffer(f facts.Facts, ticket string, life time.Duration, asked bool) (Change, time.Time) {
 	kept, end := f.Custody, f.Now.Add(life)
+	if invitation.IsExposed(&f) {
+		kept.SignIn = kept.SignIn.WithoutLinks()
+	}
 	kept.SignIn = kept.SignIn.WithTicket(custody.Ticket{Hash: signin.Hash(ticket), ExpiresAt: end}, f.Now)
 	if asked {
 		kept.HandledSignIn = facts.RequestOf(f.Account, v1alpha1.AnnotationSignIn)
@@ -134,6 +137,15 @@ func WithoutPortal(f facts.Facts) Outcome {
 	o := Outcome{NoPortal: true}
 	if standing := f.PermanentFailure(); standing != nil && reasons.Of(standing.Reason).AwaitsSignIn {
 		o.Failure = &facts.Failure{Reason: v1alpha1.ReasonPortalNotConfigured, Message: standing.Message}
+	}
+	return o
+}
+
+// NotShown is the outcome of an account that a person should sign in, where the sign-in Secret cannot be written that would show how.
+func NotShown(f facts.Facts, why string) Outcome {
+	o := Outcome{NotShown: why}
+	if standing := f.PermanentFailure(); standing != nil && reasons.Of(standing.Reason).AwaitsSignIn {
+		o.Failure = &facts.Failure{Reason: v1alpha1.ReasonSecretConflict, Message: why}
 	}
 	return o
 }
@@ -180,7 +192,7 @@ func AfterCode(f facts.Facts, code answer.DeviceCode) Change {
 		Asked:           slices.Clone(f.Request.Platform.Scopes),
 	}
 	if code.CompleteURL != "" {
-		kept.SignIn.Device.URL = code.CompleteURL
+		kept.SignIn.Device.URL, kept.SignIn.Device.Page = code.CompleteURL, code.URL
 	}
 	if refused := kept.SignIn.Refused; refused != nil && reasons.Of(refused.Reason).Subject != reasons.Seller {
 		kept.SignIn.Refused = nil

@@ -138,6 +138,62 @@ func TestAnAccountWithoutAPortal(t *testing.T) {
 	}
 }
 
+// TestAnAccountThatCannotShowALink says so where nothing but a sign-in is missing, and whatever is wrong besides goes on being told.
+func TestAnAccountThatCannotShowALink(t *testing.T) {
+	o := lifecycle.NotShown(with(v1alpha1.GrantAuthorizationCode, dead), "its place is taken")
+	if o.NotShown != "its place is taken" || o.Failure == nil || o.Failure.Reason != v1alpha1.ReasonSecretConflict || o.Failure.Message != o.NotShown {
+		t.Errorf("before the first sign-in: %+v", o.Failure)
+	}
+	for name, of := range map[string]facts.Facts{
+		"an account that works":  with(v1alpha1.GrantAuthorizationCode, signInAsked),
+		"another seller's grant": with(v1alpha1.GrantAuthorizationCode, expects("5")),
+	} {
+		if o = lifecycle.NotShown(of, "its place is taken"); o.NotShown == "" || o.Failure != nil {
+			t.Errorf("of %s: %+v", name, o.Failure)
+		}
+	}
+	if o = (lifecycle.Outcome{NotShown: "one"}).With(lifecycle.Outcome{}); o.NotShown != "one" {
+		t.Error("the next step has it forgotten")
+	}
+}
+
+// TestLinksThatTheStatusHasShownEnd when links are to stand in Secrets: other people may have read them.
+func TestLinksThatTheStatusHasShownEnd(t *testing.T) {
+	open := custody.Ticket{Hash: signin.Hash("old"), ExpiresAt: noon.Add(time.Hour)}
+	shown := func(address string) change {
+		return func(f *facts.Facts) {
+			f.LinksInSecret = true
+			f.Account.Status.SignIn = &v1alpha1.SignInStatus{URL: address}
+			f.Custody.SignIn.Tickets = []custody.Ticket{open, open}
+		}
+	}
+	for name, test := range map[string]struct {
+		facts facts.Facts
+		works int
+	}{
+		"the status shows a link":      {with(v1alpha1.GrantAuthorizationCode, dead, shown("https://former.example/sign-in/shop/main?ticket=old")), 1},
+		"the status shows its address": {with(v1alpha1.GrantAuthorizationCode, dead, shown("https://portal/sign-in/shop/main")), 3},
+		"the status shows a link, as it should": {with(v1alpha1.GrantAuthorizationCode, dead, shown("https://portal/sign-in/shop/main?ticket=old"), func(f *facts.Facts) {
+			f.LinksInSecret = false
+		}), 3},
+		"the status shows nothing": {with(v1alpha1.GrantAuthorizationCode, dead, shown(""), func(f *facts.Facts) { f.Account.Status.SignIn = nil }), 3},
+	} {
+		change, _ := lifecycle.AfterOffer(test.facts, "new", time.Hour, false)
+		works := 0
+		for _, ticket := range change.Store.SignIn.Tickets {
+			if !ticket.Used {
+				works++
+			}
+		}
+		if last := change.Store.SignIn.Tickets[2]; works != test.works || last.Used || last.Hash != signin.Hash("new") {
+			t.Errorf("%s: %d links work, the last is %+v", name, works, last)
+		}
+		if test.facts.Custody.SignIn.Tickets[0].Used {
+			t.Errorf("%s: the custody at hand was changed", name)
+		}
+	}
+}
+
 func TestWhatIsKeptOfADeviceCode(t *testing.T) {
 	f := with(v1alpha1.GrantDeviceCode, dead, func(f *facts.Facts) { f.Request.Platform.Scopes = []string{"orders"} })
 	code := answer.DeviceCode{Code: "device", UserCode: "AB-CD", URL: "https://allegro.example/device", ExpiresAt: noon.Add(time.Hour), Interval: 5 * time.Second}
@@ -146,7 +202,10 @@ func TestWhatIsKeptOfADeviceCode(t *testing.T) {
 		t.Errorf("of a code is kept %+v", kept)
 	}
 	code.CompleteURL = "https://allegro.example/device?code=AB-CD"
-	if kept := lifecycle.AfterCode(f, code).Store.SignIn.Device; kept.URL != code.CompleteURL {
+	if kept.Page != "" {
+		t.Errorf("of a link without the code is kept %s besides", kept.Page)
+	}
+	if kept := lifecycle.AfterCode(f, code).Store.SignIn.Device; kept.URL != code.CompleteURL || kept.Page != code.URL {
 		t.Errorf("the link that holds the code already is not kept: %s", kept.URL)
 	}
 	// What was wrong with the one before is over; but that another seller signed in is still told.

@@ -44,6 +44,8 @@ const (
 	Test
 	// RecordRefusedToken writes down that it does not.
 	RecordRefusedToken
+	// PublishSignIn makes the sign-in Secret follow the link or the code of a sign-in, and removes it where there is none.
+	PublishSignIn
 	actionsEnd
 )
 
@@ -51,7 +53,7 @@ const (
 func (a Action) String() string {
 	return [actionsEnd]string{
 		"Wait", "StoreApproval", "VerifyIDToken", "DecideCandidate", "Identify", "UseAside", "CountRestFromNow", "Renew", "Poll", "StartCode", "OfferLink",
-		"Publish", "FindDuplicate", "Test", "RecordRefusedToken",
+		"Publish", "FindDuplicate", "Test", "RecordRefusedToken", "PublishSignIn",
 	}[a]
 }
 
@@ -80,7 +82,8 @@ func (s Actions) Without(action Action) Actions { return s &^ (1 << action) }
 func (s Actions) Has(action Action) bool { return s&(1<<action) != 0 }
 
 // steps are the actions with the condition on which each is due, in the order in which they are looked at: tokens that are in memory alone come
-// first, then grants that wait, then tokens, then the link or code of a sign-in, and at last the token Secret and the status.
+// first, then grants that wait, then tokens, then the link or code of a sign-in, then the token Secret and the status. The sign-in Secret is the last,
+// so that no tokens wait for it.
 var steps = []struct {
 	action Action
 	due    func(*facts.Facts) bool
@@ -101,6 +104,7 @@ var steps = []struct {
 	{FindDuplicate, func(f *facts.Facts) bool { return f.Custody.Account.ID != "" }},
 	{Test, mustTest},
 	{RecordRefusedToken, func(f *facts.Facts) bool { return f.TokenRefused }},
+	{PublishSignIn, invitation.MustPublish},
 }
 
 // Next is the next action for an account in one look, in which some actions were tried already: the first of the steps that is due. While
@@ -167,7 +171,7 @@ func needsCode(f *facts.Facts) bool {
 }
 
 func mustStartCode(f *facts.Facts) bool {
-	if !needsCode(f) || f.CodeLives() && !f.SignInRequested() || !f.MayStartCode() {
+	if !needsCode(f) || f.CodeLives() && !f.SignInRequested() || !f.MayStartCode() || f.PlaceTaken != "" {
 		return false
 	}
 	return f.Custody.SignIn.Device != nil || !f.Now.Before(f.PollAt)

@@ -40,6 +40,9 @@ func TestWhatIsNext(t *testing.T) {
 		f.ShownTicket = signin.Hash("ticket")
 		f.Custody.SignIn.Tickets = []custody.Ticket{{Hash: signin.Hash("ticket"), ExpiresAt: noon.Add(time.Hour)}}
 	}
+	inSecret := func(f *facts.Facts) { f.LinksInSecret = true }
+	holding := func(f *facts.Facts) { f.HoldsSignIn = true }
+	taken := func(f *facts.Facts) { f.PlaceTaken = "another Secret is there" }
 	lost := func(ahead time.Duration) change {
 		return func(f *facts.Facts) {
 			f.Custody.Journal = &custody.Journal{StartedAt: noon, LastAt: noon.Add(ahead), Attempts: 1, Lost: true}
@@ -88,6 +91,18 @@ func TestWhatIsNext(t *testing.T) {
 		"nobody has signed in at a browser":                      {with(code, dead), "OfferLink, FindDuplicate"},
 		"nobody has, and the status shows a link":                {with(code, dead, linked), "FindDuplicate"},
 		"nobody has, and there is no portal":                     {with(code, dead, linked, func(f *facts.Facts) { f.Link = "" }), "OfferLink, FindDuplicate"},
+		"nobody has, and the link stands in a Secret":            {with(code, dead, linked, inSecret), "FindDuplicate, PublishSignIn"},
+		"nobody has, and that Secret shows no link yet":          {with(code, dead, inSecret), "OfferLink, FindDuplicate, PublishSignIn"},
+		"nobody has, and the place of that Secret is taken":      {with(code, dead, inSecret, taken), "FindDuplicate, PublishSignIn"},
+		"it is taken, and somebody asks for another link":        {with(code, linked, signInAsked, inSecret, taken), nothing + ", PublishSignIn"},
+		"it is taken, and there is no portal":                    {with(code, dead, inSecret, taken, func(f *facts.Facts) { f.Link = "" }), "OfferLink, FindDuplicate, PublishSignIn"},
+		"nobody has with a code, and its place is taken":         {with(deviceCode, dead, inSecret, taken), "FindDuplicate, PublishSignIn"},
+		"a code waits in a Secret":                               {with(deviceCode, dead, device, pollLater, inSecret), "FindDuplicate, PublishSignIn"},
+		"a link stands in a Secret that nobody needs":            {with(code, inSecret, holding), nothing + ", PublishSignIn"},
+		"it does, and links stand in the status now":             {with(code, holding), nothing + ", PublishSignIn"},
+		"nobody needs a link, and there is none":                 {with(code, inSecret), nothing},
+		"nobody has, while suspended":                            {with(code, dead, inSecret, suspended), "FindDuplicate"},
+		"it is not in order, and a link stands in a Secret":      {with(code, dead, inSecret, holding, unresolved), ""},
 		"somebody asks for another link":                         {with(code, linked, signInAsked), "OfferLink, " + nothing},
 		"the tokens are of another seller than the spec names":   {with(code, expects("5"), linked), "FindDuplicate"},
 		"somebody asks for a test":                               {with(importing, asks(v1alpha1.AnnotationVerify)), nothing + ", Test"},

@@ -28,8 +28,10 @@ type Outcome struct {
 	Invitation *v1alpha1.SignInStatus
 	// Invited tells that it was looked after.
 	Invited bool
-	// NoPortal tells that a person should sign in and there is no place for it.
+	// NoPortal tells that a person should sign in and there is no place for it; NotShown, why the link or the code is shown nowhere: empty where
+	// it is.
 	NoPortal bool
+	NotShown string
 	// Rejected tells that a sign-in brought tokens which are not the expected account's, and SignedInAs is the account that they
 	// belong to, as far as it is known.
 	Rejected   bool
@@ -81,7 +83,7 @@ func (o Outcome) With(next Outcome) Outcome {
 	o.Planned, o.ServedUntil = cmp.Or(next.Planned, o.Planned), cmp.Or(next.ServedUntil, o.ServedUntil)
 	o.Postponed = cmp.Or(next.Postponed, o.Postponed)
 	o.SignedInAs, o.DuplicateOf = cmp.Or(next.SignedInAs, o.SignedInAs), cmp.Or(next.DuplicateOf, o.DuplicateOf)
-	o.Withheld = cmp.Or(next.Withheld, o.Withheld)
+	o.Withheld, o.NotShown = cmp.Or(next.Withheld, o.Withheld), cmp.Or(next.NotShown, o.NotShown)
 	o.Invitation, o.Dropped = cmp.Or(o.Invitation, next.Invitation), cmp.Or(next.Dropped, o.Dropped)
 	o.Waits = slices.Concat(o.Waits, next.Waits)
 	o.TurnAt, o.WaitsSince = renewal.Earliest(o.TurnAt, next.TurnAt), renewal.Earliest(o.WaitsSince, next.WaitsSince)

@@ -79,6 +79,7 @@ func Run(ctx context.Context, o Options) error {
 		RequestEvery:            o.RequestEvery,
 		Portal:                  signin.Address(o.portalURL),
 		RequireUseLabel:         o.requireUseLabel,
+		LinksInSecret:           o.signInLinks == linksInSecret,
 		CustodyKey:              types.NamespacedName{Namespace: ownNamespace(os.ReadFile), Name: o.custodyKeySecret},
 		CountAccounts:           len(o.shard.namespaces) == 0 && o.shard.selector == nil,
 	})

@@ -40,6 +40,7 @@ type Options struct {
 	maxConcurrentReconciles int
 	denyPrivateAddresses    bool
 	requireUseLabel         bool
+	signInLinks             links
 	trustedProxies          networks
 	shard                   shard
 	log                     zap.Options
@@ -47,7 +48,7 @@ type Options struct {
 
 // Parse reads the flags of the operator from its arguments. Its error says which one to mend.
 func Parse(flags *flag.FlagSet, args []string) (Options, error) {
-	o := Options{Clock: clock.RealClock{}}
+	o := Options{Clock: clock.RealClock{}, signInLinks: linksInStatus}
 	flags.BoolVar(&o.leaderElect, "leader-elect", false,
 		"Work only while holding a lease, so that several replicas may run. The manifests set it.")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", `Address of /metrics; "0" turns it off.`)
@@ -74,6 +75,8 @@ func Parse(flags *flag.FlagSet, args []string) (Options, error) {
 		"Refuse issuers whose discovery document or keys are at an address that is not public: of this machine, of a private network, or of a cloud's metadata.")
 	flags.BoolVar(&o.requireUseLabel, "require-use-label", false,
 		"Use a Secret that an account names only if its label tokenkeeper.dev/use allows it: application, login or refresh-token. The manifests set it.")
+	flags.Var(&o.signInLinks, "sign-in-links",
+		"Where the links and codes stand by which people sign in: Status, or Secret, which is <account>-sign-in. With Secret the status holds their address alone.")
 	o.shard.bindFlags(flags)
 	o.log.BindFlags(flags)
 	if err := flags.Parse(args); err != nil {

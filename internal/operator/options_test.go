@@ -42,6 +42,9 @@ func TestParse(t *testing.T) {
 		"a contact that is a letter":         {args: []string{"--portal-contact=" + strings.Repeat("a", 257)}, says: "--portal-contact must not be longer"},
 		"Secrets without a label by default": {want: func(o Options) bool { return !o.requireUseLabel }},
 		"labelled Secrets alone":             {args: []string{"--require-use-label"}, want: func(o Options) bool { return o.requireUseLabel }},
+		"links in the status by default":     {want: func(o Options) bool { return o.signInLinks == linksInStatus }},
+		"links in Secrets":                   {args: []string{"--sign-in-links=Secret"}, want: func(o Options) bool { return o.signInLinks == linksInSecret }},
+		"links somewhere else":               {args: []string{"--sign-in-links=secret"}, says: "must be Status or Secret"},
 		"private issuers by default":         {want: func(o Options) bool { return !o.denyPrivateAddresses }},
 		"public issuers alone":               {args: []string{"--deny-private-addresses"}, want: func(o Options) bool { return o.denyPrivateAddresses }},
 		"proxies that are trusted": {

@@ -19,16 +19,21 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// Publisher writes token Secrets. All fields are required. It may be used by many goroutines at once.
+// Publisher writes token Secrets and sign-in Secrets. All fields but LinksInSecret are required. It may be used by many goroutines at once.
 type Publisher struct {
 	*driver.Driver
-	// Client reads from the cache and writes, and Live reads from the API server.
-	Client client.Client
-	Live   client.Reader
+	// Client reads from the cache and writes, Live reads from the API server, and Metadata the metadata of any Secret from a cache.
+	Client   client.Client
+	Live     client.Reader
+	Metadata client.Reader
 	// WriteOwn does a write of one of the operator's own Secrets.
 	WriteOwn func(secret *corev1.Secret, write func() error) error
 	// Metrics counts how late renewals were.
 	Metrics *metrics.Operations
+	// LinksInSecret tells that links and codes are shown by sign-in Secrets, and not by statuses.
+	LinksInSecret bool
+
+	tickets tickets
 }
 
 // Publish makes the token Secret say what the custody says: after a renewal, and whenever a person has edited
@@ -62,14 +67,14 @@ func (p *Publisher) Publish(ctx context.Context, l driver.Look) (driver.Look, er
 			return l.With(lifecycle.Outcome{LookAgain: driver.Soon}), nil // the cache stayed behind
 		}
 	}
-	l, published, err := p.writeTokenSecret(ctx, l, wanted)
+	written, published, err := p.write(ctx, l.Account, held, wanted, ownToken)
 	switch {
 	case err != nil:
 		return l.Failing(driver.Unwritable(wanted.Name, err)), fmt.Errorf("writing the token Secret: %w", err)
 	case !published:
 		return l.Failing(inputs.Conflict(l.Account, wanted)), nil
 	}
-	l = l.With(lifecycle.Outcome{ServedUntil: l.Custody.Tokens.ExpiresAt})
+	l = l.WithTokenSecret(written).With(lifecycle.Outcome{ServedUntil: l.Custody.Tokens.ExpiresAt})
 	if l.Obtained && !l.Planned.IsZero() {
 		p.Metrics.RenewalLateness(p.Clock.Now().Sub(l.Planned))
 	}
@@ -97,33 +102,38 @@ func keeper(account *v1alpha1.MarketplaceAccount) *metav1.OwnerReference {
 	return new(tokensecret.OwnerOf(account))
 }
 
-// writeTokenSecret writes the token Secret on top of what was published; false when its place is taken.
-func (p *Publisher) writeTokenSecret(ctx context.Context, l driver.Look, wanted *corev1.Secret) (driver.Look, bool, error) {
-	held := l.TokenSecret
+func ownToken(secret *corev1.Secret, account *v1alpha1.MarketplaceAccount) bool {
+	return tokensecret.Owned(secret, account)
+}
+
+// write writes a Secret of an account on top of the one that is held, which may be nil; false when its place is taken by one that is not the account's own.
+func (p *Publisher) write(
+	ctx context.Context, account *v1alpha1.MarketplaceAccount, held, wanted *corev1.Secret, own func(*corev1.Secret, *v1alpha1.MarketplaceAccount) bool,
+) (written *corev1.Secret, free bool, err error) {
 	if held == nil {
 		err := p.WriteOwn(wanted, func() error { return p.Client.Create(ctx, wanted) })
 		if err == nil {
-			return l.WithTokenSecret(wanted), true, nil
+			return wanted, true, nil
 		}
 		if !apierrors.IsAlreadyExists(err) {
-			return l, false, err
+			return nil, false, err
 		}
 		// It is not among the labelled Secrets: it is a user's, or the operator's without its labels. Or another replica made it just now.
 		if held, err = kube.ReadSecret(ctx, p.Live, client.ObjectKeyFromObject(wanted)); err != nil || held == nil {
-			return l, false, err
+			return nil, false, err
 		}
-		if tokensecret.Owned(held, l.Account) && held.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy {
-			return l, false, fmt.Errorf("Secret %q was made by another replica", held.Name)
+		if own(held, account) && held.Labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy {
+			return nil, false, fmt.Errorf("Secret %q was made by another replica", held.Name)
 		}
 	}
-	if !tokensecret.Owned(held, l.Account) {
-		return l, false, nil
+	if !own(held, account) {
+		return nil, false, nil
 	}
 	tokensecret.Merge(wanted, held)
 	if err := p.WriteOwn(wanted, func() error { return p.Client.Update(ctx, wanted) }); err != nil {
-		return l, false, err
+		return nil, false, err
 	}
-	return l.WithTokenSecret(wanted), true, nil
+	return wanted, true, nil
 }
 
 // removeFormer deletes the token Secret of a name that the spec does not have any more.
@@ -133,7 +143,7 @@ func (p *Publisher) removeFormer(ctx context.Context, account *v1alpha1.Marketpl
 		return nil
 	}
 	secret, err := kube.ReadSecret(ctx, p.Client, client.ObjectKey{Namespace: account.Namespace, Name: former})
-	if err != nil || secret == nil || secret.Type == v1alpha1.SecretTypeGrant || !tokensecret.Owned(secret, account) {
+	if err != nil || secret == nil || !tokensecret.Owned(secret, account) || secret.Type == v1alpha1.SecretTypeGrant || secret.Type == v1alpha1.SecretTypeSignIn {
 		return err
 	}
 	err = p.Client.Delete(ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: former, Namespace: account.Namespace}},

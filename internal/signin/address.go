@@ -63,7 +63,18 @@ func pagePath(namespace, name string) string {
 
 // LinkPath is the path of a link, with the ticket in its query.
 func LinkPath(namespace, name, ticket string) string {
-	return pagePath(namespace, name) + "?" + url.Values{ticketParameter: {ticket}}.Encode()
+	return WithTicket(pagePath(namespace, name), ticket)
+}
+
+// WithTicket makes a link of the address of a page.
+func WithTicket(page, ticket string) string {
+	return page + "?" + url.Values{ticketParameter: {ticket}}.Encode()
+}
+
+// SplitLink returns the address of a link without its ticket, and the ticket; any other address comes back as it is.
+func SplitLink(link string) (page, ticket string) {
+	page, ticket, _ = strings.Cut(link, "?"+ticketParameter+"=")
+	return page, ticket
 }
 
 // TicketOf returns the ticket of a link or of its query; empty when it has none.

@@ -68,6 +68,16 @@ func TestAddresses(t *testing.T) {
 	if got := signin.TicketOf("ticket=abc&x=y"); got != "abc" {
 		t.Errorf("the ticket of the query is %q", got)
 	}
+	page := portal.Page("shop", "allegro-main")
+	if got, ticket := signin.SplitLink(link); got != page || ticket != "abc" || signin.WithTicket(page, ticket) != link {
+		t.Errorf("the link is %s with the ticket %q", got, ticket)
+	}
+	if got, ticket := signin.SplitLink("https://market.example/device?code=AB-CD"); got != "https://market.example/device?code=AB-CD" || ticket != "" {
+		t.Errorf("another address is %s with the ticket %q", got, ticket)
+	}
+	if got := signin.Address("").Page("shop", "main"); got != "" {
+		t.Errorf("without a portal the page is at %s", got)
+	}
 	for _, none := range []string{"", "https://tokens.example.com/", "?ticket", "?%zz"} {
 		if got := signin.TicketOf(none); got != "" {
 			t.Errorf("the ticket of %q is %q", none, got)

@@ -80,7 +80,7 @@ func (a *addresses) refusal(where string, refused *custody.Refusal) *custody.Ref
 }
 
 func (a *addresses) signIn(s custody.SignIn) custody.SignIn {
-	if s.Device != nil && (outgoing.CheckLink(s.Device.URL) != nil || a.platform.LeadsTo == nil || !a.platform.LeadsTo(s.Device.URL)) {
+	if s.Device != nil && (!a.isPage(s.Device.URL) || s.Device.Page != "" && !a.isPage(s.Device.Page)) {
 		s.Device = nil
 		a.leave("signIn.device")
 	}
@@ -100,6 +100,11 @@ func (a *addresses) signIn(s custody.SignIn) custody.SignIn {
 		}
 	}
 	return s
+}
+
+// isPage tells whether an address is a page of the platform.
+func (a *addresses) isPage(address string) bool {
+	return outgoing.CheckLink(address) == nil && a.platform.LeadsTo != nil && a.platform.LeadsTo(address)
 }
 
 // leadsTo tells that a text holds no address, or none but the platform's.

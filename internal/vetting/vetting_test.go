@@ -98,6 +98,7 @@ func TestWhatIsForgedIsLeftOut(t *testing.T) {
 		out         string
 	}{
 		"a page elsewhere for the code": {func(c *custody.Custody) { c.SignIn.Device.URL = evil }, func(c *custody.Custody) { c.SignIn.Device = nil }, "signIn.device"},
+		"a page elsewhere beside it":    {func(c *custody.Custody) { c.SignIn.Device.Page = evil }, func(c *custody.Custody) { c.SignIn.Device = nil }, "signIn.device"},
 		"a page without TLS": {func(c *custody.Custody) { c.SignIn.Device.URL = "http://shop.example/device" },
 			func(c *custody.Custody) { c.SignIn.Device = nil }, "signIn.device"},
 		"a page that runs a script": {func(c *custody.Custody) { c.SignIn.Device.URL = "javascript:alert(1)//shop.example/" },

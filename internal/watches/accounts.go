@@ -40,7 +40,7 @@ func requestsFor(ctx context.Context, accounts []v1alpha1.MarketplaceAccount, er
 // accountsNamed finds the accounts that a Secret is named after.
 func (l lookup) accountsNamed(ctx context.Context, secret client.ObjectKey) []reconcile.Request {
 	var requests []reconcile.Request
-	for _, suffix := range []string{v1alpha1.GrantSecretSuffix, v1alpha1.TokenSecretSuffix} {
+	for _, suffix := range []string{v1alpha1.GrantSecretSuffix, v1alpha1.TokenSecretSuffix, v1alpha1.SignInSecretSuffix} {
 		name, ok := strings.CutSuffix(secret.Name, suffix)
 		if !ok {
 			continue

@@ -56,6 +56,7 @@ func TestWhoHearsOfASecret(t *testing.T) {
 		"the same name elsewhere":            {"outlet/app", nil},
 		"the place of its token":             {"shop/main-token", []string{"shop/main"}},
 		"the place of its grant":             {"shop/main-grant", []string{"shop/main"}},
+		"the place of its link":              {"shop/main-sign-in", []string{"shop/main"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			namespace, secret, _ := strings.Cut(test.secret, "/")

@@ -160,7 +160,8 @@ func TestAccountNameAndDeletion(t *testing.T) {
 func TestAccountTokenSecret(t *testing.T) {
 	const (
 		read     = "spec.tokenSecret.name (default <account>-token) must not be the name of a Secret that this account reads"
-		reserved = "spec.tokenSecret.name must not be <account>-grant"
+		reserved = "spec.tokenSecret.name must not be <account>-grant or <account>-sign-in"
+		ours     = "spec must not refer to the Secrets <account>-grant and <account>-sign-in"
 	)
 	checkRules(t, account(t), map[string]rule{
 		"the token Secret may have a name":              {set: fields{"spec.tokenSecret.name": "allegro-token"}},
@@ -168,6 +169,16 @@ func TestAccountTokenSecret(t *testing.T) {
 		"the token Secret's name must not be empty":     {set: fields{"spec.tokenSecret.name": ""}, wants: "should be at least 1 chars long"},
 		"the token Secret's name must be bounded":       {set: fields{"spec.tokenSecret.name": strings.Repeat("a", 254)}, wants: "may not be more than 253"},
 		"the token Secret must not be the grant Secret": {set: fields{"spec.tokenSecret.name": "allegro-main-grant"}, wants: reserved},
+		"nor the one of the sign-in's link":             {set: fields{"spec.tokenSecret.name": "allegro-main-sign-in"}, wants: reserved},
+		"another account's place is its own matter":     {set: fields{"spec.tokenSecret.name": "another-sign-in"}},
+		"the application must not be the grant Secret":  {set: fields{"spec.applicationSecretRef.name": "allegro-main-grant"}, wants: ours},
+		"nor the one of the sign-in's link, either":     {set: fields{"spec.applicationSecretRef.name": "allegro-main-sign-in"}, wants: ours},
+		"nor must the login be": {
+			set: fields{"spec.grant.type": "Password", "spec.grant.password.secretRef.name": "allegro-main-sign-in"}, wants: ours,
+		},
+		"nor must the import be": {
+			set: fields{"spec.grant.type": "RefreshToken", "spec.grant.refreshToken.secretRef.name": "allegro-main-sign-in"}, wants: ours,
+		},
 		"the token Secret must not be the application's": {
 			set: fields{"spec.tokenSecret.name": "shared", "spec.applicationSecretRef.name": "shared"}, wants: read,
 		},
