@@ -11,6 +11,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
@@ -121,6 +122,14 @@ func TestACodeInASecret(t *testing.T) {
 	w.Expect(market.Report().DevicePolls).To(Equal(6))
 	w.Expect(w.traffic.writes()+w.traffic.reads()).To(BeZero(), "%v", w.traffic.counted())
 
+	// The pages have it from the custody, for people who may use it.
+	told, err := w.visits.Code(t.Context(), mainAccount(w))
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(told.UserCode + " " + told.URL).To(Equal(code + " " + link))
+	none, err := w.visits.Code(t.Context(), types.NamespacedName{Namespace: w.Namespace, Name: "nobody"})
+	w.Expect(err).NotTo(HaveOccurred())
+	w.Expect(none).To(BeZero())
+
 	w.pass(time.Hour) // the code ends, and another follows
 	next := w.userCode(code)
 	w.settle()
@@ -131,6 +140,7 @@ func TestACodeInASecret(t *testing.T) {
 	w.pass(5 * time.Second)
 	w.expectReady()
 	w.withdrawn()
+	w.Expect(w.visits.Code(t.Context(), mainAccount(w))).To(BeZero())
 }
 
 // TestALinkInASecretComesBack: whatever becomes of the Secret, it shows a link that works, and one that somebody else has written is never

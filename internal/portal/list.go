@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -58,6 +59,7 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 		name := nameOf(e.Account)
 		card := cards.Of(t, e, marketplaces.of(e.Account.Spec.MarketplaceRef.Name), mayAct[name], now)
 		if mayAct[name] {
+			p.showCode(r.Context(), e.Account)
 			card.Offer(t, e, p.address != "", p.formsFor(who, name), now)
 		}
 		if shown.Get(accountField) == name.String() {
@@ -73,6 +75,21 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 	leave() // a browser may read slowly
 	p.render(w, http.StatusOK, "list", page)
 	return nil
+}
+
+// showCode puts the device code that waits into the status of an account, where a Secret holds it and the status its address alone: for a card of a
+// visitor who may use it. The account is the page's own copy.
+func (p *Portal) showCode(ctx context.Context, account *v1alpha1.MarketplaceAccount) {
+	shown := account.Status.SignIn
+	if account.Spec.Grant.Type != v1alpha1.GrantDeviceCode || shown == nil || shown.UserCode != "" {
+		return
+	}
+	code, err := p.signIns.Code(ctx, nameOf(account))
+	if err != nil { // the button makes another
+		p.log.Info("Reading a device code", "namespace", account.Namespace, "name", account.Name, "reason", err.Error())
+		return
+	}
+	account.Status.SignIn = &v1alpha1.SignInStatus{URL: code.URL, UserCode: code.UserCode, ExpirationTime: metav1.NewTime(code.ExpiresAt)}
 }
 
 // namespaceField names the namespace of the accounts to list; the list is of all namespaces where it is empty.

@@ -281,6 +281,42 @@ func TestWhoMayNotSignInIsToldWhoMay(t *testing.T) {
 	}
 }
 
+// TestACodeThatStandsInASecret is shown to a visitor who may use it, and asked for on behalf of no other.
+func TestACodeThatStandsInASecret(t *testing.T) {
+	addressAlone := func(a *v1alpha1.MarketplaceAccount) {
+		a.Status.SignIn = &v1alpha1.SignInStatus{URL: "https://market.example/device", ExpirationTime: metav1.NewTime(noon.Add(time.Hour))}
+		a.Status.Conditions[0].Message = "sign in at https://market.example/device by the link and the code in Secret \"main-sign-in\""
+	}
+	w := newWorld(t,
+		account("main", withGrant(v1alpha1.GrantDeviceCode), stuck(v1alpha1.ReasonSignInRequired), addressAlone),
+		account("browser", withGrant(v1alpha1.GrantAuthorizationCode), stuck(v1alpha1.ReasonSignInRequired), addressAlone),
+		account("none", withGrant(v1alpha1.GrantDeviceCode), stuck(v1alpha1.ReasonSignInRequired)),
+	)
+	w.signIns.code = signin.Code{URL: "https://market.example/device?code=AB-CD", UserCode: "AB-CD", ExpiresAt: noon.Add(30 * time.Minute)}
+	w.enter(viewerToken).get("/").without(t, "AB-CD")
+	if len(w.signIns.calls) != 0 {
+		t.Errorf("for a viewer the portal asks %v", w.signIns.calls)
+	}
+	clerk := w.enter(clerkToken)
+	clerk.get("/").expect(t, http.StatusOK, "check that it shows this code:", "<code>AB-CD</code>", `href="https://market.example/device?code=AB-CD"`)
+	if got := strings.Join(w.signIns.calls, ", "); got != "Code shop/main" {
+		t.Errorf("for a clerk the portal asks %s", got)
+	}
+	for name, changed := range map[string]func(){
+		"it has ended":           func() { w.clock.SetTime(noon.Add(30 * time.Minute)) },
+		"there is none any more": func() { w.clock.SetTime(noon); w.signIns.code = signin.Code{} },
+		"it cannot be read":      func() { w.signIns.err = &signin.Error{Problem: signin.ClusterDown} },
+	} {
+		changed()
+		page := clerk.get("/").expect(t, http.StatusOK)
+		if _, texts := cards(page.text); strings.Contains(page.text, "AB-CD") || !strings.Contains(texts["allegro, shop/main"], "Sign in") {
+			t.Errorf("%s: %s", name, texts["allegro, shop/main"])
+		}
+		w.signIns.err, w.signIns.code = nil, signin.Code{URL: "https://market.example/device?code=AB-CD", UserCode: "AB-CD", ExpiresAt: noon.Add(30 * time.Minute)}
+		w.clock.SetTime(noon)
+	}
+}
+
 // slowReader looks at how many lists are under way while it reads one.
 type slowReader struct {
 	*httptest.ResponseRecorder

@@ -24,6 +24,8 @@ import (
 type SignIns interface {
 	// Invite makes a ticket for a person with the right to sign the account in; grant AuthorizationCode only.
 	Invite(ctx context.Context, account types.NamespacedName) (ticket string, err error)
+	// Code is the device code that waits for a person with that right, where the status does not show it; grant DeviceCode only.
+	Code(ctx context.Context, account types.NamespacedName) (signin.Code, error)
 	// Offer describes the sign-in that a ticket is for, and changes nothing.
 	Offer(ctx context.Context, account types.NamespacedName, ticket string) (signin.Offer, error)
 	// Begin uses a ticket up. store is the query with which a marketplace's app store sent the person here; nil for

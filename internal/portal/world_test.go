@@ -238,6 +238,7 @@ func (c *cluster) handle(namespace, name string, do func(*v1alpha1.MarketplaceAc
 type signIns struct {
 	mu       sync.Mutex
 	offers   map[string]signin.Offer // by ticket
+	code     signin.Code
 	visit    signin.Visit
 	outcome  signin.Outcome
 	err      error // of everything
@@ -278,6 +279,13 @@ func (s *signIns) Invite(_ context.Context, account types.NamespacedName) (strin
 	}
 	s.offers[goodTicket] = signin.Offer{Account: signin.Account{Namespace: account.Namespace, Name: account.Name, Marketplace: "Allegro"}}
 	return goodTicket, nil
+}
+
+func (s *signIns) Code(_ context.Context, account types.NamespacedName) (signin.Code, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.called("Code " + account.String())
+	return s.code, s.err
 }
 
 func (s *signIns) Offer(_ context.Context, account types.NamespacedName, ticket string) (signin.Offer, error) {

@@ -25,6 +25,14 @@ type Offer struct {
 	ExpiresAt time.Time
 }
 
+// Code is the code of a device that a person enters at the marketplace; the zero value is none.
+type Code struct {
+	// URL is where it is entered, or brought along by the address.
+	URL, UserCode string
+	// ExpiresAt is when it ends.
+	ExpiresAt time.Time
+}
+
 // Visit is a sign-in that has begun.
 type Visit struct {
 	// URL is where to send the browser.
