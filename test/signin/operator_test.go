@@ -82,6 +82,7 @@ func (w *world) process(user *rest.Config, add add, portalAddress string) (leads
 		MaxConcurrentReconciles: 16,
 		Portal:                  address,
 		RequireUseLabel:         true,
+		LinksInSecret:           w.linksInSecret,
 		NewQueue:                w.newQueue,
 	})
 	w.Expect(err).NotTo(HaveOccurred())

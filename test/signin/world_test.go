@@ -30,6 +30,8 @@ type world struct {
 	line  *line
 	// apart tells that the portal runs in a process of its own.
 	apart bool
+	// linksInSecret has links and codes stand in the sign-in Secret.
+	linksInSecret bool
 }
 
 // apart is the name of the stories with the portal in a process of its own.
@@ -43,9 +45,12 @@ func inBothForms(t *testing.T, story func(t *testing.T)) {
 }
 
 // newWorld begins a story, with one replica of the operator.
-func newWorld(t *testing.T) (*world, *replica) {
+func newWorld(t *testing.T, changes ...func(*world)) (*world, *replica) {
 	t.Helper()
 	w := &world{clock: newClock(t), front: newFront(t)}
+	for _, change := range changes {
+		change(w)
+	}
 	_, form, _ := strings.Cut(t.Name(), "/")
 	w.apart = strings.HasPrefix(form, strings.ReplaceAll(apart, " ", "_"))
 	w.World = testworld.New(t, kube, &said, demomarket.Options{Now: w.clock.Now, Key: demomarket.SharedKey()},
