@@ -14,6 +14,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
@@ -162,6 +163,58 @@ configMapGenerator: [{name: tokenkeeper, namespace: tokenkeeper-system, behavior
 	}
 	if before, after := name("portal-url=https://a.example"), name("portal-url=https://b.example"); before == after {
 		t.Errorf("with another flag the ConfigMap is %s as before: the operator would not start anew", after)
+	}
+}
+
+// TestTheKeyOfCustodyHasOneName: the Secret, the roles that allow it by name and the flag agree, whatever an installation calls its objects.
+func TestTheKeyOfCustodyHasOneName(t *testing.T) {
+	const components = "components: [@/components/portal-apart]\n"
+	for name, test := range map[string]struct{ kustomization, flag, secret string }{
+		"as it is":      {"resources: [@/default]\n" + components, "tokenkeeper-custody-key", "tokenkeeper-custody-key"},
+		"with a suffix": {"resources: [@/default]\nnameSuffix: -eu\n" + components, "tokenkeeper-custody-key-eu", "tokenkeeper-custody-key-eu"},
+		"with both": {
+			"resources: [@/manager, @/rbac]\nnamespace: tokenkeeper-eu\nnamePrefix: a-\nnameSuffix: -eu\n" + components,
+			"a-tokenkeeper-custody-key-eu", "a-tokenkeeper-custody-key-eu",
+		},
+		"in some namespaces, with a suffix": {
+			"resources: [@/namespaced]\nnameSuffix: -eu\ncomponents: [@/components/portal-apart, @/components/portal-apart-namespaces]\n",
+			"tokenkeeper-custody-key-eu", "tokenkeeper-custody-key-eu",
+		},
+		"that others have, too": {`
+resources: ["@/default"]
+nameSuffix: -eu
+configMapGenerator: [{name: tokenkeeper, namespace: tokenkeeper-system, behavior: merge, literals: [custody-key-secret=shared]}]
+` + components, "shared", "tokenkeeper-custody-key-eu"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			built := kustomize(t, test.kustomization)
+			var secrets, allowed, flags []string
+			for _, object := range built {
+				switch object.GetKind() {
+				case "Secret":
+					secrets = append(secrets, object.GetName())
+				case "ConfigMap":
+					flag, _, err := unstructured.NestedString(object.Object, "data", "custody-key-secret")
+					if err != nil {
+						t.Fatal(err)
+					}
+					flags = append(flags, flag)
+				case "Role":
+					var role rbacv1.Role
+					convert(t, object.Object, &role)
+					for _, rule := range role.Rules {
+						for _, named := range rule.ResourceNames {
+							if strings.Contains(named, "custody-key") {
+								allowed = append(allowed, named)
+							}
+						}
+					}
+				}
+			}
+			if !slices.Equal(flags, []string{test.flag}) || !slices.Equal(secrets, []string{test.secret}) || !slices.Equal(allowed, []string{test.secret, test.secret}) {
+				t.Errorf("the flags name %q, the Secrets are %q, and the roles of operator and portal allow %q", flags, secrets, allowed)
+			}
+		})
 	}
 }
 
