@@ -143,11 +143,11 @@ configMapGenerator:
 - name: tokenkeeper
   namespace: tokenkeeper-system
   behavior: merge
-  literals: [portal-url=https://tokens.example.com, portal-organisation=Example Ltd, portal-contact=room 7, "watch-label-selector=shard in (a, b)"]`)
+  literals: [portal-url=https://tokens.example.com, portal-organisation=Example Ltd, portal-contact=room 7, sign-in-links=Secret, "watch-label-selector=shard in (a, b)"]`)
 	args := expand(t, built)
 	for _, arg := range []string{
 		"--leader-elect", "--portal-url=https://tokens.example.com", "--watch-label-selector=shard in (a, b)", "--watch-namespaces=", "--zap-log-level=info",
-		"--portal-organisation=Example Ltd", "--portal-contact=room 7", "--metrics-secure=true", "--require-use-label=true",
+		"--portal-organisation=Example Ltd", "--portal-contact=room 7", "--metrics-secure=true", "--require-use-label=true", "--sign-in-links=Secret",
 	} {
 		if !slices.Contains(args, arg) {
 			t.Errorf("the operator gets %q, without %q", args, arg)

@@ -66,6 +66,7 @@ func TestNotesWarnOfContradictions(t *testing.T) {
 		"no replica":                      {"replicas: 0", "no token is renewed"},
 		"Secrets that need no label":      {"requireUseLabel: false", "any password of their namespace"},
 		"a flag of the labels":            {"extraArgs: [--require-use-label=false]", "use the value requireUseLabel"},
+		"a flag of the links":             {"extraArgs: [--sign-in-links=Secret]", "use the value signInLinks"},
 		"a portal without pods":           {url + "ingress: {enabled: true}, replicas: 0}", "nobody reaches the portal"},
 		"no limit of the portal's memory": {url + "ingress: {enabled: true}, resources: {limits: null}}", "bounded by the node alone"},
 		"a flag of the portal's pods":     {"extraArgs: [--portal-only]", "use the value portal.separate"},

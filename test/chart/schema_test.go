@@ -28,6 +28,7 @@ func TestWhatTheSchemaRefuses(t *testing.T) {
 		"a digest that is none":             {operator, "image: {digest: latest}", "digest"},
 		"fewer than no replicas":            {operator, "replicas: -1", "replicas"},
 		"a label that is required a little": {operator, "requireUseLabel: sometimes", "requireUseLabel"},
+		"links that stand nowhere":          {operator, "signInLinks: Nowhere", "signInLinks"},
 		"an argument that is no flag":       {operator, "extraArgs: [start]", "extraArgs"},
 		"a number as a label":               {operator, "commonLabels: {a: 1}", "commonLabels"},
 		"a marketplace that nobody ships":   {marketplaces, "other: {enabled: true}", "other"},

@@ -171,6 +171,8 @@ metrics: {serviceMonitor: {enabled: true, labels: {release: prometheus}, authori
 	"Secrets need not say what they may be used as": {"requireUseLabel: false", func(t *testing.T, made objects) {
 		wantArg(t, made, "--require-use-label=false")
 	}},
+	"links of sign-ins stand in the status": {"", func(t *testing.T, made objects) { wantArg(t, made, "--sign-in-links=Status") }},
+	"links of sign-ins stand in Secrets":    {"signInLinks: Secret", func(t *testing.T, made objects) { wantArg(t, made, "--sign-in-links=Secret") }},
 	"proxies in front of the portal": {"portal: {url: 'https://a.example', trustedProxies: [10.0.0.0/8, '::1']}", func(t *testing.T, made objects) {
 		wantArg(t, made, "--trusted-proxies=10.0.0.0/8,::1")
 	}},

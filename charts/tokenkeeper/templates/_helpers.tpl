@@ -145,6 +145,7 @@ installations set; here values do. (dict "root" $ "portalOnly" true) are those o
 {{- $args = append $args "--deny-private-addresses" -}}
 {{- $args = append $args (printf "--metrics-secure=%t" .Values.metrics.secure) -}}
 {{- $args = append $args (printf "--require-use-label=%t" .Values.requireUseLabel) -}}
+{{- $args = append $args (printf "--sign-in-links=%s" .Values.signInLinks) -}}
 {{- $args = append $args (printf "--custody-key-secret=%s" (include "tokenkeeper.custodyKeySecret" .)) -}}
 {{- with .Values.portal.url }}{{ $args = append $args (printf "--portal-url=%s" .) }}{{ end -}}
 {{- /* The kubelet fills in what looks like a variable, unless its dollar is doubled. */ -}}
