@@ -31,10 +31,10 @@ type LimitedError struct{ Wait time.Duration }
 
 func (e *LimitedError) Error() string { return "too many failures from one address" }
 
-// BusyError is too many lists at once.
+// BusyError is a page that must come later: too many visitors read lists, or the visitor has used up the questions of a while.
 type BusyError struct{ Wait time.Duration }
 
-func (e *BusyError) Error() string { return "too many lists at once" }
+func (e *BusyError) Error() string { return "too many lists or questions at once" }
 
 // ClusterError is a request that the API server did not fulfil.
 type ClusterError struct {
