@@ -44,6 +44,9 @@ func (w *world) observeStatus(account *v1alpha1.MarketplaceAccount) {
 	if bytes.Contains(text, []byte(credential)) {
 		w.breaks("a credential is in the status of %s: %s", account.Name, text)
 	}
+	if w.linksInSecret && bytes.Contains(text, []byte("ticket=")) {
+		w.breaks("a link is in the status of %s: %s", account.Name, text)
+	}
 	for _, condition := range account.Status.Conditions {
 		known := condition.Status == metav1.ConditionTrue || condition.Status == metav1.ConditionFalse || condition.Status == metav1.ConditionUnknown
 		if !known || condition.Reason == "" || condition.Message == "" {
@@ -189,6 +192,9 @@ func (w *world) statusHolds(s *shop, account *v1alpha1.MarketplaceAccount) {
 	if signIn := account.Status.SignIn; signsIn && strings.HasPrefix(reauth, "True") && account.Spec.Renewal.Policy != v1alpha1.RenewalSuspended &&
 		(signIn == nil || now.After(signIn.ExpirationTime.Time.Add(5*time.Second))) && !strings.HasSuffix(reauth, "SignInPending") {
 		w.breaks("%s asks for a sign-in and shows no link that works: %s", s.name, reauth)
+	}
+	if w.linksInSecret && account.Status.SignIn != nil && account.Spec.Renewal.Policy != v1alpha1.RenewalSuspended && w.secret(s.name+v1alpha1.SignInSecretSuffix) == nil {
+		w.breaks("%s shows where to sign in, and no Secret shows how", s.name)
 	}
 	w.waitsTooLong(s, account, now, expires, token != nil)
 }

@@ -93,7 +93,7 @@ func (w *world) begin(name string) *process {
 	mgr := &simulatedManager{process: p}
 	visits, err := controller.Add(p.ctx, mgr, controller.Options{
 		Clock: p, Transport: transport{p}, Registry: prometheus.NewRegistry(), MaxConcurrentReconciles: workers, Portal: portal, Random: p.random,
-		Observe: w.covers,
+		Observe: w.covers, LinksInSecret: w.linksInSecret,
 		NewQueue: func(_ string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 			p.queue = newWorkQueue(limiter)
 			return p.queue

@@ -553,7 +553,18 @@ func (w *world) person(do func(ctx context.Context)) {
 	w.await(done)
 }
 
-// signIn is a person who follows the link in the status, and comes back as a seller, or having declined.
+// link is the link that an account shows: in the status, or in a Secret.
+func (w *world) link(of *shop, account *v1alpha1.MarketplaceAccount) string {
+	if !w.linksInSecret {
+		return account.Status.SignIn.URL
+	}
+	if secret := w.secret(of.name + v1alpha1.SignInSecretSuffix); secret != nil {
+		return string(secret.Data[v1alpha1.SignInKeyURL])
+	}
+	return ""
+}
+
+// signIn is a person who follows the link that is shown, and comes back as a seller, or having declined.
 func (w *world) signIn(s step) {
 	of, p := w.shop(s.arg(0)), w.leader()
 	if of == nil || p == nil || of.grant != v1alpha1.GrantAuthorizationCode {
@@ -567,7 +578,7 @@ func (w *world) signIn(s step) {
 	var visit signin.Visit
 	var err error = errors.New("the operator ended")
 	w.person(func(ctx context.Context) {
-		visit, err = p.visits.Begin(ctx, key, signin.TicketOf(account.Status.SignIn.URL), nil)
+		visit, err = p.visits.Begin(ctx, key, signin.TicketOf(w.link(of, account)), nil)
 	})
 	if err != nil {
 		w.note("a person at the link of %s is told: %v", of.name, err)

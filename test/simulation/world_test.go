@@ -26,9 +26,11 @@ const namespace = "shop"
 // world is one history: an API server, marketplaces, operators, and the people and users who do something. It runs in a bubble of
 // testing/synctest, whose clock moves when everybody waits, and one goroutine at a time does something.
 type world struct {
-	seed    uint64
-	api     *apiServer
-	markets map[string]*market
+	seed uint64
+	// linksInSecret has links of sign-ins stand in Secrets, as they do in every fourth history.
+	linksInSecret bool
+	api           *apiServer
+	markets       map[string]*market
 	// processes are the operators, also those that ended.
 	processes []*process
 	begun     int
@@ -85,7 +87,7 @@ type standingRefusal struct {
 
 func newWorld(seed uint64) *world {
 	rand.Seed(int64(seed)) //nolint:staticcheck // what libraries draw, such as the jitter between two tries of a write, has to be the same, too
-	w := &world{seed: seed, markets: map[string]*market{}, mostCalls: 20000, began: time.Now(), pairs: map[pair]int{}}
+	w := &world{seed: seed, linksInSecret: seed%4 == 3, markets: map[string]*market{}, mostCalls: 20000, began: time.Now(), pairs: map[pair]int{}}
 	w.api = newAPIServer(time.Now)
 	w.api.observe = w.observe
 	w.calm()
