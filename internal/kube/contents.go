@@ -26,6 +26,7 @@ const notHeld = "*not held*"
 type contents struct {
 	accounts atomic.Pointer[client.Reader]   // the manager's cache
 	ctx      atomic.Pointer[context.Context] // ends with the manager; nil before Connect
+	texts    sharedTexts
 }
 
 // newCache makes the manager's cache.
@@ -68,6 +69,7 @@ func (c *contents) account(object any) (any, error) {
 		annotate(notHeld, "")
 	}
 	account.ObjectMeta = used
+	c.shareTexts(account)
 	return account, nil
 }
 

@@ -54,7 +54,7 @@ func (l *largeObjects) isSmall(ctx context.Context, key client.ObjectKey, object
 	default:
 		return true // a review, an event or a lease
 	}
-	err := l.cached.Get(ctx, key, held, client.UnsafeDisableDeepCopy)
+	err := l.cached.Get(ctx, key, held, uncopied(held)...)
 	return err == nil && isHeld(held)
 }
 

@@ -99,7 +99,7 @@ func (m metadataCache) Get(ctx context.Context, key client.ObjectKey, object cli
 // is the one that holds.
 func (m metadataCache) secret(ctx context.Context, key client.ObjectKey, into *metav1.PartialObjectMetadata) error {
 	labelled := &corev1.Secret{}
-	err := m.labelled.Get(ctx, key, labelled, client.UnsafeDisableDeepCopy)
+	err := m.labelled.Get(ctx, key, labelled)
 	if client.IgnoreNotFound(err) != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (m metadataCache) secret(ctx context.Context, key client.ObjectKey, into *m
 	}
 	switch {
 	case err == nil && !IsNewer(foreign.ResourceVersion, labelled.ResourceVersion):
-		labelled.ObjectMeta.DeepCopyInto(&into.ObjectMeta)
+		into.ObjectMeta = labelled.ObjectMeta
 	case foreign.Exists():
 		into.ObjectMeta = foreign.Metadata(key)
 	default:

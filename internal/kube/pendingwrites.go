@@ -21,7 +21,7 @@ func kindOf(object any) string {
 	switch o := object.(type) {
 	case *v1alpha1.MarketplaceAccount, *v1alpha1.MarketplaceAccountList:
 		return kindAccount
-	case *corev1.Secret, *corev1.SecretList:
+	case *corev1.Secret, *corev1.SecretList, *heldSecret:
 		return kindSecret
 	case *metav1.PartialObjectMetadata: // the answer to a patch of metadata
 		if o.GroupVersionKind() == v1alpha1.GroupVersion.WithKind(kindAccount) {

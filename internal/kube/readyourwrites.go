@@ -133,7 +133,7 @@ func (c *readYourWrites) List(ctx context.Context, list client.ObjectList, optio
 		for _, ref := range c.pending.ofKind(kind) {
 			object := ref.empty()
 			_ = c.await(ctx, waiting, ref, func() bool {
-				return c.shows(ref, object, c.Client.Get(ctx, ref.key, object, client.UnsafeDisableDeepCopy))
+				return c.shows(ref, object, c.Client.Get(ctx, ref.key, object, uncopied(object)...))
 			})
 		}
 	}
@@ -159,7 +159,7 @@ func (c *readYourWrites) write(ctx context.Context, object client.Object, write 
 	c.pending.end(ref, object.GetResourceVersion())
 	// The watch may have been quicker than the answer.
 	cached := ref.empty()
-	if err := c.Client.Get(ctx, ref.key, cached, client.UnsafeDisableDeepCopy); err == nil {
+	if err := c.Client.Get(ctx, ref.key, cached, uncopied(cached)...); err == nil {
 		c.pending.shown(ref, cached.GetResourceVersion())
 	}
 	return nil

@@ -53,7 +53,7 @@ func (s Shard) ManagerOptions(options manager.Options) (manager.Options, error) 
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.Secret{}: {
 				Label:     labels.SelectorFromSet(labels.Set{v1alpha1.LabelManagedBy: v1alpha1.ManagedBy}),
-				Transform: contents.secret,
+				Transform: func(object any) (any, error) { return hold(contents.secret(object)) },
 			},
 			&v1alpha1.MarketplaceAccount{}: {Label: s.Selector, Transform: contents.account},
 			&v1alpha1.Marketplace{}:        {Transform: contents.marketplace},
