@@ -274,6 +274,25 @@ func TestThePlaceOfALinkIsTaken(t *testing.T) {
 	}
 }
 
+// TestThePlaceOfACodeIsTaken: no code is asked for that nobody could be shown.
+func TestThePlaceOfACodeIsTaken(t *testing.T) {
+	w := newWorld(t)
+	w.linksInSecret = true
+	market := w.prepareSignIn("allegro", v1alpha1.GrantDeviceCode)
+	theirs := secretOf(w.Namespace, signInSecret, map[string]string{"mine": "yes"})
+	w.Create(theirs)
+	w.start()
+	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretConflict)
+	w.pass(time.Hour)
+	w.Expect(market.Report().DeviceCodes.Issued).To(BeZero())
+	w.Delete(theirs)
+	code := w.userCode("")
+	w.Expect(market.ApproveDevice(code, market.Seller().ID)).To(Succeed())
+	w.pass(5 * time.Second)
+	w.expectReady()
+	w.withdrawn()
+}
+
 // TestTokensDoNotWaitForALink: an account that works goes on while its link cannot be shown, and says so where the link would be.
 func TestTokensDoNotWaitForALink(t *testing.T) {
 	w := linksApart(t, "allegro", v1alpha1.GrantAuthorizationCode)

@@ -219,7 +219,7 @@ func (r *reconciler) nextInvitation(l conditions.Look) time.Time {
 	}
 	if l.Request.Grant == v1alpha1.GrantDeviceCode {
 		next = renewal.Earliest(next, renewal.Ahead(l.NotBefore(), l.Now), renewal.Ahead(l.NextCode(), l.Now))
-		if l.CodeLives() || l.MayStartCode() {
+		if l.CodeLives() || l.MayStartCode() && l.PlaceTaken == "" {
 			poll := r.pollState(l.Facts).next
 			if poll.IsZero() {
 				poll = l.Now
