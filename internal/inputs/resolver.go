@@ -45,7 +45,7 @@ func (r *Resolver) Resolve(ctx context.Context, v facts.Facts) (facts.Request, *
 	req := facts.Request{Grant: account.Spec.Grant.Type}
 	object := &v1alpha1.Marketplace{}
 	name := account.Spec.MarketplaceRef.Name
-	if err := r.client.Get(ctx, client.ObjectKey{Name: name}, object); err != nil {
+	if err := r.client.Get(ctx, client.ObjectKey{Name: name}, object, client.UnsafeDisableDeepCopy); err != nil { // it is only read
 		if apierrors.IsNotFound(err) {
 			return req, &facts.Failure{Reason: v1alpha1.ReasonMarketplaceNotFound,
 				Message: fmt.Sprintf("spec.marketplaceRef: there is no Marketplace %q; \"kubectl get marketplaces\" lists them", name)}, nil

@@ -84,6 +84,9 @@ func Render(
 // CheckTemplates tells whether the token Secret may have the shape that the account gives it, and its templates can be rendered, with values that stand for tokens and for the keys that the Marketplace
 // publishes.
 func CheckTemplates(account *v1alpha1.MarketplaceAccount, published ...string) error {
+	if account.Spec.TokenSecret.Template == nil {
+		return nil
+	}
 	const sample = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ" // long enough to be sliced
 	further := map[string]string{}
 	for _, key := range published {
