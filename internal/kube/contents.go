@@ -14,6 +14,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/sharedtexts"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -26,7 +27,7 @@ const notHeld = "*not held*"
 type contents struct {
 	accounts atomic.Pointer[client.Reader]   // the manager's cache
 	ctx      atomic.Pointer[context.Context] // ends with the manager; nil before Connect
-	texts    sharedTexts
+	texts    sharedtexts.Texts
 }
 
 // newCache makes the manager's cache.
@@ -69,7 +70,7 @@ func (c *contents) account(object any) (any, error) {
 		annotate(notHeld, "")
 	}
 	account.ObjectMeta = used
-	c.shareTexts(account)
+	c.texts.Share(account)
 	return account, nil
 }
 

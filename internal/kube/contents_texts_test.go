@@ -1,7 +1,6 @@
 package kube
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"unsafe"
@@ -50,18 +49,4 @@ func TestAccountsShareTexts(t *testing.T) {
 		g.Expect(same(a.Message, b.Message)).To(Equal(shares), a.Message)
 	}
 	g.Expect(cap(one.Status.Conditions)).To(BeNumerically("<", 8))
-}
-
-// TestSharedTextsAreBounded: tenants choose names.
-func TestSharedTextsAreBounded(t *testing.T) {
-	g := NewWithT(t)
-	var texts sharedTexts
-	for n := range 3 * mostTexts {
-		text := fmt.Sprint("text ", n)
-		g.Expect(texts.of(text)).To(Equal(text))
-	}
-	g.Expect(len(texts.held)).To(BeNumerically("<=", mostTexts))
-	g.Expect(texts.of(large)).To(Equal(large))
-	g.Expect(texts.held).NotTo(HaveKey(large))
-	g.Expect(texts.held).NotTo(HaveKey(""))
 }
