@@ -1,4 +1,4 @@
-// Package sharedtexts lets accounts in a cache share the texts that many of them have, such as a namespace or a reason.
+// Package sharedtexts lets accounts in a cache share texts that many accounts have, such as a namespace or a reason.
 package sharedtexts
 
 import (
@@ -16,8 +16,8 @@ const (
 	longestText = 128
 )
 
-// Texts are the copies that accounts share. Without them each account that is decoded has copies of its own. Its zero value is empty. It may be used by many goroutines at
-// once.
+// Texts are the copies that accounts share, where decoding gives each account copies of its own. The zero value is empty. It may be used
+// by many goroutines at once.
 type Texts struct {
 	mu   sync.Mutex // guards held
 	held map[string]string
