@@ -9,6 +9,6 @@ import (
 
 // findDuplicate looks for an older account of the same seller.
 func (r *reconciler) findDuplicate(ctx context.Context, l driver.Look) (driver.Look, error) {
-	older, err := r.Sellers.OlderAccount(ctx, l.Account, l.Custody.Account.ID)
+	older, err := r.Sellers.OldestAccount(ctx, l.Account, l.Custody.Account.ID)
 	return l.With(lifecycle.Outcome{DuplicateOf: older}), err
 }

@@ -41,24 +41,26 @@ func (s *Sellers) Others(ctx context.Context, account *v1alpha1.MarketplaceAccou
 	return others, nil
 }
 
-// OlderAccount names an older account of the same seller; empty where there is none. An account of another namespace is not named: the readers of
-// this one may not know of it.
-func (s *Sellers) OlderAccount(ctx context.Context, account *v1alpha1.MarketplaceAccount, id string) (string, error) {
+// OldestAccount names the oldest of the older accounts of the same seller, at each look the same; empty where there is none. An account of another
+// namespace is not named: the readers of this one may not know of it.
+func (s *Sellers) OldestAccount(ctx context.Context, account *v1alpha1.MarketplaceAccount, id string) (string, error) {
 	others, err := s.Others(ctx, account, bounds.Cut(id, bounds.Name))
 	if err != nil {
 		return "", err
 	}
+	oldest := account
 	for i := range others {
-		other := &others[i]
-		if !older(other, account) {
-			continue
+		if older(&others[i], oldest) {
+			oldest = &others[i]
 		}
-		if other.Namespace != account.Namespace {
-			return "a MarketplaceAccount of another namespace", nil
-		}
-		return fmt.Sprintf("MarketplaceAccount %q", other.Name), nil
 	}
-	return "", nil
+	switch {
+	case oldest == account:
+		return "", nil
+	case oldest.Namespace != account.Namespace:
+		return "a MarketplaceAccount of another namespace", nil
+	}
+	return fmt.Sprintf("MarketplaceAccount %q", oldest.Name), nil
 }
 
 // HoldElsewhere looks, where an answer was lost, whether another account holds a grant of the same seller and application: some
