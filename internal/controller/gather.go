@@ -49,13 +49,21 @@ func (r *reconciler) gather(ctx context.Context, account *v1alpha1.MarketplaceAc
 		l, err = r.storeInHand(ctx, l)
 		return l, true, err
 	}
-	return r.gatherRequest(ctx, l)
+	l.HoldsSecrets = l.GrantSecret != nil && l.TokenSecret != nil && tokensecret.Owned(l.TokenSecret, l.Account)
+	return r.gatherRequest(ctx, l, r.Recall)
+}
+
+// readSecrets gathers the parts of a request for tokens anew, with the Secrets of users that were recalled so far.
+func (r *reconciler) readSecrets(ctx context.Context, l driver.Look) (driver.Look, error) {
+	l, _, err := r.gatherRequest(ctx, l, r.Resolve)
+	return l, err
 }
 
 // gatherRequest resolves the parts of a request for tokens, and reads the requests of people.
-func (r *reconciler) gatherRequest(ctx context.Context, l driver.Look) (gathered driver.Look, known bool, err error) {
-	l.HoldsSecrets = l.GrantSecret != nil && l.TokenSecret != nil && tokensecret.Owned(l.TokenSecret, l.Account)
-	l, failure, err := r.Resolve(ctx, l)
+func (r *reconciler) gatherRequest(
+	ctx context.Context, l driver.Look, resolve func(context.Context, driver.Look) (driver.Look, *facts.Failure, error),
+) (gathered driver.Look, known bool, err error) {
+	l, failure, err := resolve(ctx, l)
 	if err != nil {
 		return l, false, err
 	}
@@ -73,7 +81,9 @@ func (r *reconciler) gatherRequest(ctx context.Context, l driver.Look) (gathered
 	if l, err = r.tokens.ReadSignIn(ctx, l); err != nil {
 		return l, false, err
 	}
-	l.Facts = r.applications.AskAgain(r.requests.Admit(l.Facts))
+	if !l.Request.Recalled { // else people have asked for nothing that is due
+		l.Facts = r.applications.AskAgain(r.requests.Admit(l.Facts))
+	}
 	l, err = r.SeekSeller(ctx, r.remember(l))
 	return l, true, err
 }

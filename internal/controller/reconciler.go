@@ -93,6 +93,8 @@ func (r *reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 // do does one thing for an account, with one request to its marketplace at most. Its error is the API server's.
 func (r *reconciler) do(ctx context.Context, l driver.Look, action lifecycle.Action) (driver.Look, error) {
 	switch action {
+	case lifecycle.ReadSecrets:
+		return r.readSecrets(ctx, l)
 	case lifecycle.StoreApproval:
 		return r.storeApproval(ctx, l)
 	case lifecycle.VerifyIDToken:

@@ -64,6 +64,8 @@ type Custody struct {
 	Accepted int64 `json:"accepted,omitempty"`
 	// SignIn holds the device code, links and visits that wait for a person, and the refusal of the last sign-in.
 	SignIn SignIn `json:"signIn,omitzero"`
+	// Seen is what the Secrets that users wrote said when the Custody was written last with their contents at hand.
+	Seen Seen `json:"seen,omitzero"`
 }
 
 // maxSpentImports is how many used-up refresh tokens are remembered: enough for the history of a Git repository

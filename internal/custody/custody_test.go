@@ -102,3 +102,38 @@ func TestARecoveredCustody(t *testing.T) {
 		})
 	}
 }
+
+func TestWhenNothingBesideTheGrantIsOpen(t *testing.T) {
+	for name, change := range map[string]func(*custody.Custody){
+		"no tokens":                            func(c *custody.Custody) { c.Tokens = nil },
+		"a backup was restored":                func(c *custody.Custody) { c.Restored = &custody.Restored{} },
+		"a candidate waits":                    func(c *custody.Custody) { c.Candidate = &custody.Grant{} },
+		"a grant was set aside":                func(c *custody.Custody) { c.Aside = &custody.Grant{} },
+		"a refresh token was about to be sent": func(c *custody.Custody) { c.Journal = &custody.Journal{} },
+		"an import was about to be sent":       func(c *custody.Custody) { c.ImportJournal = &custody.Journal{} },
+		"a device code waits":                  func(c *custody.Custody) { c.SignIn.Device = &custody.Device{} },
+		"a refusal stands":                     func(c *custody.Custody) { c.Refused = &custody.Refusal{} },
+		"an import was refused":                func(c *custody.Custody) { c.RefusedImport = &custody.Refusal{} },
+		"a sign-in was refused":                func(c *custody.Custody) { c.SignIn.Refused = &custody.Refusal{} },
+		"a login is in doubt":                  func(c *custody.Custody) { c.Logins.Doubts = []custody.Doubt{{}} },
+	} {
+		kept := custody.Custody{
+			Grant: custody.Grant{Tokens: &custody.Tokens{}}, Logins: custody.Logins{Worked: "digest"},
+			SignIn: custody.SignIn{Tickets: []custody.Ticket{{}}, Visits: []custody.Visit{{}}},
+		}
+		if !kept.Settled() {
+			t.Fatal("an account that works is not settled")
+		}
+		if change(&kept); kept.Settled() {
+			t.Errorf("it is settled although %s", name)
+		}
+	}
+}
+
+// TestWithoutProofNothingIsSeen: a forged document could say of another application that it is the one that was read.
+func TestWithoutProofNothingIsSeen(t *testing.T) {
+	kept := custody.Custody{Seen: custody.Seen{ClientID: "id"}}
+	if kept.Proven().Seen.ClientID != "id" || kept.Unproven().Seen != (custody.Seen{}) {
+		t.Errorf("proven %+v, unproven %+v", kept.Proven().Seen, kept.Unproven().Seen)
+	}
+}

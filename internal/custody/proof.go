@@ -3,8 +3,11 @@ package custody
 import "slices"
 
 // Unproven is a Custody of which nobody can say that the operator wrote it. What it would have sent says so from now on, also after it was
-// written by the operator.
-func (c Custody) Unproven() Custody { return c.withProof(false) }
+// written by the operator. It knows nothing of the Secrets that users wrote.
+func (c Custody) Unproven() Custody {
+	c.Seen = Seen{}
+	return c.withProof(false)
+}
 
 // Proven is a Custody of which somebody has said that it may be taken for the operator's.
 func (c Custody) Proven() Custody { return c.withProof(true) }

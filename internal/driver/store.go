@@ -15,6 +15,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/recall"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 	"github.com/tokenkeeper/tokenkeeper/internal/vetting"
 )
@@ -94,7 +95,8 @@ func (d *Driver) Apply(ctx context.Context, l Look, change lifecycle.Change) (Lo
 		if change.OnlyCopy {
 			retry = grantstore.UntilStored
 		}
-		held, err := l.Grants.Write(ctx, l.Account, grantstore.Held{Secret: l.GrantSecret, Custody: l.Custody}, *change.Store, retry)
+		next := recall.Note(l.Facts, *change.Store)
+		held, err := l.Grants.Write(ctx, l.Account, grantstore.Held{Secret: l.GrantSecret, Custody: l.Custody}, next, retry)
 		if err != nil {
 			return l.With(change.Unstored()).Failing(Unwritable(l.Account.GrantSecretName(), err)), err
 		}

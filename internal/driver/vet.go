@@ -12,7 +12,18 @@ import (
 // Resolve is the look with what a request for tokens would be made of, and with a custody that leads nobody elsewhere than the Marketplace does.
 // failure is what is in the way of a request; nil when nothing is.
 func (d *Driver) Resolve(ctx context.Context, l Look) (resolved Look, failure *facts.Failure, err error) {
-	if l.Request, failure, err = d.Resolver.Resolve(ctx, l.Facts); err != nil {
+	return d.resolve(ctx, l, d.Resolver.Resolve)
+}
+
+// Recall is Resolve without reading the Secrets of users of which the custody knows enough.
+func (d *Driver) Recall(ctx context.Context, l Look) (resolved Look, failure *facts.Failure, err error) {
+	return d.resolve(ctx, l, d.Resolver.Recall)
+}
+
+func (d *Driver) resolve(
+	ctx context.Context, l Look, follow func(context.Context, facts.Facts) (facts.Request, *facts.Failure, error),
+) (resolved Look, failure *facts.Failure, err error) {
+	if l.Request, failure, err = follow(ctx, l.Facts); err != nil {
 		return l, nil, err
 	}
 	return d.vetAddresses(l, failure != nil), failure, nil

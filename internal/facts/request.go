@@ -20,6 +20,8 @@ type Request struct {
 	Login    tokensecret.Login
 	Imported tokensecret.Import
 	Inputs   custody.Inputs
+	// Recalled tells that a user's Secret was not read, and is as the custody remembers it: without secrets.
+	Recalled bool
 	// Unreadable is the failure of the Secret with the user's refresh token while another grant is in use; nil when there is none.
 	Unreadable *Failure
 	// Unlabelled are the Secrets that are used although their label does not allow it.

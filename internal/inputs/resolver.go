@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,9 +19,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/recall"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 	"github.com/tokenkeeper/tokenkeeper/internal/usersecrets"
 )
@@ -41,6 +44,15 @@ func NewResolver(client, metadata client.Reader, userSecrets *usersecrets.Cache)
 // Resolve follows the references of an account. It returns the trouble with the first that does not hold;
 // its error is the API server's.
 func (r *Resolver) Resolve(ctx context.Context, v facts.Facts) (facts.Request, *facts.Failure, error) {
+	return r.resolve(ctx, v, func(facts.Request) custody.Seen { return custody.Seen{} })
+}
+
+// Recall is Resolve without reading Secrets that users wrote, where the custody knows as much of them as it takes to see whether anything is due.
+func (r *Resolver) Recall(ctx context.Context, v facts.Facts) (facts.Request, *facts.Failure, error) {
+	return r.resolve(ctx, v, func(req facts.Request) custody.Seen { return recall.Of(v.Custody, req.Inputs) })
+}
+
+func (r *Resolver) resolve(ctx context.Context, v facts.Facts, known func(facts.Request) custody.Seen) (facts.Request, *facts.Failure, error) {
 	account := v.Account
 	req := facts.Request{Grant: account.Spec.Grant.Type}
 	object := &v1alpha1.Marketplace{}
@@ -65,9 +77,10 @@ func (r *Resolver) Resolve(ctx context.Context, v facts.Facts) (facts.Request, *
 	if trouble := unaccountable(account, platform); trouble != nil {
 		return req, trouble, nil
 	}
+	seen := known(req)
 	for _, step := range []func() (*facts.Failure, error){
-		func() (*facts.Failure, error) { return r.resolveApplication(ctx, account, object, &req) },
-		func() (*facts.Failure, error) { return r.resolveCredentials(ctx, v, &req) },
+		func() (*facts.Failure, error) { return r.resolveApplication(ctx, account, object, seen, &req) },
+		func() (*facts.Failure, error) { return r.resolveCredentials(ctx, v, seen, &req) },
 		func() (*facts.Failure, error) { return r.resolveOwnSecrets(ctx, v) },
 	} {
 		if trouble, err := step(); trouble != nil || err != nil {
@@ -92,7 +105,7 @@ func unaccountable(account *v1alpha1.MarketplaceAccount, platform *marketplace.P
 }
 
 func (r *Resolver) resolveApplication(
-	ctx context.Context, account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace, req *facts.Request,
+	ctx context.Context, account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace, seen custody.Seen, req *facts.Request,
 ) (*facts.Failure, error) {
 	named := namedSecret{
 		key: client.ObjectKey{Namespace: account.Namespace, Name: account.Spec.ApplicationSecretRef.Name}, field: "spec.applicationSecretRef", use: tokensecret.UseApplication,
@@ -122,18 +135,30 @@ func (r *Resolver) resolveApplication(
 	if key := object.Spec.AuthorizationRequest.ClientIDKey; key != "" {
 		more = []string{key}
 	}
-	secret, err := r.userSecrets.Get(ctx, named.key, named.use, more...)
+	secret, err := r.userSecrets.Get(ctx, named.key, named.use, versionIn(seen.Inputs.Application, named.key.String()), more...)
 	if trouble, err := named.trouble(secret, err); trouble != nil || err != nil {
 		return trouble, err
 	}
 	req.Unlabelled = append(req.Unlabelled, named.unlabelled(secret)...)
-	public := object.Spec.TokenRequest.ClientAuthentication == v1alpha1.ClientAuthenticationNone
-	req.Application, err = tokensecret.DecodeApplication(secret.Secret, public, req.Platform.ClientIDKey())
-	if err != nil {
-		return named.invalid(err), nil
+	if secret.Unread {
+		req.Application, req.Recalled = recall.Application(seen), true
+	} else {
+		public := object.Spec.TokenRequest.ClientAuthentication == v1alpha1.ClientAuthenticationNone
+		if req.Application, err = tokensecret.DecodeApplication(secret.Secret, public, req.Platform.ClientIDKey()); err != nil {
+			return named.invalid(err), nil
+		}
 	}
 	req.Inputs.Application = named.key.String() + "@" + secret.ContentVersion
 	return nil, nil
+}
+
+// versionIn is the version of a Secret in an input; empty where that is of another Secret.
+func versionIn(input, secret string) string {
+	version, ok := strings.CutPrefix(input, secret+"@")
+	if !ok {
+		return ""
+	}
+	return version
 }
 
 // beyondDefault is the trouble with scopes that a tenant may not ask for in the name of an application that is not
@@ -167,7 +192,7 @@ func (r *Resolver) mayUseApplication(ctx context.Context, namespace string, appl
 	return selector.Matches(labels.Set(metadata.Labels)), nil
 }
 
-func (r *Resolver) resolveCredentials(ctx context.Context, v facts.Facts, req *facts.Request) (*facts.Failure, error) {
+func (r *Resolver) resolveCredentials(ctx context.Context, v facts.Facts, seen custody.Seen, req *facts.Request) (*facts.Failure, error) {
 	account := v.Account
 	named := namedSecret{key: client.ObjectKey{Namespace: account.Namespace}}
 	switch spec := account.Spec.Grant; {
@@ -178,16 +203,22 @@ func (r *Resolver) resolveCredentials(ctx context.Context, v facts.Facts, req *f
 	default:
 		return nil, nil
 	}
-	secret, err := r.userSecrets.Get(ctx, named.key, named.use)
+	secret, err := r.userSecrets.Get(ctx, named.key, named.use, versionIn(seen.Inputs.Credentials, named.key.Name))
 	isAbsent := errors.Is(err, usersecrets.ErrNotFound)
 	trouble, err := named.trouble(secret, err)
 	if trouble == nil && err == nil {
 		req.Unlabelled = append(req.Unlabelled, named.unlabelled(secret)...)
-		if account.Spec.Grant.Password != nil {
+		switch isLogin := account.Spec.Grant.Password != nil; {
+		case secret.Unread && isLogin:
+			req.Login = recall.Login(seen)
+		case secret.Unread:
+			req.Imported = recall.Import(v.Custody)
+		case isLogin:
 			req.Login, err = tokensecret.DecodeLogin(secret.Secret)
-		} else {
+		default:
 			req.Imported, err = tokensecret.DecodeImport(secret.Secret)
 		}
+		req.Recalled = req.Recalled || secret.Unread
 		if err != nil {
 			trouble, err = named.invalid(err), nil
 		}

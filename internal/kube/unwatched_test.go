@@ -102,7 +102,7 @@ func TestAnApplicationElsewhere(t *testing.T) {
 			a.Expect(apierrors.IsForbidden(err)).To(BeTrue(), "%v", err)
 		}
 		a.Expect(a.reads).To(Equal(1))
-		_, err := (&usersecrets.Cache{Metadata: a.unwatchedMetadata, Live: a}).Get(t.Context(), sharedApp, tokensecret.UseOfMarketplace)
+		_, err := (&usersecrets.Cache{Metadata: a.unwatchedMetadata, Live: a}).Get(t.Context(), sharedApp, tokensecret.UseOfMarketplace, "")
 		a.Expect(err).To(MatchError(usersecrets.ErrForbidden))
 	})
 	t.Run("an API server that is away is asked again", func(t *testing.T) {

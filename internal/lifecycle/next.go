@@ -16,6 +16,8 @@ type Action uint
 const (
 	// Wait: there is nothing to do before time passes or a change comes.
 	Wait Action = iota
+	// ReadSecrets reads the Secrets of users that were recalled so far.
+	ReadSecrets
 	// StoreApproval stores the tokens that a device code has become, of which the only copy is in memory.
 	StoreApproval
 	// VerifyIDToken checks the ID token of a candidate grant that came while the issuer's keys could not be had.
@@ -52,7 +54,7 @@ const (
 // String returns the action's name, as scripts of tests have it.
 func (a Action) String() string {
 	return [actionsEnd]string{
-		"Wait", "StoreApproval", "VerifyIDToken", "DecideCandidate", "Identify", "UseAside", "CountRestFromNow", "Renew", "Poll", "StartCode", "OfferLink",
+		"Wait", "ReadSecrets", "StoreApproval", "VerifyIDToken", "DecideCandidate", "Identify", "UseAside", "CountRestFromNow", "Renew", "Poll", "StartCode", "OfferLink",
 		"Publish", "FindDuplicate", "Test", "RecordRefusedToken", "PublishSignIn",
 	}[a]
 }
@@ -107,9 +109,20 @@ var steps = []struct {
 	{PublishSignIn, invitation.MustPublish},
 }
 
+// withoutSecrets are the actions that are done with Secrets of users that were recalled.
+const withoutSecrets Actions = 1<<Wait | 1<<Publish | 1<<FindDuplicate | 1<<PublishSignIn
+
 // Next is the next action for an account in one look, in which some actions were tried already: the first of the steps that is due. While
 // the account's references are not in order, nothing is done but to publish the tokens at hand.
 func Next(f *facts.Facts, tried Actions) Action {
+	action := firstDue(f, tried)
+	if f.Request.Recalled && !tried.Has(ReadSecrets) && !(withoutSecrets.Has(action) && f.Custody.Settled()) {
+		return ReadSecrets
+	}
+	return action
+}
+
+func firstDue(f *facts.Facts, tried Actions) Action {
 	for _, step := range steps {
 		if tried.Has(step.action) || f.Unresolved && step.action != Publish {
 			continue

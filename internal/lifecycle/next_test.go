@@ -24,6 +24,7 @@ func TestWhatIsNext(t *testing.T) {
 		return func(f *facts.Facts) { f.Account.Annotations[annotation] = "now" }
 	}
 	unresolved := func(f *facts.Facts) { f.Unresolved = true }
+	recalled := func(f *facts.Facts) { f.Request.Recalled = true }
 	suspended := func(f *facts.Facts) { f.Account.Spec.Renewal.Policy = v1alpha1.RenewalSuspended }
 	refused := func(f *facts.Facts) { f.TokenRefused = true }
 	unverified := func(f *facts.Facts) { f.Custody.Candidate.Unverified = true }
@@ -116,7 +117,12 @@ func TestWhatIsNext(t *testing.T) {
 			f.Account.Status.Handled = &v1alpha1.HandledStatus{Verify: "now"}
 			f.Custody.Verified = &custody.Verification{At: noon.Add(-facts.Retest + time.Second), Unreachable: true}
 		}), nothing},
-		"a login that works": {with(login), nothing},
+		"a login that works":                         {with(login), nothing},
+		"Secrets of users were recalled":             {with(importing, recalled), nothing},
+		"they were, and tokens are due":              {with(importing, recalled, due), "ReadSecrets, Renew, " + nothing},
+		"they were, and somebody asks for a test":    {with(importing, recalled, asks(v1alpha1.AnnotationVerify)), "Publish, FindDuplicate, ReadSecrets, Test"},
+		"they were, and a refusal may stand":         {with(importing, recalled, func(f *facts.Facts) { f.Custody.RefusedImport = &custody.Refusal{} }), "ReadSecrets, " + nothing},
+		"they were, and a reference is not in order": {with(importing, recalled, due, unresolved), "Publish"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var done []string

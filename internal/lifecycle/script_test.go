@@ -59,7 +59,7 @@ func TestScripts(t *testing.T) {
 					w.signIn(seller)
 				}
 			case "import":
-				w.request.Imported.RefreshToken = w.market.grant(w.now)
+				w.supply(func() { w.request.Imported.RefreshToken = w.market.grant(w.now) })
 			case "keep":
 				backup = w.stored
 			case "restore":

@@ -23,7 +23,7 @@ var (
 // docs/faults.md hold; and where all goes well from then on, the account is Ready in the end.
 func TestARandomWalk(t *testing.T) {
 	random := rand.New(rand.NewPCG(*walkSeed, 0))
-	steps, states := 0, map[string]int{}
+	steps, states, recalled := 0, map[string]int{}, 0
 	end := *walkSteps
 	if testing.Short() { // as make mutate runs it, hundreds of times
 		end /= 20
@@ -43,11 +43,15 @@ func TestARandomWalk(t *testing.T) {
 				t.Fatalf("-lifecycle.seed=%d, %s account at a platform with grace %s: %s\nafter %v", *walkSeed, grant, w.market.grace, w.broken, history)
 			}
 		}
+		recalled += w.recalled
 		if why := w.recovers(); why != "" {
 			t.Fatalf("-lifecycle.seed=%d, %s account at a platform with grace %s, in the end: %s\nafter %v", *walkSeed, grant, w.market.grace, why, history)
 		}
 	}
-	t.Logf("%d steps, which ended as %v", steps, states)
+	t.Logf("%d steps, which ended as %v; at %d looks the Secrets of users could be recalled", steps, states, recalled)
+	if recalled < steps/20 {
+		t.Errorf("at %d looks the Secrets of users could be recalled", recalled)
+	}
 	for _, reason := range []string{"True TokenValid", "False GrantRejected", "Unknown RenewalOutcomeUnknown", "Unknown MarketplaceUnavailable", "False SignInRequired"} {
 		if states[reason] == 0 {
 			t.Errorf("no step ended as %s", reason)
@@ -120,9 +124,9 @@ func (w *world) recovers() string {
 				w.approve()
 			}
 		case v1alpha1.GrantRefreshToken:
-			w.request.Imported.RefreshToken = w.market.grant(w.now)
+			w.supply(func() { w.request.Imported.RefreshToken = w.market.grant(w.now) })
 		case v1alpha1.GrantPassword:
-			w.request.Login.Retry = fmt.Sprint(w.now)
+			w.supply(func() { w.request.Login.Retry = fmt.Sprint(w.now) })
 		}
 	}
 	return fmt.Sprintf("Ready is %s, Authenticated %s, ReauthRequired %s", w.condition(v1alpha1.ConditionReady), w.condition(v1alpha1.ConditionAuthenticated), w.condition(v1alpha1.ConditionReauthRequired))

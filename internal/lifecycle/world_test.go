@@ -2,9 +2,11 @@ package lifecycle_test
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -15,6 +17,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/invitation"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/recall"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
@@ -32,6 +35,8 @@ type world struct {
 	// holder names the process, which changes with each restart.
 	holder   string
 	restarts int
+	// versions counts the versions of the Secret with the refresh token or the login that a user supplies.
+	versions int
 	// stored is the custody that survives a restart, published the access token that workloads read.
 	stored    custody.Custody
 	published string
@@ -43,6 +48,8 @@ type world struct {
 	atOwnRisk string
 	// tried are the actions of the look under way.
 	tried lifecycle.Actions
+	// looks counts looks, recalled the ones at which a process that had just begun would have recalled the Secrets of users.
+	looks, recalled int
 	// said is what was done since it was read last, for scripts.
 	said []string
 	// broken is what must not have happened; empty while nothing has.
@@ -75,11 +82,18 @@ func newWorld(grant v1alpha1.GrantType, rotating bool, grace time.Duration) *wor
 	}
 	switch grant {
 	case v1alpha1.GrantRefreshToken:
-		w.request.Imported = tokensecret.Import{RefreshToken: w.market.grant(noon)}
+		w.supply(func() { w.request.Imported = tokensecret.Import{RefreshToken: w.market.grant(noon)} })
 	case v1alpha1.GrantPassword:
-		w.request.Login = tokensecret.Login{Username: "shop", Password: "correct"}
+		w.supply(func() { w.request.Login = tokensecret.Login{Username: "shop", Password: "correct"} })
 	}
 	return w
+}
+
+// supply is a user who writes another version of a Secret.
+func (w *world) supply(write func()) {
+	write()
+	w.versions++
+	w.request.Inputs.Credentials = fmt.Sprintf("supplied@%d", w.versions)
 }
 
 // facts are what a look begins with.
@@ -119,6 +133,9 @@ const (
 // look does what is due until nothing is. It ends early at a moment that dies accepts, as a crash does.
 func (w *world) look(dies func(moment) bool) {
 	f, outcome := w.facts(), lifecycle.Outcome{}
+	if w.looks++; w.looks%3 == 0 { // it takes as long as the rest
+		w.recalls(f)
+	}
 	w.tried = 0
 	for n := 0; ; n++ {
 		if n > 20 {
@@ -141,13 +158,50 @@ func (w *world) look(dies func(moment) bool) {
 	w.tell(f, outcome.With(lifecycle.Conclusion(&f)))
 }
 
+// recalls tells whether a process that starts now, and recalls the Secrets of users where it can, does and says the same as one that reads them.
+func (w *world) recalls(read facts.Facts) {
+	seen, now := recall.Of(read.Custody, read.Request.Inputs), read.Request.Inputs
+	if seen.Inputs != now {
+		return
+	}
+	recalled := read
+	recalled.Request.Recalled = true
+	recalled.Request.Application = recall.Application(seen)
+	switch read.Request.Grant {
+	case v1alpha1.GrantPassword:
+		recalled.Request.Login = recall.Login(seen)
+	case v1alpha1.GrantRefreshToken:
+		recalled.Request.Imported = recall.Import(read.Custody)
+	}
+	w.recalled++
+	tried, asks := lifecycle.Actions(0), lifecycle.AllBut(lifecycle.Publish, lifecycle.FindDuplicate, lifecycle.PublishSignIn)
+	for next := lifecycle.Publish; next != lifecycle.Wait; tried = tried.With(next) {
+		next = lifecycle.Next(&recalled, tried)
+		is := lifecycle.Next(&read, tried)
+		switch {
+		case next == lifecycle.ReadSecrets && is != lifecycle.Wait && asks.Has(is):
+			return
+		case next != is:
+			w.breaks("%s is next with the Secrets of users recalled, and %s with these read", next, is)
+			return
+		}
+	}
+	status := func(f facts.Facts) v1alpha1.MarketplaceAccountStatus {
+		return conditions.Report(conditions.Look{Facts: f, Outcome: lifecycle.Conclusion(&f)}).Account.Status
+	}
+	if was, is := status(recalled), status(read); !reflect.DeepEqual(was, is) {
+		w.breaks("with the Secrets of users recalled the status is not that with these read:\n%s", cmp.Diff(is, was))
+	}
+}
+
 // apply stores a change, and returns what is known then.
 func (w *world) apply(f facts.Facts, outcome lifecycle.Outcome, change lifecycle.Change) (facts.Facts, lifecycle.Outcome) {
 	if change.Store != nil {
 		if change.Store.Serial < w.stored.Serial {
 			w.breaks("the serial went back from %d to %d", w.stored.Serial, change.Store.Serial)
 		}
-		w.stored = *change.Store
+		noted := recall.Note(f, *change.Store)
+		w.stored, change.Store = noted, &noted
 	}
 	f, told, _ := change.Stored(f, w.storedOr(f, change))
 	f.Approved, f.PollAt = w.approved != nil, w.pollAt

@@ -61,6 +61,8 @@ type Secret struct {
 	Invalid error
 	// Allowed are the uses that its label allows.
 	Allowed tokensecret.Uses
+	// Unread tells that nothing of it was read, since the caller knows what this version says.
+	Unread bool
 	// more are the keys beside keysOfUsers that were read, in order and once each.
 	more []string
 }
@@ -77,9 +79,10 @@ var keysOfUsers = []string{
 	v1alpha1.RefreshTokenKeyRefreshToken, v1alpha1.RefreshTokenKeyGrantedAt,
 }
 
-// Get returns a Secret that a user wrote, also one that is Invalid. more are keys that a Marketplace names, beside the keys that always count.
+// Get returns a Secret that a user wrote, also one that is Invalid. known is a version of which the caller knows what it says, and that is not
+// read for it; empty for none. more are keys that a Marketplace names, beside the keys that always count.
 // Its error is ErrNotFound, ErrForbidden, ErrOfOperator, a *UseError, or the API server's.
-func (u *Cache) Get(ctx context.Context, key client.ObjectKey, use tokensecret.Uses, more ...string) (*Secret, error) {
+func (u *Cache) Get(ctx context.Context, key client.ObjectKey, use tokensecret.Uses, known string, more ...string) (*Secret, error) {
 	metadata := &metav1.PartialObjectMetadata{}
 	metadata.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	switch err := u.Metadata.Get(ctx, key, metadata); {
@@ -95,8 +98,11 @@ func (u *Cache) Get(ctx context.Context, key client.ObjectKey, use tokensecret.U
 		return nil, err
 	}
 	held, more := u.heldAt(key, metadata.ResourceVersion, more)
-	if held != nil {
+	switch {
+	case held != nil:
 		return held, nil
+	case known != "" && known == metadata.ResourceVersion:
+		return &Secret{ContentVersion: known, Allowed: tokensecret.UsesOf(metadata.Labels), Unread: true}, nil
 	}
 	secret := &corev1.Secret{}
 	switch err := u.Live.Get(ctx, key, secret); {

@@ -38,7 +38,7 @@ func TestSecretsAreReadOnceTheirLabelAllowsIt(t *testing.T) {
 	cluster := fake.NewClientBuilder().WithObjects(secret).Build()
 	live := &reads{Reader: cluster}
 	users := &Cache{Metadata: cluster, Live: live, RequireUseLabel: true}
-	get := func(use tokensecret.Uses) (*Secret, error) { return users.Get(t.Context(), key, use) }
+	get := func(use tokensecret.Uses) (*Secret, error) { return users.Get(t.Context(), key, use, "") }
 	label := func(value string) {
 		g.Expect(cluster.Get(t.Context(), key, secret)).To(Succeed())
 		secret.Labels = nil
@@ -94,7 +94,7 @@ func TestALabelThatIsGoneBeforeTheSecretIsRead(t *testing.T) {
 		}).Build()
 	}
 	users := &Cache{Metadata: secret(map[string]string{v1alpha1.LabelUse: v1alpha1.UseApplication}), Live: secret(nil), RequireUseLabel: true}
-	_, err := users.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "app"}, tokensecret.UseApplication)
+	_, err := users.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: "app"}, tokensecret.UseApplication, "")
 	_, refused := errors.AsType[*UseError](err)
 	g.Expect(refused).To(BeTrue(), "%v", err)
 	g.Expect(users.held).To(BeEmpty())
@@ -120,10 +120,47 @@ func TestSecretsOfTheOperatorAreNoCredentials(t *testing.T) {
 				change(secret)
 				cluster := fake.NewClientBuilder().WithObjects(secret).Build()
 				live := &reads{Reader: cluster}
-				_, err := (&Cache{Metadata: cluster, Live: live, RequireUseLabel: required}).Get(t.Context(), client.ObjectKeyFromObject(secret), use)
+				_, err := (&Cache{Metadata: cluster, Live: live, RequireUseLabel: required}).Get(t.Context(), client.ObjectKeyFromObject(secret), use, "")
 				g.Expect(err).To(MatchError(ErrOfOperator), name)
 				g.Expect(live.whole).To(BeZero())
 			}
 		}
 	}
+}
+
+// TestAVersionThatIsKnownIsNotRead unless it is another one by now, and what was read is handed out all the same.
+func TestAVersionThatIsKnownIsNotRead(t *testing.T) {
+	g := NewWithT(t)
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app", Labels: map[string]string{v1alpha1.LabelUse: "application"}},
+		Data:       map[string][]byte{"client_id": []byte("id")},
+	}
+	key := client.ObjectKeyFromObject(secret)
+	cluster := fake.NewClientBuilder().WithObjects(secret).Build()
+	live := &reads{Reader: cluster}
+	users := &Cache{Metadata: cluster, Live: live, RequireUseLabel: true}
+	g.Expect(cluster.Get(t.Context(), key, secret)).To(Succeed())
+	known := secret.ResourceVersion
+	get := func() *Secret {
+		t.Helper()
+		got, err := users.Get(t.Context(), key, tokensecret.UseApplication, known)
+		g.Expect(err).NotTo(HaveOccurred())
+		return got
+	}
+
+	got := get()
+	g.Expect(got.Unread).To(BeTrue())
+	g.Expect(got.ContentVersion).To(Equal(known))
+	g.Expect(got.Allowed.Allows(tokensecret.UseApplication)).To(BeTrue())
+	_, err := users.Get(t.Context(), key, tokensecret.UseLogin, known)
+	_, refused := errors.AsType[*UseError](err)
+	g.Expect(refused).To(BeTrue(), "its label counts all the same: %v", err)
+	g.Expect(live.whole).To(BeZero())
+
+	secret.Data["client_id"] = []byte("another")
+	g.Expect(cluster.Update(t.Context(), secret)).To(Succeed())
+	g.Expect(get().Unread).To(BeFalse())
+	known = secret.ResourceVersion
+	g.Expect(get().Data).To(HaveKeyWithValue("client_id", []byte("another")))
+	g.Expect(live.whole).To(Equal(1))
 }

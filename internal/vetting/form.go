@@ -64,7 +64,17 @@ func Form(kept custody.Custody, now time.Time) (checked custody.Custody, out []s
 	kept.HandledRenew, kept.HandledSignIn = bounds.Cut(kept.HandledRenew, bounds.Message), bounds.Cut(kept.HandledSignIn, bounds.Message)
 	kept.Logins = f.logins(kept.Logins)
 	kept.SignIn = f.signIn(kept.SignIn)
+	kept.Seen = f.seen(kept.Seen)
 	return kept, f.out
+}
+
+// seen checks what is known of Secrets without reading them. Without it they are read.
+func (f *form) seen(s custody.Seen) custody.Seen {
+	if !credential(s.ClientID, bounds.Message) || !credential(s.RedirectURI, bounds.Message) || len(s.Username) > bounds.Message {
+		f.leave("seen")
+		return custody.Seen{}
+	}
+	return s
 }
 
 // grant checks a grant. A refresh token that no platform could have issued is none, and so is one for an application that has no name.

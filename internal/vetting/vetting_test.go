@@ -51,6 +51,10 @@ func written() custody.Custody {
 				ExpiresAt: now.Add(signin.VisitLife), Verifier: "v", Nonce: "n", RedirectURI: "https://tokens.example.com/callback/shop", ClientID: "client",
 				Claim: "x", Problem: string(signin.CodeRefused), Detail: "register https://tokens.example.com/callback/shop"}},
 		},
+		Seen: custody.Seen{
+			Inputs:   custody.Inputs{Spec: "1", Marketplace: "uid/1", Application: "shop/app@7", Credentials: "login@8"},
+			ClientID: "client", RedirectURI: "https://tokens.example.com/callback/shop", SecretExpiresAt: now, SecretSince: now, Username: "mój sklep", GrantedAt: now,
+		},
 	}
 }
 
@@ -127,6 +131,11 @@ func TestWhatIsForgedIsLeftOut(t *testing.T) {
 			func(c *custody.Custody) { c.Tokens.IDTokenWithheld = "[address removed]" }, "tokens.idTokenWithheld"},
 		"a reason that there is not": {func(c *custody.Custody) { c.Refused.Reason = "Sign in!" }, func(c *custody.Custody) { c.Refused = nil }, "refused"},
 		"lines in a message":         {func(c *custody.Custody) { c.RefusedImport.Message = "a\nb" }, func(c *custody.Custody) { c.RefusedImport.Message = "a b" }, "refusedImport.message"},
+		"another application seen":   {func(c *custody.Custody) { c.Seen.ClientID = "client\r\nx: y" }, func(c *custody.Custody) { c.Seen = custody.Seen{} }, "seen"},
+		"another redirect URI seen": {func(c *custody.Custody) { c.Seen.RedirectURI = "https://\x00" },
+			func(c *custody.Custody) { c.Seen = custody.Seen{} }, "seen"},
+		"a long user name seen": {func(c *custody.Custody) { c.Seen.Username = strings.Repeat("u", 2000) },
+			func(c *custody.Custody) { c.Seen = custody.Seen{} }, "seen"},
 		"a redirect URI elsewhere": {func(c *custody.Custody) { c.SignIn.Visits[0].RedirectURI, c.SignIn.Visits[0].Problem = evil, "" },
 			func(c *custody.Custody) { c.SignIn.Visits = []custody.Visit{} }, "signIn.visits"},
 		"a ticket that does not end": {func(c *custody.Custody) { c.SignIn.Tickets[0].ExpiresAt = now.AddDate(1, 0, 0) },
