@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sync/singleflight"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -47,6 +48,9 @@ type Cache struct {
 	Metadata, Live client.Reader
 	// RequireUseLabel refuses Secrets whose label does not allow the use, before they are read.
 	RequireUseLabel bool
+
+	// reads are under way.
+	reads singleflight.Group
 
 	mu   sync.Mutex // guards held
 	held map[client.ObjectKey]*Secret
@@ -104,17 +108,45 @@ func (u *Cache) Get(ctx context.Context, key client.ObjectKey, use tokensecret.U
 	case known != "" && known == metadata.ResourceVersion:
 		return &Secret{ContentVersion: known, Allowed: tokensecret.UsesOf(metadata.Labels), Unread: true}, nil
 	}
+	return u.readOnce(ctx, reading{key: key, version: metadata.ResourceVersion, use: use, more: more})
+}
+
+// reading is the read of one version of a Secret, for a use and with all keys that are wanted of it.
+type reading struct {
+	key     client.ObjectKey
+	version string
+	use     tokensecret.Uses
+	more    []string
+}
+
+// readOnce reads a Secret. Callers that want the same at the same time share one read: after a start, all accounts of an application.
+func (u *Cache) readOnce(ctx context.Context, wanted reading) (*Secret, error) {
+	for {
+		read, err, shared := u.reads.Do(fmt.Sprintf("%+v", wanted), func() (any, error) { return u.read(ctx, wanted) })
+		if err == nil {
+			return read.(*Secret), nil
+		}
+		if gaveUp := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded); !shared || !gaveUp || ctx.Err() != nil {
+			return nil, err
+		}
+	}
+}
+
+func (u *Cache) read(ctx context.Context, wanted reading) (*Secret, error) {
+	if held, _ := u.heldAt(wanted.key, wanted.version, wanted.more); held != nil { // the read before this one has just ended
+		return held, nil
+	}
 	secret := &corev1.Secret{}
-	switch err := u.Live.Get(ctx, key, secret); {
+	switch err := u.Live.Get(ctx, wanted.key, secret); {
 	case apierrors.IsNotFound(err):
 		return nil, ErrNotFound
 	case err != nil:
-		return nil, fmt.Errorf("reading Secret %q: %w", key, err)
+		return nil, fmt.Errorf("reading Secret %q: %w", wanted.key, err)
 	}
-	if err := u.mayUse(secret, use); err != nil { // it may be newer than its metadata
+	if err := u.mayUse(secret, wanted.use); err != nil { // it may be newer than its metadata
 		return nil, err
 	}
-	return u.hold(key, secret, more), nil
+	return u.hold(wanted.key, secret, wanted.more), nil
 }
 
 // mayUse tells whether a Secret, whole or by its metadata alone, may be used so.

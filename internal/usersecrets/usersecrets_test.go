@@ -3,6 +3,8 @@ package usersecrets
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync/atomic"
 	"testing"
 
 	. "github.com/onsi/gomega"
@@ -163,4 +165,53 @@ func TestAVersionThatIsKnownIsNotRead(t *testing.T) {
 	known = secret.ResourceVersion
 	g.Expect(get().Data).To(HaveKeyWithValue("client_id", []byte("another")))
 	g.Expect(live.whole).To(Equal(1))
+}
+
+// waiting holds reads of whole Secrets up until they are let go.
+type waiting struct {
+	client.Reader
+	begun, release chan struct{}
+	reads          atomic.Int32
+}
+
+func (w *waiting) Get(ctx context.Context, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+	w.reads.Add(1)
+	w.begun <- struct{}{}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-w.release:
+	}
+	return w.Reader.Get(ctx, key, object, options...)
+}
+
+// TestManyAccountsOfOneApplicationReadItsSecretOnce also where the first of them gives up.
+func TestManyAccountsOfOneApplicationReadItsSecretOnce(t *testing.T) {
+	g := NewWithT(t)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "app"}, Data: map[string][]byte{"client_id": []byte("id")}}
+	cluster := fake.NewClientBuilder().WithObjects(secret).Build()
+	live := &waiting{Reader: cluster, begun: make(chan struct{}, 32), release: make(chan struct{})}
+	users := &Cache{Metadata: cluster, Live: live}
+	got := make(chan error, 32)
+	get := func(ctx context.Context) {
+		read, err := users.Get(ctx, client.ObjectKeyFromObject(secret), tokensecret.UseApplication, "")
+		if err == nil && string(read.Data["client_id"]) != "id" {
+			err = fmt.Errorf("the Secret holds %q", read.Data["client_id"])
+		}
+		got <- err
+	}
+	first, giveUp := context.WithCancel(t.Context())
+	go get(first)
+	<-live.begun
+	for range 31 {
+		go get(t.Context())
+	}
+	giveUp()
+	g.Eventually(got).Should(Receive(MatchError(context.Canceled)))
+	<-live.begun
+	close(live.release)
+	for range 31 {
+		g.Eventually(got).Should(Receive(BeNil()))
+	}
+	g.Expect(live.reads.Load()).To(BeEquivalentTo(2), "the one that was given up, and the one in its place")
 }
