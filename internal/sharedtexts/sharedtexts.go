@@ -46,7 +46,7 @@ func share[text ~string](with *Texts, texts ...*text) {
 	}
 }
 
-// Share has an account share its texts with others, and leaves it no room that it does not use.
+// Share has an account share its texts with other accounts, and leaves it no room that it does not use.
 func (s *Texts) Share(account *v1alpha1.MarketplaceAccount) {
 	spec, status := &account.Spec, &account.Status
 	share(s, &account.Namespace, &spec.MarketplaceRef.Name, &spec.Environment, &spec.ApplicationSecretRef.Name)
@@ -60,7 +60,7 @@ func (s *Texts) Share(account *v1alpha1.MarketplaceAccount) {
 		share(s, &condition.Type, &condition.Reason)
 		share(s, &condition.Status)
 		quiet := condition.Type == v1alpha1.ConditionReauthRequired || condition.Type == v1alpha1.ConditionAuthorizationExpiring
-		if quiet && condition.Status == metav1.ConditionFalse { // the others name the account
+		if quiet && condition.Status == metav1.ConditionFalse { // messages of the other conditions name the account
 			share(s, &condition.Message)
 		}
 	}
