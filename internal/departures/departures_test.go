@@ -73,7 +73,7 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 			staying := reconcile.Func(func(context.Context, reconcile.Request) (reconcile.Result, error) { return reconcile.Result{}, nil })
 			d := New(&kube.Clients{Cached: server, Live: live, UserSecrets: users}, nothingPending{}, staying)
 			key := client.ObjectKeyFromObject(secret)
-			_, err = users.Get(t.Context(), key, tokensecret.UseApplication)
+			_, err = users.Get(t.Context(), key, tokensecret.UseApplication, "")
 			g.Expect(err).NotTo(HaveOccurred())
 
 			queue := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
@@ -89,7 +89,7 @@ func TestSecretsOfUsersAreForgotten(t *testing.T) {
 				g.Expect(err).NotTo(HaveOccurred())
 				queue.Done(request)
 			}
-			_, err = users.Get(t.Context(), key, tokensecret.UseApplication)
+			_, err = users.Get(t.Context(), key, tokensecret.UseApplication, "")
 			g.Expect(err).NotTo(HaveOccurred())
 			g.Expect(live.reads == 1).To(Equal(test.held), "a Secret that is held is read once")
 			g.Expect(d.departed).To(BeEmpty())
