@@ -47,7 +47,8 @@ func TestSignInByLink(t *testing.T) {
 			w.expectReady()
 			w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionFalse, v1alpha1.ReasonNotRequired)
 			w.Expect(w.get().Status.SignIn).To(BeNil())
-			w.Expect(w.token()["account_id"]).To(Equal(market.Seller().ID))
+			accountID := func() string { return w.token()["account_id"] }
+			w.Eventually(accountID).Should(Equal(market.Seller().ID)) // the visit asks for it while the controller publishes the token
 			w.Expect(market.AccessTokenValid(w.token()["access_token"])).To(BeTrue())
 			w.Eventually(w.events).Should(ContainElement("Normal SignInCompleted"))
 			tally := market.Report()
