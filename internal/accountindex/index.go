@@ -64,11 +64,5 @@ func (i Index) List(ctx context.Context, cache client.Reader, value string, opti
 	if err := cache.List(ctx, &list, append(options, client.MatchingFields{i.name: bucketOf(value)}, client.UnsafeDisableDeepCopy)...); err != nil {
 		return nil, fmt.Errorf("listing accounts by %s: %w", i.name, err)
 	}
-	found := list.Items[:0]
-	for n := range list.Items {
-		if slices.Contains(i.values(&list.Items[n]), value) {
-			found = append(found, list.Items[n])
-		}
-	}
-	return found, nil
+	return slices.DeleteFunc(list.Items, func(account v1alpha1.MarketplaceAccount) bool { return !slices.Contains(i.values(&account), value) }), nil
 }

@@ -20,6 +20,17 @@ import (
 // secretsRead is how many Secrets the operator has read by themselves since it was started.
 func (w *world) secretsRead() int { return w.traffic.counted()[http.MethodGet+" secrets"] }
 
+// readsOfARestart is how many Secrets an operator reads that starts while the account works and nothing has changed. It ends that operator.
+func (w *world) readsOfARestart() int {
+	w.T.Helper()
+	w.start()
+	w.expectReady()
+	w.settle()
+	w.start()
+	defer w.stop()
+	return w.secretsRead()
+}
+
 // fill adds accounts of four grants, each with Secrets of its own.
 func (w *world) fill(name string) {
 	w.T.Helper()
@@ -159,12 +170,7 @@ func TestWhatChangedWhileTheOperatorWasAway(t *testing.T) {
 			w := newWorld(t)
 			platform := map[v1alpha1.GrantType]string{importing: "ebay", login: "xsale"}[story.grant]
 			w.prepare(platform, story.grant)
-			w.start()
-			w.expectReady()
-			w.settle()
-			w.start()
-			always := w.secretsRead()
-			w.stop()
+			always := w.readsOfARestart()
 			story.change(w)
 			w.restartedReading(always + story.read)
 			story.then(w)
@@ -177,12 +183,7 @@ func TestAForgedMemoryOfAnApplicationIsNotBelieved(t *testing.T) {
 	w := newWorld(t)
 	w.keyed()
 	w.prepare("ebay", v1alpha1.GrantRefreshToken)
-	w.start()
-	w.expectReady()
-	w.settle()
-	w.start()
-	always := w.secretsRead()
-	w.stop()
+	always := w.readsOfARestart()
 	w.editCustody(func(kept *custody.Custody) { kept.Seen.ClientID = "another" })
 	w.restartedReading(always + 3) // and the key, which another process might have replaced
 	w.expectAuthenticated()

@@ -3,6 +3,7 @@ package inputs
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -32,13 +33,7 @@ func (s *Sellers) Others(ctx context.Context, account *v1alpha1.MarketplaceAccou
 	if err != nil {
 		return nil, err
 	}
-	others := holders[:0]
-	for i := range holders {
-		if holders[i].UID != account.UID {
-			others = append(others, holders[i])
-		}
-	}
-	return others, nil
+	return slices.DeleteFunc(holders, func(holder v1alpha1.MarketplaceAccount) bool { return holder.UID == account.UID }), nil
 }
 
 // OldestAccount names the oldest of the older accounts of the same seller, at each look the same; empty where there is none. An account of another

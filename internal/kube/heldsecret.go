@@ -17,8 +17,9 @@ import (
 type heldSecret struct {
 	metav1.Object // nil: no other member is asked for in a cache, and none is set
 
-	namespace, name, version string
-	encoded                  []byte
+	namespace     unique.Handle[string] // shared with the other Secrets there
+	name, version string
+	encoded       []byte
 }
 
 var _ client.Object = (*heldSecret)(nil)
@@ -34,7 +35,7 @@ func hold(kept any, err error) (any, error) {
 		return nil, fmt.Errorf("encoding a Secret for the cache: %w", err)
 	}
 	return &heldSecret{
-		namespace: unique.Make(secret.Namespace).Value(), name: secret.Name, version: secret.ResourceVersion, encoded: encoded,
+		namespace: unique.Make(secret.Namespace), name: secret.Name, version: secret.ResourceVersion, encoded: encoded,
 	}, nil
 }
 
@@ -51,7 +52,7 @@ func (h *heldSecret) secret() *corev1.Secret {
 func (h *heldSecret) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
 
 // GetNamespace implements metav1.Object, as far as a cache and its handlers ask for it.
-func (h *heldSecret) GetNamespace() string { return h.namespace }
+func (h *heldSecret) GetNamespace() string { return h.namespace.Value() }
 
 // GetName implements metav1.Object.
 func (h *heldSecret) GetName() string { return h.name }

@@ -22,15 +22,15 @@ func limitMemory(log logr.Logger) {
 	log.Info("Keeping below the memory limit", "bytes", limit)
 }
 
-// listed returns the memory that the first lists took, some kilobytes of garbage for each Secret, which would otherwise stay with the
+// memoryRelease returns the memory that the first lists took, some kilobytes of garbage for each Secret, which would otherwise stay with the
 // process until it needs it again.
-type listed struct{}
+type memoryRelease struct{}
 
 // Start implements manager.Runnable. The manager calls it when the caches are filled.
-func (listed) Start(context.Context) error {
+func (memoryRelease) Start(context.Context) error {
 	debug.FreeOSMemory()
 	return nil
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable: every replica lists.
-func (listed) NeedLeaderElection() bool { return false }
+func (memoryRelease) NeedLeaderElection() bool { return false }

@@ -94,7 +94,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := addPortal(mgr, o, signIns); err != nil {
 		return err
 	}
-	if err := mgr.Add(listed{}); err != nil {
+	if err := mgr.Add(memoryRelease{}); err != nil {
 		return fmt.Errorf("adding the release of memory: %w", err)
 	}
 	log.Info("Starting tokenkeeper", "version", build.Version, "commit", build.Commit, "portalOnly", o.portalOnly)

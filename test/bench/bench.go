@@ -75,7 +75,7 @@ func (r *run) newBench(ctx context.Context) (b *bench, err error) {
 	if output, err := build.CombinedOutput(); err != nil {
 		return b, fmt.Errorf("building the operator: %w\n%s", err, output)
 	}
-	return b, errors.Join(b.namespace(ctx, namespace), b.namespace(ctx, "tokenkeeper-system")) // which is the operator's, for the key of custody
+	return b, errors.Join(b.namespace(ctx, namespace), b.namespace(ctx, testworld.OperatorNamespace)) // for the key of custody
 }
 
 func (b *bench) program() string { return filepath.Join(b.dir, "tokenkeeper") }
