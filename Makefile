@@ -17,6 +17,8 @@ QUICKSTART_ARGS ?=
 CHAOS_ARGS ?=
 # Flags of the simulation, such as SIMULATE_ARGS="-seed 1 -seeds 1000".
 SIMULATE_ARGS ?=
+# Flags of a simulated fleet, such as FLEET_ARGS="-accounts 10000,100000 -for 24h".
+FLEET_ARGS ?=
 # Flags of the suite on a real node, such as E2E_ARGS=-e2e.keep.
 E2E_ARGS ?=
 # Flags of the measures of the code, and another checkout to measure, such as MEASURES_ARGS="-under internal ../before".
@@ -175,6 +177,10 @@ chaos: ## Try every fault, and kill the operator many times; up to two hours and
 .PHONY: simulate
 simulate: ## Play simulated histories of accounts (SIMULATE_ARGS="-seed 1 -seeds 1000"), each with faults, restarts, people and years of virtual time.
 	$(GO) test -timeout 0 -count=1 -v ./test/simulation -run 'TestHistories|TestAScript|TestMutants' -args -seeds 1000 $(SIMULATE_ARGS)
+
+.PHONY: fleet
+fleet: ## Measure an operator with a simulated fleet (FLEET_ARGS="-accounts 10000,100000 -for 24h"), and compute a million from two sizes.
+	$(GO) test -timeout 0 -count=1 ./test/simulation -run '^TestFleet$$' -args -table -accounts 10000 $(FLEET_ARGS)
 
 .PHONY: e2e
 e2e: ## Install, upgrade and remove it on a real node, or on the cluster of E2E_CONTEXT (E2E_ARGS=-e2e.keep leaves it). A node takes root, and the first time twenty minutes.

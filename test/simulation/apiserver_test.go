@@ -73,6 +73,8 @@ type apiServer struct {
 	now func() time.Time
 	// observe is told of each write once it is done.
 	observe func(change)
+	// uid is the form of UIDs.
+	uid string
 
 	mu      sync.Mutex // guards the rest
 	version int64
@@ -85,7 +87,7 @@ type apiServer struct {
 }
 
 func newAPIServer(now func() time.Time) *apiServer {
-	return &apiServer{now: now, objects: map[ref]client.Object{}, version: 100}
+	return &apiServer{now: now, objects: map[ref]client.Object{}, version: 100, uid: "uid-%d"}
 }
 
 // stored returns an object as it is held, which must not be changed; nil where there is none.
@@ -165,7 +167,7 @@ func (s *apiServer) create(object client.Object) error {
 		return apierrors.NewAlreadyExists(at.kind.resource(), at.Name)
 	}
 	s.created++
-	object.SetUID(types.UID(fmt.Sprintf("uid-%d", s.created)))
+	object.SetUID(types.UID(fmt.Sprintf(s.uid, s.created)))
 	object.SetGeneration(1)
 	object.SetCreationTimestamp(metav1.NewTime(s.now().UTC().Truncate(time.Second)))
 	made := object.DeepCopyObject().(client.Object)
@@ -273,10 +275,6 @@ func (s *apiServer) patchStatus(at ref, document []byte) (client.Object, error) 
 		return nil, notFound(at)
 	}
 	next := held.DeepCopyObject().(client.Object)
-	account, ok := next.(*v1alpha1.MarketplaceAccount)
-	if !ok {
-		return held, nil // what Marketplaces say of themselves is not simulated
-	}
 	var patch struct {
 		Status json.RawMessage `json:"status"`
 	}
@@ -287,14 +285,24 @@ func (s *apiServer) patchStatus(at ref, document []byte) (client.Object, error) 
 	if err := json.Unmarshal(patch.Status, &members); err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
+	status, conditions := statusOf(next)
 	if members["conditions"] != nil { // a merge patch holds a list whole
-		account.Status.Conditions = nil
+		*conditions = nil
 	}
-	if err := json.Unmarshal(patch.Status, &account.Status); err != nil {
+	if err := json.Unmarshal(patch.Status, status); err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
 	s.replace(at, held, next)
 	return next, nil
+}
+
+// statusOf is the status of an account or a Marketplace, and its conditions.
+func statusOf(object client.Object) (status any, conditions *[]metav1.Condition) {
+	if marketplace, ok := object.(*v1alpha1.Marketplace); ok {
+		return &marketplace.Status, &marketplace.Status.Conditions
+	}
+	account := object.(*v1alpha1.MarketplaceAccount)
+	return &account.Status, &account.Status.Conditions
 }
 
 // patchFinalizers writes the finalizers of an account on top of a version.

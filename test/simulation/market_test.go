@@ -47,8 +47,10 @@ type market struct {
 	// consents are grants by refresh token, also by those that are spent.
 	consents map[string]*consent
 	issued   map[string]*issue
-	codes    map[string]*code
-	devices  map[string]*device
+	// tidyAt is the number of issued tokens at which those that ended long ago are forgotten.
+	tidyAt  int
+	codes   map[string]*code
+	devices map[string]*device
 	// next are how the next token requests are answered; outage how all are until outageEnds.
 	next       []string
 	outage     string
@@ -58,6 +60,13 @@ type market struct {
 	// aloneUntil is until when it has asked to be left alone.
 	aloneUntil time.Time
 	asked      int
+}
+
+func newMarket(w *world, name string) *market {
+	return &market{
+		world: w, name: name, tidyAt: 4096,
+		consents: map[string]*consent{}, issued: map[string]*issue{}, codes: map[string]*code{}, devices: map[string]*device{},
+	}
 }
 
 // consent is a grant that a person gave, or an application has.
@@ -409,8 +418,9 @@ func (m *market) issue(seller string, c *consent, nonce string) (status int, tex
 	m.serial++
 	token := fmt.Sprintf("AT%d-%s-%s", m.serial, m.name, credential)
 	m.issued[token] = &issue{serial: m.serial, seller: seller, expires: time.Now().Add(m.life), consent: c}
-	if len(m.issued) > 4096 {
+	if len(m.issued) > m.tidyAt {
 		m.forget()
+		m.tidyAt = max(m.tidyAt, 2*len(m.issued))
 	}
 	answer := map[string]any{"access_token": token, "token_type": "Bearer", "expires_in": int(m.life / time.Second)}
 	if c != nil {

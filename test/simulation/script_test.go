@@ -271,11 +271,9 @@ func rightOr(word, right string) string {
 // ---- what there is
 
 func (w *world) makeMarket(s step) {
-	m := &market{
-		world: w, name: s.arg(0), rotating: s.has("rotating"), strict: s.has("strict"), grace: s.duration("grace"), life: s.duration("life"),
-		consentLife: s.duration("consent"), sliding: s.has("sliding"), tells: s.value("tells"),
-		consents: map[string]*consent{}, issued: map[string]*issue{}, codes: map[string]*code{}, devices: map[string]*device{},
-	}
+	m := newMarket(w, s.arg(0))
+	m.rotating, m.strict, m.grace, m.life = s.has("rotating"), s.has("strict"), s.duration("grace"), s.duration("life")
+	m.consentLife, m.sliding, m.tells = s.duration("consent"), s.has("sliding"), s.value("tells")
 	if w.markets[m.name] != nil || m.life == 0 {
 		return
 	}
