@@ -22,9 +22,6 @@ var (
 // TestFleet has an operator keep many accounts of real lifetimes for hours, through a restart, and through an hour without one of the marketplaces.
 // Asserted is what holds for any number of accounts; what is measured is printed where it is asked for.
 func TestFleet(t *testing.T) {
-	if *isOperator {
-		t.Skip("this is the operator's process")
-	}
 	var all []*fleet
 	for text := range strings.SplitSeq(*fleetSizes, ",") {
 		size, err := strconv.Atoi(text)
