@@ -54,12 +54,15 @@ func (f *Facts) RetryAt() time.Time {
 }
 
 // LongestWait is how long anything may wait from a moment on that stands between the token at hand and its renewal; zero where there is none.
+// A published token outlives the loss of its grant Secret: the status has its times.
 func (f *Facts) LongestWait(from time.Time) time.Duration {
-	tokens := f.Custody.Tokens
-	if tokens == nil {
-		return 0
+	if tokens := f.Custody.Tokens; tokens != nil {
+		return renewal.LongestWait(tokens.IssuedAt, tokens.ExpiresAt, from)
 	}
-	return renewal.LongestWait(tokens.IssuedAt, tokens.ExpiresAt, from)
+	if told := f.Account.Status.AccessToken; told != nil && !told.ExpirationTime.IsZero() {
+		return renewal.LongestWait(told.IssuedTime.UTC(), told.ExpirationTime.UTC(), from)
+	}
+	return 0
 }
 
 // SoonEnough is a wait, or as much of it as the token at hand allows.

@@ -53,18 +53,30 @@ func TestWhetherTokensAreDue(t *testing.T) {
 	}
 }
 
+// told is a status that speaks of a token of an hour with so much left.
+func told(left time.Duration) change {
+	return func(f *Facts) {
+		expires := f.Now.Add(left)
+		f.Account.Status.AccessToken = &v1alpha1.AccessTokenStatus{
+			Serial: 1, IssuedTime: metav1.NewTime(expires.Add(-time.Hour)), ExpirationTime: metav1.NewTime(expires),
+		}
+	}
+}
+
 // TestTheWaitAfterAFailure never takes more than a quarter of what is left of the token (cases C22).
 func TestTheWaitAfterAFailure(t *testing.T) {
 	for name, test := range map[string]struct {
 		facts       Facts
 		least, most time.Duration // from the failure on
 	}{
-		"ten seconds and up to a fifth more":     {working(importing, failed(0, 1)), 10 * time.Second, 12 * time.Second},
-		"ten minutes after many":                 {working(importing, failed(0, 20)), 10 * time.Minute, 12 * time.Minute},
-		"a quarter of four minutes":              {working(importing, life(time.Hour, 4*time.Minute), failed(0, 20)), time.Minute, time.Minute},
-		"ten seconds once the token has expired": {working(importing, life(time.Hour, -time.Minute), failed(0, 20)), 10 * time.Second, 10 * time.Second},
-		"as long as it takes without a token":    {working(importing, noTokens, failed(0, 20)), 10 * time.Minute, 12 * time.Minute},
-		"from now, where the clock was set back": {working(importing, failed(-time.Hour, 1)), 10 * time.Second, 12 * time.Second},
+		"ten seconds and up to a fifth more":                              {working(importing, failed(0, 1)), 10 * time.Second, 12 * time.Second},
+		"ten minutes after many":                                          {working(importing, failed(0, 20)), 10 * time.Minute, 12 * time.Minute},
+		"a quarter of four minutes":                                       {working(importing, life(time.Hour, 4*time.Minute), failed(0, 20)), time.Minute, time.Minute},
+		"ten seconds once the token has expired":                          {working(importing, life(time.Hour, -time.Minute), failed(0, 20)), 10 * time.Second, 10 * time.Second},
+		"as long as it takes without a token":                             {working(importing, noTokens, failed(0, 20)), 10 * time.Minute, 12 * time.Minute},
+		"a quarter of four minutes of a token whose grant Secret is lost": {working(importing, noTokens, told(4*time.Minute), failed(0, 20)), time.Minute, time.Minute},
+		"ten seconds once that has expired":                               {working(importing, noTokens, told(-time.Minute), failed(0, 20)), 10 * time.Second, 10 * time.Second},
+		"from now, where the clock was set back":                          {working(importing, failed(-time.Hour, 1)), 10 * time.Second, 12 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := test.facts.RetryAt().Sub(morning); got < test.least || got > test.most {
