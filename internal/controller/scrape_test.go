@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	. "github.com/onsi/gomega"
@@ -14,6 +15,18 @@ import (
 
 // alertRules are what on-call hears of.
 const alertRules = "../../config/monitoring/rules.yaml"
+
+// scrapedStories are told at the same time, and played together when all are told.
+type scrapedStories struct {
+	mu   sync.Mutex
+	told []promtool.Story
+}
+
+func (s *scrapedStories) add(story promtool.Story) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = append(s.told, story)
+}
 
 // scraper reads the operator's metrics along a story, as Prometheus does. Between two looks nothing changes.
 type scraper struct {

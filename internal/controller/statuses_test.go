@@ -421,35 +421,39 @@ func held(name string) time.Duration {
 // work, and of the metrics that are scraped meanwhile Prometheus makes the alerts of that page.
 func TestStatusesAndWhoActs(t *testing.T) {
 	rows := statuses.Table(t, "../..")
-	for name, tell := range situations {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			tell(w)
-			if w.queue.Load() != nil {
-				w.settle()
-			}
-			w.recordOrCompare(name)
-			scrapes := w.scraper()
-			scrapes.look()
-			for range 3 {
+	var scraped scrapedStories
+	t.Run("in", func(t *testing.T) {
+		for name, tell := range situations {
+			t.Run(name, func(t *testing.T) {
+				w := newWorld(t)
+				tell(w)
 				if w.queue.Load() != nil {
-					w.pass(held(name) / 3)
-				} else {
-					w.clock.Step(held(name) / 3)
+					w.settle()
 				}
+				w.recordOrCompare(name)
+				row, there := rows[name]
+				if !there {
+					t.Fatalf("docs/who-acts.md has no row for %s", name)
+				}
+				scrapes := w.scraper()
 				scrapes.look()
-			}
-			row, there := rows[name]
-			if !there {
-				t.Fatalf("docs/who-acts.md has no row for %s", name)
-			}
-			check := promtool.Check{Minute: scrapes.minute()}
-			for _, sentence := range row.Alerts {
-				check.Firing = append(check.Firing, w.firing(sentence))
-			}
-			promtool.Play(t, alertRules, scrapes.story(name, check))
-		})
-	}
+				for range 3 {
+					if w.queue.Load() != nil {
+						w.pass(held(name) / 3)
+					} else {
+						w.clock.Step(held(name) / 3)
+					}
+					scrapes.look()
+				}
+				check := promtool.Check{Minute: scrapes.minute()}
+				for _, sentence := range row.Alerts {
+					check.Firing = append(check.Firing, w.firing(sentence))
+				}
+				scraped.add(scrapes.story(name, check))
+			})
+		}
+	})
+	promtool.PlayTogether(t, alertRules, scraped.told...)
 	for name := range rows {
 		if situations[name] == nil {
 			t.Errorf("docs/who-acts.md has a row for %s, which no story tells", name)

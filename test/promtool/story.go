@@ -85,6 +85,54 @@ func Play(t *testing.T, rules string, stories ...Story) {
 	play(t, string(text))
 }
 
+// PlayTogether plays stories that were told by different operators of different accounts and marketplaces, and are judged at the same minutes,
+// as one: rules take as long for one series as for many. Where they fail, each is played alone, in a test of its name.
+func PlayTogether(t *testing.T, rules string, stories ...Story) {
+	t.Helper()
+	for _, together := range judgedTogether(stories) {
+		if t.Run("alerts", func(t *testing.T) { Play(t, rules, merged(together)) }) {
+			continue
+		}
+		for _, story := range together {
+			t.Run(story.Name, func(t *testing.T) { Play(t, rules, story) })
+		}
+	}
+}
+
+// judgedTogether parts stories into those whose checks are at the same minutes and look at the same severities.
+func judgedTogether(stories []Story) [][]Story {
+	var parts [][]Story
+	for _, story := range stories {
+		at := slices.IndexFunc(parts, func(part []Story) bool {
+			return slices.EqualFunc(part[0].Checks, story.Checks, func(a, b Check) bool { return a.Minute == b.Minute && a.Severity == b.Severity })
+		})
+		if at < 0 {
+			parts, at = append(parts, nil), len(parts)
+		}
+		parts[at] = append(parts[at], story)
+	}
+	return parts
+}
+
+// merged is what a Prometheus scrapes that sees all stories at once: each operator is an instance of its own.
+func merged(stories []Story) Story {
+	whole := Story{Name: fmt.Sprintf("%d stories", len(stories))}
+	for i, story := range stories {
+		for _, series := range story.Series {
+			labels := map[string]string{"instance": fmt.Sprintf("10.0.1.%d:8080", i)}
+			maps.Copy(labels, series.Labels)
+			whole.Series = append(whole.Series, Series{Name: series.Name, Labels: labels, Samples: series.Samples})
+		}
+		for j, check := range story.Checks {
+			if i == 0 {
+				whole.Checks = append(whole.Checks, Check{Minute: check.Minute, Severity: check.Severity})
+			}
+			whole.Checks[j].Firing = append(whole.Checks[j].Firing, check.Firing...)
+		}
+	}
+	return whole
+}
+
 // The format of promtool.
 type (
 	testFile struct {
