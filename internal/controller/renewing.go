@@ -6,10 +6,12 @@ import (
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
+	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
@@ -18,7 +20,7 @@ import (
 
 // renew asks the marketplace for tokens. It does not trust the cache, which may still show a refresh token that was spent: the journal
 // is written on top of the cached version, and loses where that is not the latest. Where none is written, and after it has
-// lost, the custody is read live.
+// lost, the custody is read live, but for the custody of a new account.
 func (r *reconciler) renew(ctx context.Context, l driver.Look) (renewed driver.Look, err error) {
 	l, held, err := r.logins.Begin(ctx, l)
 	if held || err != nil {
@@ -30,7 +32,7 @@ func (r *reconciler) renew(ctx context.Context, l driver.Look) (renewed driver.L
 		return l.With(waits), nil
 	}
 	defer permit.ReleaseUnused()
-	if r.grants.TakeStale(l.Account.UID) || !l.Request.Rotates() || l.Restored() || l.Resting() {
+	if r.grants.TakeStale(l.Account.UID) || l.Restored() || l.Resting() || !l.Request.Rotates() && !r.isNew(ctx, l) {
 		confirmed, due, err := r.Confirm(ctx, l, lifecycle.Renew)
 		if err != nil || !due {
 			return confirmed, err
@@ -77,6 +79,16 @@ func (r *reconciler) renew(ctx context.Context, l driver.Look) (renewed driver.L
 	return r.Apply(ctx, asked, lifecycle.AfterIssued(asked.Facts, got))
 }
 
+// isNew tells that nothing says of a grant Secret of the account: neither the caches, also where the Secret has lost its labels, nor the status. One that
+// no cache shows yet keeps what it holds: the first custody of an account creates its Secret, which fails where there is one.
+func (r *reconciler) isNew(ctx context.Context, l driver.Look) bool {
+	if l.GrantSecret != nil || l.Account.Status.ObservedGeneration > 0 {
+		return false
+	}
+	key := client.ObjectKey{Namespace: l.Account.Namespace, Name: l.Account.GrantSecretName()}
+	return apierrors.IsNotFound(r.tokens.Metadata.Get(ctx, key, kube.SecretMetadata()))
+}
+
 // journal writes down that the refresh token is about to be sent, or that it is not.
 func (r *reconciler) journal(ctx context.Context, l driver.Look, sending lifecycle.Sending) (driver.Look, error) {
 	if !sending.Forbidden {
@@ -88,7 +100,7 @@ func (r *reconciler) journal(ctx context.Context, l driver.Look, sending lifecyc
 	switch {
 	case err == nil:
 		return l, nil
-	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
+	case apierrors.IsConflict(err):
 		r.grants.SetStale(l.Account.UID)
 	case sending.Entry != nil && grantstore.MayPass(err): // it may be on record all the same, of a token that was not sent
 		r.grants.RememberUnsent(l.Account, sending.Entry, sending.Former)

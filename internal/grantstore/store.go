@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -220,6 +221,9 @@ func (s *Store) write(ctx context.Context, account *v1alpha1.MarketplaceAccount,
 		write = func() error { return s.client.Update(ctx, secret) }
 	}
 	if err := s.ownWrite(secret, write); err != nil {
+		if apierrors.IsAlreadyExists(err) && !s.visits { // no cache showed it
+			s.SetStale(account.UID)
+		}
 		return on, fmt.Errorf("storing the grant: %w", err)
 	}
 	if !s.visits {

@@ -181,6 +181,18 @@ func TestAStaleGrantIsToldOnce(t *testing.T) {
 	c.Expect(c.store.TakeStale("uid-1")).To(BeFalse())
 }
 
+// The first write of a custody proves that there was none; where there is one, the next renewal reads it.
+func TestACustodyThatNoCacheShows(t *testing.T) {
+	c := newCluster(t)
+	c.put(5)
+	for _, store := range []*grantstore.Store{c.store, c.store.ForVisits()} {
+		_, err := store.Write(t.Context(), account(), grantstore.Held{}, custody.Custody{Serial: 1}, grantstore.Once)
+		c.Expect(apierrors.IsAlreadyExists(err)).To(BeTrue(), "%v", err)
+		c.Expect(c.store.TakeStale("uid-1")).To(Equal(store == c.store))
+	}
+	c.Expect(c.read(c.store, account()).Custody.Serial).To(BeEquivalentTo(5))
+}
+
 // origin is where a custody was written or read, and the serial of its tokens there.
 type origin struct {
 	uid     types.UID
