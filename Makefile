@@ -13,7 +13,7 @@ KUBE_API_LINTER = $(call tool,kube-api-linter,golangci-lint-kube-api-linter)
 TEST_FLAGS ?=
 # Flags of the quickstart, such as QUICKSTART_ARGS=--once.
 QUICKSTART_ARGS ?=
-# Flags of the fault suite's long form, such as CHAOS_ARGS="-chaos.kills 1000 -chaos.for 20m".
+# Flags of the fault suite's long form, such as CHAOS_ARGS="-chaos.apart -chaos.kills 1000 -chaos.for 20m".
 CHAOS_ARGS ?=
 # Flags of the simulation, such as SIMULATE_ARGS="-seed 1 -seeds 1000".
 SIMULATE_ARGS ?=
@@ -170,7 +170,7 @@ mutate: ## Change the code of the packages that decide, one operator at a time, 
 	@$(GO) run ./hack/mutate $(MUTATE_ARGS)
 
 .PHONY: chaos
-chaos: ## Try every fault, and kill the operator many times; up to two hours and a half (CHAOS_ARGS="-chaos.kills 1000").
+chaos: ## Try every fault, and kill the operator many times; up to two hours and a half (CHAOS_ARGS=-chaos.apart with the portal apart).
 	@assets=$$($(GO) run ./hack/assets) && \
 	KUBEBUILDER_ASSETS=$$assets $(GO) test -timeout 3h -count=1 -v ./test/chaos -chaos.long $(CHAOS_ARGS)
 

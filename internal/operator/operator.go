@@ -72,7 +72,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	signIns, err := add(ctx, mgr, controller.Options{
 		Clock:                   o.Clock,
-		Transport:               outgoing.NewTransport(),
+		Transport:               o.Transport,
 		IssuerTransport:         o.issuerTransport(),
 		Registry:                metrics.Registry,
 		MaxConcurrentReconciles: o.maxConcurrentReconciles,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -18,12 +19,14 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
 
-// Options are the flags of the operator, and its clock.
+// Options are the flags of the operator, its clock and its way to marketplaces.
 type Options struct {
 	// Clock tells the time.
 	Clock clock.PassiveClock
 	// RequestEvery is how often people may make a request of an account; zero means the default. The fault suite sets it.
 	RequestEvery time.Duration
+	// Transport carries requests to marketplaces.
+	Transport http.RoundTripper
 	// Version asks for nothing but the line that identifies this build.
 	Version bool
 
@@ -48,7 +51,7 @@ type Options struct {
 
 // Parse reads the flags of the operator from its arguments. Its error says which one to mend.
 func Parse(flags *flag.FlagSet, args []string) (Options, error) {
-	o := Options{Clock: clock.RealClock{}, signInLinks: linksInStatus}
+	o := Options{Clock: clock.RealClock{}, Transport: outgoing.NewTransport(), signInLinks: linksInStatus}
 	flags.BoolVar(&o.leaderElect, "leader-elect", false,
 		"Work only while holding a lease, so that several replicas may run. The manifests set it.")
 	flags.StringVar(&o.metricsAddress, "metrics-bind-address", ":8080", `Address of /metrics; "0" turns it off.`)

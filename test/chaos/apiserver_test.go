@@ -25,7 +25,7 @@ const someTime = time.Second
 // platform neither: the operator has the pair, and goes on trying to store it.
 func badAPIServer(t *testing.T) {
 	w := newWorld(t, shared)
-	o := w.running()
+	o := w.started()
 	for _, k := range kinds {
 		for i := range 2 {
 			w.account(k, fmt.Sprint(k.name, "-", i))
@@ -75,9 +75,9 @@ func badAPIServer(t *testing.T) {
 		}
 	}
 	w.renew(w.accounts...)
-	o.proxy.stop()
+	find := o.loseAPIServer()
 	<-time.After(someTime)
-	o.proxy.resume()
+	find()
 	w.expectAtRest()
 }
 
@@ -96,19 +96,19 @@ func refusedWrites(t *testing.T) {
 	t.Run("no rights", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, shared)
-		w.running()
+		w.started()
 		w.accountsOfAllKinds("")
 		w.expectAtRest()
-		w.bind(w.roleWithoutSecretWrites())
+		w.bind(w.user, w.roleWithoutSecretWrites())
 		w.renew(w.accounts...)
 		<-time.After(someTime)
-		w.bind("tokenkeeper")
+		w.bind(w.user, "tokenkeeper")
 		w.expectAtRest()
 	})
 	t.Run("no quota", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, shared)
-		o := w.running()
+		o := w.started()
 		w.accountsOfAllKinds("")
 		w.expectAtRest()
 		o.kill()
@@ -126,7 +126,7 @@ func refusedWrites(t *testing.T) {
 	t.Run("Secrets that cannot be changed", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, shared)
-		o := w.running()
+		o := w.started()
 		w.accountsOfAllKinds("")
 		w.expectAtRest()
 		w.freeze("grant")
@@ -216,7 +216,7 @@ func (w *world) thaw(which string) {
 // stoppedAPIServer stops the whole API server while renewals are under way, for less than the grace and for longer.
 func stoppedAPIServer(t *testing.T) {
 	w := newWorld(t, ownCluster(t))
-	w.running()
+	w.started()
 	w.accountsOfAllKinds("")
 	w.expectAtRest()
 	for _, away := range []time.Duration{5 * time.Second, 90 * time.Second} {
@@ -232,7 +232,7 @@ func stoppedAPIServer(t *testing.T) {
 // killedEtcd kills etcd while renewals are under way.
 func killedEtcd(t *testing.T) {
 	w := newWorld(t, ownCluster(t))
-	w.running()
+	w.started()
 	for _, k := range kinds {
 		for i := range 4 {
 			w.account(k, fmt.Sprint(k.name, "-", i))
@@ -252,7 +252,7 @@ func killedEtcd(t *testing.T) {
 // fullDisk lets etcd run into the quota that keeps a disk from filling up: it takes no write any more.
 func fullDisk(t *testing.T) {
 	w := newWorld(t, ownCluster(t, "--quota-backend-bytes=33554432"))
-	w.running()
+	w.started()
 	w.accountsOfAllKinds("")
 	w.expectAtRest()
 	filler := &corev1.ConfigMap{

@@ -14,7 +14,7 @@ func clockJumps(t *testing.T) {
 			t.Run("in a running operator", func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, shared)
-				o := w.running()
+				o := w.started()
 				w.accountsOfAllKinds("")
 				w.expectAtRest()
 				for _, ahead := range []time.Duration{jump, 0, -jump} {
@@ -26,7 +26,7 @@ func clockJumps(t *testing.T) {
 			t.Run("in the middle of a renewal", func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, shared)
-				o := w.running()
+				o := w.started()
 				all := w.holdable(o, lenient, points)
 				w.killAt(o, all)
 				o.setClock(jump)
@@ -42,7 +42,7 @@ func clockJumps(t *testing.T) {
 			t.Run("where a pair was lost", func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t, shared)
-				o := w.running()
+				o := w.started()
 				all := w.holdable(o, []kind{strict}, points)
 				w.killAt(o, all)
 				o.setClock(jump)

@@ -106,6 +106,9 @@ func (c *cluster) install(ctx context.Context) (err error) {
 	if err := testworld.InstallRights(ctx, c.kube); err != nil {
 		return err
 	}
+	if err := testworld.Apply(ctx, c.kube, testworld.Path("config", "components", "portal-apart", "role.yaml")); err != nil {
+		return err
+	}
 	c.observer = newObserver(c.kube)
 	c.observer.start(ctx)
 	return nil

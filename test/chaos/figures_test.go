@@ -10,7 +10,7 @@ import (
 
 // figures are what random kills came to.
 type figures struct {
-	kills, idle                          int
+	kills, idle, portalKills             int
 	calls, renewals, strictRenewals      int
 	doubleSpends, graceReuses, abandoned int
 	notReady                             int
@@ -33,7 +33,7 @@ func (f *allFigures) add(other *figures) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for to, from := range map[*int]int{
-		&f.kills: other.kills, &f.idle: other.idle, &f.calls: other.calls, &f.renewals: other.renewals,
+		&f.kills: other.kills, &f.idle: other.idle, &f.portalKills: other.portalKills, &f.calls: other.calls, &f.renewals: other.renewals,
 		&f.strictRenewals: other.strictRenewals, &f.doubleSpends: other.doubleSpends, &f.graceReuses: other.graceReuses,
 		&f.abandoned: other.abandoned, &f.notReady: other.notReady, &f.windowKills: other.windowKills, &f.losses: other.losses, &f.saved: other.saved,
 		&f.lostUnsent: other.lostUnsent, &f.lostSent: other.lostSent, &f.lostAnswered: other.lostAnswered,
@@ -56,7 +56,7 @@ func (f *allFigures) print(out io.Writer) error {
 		toWrite, toStore = append(toWrite, w.toWrite), append(toStore, w.toStore)
 	}
 	_, err := fmt.Fprintf(out, `killed at random
-  kills                                  %d (%d of an operator with nothing to do)
+  kills                                  %d (%d of an operator with nothing to do), and %d of portals apart
   answers with tokens                    %d of %d token requests
   refresh tokens spent twice, no grace   %d, of %d last resorts
   the same within the grace              %d
@@ -73,7 +73,7 @@ the only copy of a pair is in memory, over %d renewals that were not killed
   until the write that stores it leaves  p50 %s, p99 %s
   until the API server has it            p50 %s, p99 %s, longest %s
 `,
-		f.kills, f.idle, f.renewals, f.calls, f.doubleSpends, f.lastResorts, f.graceReuses, f.abandoned, f.notReady,
+		f.kills, f.idle, f.portalKills, f.renewals, f.calls, f.doubleSpends, f.lastResorts, f.graceReuses, f.abandoned, f.notReady,
 		f.strictRenewals, f.windowKills, f.losses, f.lostUnsent, f.lostSent, f.lostCommitted, f.lostAnswered, f.saved, f.recovered,
 		rate(f.losses, f.kills), rate(f.losses, f.strictRenewals),
 		len(f.windows), quantile(toWrite, .5), quantile(toWrite, .99),

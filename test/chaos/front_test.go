@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ type front struct {
 	arrival map[string]func(r *http.Request)
 	commit  map[string]func(r *http.Request)
 	windows []window
+	// senders counts the requests by the address that they came from.
+	senders map[string]int
 }
 
 // issue is an answer with tokens.
@@ -58,7 +61,7 @@ type window struct {
 func newFront(market *demomarket.Server) *front {
 	f := &front{
 		market: market, holders: map[string]string{}, issued: map[string]*issue{}, counts: map[string]*count{},
-		arrival: map[string]func(*http.Request){}, commit: map[string]func(*http.Request){},
+		arrival: map[string]func(*http.Request){}, commit: map[string]func(*http.Request){}, senders: map[string]int{},
 	}
 	f.server = httptest.NewUnstartedServer(f)
 	f.server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -96,6 +99,7 @@ func (f *front) countOf(account string) *count {
 
 // ServeHTTP implements http.Handler.
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	f.sentFrom(r.RemoteAddr)
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		panic(http.ErrAbortHandler) // it was not sent to its end
@@ -114,6 +118,20 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		arrival(r)
 	}
 	f.market.ServeHTTP(&answer{ResponseWriter: w, front: f, account: account, request: r, commit: commit}, r)
+}
+
+func (f *front) sentFrom(remote string) {
+	address, _, _ := strings.Cut(remote, ":")
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.senders[address]++
+}
+
+// requestsFrom counts the requests that came from an address.
+func (f *front) requestsFrom(address string) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.senders[address]
 }
 
 // parameters are those of a token request, in whichever form, with the client that Basic authentication names.

@@ -99,7 +99,7 @@ func killsAtEveryPoint(t *testing.T) {
 		rounds = 10
 	}
 	w := newWorld(t, shared)
-	o := w.running()
+	o := w.started()
 	all := w.holdable(o, lenient, points)
 	for range rounds {
 		w.killAt(o, all)
@@ -116,7 +116,7 @@ func killsAtEveryPoint(t *testing.T) {
 // killsWithoutGrace does so on a platform that takes a second use for theft.
 func killsWithoutGrace(t *testing.T) {
 	w := newWorld(t, shared)
-	o := w.running()
+	o := w.started()
 	all := w.holdable(o, []kind{strict}, points)
 	w.killAt(o, all)
 	if !*long {
@@ -142,7 +142,7 @@ func killsWithoutGrace(t *testing.T) {
 // not acted on goes on, and what was says so.
 func lastResorts(t *testing.T) {
 	w := newWorld(t, shared)
-	o := w.running()
+	o := w.started()
 	var losing []point
 	for _, p := range points {
 		if p.loses {
@@ -182,7 +182,7 @@ func lastResorts(t *testing.T) {
 // stores them before it ends, so that a strict platform forgives that too.
 func askedToEnd(t *testing.T) {
 	w := newWorld(t, shared)
-	o := w.running()
+	o := w.started()
 	all := w.holdable(o, []kind{strict, graceful}, []point{
 		{at: "when the platform has committed", hold: func(h *held) { h.atMarket(false, false) }},
 	})

@@ -1,6 +1,7 @@
 // Package chaos_test breaks what the operator depends on, and the operator itself, and looks whether it keeps its promises.
 //
-// The operator runs as a process of its own, which is killed as kill -9 does, with the rights that config/rbac gives it. Its
+// The operator runs as a process of its own, which is killed as kill -9 does, with the rights that config/rbac gives it. It serves the portal as
+// well or, with -chaos.apart, a second process beside it does, with the rights of config/components/portal-apart. Its
 // way to a real kube-apiserver and etcd leads through a proxy of the suite, and its way to the demo marketplace through a front:
 // there a story holds a request at the very point where the operator dies, and the product needs no code for that. The
 // marketplace judges, an observer follows every state of every account and Secret, and one function says what must hold after
@@ -36,7 +37,7 @@ var (
 	each     = flag.Int("chaos.accounts", 6, "accounts of each kind in a shard")
 	seed     = flag.Uint64("chaos.seed", 0, "seed of random kills; 0 takes one from the clock and prints it")
 	greed    = flag.Int("chaos.greed", 1, "how many times 600 Secrets of 0.7 MB and 1500 accounts of 250 kB tenants write, in the long form")
-	apart    = flag.Bool("chaos.apart", false, "the portal runs in a process of its own")
+	apart    = flag.Bool("chaos.apart", false, "each operator runs without portal, beside a process that serves nothing else")
 	keepLogs = flag.String("chaos.logs", "", "folder to leave the logs in")
 )
 

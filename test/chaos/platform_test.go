@@ -22,8 +22,8 @@ type platformFault struct {
 // strict one loses nothing either.
 func badMarketplace(t *testing.T) {
 	w := newWorld(t, shared)
-	w.apart = true
-	w.running()
+	w.ownApplications = true
+	w.started()
 	w.meet([]platformFault{
 		{name: "maintenance", fault: demomarket.Maintenance(), unclear: true},
 		{name: "error", fault: demomarket.Answer(demomarket.Response{Status: 500, Body: `{"error":"server_error"}`}), unclear: true},
@@ -40,8 +40,8 @@ func badMarketplace(t *testing.T) {
 // lateMarketplace acts and does not answer, until the operator gives up.
 func lateMarketplace(t *testing.T) {
 	w := newWorld(t, shared)
-	w.apart = true
-	w.running()
+	w.ownApplications = true
+	w.started()
 	w.meet([]platformFault{
 		{name: "hanging", fault: demomarket.Hang(), unclear: true},
 		{name: "committed-and-hanging", fault: demomarket.HangAfterCommit(), unclear: true},

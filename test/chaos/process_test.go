@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,15 +14,21 @@ import (
 	. "github.com/onsi/gomega"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// operator is one replica of the operator, a process that a story kills and starts again.
-type operator struct {
+// process is the operator's program as one user of the cluster, which a story kills and starts again.
+type process struct {
 	w     *world
+	name  string // in messages
 	proxy *proxy
 	dir   string
 	log   *transcript
 	args  []string
+	// pages is where its portal listens; empty for a process that has none.
+	pages string
+	// address is where its requests to the marketplace come from.
+	address string
 	// cgroup is the folder of the one to run in; empty for the suite's own.
 	cgroup string
 
@@ -30,85 +37,88 @@ type operator struct {
 	stdin   io.Closer
 }
 
-// operator makes a replica that does not run yet.
-func (w *world) operator(args ...string) *operator {
+// process makes one that does not run yet.
+func (w *world) process(name, user string, args ...string) *process {
 	w.t.Helper()
-	user, err := w.cluster.user(w.operatorUser())
+	config, err := w.cluster.user(envtest.User{Name: user})
 	w.Expect(err).NotTo(HaveOccurred())
-	o := &operator{w: w, dir: filepath.Join(w.dir, fmt.Sprint("replica-", len(w.logs))), args: args}
-	w.Expect(os.Mkdir(o.dir, 0o700)).To(Succeed())
-	o.proxy, err = newProxy(user, w.front)
+	p := &process{w: w, name: name, dir: filepath.Join(w.dir, fmt.Sprint(name, "-", len(w.logs))), args: args, address: operatorsAddress}
+	w.Expect(os.Mkdir(p.dir, 0o700)).To(Succeed())
+	p.proxy, err = newProxy(config, w.front)
 	w.Expect(err).NotTo(HaveOccurred())
-	w.t.Cleanup(func() { o.proxy.server.CloseClientConnections(); o.proxy.server.Close() })
-	config := clientcmdapi.NewConfig()
-	config.Clusters["proxy"] = &clientcmdapi.Cluster{Server: o.proxy.server.URL}
-	config.Contexts["proxy"] = &clientcmdapi.Context{Cluster: "proxy"}
-	config.CurrentContext = "proxy"
-	w.Expect(clientcmd.WriteToFile(*config, o.kubeconfig())).To(Succeed())
-	o.log = newTranscript(w, filepath.Join(o.dir, "log"))
-	w.logs = append(w.logs, o.log)
-	w.t.Cleanup(o.kill)
-	return o
+	w.t.Cleanup(func() { p.proxy.server.CloseClientConnections(); p.proxy.server.Close() })
+	kubeconfig := clientcmdapi.NewConfig()
+	kubeconfig.Clusters["proxy"] = &clientcmdapi.Cluster{Server: p.proxy.server.URL}
+	kubeconfig.Contexts["proxy"] = &clientcmdapi.Context{Cluster: "proxy"}
+	kubeconfig.CurrentContext = "proxy"
+	w.Expect(clientcmd.WriteToFile(*kubeconfig, p.kubeconfig())).To(Succeed())
+	p.log = newTranscript(w, filepath.Join(p.dir, "log"))
+	w.logs = append(w.logs, p.log)
+	w.t.Cleanup(p.kill)
+	return p
 }
 
-// running is a replica that runs.
-func (w *world) running(args ...string) *operator {
-	w.t.Helper()
-	o := w.operator(args...)
-	o.start()
-	return o
-}
+func (p *process) kubeconfig() string { return filepath.Join(p.dir, "kubeconfig") }
 
-func (o *operator) kubeconfig() string { return filepath.Join(o.dir, "kubeconfig") }
+func (p *process) clockFile() string { return filepath.Join(p.dir, "clock") }
 
-func (o *operator) clockFile() string { return filepath.Join(o.dir, "clock") }
-
-// start starts the process, and does not wait for what it does.
-func (o *operator) start() {
-	o.w.t.Helper()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	log, err := os.OpenFile(o.log.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	o.w.Expect(err).NotTo(HaveOccurred())
-	defer log.Close()
-	args := append([]string{
-		"--kubeconfig", o.kubeconfig(), "--leader-elect=false", "--require-use-label", "--metrics-bind-address=0", "--health-probe-bind-address=0",
-		"--portal-bind-address=0", "--watch-namespaces=" + o.w.ns, "--max-concurrent-reconciles=80", "--zap-log-level=debug",
-	}, o.args...)
-	command := exec.Command(operatorProgram, args...)
-	if o.cgroup != "" {
-		enter := `echo $$ >"$0/cgroup.procs" && exec "$@"`
-		command = exec.Command("/bin/sh", append([]string{"-c", enter, o.cgroup, operatorProgram}, args...)...)
-	}
-	command.Env = append(os.Environ(), "TOKENKEEPER_CHAOS_CLOCK="+o.clockFile())
-	command.Stdout, command.Stderr = log, log
-	o.stdin, err = command.StdinPipe()
-	o.w.Expect(err).NotTo(HaveOccurred())
-	o.w.Expect(command.Start()).To(Succeed())
-	o.command = command
-}
-
-// kill ends the process as kill -9 does. It returns when the kernel has forgotten it.
-func (o *operator) kill() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if o.command == nil {
+// start starts it where it does not run, and does not wait for what it does.
+func (p *process) start() {
+	p.w.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.command != nil {
 		return
 	}
-	_ = o.command.Process.Signal(syscall.SIGKILL)
-	_ = o.command.Wait()
-	_ = o.stdin.Close()
-	o.command = nil
+	log, err := os.OpenFile(p.log.path, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	p.w.Expect(err).NotTo(HaveOccurred())
+	defer log.Close()
+	portal := "0"
+	if p.pages != "" {
+		portal = p.pages
+	}
+	level := "debug"
+	if p.w.quiet {
+		level = "info"
+	}
+	args := append([]string{
+		"--kubeconfig", p.kubeconfig(), "--leader-elect=false", "--require-use-label", "--metrics-bind-address=0", "--health-probe-bind-address=0",
+		"--portal-bind-address=" + portal, "--watch-namespaces=" + p.w.ns, "--max-concurrent-reconciles=80", "--zap-log-level=" + level,
+	}, p.args...)
+	command := exec.Command(operatorProgram, args...)
+	if p.cgroup != "" {
+		enter := `echo $$ >"$0/cgroup.procs" && exec "$@"`
+		command = exec.Command("/bin/sh", append([]string{"-c", enter, p.cgroup, operatorProgram}, args...)...)
+	}
+	command.Env = append(os.Environ(), "TOKENKEEPER_CHAOS_CLOCK="+p.clockFile(), "TOKENKEEPER_CHAOS_ADDRESS="+p.address)
+	command.Stdout, command.Stderr = log, log
+	p.stdin, err = command.StdinPipe()
+	p.w.Expect(err).NotTo(HaveOccurred())
+	p.w.Expect(command.Start()).To(Succeed())
+	p.command = command
 }
 
-// end asks the process to end, as Kubernetes does. What it returns tells how that went.
-func (o *operator) end() <-chan error {
-	o.w.t.Helper()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	command, stdin := o.command, o.stdin
-	o.command = nil
-	o.w.Expect(command.Process.Signal(syscall.SIGTERM)).To(Succeed())
+// kill ends it as kill -9 does, where it runs. It returns when the kernel has forgotten it.
+func (p *process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.command == nil {
+		return
+	}
+	_ = p.command.Process.Signal(syscall.SIGKILL)
+	_ = p.command.Wait()
+	_ = p.stdin.Close()
+	p.command = nil
+}
+
+// end asks it to end, as Kubernetes does. What it returns tells how that went.
+func (p *process) end() <-chan error {
+	p.w.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	command, stdin := p.command, p.stdin
+	p.command = nil
+	p.w.Expect(command.Process.Signal(syscall.SIGTERM)).To(Succeed())
 	ended := make(chan error, 1)
 	go func() {
 		ended <- command.Wait()
@@ -117,10 +127,32 @@ func (o *operator) end() <-chan error {
 	return ended
 }
 
-// setClock puts the replica's clock ahead of everybody else's, or behind.
-func (o *operator) setClock(ahead time.Duration) {
-	o.w.t.Helper()
-	next := o.clockFile() + ".next"
-	o.w.Expect(os.WriteFile(next, fmt.Append(nil, ahead), 0o600)).To(Succeed())
-	o.w.Expect(os.Rename(next, o.clockFile())).To(Succeed())
+// running tells whether it was started, and has not ended.
+func (p *process) running() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.command != nil && p.command.Process.Signal(syscall.Signal(0)) == nil
+}
+
+// setClock puts its clock ahead of everybody else's, or behind.
+func (p *process) setClock(ahead time.Duration) {
+	p.w.t.Helper()
+	next := p.clockFile() + ".next"
+	p.w.Expect(os.WriteFile(next, fmt.Append(nil, ahead), 0o600)).To(Succeed())
+	p.w.Expect(os.Rename(next, p.clockFile())).To(Succeed())
+}
+
+// serves asks for a page of its portal.
+func (p *process) serves(path string) error {
+	response, err := http.Get("http://" + p.pages + path)
+	if err != nil {
+		return err
+	}
+	if err := response.Body.Close(); err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the portal answers %s to %s", response.Status, path)
+	}
+	return nil
 }

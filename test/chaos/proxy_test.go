@@ -68,7 +68,7 @@ type interception struct {
 	after func(context.Context) error
 }
 
-// proxy is the operator's only way to the API server, as one user of the cluster.
+// proxy is the only way of a process to the API server, as one user of the cluster.
 type proxy struct {
 	front  *front
 	server *httptest.Server
@@ -76,6 +76,8 @@ type proxy struct {
 	mu            sync.Mutex // guards what follows
 	interceptions []*interception
 	gone          bool
+	reads         int
+	writes        []string
 }
 
 func newProxy(user *rest.Config, platform *front) (*proxy, error) {
@@ -118,6 +120,7 @@ type struck struct {
 type struckKey struct{}
 
 func (p *proxy) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	p.count(r)
 	if r.URL.Query().Get("watch") != "" {
 		p.stayAway()
 		next.ServeHTTP(w, r)
@@ -136,6 +139,23 @@ func (p *proxy) serve(next http.Handler, w http.ResponseWriter, r *http.Request)
 		}
 	}
 	next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), struckKey{}, s)))
+}
+
+func (p *proxy) count(r *http.Request) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r.Method == http.MethodGet {
+		p.reads++
+		return
+	}
+	p.writes = append(p.writes, r.Method+" "+r.URL.Path)
+}
+
+// counted are the reads, and the writes as they were tried.
+func (p *proxy) counted() (reads int, writes []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reads, slices.Clone(p.writes)
 }
 
 // answered is called with the API server's answer.

@@ -75,7 +75,8 @@ func newShard(t *testing.T, seed uint64, each int, kinds []kind) *shard {
 			s.account(k, fmt.Sprint(k.name, "-", i))
 		}
 	}
-	s.o = s.running("--zap-log-level=info")
+	s.quiet = true
+	s.o = s.started()
 	s.expectAtRest()
 	s.o.kill()
 	return s
@@ -131,12 +132,36 @@ func (s *shard) liveAndDie() {
 			s.renew(a)
 		}
 	}
-	<-time.After(life)
-	s.o.kill()
+	s.endAfter(life)
 	s.kills++
 	s.o.proxy.server.CloseClientConnections()
 	<-time.After(30 * time.Millisecond) // for what the API server has begun
 	s.noteBroken()
+}
+
+// endAfter kills the operator after a while. A portal apart dies alone before it, or together with it, or not.
+func (s *shard) endAfter(life time.Duration) {
+	if !*apart {
+		<-time.After(life)
+		s.o.kill()
+		return
+	}
+	switch s.random.IntN(4) {
+	case 0:
+		alone := time.Duration(s.random.Int64N(int64(life) + 1))
+		<-time.After(alone)
+		s.o.portal.kill()
+		s.portalKills++
+		<-time.After(life - alone)
+		s.o.process.kill()
+	case 1, 2:
+		<-time.After(life)
+		s.o.kill()
+		s.portalKills++
+	default:
+		<-time.After(life)
+		s.o.process.kill()
+	}
 }
 
 // brokenOff says how far a renewal had come when it was broken off: whether its request had arrived, whether the platform had acted, and
@@ -237,13 +262,16 @@ func (s *shard) standing(a *account) standing {
 	return fine
 }
 
-// search looks for credentials in the log before it grows too long.
+// search looks for credentials in the logs before they grow too long.
 func (s *shard) search() {
 	s.t.Helper()
 	s.searched = 0
-	found, err := s.o.log.search(leak.For(s.market.Secrets()...))
-	s.Expect(err).NotTo(HaveOccurred())
-	s.Expect(found).To(BeEmpty(), "what must not be said is in the operator's log")
+	secrets := leak.For(s.market.Secrets()...)
+	for _, log := range s.logs {
+		found, err := log.search(secrets)
+		s.Expect(err).NotTo(HaveOccurred())
+		s.Expect(found).To(BeEmpty(), "what must not be said is in the log %s", log.path)
+	}
 }
 
 // comesToOrder tells whether an account is in order, or will be when the renewal is over that may be under way: tokens are short-lived here.

@@ -11,7 +11,7 @@ import (
 // account and renew it, and each is killed from time to time.
 func twoOperators(t *testing.T) {
 	w := newWorld(t, shared)
-	replicas := []*operator{w.running(), w.running()}
+	replicas := []*operator{w.started(), w.started()}
 	for _, k := range kinds {
 		for i := range 3 {
 			w.account(k, fmt.Sprint(k.name, "-", i))

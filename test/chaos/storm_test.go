@@ -54,41 +54,21 @@ func storm(t *testing.T) {
 		accounts, atLeast = 1000, 3*time.Minute
 	}
 	w := newWorld(t, shared)
-	addresses, err := freeAddresses(3)
-	w.Expect(err).NotTo(HaveOccurred())
-	flags, pages := []string{"--metrics-bind-address=" + addresses[1], "--health-probe-bind-address=" + addresses[2]}, "--portal-bind-address="+addresses[0]
-	if !*apart {
-		flags = append(flags, pages)
-	}
-	o := w.operator(flags...)
-	portal := o
-	if *apart {
-		portal = w.operator("--portal-only", pages)
-	}
-	memory := w.limited(o)
+	metrics, probes := ownAddress(), ownAddress()
+	o := w.operator("--metrics-bind-address="+metrics, "--health-probe-bind-address="+probes)
+	memories := o.limited()
 	for i := range accounts {
 		w.account(strict, fmt.Sprintf("strict-%d", i))
 	}
 	o.start()
 	w.expectAtRest()
-	ofPortal := memory
-	if *apart {
-		ofPortal = w.limited(portal)
-		portal.start()
-		w.Eventually(func() error {
-			connection, err := net.Dial("tcp", addresses[0])
-			if err == nil {
-				err = connection.Close()
-			}
-			return err
-		}).Should(Succeed())
-	}
-	before := memory.peak()
+	o.expectPages()
+	before := memories.peaks()
 
 	listeners := []listener{
-		{"portal", addresses[0], []string{"/", "/healthz"}, 1000},
-		{"metrics", addresses[1], []string{"/metrics"}, 100},
-		{"probes", addresses[2], []string{"/healthz", "/readyz"}, 100},
+		{"portal", o.portal.pages, []string{"/", "/healthz"}, 1000},
+		{"metrics", metrics, []string{"/metrics"}, 100},
+		{"probes", probes, []string{"/healthz", "/readyz"}, 100},
 	}
 	ctx, calm := context.WithCancel(t.Context())
 	defer calm()
@@ -112,13 +92,13 @@ func storm(t *testing.T) {
 	strangers.Wait()
 	others.Wait()
 	w.Expect(asked.Load()).To(BeNumerically(">", 20))
-	t.Logf("%d connections of strangers in %s, %d requests of others, all answered; %s: at most %d MiB before and %d MiB in the storm, of %d",
-		made.Load(), time.Since(begun).Round(time.Second), asked.Load(), memory.how, before>>20, memory.peak()>>20, memory.limit>>20)
-	w.Expect(memory.killed()).To(BeFalse(), "the operator was killed for its memory")
-	w.Expect(ofPortal.killed()).To(BeFalse(), "the portal was killed for its memory")
-	w.Expect(memory.peak()-before).To(BeNumerically("<", memory.limit/4), "what strangers make it hold is small beside the limit")
-	w.Expect(o.running()).To(BeTrue())
-	w.Expect(portal.running()).To(BeTrue())
+	t.Logf("%d connections of strangers in %s, %d requests of others, all answered", made.Load(), time.Since(begun).Round(time.Second), asked.Load())
+	memories.expectKept()
+	for i, peak := range memories.peaks() {
+		m := memories[i]
+		t.Logf("%s, %s: at most %d MiB before and %d MiB in the storm, of %d", m.of.name, m.how, before[i]>>20, peak>>20, m.limit>>20)
+		w.Expect(peak-before[i]).To(BeNumerically("<", m.limit/4), "what strangers make %s hold is small beside the limit", m.of.name)
+	}
 }
 
 // storm makes connections and does not end them.

@@ -17,7 +17,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/test/leak"
 )
 
-// transcript is what one replica wrote to its log, and how much of it was searched.
+// transcript is what one process wrote to its log, and how much of it was searched.
 type transcript struct {
 	w        *world
 	path     string
@@ -55,7 +55,7 @@ func (w *world) expectSilence() {
 		found, err := log.search(secrets)
 		w.Expect(err).NotTo(HaveOccurred())
 		if found != "" {
-			w.t.Errorf("what must not be said is in the operator's log: %s", found)
+			w.t.Errorf("what must not be said is in the log %s: %s", log.path, found)
 		}
 		if *keepLogs != "" {
 			w.keep(log.path)

@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
@@ -75,11 +74,15 @@ type world struct {
 	market   *demomarket.Server
 	front    *front
 	accounts []*account
-	// apart gives each account an application of its own, so that the operator's limits for one do not hold up another.
-	apart bool
+	// ownApplications gives each account an application of its own, so that the operator's limits for one do not hold up another.
+	ownApplications bool
+	// quiet has less written to the logs, in a story that goes on for hours.
+	quiet bool
 	dir   string
-	user  string
-	logs  []*transcript
+	// user and portalUser are those of the cluster that operators and portals apart are.
+	user, portalUser string
+	logs             []*transcript
+	portals          []*process // apart
 }
 
 func newWorld(t *testing.T, c *cluster) *world {
@@ -99,19 +102,21 @@ func newWorld(t *testing.T, c *cluster) *world {
 		w.marketplace(platform)
 	}
 	w.secret("app", map[string]string{"client_id": demomarket.DefaultClientID, "client_secret": demomarket.DefaultClientSecret})
-	w.user = "operator-of-" + w.ns
-	w.bind("tokenkeeper")
-	t.Cleanup(func() { w.expectSilence() })
+	w.user, w.portalUser = "operator-of-"+w.ns, "portal-of-"+w.ns
+	w.bind(w.user, "tokenkeeper")
+	w.bind(w.portalUser, "tokenkeeper-portal")
+	t.Cleanup(w.expectSilence)
+	t.Cleanup(w.expectIdlePortals)
 	return w
 }
 
-// bind gives the operator of this story the rights of a role, in place of those that it had.
-func (w *world) bind(role string) {
+// bind gives a user of this story the rights of a role, in place of those that it had.
+func (w *world) bind(user, role string) {
 	w.t.Helper()
 	binding := &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: w.user},
+		ObjectMeta: metav1.ObjectMeta{Name: user},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: w.user}},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 	}
 	w.Expect(client.IgnoreNotFound(w.cluster.kube.Delete(context.Background(), binding.DeepCopy()))).To(Succeed())
 	w.create(binding)
@@ -166,7 +171,7 @@ func (w *world) account(k kind, name string) *account {
 	}
 	switch k.grant {
 	case v1alpha1.GrantRefreshToken:
-		if w.apart {
+		if w.ownApplications {
 			w.application(a, object)
 		}
 		w.secret(name+"-import", map[string]string{"refresh_token": w.grant(a)})
@@ -176,7 +181,7 @@ func (w *world) account(k kind, name string) *account {
 		market.AddSeller(demomarket.Seller{ID: a.seller, Login: user})
 		market.AddUser(user, demomarket.DefaultPassword, a.seller)
 		w.front.holds(name, user)
-		if w.apart {
+		if w.ownApplications {
 			w.application(a, object)
 		}
 		w.secret(name+"-login", map[string]string{"username": user, "password": demomarket.DefaultPassword})
@@ -272,6 +277,3 @@ func (w *world) secretOf(a *account, which string) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
 	return secret, w.cluster.kube.Get(context.Background(), client.ObjectKey{Namespace: w.ns, Name: a.name + "-" + which}, secret)
 }
-
-// operatorUser makes the operator's user of this story.
-func (w *world) operatorUser() envtest.User { return envtest.User{Name: w.user} }

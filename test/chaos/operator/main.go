@@ -1,4 +1,5 @@
-// Command operator is the operator as cmd/tokenkeeper runs it, with a clock that the fault suite sets while it runs.
+// Command operator is the operator as cmd/tokenkeeper runs it, with a clock that the fault suite sets while it runs, and an address from which
+// it speaks to marketplaces.
 package main
 
 import (
@@ -6,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"time"
 
@@ -13,10 +15,16 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/operator"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-// offsetVariable names the file that says how far this clock is ahead of the machine's, such as -1h.
-const offsetVariable = "TOKENKEEPER_CHAOS_CLOCK"
+const (
+	// offsetVariable names the file that says how far this clock is ahead of the machine's, such as -1h.
+	offsetVariable = "TOKENKEEPER_CHAOS_CLOCK"
+	// addressVariable says which address of this machine requests to marketplaces come from.
+	addressVariable = "TOKENKEEPER_CHAOS_ADDRESS"
+)
 
 func main() {
 	go endWithSuite()
@@ -24,6 +32,11 @@ func main() {
 	if err == nil {
 		options.Clock = wrongClock{file: os.Getenv(offsetVariable)}
 		options.RequestEvery = time.Millisecond // the suite asks for renewals one after the other
+		transport := outgoing.NewTransport()
+		transport.DialContext = (&net.Dialer{
+			Timeout: timeouts.Dial, LocalAddr: &net.TCPAddr{IP: net.ParseIP(os.Getenv(addressVariable))},
+		}).DialContext
+		options.Transport = transport
 		err = operator.Run(ctrl.SetupSignalHandler(), options)
 	}
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
