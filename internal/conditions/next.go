@@ -14,7 +14,10 @@ const (
 	lookWaitingLong = 5 * time.Minute
 )
 
-// Next is when to look again: at the next renewal or retry, at the turn of a day, when a warning begins; zero for never. invitation is
+// countdownsWithin is how long after the turn of a day the last account of an application tells that its client secret has a day less.
+const countdownsWithin = time.Hour
+
+// Next is when to look again: at the next renewal or retry, at or after the turn of a day, when a warning begins; zero for never. invitation is
 // when to look after the code or link that waits for a person; zero for never.
 func (l Look) Next(invitation time.Time) time.Time {
 	look := l.nextAttempt(invitation)
@@ -28,9 +31,19 @@ func (l Look) Next(invitation time.Time) time.Time {
 		look = renewal.Earliest(look, renewal.Ahead(facts.WarnFrom(l.Account, end), l.Now))
 	}
 	if application := status.Application; application != nil {
-		look = renewal.Earliest(look, renewal.NextDay(application.SecretExpirationTime.UTC(), l.Now))
+		look = renewal.Earliest(look, l.nextCountdown(application.SecretExpirationTime.UTC()))
 	}
 	return look
+}
+
+// nextCountdown is when to count down the days of a client secret that ends; zero for never. All accounts of an application have the same end, and
+// each counts at a time of its own.
+func (l Look) nextCountdown(end time.Time) time.Time {
+	turn := renewal.NextDay(end, l.Now)
+	if turn.IsZero() {
+		return turn
+	}
+	return turn.Add(time.Duration(renewal.Spread(string(l.Account.UID)) * float64(countdownsWithin)))
 }
 
 // nextAttempt is when the next action may be due; zero for never.

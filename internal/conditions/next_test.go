@@ -1,13 +1,17 @@
 package conditions_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
 func TestWhenToLookAgain(t *testing.T) {
@@ -22,9 +26,6 @@ func TestWhenToLookAgain(t *testing.T) {
 			tokens := l.Custody.Tokens
 			tokens.IssuedAt, tokens.RenewAt, tokens.ExpiresAt, l.ServedUntil = at(hours-1).Time, noon, at(hours).Time, at(hours).Time
 		}
-	}
-	application := func(hours float64) change {
-		return was(func(s *status) { s.Application = &v1alpha1.ApplicationStatus{SecretExpirationTime: at(hours)} })
 	}
 	authorization := func(hours float64, days *int32) change {
 		return was(func(s *status) {
@@ -68,7 +69,6 @@ func TestWhenToLookAgain(t *testing.T) {
 		"at the turn of a day":                  {look: lookAt(authorization(20*24+5, new(int32(21)))), want: 5},
 		"not of one that renews itself":         {look: lookAt(authorization(20*24+5, nil)), want: 8},
 		"when the warning begins":               {look: lookAt(authorization(14*24+3, nil)), want: 3},
-		"when the client secret has a day less": {look: lookAt(application(24*7 + 1)), want: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var invitation, want time.Time
@@ -86,6 +86,26 @@ func TestWhenToLookAgain(t *testing.T) {
 	lastMinutes := lookAt(ending(second(130)), waits(0))
 	if got, want := lastMinutes.Next(time.Time{}), lastMinutes.LastMinutes(); !got.Equal(want) || !want.Before(at(second(30)).Time) {
 		t.Errorf("an account that waits for its turn is next looked at on %v, and its last minutes begin at %v", got, want)
+	}
+}
+
+// TestAccountsOfAnApplicationCountDownOneAfterTheOther, although their client secret has a day less at the same moment.
+func TestAccountsOfAnApplicationCountDownOneAfterTheOther(t *testing.T) {
+	first, last := at(2).Time, at(1).Time
+	const accounts = 100
+	seen := map[time.Time]bool{}
+	for i := range accounts {
+		l := lookAt(was(func(s *status) { s.Application = &v1alpha1.ApplicationStatus{SecretExpirationTime: at(7*24 + 1)} }))
+		l.Account.UID = types.UID(fmt.Sprint("account-", i))
+		next := l.Next(time.Time{})
+		seen[next], first, last = true, renewal.Earliest(first, next), renewal.Latest(last, next)
+	}
+	if len(seen) != accounts || first.Before(at(1).Time) || !last.Before(at(2).Time) || last.Sub(first) < 50*time.Minute {
+		t.Errorf("%d accounts count down at %d moments from %v to %v", accounts, len(seen), first, last)
+	}
+	ended := lookAt(was(func(s *status) { s.Application = &v1alpha1.ApplicationStatus{SecretExpirationTime: at(0)} }))
+	if next := ended.Next(time.Time{}); !next.Equal(at(8).Time) {
+		t.Errorf("an account whose client secret has ended is next looked at on %v", next)
 	}
 }
 
