@@ -100,10 +100,10 @@ func (f *Facts) Suspended() bool {
 	return f.Account.Spec.Renewal.Policy == v1alpha1.RenewalSuspended
 }
 
-// Failing tells that the last attempt failed in a way that passes by itself.
+// Failing tells that the last attempt failed in a way that passes by itself. A refusal of the user's refresh token may be on record that the status does not know.
 func (f *Facts) Failing() bool {
 	failure := f.Account.Status.LastFailure
-	if failure == nil || f.FailureOutdated(failure) {
+	if failure == nil || f.FailureOutdated(failure) || f.ImportRefused() && f.Custody.RefusedImport.At.After(failure.Time.Time) {
 		return false
 	}
 	return reasons.Of(failure.Reason).BacksOff

@@ -188,6 +188,12 @@ func TestWhetherTheLastAttemptFailed(t *testing.T) {
 	}
 	const down = v1alpha1.ReasonMarketplaceUnavailable
 	noTokens := func(f *Facts) { f.Custody.Tokens = nil }
+	refusedAt := func(at time.Time) change {
+		return func(f *Facts) {
+			importRefused(v1alpha1.ReasonGrantRejected)(f)
+			f.Custody.RefusedImport.At = at
+		}
+	}
 	holds(t, (*Facts).Failing, rows{
 		"it did not":                                       {working(importing), false},
 		"it did, and is tried again":                       {working(importing, failed(down, time.Minute)), true},
@@ -195,6 +201,9 @@ func TestWhetherTheLastAttemptFailed(t *testing.T) {
 		"it did, at the very moment of the tokens":         {working(importing, failed(down, time.Hour)), true},
 		"it did, and there are no tokens":                  {working(importing, failed(down, 2*time.Hour), noTokens), true},
 		"it did, for a reason that only a change can cure": {working(importing, failed(v1alpha1.ReasonGrantRejected, time.Minute)), false},
+		"it did, and an import was refused since":          {working(importing, failed(down, time.Minute), imports("two"), refusedAt(morning)), false},
+		"it did, since an import was refused":              {working(importing, failed(down, time.Minute), imports("two"), refusedAt(morning.Add(-time.Minute))), true},
+		"it did, and a former import was refused since":    {working(importing, failed(down, time.Minute), imports("two"), refusedAt(morning), imports("three")), true},
 	})
 	holds(t, (*Facts).Usable, rows{
 		"a token that has not expired": {working(importing), true},
