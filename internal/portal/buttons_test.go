@@ -56,6 +56,10 @@ func TestNoButtonIsThereThatCanDoNothing(t *testing.T) {
 		"the spec does not fit":  {[]change{unauthenticated(metav1.ConditionFalse, v1alpha1.ReasonInvalidSpec), unready(v1alpha1.ReasonInvalidSpec)}, ""},
 		"a Secret is missing":    {[]change{unauthenticated(metav1.ConditionFalse, v1alpha1.ReasonSecretNotFound), unready(v1alpha1.ReasonSecretNotFound)}, ""},
 		"a Secret is in the way": {[]change{unready(v1alpha1.ReasonSecretConflict)}, ""},
+		"a Secret is in the way of the link alone": {
+			[]change{stuck(v1alpha1.ReasonSignInRequired), unready(v1alpha1.ReasonSecretConflict)}, "SIGN-IN"},
+		"a Secret is in the way of the code": {
+			[]change{withGrant(v1alpha1.GrantDeviceCode), stuck(v1alpha1.ReasonSignInRequired), unready(v1alpha1.ReasonSecretConflict)}, ""},
 		"the login is locked": {
 			[]change{withGrant(v1alpha1.GrantPassword), stuck(v1alpha1.ReasonAccountLocked), unready(v1alpha1.ReasonAccountLocked)}, ""},
 		"the password is refused, and the token works": {

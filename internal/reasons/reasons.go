@@ -156,6 +156,8 @@ type Meaning struct {
 	IgnoresRequests bool
 	// AllowsCode: a device code may be asked for after a sign-in that ended so, although nothing was changed.
 	AllowsCode bool
+	// AllowsVisit: where the account asks for a sign-in besides, a person at a browser can sign in. The link alone cannot be shown.
+	AllowsVisit bool
 	// Warns: with it Authenticated may be True, and a person should know.
 	Warns bool
 

@@ -64,7 +64,9 @@ var table = map[string]Meaning{
 	v1alpha1.ReasonSecretInvalid: { // Authenticated is True where a new refresh token cannot be read, and the former one goes on
 		Actor: Author, Cure: Change, Authenticated: metav1.ConditionUnknown, Warns: true, Alert: RenewalOverdue,
 	},
-	v1alpha1.ReasonSecretConflict:      {Actor: Author, Cure: Change, Authenticated: metav1.ConditionUnknown, Ending: ByChange, Alert: SecretConflict},
+	v1alpha1.ReasonSecretConflict: {
+		Actor: Author, Cure: Change, Authenticated: metav1.ConditionUnknown, Ending: ByChange, AllowsVisit: true, Alert: SecretConflict,
+	},
 	v1alpha1.ReasonPortalNotConfigured: {Actor: Admin, Cure: Portal, Authenticated: metav1.ConditionFalse, ReauthRequired: true, Alert: PersonRequired},
 	v1alpha1.ReasonInvalidSpec: { // Authenticated is Unknown where no request was made
 		Actor: Author, Cure: Change, Authenticated: metav1.ConditionFalse, Ending: ByChange, Alert: RenewalOverdue,

@@ -45,11 +45,11 @@ func (c *Card) Offer(t Texts, e Entry, hasAddress bool, forms Forms, now time.Ti
 		switch {
 		case !hasAddress:
 			c.Notes = append(c.Notes, t.NoAddress)
-		case canSignIn(e):
+		case hindrance(account) == "":
 			add(ActionSignIn, signIn, cures)
 		}
 	case v1alpha1.GrantDeviceCode:
-		if !c.showCode(t, account.Status.SignIn, now) && canSignIn(e) && !isPending(account, v1alpha1.AnnotationSignIn) {
+		if !c.showCode(t, account.Status.SignIn, now) && hindrance(account) == "" && !isPending(account, v1alpha1.AnnotationSignIn) {
 			add(ActionSignIn, signIn, cures)
 		}
 	case v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword, v1alpha1.GrantClientCredentials: // no person signs in
@@ -73,10 +73,17 @@ func whyNot(account *v1alpha1.MarketplaceAccount) (authenticated, ready string) 
 	return reason(v1alpha1.ConditionAuthenticated), reason(v1alpha1.ConditionReady)
 }
 
-// canSignIn tells whether a sign-in can succeed: not while the application or a setting is refused, which it needs too.
-func canSignIn(e Entry) bool {
-	unauthenticated, unready := whyNot(e.Account)
-	return !onlyAChangeCures(unauthenticated) && !onlyAChangeCures(unready)
+// hindrance is the reason why no sign-in can succeed, such as a refused application or setting, which it needs too; empty where it can.
+func hindrance(account *v1alpha1.MarketplaceAccount) string {
+	asked := meta.IsStatusConditionTrue(account.Status.Conditions, v1alpha1.ConditionReauthRequired)
+	visits := asked && account.Spec.Grant.Type == v1alpha1.GrantAuthorizationCode
+	unauthenticated, unready := whyNot(account)
+	for _, reason := range []string{unauthenticated, unready} {
+		if onlyAChangeCures(reason) && !(visits && reasons.Of(reason).AllowsVisit) {
+			return reason
+		}
+	}
+	return ""
 }
 
 // canRenew tells whether a renewal can bring a token: there is a grant that the marketplace has not refused, or the account says

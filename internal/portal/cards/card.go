@@ -58,7 +58,7 @@ func Of(t Texts, e Entry, marketplace string, may bool, now time.Time) Card {
 		ID:      account.Spec.AccountID,
 		Kind:    e.kind(),
 		Says:    t.says(e.standing, marketplace),
-		Todo:    t.todo(e.standing, marketplace, meansOf(account, may)),
+		Todo:    t.todo(e.standing, marketplace, meansOf(e, may)),
 		Details: details(&account.Status),
 		Outcome: t.outcome(account, marketplace, now),
 	}
@@ -124,12 +124,14 @@ func isSuspended(account *v1alpha1.MarketplaceAccount) bool {
 }
 
 // meansOf is how the visitor can sign an account in.
-func meansOf(account *v1alpha1.MarketplaceAccount, may bool) means {
+func meansOf(e Entry, may bool) means {
 	switch {
-	case !signsIn(account):
+	case !signsIn(e.Account):
 		return noSignIn
-	case isSuspended(account):
+	case isSuspended(e.Account):
 		return suspendedSignIn
+	case e.hindrance != "":
+		return hinderedSignIn
 	case !may:
 		return othersSignIn
 	}

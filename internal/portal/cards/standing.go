@@ -37,6 +37,8 @@ type standing struct {
 	renewsItself bool
 	// soon tells that the authorization is to be renewed before it ends.
 	soon bool
+	// hindrance is the reason why a person who has to sign in cannot; empty where none is in the way.
+	hindrance string
 	// usableUntil is when the published token expires, while there is one.
 	usableUntil time.Time
 }
@@ -89,6 +91,9 @@ func standingOf(account *v1alpha1.MarketplaceAccount, now time.Time) standing {
 		s.urgency = warned
 	case meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionClockSkewed):
 		s.urgency, s.reason = warned, v1alpha1.ReasonClockSkewed
+	}
+	if s.urgency == needsPerson {
+		s.hindrance = hindrance(account)
 	}
 	return s
 }

@@ -40,6 +40,7 @@ const (
 	noSignIn                     // not at all: the grant is not one for a browser
 	othersSignIn                 // by another person, with the right to change the account
 	suspendedSignIn              // not before renewal is switched on, which a note says
+	hinderedSignIn               // not before something else is changed
 )
 
 // todo gives the advice for a standing, a sentence or two at a time. Where no button signs the account in, another person has to
@@ -57,6 +58,9 @@ func (t Texts) todo(s standing, marketplace string, how means) []string {
 	switch {
 	case s.urgency == needsPerson, s.troubled:
 		say(t.do(s.reason, how))
+		if how == hinderedSignIn {
+			say(t.reason(s.hindrance).Says+".", t.reason(s.hindrance).Do)
+		}
 	case reasons.Of(s.reason).Warns:
 		say(why.Says, t.do(s.reason, how))
 	}
@@ -80,7 +84,7 @@ func (t Texts) do(name string, how means) string {
 		return cmp.Or(advice.Otherwise, advice.Do)
 	case othersSignIn:
 		return t.OthersSignIn
-	case suspendedSignIn:
+	case suspendedSignIn, hinderedSignIn:
 		return ""
 	case ownSignIn:
 	}

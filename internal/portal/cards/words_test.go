@@ -107,6 +107,10 @@ func TestWhatToDo(t *testing.T) {
 		"only others may finish a sign-in": {
 			conditions{"ReauthRequired": "True SignInPending"}, othersSignIn, []string{"Somebody with the right to change this account has to sign in."},
 		},
+		"something else is in the way of a sign-in": {
+			conditions{"ReauthRequired": "True GrantRejected", "Authenticated": "False ApplicationRejected"}, hinderedSignIn,
+			[]string{"Allegro refuses the application.", "Tell your administrator. Its ID or its secret may be wrong."},
+		},
 		"nobody may sign in": {conditions{"ReauthRequired": "True GrantRejected"}, suspendedSignIn, nil},
 		"somebody corrects the password, whoever looks": {
 			conditions{"ReauthRequired": "True AccountLocked"}, othersSignIn,
@@ -129,6 +133,26 @@ func TestWhatToDo(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestNoSignInIsAdvisedThatCannotSucceed, to nobody. At a browser a person can sign in although the link cannot be shown.
+func TestNoSignInIsAdvisedThatCannotSucceed(t *testing.T) {
+	signIn, administrator := []string{"Sign in at Allegro."}, []string{"The access cannot be stored.", "Tell your administrator."}
+	for grant, want := range map[v1alpha1.GrantType][]string{v1alpha1.GrantAuthorizationCode: signIn, v1alpha1.GrantDeviceCode: administrator} {
+		account := found(conditions{"ReauthRequired": "True SignInRequired", "Authenticated": "False SignInRequired", "Ready": "False SecretConflict"})
+		account.Spec.Grant.Type = grant
+		entry := ByUrgency([]*v1alpha1.MarketplaceAccount{account}, noon)[0]
+		if diff := cmp.Diff(want, Of(english(t), entry, "Allegro", true, noon).Todo); diff != "" {
+			t.Errorf("%s: %s", grant, diff)
+		}
+	}
+	account := found(conditions{"ReauthRequired": "True SignInRequired", "Ready": "False InvalidSpec"})
+	account.Spec.Grant.Type = v1alpha1.GrantAuthorizationCode
+	entry := ByUrgency([]*v1alpha1.MarketplaceAccount{account}, noon)[0]
+	want := []string{"The settings of this account do not fit.", "Tell your administrator."}
+	if diff := cmp.Diff(want, Of(english(t), entry, "Allegro", false, noon).Todo); diff != "" {
+		t.Error(diff)
 	}
 }
 
