@@ -46,8 +46,8 @@ func (f *Facts) RetryAt() time.Time {
 	}
 	failure := f.Account.Status.LastFailure
 	at := failure.Time.UTC()
-	if at.After(f.Now) { // the clock was set back
-		at = f.Now
+	if at.After(f.Now) { // the clock was set back, and a wait from now on would never end
+		return time.Time{}
 	}
 	next := renewal.RetryAt(at, failure.Count, renewal.Spread(string(f.Account.UID)), f.LongestWait(at))
 	return renewal.Earliest(next, f.GraceLimit()) // longer waits would leave no time
