@@ -40,7 +40,7 @@ func Read(body []byte) (shape Shape, members map[string]json.RawMessage, object 
 		return Page, nil, nil
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
-	if decoder.Decode(&members) != nil || members == nil {
+	if !fewValues(body) || decoder.Decode(&members) != nil || members == nil {
 		return Other, nil, nil
 	}
 	object = body[:decoder.InputOffset()]

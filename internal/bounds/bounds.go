@@ -52,6 +52,15 @@ const (
 	Credential = 16 << 10
 )
 
+// How much of what a platform or an issuer answers is read. Each worker may hold an answer that trickles in.
+const (
+	// Answer is the body of one: three tokens of the largest size fit.
+	Answer = 128 << 10
+	// AnswerValues are the names and values of its JSON, which take up to some 200 bytes each once it is decoded. A page of a hundred shops has
+	// some two thousand.
+	AnswerValues = 4096
+)
+
 // How much the templates of an account may make of its tokens. Some hundred accounts may be worked on at once, and each holds
 // the rendered text until it is written.
 const (

@@ -152,7 +152,7 @@ func TestBadAnswersPass(t *testing.T) {
 		"a page instead of JSON": {demomarket.HTMLPage(), `not a JSON object (content type "text/html")`},
 		"maintenance":            {demomarket.Maintenance(), "HTTP 503"},
 		"nothing":                {demomarket.Empty(), "is empty"},
-		"two megabytes":          {demomarket.Huge(), "larger than 1 MiB"},
+		"two megabytes":          {demomarket.Huge(), "larger than 128 KiB"},
 		"a hanging platform":     {demomarket.Hang(), "did not answer in time"},
 		"a redirect":             {demomarket.Redirect("http://127.0.0.1:1/elsewhere"), "HTTP 307"},
 		"a cut connection":       {demomarket.DropBeforeCommit(), "connection"},

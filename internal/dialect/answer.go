@@ -37,7 +37,7 @@ func (d *dialect) answer(response *http.Response, translate func(map[string]any)
 	arriving := response.Body
 	defer func() { _ = arriving.Close() }()
 	success := response.StatusCode/100 == 2
-	body, broken := io.ReadAll(io.LimitReader(arriving, maxAnswer+1))
+	body, broken := answer.ReadBody(arriving)
 	members, err := decode(body, response.Header.Get("Content-Type"))
 	switch {
 	case err == nil: // a whole object counts, however the connection ended: it may be the only copy
@@ -46,7 +46,10 @@ func (d *dialect) answer(response *http.Response, translate func(map[string]any)
 	case success:
 		return nil, err
 	}
-	standard := body[:min(len(body), maxAnswer)] // of a refusal that is not in JSON: its shape tells whether the platform spoke
+	standard := body // of a refusal that is not in JSON: its shape tells whether the platform spoke
+	if answer.CheckSize(body) != nil && !answer.IsPage(body) {
+		standard = nil // nobody is to decode it
+	}
 	if members != nil {
 		translated := translate(members)
 		if success {
@@ -71,10 +74,10 @@ func (d *dialect) answer(response *http.Response, translate func(map[string]any)
 // decode reads a JSON object with numbers as they were written.
 func decode(body []byte, contentType string) (map[string]any, error) {
 	trimmed := answer.Trim(body)
-	switch {
-	case len(body) > maxAnswer:
-		return nil, &malformedError{why: "is larger than 1 MiB"}
-	case len(trimmed) == 0:
+	if err := answer.CheckSize(body); err != nil {
+		return nil, &malformedError{why: err.Error()}
+	}
+	if len(trimmed) == 0 {
 		return nil, &malformedError{why: "is empty"}
 	}
 	decoder := json.NewDecoder(bytes.NewReader(trimmed))
@@ -150,7 +153,7 @@ func (d *dialect) revoked(response *http.Response) (*http.Response, error) {
 	if response.StatusCode/100 != 2 || !d.hasCodes() {
 		return response, nil
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	body, err := answer.ReadBody(response.Body)
 	_ = response.Body.Close()
 	if err != nil {
 		return nil, err
@@ -278,12 +281,15 @@ func asText(value any) string {
 
 // scopeText joins a scope with spaces, whatever the platform writes between, or however it lists it.
 func scopeText(value any, separator string) string {
-	text := asText(value)
+	var scopes []string
 	if list, ok := value.([]any); ok {
 		for _, item := range list {
-			text += " " + asText(item)
+			scopes = append(scopes, strings.Fields(asText(item))...)
 		}
-	} else if separator != "" {
+		return strings.Join(scopes, " ")
+	}
+	text := asText(value)
+	if separator != "" {
 		text = strings.ReplaceAll(text, separator, " ")
 	}
 	return strings.Join(strings.Fields(text), " ")

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
@@ -30,7 +29,7 @@ func (s *Spec) Identify(ctx context.Context, client *http.Client, accessToken st
 		return answer.Identity{}, &answer.IdentityError{Why: unreachable(err)}
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	body, err := answer.ReadBody(response.Body)
 	switch {
 	case response.StatusCode/100 != 2:
 		return answer.Identity{}, &answer.IdentityError{Status: response.StatusCode, Why: answered(response, accessToken)}

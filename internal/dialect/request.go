@@ -20,9 +20,6 @@ import (
 // userAgent names tokenkeeper to platforms, and to the firewalls in front of them. A Marketplace's headers may replace it.
 const userAgent = "tokenkeeper (+https://github.com/tokenkeeper/tokenkeeper)"
 
-// maxAnswer is the size of the largest answer that is read. Tokens of real platforms stay below 20 KiB.
-const maxAnswer = 1 << 20
-
 // Spec is how a platform speaks, as its Marketplace has it, with every name filled in but those of package placeholder.
 type Spec struct {
 	// Request and Response are the differences of token requests and their answers from the standard.

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/dialect"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
@@ -420,9 +421,12 @@ func TestMalformedAnswers(t *testing.T) {
 		"a form":       {"application/x-www-form-urlencoded", "access_token=" + secret, `is not a JSON object (content type "application/x-www-form-urlencoded")`},
 		"no type":      {"", "x" + secret, `is not a JSON object (content type "")`},
 		"an odd type":  {secret + " " + secret, "x", `is not a JSON object (content type "")`},
-		"too much":     {"application/json", `{"access_token":"` + strings.Repeat("x", 1<<20) + `"}`, "is larger than 1 MiB"},
-		"too much air": {"application/json", strings.Repeat(" ", 1<<20+1), "is larger than 1 MiB"},
-		"too deep":     {"application/json", strings.Repeat(`{"a":`, 20_000) + strings.Repeat("}", 20_000), `is not a JSON object (content type "application/json")`},
+		"too much":     {"application/json", `{"access_token":"` + strings.Repeat("x", bounds.Answer) + `"}`, "is larger than 128 KiB"},
+		"too much air": {"application/json", strings.Repeat(" ", bounds.Answer+1), "is larger than 128 KiB"},
+		"too many": {
+			"application/json", `{"access_token":"` + secret + `","all":[` + strings.Repeat(`{"":0},`, 5000) + "0]}", "holds more names and values than any answer does",
+		},
+		"too deep": {"application/json", strings.Repeat(`{"a":`, 20_000) + strings.Repeat("}", 20_000), "holds more names and values than any answer does"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -441,10 +445,29 @@ func TestMalformedAnswers(t *testing.T) {
 	}
 }
 
-// TestAnAnswerOfOneMiB is the largest that is read.
-func TestAnAnswerOfOneMiB(t *testing.T) {
+// TestARefusalThatIsTooLargeToDecode is handed on as one without a code, and a page as a page, which says that the platform did not act.
+func TestARefusalThatIsTooLargeToDecode(t *testing.T) {
+	page := "<html>" + strings.Repeat("x", bounds.Answer)
+	for body, want := range map[string]answer.Shape{
+		`{"error":"invalid_grant","all":[` + strings.Repeat(`{"":0},`, 5000) + "0]}": answer.Empty, page: answer.Page,
+		`{"error":"invalid_grant","all":"` + strings.Repeat("x", bounds.Answer) + `"}`: answer.Empty,
+	} {
+		request := standard(t, "https://login.example.com/token", url.Values{"grant_type": {"refresh_token"}})
+		response, err := resolved(t, shop(), account()).Dialect(answers(http.StatusServiceUnavailable, "application/json", body), now).RoundTrip(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		handedOn, err := io.ReadAll(response.Body)
+		if got := answer.ShapeOf(handedOn); err != nil || got != want {
+			t.Errorf("of %.40s… the shape is %d (%v), want %d", body, got, err, want)
+		}
+	}
+}
+
+// TestTheLargestAnswer that is read.
+func TestTheLargestAnswer(t *testing.T) {
 	const frame = len(`{"profile":"","access_token":"at"}`)
-	profile := strings.Repeat("x", 1<<20-frame)
+	profile := strings.Repeat("x", bounds.Answer-frame)
 	_, got, err := translated(t, resolved(t, shop(), account()), answers(200, "application/json", `{"profile":"`+profile+`","access_token":"at"}`))
 	if err != nil || got["access_token"] != "at" {
 		t.Errorf("%v and error %v, want all of it", got["access_token"], err)

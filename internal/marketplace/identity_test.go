@@ -118,7 +118,7 @@ func TestIdentify(t *testing.T) {
 		"a page":                       {"{.id}", "", `<html>`, answer.Identity{}, `the marketplace's answer is not a JSON object (content type "application/json")`},
 		"nothing":                      {"{.id}", "", ``, answer.Identity{}, "the marketplace's answer is empty"},
 		"a list":                       {"{.id}", "", `[]`, answer.Identity{}, `the marketplace's answer is not a JSON object (content type "application/json")`},
-		"two MiB":                      {"{.id}", "", `{"id":"` + strings.Repeat("x", 2<<20) + `"}`, answer.Identity{}, "the marketplace's answer is larger than 1 MiB"},
+		"two MiB":                      {"{.id}", "", `{"id":"` + strings.Repeat("x", 2<<20) + `"}`, answer.Identity{}, "the marketplace's answer is larger than 128 KiB"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

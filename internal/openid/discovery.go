@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,8 +23,11 @@ const (
 	discoveryLife = 24 * time.Hour
 	// rediscoverAfter is when that is tried again after it failed.
 	rediscoverAfter = 10 * time.Minute
-	// maxAnswer is the size of the largest document that is read.
-	maxAnswer = 1 << 20
+	// mostIssuers are remembered: authors of accounts may choose them. The one that was not asked about for the longest time is fetched
+	// again when it is.
+	mostIssuers = 256
+	// maxText is the longest text of a document or a key that is kept: an address, a name, or a number of 8,192 bits.
+	maxText = 2 << 10
 )
 
 // Endpoints are the addresses that an issuer's document names; empty where it names none.
@@ -88,10 +90,12 @@ func algorithmsOf(listed json.RawMessage) []string {
 	return found
 }
 
-// textOf reads a member that is text; empty when it is not.
+// textOf reads a member that is text, of a length that is kept; empty when it is not.
 func textOf(member json.RawMessage) string {
 	var text string
-	_ = json.Unmarshal(member, &text) // a member that is no text is as good as missing
+	if json.Unmarshal(member, &text) != nil || len(text) > maxText {
+		return "" // as good as missing
+	}
 	return text
 }
 
@@ -117,7 +121,7 @@ func (p *Providers) fetchObject(ctx context.Context, address string) (map[string
 		return nil, errors.New(redact.NetworkError(err, nil))
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	body, err := answer.ReadBody(response.Body)
 	switch target := outgoing.RedirectTarget(response); {
 	case target != "":
 		return nil, fmt.Errorf("HTTP %d, a redirect to %s, which is not followed", response.StatusCode, target)
@@ -125,11 +129,13 @@ func (p *Providers) fetchObject(ctx context.Context, address string) (map[string
 		return nil, fmt.Errorf("HTTP %d", response.StatusCode)
 	case err != nil:
 		return nil, errors.New(redact.NetworkError(err, nil))
-	case len(body) > maxAnswer:
-		return nil, errors.New("the answer is larger than 1 MiB")
+	}
+	body = bytes.TrimPrefix(body, []byte("\ufeff"))
+	if err := answer.CheckSize(body); err != nil {
+		return nil, fmt.Errorf("the answer %w", err)
 	}
 	var members map[string]json.RawMessage
-	if json.Unmarshal(bytes.TrimPrefix(body, []byte("\ufeff")), &members) != nil || members == nil {
+	if json.Unmarshal(body, &members) != nil || members == nil {
 		return nil, errors.New("the answer is not a JSON object")
 	}
 	return members, nil

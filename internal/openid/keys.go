@@ -30,13 +30,17 @@ const (
 	// maxRSABits and maxTries bound the work on one token.
 	maxRSABits = 8192
 	maxTries   = 100
+	// maxKeys and maxKeyTexts bound the keys of an issuer that are kept, the latter in bytes. Large issuers publish some twenty, of 500 bytes each.
+	maxKeys     = 100
+	maxKeyTexts = 32 << 10
 )
 
 // publishedKey is a member of a key set (RFC 7517 section 4), decoded when a token needs it. A key that cannot be decoded
 // leaves the other keys as they are.
 type publishedKey struct {
 	id, kind, algorithm, use string
-	members                  map[string]json.RawMessage
+	// public holds the members that make up a public key, as JSON.
+	public []byte
 }
 
 // keySet are the keys of an issuer. It may be used by many goroutines at once.
@@ -76,18 +80,36 @@ func (p *Providers) fetchKeys(ctx context.Context, address string) ([]publishedK
 }
 
 func publishedKeys(listed []json.RawMessage) []publishedKey {
-	keys := make([]publishedKey, 0, len(listed))
+	keys := make([]publishedKey, 0, min(len(listed), maxKeys))
+	texts := 0
 	for _, one := range listed {
 		var members map[string]json.RawMessage
 		if json.Unmarshal(one, &members) != nil {
 			continue
 		}
-		keys = append(keys, publishedKey{
+		key := publishedKey{
 			id: textOf(members["kid"]), kind: textOf(members["kty"]), algorithm: textOf(members["alg"]), use: textOf(members["use"]),
-			members: members,
-		})
+			public: publicMembers(members),
+		}
+		texts += len(key.id) + len(key.kind) + len(key.algorithm) + len(key.use) + len(key.public)
+		if len(keys) == maxKeys || texts > maxKeyTexts {
+			break
+		}
+		keys = append(keys, key)
 	}
 	return keys
+}
+
+// publicMembers are the members that make up a public key: a bad certificate beside them, say, is not the key's fault.
+func publicMembers(members map[string]json.RawMessage) []byte {
+	needed := map[string]string{}
+	for _, name := range []string{"kty", "n", "e", "crv", "x", "y"} {
+		if text := textOf(members[name]); text != "" {
+			needed[name] = text
+		}
+	}
+	text, _ := json.Marshal(needed) // texts can be written
+	return text
 }
 
 // known returns the keys at hand, fetched anew where they are old, and whether they were fetched by this call.
@@ -177,7 +199,7 @@ func verifyBy(keys []publishedKey, token *jose.JSONWebSignature) (payload []byte
 	header := token.Signatures[0].Header
 	tries := 0
 	for _, key := range candidates(keys, header) {
-		public := key.public()
+		public := key.decode()
 		if public == nil {
 			continue
 		}
@@ -218,21 +240,10 @@ func kindFor(algorithm string) string {
 	return "OKP"
 }
 
-// public decodes the key; nil when that is not possible. Only the members that make up a public key are looked at: a bad
-// certificate beside them, say, is not the key's fault.
-func (k publishedKey) public() any {
-	needed := map[string]json.RawMessage{}
-	for _, name := range []string{"kty", "n", "e", "crv", "x", "y"} {
-		if member, ok := k.members[name]; ok {
-			needed[name] = member
-		}
-	}
-	text, err := json.Marshal(needed)
-	if err != nil {
-		return nil
-	}
+// decode returns the key; nil when it is none.
+func (k publishedKey) decode() any {
 	var decoded jose.JSONWebKey
-	if decoded.UnmarshalJSON(text) != nil || !decoded.Valid() {
+	if decoded.UnmarshalJSON(k.public) != nil || !decoded.Valid() {
 		return nil
 	}
 	switch public := decoded.Key.(type) {

@@ -60,8 +60,8 @@ func TestATokenIsVerifiedWithItsOwnKey(t *testing.T) {
 	own := published(t, jose.JSONWebKey{Key: ec.Public(), KeyID: "own"})
 	foreign := published(t, jose.JSONWebKey{Key: another.Public(), KeyID: "other"})
 	short := base64.RawURLEncoding.EncodeToString(make([]byte, 31))
-	many := make([]string, 0, 500)
-	for n := range 500 {
+	many := make([]string, 0, 98)
+	for n := range cap(many) {
 		many = append(many, edited(t, foreign, map[string]any{"kid": fmt.Sprint("other-", n)}))
 	}
 	tests := map[string]struct {
@@ -81,7 +81,7 @@ func TestATokenIsVerifiedWithItsOwnKey(t *testing.T) {
 		"beside a secret one":                             {beside: []string{`{"kty":"oct","kid":"own","k":"a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s"}`}, kid: "own"},
 		"beside a list, a number, a text and nothing":     {beside: []string{`[]`, `5`, `"key"`, `null`}, kid: "own"},
 		"beside an empty one":                             {beside: []string{`{}`}, kid: "own"},
-		"beside 500 others":                               {beside: many, kid: "own"},
+		"beside 98 others":                                {beside: many, kid: "own"},
 		"with a certificate that is none":                 {own: map[string]any{"x5c": []string{"AAAA"}, "x5t": "?", "key_ops": 5}, kid: "own"},
 		"without a name, the token with one":              {own: map[string]any{"kid": nil}, beside: []string{foreign}, kid: "own"},
 		"with a name, the token without":                  {beside: []string{foreign}},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/sync/singleflight"
+	"k8s.io/utils/lru"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/redact"
@@ -26,7 +27,7 @@ type Providers struct {
 
 	fetches  singleflight.Group
 	mu       sync.Mutex
-	byIssuer map[string]discovered
+	byIssuer *lru.Cache // holds discovered
 }
 
 type discovered struct {
@@ -93,9 +94,7 @@ func (p *Providers) leniently() time.Time { return p.Now().Add(-clockLeeway) }
 // provider returns an issuer's document and keys. Its error is an *answer.Error.
 func (p *Providers) provider(ctx context.Context, issuer string) (discovered, error) {
 	now := p.Now()
-	p.mu.Lock()
-	held, ok := p.byIssuer[issuer]
-	p.mu.Unlock()
+	held, ok := p.known(issuer)
 	if ok && !hasPassed(discoveryLife, held.at, now) {
 		return held, nil
 	}
@@ -109,16 +108,37 @@ func (p *Providers) provider(ctx context.Context, issuer string) (discovered, er
 	default:
 		return discovered{}, err
 	}
+	return p.remember(issuer, held), nil
+}
+
+// known returns what is remembered of an issuer.
+func (p *Providers) known(issuer string) (discovered, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.byIssuer == nil {
-		p.byIssuer = map[string]discovered{}
-	}
-	if known := p.byIssuer[issuer].keySet; known != nil && known.address == held.keys {
-		held.keySet = known // another call may have come first
+	return p.lookUp(issuer)
+}
+
+// remember keeps a document of an issuer with the keys at the address that it names, and returns both.
+func (p *Providers) remember(issuer string, held discovered) discovered {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if latest, ok := p.lookUp(issuer); ok && latest.keySet.address == held.keys {
+		held.keySet = latest.keySet // another call may have come first
 	} else {
 		held.keySet = &keySet{address: held.keys, fetch: p.fetchKeys, now: p.Now}
 	}
-	p.byIssuer[issuer] = held
-	return held, nil
+	p.byIssuer.Add(issuer, held)
+	return held
+}
+
+// lookUp is for holders of the lock.
+func (p *Providers) lookUp(issuer string) (discovered, bool) {
+	if p.byIssuer == nil {
+		p.byIssuer = lru.New(mostIssuers)
+	}
+	held, ok := p.byIssuer.Get(issuer)
+	if !ok {
+		return discovered{}, false
+	}
+	return held.(discovered), true
 }

@@ -173,7 +173,7 @@ func TestDiscoveryThatFails(t *testing.T) {
 			answer.Malformed, `calls itself "https://login.example.com/"; the two must be exactly the same`,
 		},
 		"an issuer of many letters": {
-			respond(200, `{"issuer":"`+strings.Repeat("x", 5000)+`"}`), answer.Malformed, "…",
+			respond(200, `{"issuer":"`+strings.Repeat("x", 2000)+`"}`), answer.Malformed, "…",
 		},
 		"no issuer":    {respond(200, `{}`), answer.Malformed, `calls itself ""`},
 		"nobody there": {http.NotFound, answer.Unavailable, "discovering the issuer: HTTP 404"},
@@ -181,9 +181,12 @@ func TestDiscoveryThatFails(t *testing.T) {
 		"a page":       {respond(200, `<html>Sign in to our Wi-Fi</html>`), answer.Unavailable, "discovering the issuer: "},
 		"nothing":      {respond(200, ``), answer.Unavailable, "discovering the issuer: "},
 		"a list":       {respond(200, `[]`), answer.Unavailable, "discovering the issuer: "},
-		"two MiB":      {respond(200, `{"issuer":"`+strings.Repeat("x", 2<<20)+`"}`), answer.Unavailable, "discovering the issuer: "},
-		"hung up":      {hangUp, answer.Unavailable, "discovering the issuer: the connection to the marketplace failed: EOF"},
-		"broken off":   {breakOff, answer.Unavailable, "discovering the issuer: the connection to the marketplace failed: unexpected EOF"},
+		"two MiB":      {respond(200, `{"issuer":"`+strings.Repeat("x", 2<<20)+`"}`), answer.Unavailable, "discovering the issuer: the answer is larger than 128 KiB"},
+		"many values": {
+			respond(200, `{"scopes_supported":[`+strings.Repeat(`{"":0},`, 5000)+`0]}`), answer.Unavailable, "discovering the issuer: the answer holds more names and values",
+		},
+		"hung up":    {hangUp, answer.Unavailable, "discovering the issuer: the connection to the marketplace failed: EOF"},
+		"broken off": {breakOff, answer.Unavailable, "discovering the issuer: the connection to the marketplace failed: unexpected EOF"},
 		"a redirect": {
 			func(w http.ResponseWriter, r *http.Request) {
 				http.Redirect(w, r, "https://login.example.com/.well-known/openid-configuration?tenant=s3cr3t", http.StatusMovedPermanently)
