@@ -120,7 +120,7 @@ func (a attempt) polled(facts answer.Facts, verdict answer.Verdict) (answer.Kind
 		return answer.CodeExpired, facts.Status == http.StatusBadRequest && facts.Code == "" && facts.Shape == answer.Object && !facts.RetryAfter
 	}
 	switch facts.Code {
-	case "access_denied":
+	case "access_denied", "authorization_declined": // Microsoft's word for the same
 		return answer.ConsentDenied, true
 	case "expired_token":
 		return answer.CodeExpired, true

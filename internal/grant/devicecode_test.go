@@ -250,6 +250,7 @@ func TestPolls(t *testing.T) {
 		"slow_down":                              {400, refusal("slow_down"), answer.SlowDown},
 		"slow_down, with Auth0's status":         {429, refusal("slow_down"), answer.SlowDown},
 		"access_denied":                          {400, refusal("access_denied"), answer.ConsentDenied},
+		"Microsoft's word for access_denied":     {400, refusal("authorization_declined"), answer.ConsentDenied},
 		"expired_token":                          {400, refusal("expired_token"), answer.CodeExpired},
 		"invalid_grant":                          {400, refusal("invalid_grant"), answer.CodeExpired},
 		"invalid_grant, with Auth0's status":     {403, refusal("invalid_grant"), answer.CodeExpired},
