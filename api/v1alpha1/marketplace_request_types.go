@@ -425,9 +425,10 @@ type IdentityRequest struct {
 	LoginPath string `json:"loginPath,omitempty"`
 }
 
-// Identity is how the operator learns whose tokens it holds. Claims cost nothing and go first.
+// Identity is how the operator learns whose tokens it holds. Claims and prefixes cost nothing and go first.
 //
 // +kubebuilder:validation:XValidation:rule=`!(has(self.accessTokenClaim) && self.accessTokenClaim != "" && has(self.idTokenClaim) && self.idTokenClaim != "")`,message="accessTokenClaim and idTokenClaim must not both be set"
+// +kubebuilder:validation:XValidation:rule=`!(has(self.accessTokenPrefixEnd) && self.accessTokenPrefixEnd != "" && (has(self.accessTokenClaim) && self.accessTokenClaim != "" || has(self.idTokenClaim) && self.idTokenClaim != ""))`,message="accessTokenPrefixEnd must not be set beside a claim"
 type Identity struct {
 	// accessTokenClaim is the claim of the access token (a JWT) that identifies the account.
 	//
@@ -444,6 +445,15 @@ type Identity struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +kubebuilder:validation:Pattern=`^[^\x00-\x1f\x7f]*$`
 	IDTokenClaim string `json:"idTokenClaim,omitempty"`
+
+	// accessTokenPrefixEnd is the sign behind the number that identifies the account, where access tokens begin with that number:
+	// a full stop for 12345678.secret (Etsy).
+	//
+	// +optional
+	// +kubebuilder:validation:MinLength=0
+	// +kubebuilder:validation:MaxLength=1
+	// +kubebuilder:validation:Pattern=`^[.:_|~-]?$`
+	AccessTokenPrefixEnd string `json:"accessTokenPrefixEnd,omitempty"`
 
 	// request is the call that tests the connection, and identifies the account where no claim does.
 	//

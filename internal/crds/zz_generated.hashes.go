@@ -5,5 +5,5 @@ package crds
 // own are the definitions of this version: the hash of each by its name.
 var own = map[string]string{
 	"marketplaceaccounts.tokenkeeper.dev": "55b557de0dad5629",
-	"marketplaces.tokenkeeper.dev":        "1ed128f6176dae5b",
+	"marketplaces.tokenkeeper.dev":        "2f3b675a7a8c058e",
 }

@@ -74,8 +74,8 @@ func (r *Resolver) resolve(ctx context.Context, v facts.Facts, known func(facts.
 	req.Platform = platform
 	req.Inputs.Spec = fmt.Sprint(account.Generation)
 	req.Inputs.Marketplace = fmt.Sprintf("%s/%d", object.UID, object.Generation)
-	if trouble := unaccountable(account, platform); trouble != nil {
-		return req, trouble, nil
+	if err := platform.CheckAccountID(account); err != nil {
+		return req, &facts.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}, nil
 	}
 	seen := known(req)
 	for _, step := range []func() (*facts.Failure, error){
@@ -90,18 +90,6 @@ func (r *Resolver) resolve(ctx context.Context, v facts.Facts, known func(facts.
 	req.Platform = platform.ForAccount(req.Application.ClientID, cmp.Or(account.Spec.AccountID, v.Custody.Account.ID))
 	req.Key = keyOf(req)
 	return req, nil, nil
-}
-
-// unaccountable is the trouble with an expectation that nothing can hold the tokens against.
-func unaccountable(account *v1alpha1.MarketplaceAccount, platform *marketplace.Platform) *facts.Failure {
-	grant := account.Spec.Grant.Type
-	tells := platform.TellsAccount() && grant != v1alpha1.GrantClientCredentials ||
-		platform.CallbackTellsAccount() && grant == v1alpha1.GrantAuthorizationCode
-	if account.Spec.AccountID == "" || tells {
-		return nil
-	}
-	return &facts.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: fmt.Sprintf("spec.accountID must not be set: "+
-		"%s does not tell whose the tokens of grant %s are", platform.DisplayName, grant)}
 }
 
 func (r *Resolver) resolveApplication(

@@ -13,10 +13,14 @@ func (p *Platform) RequestContent() string {
 	if p.content != "" {
 		return p.content
 	}
-	text, err := json.Marshal([]any{
+	parts := []any{
 		p.Issuer, p.TokenURL, p.RefreshURL, p.AuthorizationURL, p.DeviceAuthorizationURL, p.PKCE, p.Scopes, p.scopeSep,
 		p.authorization, p.request, p.response, p.identity, p.AccountIDClaim, p.AccountIDInIDToken,
-	})
+	}
+	if p.AccountIDPrefixEnd != "" { // the text of others stays as it was when custodies recorded it
+		parts = append(parts, p.AccountIDPrefixEnd)
+	}
+	text, err := json.Marshal(parts)
 	if err != nil {
 		return "" // strings, numbers and lists of them always marshal
 	}

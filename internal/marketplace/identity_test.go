@@ -228,6 +228,7 @@ func TestCanIdentify(t *testing.T) {
 	proves := identifying(t, v1alpha1.IdentityRequest{LoginPath: "{.login}"})
 	names := identifying(t, v1alpha1.IdentityRequest{IDPath: "{.id}"})
 	claim := resolved(t, shop(func(s *v1alpha1.MarketplaceSpec) { s.Identity.IDTokenClaim = "sub" }), account())
+	prefix := resolved(t, shop(func(s *v1alpha1.MarketplaceSpec) { s.Identity.AccessTokenPrefixEnd = "." }), account())
 	answer := resolved(t, shop(func(s *v1alpha1.MarketplaceSpec) { s.TokenResponse.Fields.AccountID = "user_id" }), account())
 	type abilities struct{ CanIdentify, NamesAccount, TellsAccount bool }
 	for name, test := range map[string]struct {
@@ -238,6 +239,7 @@ func TestCanIdentify(t *testing.T) {
 		"a platform whose request proves a token":  {proves, abilities{CanIdentify: true}},
 		"a platform whose request names a account": {names, abilities{true, true, true}},
 		"a platform whose tokens name it":          {claim, abilities{TellsAccount: true}},
+		"a platform whose tokens begin with it":    {prefix, abilities{TellsAccount: true}},
 		"a platform whose answers name it":         {answer, abilities{TellsAccount: true}},
 	} {
 		if got := (abilities{test.platform.CanIdentify(), test.platform.NamesAccount(), test.platform.TellsAccount()}); got != test.want {

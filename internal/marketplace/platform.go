@@ -59,6 +59,8 @@ type Platform struct {
 	// in the access token; empty when no claim does.
 	AccountIDClaim     string
 	AccountIDInIDToken bool
+	// AccountIDPrefixEnd is the sign behind the account's identifier where access tokens begin with it; empty where they do not.
+	AccountIDPrefixEnd string
 
 	// RequestsPerSecond and Concurrency bound the token requests of one client.
 	RequestsPerSecond, Concurrency int
@@ -104,6 +106,7 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 		RenewBefore:         spec.Renewal.Before.Or(0),
 		MaxBefore:           spec.Renewal.MaxBefore.Or(0),
 		AccountIDClaim:      spec.Identity.AccessTokenClaim,
+		AccountIDPrefixEnd:  spec.Identity.AccessTokenPrefixEnd,
 		PKCE:                spec.AuthorizationRequest.PKCE != v1alpha1.PKCEDisabled,
 
 		AuthorizationMaxLifetime:  spec.RefreshToken.MaxLifetime.Or(0),
@@ -239,9 +242,19 @@ func join[S ~string](names []S) string {
 	return strings.Join(texts, ", ")
 }
 
-// TellsAccount tells whether anything names the account of a token: the answer, a claim, or a call.
+// TellsAccount tells whether anything names the account of a token: the answer, a claim, the token's prefix, or a call.
 func (p *Platform) TellsAccount() bool {
-	return p.AccountIDClaim != "" || p.response.Fields.AccountID != "" || p.NamesAccount()
+	return p.AccountIDClaim != "" || p.AccountIDPrefixEnd != "" || p.response.Fields.AccountID != "" || p.NamesAccount()
+}
+
+// CheckAccountID refuses an expectation of an account that nothing can hold its tokens against.
+func (p *Platform) CheckAccountID(account *v1alpha1.MarketplaceAccount) error {
+	grant := account.Spec.Grant.Type
+	tells := p.TellsAccount() && grant != v1alpha1.GrantClientCredentials || p.CallbackTellsAccount() && grant == v1alpha1.GrantAuthorizationCode
+	if account.Spec.AccountID == "" || tells {
+		return nil
+	}
+	return fmt.Errorf("spec.accountID must not be set: %s does not tell whose the tokens of grant %s are", p.DisplayName, grant)
 }
 
 // TokenParameters returns the extra parameters of token requests, filled in.

@@ -47,7 +47,7 @@ func TestWhatTheOperatorKnows(t *testing.T) {
 	}
 }
 
-// TestIdentityKnowsTheApplication is for APIs that want the client beside its token: Etsy, Amazon Ads.
+// TestIdentityKnowsTheApplication is for APIs that want the client beside its token: Amazon Ads.
 func TestIdentityKnowsTheApplication(t *testing.T) {
 	platform := identifying(t, v1alpha1.IdentityRequest{URL: "https://api.example.com/me", Headers: []v1alpha1.HTTPHeader{
 		{Name: "X-Api-Key", Value: "{clientID}"}, {Name: "X-Token", Value: "{accessToken}"},

@@ -64,22 +64,32 @@ func (c *Client) exchange(
 	platform := f.Request.Platform
 	tokens = withEnd(tokens, platform)
 	claims := grant.Claims(tokens.IDClaims)
-	account := custody.Account{ID: tokens.AccountID, By: "answer", Login: tokens.Login}
-	if name := platform.AccountIDClaim; account.ID == "" && name != "" {
-		if platform.AccountIDInIDToken {
-			account.ID, account.By = claims.Text(name), "ID token "+name
-		} else {
-			account.ID, account.By = grant.Claims(tokens.AccessClaims).Text(name), "access token "+name
-		}
+	got := lifecycle.Issued{Tokens: tokens, ByPreviousSecret: byPrevious}
+	if f.Request.Grant != v1alpha1.GrantClientCredentials { // an application's tokens are nobody's
+		got.Account = accountOf(tokens, platform)
 	}
-	if account.ID == "" || f.Request.Grant == v1alpha1.GrantClientCredentials {
-		account = custody.Account{} // an application's tokens are nobody's
-	}
-	got := lifecycle.Issued{Tokens: tokens, Account: account, ByPreviousSecret: byPrevious}
 	if sub := claims.Text("sub"); sub != "" {
 		got.Subject = claims.Text("iss") + " " + sub
 	}
 	return got, nil
+}
+
+// accountOf is the account of tokens, as the answer itself, a claim or the prefix of the access token tells it; empty where none does.
+func accountOf(tokens answer.Tokens, platform *marketplace.Platform) custody.Account {
+	id, by := tokens.AccountID, "answer"
+	if name := platform.AccountIDClaim; id == "" && name != "" {
+		id, by = grant.Claims(tokens.AccessClaims).Text(name), "access token "+name
+		if platform.AccountIDInIDToken {
+			id, by = grant.Claims(tokens.IDClaims).Text(name), "ID token "+name
+		}
+	}
+	if id == "" {
+		id, by = platform.AccountIDPrefix(tokens.AccessToken), "access token prefix"
+	}
+	if id == "" {
+		return custody.Account{}
+	}
+	return custody.Account{ID: id, By: by, Login: tokens.Login}
 }
 
 // withEnd sets when the access token ends, where the answer does not say it: the Marketplace's lifetime later, or never.

@@ -509,11 +509,17 @@ func TestMarketplaceIdentity(t *testing.T) {
 		"one of two claims may be spelt out as not set": {
 			set: fields{"spec.identity": map[string]any{"accessTokenClaim": "a", "idTokenClaim": ""}},
 		},
-		"a request must have a URL":               {set: fields{"spec.identity.request": map[string]any{}}, wants: "spec.identity.request.url: Required value"},
-		"a request's URL must not be empty":       {set: request("url", ""), wants: "should be at least 1 chars long"},
-		"a request may have headers":              {set: request("headers", one(map[string]any{"name": "x-amz-access-token", "value": "{accessToken}"}))},
-		"a request must not bring its own cookie": {set: request("headers", one(map[string]any{"name": "Cookie", "value": "a"})), wants: "must not be Authorization"},
-		"a request's headers must be bounded":     {set: request("headers", named(17, "name", map[string]any{"value": "b"})), wants: "must have at most 16 items"},
+		"an access token's prefix may identify":         {set: fields{"spec.identity": map[string]any{"accessTokenPrefixEnd": "."}}},
+		"a prefix may be spelt out as not set":          {set: fields{"spec.identity": map[string]any{"accessTokenPrefixEnd": "", "idTokenClaim": "a"}}},
+		"a prefix must not identify beside a claim":     {set: fields{"spec.identity": map[string]any{"accessTokenPrefixEnd": ".", "accessTokenClaim": "a"}}, wants: "accessTokenPrefixEnd must not be set beside a claim"},
+		"a prefix must not identify beside an ID token": {set: fields{"spec.identity": map[string]any{"accessTokenPrefixEnd": ".", "idTokenClaim": "a"}}, wants: "accessTokenPrefixEnd must not be set beside a claim"},
+		"a prefix must end with one sign":               {set: fields{"spec.identity": map[string]any{"accessTokenPrefixEnd": ".."}}, wants: "may not be more than 1"},
+		"a prefix must not end with a digit":            {set: fields{"spec.identity": map[string]any{"accessTokenPrefixEnd": "1"}}, wants: "spec.identity.accessTokenPrefixEnd in body should match"},
+		"a request must have a URL":                     {set: fields{"spec.identity.request": map[string]any{}}, wants: "spec.identity.request.url: Required value"},
+		"a request's URL must not be empty":             {set: request("url", ""), wants: "should be at least 1 chars long"},
+		"a request may have headers":                    {set: request("headers", one(map[string]any{"name": "x-amz-access-token", "value": "{accessToken}"}))},
+		"a request must not bring its own cookie":       {set: request("headers", one(map[string]any{"name": "Cookie", "value": "a"})), wants: "must not be Authorization"},
+		"a request's headers must be bounded":           {set: request("headers", named(17, "name", map[string]any{"value": "b"})), wants: "must have at most 16 items"},
 	}
 	for _, claim := range []string{"accessTokenClaim", "idTokenClaim"} {
 		path := "spec.identity." + claim

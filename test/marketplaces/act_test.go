@@ -3,7 +3,6 @@ package marketplaces_test
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -16,7 +15,9 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/exchange"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
@@ -30,8 +31,35 @@ const (
 	portal       = "https://tokens.example.com"
 )
 
+// asking are the grants with which the operator makes a request; it makes the others with any.
+var asking = map[exchange.Action][]v1alpha1.GrantType{
+	exchange.SignIn:           {v1alpha1.GrantAuthorizationCode},
+	exchange.ExchangeCode:     {v1alpha1.GrantAuthorizationCode},
+	exchange.StartDevice:      {v1alpha1.GrantDeviceCode},
+	exchange.PollDevice:       {v1alpha1.GrantDeviceCode},
+	exchange.LogIn:            {v1alpha1.GrantPassword},
+	exchange.AskAsApplication: {v1alpha1.GrantClientCredentials},
+	exchange.Renew:            {v1alpha1.GrantAuthorizationCode, v1alpha1.GrantDeviceCode, v1alpha1.GrantRefreshToken},
+	exchange.Revoke:           {v1alpha1.GrantAuthorizationCode, v1alpha1.GrantDeviceCode, v1alpha1.GrantRefreshToken},
+}
+
+// refuse is why the operator would not make the request that is asked for.
+func (p *player) refuse() error {
+	if grants, some := asking[p.ask.Do]; some && !slices.Contains(grants, p.grant()) {
+		return fmt.Errorf("%s is not done with grant %s", p.ask.Do, p.grant())
+	}
+	request := facts.Request{Platform: p.platform, Grant: p.grant()}
+	if p.ask.Do == exchange.Identify && !lifecycle.TestSupported(facts.Facts{Request: request}) {
+		return fmt.Errorf("nothing tests a token of grant %s", p.grant())
+	}
+	return p.platform.CheckAccountID(p.account(p.ask.Environment, p.ask.Parameters))
+}
+
 // act makes the request that is asked for.
 func (p *player) act(ctx context.Context, step *exchange.Step) (string, any, error) {
+	if err := p.refuse(); err != nil {
+		return "", nil, err
+	}
 	switch p.ask.Do {
 	case exchange.Discover:
 		return p.discover(ctx)
@@ -40,9 +68,6 @@ func (p *player) act(ctx context.Context, step *exchange.Step) (string, any, err
 	case exchange.StartDevice:
 		return p.startDevice(ctx)
 	case exchange.Identify:
-		if !p.platform.CanIdentify() {
-			return "", nil, errors.New("the Marketplace names no call that tests a token")
-		}
 		identity, err := p.platform.Identify(ctx, p.client(false), cmp.Or(p.ask.AccessToken, p.tokens.AccessToken))
 		return "identity", identified{ID: identity.ID, Login: identity.Login}, err
 	case exchange.Revoke:
@@ -169,7 +194,7 @@ func (p *player) authorization(got answer.Tokens) exchange.Duration {
 	return exchange.Duration(end.Sub(got.IssuedAt))
 }
 
-// accountOf is whose tokens these are, as far as the answer, a claim or the callback tells.
+// accountOf is whose tokens these are, as far as the answer, a claim, the token's prefix or the callback tells.
 func (p *player) accountOf(got answer.Tokens) string {
 	if p.ask.Do == exchange.AskAsApplication {
 		return "" // an application's tokens are nobody's
@@ -182,7 +207,7 @@ func (p *player) accountOf(got answer.Tokens) string {
 	if p.platform.AccountIDClaim != "" {
 		claimed = grant.ClaimsOf(token).Text(p.platform.AccountIDClaim)
 	}
-	p.known = cmp.Or(got.AccountID, claimed, p.consent.AccountID, p.known)
+	p.known = cmp.Or(got.AccountID, claimed, p.platform.AccountIDPrefix(got.AccessToken), p.consent.AccountID, p.known)
 	return p.known
 }
 
@@ -195,11 +220,16 @@ func (p *player) resolve() error {
 	return err
 }
 
+// grant is the account's.
+func (p *player) grant() v1alpha1.GrantType {
+	return v1alpha1.GrantType(cmp.Or(p.ask.Grant, string(p.object.Spec.Grants[0])))
+}
+
 func (p *player) account(environment string, parameters map[string]string) *v1alpha1.MarketplaceAccount {
 	account := &v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Name: "main", Namespace: "shop"}}
 	account.Spec.MarketplaceRef.Name = p.object.Name
 	account.Spec.Environment = cmp.Or(environment, "Production")
-	account.Spec.Grant.Type = v1alpha1.GrantType(cmp.Or(p.ask.Grant, string(p.object.Spec.Grants[0])))
+	account.Spec.Grant.Type = p.grant()
 	account.Spec.AccountID = p.ask.AccountID
 	for _, scope := range p.ask.Scopes {
 		account.Spec.Scopes = append(account.Spec.Scopes, v1alpha1.Scope(scope))

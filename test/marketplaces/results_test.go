@@ -105,8 +105,8 @@ type store struct {
 	Refused string `json:"refused,omitempty"`
 }
 
-// facts are what is said of the platform that shows in no exchange.
-type facts struct {
+// bounds are what is said of the platform that shows in no exchange.
+type bounds struct {
 	ClientSecretLifetime exchange.Duration `json:"client_secret_lifetime,omitempty"`
 	RequestsPerSecond    int               `json:"requests_per_second"`
 	Concurrency          int               `json:"concurrency"`

@@ -125,7 +125,7 @@ func (p *player) describe(step *exchange.Step) (string, any) {
 	if err := p.resolve(); err != nil {
 		return "refused", refused{Kind: "InvalidSpec", Message: err.Error()}
 	}
-	return "facts", facts{
+	return "facts", bounds{
 		ClientSecretLifetime: exchange.Duration(p.platform.ApplicationSecretLifetime),
 		RequestsPerSecond:    p.platform.RequestsPerSecond, Concurrency: p.platform.Concurrency,
 	}
