@@ -12,6 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
 // TestEverythingNamesTheSameMarketplaces holds what lists the shipped marketplaces against their manifests.
@@ -117,6 +119,32 @@ func tabled(t testing.TB) []string {
 		names = append(names, cell[1])
 	}
 	return names
+}
+
+// TestTheTableNamesTheGrants holds the grants that the table of shipped marketplaces names against the manifests.
+func TestTheTableNamesTheGrants(t *testing.T) {
+	table := string(read(t, "../../docs/marketplaces.md"))
+	for name, manifest := range manifests(t) {
+		object, err := typed(manifest)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		row := regexp.MustCompile("(?m)^\\| \\[?`" + name + "`[^|]*\\|([^|]*)\\|").FindStringSubmatch(table)
+		if row == nil {
+			t.Errorf("%s has no row", name)
+			continue
+		}
+		var named []v1alpha1.GrantType
+		for grant := range strings.SplitSeq(row[1], ",") {
+			named = append(named, v1alpha1.GrantType(strings.TrimSpace(grant)))
+		}
+		want := slices.Clone(object.Spec.Grants)
+		slices.Sort(named)
+		slices.Sort(want)
+		if diff := cmp.Diff(want, named); diff != "" {
+			t.Errorf("%s (-manifest +table):\n%s", name, diff)
+		}
+	}
 }
 
 // noted are the marketplaces of which docs/marketplaces.md has notes, and the one to copy, through which it walks.
