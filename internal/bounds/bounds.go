@@ -50,6 +50,8 @@ const (
 	Token = 32 << 10
 	// Credential is one key of a Secret that a user wrote: a refresh token, a password, a private key.
 	Credential = 16 << 10
+	// UserSecret is what is read of such a Secret altogether. Real ones have a few kilobytes, in a key or two.
+	UserSecret = 32 << 10
 )
 
 // How much of what a platform or an issuer answers is read. Each worker may hold an answer that trickles in.

@@ -145,7 +145,7 @@ func (r *reader) time(key string) time.Time {
 }
 
 // Used returns the part of a user's Secret that the operator reads: these keys, and when the client secret was changed. Its error
-// names a key that is too large.
+// tells what is too large.
 func Used(secret *corev1.Secret, keys ...string) (*corev1.Secret, error) {
 	used := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -154,13 +154,18 @@ func Used(secret *corev1.Secret, keys ...string) (*corev1.Secret, error) {
 		},
 		Data: map[string][]byte{},
 	}
+	all := 0
 	for _, key := range keys {
 		value, ok := secret.Data[key]
 		if len(value) > bounds.Credential {
 			return nil, fmt.Errorf("Secret %q must have at most %d KiB in key %q", secret.Name, bounds.Credential>>10, key)
 		}
-		if ok {
-			used.Data[key] = value
+		if _, again := used.Data[key]; !ok || again {
+			continue
+		}
+		used.Data[key] = value
+		if all += len(value); all > bounds.UserSecret {
+			return nil, fmt.Errorf("Secret %q must have at most %d KiB in all keys that are read", secret.Name, bounds.UserSecret>>10)
 		}
 	}
 	return used, nil

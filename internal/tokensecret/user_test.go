@@ -332,6 +332,18 @@ func TestWhatIsUsedOfAUsersSecret(t *testing.T) {
 	}
 }
 
+// TestAllThatIsUsedOfAUsersSecretIsBounded since each of ten keys may be large.
+func TestAllThatIsUsedOfAUsersSecretIsBounded(t *testing.T) {
+	half := []byte(strings.Repeat("x", bounds.UserSecret/2))
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "app"}, Data: map[string][]byte{"client_id": half, "client_secret": half, "password": half[:1]}}
+	if used, err := tokensecret.Used(secret, "client_id", "client_secret", "client_id"); err != nil || len(used.Data) != 2 {
+		t.Errorf("two keys are told %v", err)
+	}
+	if _, err := tokensecret.Used(secret, "client_id", "client_secret", "password"); err == nil || err.Error() != `Secret "app" must have at most 32 KiB in all keys that are read` {
+		t.Errorf("a byte more is told %v", err)
+	}
+}
+
 func TestHowOldAClientSecretIs(t *testing.T) {
 	made := metav1.NewTime(time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC))
 	wrote := func(days int, fields string) metav1.ManagedFieldsEntry {
