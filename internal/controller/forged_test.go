@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -111,4 +112,42 @@ func TestAForgedVisitRedeemsNothing(t *testing.T) {
 	w.Expect(err).NotTo(HaveOccurred())
 	w.Expect(outcome.ID).To(Equal(market.Seller().ID))
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
+}
+
+// TestWhatAPlatformSaysIsNotForged reads again what was stored of an answer, in the words of platforms that name accounts by an address of another
+// host than the Marketplace has (Salesforce).
+func TestWhatAPlatformSaysIsNotForged(t *testing.T) {
+	w := newWorld(t)
+	w.keyed()
+	platform := w.bytesPlatform(0, func(m *v1alpha1.Marketplace) {
+		m.Spec.TokenResponse.Fields.AccountID, m.Spec.TokenResponse.Fields.Login = "id", "shop"
+	})
+	const seller, shop = "https://login.elsewhere.example/id/00D5/0055", "www.mein-laden.example"
+	says := func(seller string, n int) said {
+		return said{true, respond(200, "application/json", fmt.Sprintf(
+			`{"access_token":"AT%d-xxxxxxxxxxxxxxxxxxxx","token_type":"Bearer","expires_in":3600,"refresh_token":"RT%d","id":%q,"shop":%q}`, n, n, seller, shop))}
+	}
+	platform.says(says(seller, 1))
+	w.start()
+	w.expectReady()
+	w.start() // and read what is stored
+	expectTold := func() {
+		t.Helper()
+		account := w.get().Status.Account
+		w.Expect(account).To(HaveField("ID", seller))
+		w.Expect(account).To(HaveField("Login", shop))
+		w.Expect(w.token()).To(HaveKeyWithValue("account_id", seller))
+		w.Expect(w.events()).NotTo(ContainElement("Warning CustodyUnauthenticated"))
+	}
+	expectTold()
+	platform.says(says(seller, 2))
+	w.passRenewal()
+	expectTold()
+
+	// It is still the account that renewals are held against.
+	platform.says(says("https://login.elsewhere.example/id/00D5/0066", 3))
+	w.annotate(v1alpha1.AnnotationRenew, "now")
+	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonAccountMismatch)
+	w.start()
+	expectTold()
 }

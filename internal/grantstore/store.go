@@ -76,6 +76,8 @@ type Held struct {
 	Outdated bool
 	// Unauthentic tells that nobody can say that the operator wrote the custody, which says the same of its refresh tokens and codes.
 	Unauthentic bool
+	// Vouched tells that a signature or an admin says that the operator wrote it, and not the want of a key alone.
+	Vouched bool
 }
 
 // Cached reads the grant Secret of an account from the cache, and Live from the API server; nil when there is none. It may be another
@@ -112,26 +114,25 @@ func (s *Store) CustodyIn(account *v1alpha1.MarketplaceAccount, secret *corev1.S
 	return kept, err
 }
 
-// proven is a custody that says of what it would send whether somebody can say that the operator put it there. unauthentic tells that nobody
-// can say so of the document.
-func (s *Store) proven(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret, kept custody.Custody) (said custody.Custody, unauthentic bool) {
+// proven is a custody that says of what it would send whether somebody can say that the operator put it there, and the verdict on its document.
+func (s *Store) proven(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret, kept custody.Custody) (said custody.Custody, verdict custodykey.Verdict) {
 	if secret == nil {
-		return kept, false
+		return kept, custodykey.Verdict{Authentic: true, Presumed: true}
 	}
 	text, mac := tokensecret.Signed(secret)
 	if text == nil {
-		return kept, false
+		return kept, custodykey.Verdict{Authentic: true, Presumed: true}
 	}
-	verdict := s.keys.Judge(custodykey.Document{
+	verdict = s.keys.Judge(custodykey.Document{
 		Account: client.ObjectKeyFromObject(account), Marketplace: account.Spec.MarketplaceRef.Name, Version: secret.ResourceVersion, Text: text, MAC: mac,
 	})
 	switch {
 	case !verdict.Authentic:
-		return kept.Unproven(), true
+		kept = kept.Unproven()
 	case verdict.Adopted:
-		return kept.Proven(), false
+		kept = kept.Proven()
 	}
-	return kept, false
+	return kept, verdict
 }
 
 // Decode returns the content of the grant Secret of an account; a nil secret stands for none. A custody of a later version comes with a
@@ -143,7 +144,9 @@ func (s *Store) Decode(account *v1alpha1.MarketplaceAccount, secret *corev1.Secr
 	if err != nil {
 		return held, err
 	}
-	held.Custody, held.Unauthentic = s.proven(account, held.Secret, held.Custody)
+	var verdict custodykey.Verdict
+	held.Custody, verdict = s.proven(account, held.Secret, held.Custody)
+	held.Unauthentic, held.Vouched = !verdict.Authentic, verdict.Authentic && !verdict.Presumed
 	if s.Moved(account, held) {
 		held.Custody.Restored = &custody.Restored{Moved: true}
 	}

@@ -17,6 +17,9 @@ type Platform struct {
 	LeadsTo func(address string) bool
 	// Visit tells whether a visit could have begun now, as far as the server and the redirect URI are concerned; nil where that is not known.
 	Visit func(custody.Visit) bool
+	// Vouched tells that the operator is known to have written the custody, so that its names and messages are as a platform told them. Where a
+	// code or a visit leads is checked all the same: the Marketplace may be another by now.
+	Vouched bool
 }
 
 // Addresses returns a custody without the parts that lead people, codes or tokens to other places than the Marketplace does as it is now. out
@@ -107,9 +110,9 @@ func (a *addresses) isPage(address string) bool {
 	return outgoing.CheckLink(address) == nil && a.platform.LeadsTo != nil && a.platform.LeadsTo(address)
 }
 
-// leadsTo tells that a text holds no address, or none but the platform's.
+// leadsTo tells that a text is known to come from a platform, holds no address, or none but the platform's.
 func (a *addresses) leadsTo(text string) bool {
-	return !isAddress(text) || a.clean(text) == text
+	return a.platform.Vouched || !isAddress(text) || a.clean(text) == text
 }
 
 // text returns a text in which no address is another than the platform's.

@@ -195,6 +195,27 @@ func TestListsKeepTheirLatest(t *testing.T) {
 	}
 }
 
+// TestWhatTheOperatorIsKnownToHaveWrittenIsAPlatformsWord: its names and messages may hold any address, and codes and visits lead to the Marketplace
+// as it is now.
+func TestWhatTheOperatorIsKnownToHaveWrittenIsAPlatformsWord(t *testing.T) {
+	const elsewhere = "https://login.elsewhere.example/id/1"
+	kept := written()
+	kept.Account.ID, kept.Account.Login, kept.Subject = elsewhere, "www.my-shop.example", "https://issuer.example "+elsewhere
+	kept.Refused.Message, kept.SignIn.Refused.AccountID = "see "+elsewhere, elsewhere
+	kept.SignIn.Ended.Why, kept.SignIn.Visits[0].Detail = elsewhere, elsewhere
+	known := theShop()
+	known.Vouched = true
+	got, out := vetting.Addresses(kept, known)
+	if diff := cmp.Diff(kept, got); diff != "" || len(out) > 0 {
+		t.Errorf("left out %v:\n%s", out, diff)
+	}
+	kept.SignIn.Device.URL, kept.SignIn.Visits[0].RedirectURI, kept.SignIn.Visits[0].Problem = elsewhere, elsewhere, ""
+	got, out = vetting.Addresses(kept, known)
+	if got.SignIn.Device != nil || len(got.SignIn.Visits) > 0 || got.Account != kept.Account {
+		t.Errorf("left out %v: %+v", out, got.SignIn)
+	}
+}
+
 // TestWithoutAMarketplaceNothingIsShownToLeadThere: nobody knows which addresses are good.
 func TestWithoutAMarketplaceNothingIsShownToLeadThere(t *testing.T) {
 	got, _ := vetting.Addresses(written(), vetting.Platform{})

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/exchange"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
@@ -22,6 +24,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/vetting"
 )
 
 // The application of every exchange that names no other, registered nowhere. Its secret has characters that must be escaped.
@@ -109,7 +112,25 @@ func (p *player) askForTokens(ctx context.Context) (string, any, error) {
 	if err != nil {
 		return "", nil, err
 	}
+	if err := p.staysAsStored(got); err != nil {
+		return "", nil, err
+	}
 	return "tokens", p.accept(got), nil
+}
+
+// staysAsStored tells that nothing of an answer is lost when it is read from the grant Secret that the operator has written.
+func (p *player) staysAsStored(got answer.Tokens) error {
+	stored := custody.Custody{Grant: custody.Grant{
+		RefreshToken: got.RefreshToken, ClientID: p.application(v1alpha1.ApplicationKeyClientID), Account: custody.Account{ID: got.AccountID, Login: got.Login},
+		Published: custody.Grant{}.Publish(got.Published),
+		Tokens:    &custody.Tokens{AccessToken: got.AccessToken, IDToken: got.IDToken, TokenType: got.TokenType, Scope: got.Scope, IssuedAt: got.IssuedAt},
+	}}
+	read, out := vetting.Form(stored, p.now)
+	read, elsewhere := vetting.Addresses(read, vetting.Platform{LeadsTo: p.platform.LeadsTo, Vouched: true})
+	if out = append(out, elsewhere...); len(out) > 0 || !reflect.DeepEqual(read, stored) {
+		return fmt.Errorf("of what was stored, the next look leaves out %v", out)
+	}
+	return nil
 }
 
 // unreadableLife is how long an access token counts at most whose end is told in a way that cannot be read.
