@@ -28,8 +28,9 @@ import (
 // reconciler keeps the token Secrets of MarketplaceAccounts valid.
 type reconciler struct {
 	*driver.Driver
-	// client writes statuses.
+	// client writes statuses, and live reads from the API server.
 	client client.Client
+	live   client.Reader
 	// portal is where people sign in; empty when there is no such place.
 	portal signin.Address
 	// grants reads and writes grant Secrets, keys tells which of them the operator wrote, and tokens reads and writes token and sign-in Secrets.
@@ -160,7 +161,7 @@ func (r *reconciler) tell(ctx context.Context, account *v1alpha1.MarketplaceAcco
 	if until := r.backlog.Postpone(client.ObjectKeyFromObject(account), urgency, r.Clock.Now()); !until.IsZero() {
 		return after(r.Clock.Now(), renewal.Earliest(until, next())), nil
 	}
-	if err := errors.Join(err, statusreport.Patch(ctx, r.client, r.backlog, account, report.Account)); err != nil {
+	if err := errors.Join(err, statusreport.Patch(ctx, r.client, r.live, r.backlog, account, report.Account)); err != nil {
 		return reconcile.Result{}, err
 	}
 	r.Emit(report.Account, conditions.Transitions(&account.Status, report)...)

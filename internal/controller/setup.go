@@ -199,7 +199,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	}
 	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, Keys: keys, OwnWrite: writeOwn})
 	r := &reconciler{
-		client: clients.Client, portal: options.Portal,
+		client: clients.Client, live: clients.Live, portal: options.Portal,
 		grants: grants, keys: keys, backlog: backlog,
 	}
 	visiting, err := options.newDriver(mgr, clients, grants, operations, r.applications.Answered)

@@ -75,6 +75,9 @@ func (f *Finalizer) set(ctx context.Context, account *v1alpha1.MarketplaceAccoun
 	if err := f.Client.Patch(ctx, metadata, patch); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("writing the finalizers: %w", err)
 	}
+	if account.ResourceVersion == before.ResourceVersion {
+		account.ResourceVersion = metadata.ResourceVersion
+	}
 	return nil
 }
 

@@ -21,8 +21,8 @@ import (
 
 // Patch writes the status of an account with one request, or none where it has not changed. It leaves out the parts that the API server
 // refuses, so that the conditions are written whatever a platform, or the author of a Secret, made of another field. The new version of the
-// account is set in after. An account that is gone is no error.
-func Patch(ctx context.Context, to client.StatusClient, backlog *Backlog, before, after *v1alpha1.MarketplaceAccount) error {
+// account is set in after. An account that is gone is no error; one whose status was written by another process meanwhile is a conflict.
+func Patch(ctx context.Context, to client.StatusClient, live client.Reader, backlog *Backlog, before, after *v1alpha1.MarketplaceAccount) error {
 	if equality.Semantic.DeepEqual(before.Status, after.Status) {
 		return nil
 	}
@@ -30,18 +30,27 @@ func Patch(ctx context.Context, to client.StatusClient, backlog *Backlog, before
 	if err != nil {
 		return fmt.Errorf("writing the status: %w", err)
 	}
-	// Without a lock: the operator alone writes the status, and a count of failures must not be lost because a person
-	// edited a label meanwhile. The answer is asked for without the account, which is known.
-	answer := kube.AccountMetadata()
+	// The answer is asked for without the account, which is known.
+	answer, version := kube.AccountMetadata(), before.ResourceVersion
 	answer.Namespace, answer.Name = after.Namespace, after.Name
-	send := func() error {
-		document, err := json.Marshal(map[string]any{statusMember: patch})
+	write := func() error {
+		document, err := json.Marshal(map[string]any{"metadata": map[string]any{"resourceVersion": version}, statusMember: patch})
 		if err != nil {
 			return err
 		}
 		return backlog.Write(func() error {
 			return to.Status().Patch(ctx, answer, client.RawPatch(types.MergePatchType, document))
 		})
+	}
+	send := func() error {
+		err := write()
+		for edits := 0; apierrors.IsConflict(err) && edits < mostEdits; edits++ {
+			if version, err = versionBesides(ctx, live, before, err); err != nil {
+				return err
+			}
+			err = write()
+		}
+		return err
 	}
 	err = send()
 	for _, reduce := range []func(statusPatch, error) []string{statusPatch.withoutRefused, statusPatch.conditionsAlone} {
@@ -61,6 +70,22 @@ func Patch(ctx context.Context, to client.StatusClient, backlog *Backlog, before
 		after.ResourceVersion = answer.ResourceVersion
 	}
 	return nil
+}
+
+// mostEdits is how often an account may be edited while its status is written.
+const mostEdits = 3
+
+// versionBesides is the version that an account has after an edit besides the status, such as of a label: a count of failures must not be lost by
+// that. Where the status is another one as well, the conflict stands: another process believes that it leads, and what it has written may be newer.
+func versionBesides(ctx context.Context, live client.Reader, before *v1alpha1.MarketplaceAccount, conflict error) (string, error) {
+	now := &v1alpha1.MarketplaceAccount{}
+	if err := live.Get(ctx, client.ObjectKeyFromObject(before), now); err != nil {
+		return "", err
+	}
+	if now.UID != before.UID || !equality.Semantic.DeepEqual(now.Status, before.Status) {
+		return "", conflict
+	}
+	return now.ResourceVersion, nil
 }
 
 // statusPatch is the status member of a merge patch of an account: null takes a member away.

@@ -276,10 +276,16 @@ func (s *apiServer) patchStatus(at ref, document []byte) (client.Object, error) 
 	}
 	next := held.DeepCopyObject().(client.Object)
 	var patch struct {
+		Metadata struct {
+			ResourceVersion string `json:"resourceVersion"`
+		} `json:"metadata"`
 		Status json.RawMessage `json:"status"`
 	}
 	if err := json.Unmarshal(document, &patch); err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	if version := patch.Metadata.ResourceVersion; version != "" && version != held.GetResourceVersion() {
+		return nil, apierrors.NewConflict(at.kind.resource(), at.Name, fmt.Errorf("the object has been modified"))
 	}
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(patch.Status, &members); err != nil {
