@@ -147,6 +147,26 @@ func TestTheTableNamesTheGrants(t *testing.T) {
 	}
 }
 
+// TestThePageOnSDKsNamesMarketplacesWithoutHosts holds docs/sdk.md against the manifests: workloads must know where key api_hosts is missing.
+func TestThePageOnSDKsNamesMarketplacesWithoutHosts(t *testing.T) {
+	var want, named []string
+	for name, manifest := range manifests(t) {
+		if manifest["spec"].(map[string]any)["apiHosts"] == nil {
+			want = append(want, name)
+		}
+	}
+	_, after, _ := strings.Cut(string(read(t, "../../docs/sdk.md")), "These marketplaces name no host of an API:")
+	paragraph, _, _ := strings.Cut(after, "\n\n")
+	for _, name := range regexp.MustCompile("`([a-z0-9]+)`").FindAllStringSubmatch(paragraph, -1) {
+		named = append(named, name[1])
+	}
+	slices.Sort(want)
+	slices.Sort(named)
+	if diff := cmp.Diff(want, named); diff != "" {
+		t.Errorf("(-manifests +page):\n%s", diff)
+	}
+}
+
 // noted are the marketplaces of which docs/marketplaces.md has notes, and the one to copy, through which it walks.
 func noted(t testing.TB) []string {
 	t.Helper()
