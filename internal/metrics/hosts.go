@@ -1,6 +1,17 @@
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	// mostHosts have series of their own: authors of accounts may choose hosts. They are the busiest ones, and otherHosts names all others together.
+	mostHosts  = 200
+	otherHosts = "other"
+)
 
 // Host is the traffic with one token host.
 type Host struct {
@@ -36,11 +47,31 @@ func (h hosts) Describe(descs chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (h hosts) Collect(out chan<- prometheus.Metric) {
-	for _, host := range h() {
+	for _, host := range busiest(h()) {
 		for desc, value := range map[*prometheus.Desc]int{
 			waitingDesc: host.Waiting, underwayDesc: host.Underway, circuitsDesc: host.CircuitsOpen,
 		} {
 			out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(value), host.Name)
 		}
 	}
+}
+
+// traffic orders hosts.
+func (h Host) traffic() int { return h.Waiting + h.Underway + h.CircuitsOpen }
+
+// busiest returns the hosts with most traffic, and one that stands for the others.
+func busiest(all []Host) []Host {
+	if len(all) <= mostHosts {
+		return all
+	}
+	all = slices.SortedFunc(slices.Values(all), func(a, b Host) int {
+		return cmp.Or(cmp.Compare(b.traffic(), a.traffic()), cmp.Compare(a.Name, b.Name))
+	})
+	other := Host{Name: otherHosts}
+	for _, host := range all[mostHosts:] {
+		other.Waiting += host.Waiting
+		other.Underway += host.Underway
+		other.CircuitsOpen += host.CircuitsOpen
+	}
+	return append(all[:mostHosts], other)
 }

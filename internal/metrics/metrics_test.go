@@ -336,6 +336,34 @@ tokenkeeper_token_host_requests_waiting{host="api.ebay.com"} 5
 	}
 }
 
+// TestSeriesOfHostsAreBounded since authors of accounts may choose hosts.
+func TestSeriesOfHostsAreBounded(t *testing.T) {
+	registry := prometheus.NewPedanticRegistry()
+	metrics.RegisterHosts(registry, func() []metrics.Host {
+		all := []metrics.Host{}
+		for i := range 1000 {
+			all = append(all, metrics.Host{Name: fmt.Sprintf("%03d.example", i), CircuitsOpen: 1})
+		}
+		return append(all, metrics.Host{Name: "allegro.pl", Waiting: 2})
+	})
+	if n, err := testutil.GatherAndCount(registry); n != 3*201 || err != nil {
+		t.Errorf("there are %d series (%v), want three for each of 200 hosts and the others", n, err)
+	}
+	gathered, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprint(gathered)
+	for _, want := range []string{`allegro.pl`, `000.example`, `198.example`, `value:"other"} gauge:{value:801}`} {
+		if !strings.Contains(strings.Join(strings.Fields(text), " "), want) {
+			t.Errorf("%s is missing", want)
+		}
+	}
+	if strings.Contains(text, "199.example") {
+		t.Error("a host with less traffic than others has a series of its own")
+	}
+}
+
 func TestOperations(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
 	operations := metrics.NewOperations(registry)

@@ -18,6 +18,10 @@ const (
 	deniedInARow = 3
 	// servedLately is how long a host that has served an application counts as one that works.
 	servedLately = 10 * time.Minute
+	// mostServing are the hosts that have served an application and are remembered, and mostDenied the applications of one account without
+	// an answer: authors of accounts may choose both. One that is forgotten is known again after as many answers.
+	mostServing = 1024
+	mostDenied  = 4
 )
 
 // denials tells a wrong client secret from a firewall and an outage, where a platform answers 401 or 403 without an error
@@ -57,6 +61,9 @@ func (d *denials) serve(host, application string, now time.Time) {
 		d.served = map[string]map[string]time.Time{}
 	}
 	if d.served[host] == nil {
+		if len(d.served) >= mostServing {
+			d.forgetAHost(now)
+		}
 		d.served[host] = map[string]time.Time{}
 	}
 	for other, at := range d.served[host] {
@@ -67,6 +74,25 @@ func (d *denials) serve(host, application string, now time.Time) {
 	d.served[host][application] = now
 }
 
+// forgetAHost makes room: it drops the hosts that have served nobody lately, or else any one.
+func (d *denials) forgetAHost(now time.Time) {
+	for host, served := range d.served {
+		lately := false
+		for _, at := range served {
+			lately = lately || now.Sub(at) <= servedLately
+		}
+		if !lately {
+			delete(d.served, host)
+		}
+	}
+	for host := range d.served {
+		if len(d.served) < mostServing {
+			return
+		}
+		delete(d.served, host)
+	}
+}
+
 func (d *denials) deny(host, application string, account types.UID, now time.Time) (times int, wrong bool) {
 	if d.denied == nil {
 		d.denied = map[types.UID]map[string]inARow{}
@@ -74,7 +100,10 @@ func (d *denials) deny(host, application string, account types.UID, now time.Tim
 	if d.denied[account] == nil {
 		d.denied[account] = map[string]inARow{}
 	}
-	denied := d.denied[account][application]
+	denied, known := d.denied[account][application]
+	if !known && len(d.denied[account]) >= mostDenied {
+		clear(d.denied[account])
+	}
 	if denied.count++; denied.count == 1 {
 		denied.since = now
 	}

@@ -3,6 +3,7 @@ package throttle_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -18,13 +19,14 @@ func TestFailFastAsksAHostThatDoesNotAnswerNowAndThen(t *testing.T) {
 	now := start
 	away := map[string]bool{}
 	asked := 0
-	client := &http.Client{Transport: throttle.NewFailFast(roundTripper(func(request *http.Request) (*http.Response, error) {
+	failFast := throttle.NewFailFast(roundTripper(func(request *http.Request) (*http.Response, error) {
 		asked++
 		if away[request.URL.Host] {
 			return nil, errors.New("no route")
 		}
 		return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: request}, nil
-	}), func() time.Time { return now })}
+	}), func() time.Time { return now })
+	client := &http.Client{Transport: failFast}
 	ask := func(host string, wantAsked int, wantOK bool) {
 		t.Helper()
 		asked = 0
@@ -54,4 +56,13 @@ func TestFailFastAsksAHostThatDoesNotAnswerNowAndThen(t *testing.T) {
 	now = now.Add(10 * time.Second)
 	ask("a", 1, true)
 	ask("a", 1, true)
+	for i := range 300 {
+		host := fmt.Sprint("dead-", i)
+		away[host] = true
+		ask(host, 1, false)
+		now = now.Add(time.Minute)
+	}
+	if n := failFast.Len(); n > 64 {
+		t.Errorf("%d hosts are remembered that nobody asks any more", n)
+	}
 }

@@ -10,6 +10,9 @@ import (
 // turnKept is how long the place of a waiter is kept that was called.
 const turnKept = 10 * time.Second
 
+// failureKept is how long it is remembered that a host failed to answer which nobody asks any more: authors of accounts may choose hosts.
+const failureKept = 10 * time.Minute
+
 // Limits bound what a limiter lets through. Both are at least 1.
 type Limits struct {
 	// PerSecond is how many requests begin in a second, Concurrency how many are under way at once.
@@ -29,6 +32,8 @@ type limiter[W comparable] struct {
 	rate, common *rate.Limiter
 	breaker      breaker
 	underway     int
+	// used is when a waiter came last.
+	used time.Time
 	// turns are those of the waiters that were called. latest is the waiter whose turn had not begun when it was called last.
 	turns   map[W]turn
 	latest  W
@@ -231,7 +236,7 @@ func (l *limiter[W]) expire(now time.Time) {
 
 // setBack moves everything that was planned, as the clock was.
 func (l *limiter[W]) setBack(back time.Duration) {
-	for _, at := range []*time.Time{&l.closedAt, &l.closedUntil, &l.waitEnds, &l.interrupted[byEnd], &l.interrupted[byPerson]} {
+	for _, at := range []*time.Time{&l.used, &l.closedAt, &l.closedUntil, &l.waitEnds, &l.interrupted[byEnd], &l.interrupted[byPerson]} {
 		if !at.IsZero() {
 			*at = at.Add(-back)
 		}
@@ -259,6 +264,6 @@ func (l *limiter[W]) setLimits(limits Limits, now time.Time) {
 
 // isAsNew tells that nothing would be lost with the limiter.
 func (l *limiter[W]) isAsNew(now time.Time) bool {
-	return l.underway == 0 && l.waiting.len() == 0 && len(l.turns) == 0 && !now.Before(l.closedUntil) && l.breaker.isAsNew() &&
-		l.rate.TokensAt(now) >= float64(l.limits.PerSecond)
+	return l.underway == 0 && l.waiting.len() == 0 && len(l.turns) == 0 && !now.Before(l.closedUntil) &&
+		(l.breaker.isAsNew() || now.Sub(l.used) >= failureKept) && l.rate.TokensAt(now) >= float64(l.limits.PerSecond)
 }

@@ -147,7 +147,8 @@ func (p *Permit[W]) release(end func(now time.Time)) {
 func (s *Limiters[W]) Count(key Key, limits Limits) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.limiter(key, limits).count(s.time())
+	now := s.time()
+	s.limiter(key, limits).count(now)
 }
 
 // Forget drops a waiter that does not wait any more.
@@ -226,6 +227,7 @@ func (s *Limiters[W]) limiter(key Key, limits Limits) *limiter[W] {
 		h.limiters = append(h.limiters, at)
 		s.limiters[key] = at
 	}
+	at.used = s.seen
 	if at.limits != limits {
 		at.setLimits(limits, s.seen)
 	}

@@ -361,6 +361,25 @@ func TestHostsThatNobodyAsksAnyMoreAreForgotten(t *testing.T) {
 	}
 }
 
+// TestHostsThatFailedAreForgottenToo has accounts choose one dead host after the other, as they may, and one host that is asked all the time
+// and does not answer either.
+func TestHostsThatFailedAreForgottenToo(t *testing.T) {
+	w := newWorld(t, 100)
+	w.fail(allegro)
+	for i := range 1000 {
+		w.now = w.now.Add(30 * time.Second)
+		for _, key := range []throttle.Key{allegro, {Host: fmt.Sprint("dead ", i)}} {
+			w.enters(key, wide, "a", scheduled(0)).Release(throttle.Outcome{Unavailable: true})
+		}
+	}
+	if n := len(w.Hosts()); n > 64 {
+		t.Errorf("%d hosts are remembered that nobody asks any more", n)
+	}
+	if all := w.Hosts(); all[0].Name != allegro.Host || all[0].Open != 1 {
+		t.Errorf("the host that is asked is remembered as %+v, want an open circuit", all[0])
+	}
+}
+
 // TestEverybodyGetsThroughWithinTheLimits lets many come again and again, as the accounts of a work queue do.
 func TestEverybodyGetsThroughWithinTheLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
