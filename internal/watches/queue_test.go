@@ -1,13 +1,21 @@
 package watches
 
 import (
+	"context"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
 // TestWorkQueue plays what goes on in the queue that the manager uses: an account that is called goes first, what users do goes before
@@ -44,4 +52,47 @@ func TestWorkQueue(t *testing.T) {
 	call(account("later"), 0, PriorityScheduled)
 	queue.Add(reconcile.Request{NamespacedName: account("edited")})
 	expect("due again", next(2), "edited", "later")
+}
+
+// TestAccountsOfASecretWaitTheirTurn: however often a Secret is written, and however many accounts name it, those that are due come to their turn.
+func TestAccountsOfASecretWaitTheirTurn(t *testing.T) {
+	queue := priorityqueue.New[reconcile.Request]("turns of a Secret")
+	defer queue.ShutDown()
+	named := func(context.Context, client.Object) (all []reconcile.Request) {
+		for i := range 10 {
+			all = append(all, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "greedy", Name: strconv.Itoa(i)}})
+		}
+		return all
+	}
+	secrets := ofSecrets{handler.EnqueueRequestsFromMapFunc(named)}
+	foreign := foreignSecrets{source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		for _, account := range named(ctx, nil) {
+			queue.Add(account)
+		}
+		return nil
+	})}
+	due := types.NamespacedName{Namespace: "another", Name: "due"}
+	write := func() {
+		secret := &corev1.Secret{}
+		changed := secret.DeepCopy()
+		changed.ResourceVersion = "2"
+		secrets.Update(t.Context(), event.UpdateEvent{ObjectOld: secret, ObjectNew: changed}, queue)
+		secrets.Create(t.Context(), event.CreateEvent{Object: secret}, queue)
+		secrets.Delete(t.Context(), event.DeleteEvent{Object: secret}, queue)
+		secrets.Generic(t.Context(), event.GenericEvent{Object: secret}, queue)
+		if err := foreign.Start(t.Context(), queue); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write()
+	Caller(queue)(due, 0, PriorityScheduled)
+	for range 11 {
+		request, _ := queue.Get()
+		queue.Done(request)
+		if request.NamespacedName == due {
+			return
+		}
+		write()
+	}
+	t.Error("the account that is due had no turn while a Secret was written all the time")
 }

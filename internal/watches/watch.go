@@ -22,16 +22,17 @@ func Watch(made *builder.Builder, clients *kube.Clients, own *grantstore.OwnWrit
 	find := lookup{clients.Cached}
 	return made.
 		For(&v1alpha1.MarketplaceAccount{}, builder.WithPredicates(accountChanged())).
-		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(find.accountsOfLabelledSecret), builder.WithPredicates(versionChanged[client.Object](), own.Predicate())).
+		Watches(&corev1.Secret{}, ofSecrets{handler.EnqueueRequestsFromMapFunc(find.accountsOfLabelledSecret)}, builder.WithPredicates(versionChanged[client.Object](), own.Predicate())).
 		Watches(&v1alpha1.MarketplaceAccount{}, handler.EnqueueRequestsFromMapFunc(find.accountsOfSameSeller), builder.WithPredicates(sellerChanged())).
 		Watches(&v1alpha1.Marketplace{}, handler.EnqueueRequestsFromMapFunc(find.accountsOfMarketplace), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		WatchesRawSource(clients.ForeignSecrets(find.accountsOfSecret)).
+		WatchesRawSource(foreignSecrets{clients.ForeignSecrets(find.accountsOfSecret)}).
 		WatchesRawSource(clients.NamespaceLabels(find.accountsOfNamespace)).
 		WatchesRawSource(clients.UnwatchedApplications(find.accountsOfApplication)).
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+			waiting := inTurn(queue)
 			own.OnForeign = func(secret client.Object) {
 				for _, request := range find.accountsOfLabelledSecret(ctx, secret) {
-					queue.Add(request)
+					waiting.Add(request)
 				}
 			}
 			return nil
