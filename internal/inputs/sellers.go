@@ -10,6 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/accountindex"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -74,12 +75,18 @@ func (s *Sellers) HoldElsewhere(ctx context.Context, f facts.Facts) (bool, error
 		if err != nil {
 			return false, err
 		}
-		custody, err := s.grants.CustodyIn(&others[i], held)
-		if (err == nil || tokensecret.IsNewer(err)) && custody.RefreshToken != "" && custody.ClientID == f.Request.Application.ClientID {
+		kept, err := s.grants.CustodyIn(&others[i], held)
+		if (err == nil || tokensecret.IsNewer(err)) && counts(kept.Grant, f.Request.Application.ClientID, others[i].Namespace == f.Account.Namespace) {
 			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// counts tells that a grant of another account is one of the application. What nobody proves says so within its namespace alone: anybody there can
+// write it.
+func counts(grant custody.Grant, clientID string, sameNamespace bool) bool {
+	return grant.RefreshToken != "" && grant.ClientID == clientID && (sameNamespace || !grant.Unproven)
 }
 
 // older tells whether a was there before b.

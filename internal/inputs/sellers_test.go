@@ -14,6 +14,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/accountindex"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
 
 // TestTheOldestAccountOfASeller is named by each account of the seller that is younger, in whichever order the cache lists them: else each look might name
@@ -44,5 +45,30 @@ func TestTheOldestAccountOfASeller(t *testing.T) {
 		held := &v1alpha1.MarketplaceAccount{}
 		g.Expect(cached.Get(t.Context(), client.ObjectKey{Namespace: "shop", Name: name}, held)).To(Succeed())
 		g.Expect(sellers.OldestAccount(t.Context(), held, held.Status.Account.ID)).To(Equal(want), fmt.Sprint(name))
+	}
+}
+
+// TestForgedGrantsOfASellerHoldNobodyUp: a tenant can write a grant of any seller into a Secret of its own.
+func TestForgedGrantsOfASellerHoldNobodyUp(t *testing.T) {
+	grant := custody.Grant{RefreshToken: "of the seller", ClientID: "app"}
+	unproven := grant
+	unproven.Unproven = true
+	for name, test := range map[string]struct {
+		grant         custody.Grant
+		sameNamespace bool
+		counts        bool
+	}{
+		"a grant elsewhere":                      {grant, false, true},
+		"a grant in the namespace":               {grant, true, true},
+		"what nobody proves elsewhere":           {unproven, false, false},
+		"what nobody proves in the namespace":    {unproven, true, true},
+		"a grant of another application":         {custody.Grant{RefreshToken: "of the seller", ClientID: "another"}, true, false},
+		"a login, which no other use of it ends": {custody.Grant{ClientID: "app"}, true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := counts(test.grant, "app", test.sameNamespace); got != test.counts {
+				t.Errorf("it counts: %v, want %v", got, test.counts)
+			}
+		})
 	}
 }
