@@ -348,7 +348,7 @@ func TestAnotherApplicationNeedsASignIn(t *testing.T) {
 	calls := w.calls("allegro")
 	w.editSecret("app", map[string]string{"client_id": "another-app", "client_secret": "another-secret-of-it"})
 	message := w.expectSignInRequired()
-	w.Expect(message).To(ContainSubstring("belongs to the application that was used before"))
+	w.Expect(message).To(ContainSubstring("belongs to the application or the server that was used before"))
 	w.passUntil(w.renewalTime())
 	w.pass(time.Minute)
 	w.Expect(w.calls("allegro")).To(Equal(calls), "sent the grant of one application in the name of another")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	. "github.com/onsi/gomega"
 
@@ -105,6 +106,31 @@ func TestEachHostThatAnAccountChoosesHasACallbackOfItsOwn(t *testing.T) {
 	w.Expect(err).NotTo(HaveOccurred())
 	w.expectReady()
 	w.Expect(network.others()).To(BeEmpty())
+}
+
+// TestAGrantDoesNotGoToAnotherServer: whoever may edit an account does not get its refresh token, and the grant goes on once the edit is undone.
+func TestAGrantDoesNotGoToAnotherServer(t *testing.T) {
+	w, network := withShops(t, chosenHost)
+	w.account("allegro", v1alpha1.GrantAuthorizationCode, ofShop("honest"))
+	w.start()
+	w.Market.Platform("allegro").AddRedirectURI(demomarket.DefaultClientID, w.redirectURI())
+	b := w.browser()
+	visit, err := b.begin(w.link())
+	w.Expect(err).NotTo(HaveOccurred())
+	_, err = b.comeBack(b.at(network, visit, nil))
+	w.Expect(err).NotTo(HaveOccurred())
+	w.expectReady()
+
+	w.edit(ofShop("evil"))
+	w.Expect(w.expectSignInRequired()).To(ContainSubstring("belongs to the application or the server that was used before"))
+	w.passUntil(w.renewalTime())
+	w.pass(time.Minute)
+	w.Expect(network.others()).To(BeEmpty(), "sent the refresh token to a server that did not give it")
+
+	w.edit(ofShop("honest"))
+	w.expectAuthenticated()
+	w.Expect(w.Market.Platform("allegro").AccessTokenValid(w.token()["access_token"])).To(BeTrue())
+	w.Expect(w.Market.Platform("allegro").Report().DoubleSpends).To(BeZero())
 }
 
 // at goes through the honest shop's pages with the request of a visit, changed.

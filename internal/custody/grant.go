@@ -18,6 +18,8 @@ type Grant struct {
 	Consent int64 `json:"consent,omitempty"`
 	// ClientID is the application that it was given to, and the only one that can renew it.
 	ClientID string `json:"clientID,omitempty"`
+	// From is where it was given; zero where that is not known.
+	From Origin `json:"from,omitzero"`
 	// Asked are the scopes that the person was asked for; nil when none were named, or no person was asked.
 	Asked []string `json:"asked,omitzero"`
 	// Unproven tells that it was read from a document that nobody could say the operator had written. Such a refresh token is not sent with an

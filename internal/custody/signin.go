@@ -43,6 +43,8 @@ type Device struct {
 	// ClientID and Asked are the application and the scopes that the person is asked to consent to.
 	ClientID string   `json:"clientID"`
 	Asked    []string `json:"asked,omitzero"`
+	// From is where the code was given, as that of a Grant.
+	From Origin `json:"from,omitzero"`
 }
 
 // EndedCodes are device codes that the platform ended early.

@@ -123,7 +123,7 @@ func (f *Finalizer) revoke(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	if pending := f.Grants.Pending(account.UID); pending != nil && pending.Unsent == nil {
 		custody = pending.Custody // newer than what could be stored
 	}
-	if len(refreshTokens(custody, false)) == 0 {
+	if len(refreshTokens(custody, nil)) == 0 {
 		return "there is no refresh token; tokens end by themselves", oauthclient.CannotRevoke, nil
 	}
 	req, failure, err := f.Resolver.Resolve(ctx, facts.Facts{Account: account, Custody: custody})
@@ -133,9 +133,9 @@ func (f *Finalizer) revoke(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	if failure != nil {
 		return failure.Message, oauthclient.MayStillRevoke, nil
 	}
-	tokens := refreshTokens(custody, req.Shared)
+	tokens := refreshTokens(custody, &req)
 	if len(tokens) == 0 {
-		return "tokenkeeper did not put the refresh token there, so it is not sent with the application of the Marketplace", oauthclient.CannotRevoke, nil
+		return "the refresh token is not known to belong to the application and the server of the account, so it is not sent there", oauthclient.CannotRevoke, nil
 	}
 	endpoint, err := f.OAuth.Endpoint(ctx, req, v1alpha1.GrantRefreshToken)
 	if err != nil {
@@ -162,13 +162,20 @@ func (f *Finalizer) revoke(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	return "Revoked the grant at " + req.Platform.DisplayName, oauthclient.Revoked, nil
 }
 
-// refreshTokens are the refresh tokens of the grant in use and of a candidate grant; with proven, those alone that the operator put there.
-func refreshTokens(kept custody.Custody, proven bool) []string {
+// refreshTokens are the refresh tokens of the grant in use and of a candidate grant, as far as the request may send them; nil stands for all.
+func refreshTokens(kept custody.Custody, req *facts.Request) []string {
 	var tokens []string
 	for _, grant := range []*custody.Grant{&kept.Grant, kept.Candidate} {
-		if grant != nil && grant.RefreshToken != "" && !(proven && grant.Unproven) {
-			tokens = append(tokens, grant.RefreshToken)
+		if grant == nil || grant.RefreshToken == "" || req != nil && !mayRevoke(req, grant) {
+			continue
 		}
+		tokens = append(tokens, grant.RefreshToken)
 	}
 	return tokens
+}
+
+// mayRevoke tells that a grant is the application's and the server's that it would be sent to, and with an application that others share, that
+// the operator put it there.
+func mayRevoke(req *facts.Request, grant *custody.Grant) bool {
+	return !(req.Shared && grant.Unproven) && (grant.ClientID == "" || req.MayUse(grant.ClientID, grant.From))
 }

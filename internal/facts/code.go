@@ -21,7 +21,7 @@ func (f *Facts) CodeLives() bool {
 
 // CodeFits tells whether a device code asks for the scopes of the spec, and may be sent.
 func (f *Facts) CodeFits(pending *custody.Device) bool {
-	return pending != nil && !(f.Request.Shared && pending.Unproven) && pending.ClientID == f.Request.Application.ClientID && slices.Equal(pending.Asked, f.Request.Platform.Scopes)
+	return pending != nil && !(f.Request.Shared && pending.Unproven) && f.Request.MayUse(pending.ClientID, pending.From) && slices.Equal(pending.Asked, f.Request.Platform.Scopes)
 }
 
 // MayStartCode tells whether to ask for a device code now: not when the last ones were not used, when a person declined, or

@@ -45,6 +45,7 @@ func TestWhetherToAskForACode(t *testing.T) {
 		"a code":                         {working(byDevice, lives), true},
 		"a code at its end":              {working(byDevice, lives, func(f *Facts) { f.Now = morning.Add(time.Minute) }), false},
 		"of another application":         {working(byDevice, lives, otherApplication), false},
+		"of another server":              {working(byDevice, lives, otherServer), false},
 		"that asks for scopes of before": {working(byDevice, lives, func(f *Facts) { f.Custody.SignIn.Device.Asked = []string{"orders"} }), false},
 	})
 }

@@ -32,7 +32,7 @@ func (f *Facts) CandidateGrant() *custody.Grant {
 	switch {
 	case candidate == nil:
 	case candidate.Consent > 0:
-		if f.SignsIn() && candidate.Consent > f.Custody.Accepted && candidate.ClientID == f.Request.Application.ClientID {
+		if f.SignsIn() && candidate.Consent > f.Custody.Accepted && f.Request.MayUse(candidate.ClientID, candidate.From) {
 			return candidate
 		}
 	case !f.Request.RenewsByRefreshToken():
@@ -169,15 +169,16 @@ func (f *Facts) MissingGrant() *Failure {
 			"Marketplace %q: %s, or an admin annotates the Marketplace with %s=<anything new>",
 			f.Account.GrantSecretName(), f.Account.Spec.MarketplaceRef.Name, cure, v1alpha1.AnnotationAdoptCustody)}
 	case f.OtherApplication():
-		return &Failure{v1alpha1.ReasonSignInRequired, "The refresh token belongs to the application that was used before, " +
+		return &Failure{v1alpha1.ReasonSignInRequired, "The refresh token belongs to the application or the server that was used before, " +
 			"and only that one can renew it: " + cure}
 	}
 	return nil
 }
 
-// OtherApplication tells that the grant in use was given to another application (client_id) than today's, which cannot renew it.
+// OtherApplication tells that the grant in use was given to another application (client_id) than today's, or by another server, which cannot
+// renew it.
 func (f *Facts) OtherApplication() bool {
-	return f.Custody.ClientID != "" && f.Custody.ClientID != f.Request.Application.ClientID
+	return f.Custody.ClientID != "" && !f.Request.MayUse(f.Custody.ClientID, f.Custody.From)
 }
 
 // UnprovenGrant tells that nobody can say whose the refresh token in use is, and that it would be sent with an application that the account

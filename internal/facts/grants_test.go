@@ -61,6 +61,20 @@ func noRefreshToken(f *Facts) { f.Custody.RefreshToken = "" }
 
 func otherApplication(f *Facts) { f.Request.Application.ClientID = "other app" }
 
+// otherServer is an account whose author has chosen another host.
+func otherServer(f *Facts) {
+	f.Custody.From = f.Request.Origin()
+	if f.Custody.Candidate != nil {
+		f.Custody.Candidate.From = f.Custody.From
+	}
+	if f.Custody.SignIn.Device != nil {
+		f.Custody.SignIn.Device.From = f.Custody.From
+	}
+	platform := *f.Request.Platform
+	platform.ChosenHosts = "another"
+	f.Request.Platform = &platform
+}
+
 func endlessToken(f *Facts) {
 	f.Custody.Tokens.ExpiresAt, f.Custody.Tokens.RenewAt = renewal.Never, renewal.Never
 }
@@ -105,6 +119,7 @@ func TestWhichGrantWaits(t *testing.T) {
 		"that of a sign-in":                   {working(signsIn, waiting(2, "", "")), true},
 		"one before the last one accepted":    {working(signsIn, waiting(1, "", "")), false},
 		"one for another application":         {working(signsIn, waiting(2, "", ""), otherApplication), false},
+		"one of another server":               {working(signsIn, waiting(2, "", ""), otherServer), false},
 		"of a sign-in where nobody does":      {working(importing, waiting(2, "import two", "")), false},
 		"that of an import":                   {working(importing, imports("two"), waiting(0, "two", "")), true},
 		"of an import that the user withdrew": {working(importing, imports("three"), waiting(0, "two", "")), false},
@@ -226,7 +241,8 @@ func TestWhatIsWrong(t *testing.T) {
 		"a token that does not end was refused twice": {working(signsIn, noRefreshToken, endlessToken, func(f *Facts) {
 			f.Custody.Verified = &custody.Verification{At: morning, Refusals: 2}
 		}), signIn, "Allegro refuses the access token, which has no end of its own and no refresh token: a person must sign in at Allegro"},
-		"the grant is another application's":                       {working(signsIn, otherApplication), signIn, "belongs to the application that was used before, and only that one can renew it: a person must sign in at Allegro"},
+		"the grant is another application's":                       {working(signsIn, otherApplication), signIn, "belongs to the application or the server that was used before, and only that one can renew it: a person must sign in at Allegro"},
+		"the grant is another server's":                            {working(signsIn, otherServer), signIn, "belongs to the application or the server that was used before"},
 		"the grant is another application's, and an import is new": {working(importing, otherApplication, imports("two")), "", ""},
 	}
 	for name, test := range tests {

@@ -134,7 +134,7 @@ func (f *Facts) NextUse() (at time.Time, never string) {
 	case f.Request.Platform.LostAnswerNever:
 		return time.Time{}, "the Marketplace's refreshToken.lostAnswer is Never"
 	case f.NewImport() == "" && f.OtherApplication():
-		return time.Time{}, "it belongs to the application that was used before, and only that one can renew it"
+		return time.Time{}, "it belongs to the application or the server that was used before, and only that one can renew it"
 	case f.NewImport() == "" && f.UnprovenGrant():
 		return time.Time{}, "it was not put into the grant Secret by tokenkeeper"
 	case f.NewImport() == "" && f.WrongAccount():

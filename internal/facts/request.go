@@ -30,6 +30,16 @@ type Request struct {
 	Key string
 }
 
+// Origin is where grants are given.
+func (r *Request) Origin() custody.Origin {
+	return custody.Origin{Marketplace: r.Platform.Name + "/" + r.Platform.Environment, Server: r.Platform.TokenServer(), Chosen: r.Platform.ChosenHosts}
+}
+
+// MayUse tells whether a grant or code of an application and an origin may be sent.
+func (r *Request) MayUse(clientID string, from custody.Origin) bool {
+	return clientID == r.Application.ClientID && from.Allows(r.Origin())
+}
+
 // RenewsByRefreshToken tells whether the grant lives on a refresh token.
 func (r *Request) RenewsByRefreshToken() bool {
 	return r.Grant != v1alpha1.GrantPassword && r.Grant != v1alpha1.GrantClientCredentials

@@ -189,6 +189,7 @@ func AfterCode(f facts.Facts, code answer.DeviceCode) Change {
 		StartedAt:       f.Now.UTC().Truncate(time.Second),
 		IntervalSeconds: int64(code.Interval / time.Second),
 		ClientID:        f.Request.Application.ClientID,
+		From:            f.Request.Origin(),
 		Asked:           slices.Clone(f.Request.Platform.Scopes),
 	}
 	if code.CompleteURL != "" {

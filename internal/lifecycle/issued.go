@@ -64,7 +64,7 @@ func GrantOf(f facts.Facts, got Issued) custody.Grant {
 	next.Published = next.Publish(got.Published)
 	if f.Request.RenewsByRefreshToken() { // a login is renewed by logging in; the refresh token of another grant stays
 		next.RefreshToken, next.Unproven = got.RefreshToken, false
-		next.ClientID = f.Request.Application.ClientID
+		next.ClientID, next.From = f.Request.Application.ClientID, f.Request.Origin()
 	} else {
 		next.Consent, next.Asked = 0, nil
 	}
@@ -84,6 +84,7 @@ func ConsentOf(f facts.Facts, got Issued, asked []string) custody.Grant {
 	return custody.Grant{
 		RefreshToken:               got.RefreshToken,
 		ClientID:                   f.Request.Application.ClientID,
+		From:                       f.Request.Origin(),
 		Asked:                      asked,
 		GrantedAt:                  got.IssuedAt.UTC().Truncate(time.Second),
 		AuthorizationExpiresAt:     got.AuthorizationExpiresAt,

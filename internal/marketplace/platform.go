@@ -30,6 +30,8 @@ type Platform struct {
 	// CallbackKey stands in the path of the callback where the authors of accounts choose the host of the authorization server,
 	// so that each server has a callback of its own (RFC 9700 section 4.4.2.2); empty where the Marketplace fixes the hosts.
 	CallbackKey string
+	// ChosenHosts stands for the hosts that the author of the account chose, of those that get credentials; empty where the Marketplace fixes them.
+	ChosenHosts string
 	// PKCE tells that authorization requests carry a code challenge, by method S256.
 	PKCE bool
 	// Scopes are asked for; empty leaves them to the platform.
@@ -131,6 +133,7 @@ func Resolve(object *v1alpha1.Marketplace, account *v1alpha1.MarketplaceAccount)
 		return p, err
 	}
 	p.setCallbackKey(spec)
+	p.ChosenHosts = chosenHosts(spec, names)
 	err = p.fill(spec, names, account.Spec.Grant.Type)
 	p.setHosts(spec)
 	return p, err

@@ -1,6 +1,7 @@
 package marketplace
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"fmt"
@@ -16,6 +17,27 @@ const keySize = 10
 
 // Server is a digest of the addresses that a sign-in leads to, which tells one authorization server from another.
 func (p *Platform) Server() string { return digest(p.AuthorizationURL, p.TokenURL, p.Issuer) }
+
+// TokenServer is a digest of the server that tokens come from.
+func (p *Platform) TokenServer() string { return digest(originOf(cmp.Or(p.TokenURL, p.Issuer))) }
+
+// chosenHosts is a digest of the values that authors of accounts put into hosts which get refresh tokens; empty where there are none.
+func chosenHosts(spec *v1alpha1.MarketplaceSpec, names names) string {
+	var chosen []string
+	endpoints := &spec.Endpoints
+	for _, name := range openParameters(spec.Parameters) {
+		if slices.ContainsFunc([]v1alpha1.URLTemplate{endpoints.Issuer, endpoints.Token, endpoints.Refresh, endpoints.Revocation}, func(template v1alpha1.URLTemplate) bool {
+			return strings.Contains(hostOf(string(template)), "{"+name+"}")
+		}) {
+			chosen = append(chosen, name+"="+strings.ToLower(names.addresses[name]))
+		}
+	}
+	if chosen == nil {
+		return ""
+	}
+	slices.Sort(chosen)
+	return digest(chosen...)
+}
 
 // setCallbackKey tells the account's authorization server from the other servers that its Marketplace leads to.
 func (p *Platform) setCallbackKey(spec *v1alpha1.MarketplaceSpec) {

@@ -58,6 +58,41 @@ func TestCallbackKey(t *testing.T) {
 	}
 }
 
+// TestChosenHosts: a grant is bound to the hosts that the author of its account chose, of all that get refresh tokens.
+func TestChosenHosts(t *testing.T) {
+	open := v1alpha1.ParameterDeclaration{Name: "shop", Pattern: "[A-Za-z0-9.-]+"}
+	listed := v1alpha1.ParameterDeclaration{Name: "shop", Enum: []string{"first", "second"}}
+	const chosen, fixed = v1alpha1.URLTemplate("https://{shop}.example.com"), v1alpha1.URLTemplate("https://{host}/{shop}")
+	for name, test := range map[string]struct {
+		declared  v1alpha1.ParameterDeclaration
+		endpoints v1alpha1.Endpoints
+		bound     bool
+	}{
+		"token endpoint":             {open, v1alpha1.Endpoints{Token: chosen}, true},
+		"renewals":                   {open, v1alpha1.Endpoints{Token: fixed, Refresh: chosen}, true},
+		"revocations":                {open, v1alpha1.Endpoints{Token: fixed, Revocation: chosen}, true},
+		"issuer, whose document may": {open, v1alpha1.Endpoints{Token: fixed, Issuer: chosen}, true},
+		"the browser's alone":        {open, v1alpha1.Endpoints{Token: fixed, Authorization: chosen}, false},
+		"a path":                     {open, v1alpha1.Endpoints{Token: fixed, Refresh: fixed, Revocation: fixed}, false},
+		"hosts from a list":          {listed, v1alpha1.Endpoints{Token: chosen}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hosts := func(value string) string {
+				return resolved(t, shop(func(s *v1alpha1.MarketplaceSpec) {
+					s.Endpoints, s.Parameters = test.endpoints, []v1alpha1.ParameterDeclaration{test.declared}
+				}), account(withParameters("shop", value))).ChosenHosts
+			}
+			first, second := hosts("first"), hosts("second")
+			if (first != "") != test.bound || (first != second) != test.bound {
+				t.Errorf("the hosts are %q and %q of another shop, want these bound: %v", first, second, test.bound)
+			}
+			if test.declared.Pattern != "" && hosts("FIRST") != first {
+				t.Error("a host in capitals is another one")
+			}
+		})
+	}
+}
+
 // TestShippedMarketplacesKeepTheirCallback since people have registered it. Those that have a host for each account have a callback for each, too.
 func TestShippedMarketplacesKeepTheirCallback(t *testing.T) {
 	for name, object := range shipped(t) {

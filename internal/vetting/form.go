@@ -77,10 +77,11 @@ func (f *form) seen(s custody.Seen) custody.Seen {
 	return s
 }
 
-// grant checks a grant. A refresh token that no platform could have issued is none, and so is one for an application that has no name.
+// grant checks a grant. A refresh token that no platform could have issued is none, and so is one for an application or from an origin that has
+// no name.
 func (f *form) grant(where string, g custody.Grant) custody.Grant {
-	if !credential(g.RefreshToken, bounds.Token) || !credential(g.ClientID, bounds.Message) {
-		g.RefreshToken, g.ClientID = "", ""
+	if !credential(g.RefreshToken, bounds.Token) || !credential(g.ClientID, bounds.Message) || !isOrigin(g.From) {
+		g.RefreshToken, g.ClientID, g.From = "", "", custody.Origin{}
 		f.leave(where + "refreshToken")
 	}
 	if !credential(g.Imported, bounds.Credential) {
@@ -213,7 +214,7 @@ func (f *form) signIn(s custody.SignIn) custody.SignIn {
 
 func (f *form) deviceFits(d *custody.Device) bool {
 	return d.Code != "" && credential(d.Code, bounds.Token) && d.UserCode != "" && line(d.UserCode, bounds.UserCode) &&
-		d.IntervalSeconds >= 0 && d.IntervalSeconds <= longestInterval && f.ends(d.ExpiresAt, longestCode) && len(d.Asked) <= mostScopes
+		d.IntervalSeconds >= 0 && d.IntervalSeconds <= longestInterval && f.ends(d.ExpiresAt, longestCode) && len(d.Asked) <= mostScopes && isOrigin(d.From)
 }
 
 // ends tells that an end is not further ahead than the longest life of its token or code.
@@ -241,6 +242,10 @@ func (f *form) texts(where string, list []string, atMost, longest int) []string 
 // credential tells whether a text can be one that a platform has issued: VSCHAR alone.
 func credential(text string, longest int) bool {
 	return len(text) <= longest && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' })
+}
+
+func isOrigin(o custody.Origin) bool {
+	return line(o.Marketplace, 2*bounds.Name) && line(o.Server, bounds.Name) && line(o.Chosen, bounds.Name)
 }
 
 // line tells whether a text can be shown on one line.
