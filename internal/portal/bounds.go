@@ -5,6 +5,8 @@ package portal
 const (
 	// maxBody is enough for the longest session token, or a ticket and the query of an app store.
 	maxBody = 32 << 10
+	// maxCards is how many accounts a list shows, of some 2.5 KiB each. Those that need a person come first.
+	maxCards = 500
 	// maxCallback bounds the query with which a marketplace sends a browser back. Codes may be long.
 	maxCallback = 8 << 10
 	// maxQuery bounds the query with which an app store sends a person.

@@ -3,6 +3,7 @@ package portal
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,7 +22,7 @@ type listPage struct {
 	Summary []string
 	// Urgent tells that some do.
 	Urgent bool
-	// More tells that there are accounts of which the API server was not asked whether the visitor may see them.
+	// More tells that there are further accounts: too many for a page, or such that the API server was not asked about.
 	More  bool
 	Cards []cards.Card
 }
@@ -46,16 +47,18 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	mayAct, err := p.reception.Actable(r.Context(), who, names(accounts))
+	t := p.texts(r)
+	now := p.clock.Now()
+	entries := cards.ByUrgency(accounts, now)
+	said, inOrder := cards.Summary(t, entries)
+	onPage := firstOf(entries)
+	mayAct, err := p.reception.Actable(r.Context(), who, namesOf(onPage))
 	if err != nil {
 		return err
 	}
-	t := p.texts(r)
-	page := listPage{frame: p.frameOf(r, who, t.ListTitle), More: more}
+	page := listPage{frame: p.frameOf(r, who, t.ListTitle), More: more || len(onPage) < len(entries)}
 	page.LinkToList = false
-	now := p.clock.Now()
-	entries := cards.ByUrgency(accounts, now)
-	for _, e := range entries {
+	for _, e := range onPage {
 		name := nameOf(e.Account)
 		card := cards.Of(t, e, marketplaces.of(e.Account.Spec.MarketplaceRef.Name), mayAct[name], now)
 		if mayAct[name] {
@@ -67,14 +70,11 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 		}
 		page.Cards = append(page.Cards, card)
 	}
-	said, inOrder := cards.Summary(t, entries)
 	page.Summary, page.Urgent = said, len(said) > 0
 	if len(accounts) > 0 && inOrder && !more {
 		page.Summary = []string{t.ListInOrder}
 	}
-	leave() // a browser may read slowly
-	p.render(w, http.StatusOK, "list", page)
-	return nil
+	return p.renderList(w, who, "list", page, leave)
 }
 
 // showCode puts the device code that waits into the status of an account, where a Secret holds it and the status its address alone: for a card of a
@@ -96,8 +96,8 @@ func (p *Portal) showCode(ctx context.Context, account *v1alpha1.MarketplaceAcco
 const namespaceField = "namespace"
 
 // seen reads the accounts that some takes and the visitor may see, and the names of the marketplaces. more tells that not all of
-// these accounts were asked about. some must not change an account, nor the caller a Marketplace: they are the cache's own, since
-// copying every account of a cluster for each visitor would cost more than the page. The accounts that are returned are copies.
+// these accounts were asked about. Nobody must change an account or a Marketplace: they are the cache's own, since copying every account of a
+// cluster for each visitor would cost more than the page.
 func (p *Portal) seen(
 	ctx context.Context, who *visitor.Visitor, some func(*v1alpha1.MarketplaceAccount) bool,
 ) (shown []*v1alpha1.MarketplaceAccount, called marketplaceNames, more bool, err error) {
@@ -126,7 +126,7 @@ func (p *Portal) seen(
 	shown = make([]*v1alpha1.MarketplaceAccount, 0, len(visible))
 	for i := range accounts.Items {
 		if account := &accounts.Items[i]; visible[nameOf(account)] {
-			shown = append(shown, account.DeepCopy())
+			shown = append(shown, account)
 		}
 	}
 	return shown, called, more, nil
@@ -136,10 +136,19 @@ func nameOf(account *v1alpha1.MarketplaceAccount) types.NamespacedName {
 	return types.NamespacedName{Namespace: account.Namespace, Name: account.Name}
 }
 
-func names(accounts []*v1alpha1.MarketplaceAccount) []types.NamespacedName {
-	named := make([]types.NamespacedName, 0, len(accounts))
-	for _, account := range accounts {
-		named = append(named, nameOf(account))
+// firstOf returns the entries that fit on a page, with copies of their accounts.
+func firstOf(entries []cards.Entry) []cards.Entry {
+	first := slices.Clone(entries[:min(len(entries), maxCards)])
+	for i := range first {
+		first[i].Account = first[i].Account.DeepCopy()
+	}
+	return first
+}
+
+func namesOf(entries []cards.Entry) []types.NamespacedName {
+	named := make([]types.NamespacedName, 0, len(entries))
+	for _, e := range entries {
+		named = append(named, nameOf(e.Account))
 	}
 	return named
 }

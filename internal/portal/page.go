@@ -84,12 +84,39 @@ func (p *Portal) frameOf(r *http.Request, who *visitor.Visitor, title string) fr
 
 // render answers with a page, as a whole or not at all.
 func (p *Portal) render(w http.ResponseWriter, status int, name string, page any) {
+	if body := p.compose(w, name, page); body != nil {
+		write(w, status, body)
+	}
+}
+
+// renderList is render for a page that may be large. leave gives up the place in which the page was made: a browser may read slowly.
+func (p *Portal) renderList(w http.ResponseWriter, who *visitor.Visitor, name string, page any, leave func()) error {
+	body := p.compose(w, name, page)
+	leave()
+	if body == nil {
+		return nil
+	}
+	sent, err := p.reception.Send(who, body.Len())
+	if err != nil {
+		return err
+	}
+	defer sent()
+	write(w, http.StatusOK, body)
+	return nil
+}
+
+// compose makes a page; nil where that failed and was answered.
+func (p *Portal) compose(w http.ResponseWriter, name string, page any) *bytes.Buffer {
 	var body bytes.Buffer
 	if err := p.pages[name].Execute(&body, page); err != nil {
 		p.log.Error(errors.New(string(problemInternal)), "A page cannot be shown", "page", name)
 		http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return
+		return nil
 	}
+	return &body
+}
+
+func write(w http.ResponseWriter, status int, body *bytes.Buffer) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/portal/cards"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal/visitor"
 )
 
@@ -54,7 +55,15 @@ func TestOnlyWhatIsShownIsCopied(t *testing.T) {
 	if cache.copied {
 		t.Error("everything is copied for everybody")
 	}
-	shown[0].Annotations["is"] = "changed"
+	entries := make([]cards.Entry, 2*maxCards)
+	for i := range entries {
+		entries[i].Account = shown[0]
+	}
+	first := firstOf(entries)
+	if len(first) != maxCards || len(firstOf(entries[:7])) != 7 {
+		t.Errorf("a page shows %d of %d accounts, and %d of 7", len(first), len(entries), len(firstOf(entries[:7])))
+	}
+	first[0].Account.Annotations["is"] = "changed"
 	if cache.accounts[0].Annotations["is"] != "kept" {
 		t.Error("what is shown is the cache's own")
 	}

@@ -69,7 +69,8 @@ func (p *Portal) store(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	mayAct, err := p.reception.Actable(r.Context(), who, names(accounts))
+	entries := cards.ByUrgency(accounts, p.clock.Now())
+	mayAct, err := p.reception.Actable(r.Context(), who, namesOf(entries))
 	if err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (p *Portal) store(w http.ResponseWriter, r *http.Request) error {
 		Path: path, Form: who.FormToken(string(p.address), path), Store: query.Encode(),
 	}
 	sent := sentSeller(marketplaces[marketplace], query)
-	for _, e := range cards.ByUrgency(accounts, p.clock.Now()) {
+	for _, e := range entries {
 		if mayAct[nameOf(e.Account)] {
 			page.Choices = append(page.Choices, choiceOf(t, e.Account, sent))
 		}
@@ -95,9 +96,7 @@ func (p *Portal) store(w http.ResponseWriter, r *http.Request) error {
 		}
 		return 1
 	})
-	leave() // a browser may read slowly
-	p.render(w, http.StatusOK, "store", page)
-	return nil
+	return p.renderList(w, who, "store", page, leave)
 }
 
 // choose makes a link for the account that a visitor chose. The store's query goes along with it.

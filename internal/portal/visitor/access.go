@@ -64,12 +64,14 @@ type access struct {
 	visitors *recent[string, *curiosity]
 }
 
-// curiosity bounds the pages and the questions of one user, with whatever tokens they come.
+// curiosity bounds the pages, the questions and the buttons of one user, with whatever tokens they come.
 type curiosity struct {
 	// pages is where their pages are made, one after the other.
 	pages *room
-	// left are the questions that they may still cause.
-	left *rate.Limiter
+	// unread are the pages that were made and that their browsers have not read yet.
+	unread chan struct{}
+	// left are the questions that pages may still cause, and pressed the buttons that they may still press.
+	left, pressed *rate.Limiter
 }
 
 // question is whether a visitor may use a verb on one account, on all accounts of a namespace (no name), or on all accounts (no
@@ -100,16 +102,21 @@ func (a *access) of(who *Visitor) *curiosity {
 	known, found := a.visitors.get(who.user.Username)
 	if !found {
 		known = &curiosity{
-			pages: &room{places: make(chan struct{}, 1), patience: listWait},
-			left:  rate.NewLimiter(rate.Every(askedEach), maxAsked),
+			pages:   &room{places: make(chan struct{}, 1), patience: listWait},
+			unread:  make(chan struct{}, maxUnread),
+			left:    rate.NewLimiter(rate.Every(askedEach), maxAsked),
+			pressed: rate.NewLimiter(rate.Every(pressedEach), maxPressed),
 		}
 		a.visitors.put(who.user.Username, known)
 	}
 	return known
 }
 
-// may asks the API server whether the buttons of an account may be pressed now.
+// may asks the API server whether the buttons of an account may be pressed now. Each call counts as a press.
 func (a *access) may(ctx context.Context, who *Visitor, account types.NamespacedName) (allowed bool, err error) {
+	if !a.of(who).pressed.AllowN(a.clock.Now(), 1) {
+		return false, &BusyError{pressedEach}
+	}
 	for _, verb := range toAct.single {
 		if allowed, err = a.ask(ctx, a.acting, who, verb, account.Namespace, account.Name); allowed || err != nil {
 			break

@@ -37,6 +37,13 @@ const (
 	maxLists = 8
 	// listWait is how long another waits for one of them to be done.
 	listWait = 5 * time.Second
+	// maxUnread is how many lists of one visitor may be under way to a browser that reads slowly, and maxUnreadBytes how large those of all visitors
+	// may be together.
+	maxUnread      = 4
+	maxUnreadBytes = 32 << 20
+	// maxPressed is how many buttons a visitor may press at once, and pressedEach after how long one more.
+	maxPressed  = 20
+	pressedEach = time.Second
 	// maxQuestions is how many questions the API server is asked at once, for the lists of all visitors together.
 	maxQuestions = 12
 	// maxActing is the same for buttons, which do not wait for lists.

@@ -114,6 +114,70 @@ func TestQuestionsOfOneUserAreBounded(t *testing.T) {
 	}
 }
 
+// TestPressesOfOneUserAreBounded since each has the API server asked twice, and may write a grant Secret.
+func TestPressesOfOneUserAreBounded(t *testing.T) {
+	clock := clocktesting.NewFakePassiveClock(noon)
+	access := newAccess(&judge{answer: denied}, clock)
+	press := func(user string) (pressed int) {
+		for token := range 3 * maxPressed {
+			if _, err := access.may(t.Context(), named(user, token), types.NamespacedName{Namespace: "shop", Name: "main"}); err == nil {
+				pressed++
+			} else if !isBusy(err) {
+				t.Fatal(err)
+			}
+		}
+		return pressed
+	}
+	if got := press("somebody"); got != maxPressed {
+		t.Errorf("%d presses are looked at, want %d", got, maxPressed)
+	}
+	if got := press("somebody-else"); got != maxPressed {
+		t.Errorf("of another user %d presses are looked at, want %d", got, maxPressed)
+	}
+	clock.SetTime(noon.Add(3 * pressedEach))
+	if got := press("somebody"); got != 3 {
+		t.Errorf("three seconds later %d presses are looked at, want 3", got)
+	}
+}
+
+// TestPagesThatWaitForSlowReadersAreBounded by their number for one visitor, and by their size for all.
+func TestPagesThatWaitForSlowReadersAreBounded(t *testing.T) {
+	c := New(Options{Kube: &judge{answer: denied}, Clock: clocktesting.NewFakePassiveClock(noon)})
+	const page = maxUnreadBytes / 10
+	var sent []func()
+	send := func(user string) error {
+		done, err := c.Send(named(user, len(sent)), page)
+		if err == nil {
+			sent = append(sent, done)
+		}
+		return err
+	}
+	for range maxUnread {
+		if err := send("slow"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := send("slow"); !isBusy(err) {
+		t.Errorf("a page more of a slow visitor gets %v", err)
+	}
+	for i := len(sent); i < 10; i++ {
+		if err := send(fmt.Sprint("visitor ", i)); err != nil {
+			t.Errorf("page %d gets %v", i, err)
+		}
+	}
+	if err := send("late"); !isBusy(err) {
+		t.Errorf("a page more of all gets %v", err)
+	}
+	for _, done := range sent {
+		done()
+	}
+	for range maxUnread {
+		if err := send("late"); err != nil {
+			t.Errorf("once all were read, a page gets %v", err)
+		}
+	}
+}
+
 func TestAVisitorMakesOnePageAtATime(t *testing.T) {
 	p := New(Options{Kube: &judge{answer: denied}, Clock: clocktesting.NewFakePassiveClock(noon)})
 	who := named("somebody", 1)

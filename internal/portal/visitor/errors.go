@@ -31,7 +31,7 @@ type LimitedError struct{ Wait time.Duration }
 
 func (e *LimitedError) Error() string { return "too many failures from one address" }
 
-// BusyError is a page that must come later: too many visitors read lists, or the visitor has used up the questions of a while.
+// BusyError is a page that must come later: too many visitors read lists, or the visitor has used up the questions or presses of a while.
 type BusyError struct{ Wait time.Duration }
 
 func (e *BusyError) Error() string { return "too many lists or questions at once" }

@@ -9,6 +9,7 @@ import (
 	"regexp"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/semaphore"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -52,6 +53,7 @@ type Reception struct {
 	doubtful       *slowLane
 	trustedProxies []netip.Prefix
 	lists          *room
+	unread         *semaphore.Weighted
 }
 
 // New returns a Reception that has seen no visitor yet.
@@ -66,6 +68,7 @@ func New(o Options) *Reception {
 		links:    newLimiter[netip.Prefix](o.Clock, linkFailures, maxAddresses),
 		doubtful: newSlowLane(o.Clock),
 		lists:    &room{places: make(chan struct{}, maxLists), patience: listWait},
+		unread:   semaphore.NewWeighted(maxUnreadBytes),
 	}
 }
 
@@ -172,7 +175,23 @@ func (c *Reception) Enter(ctx context.Context, who *Visitor) (leave func(), err 
 	return func() { place(); own() }, nil
 }
 
-// MayAct asks the API server whether a visitor may press the buttons of an account now.
+// Send counts a page of a size that is written to a visitor, who may read slowly. The caller calls sent in the end. Its error is a *BusyError.
+func (c *Reception) Send(who *Visitor, size int) (sent func(), err error) {
+	own := c.access.of(who).unread
+	select {
+	case own <- struct{}{}:
+	default:
+		return nil, &BusyError{listWait}
+	}
+	if !c.unread.TryAcquire(int64(size)) {
+		<-own
+		return nil, &BusyError{listWait}
+	}
+	return func() { c.unread.Release(int64(size)); <-own }, nil
+}
+
+// MayAct asks the API server whether a visitor may press the buttons of an account now. Its error may be a *BusyError: of one who presses too
+// many.
 func (c *Reception) MayAct(ctx context.Context, who *Visitor, account types.NamespacedName) (bool, error) {
 	return c.access.may(ctx, who, account)
 }
