@@ -1,7 +1,6 @@
 package controller_test
 
 import (
-	"fmt"
 	"testing"
 	"time"
 
@@ -13,10 +12,9 @@ import (
 )
 
 // TestEndsOfTokensAreReadOrSaidToBeUnreadable has a platform tell an end ten minutes ahead, or nothing that anybody understands. A token is never
-// published for longer than it may live.
+// published for longer than it may live. How ends are read is a table of internal/marketplace.
 func TestEndsOfTokensAreReadOrSaidToBeUnreadable(t *testing.T) {
 	start := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
-	end := start.Add(8 * time.Minute)
 	for name, story := range map[string]struct {
 		unit     v1alpha1.ExpiryUnit
 		lifetime v1alpha1.Duration
@@ -25,19 +23,11 @@ func TestEndsOfTokensAreReadOrSaidToBeUnreadable(t *testing.T) {
 		readable bool
 	}{
 		"a zone without a colon":             {"RFC3339", "2h", `"2026-03-02T09:08:00+0000"`, 8 * time.Minute, true},
-		"a space instead of the T":           {"RFC3339", "2h", `"2026-03-02 09:08:00Z"`, 8 * time.Minute, true},
-		"a date of HTTP":                     {"RFC3339", "2h", `"Mon, 02 Mar 2026 09:08:00 GMT"`, 8 * time.Minute, true},
 		"no zone":                            {"RFC3339", "2h", `"2026-03-02T09:08:00"`, 10 * time.Minute, false},
 		"no zone, where tokens live shorter": {"RFC3339", "5m", `"2026-03-02T09:08:00"`, 5 * time.Minute, false},
-		"an end that has passed":             {"RFC3339", "2h", `"2026-03-02T08:59:00Z"`, 10 * time.Minute, false},
-		"seconds as text":                    {"Seconds", "2h", `"480"`, 8 * time.Minute, true},
 		"milliseconds for seconds":           {"Seconds", "2h", `7200000`, 10 * time.Minute, false},
-		"a moment for seconds":               {"Seconds", "2h", fmt.Sprint(end.Unix()), 10 * time.Minute, false},
-		"a lifetime below zero":              {"Seconds", "2h", `-480`, 10 * time.Minute, false},
-		"a lifetime of zero":                 {"Seconds", "2h", `0`, 10 * time.Minute, false},
 		"an empty text":                      {"Seconds", "2h", `""`, 10 * time.Minute, false},
 		"nothing":                            {"Seconds", "2h", demomarket.ExpiresInAbsent, 2 * time.Hour, true},
-		"null":                               {"Seconds", "2h", `null`, 2 * time.Hour, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
