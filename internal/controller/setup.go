@@ -227,7 +227,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 		return nil, fmt.Errorf("adding the controller of Marketplaces: %w", err)
 	}
 	departed := departures.New(clients, r, reconcile.AsReconciler(clients.Client, r))
-	return visits, watches.Watch(ctrl.NewControllerManagedBy(mgr).Named(Name), clients, ownWrites).
+	return visits, watches.Watch(ctrl.NewControllerManagedBy(mgr).Named(Name), clients, ownWrites, options.Clock.Now).
 		Watches(&v1alpha1.MarketplaceAccount{}, departed.Notices()).
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 			call := watches.Caller(queue)

@@ -2,6 +2,7 @@ package watches
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/util/workqueue"
@@ -17,11 +18,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
 
-// Watch makes a controller reconcile the accounts that a change concerns. The Secrets that the operator itself has just written concern none.
-func Watch(made *builder.Builder, clients *kube.Clients, own *grantstore.OwnWrites) *builder.Builder {
+// Watch makes a controller reconcile the accounts that a change concerns, and at its start all of them. The Secrets that the operator itself has just written
+// concern none.
+func Watch(made *builder.Builder, clients *kube.Clients, own *grantstore.OwnWrites, now func() time.Time) *builder.Builder {
 	find := lookup{clients.Cached}
 	return made.
 		For(&v1alpha1.MarketplaceAccount{}, builder.WithPredicates(accountChanged())).
+		Watches(&v1alpha1.MarketplaceAccount{}, pressingFirst(now)).
 		Watches(&corev1.Secret{}, ofSecrets{handler.EnqueueRequestsFromMapFunc(find.accountsOfLabelledSecret)}, builder.WithPredicates(versionChanged[client.Object](), own.Predicate())).
 		Watches(&v1alpha1.MarketplaceAccount{}, handler.EnqueueRequestsFromMapFunc(find.accountsOfSameSeller), builder.WithPredicates(sellerChanged())).
 		Watches(&v1alpha1.Marketplace{}, handler.EnqueueRequestsFromMapFunc(find.accountsOfMarketplace), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
