@@ -83,51 +83,61 @@ func (r *reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 	for err == nil {
 		action := lifecycle.Next(&l.Facts, l.Tried)
 		if action == lifecycle.Wait {
-			l = l.With(lifecycle.Conclusion(&l.Facts))
+			conclude(&l)
 			break
 		}
-		l, err = r.do(ctx, l.Trying(action), action)
+		l.Tried = l.Tried.With(action)
+		err = r.do(ctx, &l, action)
 	}
 	return r.tell(ctx, account, l, err)
 }
 
-// do does one thing for an account, with one request to its marketplace at most. Its error is the API server's.
-func (r *reconciler) do(ctx context.Context, l driver.Look, action lifecycle.Action) (driver.Look, error) {
+// conclude adds to a look what holds at its end.
+func conclude(l *driver.Look) { *l = l.With(lifecycle.Conclusion(&l.Facts)) }
+
+// do does one thing for an account, with one request to its marketplace at most. Its error is the API server's. The look is large, and each copy of it
+// would stay on the worker's stack while a request is under way: here it is changed in place.
+func (r *reconciler) do(ctx context.Context, l *driver.Look, action lifecycle.Action) error {
+	if action == lifecycle.Renew { // the most frequent, and the deepest
+		return r.renew(ctx, l)
+	}
+	return r.doOther(ctx, l, action)
+}
+
+func (r *reconciler) doOther(ctx context.Context, l *driver.Look, action lifecycle.Action) (err error) {
 	switch action {
 	case lifecycle.ReadSecrets:
-		return r.readSecrets(ctx, l)
+		*l, err = r.readSecrets(ctx, *l)
 	case lifecycle.StoreApproval:
-		return r.storeApproval(ctx, l)
+		*l, err = r.storeApproval(ctx, *l)
 	case lifecycle.VerifyIDToken:
-		return r.verifyCandidate(ctx, l)
+		*l, err = r.verifyCandidate(ctx, *l)
 	case lifecycle.DecideCandidate:
-		return r.OnceConfirmed(ctx, l, action, lifecycle.DecideOnCandidate)
+		*l, err = r.OnceConfirmed(ctx, *l, action, lifecycle.DecideOnCandidate)
 	case lifecycle.Identify:
-		return r.Identify(ctx, l)
+		*l, err = r.Identify(ctx, *l)
 	case lifecycle.UseAside:
-		return r.OnceConfirmed(ctx, l, action, lifecycle.UseGrantAside)
+		*l, err = r.OnceConfirmed(ctx, *l, action, lifecycle.UseGrantAside)
 	case lifecycle.CountRestFromNow:
-		return r.OnceConfirmed(ctx, l, action, lifecycle.CountRest)
-	case lifecycle.Renew:
-		return r.renew(ctx, l)
+		*l, err = r.OnceConfirmed(ctx, *l, action, lifecycle.CountRest)
 	case lifecycle.Poll:
-		return r.poll(ctx, l)
+		*l, err = r.poll(ctx, *l)
 	case lifecycle.StartCode:
-		return r.startCode(ctx, l)
+		*l, err = r.startCode(ctx, *l)
 	case lifecycle.OfferLink:
-		return r.offerLink(ctx, l)
+		*l, err = r.offerLink(ctx, *l)
 	case lifecycle.Publish:
-		return r.tokens.Publish(ctx, l)
+		*l, err = r.tokens.Publish(ctx, *l)
 	case lifecycle.FindDuplicate:
-		return r.findDuplicate(ctx, l)
+		*l, err = r.findDuplicate(ctx, *l)
 	case lifecycle.Test:
-		return r.test(ctx, l)
+		*l, err = r.test(ctx, *l)
 	case lifecycle.RecordRefusedToken:
-		return r.OnceConfirmed(ctx, l, action, lifecycle.AfterRefusedToken)
+		*l, err = r.OnceConfirmed(ctx, *l, action, lifecycle.AfterRefusedToken)
 	case lifecycle.PublishSignIn:
-		return r.tokens.PublishSignIn(ctx, l)
+		*l, err = r.tokens.PublishSignIn(ctx, *l)
 	}
-	return l, nil
+	return err
 }
 
 // tell writes the findings into the status, once, unless they can wait or there is nothing new, and tells when to look again. err is the

@@ -21,67 +21,58 @@ import (
 // renew asks the marketplace for tokens. It does not trust the cache, which may still show a refresh token that was spent: the journal
 // is written on top of the cached version, and loses where that is not the latest. Where none is written, and after it has
 // lost, the custody is read live, but for the custody of a new account.
-func (r *reconciler) renew(ctx context.Context, l driver.Look) (renewed driver.Look, err error) {
-	l, held, err := r.logins.Begin(ctx, l)
-	if held || err != nil {
-		return l, err
+//
+// The look is changed in place: copies of it would stay on the stacks of all workers while requests are under way.
+func (r *reconciler) renew(ctx context.Context, l *driver.Look) error {
+	if held, err := r.beginLogin(ctx, l); held || err != nil {
+		return err
 	}
-	defer func() { r.logins.End(renewed.Facts) }()
-	permit, waits := r.tryAcquire(l.Facts, lifecycle.Renewing, priorityOf(l.Facts))
+	defer func() { r.logins.End(l.Facts) }()
+	permit := r.acquire(l)
 	if permit == nil {
-		return l.With(waits), nil
+		return nil
 	}
 	defer permit.ReleaseUnused()
 	if r.grants.TakeStale(l.Account.UID) || l.Restored() || l.Resting() || !l.Request.Rotates() && !r.isNew(ctx, l) {
-		confirmed, due, err := r.Confirm(ctx, l, lifecycle.Renew)
-		if err != nil || !due {
-			return confirmed, err
+		if due, err := r.confirm(ctx, l, lifecycle.Renew); err != nil || !due {
+			return err
 		}
-		l = confirmed
 	}
 	done, ok := r.grants.Spend()
 	if !ok {
-		return l, nil // a shutdown begins
+		return nil // a shutdown begins
 	}
 	defer done()
 	if tokens := l.Custody.Tokens; tokens != nil && !l.Now.Before(tokens.RenewAt) {
-		l = l.With(lifecycle.Outcome{Planned: tokens.RenewAt})
+		l.Planned = tokens.RenewAt
 	}
 	endpoint, failure := r.OAuth.Endpoint(ctx, l.Request, oauthclient.WireGrant(l.Request))
 	if failure != nil {
-		l.Facts = r.requests.Sends(l.Facts)
+		r.sends(l)
 		permit.Release(failure)
-		return r.Apply(ctx, l, lifecycle.AfterFailure(l.Facts, failure, false))
+		return r.afterFailure(ctx, l, failure, false)
 	}
 	if err := ctx.Err(); err != nil {
-		return l, fmt.Errorf("renewing: %w", err)
+		return fmt.Errorf("renewing: %w", err)
 	}
 	// From here on a shutdown waits: a request that is broken off may have spent a refresh token.
 	ctx = context.WithoutCancel(ctx)
-	sending := lifecycle.BeforeSending(l.Facts)
-	if l, err = r.journal(ctx, l, sending); err != nil || sending.Forbidden {
-		return l, err
+	if may, err := r.journal(ctx, l); err != nil || !may {
+		return err
 	}
-	if entry := sending.Entry; entry != nil && !r.Now().Before(l.SendBy(entry)) { // this process stood still, and another may have sent it
-		r.grants.RememberUnsent(l.Account, entry, sending.Former)
-		return l.With(lifecycle.Outcome{LookAgain: driver.Soon}), nil
-	}
-	asked := l
-	asked.Facts = r.requests.Sends(l.Facts)
-	got, failure := r.OAuth.Tokens(ctx, asked.Facts, endpoint)
+	r.sends(l)
+	got, failure := r.OAuth.Tokens(ctx, l.Facts, endpoint)
 	permit.Release(failure)
 	if failure != nil {
-		if asked, err = r.SeekSeller(ctx, asked); err != nil {
-			asked.SellerElsewhere = false // the next look tells
-		}
-		return r.Apply(ctx, asked, lifecycle.AfterFailure(asked.Facts, failure, true))
+		r.seekSeller(ctx, l)
+		return r.afterFailure(ctx, l, failure, true)
 	}
-	return r.Apply(ctx, asked, lifecycle.AfterIssued(asked.Facts, got))
+	return r.afterIssued(ctx, l, &got)
 }
 
 // isNew tells that nothing says of a grant Secret of the account: neither the caches, also where the Secret has lost its labels, nor the status. One that
 // no cache shows yet keeps what it holds: the first custody of an account creates its Secret, which fails where there is one.
-func (r *reconciler) isNew(ctx context.Context, l driver.Look) bool {
+func (r *reconciler) isNew(ctx context.Context, l *driver.Look) bool {
 	if l.GrantSecret != nil || l.Account.Status.ObservedGeneration > 0 {
 		return false
 	}
@@ -89,23 +80,77 @@ func (r *reconciler) isNew(ctx context.Context, l driver.Look) bool {
 	return apierrors.IsNotFound(r.tokens.Metadata.Get(ctx, key, kube.SecretMetadata()))
 }
 
-// journal writes down that the refresh token is about to be sent, or that it is not.
-func (r *reconciler) journal(ctx context.Context, l driver.Look, sending lifecycle.Sending) (driver.Look, error) {
+// The steps of a renewal, each on a look in place.
+
+// acquire returns a permit to ask for tokens, or nil and tells what the account waits for.
+func (r *reconciler) acquire(l *driver.Look) *oauthclient.Permit {
+	permit, waits := r.tryAcquire(l.Facts, lifecycle.Renewing, priorityOf(l.Facts))
+	l.Outcome = l.Outcome.With(waits)
+	return permit
+}
+
+// sends notes that a request is sent.
+//
+//go:noinline
+func (r *reconciler) sends(l *driver.Look) { l.Facts = r.requests.Sends(l.Facts) }
+
+func (r *reconciler) afterIssued(ctx context.Context, l *driver.Look, got *lifecycle.Issued) error {
+	change := lifecycle.AfterIssued(l.Facts, *got)
+	return r.ApplyTo(ctx, l, &change)
+}
+
+func (r *reconciler) afterFailure(ctx context.Context, l *driver.Look, failure error, sent bool) error {
+	change := lifecycle.AfterFailure(l.Facts, failure, sent)
+	return r.ApplyTo(ctx, l, &change)
+}
+
+func (r *reconciler) beginLogin(ctx context.Context, l *driver.Look) (held bool, err error) {
+	*l, held, err = r.logins.Begin(ctx, *l)
+	return held, err
+}
+
+func (r *reconciler) confirm(ctx context.Context, l *driver.Look, action lifecycle.Action) (due bool, err error) {
+	*l, due, err = r.Confirm(ctx, *l, action)
+	return due, err
+}
+
+func (r *reconciler) seekSeller(ctx context.Context, l *driver.Look) {
+	var err error
+	if *l, err = r.SeekSeller(ctx, *l); err != nil {
+		l.SellerElsewhere = false // the next look tells
+	}
+}
+
+// journal writes down that the refresh token is about to be sent, or that it is not; may tells whether it may be sent.
+func (r *reconciler) journal(ctx context.Context, l *driver.Look) (may bool, err error) {
+	sending := lifecycle.BeforeSending(l.Facts)
+	if err := r.record(ctx, l, &sending); err != nil || sending.Forbidden {
+		return false, err
+	}
+	if entry := sending.Entry; entry != nil && !r.Now().Before(l.SendBy(entry)) { // this process stood still, and another may have sent it
+		r.grants.RememberUnsent(l.Account, entry, sending.Former)
+		l.Outcome = l.Outcome.With(lifecycle.Outcome{LookAgain: driver.Soon})
+		return false, nil
+	}
+	return true, nil
+}
+
+// record stores the entry of the journal, or why there is none.
+func (r *reconciler) record(ctx context.Context, l *driver.Look, sending *lifecycle.Sending) error {
 	if !sending.Forbidden {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeouts.Store)
 		defer cancel()
 	}
-	l, err := r.Apply(ctx, l, sending.Change)
+	err := r.ApplyTo(ctx, l, &sending.Change)
 	switch {
 	case err == nil:
-		return l, nil
 	case apierrors.IsConflict(err):
 		r.grants.SetStale(l.Account.UID)
 	case sending.Entry != nil && grantstore.MayPass(err): // it may be on record all the same, of a token that was not sent
 		r.grants.RememberUnsent(l.Account, sending.Entry, sending.Former)
 	}
-	return l, err
+	return err
 }
 
 // verifyCandidate checks the ID token of a sign-in that was stored while the issuer's keys could not be had. Its nonce was looked at when

@@ -16,7 +16,7 @@ import (
 const Soon = time.Second
 
 // Look is one look at an account, as a value: its facts, the outcome so far, and the Secrets that they come from. A step takes
-// one and returns another.
+// one and returns another; steps of a renewal, which is the most frequent, change it in place.
 type Look struct {
 	facts.Facts
 	lifecycle.Outcome

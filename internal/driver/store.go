@@ -89,36 +89,72 @@ func sameVersion(a, b *corev1.Secret) bool {
 
 // Apply stores the change that an event makes, and only then tells of it and acts on its effects.
 func (d *Driver) Apply(ctx context.Context, l Look, change lifecycle.Change) (Look, error) {
+	err := d.ApplyTo(ctx, &l, &change)
+	return l, err
+}
+
+// ApplyTo is Apply to a look in place.
+func (d *Driver) ApplyTo(ctx context.Context, l *Look, change *lifecycle.Change) error {
 	if d.Observe != nil {
-		d.Observe(l.Facts, change)
+		d.Observe(l.Facts, *change)
 	}
-	written := l.Custody
-	if change.Store != nil {
-		retry := grantstore.Once
-		if change.OnlyCopy {
-			retry = grantstore.UntilStored
-		}
-		next := recall.Note(l.Facts, *change.Store)
-		held, err := l.Grants.Write(ctx, l.Account, grantstore.Held{Secret: l.GrantSecret, Custody: l.Custody}, next, retry)
-		if err != nil {
-			return l.With(change.Unstored()).Failing(Unwritable(l.Account.GrantSecretName(), err)), err
-		}
-		l.GrantSecret, written, l.vouched = held.Secret, held.Custody, true
-		if l.late { // there may be more to do about it, and this write keeps the watch from telling
-			l = l.With(lifecycle.Outcome{LookAgain: Soon})
-		}
+	if change.Store == nil {
+		d.stored(ctx, l, change, &l.Custody)
+		return nil
 	}
-	facts, outcome, effects := change.Stored(l.Facts, written)
-	l.Facts = facts
-	l = l.With(outcome)
+	var held grantstore.Held
+	if err := d.store(ctx, l, change, &held); err != nil {
+		unstored(l, change, err)
+		return err
+	}
+	l.GrantSecret, l.vouched = held.Secret, true
+	if l.late { // there may be more to do about it, and this write keeps the watch from telling
+		l.Outcome = l.Outcome.With(lifecycle.Outcome{LookAgain: Soon})
+	}
+	d.stored(ctx, l, change, &held.Custody)
+	return nil
+}
+
+// store writes the custody of a change, and notes in it what is known of the Secrets of users. Like its neighbours it takes pointers: copies would stay on the
+// worker's stack while the write is under way.
+func (d *Driver) store(ctx context.Context, l *Look, change *lifecycle.Change, held *grantstore.Held) (err error) {
+	retry := grantstore.Once
+	if change.OnlyCopy {
+		retry = grantstore.UntilStored
+	}
+	*held, err = l.Grants.Write(ctx, l.Account, grantstore.Held{Secret: l.GrantSecret, Custody: l.Custody}, noted(l, change), retry)
+	return err
+}
+
+func noted(l *Look, change *lifecycle.Change) custody.Custody {
+	return recall.Note(l.Facts, *change.Store)
+}
+
+// unstored tells of a change that could not be written.
+func unstored(l *Look, change *lifecycle.Change, err error) {
+	*l = l.With(change.Unstored()).Failing(Unwritable(l.Account.GrantSecretName(), err))
+}
+
+// stored tells of a change that was stored, and acts on its effects.
+func (d *Driver) stored(ctx context.Context, l *Look, change *lifecycle.Change, written *custody.Custody) {
+	d.follow(ctx, l, tell(l, change, written))
+	if d.Remember != nil {
+		*l = d.Remember(*l)
+	}
+}
+
+// tell adds to the look what a change that was stored tells.
+func tell(l *Look, change *lifecycle.Change, written *custody.Custody) lifecycle.Effects {
+	facts, outcome, effects := change.Stored(l.Facts, *written)
+	l.Facts, l.Outcome = facts, l.Outcome.With(outcome)
 	if outcome.Obtained {
 		l.Tried = l.Tried.Without(lifecycle.Publish).Without(lifecycle.FindDuplicate)
 	}
-	return d.remembered(d.follow(ctx, l, effects)), nil
+	return effects
 }
 
 // follow acts on the effects of a change that was stored.
-func (d *Driver) follow(ctx context.Context, l Look, effects lifecycle.Effects) Look {
+func (d *Driver) follow(ctx context.Context, l *Look, effects lifecycle.Effects) {
 	if effects.SignInCompleted {
 		if l.Visiting { // a visit's look has no report
 			d.Emit(l.Account, conditions.TokenIssued(l.Account, l.Custody.Serial))
@@ -129,12 +165,11 @@ func (d *Driver) follow(ctx context.Context, l Look, effects lifecycle.Effects) 
 		d.Emit(l.Account, conditions.SignInRejected(*effects.SignInRejected))
 	}
 	if effects.Revoke != nil {
-		d.revokeWrong(ctx, l, *effects.Revoke)
+		d.revokeWrong(ctx, *l, *effects.Revoke)
 	}
 	if effects.Refused && d.Refused != nil {
 		l.Facts = d.Refused(l.Facts)
 	}
-	return l
 }
 
 // Unwritable is the failure of a Secret that the API server does not let the operator write. Its text is not

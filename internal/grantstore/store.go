@@ -195,7 +195,7 @@ const (
 // with a conflict.
 func (s *Store) Write(ctx context.Context, account *v1alpha1.MarketplaceAccount, on Held, next custody.Custody, how Retry) (Held, error) {
 	if how == Once {
-		return s.write(ctx, account, on, next)
+		return s.write(ctx, account, &on, &next)
 	}
 	if !s.forgets {
 		s.remember(Pending{Account: account.DeepCopy(), Custody: next})
@@ -204,17 +204,18 @@ func (s *Store) Write(ctx context.Context, account *v1alpha1.MarketplaceAccount,
 	defer cancel()
 	held := on
 	err := retry.OnError(backoff, MayPass, func() (err error) {
-		held, err = s.write(ctx, account, on, next)
+		held, err = s.write(ctx, account, &on, &next)
 		return err
 	})
 	return held, err
 }
 
-func (s *Store) write(ctx context.Context, account *v1alpha1.MarketplaceAccount, on Held, next custody.Custody) (Held, error) {
+// write sets the version and the witness of the custody, and writes it.
+func (s *Store) write(ctx context.Context, account *v1alpha1.MarketplaceAccount, on *Held, next *custody.Custody) (Held, error) {
 	next.Version, next.Witness = max(next.Version, on.Custody.Version), s.witness(account, on.Custody.Witness)
-	secret, err := tokensecret.EncodeCustody(account, tokensecret.OwnerOf(account), next, on.Secret)
+	secret, err := tokensecret.EncodeCustody(account, tokensecret.OwnerOf(account), *next, on.Secret)
 	if err != nil {
-		return on, err
+		return *on, err
 	}
 	text, _ := tokensecret.Signed(secret)
 	tokensecret.Sign(secret, s.keys.Sign(client.ObjectKeyFromObject(account), text))
@@ -227,10 +228,10 @@ func (s *Store) write(ctx context.Context, account *v1alpha1.MarketplaceAccount,
 		if apierrors.IsAlreadyExists(err) && !s.visits { // no cache showed it
 			s.SetStale(account.UID)
 		}
-		return on, fmt.Errorf("storing the grant: %w", err)
+		return *on, fmt.Errorf("storing the grant: %w", err)
 	}
 	if !s.visits {
 		s.DropPending(account.UID)
 	}
-	return Held{Secret: secret, Custody: next}, nil
+	return Held{Secret: secret, Custody: *next}, nil
 }
