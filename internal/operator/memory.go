@@ -11,9 +11,17 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
-// limitMemory makes the garbage collector work harder when the container's memory limit comes near, rather than let the container be
-// killed for garbage. GOMEMLIMIT, where it is set, wins.
-func limitMemory(log logr.Logger) {
+// garbagePercent is how much garbage there may be before it is collected, by what is alive. With Go's default of 100 a process that holds 10,000 accounts
+// takes as much memory for garbage as for accounts. With less, as many more collections cost processor time: at the default they are a ninth of what
+// renewals take.
+const garbagePercent = 75
+
+// limitMemory makes the garbage collector keep the process small, and work harder when the container's memory limit comes near, rather than let
+// the container be killed for garbage. GOGC and GOMEMLIMIT, where they are set, win.
+func limitMemory(log logr.Logger, environment func(string) string) {
+	if environment("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 	limit, err := memlimit.Set(memlimit.WithRatio(bounds.MemoryShare), memlimit.WithProvider(memlimit.FromCgroup), memlimit.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		log.V(1).Info("Running without a memory limit", "reason", err.Error())

@@ -36,7 +36,7 @@ func Run(ctx context.Context, o Options) error {
 	log := zap.New(zap.UseFlagOptions(&o.log))
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
-	limitMemory(log)
+	limitMemory(log, os.Getenv)
 
 	if err := outgoing.CheckEnvironment(os.Getenv); err != nil {
 		return err

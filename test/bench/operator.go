@@ -106,8 +106,8 @@ func (b *bench) atRest(ctx context.Context) (resident, alive float64, err error)
 		return 0, 0, err
 	}
 	s, err := b.operator.scrape(ctx)
-	// With GOGC=100 the next collection is due when the heap is twice what was alive.
-	return resident, s.values["go_memstats_next_gc_bytes"] / 2 / (1 << 20), err
+	// The next collection is due when there is GOGC per cent as much garbage as was alive.
+	return resident, s.values["go_memstats_next_gc_bytes"] / (1 + s.values["go_gc_gogc_percent"]/100) / (1 << 20), err
 }
 
 // settled waits until the operator has used next to no processor time for two seconds, and returns when these began. Unlike

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -15,6 +16,10 @@ import (
 
 // restartTime is more than the restart takes, beside the rest before memory is read.
 const restartTime = 45 * time.Second
+
+// secretsOfARestart are the Secrets that may be read one by one at a restart, whatever the number of accounts: the key of custody, twice, and the two
+// Secrets of the account that was created meanwhile.
+const secretsOfARestart = 4
 
 // restarted measures the restart while nothing is due yet, where there is time enough.
 func (f *fleet) restarted(ctx context.Context) error {
@@ -63,6 +68,10 @@ func (f *fleet) restartOperator(ctx context.Context) error {
 		return err
 	}
 	asked := f.market.answered()
+	read, err := f.secretsRead(ctx)
+	if err != nil {
+		return err
+	}
 	if err := f.kube.Create(ctx, guest.account(0, f.market)); err != nil {
 		return fmt.Errorf("creating an account: %w", err)
 	}
@@ -84,6 +93,10 @@ func (f *fleet) restartOperator(ctx context.Context) error {
 		return err
 	}
 	calls := f.market.answered() - asked - 1 // the new account's
+	readNow, err := f.secretsRead(ctx)
+	if err != nil {
+		return err
+	}
 	after, err := f.versions(ctx)
 	if err != nil {
 		return err
@@ -92,11 +105,25 @@ func (f *fleet) restartOperator(ctx context.Context) error {
 	f.add(
 		figure{benchmark: restart, name: "token calls", value: float64(calls), unit: "calls"}.atMost(0),
 		figure{benchmark: restart, name: "objects written", value: float64(differences(before, after)), unit: "objects"}.atMost(0),
+		figure{benchmark: restart, name: "Secrets read one by one", value: readNow - read, unit: "reads"}.atMost(secretsOfARestart),
 		figure{benchmark: restart, name: "until it said ready", value: ready.Seconds(), unit: "s"},
 		figure{benchmark: restart, name: "until an account that waited was Ready", value: useful.Seconds(), unit: "s"}.atMost(4.9),
 		figure{benchmark: restart, name: "until it was at rest", value: settled.Seconds(), unit: "s"},
 	)
 	return nil
+}
+
+// secretsRead is how often the API server was asked for one Secret, by anybody. Lists and watches do not count.
+func (b *bench) secretsRead(ctx context.Context) (float64, error) {
+	http, err := rest.HTTPClientFor(b.config)
+	if err != nil {
+		return 0, fmt.Errorf("making a client: %w", err)
+	}
+	page, err := get(ctx, http, b.config.Host+"/metrics")
+	if err != nil {
+		return 0, err
+	}
+	return sumOf(page, "apiserver_request_total", `resource="secrets"`, `verb="GET"`)
 }
 
 // restMemory reads the memory of an operator that has the fleet in its caches and nothing to do.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,25 +26,50 @@ type scraped struct {
 // scrape reads the metrics as Prometheus does.
 func (o *operator) scrape(ctx context.Context) (scraped, error) {
 	s := scraped{values: map[string]float64{}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.metricsURL, http.NoBody)
+	began := time.Now()
+	text, err := get(ctx, http.DefaultClient, o.metricsURL)
+	s.took = time.Since(began)
 	if err != nil {
 		return s, err
-	}
-	began := time.Now()
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return s, fmt.Errorf("scraping: %w", err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	s.took = time.Since(began)
-	if err != nil || response.StatusCode != http.StatusOK {
-		return s, fmt.Errorf("scraping: %s: %w", response.Status, err)
 	}
 	for line := range bytes.Lines(text) {
 		s.read(strings.TrimSpace(string(line)))
 	}
 	return s, nil
+}
+
+// get reads a page of metrics.
+func get(ctx context.Context, from *http.Client, address string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	response, err := from.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("scraping: %w", err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("scraping: %s: %w", response.Status, err)
+	}
+	return text, nil
+}
+
+// sumOf adds up the series of a page that have a name and all of these labels.
+func sumOf(page []byte, name string, labels ...string) (sum float64, err error) {
+	for line := range bytes.Lines(page) {
+		series, value, _ := strings.Cut(strings.TrimSpace(string(line)), "} ")
+		if !strings.HasPrefix(series, name+"{") || slices.ContainsFunc(labels, func(label string) bool { return !strings.Contains(series, label) }) {
+			continue
+		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return 0, fmt.Errorf("reading %s: %w", name, err)
+		}
+		sum += n
+	}
+	return sum, nil
 }
 
 // read takes one line of the text format.
