@@ -31,7 +31,7 @@ func TestFirstTokenByPassword(t *testing.T) {
 	// What a workload mounts: both tokens, and the end of the one that ends first.
 	token := w.token()
 	keys := slices.Sorted(maps.Keys(token))
-	w.Expect(cmp.Diff([]string{"access_token", "account_id", "expires_at", "id_token", "scope", "token_type"}, keys)).To(BeEmpty())
+	w.Expect(cmp.Diff([]string{"access_token", "account_id", "api_hosts", "expires_at", "id_token", "scope", "token_type"}, keys)).To(BeEmpty())
 	w.Expect(w.Market.Platform("xsale").AccessTokenValid(token["access_token"])).To(BeTrue())
 	w.Expect(token["token_type"]).To(Equal("Bearer"))
 	idTokenEnds := w.clock.Now().Add(10 * time.Hour)
