@@ -1,6 +1,9 @@
 package bounds
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+)
 
 // How long a text the API takes, in bytes.
 const (
@@ -11,6 +14,20 @@ const (
 	// UserCode is what people are shown to type at a platform.
 	UserCode = 64
 )
+
+// Printable makes a text one line of characters that can be seen: other spaces become common ones, and what cannot be printed, or was not
+// text, is left out. All that platforms say goes through it before it is stored or shown.
+func Printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case !unicode.IsPrint(r), r == unicode.ReplacementChar:
+			return -1
+		}
+		return r
+	}, text)
+}
 
 // Cut returns the first bytes of a text, and no half of a character. It shares the memory of the text.
 func Cut(text string, limit int) string {

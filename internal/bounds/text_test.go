@@ -27,8 +27,13 @@ func TestIdentifier(t *testing.T) {
 	for text, want := range map[string]string{
 		"44130512":                     "44130512",
 		"a\x00b\x1f\x7fc d":            "abc d",
-		strings.Repeat("ä", 256):       strings.Repeat("ä", 256),
-		strings.Repeat("ä", 256) + "x": strings.Repeat("ä", 256),
+		strings.Repeat("ä", 128):       strings.Repeat("ä", 128),
+		strings.Repeat("ä", 128) + "x": strings.Repeat("ä", 128),
+		"x" + strings.Repeat("ä", 128): "x" + strings.Repeat("ä", 127),
+		"Mein\u00a0Laden\u2003":        "Mein Laden",
+		"👩\u200d👩\u200d👧 Shop":         "👩👩👧 Shop",
+		"\u202enedaL":                  "nedaL",
+		"M\xfcller \ufffd":             "Mller",
 	} {
 		if got := bounds.Identifier(text); got != want {
 			t.Errorf("%q became %q", text, got)

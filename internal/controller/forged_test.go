@@ -122,20 +122,21 @@ func TestWhatAPlatformSaysIsNotForged(t *testing.T) {
 	platform := w.bytesPlatform(0, func(m *v1alpha1.Marketplace) {
 		m.Spec.TokenResponse.Fields.AccountID, m.Spec.TokenResponse.Fields.Login = "id", "shop"
 	})
-	const seller, shop = "https://login.elsewhere.example/id/00D5/0055", "www.mein-laden.example"
+	const seller, shop = "https://login.elsewhere.example/id/00D5/0055", "Mein\u00a0Laden 👩\u200d👧 www.mein-laden.example"
 	says := func(seller string, n int) said {
 		return said{true, respond(200, "application/json", fmt.Sprintf(
-			`{"access_token":"AT%d-xxxxxxxxxxxxxxxxxxxx","token_type":"Bearer","expires_in":3600,"refresh_token":"RT%d","id":%q,"shop":%q}`, n, n, seller, shop))}
+			`{"access_token":"AT%d-xxxxxxxxxxxxxxxxxxxx","token_type":"Bearer","expires_in":3600,"refresh_token":"RT%d","id":%q,"shop":"%s","scope":"orders für"}`, n, n, seller, shop))}
 	}
 	platform.says(says(seller, 1))
 	w.start()
 	w.expectReady()
 	w.start() // and read what is stored
+	w.Expect(platform.sentSince(time.Time{})).To(HaveLen(1), "the tokens are not there any more")
 	expectTold := func() {
 		t.Helper()
 		account := w.get().Status.Account
 		w.Expect(account).To(HaveField("ID", seller))
-		w.Expect(account).To(HaveField("Login", shop))
+		w.Expect(account).To(HaveField("Login", "Mein Laden 👩👧 www.mein-laden.example"))
 		w.Expect(w.token()).To(HaveKeyWithValue("account_id", seller))
 		w.Expect(w.events()).NotTo(ContainElement("Warning CustodyUnauthenticated"))
 	}

@@ -279,7 +279,10 @@ func asText(value any) string {
 	return ""
 }
 
-// scopeText joins a scope with spaces, whatever the platform writes between, or however it lists it.
+// notInScopes tells of a character that is in no scope (RFC 6749 appendix A.4, but for the quotation marks, which some platforms write around one).
+func notInScopes(r rune) bool { return r <= ' ' || r > '~' }
+
+// scopeText joins a scope with spaces, whatever the platform writes between, or however it lists it. What cannot be a scope is left out.
 func scopeText(value any, separator string) string {
 	var scopes []string
 	if list, ok := value.([]any); ok {
@@ -292,5 +295,5 @@ func scopeText(value any, separator string) string {
 	if separator != "" {
 		text = strings.ReplaceAll(text, separator, " ")
 	}
-	return strings.Join(strings.Fields(text), " ")
+	return strings.Join(slices.DeleteFunc(strings.Fields(text), func(scope string) bool { return strings.ContainsFunc(scope, notInScopes) }), " ")
 }

@@ -120,7 +120,7 @@ func find(path string, members map[string]any) (string, error) {
 			}
 		}
 	}
-	return bounds.Identifier(strings.TrimSpace(text.String())), nil
+	return bounds.Identifier(text.String()), nil
 }
 
 // unreachable describes a request without an answer, never by the text of a url.Error, which holds the whole URL.

@@ -1,9 +1,6 @@
 package dialect
 
-import (
-	"strings"
-	"unicode"
-)
+import "github.com/tokenkeeper/tokenkeeper/internal/bounds"
 
 // publishedName is the member of a standard answer that holds the values to publish.
 const publishedName = "published"
@@ -39,5 +36,5 @@ func (a unwrapped) isToken(text string) bool {
 
 // Publishable tells whether a text from outside may stand in the token Secret: it can be printed, and is not too long.
 func Publishable(text string) bool {
-	return text != "" && len(text) <= MaxPublished && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar })
+	return text != "" && len(text) <= MaxPublished && bounds.Printable(text) == text
 }

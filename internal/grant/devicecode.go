@@ -11,8 +11,8 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
-	"github.com/tokenkeeper/tokenkeeper/internal/redact"
 )
 
 const (
@@ -75,7 +75,7 @@ func fit(d answer.DeviceCode) (answer.DeviceCode, error) {
 	switch {
 	case d.Code == "":
 		return answer.DeviceCode{}, &answer.Error{Kind: answer.Malformed, Message: noDeviceCode}
-	case d.UserCode == "", len(d.UserCode) > maxUserCode, redact.Printable(d.UserCode) != d.UserCode:
+	case d.UserCode == "", len(d.UserCode) > maxUserCode, bounds.Printable(d.UserCode) != d.UserCode:
 		return answer.DeviceCode{}, &answer.Error{Kind: answer.Malformed, Message: "the marketplace's answer holds no user code that can be shown"}
 	case outgoing.CheckLink(d.URL) != nil:
 		return answer.DeviceCode{}, &answer.Error{Kind: answer.Malformed, Message: "the marketplace's answer holds no https address to enter the user code at"}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
-	"github.com/tokenkeeper/tokenkeeper/internal/redact"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
 func tokensOf(token *oauth2.Token, issued time.Time) answer.Tokens {
@@ -24,8 +24,8 @@ func tokensOf(token *oauth2.Token, issued time.Time) answer.Tokens {
 		RefreshToken: token.RefreshToken,
 		TokenType:    token.Type(),
 		Scope:        text("scope"),
-		AccountID:    redact.Cut(text("account_id"), maxClaim),
-		Login:        redact.Cut(text("account_login"), maxClaim),
+		AccountID:    bounds.Identifier(text("account_id")),
+		Login:        bounds.Identifier(text("account_login")),
 		IssuedAt:     issued,
 	}
 	unreadable := func(key string) bool { return token.Extra(key+"_unreadable") == true } // as the dialect of a platform says
@@ -98,9 +98,6 @@ func (c Claims) expiry() time.Time {
 	return at.Time()
 }
 
-// maxClaim is how much of a claim counts: the API keeps no longer account identifiers.
-const maxClaim = 256
-
 // Claims are those of a JWT, read without verifying its signature: enough to learn the account of a token that came over TLS.
 type Claims map[string]json.RawMessage
 
@@ -117,11 +114,11 @@ func ClaimsOf(token string) Claims {
 func (c Claims) Text(name string) string {
 	var text string
 	if json.Unmarshal(c[name], &text) == nil {
-		return redact.Cut(text, maxClaim)
+		return bounds.Identifier(text)
 	}
 	var number json.Number // with all its digits, which a float64 does not keep
 	if json.Unmarshal(c[name], &number) == nil {
-		return redact.Cut(number.String(), maxClaim)
+		return bounds.Identifier(number.String())
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 )
@@ -61,7 +62,7 @@ func withLogin(f facts.Facts, kept custody.Custody) custody.Custody {
 // refusal is the record of a refusal of these parts, which goes on from an earlier one, and the custody with its key. Where no
 // key can be drawn it is kept by versions.
 func refusal(f facts.Facts, kept custody.Custody, why facts.Failure, parts []string, earlier *custody.Refusal) (custody.Custody, *custody.Refusal) {
-	refused := custody.Refusal{Reason: why.Reason, Message: why.Message, At: f.Now, Inputs: f.Request.Inputs}
+	refused := custody.Refusal{Reason: why.Reason, Message: bounds.Shorten(why.Message, bounds.Message), At: f.Now, Inputs: f.Request.Inputs}
 	kept, keyed := withKey(f, kept)
 	if keyed {
 		refused = refused.WithDigest(kept.RefusalDigest(parts), earlier)

@@ -179,6 +179,10 @@ func TestAnswers(t *testing.T) {
 			answer: `{"access_token":"at","scope":"read_orders,write_orders, read_products"}`,
 			want:   map[string]any{"access_token": "at", "scope": "read_orders write_orders read_products"},
 		},
+		"a scope in which a character is none of a scope's": {
+			answer: `{"access_token":"at","scope":"orders für or\u0000ders read"}`,
+			want:   map[string]any{"access_token": "at", "scope": "orders read"},
+		},
 		"a scope with a comma in it": {
 			answer: `{"access_token":"at","scope":"  a,b   c "}`,
 			want:   map[string]any{"access_token": "at", "scope": "a,b c"},

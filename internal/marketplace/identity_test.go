@@ -103,7 +103,7 @@ func TestIdentify(t *testing.T) {
 			"{.id}", "", `{"id":"a\u0000b\u001b[31mc\u007f"}`, answer.Identity{ID: "ab[31mc"}, "",
 		},
 		"no more than a status holds": {
-			"{.id}", "", `{"id":"` + strings.Repeat("ä", 300) + `"}`, answer.Identity{ID: strings.Repeat("ä", 256)}, "",
+			"{.id}", "", `{"id":"` + strings.Repeat("ä", 300) + `"}`, answer.Identity{ID: strings.Repeat("ä", 128)}, "",
 		},
 		"a flag is no name":    {"{.id}", "", `{"id":true}`, answer.Identity{}, "identity.request.idPath: finds neither text nor a number in the answer"},
 		"an object is no name": {"{.id}", "", `{"id":{"a":1}}`, answer.Identity{}, "identity.request.idPath: finds neither text nor a number in the answer"},

@@ -6,7 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
 const (
@@ -90,7 +91,7 @@ func Code(code string, secrets []string) string {
 // that is, or looks like, a credential. Allegro repeats the refresh token in its descriptions.
 func Description(text string, secrets []string) string {
 	hidden := credentialsOf(secrets)
-	words := strings.Fields(Printable(text[:min(len(text), maxRead)]))
+	words := strings.Fields(bounds.Printable(text[:min(len(text), maxRead)]))
 	telling := make([]string, len(words)) // the words that could tell about a credential
 	for i, word := range words {
 		if vocabulary[strings.ToLower(strings.Trim(word, `.,:;!?"'()`))] {
@@ -131,19 +132,6 @@ func setOf(words string) map[string]bool {
 		set[word] = true
 	}
 	return set
-}
-
-// Printable leaves out the characters that cannot be printed.
-func Printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r):
-			return -1
-		}
-		return r
-	}, text)
 }
 
 // maxReadings bounds how many ways there are to read a text. Ordinary text has one.
@@ -191,7 +179,7 @@ func Cut(text string, limit int) string {
 }
 
 // Line makes a text one short line that can be printed.
-func Line(text string) string { return Cut(Printable(text), maxDescription) }
+func Line(text string) string { return Cut(bounds.Printable(text), maxDescription) }
 
 // LeadingCode is the error code that a text begins with; empty where it begins with none.
 func LeadingCode(text string) string { return codePattern.FindString(text) }

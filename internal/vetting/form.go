@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
@@ -70,7 +69,7 @@ func Form(kept custody.Custody, now time.Time) (checked custody.Custody, out []s
 
 // seen checks what is known of Secrets without reading them. Without it they are read.
 func (f *form) seen(s custody.Seen) custody.Seen {
-	if !credential(s.ClientID, bounds.Message) || !credential(s.RedirectURI, bounds.Message) || len(s.Username) > bounds.Message {
+	if !credential(s.ClientID, bounds.Credential) || !credential(s.RedirectURI, bounds.Credential) || len(s.Username) > bounds.Credential {
 		f.leave("seen")
 		return custody.Seen{}
 	}
@@ -80,7 +79,7 @@ func (f *form) seen(s custody.Seen) custody.Seen {
 // grant checks a grant. A refresh token that no platform could have issued is none, and so is one for an application or from an origin that has
 // no name.
 func (f *form) grant(where string, g custody.Grant) custody.Grant {
-	if !credential(g.RefreshToken, bounds.Token) || !credential(g.ClientID, bounds.Message) || !isOrigin(g.From) {
+	if !credential(g.RefreshToken, bounds.Token) || !credential(g.ClientID, bounds.Credential) || !isOrigin(g.From) {
 		g.RefreshToken, g.ClientID, g.From = "", "", custody.Origin{}
 		f.leave(where + "refreshToken")
 	}
@@ -112,6 +111,10 @@ func (f *form) grant(where string, g custody.Grant) custody.Grant {
 	default:
 		same := *tokens
 		same.IDTokenWithheld = f.line(where+"tokens.idTokenWithheld", same.IDTokenWithheld)
+		if !credential(same.Scope, bounds.Token) { // which is no reason to throw tokens away
+			same.Scope = ""
+			f.leave(where + "tokens.scope")
+		}
 		if same.RenewAt.After(renewal.Latest(same.ExpiresAt, same.IssuedAt.Add(renewal.ShortestLife))) { // it would not be renewed in time
 			same.RenewAt = time.Time{}
 			f.leave(where + "tokens.renewAt")
@@ -140,7 +143,7 @@ func (f *form) other(where string, g *custody.Grant) *custody.Grant {
 
 func fits(tokens *custody.Tokens) bool {
 	return tokens.AccessToken != "" && credential(tokens.AccessToken, bounds.Token) && credential(tokens.IDToken, bounds.Token) &&
-		credential(tokens.TokenType, bounds.Name) && credential(tokens.Scope, bounds.Token) && line(tokens.For, bounds.Name)
+		credential(tokens.TokenType, bounds.Token) && line(tokens.For, bounds.Name)
 }
 
 func (f *form) journal(where string, entry *custody.Journal) *custody.Journal {
@@ -226,12 +229,7 @@ func (f *form) line(where, text string) string {
 		return text
 	}
 	f.leave(where)
-	return bounds.Shorten(strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "")), bounds.Message)
+	return bounds.Shorten(bounds.Printable(text), bounds.Message)
 }
 
 // texts keeps the last ones of a list, and of these the ones that are as short as they must be.
@@ -250,7 +248,7 @@ func isOrigin(o custody.Origin) bool {
 
 // line tells whether a text can be shown on one line.
 func line(text string, longest int) bool {
-	return len(text) <= longest && !strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar })
+	return len(text) <= longest && bounds.Printable(text) == text
 }
 
 func all[T any](list []T, fits func(T) bool) bool {
