@@ -69,7 +69,7 @@ func (s *servers) addMetrics(ctx context.Context, mgr manager.Manager, o Options
 	what := served{name: "metrics", address: o.metricsAddress, connections: bounds.MetricsConnections}
 	var page http.Handler = metrics.NewPage(ctrlmetrics.Registry, o.Clock.Now)
 	if o.metricsSecure {
-		page = scrapers.New(mgr.GetClient(), o.Clock, ctrl.Log.WithName(what.name)).Protect(page)
+		page = scrapers.New(mgr.GetClient(), clusterDocument(mgr.GetConfig(), mgr.GetHTTPClient()), o.Clock, ctrl.Log.WithName(what.name)).Protect(page)
 		what.tls = scrapers.TLS(o.Clock, rand.Reader)
 	}
 	mux := http.NewServeMux()

@@ -17,9 +17,11 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/utils/clock"
+	"k8s.io/utils/lru"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/clustertokens"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
@@ -29,9 +31,12 @@ const (
 	// lastWordLife is how long it counts for a token that was good while the API server cannot be asked: that is when the metrics
 	// are needed most.
 	lastWordLife = 10 * time.Minute
-	// strangersBurst and strangersRate are how many tokens that have not been good before are asked about, at once and in each second.
-	strangersBurst = 10
-	strangersRate  = rate.Limit(1)
+	// newBurst and newRate are how many tokens that have not been good before are asked about, at once and in each second: of strangers all together,
+	// and of each ServiceAccount whose tokens the cluster has signed.
+	newBurst = 10
+	newRate  = rate.Limit(1)
+	// maxSubjects are the ServiceAccounts that are remembered.
+	maxSubjects = 256
 )
 
 // Creator asks the API server, by creating reviews.
@@ -41,12 +46,15 @@ type Creator interface {
 
 // Guard is safe for concurrent use.
 type Guard struct {
-	kube      Creator
-	clock     clock.PassiveClock
-	log       logr.Logger
+	kube  Creator
+	clock clock.PassiveClock
+	log   logr.Logger
+	// keys recognises the tokens that the cluster has signed. subjects limits these, by their ServiceAccount, and strangers all others.
+	keys      *clustertokens.Keys
+	subjects  *lru.Cache
 	strangers *rate.Limiter
 
-	mu    sync.Mutex // guards known
+	mu    sync.Mutex // guards known, and the making of limiters in subjects
 	known map[tokenKey]knownToken
 }
 
@@ -70,9 +78,12 @@ const (
 	unanswered                // the API server cannot be asked
 )
 
-// New returns a guard.
-func New(kube Creator, clock clock.PassiveClock, log logr.Logger) *Guard {
-	return &Guard{kube: kube, clock: clock, log: log, strangers: rate.NewLimiter(strangersRate, strangersBurst), known: map[tokenKey]knownToken{}}
+// New returns a guard. document reads a document that the API server publishes about the tokens that it issues, by its path; nil where there is none.
+func New(kube Creator, document func(ctx context.Context, path string) ([]byte, error), clock clock.PassiveClock, log logr.Logger) *Guard {
+	return &Guard{
+		kube: kube, clock: clock, log: log, keys: &clustertokens.Keys{Read: document, Clock: clock, Log: log}, subjects: lru.New(maxSubjects),
+		strangers: rate.NewLimiter(newRate, newBurst), known: map[tokenKey]knownToken{},
+	}
 }
 
 // Protect returns next behind the guard, which itself answers requests that may not read the metrics.
@@ -105,11 +116,13 @@ func (g *Guard) judge(r *http.Request) verdict {
 	key, now := tokenKey(sha256.Sum256([]byte(token))), g.clock.Now()
 	last, seen := g.last(key)
 	wasGood, age := seen && last.verdict == admitted, now.Sub(last.at)
-	switch {
-	case seen && age >= 0 && age < verdictLife:
+	if seen && age >= 0 && age < verdictLife {
 		return last.verdict
-	case !wasGood && !g.strangers.AllowN(now, 1): // a token that was good is no guess, so it does not wait for guesses
-		return tooMany
+	}
+	if !wasGood { // a token that was good is no guess, so it does not wait for guesses
+		if refused := g.admit(r.Context(), token, now); refused != admitted {
+			return refused
+		}
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeouts.AskAboutScraper)
 	defer cancel()
@@ -123,6 +136,33 @@ func (g *Guard) judge(r *http.Request) verdict {
 	}
 	g.log.Error(err, "Nobody can read the metrics")
 	return unanswered
+}
+
+// admit tells whether the API server may be asked about a token that has not been good before. One that the cluster has signed, as those of
+// Prometheus after they were rotated, does not wait for strangers.
+func (g *Guard) admit(ctx context.Context, token string, now time.Time) verdict {
+	limiter := g.strangers
+	switch judged, subject := g.keys.Judge(ctx, token); judged {
+	case clustertokens.Forged:
+		return unknown
+	case clustertokens.Signed:
+		limiter = g.limiterOf(subject)
+	}
+	if !limiter.AllowN(now, 1) {
+		return tooMany
+	}
+	return admitted
+}
+
+func (g *Guard) limiterOf(subject string) *rate.Limiter {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if held, ok := g.subjects.Get(subject); ok {
+		return held.(*rate.Limiter)
+	}
+	made := rate.NewLimiter(newRate, newBurst)
+	g.subjects.Add(subject, made)
+	return made
 }
 
 // wellFormed is the syntax of a token (RFC 6750 section 2.1).

@@ -18,8 +18,6 @@ const (
 	maxAnswers = 20_000
 	// maxVisitors bounds the memory of users, with the questions that each may still cause.
 	maxVisitors = 10_000
-	// maxClusterDocument bounds a document about the API server's keys, in bytes: it holds a few keys, of a few KiB.
-	maxClusterDocument = 256 << 10
 
 	// tokenFailures are for a shop, where several people behind one address mistype. Guesses are stopped by the size of tokens;
 	// the limit is for the API server, which reviews each.

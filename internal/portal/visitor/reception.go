@@ -13,6 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/clustertokens"
 )
 
 // SessionCookie holds the visitor's bearer token itself: every replica can answer, and a token that is revoked
@@ -47,7 +49,7 @@ type Reception struct {
 	// keys recognises the tokens that the cluster has signed. subjects limits such tokens that it does not honour any more, by
 	// their ServiceAccount; tokens and links limit all other wrong tokens and links, by their address. Tokens beyond that limit
 	// wait in doubtful.
-	keys           *clusterKeys
+	keys           *clustertokens.Keys
 	subjects       *limiter[string]
 	tokens, links  *limiter[netip.Prefix]
 	doubtful       *slowLane
@@ -62,7 +64,7 @@ func New(o Options) *Reception {
 		kube: o.Kube, clock: o.Clock, trustedProxies: o.TrustedProxies,
 		access:   newAccess(o.Kube, o.Clock),
 		reviews:  reviews{good: newRecent[tokenKey, *reviewed](maxReviews)},
-		keys:     &clusterKeys{read: o.ClusterDocument, clock: o.Clock, log: o.Log},
+		keys:     &clustertokens.Keys{Read: o.ClusterDocument, Clock: o.Clock, Log: o.Log},
 		subjects: newLimiter[string](o.Clock, tokenFailures, maxSubjects),
 		tokens:   newLimiter[netip.Prefix](o.Clock, tokenFailures, maxAddresses),
 		links:    newLimiter[netip.Prefix](o.Clock, linkFailures, maxAddresses),
@@ -130,11 +132,11 @@ func (c *Reception) Recognise(r *http.Request, token string) (*Visitor, error) {
 // admit lets a token pass that was not seen before; the caller calls done with the result of its review. A token that cannot be
 // good costs the API server nothing. One that the cluster has signed does not wait for strangers.
 func (c *Reception) admit(r *http.Request, token string) (done func(failed bool), err error) {
-	judged, subject := c.keys.judge(r.Context(), token)
+	judged, subject := c.keys.Judge(r.Context(), token)
 	switch judged {
-	case forged:
+	case clustertokens.Forged:
 		return nil, Refused
-	case signed: // and perhaps revoked since
+	case clustertokens.Signed: // and perhaps revoked since
 		admitted, within := c.subjects.admit(subject)
 		if !within {
 			return nil, &LimitedError{anotherFailure}

@@ -1,6 +1,9 @@
-package visitor
+// Package clustertokens recognises the bearer tokens that the cluster itself has signed, without a question to the API server: strangers cannot
+// make such a token, so their guesses need not stand in the way of one.
+package clustertokens
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +16,7 @@ import (
 	"github.com/go-jose/go-jose/v4/jwt"
 	"github.com/go-logr/logr"
 	"golang.org/x/sync/singleflight"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
 )
 
@@ -32,6 +36,8 @@ const (
 	keysWait  = 5 * time.Second
 	// expiryLeeway is for clocks that differ.
 	expiryLeeway = time.Minute
+	// maxDocument bounds a document, in bytes: it holds a few keys, of a few KiB.
+	maxDocument = 256 << 10
 )
 
 // signatureAlgorithms are the algorithms with which the API server signs its tokens, and issuers of OpenID Connect theirs.
@@ -39,20 +45,27 @@ var signatureAlgorithms = []jose.SignatureAlgorithm{
 	jose.RS256, jose.RS384, jose.RS512, jose.PS256, jose.PS384, jose.PS512, jose.ES256, jose.ES384, jose.ES512, jose.EdDSA,
 }
 
-// verdict is the judgement of a token without asking the API server.
-type verdict int
+// Verdict is the judgement of a token without asking the API server.
+type Verdict int
 
 const (
-	unknown verdict = iota // another authenticator may know it
-	forged                 // it has expired, or bears the cluster's name without its signature
-	signed                 // the cluster has issued it
+	// Unknown: another authenticator may know it.
+	Unknown Verdict = iota
+	// Forged: it has expired, or bears the cluster's name without its signature.
+	Forged
+	// Signed: the cluster has issued it, and may have revoked it since.
+	Signed
 )
 
-// clusterKeys are the keys with which the cluster signs the tokens of ServiceAccounts, as far as the API server tells them.
-type clusterKeys struct {
-	read  func(ctx context.Context, path string) ([]byte, error) // nil where every token is reviewed
-	clock clock.PassiveClock
-	log   logr.Logger
+// Keys are the keys with which the cluster signs the tokens of ServiceAccounts, as far as the API server tells them. They may be used by many
+// goroutines at once.
+type Keys struct {
+	// Read reads a document that the API server publishes, by its path; nil where every token is to be Unknown.
+	Read func(ctx context.Context, path string) ([]byte, error)
+	// Clock tells the time.
+	Clock clock.PassiveClock
+	// Log takes failures, and never a credential.
+	Log logr.Logger
 
 	loading singleflight.Group
 	mu      sync.Mutex // guards issuer, keys and readAt
@@ -61,22 +74,22 @@ type clusterKeys struct {
 	readAt  time.Time // of the last attempt
 }
 
-// judge sorts a token, and names the subject of one that is signed.
-func (k *clusterKeys) judge(ctx context.Context, token string) (judged verdict, subject string) {
+// Judge sorts a token, and names the subject of one that is signed.
+func (k *Keys) Judge(ctx context.Context, token string) (judged Verdict, subject string) {
 	parsed, err := jwt.ParseSigned(token, signatureAlgorithms)
 	if err != nil {
-		return unknown, "" // perhaps no JWT at all
+		return Unknown, "" // perhaps no JWT at all
 	}
 	var claims jwt.Claims
 	if err := parsed.UnsafeClaimsWithoutVerification(&claims); err != nil {
-		return unknown, ""
+		return Unknown, ""
 	}
-	if claims.Expiry != nil && k.clock.Now().After(claims.Expiry.Time().Add(expiryLeeway)) {
-		return forged, ""
+	if claims.Expiry != nil && k.Clock.Now().After(claims.Expiry.Time().Add(expiryLeeway)) {
+		return Forged, ""
 	}
 	issuer, keys := k.current(ctx, keysLife)
 	if issuer == "" || claims.Issuer != issuer && claims.Issuer != legacyIssuer {
-		return unknown, ""
+		return Unknown, ""
 	}
 	kid := parsed.Headers[0].KeyID
 	if kid != "" && len(keys.Key(kid)) == 0 {
@@ -85,18 +98,18 @@ func (k *clusterKeys) judge(ctx context.Context, token string) (judged verdict, 
 	if slices.ContainsFunc(keys.Keys, func(key jose.JSONWebKey) bool {
 		return (kid == "" || kid == key.KeyID) && parsed.Claims(key, &claims) == nil
 	}) {
-		return signed, claims.Subject
+		return Signed, claims.Subject
 	}
-	return forged, ""
+	return Forged, ""
 }
 
 // current returns the issuer and the keys, read within the last life; empty where the API server does not tell them.
-func (k *clusterKeys) current(ctx context.Context, life time.Duration) (string, jose.JSONWebKeySet) {
-	if k.read == nil {
+func (k *Keys) current(ctx context.Context, life time.Duration) (string, jose.JSONWebKeySet) {
+	if k.Read == nil {
 		return "", jose.JSONWebKeySet{}
 	}
 	k.mu.Lock()
-	age, never := k.clock.Now().Sub(k.readAt), k.readAt.IsZero()
+	age, never := k.Clock.Now().Sub(k.readAt), k.readAt.IsZero()
 	if k.issuer == "" {
 		life = keysAgain // the API server may tell now
 	}
@@ -119,7 +132,7 @@ func (k *clusterKeys) current(ctx context.Context, life time.Duration) (string, 
 }
 
 // load reads issuer and keys. After a failure the earlier ones stay.
-func (k *clusterKeys) load(ctx context.Context) {
+func (k *Keys) load(ctx context.Context) {
 	var issuer struct {
 		Issuer string `json:"issuer"`
 	}
@@ -133,20 +146,20 @@ func (k *clusterKeys) load(ctx context.Context) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.readAt = k.clock.Now()
+	k.readAt = k.Clock.Now()
 	if err != nil {
-		k.log.V(1).Info("The API server does not tell the keys of its tokens, so each token is reviewed", "reason", err.Error())
+		k.Log.V(1).Info("The API server does not tell the keys of its tokens, so each token is reviewed", "reason", err.Error())
 		return
 	}
 	k.issuer, k.keys = issuer.Issuer, keys
 }
 
-func (k *clusterKeys) document(ctx context.Context, path string, into any) error {
-	text, err := k.read(ctx, path)
+func (k *Keys) document(ctx context.Context, path string, into any) error {
+	text, err := k.Read(ctx, path)
 	switch {
 	case err != nil:
-		return fmt.Errorf("reading %s: %s", path, KindOf(err))
-	case len(text) > maxClusterDocument:
+		return fmt.Errorf("reading %s: %s", path, cmp.Or(string(apierrors.ReasonForError(err)), "no answer"))
+	case len(text) > maxDocument:
 		return fmt.Errorf("reading %s: it is too large", path)
 	}
 	if err := json.Unmarshal(text, into); err != nil {
