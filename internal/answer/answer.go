@@ -33,7 +33,7 @@ type Facts struct {
 	Code string
 	// Named tells that the Marketplace's table of errors has this code with this status.
 	Named bool
-	// RetryAfter tells that the answer names a time to wait.
+	// RetryAfter tells that the answer names a time to wait, if only one that is over or cannot be read: it is a limit all the same.
 	RetryAfter bool
 	// SingleUse tells that the request spends a refresh token that works once, without a grace.
 	SingleUse bool

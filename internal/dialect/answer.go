@@ -112,7 +112,9 @@ func (d *dialect) translate(members map[string]any) map[string]any {
 	if spec.TokenType != "" {
 		a.standard["token_type"] = spec.TokenType
 	}
-	d.expiry(a.standard, "expires_in", a.member(fields.ExpiresIn, "expires_in"), d.TokenLifetime)
+	if end := a.member(fields.ExpiresIn, "expires_in"); !d.TokensNeverEnd || !saysNone(end) {
+		d.expiry(a.standard, "expires_in", end, d.TokenLifetime)
+	}
 	if end := a.member(fields.RefreshTokenExpiresIn, "refresh_token_expires_in"); !saysNone(end) {
 		d.expiry(a.standard, "refresh_token_expires_in", end, d.AuthorizationLifetime)
 	}

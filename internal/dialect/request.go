@@ -39,6 +39,8 @@ type Spec struct {
 	ClientID, AccountID string
 	// TokenLifetime, AuthorizationLifetime and AuthorizationMaxLifetime are the usual lifetimes; zero where the Marketplace names none.
 	TokenLifetime, AuthorizationLifetime, AuthorizationMaxLifetime time.Duration
+	// TokensNeverEnd tells that access tokens of the platform do not end, so that an answer may write their end as none.
+	TokensNeverEnd bool
 }
 
 // Transport returns a transport that takes standard form requests to the token, revocation and device authorization

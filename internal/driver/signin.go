@@ -35,12 +35,12 @@ func (d *Driver) Identify(ctx context.Context, l Look) (Look, error) {
 }
 
 // revokeWrong ends the grant of a wrong account, unless another MarketplaceAccount may live on it: some platforms end all
-// grants of a seller and application with one.
+// grants of a seller and application with one. An identifier that another source tells may be the same account's.
 func (d *Driver) revokeWrong(ctx context.Context, l Look, wrong custody.Grant) {
 	if l.Request.Shared && wrong.Unproven {
 		return
 	}
-	if wrong.RefreshToken == "" || wrong.Account.ID == "" || wrong.Account.ID == l.Custody.Account.ID {
+	if wrong.RefreshToken == "" || wrong.Account.ID == "" || wrong.Account.ID == l.Custody.Account.ID || !wrong.Account.SameSource(l.Custody.Account) {
 		return
 	}
 	log := logf.FromContext(ctx)

@@ -68,15 +68,10 @@ func (f *Facts) ExpectedAccount() string {
 	return f.Custody.Account.ID
 }
 
-// Expects tells whether an account is the expected one.
-func (f *Facts) Expects(id string) bool {
-	expected := f.ExpectedAccount()
-	return expected == "" || id == expected
-}
-
-// ExpectsAccount tells the same of an account as an answer names it. One that was seen first, and told by another source, says nothing.
+// ExpectsAccount tells whether an account is the expected one. One that was seen first, and told by another source, says nothing.
 func (f *Facts) ExpectsAccount(account custody.Account) bool {
-	return f.Expects(account.ID) || f.Account.Spec.AccountID == "" && !f.Custody.Account.SameSource(account)
+	expected := f.ExpectedAccount()
+	return expected == "" || account.ID == expected || f.Account.Spec.AccountID == "" && !f.Custody.Account.SameSource(account)
 }
 
 // MisplacedGrant is the failure of a grant that a renewal brought for another account; nil when there is none. Where the refresh token
@@ -107,7 +102,7 @@ func (f *Facts) WrongAccount() bool {
 // PermanentFailure returns the failure that only a change can cure; nil when there is none. It may concern a new grant alone, while
 // the one in use goes on: see CannotRenew.
 func (f *Facts) PermanentFailure() *Failure {
-	if candidate := f.CandidateGrant(); candidate != nil && candidate.Account.ID != "" && !f.Expects(candidate.Account.ID) {
+	if candidate := f.CandidateGrant(); candidate != nil && candidate.Account.ID != "" && !f.ExpectsAccount(candidate.Account) {
 		return f.AccountMismatch(candidate.Account.ID, f.ExpectedAccount())
 	}
 	if refused := f.SignInRefused(); refused != nil && f.NeedsNewGrant() {

@@ -177,6 +177,12 @@ func TestWhichSellerIsExpected(t *testing.T) {
 			}
 		})
 	}
+	for by, want := range map[string]bool{"identity": true, "claim": false} {
+		f := working(signsIn, waiting(9, "", anotherOne), func(f *Facts) { f.Custody.Candidate.Account.By = by })
+		if failure := f.PermanentFailure(); (failure != nil) != want {
+			t.Errorf("a grant that waits, told by %s: %+v", by, failure)
+		}
+	}
 	holds(t, (*Facts).AsideIsExpected, rows{
 		"nothing was set aside":                                 {working(importing, expects("17")), false},
 		"the spec names the account that was set aside":         {working(importing, expects("17"), aside("17", "")), true},

@@ -197,7 +197,7 @@ func (f *Facts) putOff(due time.Time) (until time.Time, open bool) {
 // mayAccept tells that a grant that waits may be put into use without a change: it is the expected account's, or that is being asked.
 func (f *Facts) mayAccept(candidate *custody.Grant) bool {
 	if candidate.Account.ID != "" {
-		return f.Expects(candidate.Account.ID)
+		return f.ExpectsAccount(candidate.Account)
 	}
 	return candidate.Unverified || f.ExpectedAccount() == "" || f.CanIdentify()
 }

@@ -166,7 +166,7 @@ func (f *Facts) SignInRefused() *custody.Refusal {
 	switch subject := reasons.Of(refused.Reason).Subject; {
 	case subject == reasons.Application && f.AsksAgain:
 	case subject == reasons.Seller && refused.AccountID != "":
-		if !f.Expects(refused.AccountID) {
+		if !f.ExpectsAccount(custody.Account{ID: refused.AccountID}) {
 			same := *refused
 			same.Message = f.AccountMismatch(refused.AccountID, f.ExpectedAccount()).Message
 			return &same

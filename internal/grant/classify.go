@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -81,7 +82,7 @@ func (a attempt) refused(refusal *oauth2.RetrieveError) *answer.Error {
 	wait := a.retryAfter(refusal.Response.Header, status == http.StatusTooManyRequests || named == answer.Throttled)
 	facts := answer.Facts{
 		Sent: true, Status: status, Shape: answer.ShapeOf(refusal.Body), Code: code, Named: isNamed,
-		RetryAfter: wait > 0, SingleUse: a.singleUse,
+		RetryAfter: wait > 0 || refusal.Response.Header.Get("Retry-After") != "", SingleUse: a.singleUse,
 	}
 	if code != "" { // also of a form, which some platforms answer with
 		facts.Shape = answer.Object
@@ -150,6 +151,10 @@ func (a attempt) kind(facts answer.Facts, verdict answer.Verdict) answer.Kind {
 	return a.refusal(facts.Code, facts.Status)
 }
 
+// personNeeded are codes of servers that renew nothing before a person has been there again (OpenID Connect Core section 3.1.2.6, which Microsoft
+// answers renewals with), and the one of RFC 6750 section 3.1, with which some call a refresh token expired.
+var personNeeded = []string{"interaction_required", "login_required", "consent_required", "account_selection_required", "invalid_token"}
+
 // refusal finds the kind of a code (RFC 6749 section 5.2).
 func (a attempt) refusal(code string, status int) answer.Kind {
 	switch code {
@@ -161,6 +166,9 @@ func (a attempt) refusal(code string, status int) answer.Kind {
 		return answer.ScopeRejected
 	case "invalid_request", "unsupported_grant_type", "invalid_target":
 		return answer.InvalidRequest
+	}
+	if a.wire == wireRefreshToken && slices.Contains(personNeeded, code) {
+		return a.deadGrant()
 	}
 	switch {
 	case a.wire == wirePassword:

@@ -29,6 +29,11 @@ func TestKinds(t *testing.T) {
 	}{
 		"invalid_grant is a dead refresh token":                    {[]string{"RefreshToken"}, 400, refusal("invalid_grant"), answer.GrantRejected, "invalid_grant"},
 		"invalid_grant with another status is one too":             {[]string{"RefreshToken"}, 403, refusal("invalid_grant"), answer.GrantRejected, "invalid_grant"},
+		"interaction_required of a renewal":                        {[]string{"RefreshToken"}, 400, refusal("interaction_required"), answer.GrantRejected, "interaction_required"},
+		"login_required of a renewal":                              {[]string{"RefreshToken"}, 400, refusal("login_required"), answer.GrantRejected, "login_required"},
+		"consent_required of a renewal":                            {[]string{"RefreshToken"}, 400, refusal("consent_required"), answer.GrantRejected, "consent_required"},
+		"invalid_token of a renewal":                               {[]string{"RefreshToken"}, 401, refusal("invalid_token"), answer.GrantRejected, "invalid_token"},
+		"invalid_token of no renewal":                              {[]string{"ClientCredentials"}, 401, refusal("invalid_token"), answer.ApplicationRejected, "invalid_token"},
 		"invalid_grant is a wrong password":                        {[]string{"Password"}, 400, refusal("invalid_grant"), answer.PasswordRejected, "invalid_grant"},
 		"invalid_grant with Auth0's status is a wrong password":    {[]string{"Password"}, 403, refusal("invalid_grant"), answer.PasswordRejected, "invalid_grant"},
 		"invalid_grant without person or token is the application": {[]string{"ClientCredentials"}, 400, refusal("invalid_grant"), answer.ApplicationRejected, "invalid_grant"},
@@ -236,6 +241,17 @@ func TestRetryAfter(t *testing.T) {
 				t.Errorf("RetryAfter of a revocation = %v, want %v", got, test.want)
 			}
 		})
+	}
+}
+
+// TestALimitWithoutAUsableLength is one all the same: whatever the answer calls it, and however long it lasts.
+func TestALimitWithoutAUsableLength(t *testing.T) {
+	for _, told := range []string{"0", "1.5", "-5", "soon", "900000", start.Add(-time.Hour).UTC().Format(http.TimeFormat), strconv.FormatInt(start.Unix(), 10)} {
+		limited := answers(400, `{"error":"invalid_request","error_description":"Rate limit exceeded"}`, "Retry-After", told)
+		_, err := endpoint(limited).RefreshToken(t.Context(), refreshToken)
+		if got := failure(t, err); got.Kind != answer.Throttled || got.RetryAfter != 0 || got.OutcomeUnknown {
+			t.Errorf("Retry-After: %s is %+v", told, got)
+		}
 	}
 }
 

@@ -1,7 +1,10 @@
 package grant
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -13,6 +16,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/redact"
 )
 
 const (
@@ -61,6 +65,25 @@ func (e Endpoint) StartDevice(ctx context.Context, deviceURL string, scopes []st
 		ExpiresAt:   issued.Add(life).Truncate(time.Second),
 		Interval:    intervalOf(given.Interval),
 	})
+}
+
+// refusedCode gives the answer to a request for a device code the status of a refusal where it claims success and holds a standard error instead of a
+// code: x/oauth2 looks at the status alone. The answer has been read to its end.
+func refusedCode(response *http.Response) (*http.Response, error) {
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	shape, members, _ := answer.Read(body)
+	var code string
+	if response.StatusCode/100 == 2 && members["device_code"] == nil && json.Unmarshal(members["error"], &code) == nil {
+		told := answer.Facts{Sent: true, Status: response.StatusCode, Shape: shape, Code: redact.LeadingCode(code)}
+		if told.Verdict() == answer.Word {
+			response.StatusCode = http.StatusBadRequest
+		}
+	}
+	return response, nil
 }
 
 func intervalOf(seconds int64) time.Duration {

@@ -87,13 +87,17 @@ func (w withContext) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.Context().Value(oauth2.HTTPClient) != nil {
 		return w.next.RoundTrip(request)
 	}
-	deadline, bounded := request.Context().Deadline() // the timeout of the http.Client
-	if !bounded {
-		return w.next.RoundTrip(request.WithContext(w.ctx))
+	ctx := w.ctx
+	if deadline, bounded := request.Context().Deadline(); bounded { // the timeout of the http.Client
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
 	}
-	ctx, cancel := context.WithDeadline(w.ctx, deadline)
-	defer cancel()
-	return w.next.RoundTrip(request.WithContext(ctx))
+	response, err := w.next.RoundTrip(request.WithContext(ctx))
+	if err != nil {
+		return nil, err
+	}
+	return refusedCode(response)
 }
 
 // client is HTTP with a rule on top: credentials go to one address and no further.

@@ -40,7 +40,7 @@ func AfterConsent(f facts.Facts, got Consent) Change {
 		kept.Candidate = &next
 		kept.SignIn = kept.SignIn.WithoutDevice()
 		return Change{Store: &kept, fresh: f.NewerCustody() == nil && !got.Unverified}.by(states.Consented)
-	case !f.Expects(id):
+	case !f.ExpectsAccount(next.Account):
 		return rejectSignIn(f, kept, next).by(states.Consented)
 	}
 	return acceptSignIn(f, kept, next).by(states.Consented)

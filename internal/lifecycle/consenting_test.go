@@ -34,11 +34,12 @@ func TestSignInsAreCounted(t *testing.T) {
 		got                         lifecycle.Consent
 		consents, accepted, consent int64 // consent is the grant's in use
 	}{
-		"the first one":            {with(v1alpha1.GrantAuthorizationCode, dead, func(f *facts.Facts) { f.Custody.Consents = 0 }), broughtBy("17"), 1, 1, 1},
-		"a second one":             {with(v1alpha1.GrantAuthorizationCode), broughtBy("17"), 2, 2, 2},
-		"one as another seller":    {with(v1alpha1.GrantAuthorizationCode), broughtBy("5"), 2, 1, 1},
-		"one of whom nobody knows": {with(v1alpha1.GrantAuthorizationCode), broughtBy(""), 2, 1, 1},
-		"one after one that waits": {with(v1alpha1.GrantAuthorizationCode, candidate(2, "")), broughtBy("17"), 3, 3, 3},
+		"the first one":              {with(v1alpha1.GrantAuthorizationCode, dead, func(f *facts.Facts) { f.Custody.Consents = 0 }), broughtBy("17"), 1, 1, 1},
+		"a second one":               {with(v1alpha1.GrantAuthorizationCode), broughtBy("17"), 2, 2, 2},
+		"one as another seller":      {with(v1alpha1.GrantAuthorizationCode), broughtBy("5"), 2, 1, 1},
+		"one that is told otherwise": {with(v1alpha1.GrantAuthorizationCode, toldOtherwise), broughtBy("5"), 2, 2, 2},
+		"one of whom nobody knows":   {with(v1alpha1.GrantAuthorizationCode), broughtBy(""), 2, 1, 1},
+		"one after one that waits":   {with(v1alpha1.GrantAuthorizationCode, candidate(2, "")), broughtBy("17"), 3, 3, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			kept := lifecycle.AfterConsent(test.facts, test.got).Store

@@ -110,12 +110,12 @@ func decide(f facts.Facts, account custody.Account, identified bool) Change {
 	candidate.Account, candidate.Identified = account, identified
 	if candidate.Consent > 0 {
 		kept.SignIn = kept.SignIn.Clone()
-		if !f.Expects(account.ID) {
+		if !f.ExpectsAccount(account) {
 			return rejectSignIn(f, kept, candidate)
 		}
 		return acceptSignIn(f, kept, candidate)
 	}
-	if !f.Expects(account.ID) {
+	if !f.ExpectsAccount(account) {
 		kept.Candidate = &candidate
 		return Change{Store: &kept, OnlyCopy: true, attempt: failed(f.AccountMismatch(account.ID, f.ExpectedAccount()))}
 	}

@@ -138,7 +138,7 @@ func firstDue(f *facts.Facts, tried Actions) Action {
 // it, since a person waits there.
 func candidateCounts(f *facts.Facts) bool {
 	candidate := f.CandidateGrant()
-	if candidate == nil || f.Suspended() || candidate.Account.ID != "" && !f.Expects(candidate.Account.ID) {
+	if candidate == nil || f.Suspended() || candidate.Account.ID != "" && !f.ExpectsAccount(candidate.Account) {
 		return false
 	}
 	return f.Fresh || !CandidateRests(f)

@@ -41,7 +41,7 @@ func AfterIssued(f facts.Facts, got Issued) Change {
 	case !begun && RenewedAsOther(f, got):
 		kept, change.attempt = setAside(f, kept, next, got)
 		change.fresh = false
-	case begun && !f.Expects(id) && (id != "" || mustKnow):
+	case begun && !f.ExpectsAccount(next.Account) && (id != "" || mustKnow):
 		kept.Candidate = &next
 		if id != "" {
 			change.attempt = failed(f.AccountMismatch(id, expected))

@@ -19,6 +19,9 @@ func imports(refreshToken string) change {
 
 func static(f *facts.Facts) { f.Request.Platform.Rotating = false }
 
+// toldOtherwise has the seller that was seen first told by another source than answers of today.
+func toldOtherwise(f *facts.Facts) { f.Custody.Account.By = "access token sub" }
+
 // TestWhichTokensAreUsed: a new grant waits until it is known to be the expected seller's; one that goes on is used.
 func TestWhichTokensAreUsed(t *testing.T) {
 	const importing = v1alpha1.GrantRefreshToken
@@ -38,6 +41,9 @@ func TestWhichTokensAreUsed(t *testing.T) {
 		"the first import":                                            {with(importing, first), "", true, true},
 		"the first login":                                             {with(v1alpha1.GrantPassword, first), "17", true, true},
 		"a later login":                                               {with(v1alpha1.GrantPassword), "17", true, false},
+		"a later login whose seller the marketplace tells otherwise":  {with(v1alpha1.GrantPassword, toldOtherwise), "5", true, false},
+		"an import whose seller the marketplace tells otherwise":      {with(importing, second, toldOtherwise), "5", true, true},
+		"an import of another than the spec names, told otherwise":    {with(importing, second, toldOtherwise, expects("17")), "5", false, false},
 		"a later login as another seller":                             {with(v1alpha1.GrantPassword), "5", false, false},
 	} {
 		t.Run(name, func(t *testing.T) {

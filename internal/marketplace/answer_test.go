@@ -76,6 +76,16 @@ func TestAnswers(t *testing.T) {
 			answer: `{"access_token":"at","allegro_api":true,"jti":"x","account_id":"not asked for"}`,
 			want:   map[string]any{"access_token": "at"},
 		},
+		"the end of what does not end": {
+			object: func(s *v1alpha1.MarketplaceSpec) { s.AccessToken.Expiry = v1alpha1.AccessTokenExpiryNone },
+			answer: `{"access_token":"at","expires_in":0}`,
+			want:   map[string]any{"access_token": "at"},
+		},
+		"an end of what usually does not end": {
+			object: func(s *v1alpha1.MarketplaceSpec) { s.AccessToken.Expiry = v1alpha1.AccessTokenExpiryNone },
+			answer: `{"access_token":"at","expires_in":60}`,
+			want:   map[string]any{"access_token": "at", "expires_in": json.Number("60")},
+		},
 		"null is absent": {
 			answer: `{"access_token":"at","refresh_token":null,"expires_in":null,"scope":null,"error":null}`,
 			want:   map[string]any{"access_token": "at"},

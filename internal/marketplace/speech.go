@@ -41,6 +41,6 @@ func (p *Platform) speech() *dialect.Spec {
 	return &dialect.Spec{
 		Request: p.request, Response: p.response, Identity: p.identity, Published: p.published, ScopeSeparator: p.scopeSep, RefreshURL: p.RefreshURL,
 		OmitRedirectURI: slices.Contains(p.authorization.Omit, "redirect_uri"), ClientID: p.clientID, AccountID: p.accountID,
-		TokenLifetime: p.TokenLifetime, AuthorizationLifetime: p.AuthorizationLifetime, AuthorizationMaxLifetime: p.AuthorizationMaxLifetime,
+		TokensNeverEnd: p.TokensNeverEnd, TokenLifetime: p.TokenLifetime, AuthorizationLifetime: p.AuthorizationLifetime, AuthorizationMaxLifetime: p.AuthorizationMaxLifetime,
 	}
 }
