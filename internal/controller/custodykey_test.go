@@ -57,15 +57,26 @@ func (w *world) adopt(platform, value string) {
 // expectServed says that the account goes on without anybody: its token is renewed by one call, and nothing is told of the key.
 func (w *world) expectServed(platform string) {
 	w.T.Helper()
-	w.expectReady()
-	calls := w.calls(platform)
-	w.passRenewal()
-	w.expectReady()
-	w.expectAuthenticated()
-	w.Expect(w.calls(platform)).To(Equal(calls + 1))
-	w.Expect(w.events()).NotTo(ContainElement("Warning CustodyUnauthenticated"))
-	w.Expect(w.get().Status.SignIn).To(BeNil())
-	w.Expect(w.Market.Platform(platform).Report().DoubleSpends).To(BeZero())
+	expectAllServed(platform, w)
+}
+
+// expectAllServed is expectServed for stories under one operator.
+func expectAllServed(platform string, worlds ...*world) {
+	worlds[0].T.Helper()
+	calls := make([]int, len(worlds))
+	for i, w := range worlds {
+		w.expectReady()
+		calls[i] = w.calls(platform)
+	}
+	passRenewals(worlds...)
+	for i, w := range worlds {
+		w.expectReady()
+		w.expectAuthenticated()
+		w.Expect(w.calls(platform)).To(Equal(calls[i] + 1))
+		w.Expect(w.events()).NotTo(ContainElement("Warning CustodyUnauthenticated"))
+		w.Expect(w.get().Status.SignIn).To(BeNil())
+		w.Expect(w.Market.Platform(platform).Report().DoubleSpends).To(BeZero())
+	}
 }
 
 // editKey changes the Secret of the key.
@@ -88,76 +99,74 @@ func (w *world) replaceKey(data map[string][]byte) {
 
 // TestNobodyIsUnservedForTheKey: whatever becomes of the key, accounts go on without a sign-in and without a call more than the renewal.
 func TestNobodyIsUnservedForTheKey(t *testing.T) {
-	for name, happens := range map[string]func(w *world){
-		"nothing":                   func(*world) {},
-		"a restart":                 func(w *world) { w.start() },
-		"the key is lost":           func(w *world) { w.stop(); w.Delete(w.readSecret(w.custodyKey)); w.start() },
-		"the key is lost meanwhile": func(w *world) { w.Delete(w.readSecret(w.custodyKey)) },
-		"the key is emptied":        func(w *world) { w.stop(); w.editKey(func(data map[string][]byte) { clear(data) }); w.start() },
-		"the key is rotated": func(w *world) {
+	for name, happens := range map[string]func(w, other *world){
+		"nothing":                   func(*world, *world) {},
+		"a restart":                 func(w, _ *world) { w.start() },
+		"the key is lost":           func(w, _ *world) { w.stop(); w.Delete(w.readSecret(w.custodyKey)); w.start() },
+		"the key is lost meanwhile": func(w, _ *world) { w.Delete(w.readSecret(w.custodyKey)) },
+		"the key is emptied":        func(w, _ *world) { w.stop(); w.editKey(func(data map[string][]byte) { clear(data) }); w.start() },
+		"the key is rotated": func(w, _ *world) {
 			w.editKey(func(data map[string][]byte) {
 				data["previous"], data["current"] = data["current"], bytes.Repeat([]byte("n"), 40)
 			})
 		},
-		"the key is rotated, and the operator starts": func(w *world) {
+		"the key is rotated, and the operator starts": func(w, _ *world) {
 			w.stop()
 			w.editKey(func(data map[string][]byte) {
 				data["previous"], data["current"] = data["current"], bytes.Repeat([]byte("n"), 40)
 			})
 			w.start()
 		},
-		"an older key is restored": func(w *world) {
+		"an older key is restored": func(w, other *world) {
 			w.stop()
 			older := maps.Clone(w.readSecret(w.custodyKey).Data)
 			w.editKey(func(data map[string][]byte) {
 				data["previous"], data["current"] = data["current"], bytes.Repeat([]byte("n"), 40)
 			})
 			w.start()
-			w.passRenewal() // signed with the newer key
+			passRenewals(w, other) // signed with the newer key
 			w.stop()
 			w.replaceKey(older)
 			w.start()
 		},
-		"another installation has the same key": func(w *world) {
+		"another installation has the same key": func(w, _ *world) {
 			w.stop()
 			w.replaceKey(map[string][]byte{"current": w.readSecret(w.custodyKey).Data["current"]})
 			w.start()
 		},
-		"another installation has another key": func(w *world) {
+		"another installation has another key": func(w, _ *world) {
 			w.stop()
 			w.replaceKey(nil)
 			w.start()
 		},
-		"an operator without a key, and one with it again": func(w *world) {
+		"an operator without a key, and one with it again": func(w, other *world) {
 			w.custodyKey = ""
 			w.start()
-			w.passRenewal() // without a MAC
+			passRenewals(w, other) // without a MAC
 			w.keyed()
 			w.stop()
 			w.Delete(w.readSecret(w.custodyKey))
 			w.start()
 		},
 	} {
-		for kind, shared := range map[string]bool{"own application": false, "shared application": true} {
-			t.Run(name+", "+kind, func(t *testing.T) {
-				w := newWorld(t)
-				w.keyed()
-				if shared {
-					w.prepareShared("allegro", v1alpha1.GrantRefreshToken)
-				} else {
-					w.prepare("allegro", v1alpha1.GrantRefreshToken)
-				}
-				w.start()
-				w.expectServed("allegro")
+		t.Run(name, func(t *testing.T) {
+			worlds := newWorlds(t, "own application", "shared application")
+			w, other := worlds[0], worlds[1]
+			w.keyed()
+			w.prepare("allegro", v1alpha1.GrantRefreshToken)
+			other.prepareShared("allegro", v1alpha1.GrantRefreshToken)
+			w.start()
+			expectAllServed("allegro", worlds...)
+			for _, w := range worlds {
 				w.Expect(w.readSecret("main-grant").Data).To(HaveKey("grant.mac"))
-				happens(w)
-				w.settle()
-				w.expectServed("allegro")
-				w.expectServed("allegro")
-				w.start()
-				w.expectServed("allegro")
-			})
-		}
+			}
+			happens(w, other)
+			w.settle()
+			expectAllServed("allegro", worlds...)
+			expectAllServed("allegro", worlds...)
+			w.start()
+			expectAllServed("allegro", worlds...)
+		})
 	}
 }
 

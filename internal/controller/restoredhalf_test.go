@@ -7,6 +7,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
@@ -18,65 +19,99 @@ type restoration struct {
 	lost     lost
 	// outdated tells that the tokens were renewed after the backup was made.
 	outdated bool
+
+	w      *world
+	backup []client.Object
+	calls  int // before the restore
 }
 
 // conflicts tells that the Secrets name an owner that is not there any more.
-func (r restoration) conflicts() bool { return r.lost.uid && !r.lost.owners }
+func (r *restoration) conflicts() bool { return r.lost.uid && !r.lost.owners }
 
 // asks tells that a person has to say how to go on: the refresh token works once, and may be spent or in use elsewhere.
-func (r restoration) asks() bool { return r.platform == "oidc" && (r.lost.uid || r.outdated) }
+func (r *restoration) asks() bool { return r.platform == "oidc" && (r.lost.uid || r.outdated) }
 
 // unknowable tells that nothing in the cluster differs from how it was when the backup was made: docs/backup.md has the accounts suspended
 // first, see TestARestoreOfEverythingIsSuspendedFirst.
-func (r restoration) unknowable() bool { return r.outdated && r.lost.status && !r.lost.uid }
+func (r *restoration) unknowable() bool { return r.outdated && r.lost.status && !r.lost.uid }
 
 // TestARestoreThatRestoresHalf restores an account without its status, with a new UID and without owner references, each and together: no
 // refresh token is sent twice, no account is lost, and the conditions say what docs/backup.md does.
 func TestARestoreThatRestoresHalf(t *testing.T) {
 	for _, platform := range []string{"oidc", "ebay"} { // whose refresh tokens work once, and for as long as the authorization
 		for _, outdated := range []bool{false, true} {
-			for bits := range 7 {
-				parts := bits + 1
-				r := restoration{platform, lost{status: parts&1 != 0, uid: parts&2 != 0, owners: parts&4 != 0}, outdated}
-				if r.unknowable() {
-					continue
+			t.Run(fmt.Sprintf("%s, outdated %t", platform, outdated), func(t *testing.T) {
+				var restorations []*restoration
+				var names []string
+				for bits := range 7 {
+					parts := bits + 1
+					r := &restoration{platform: platform, lost: lost{status: parts&1 != 0, uid: parts&2 != 0, owners: parts&4 != 0}, outdated: outdated}
+					if !r.unknowable() {
+						restorations, names = append(restorations, r), append(names, "without "+r.lost.String())
+					}
 				}
-				t.Run(fmt.Sprintf("%s, outdated %t, without %s", platform, outdated, r.lost), func(t *testing.T) { r.tell(t) })
-			}
+				for i, w := range newWorlds(t, names...) {
+					restorations[i].w = w
+				}
+				tellRestorations(restorations)
+			})
 		}
 	}
 }
 
-func (r restoration) tell(t *testing.T) {
-	w := newWorld(t)
-	market := w.Market.Platform(r.platform)
-	w.prepare(r.platform, v1alpha1.GrantRefreshToken)
-	w.start()
-	w.expectReady()
-	w.settle()
-	backup := w.backUp()
-	if r.outdated {
-		w.passRenewal()
-		w.settle()
+// tellRestorations are those at one platform, outdated or not. One operator works before and after.
+func tellRestorations(restorations []*restoration) {
+	operator, outdated := restorations[0].w, restorations[0].outdated
+	var worlds []*world
+	for _, r := range restorations {
+		worlds = append(worlds, r.w)
+		r.w.prepare(r.platform, v1alpha1.GrantRefreshToken)
 	}
-	w.restoreBut(r.lost, backup)
-	calls := w.calls(r.platform)
-	w.start()
-	if r.conflicts() {
-		message := w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretConflict)
-		w.Expect(message).To(ContainSubstring("where it was restored together with the account, its ownerReferences alone"))
-		w.pass(time.Hour)
-		w.Expect(w.calls(r.platform)).To(Equal(calls))
-		w.disown("main-grant")
-		w.disown("main-token")
-		w.settle()
+	operator.start()
+	for _, r := range restorations {
+		r.w.expectReady()
 	}
-	w.pass(day) // the renewal is due
+	operator.settle()
+	for _, r := range restorations {
+		r.backup = r.w.backUp()
+	}
+	if outdated {
+		passRenewals(worlds...)
+		operator.settle()
+	}
+	for _, r := range restorations {
+		r.w.restoreBut(r.lost, r.backup)
+		r.calls = r.w.calls(r.platform)
+	}
+	operator.start()
+	for _, r := range restorations {
+		if r.conflicts() {
+			message := r.w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretConflict)
+			r.w.Expect(message).To(ContainSubstring("where it was restored together with the account, its ownerReferences alone"))
+		}
+	}
+	operator.pass(time.Hour)
+	for _, r := range restorations {
+		if r.conflicts() {
+			r.w.Expect(r.w.calls(r.platform)).To(Equal(r.calls))
+			r.w.disown("main-grant")
+			r.w.disown("main-token")
+		}
+	}
+	operator.pass(day) // the renewal is due
+	for _, r := range restorations {
+		r.goesOn()
+	}
+}
+
+// goesOn says how it goes on, where a person has to, and looks at what came of it.
+func (r *restoration) goesOn() {
+	w, market := r.w, r.w.Market.Platform(r.platform)
 	if r.asks() {
 		message := w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
 		w.Expect(message).To(And(ContainSubstring(`Secret "main-grant"`), ContainSubstring(`until a new one is supplied (Secret "import")`),
 			ContainSubstring("annotate the account with "+v1alpha1.AnnotationRenew)))
-		w.Expect(w.calls(r.platform)).To(Equal(calls), "a refresh token from a backup was sent")
+		w.Expect(w.calls(r.platform)).To(Equal(r.calls), "a refresh token from a backup was sent")
 		if r.outdated {
 			w.editSecret("import", map[string]string{"refresh_token": market.Grant(market.Seller().ID)})
 		} else {

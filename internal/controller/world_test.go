@@ -5,6 +5,7 @@ import (
 	"errors"
 	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,14 +13,17 @@ import (
 	"time"
 
 	. "github.com/onsi/gomega"
+	"github.com/onsi/gomega/types"
 	"github.com/prometheus/client_golang/prometheus"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/selection"
+	apitypes "k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
+	"k8s.io/utils/clock"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,10 +44,29 @@ import (
 // patience is how long the operator may take for what it does at once, on a machine that is busy with other stories.
 const patience = time.Minute
 
-// world is one story: a clock that only the story moves, an account called main, and an operator.
+// mapper knows the operator's kinds and their lists without a discovery for each story.
+var mapper = func() meta.RESTMapper {
+	known := meta.NewDefaultRESTMapper(nil)
+	for _, list := range []string{"", "List"} {
+		known.Add(corev1.SchemeGroupVersion.WithKind("Namespace"+list), meta.RESTScopeRoot)
+		known.Add(corev1.SchemeGroupVersion.WithKind("Secret"+list), meta.RESTScopeNamespace)
+		known.Add(v1alpha1.GroupVersion.WithKind("Marketplace"+list), meta.RESTScopeRoot)
+		known.Add(v1alpha1.GroupVersion.WithKind("MarketplaceAccount"+list), meta.RESTScopeNamespace)
+	}
+	return known
+}()
+
+// world is one story: an account called main in a namespace with a demo marketplace, and the operator that keeps it.
 type world struct {
 	*testworld.World
+	*operation
+}
+
+// operation is an operator, and a clock that only the story moves.
+type operation struct {
 	clock *testingclock.FakeClock
+	// namespaces are those of the story, of which the first has the key of custody.
+	namespaces []string
 
 	// callTimeout bounds a request to a marketplace, and workers is how many accounts are worked on at once.
 	callTimeout time.Duration
@@ -73,20 +96,59 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	t.Parallel() // a story waits for the API server most of the time
-	w := &world{stop: func() {}, traffic: &traffic{}, callTimeout: 2 * time.Second, workers: 4}
-	w.clock = testingclock.NewFakeClock(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
-	w.World = testworld.New(t, kube, &watched, demomarket.Options{Now: w.clock.Now, Key: demomarket.SharedKey()}, nil)
-	w.Prefix = w.Namespace + "-"
-	w.SetDefaultEventuallyTimeout(patience)
-	w.SetDefaultEventuallyPollingInterval(10 * time.Millisecond)
-	w.portal = "https://tokens.example.com"
-	w.network = &http.Transport{DisableKeepAlives: true}
-	t.Cleanup(w.checkOwnership)
+	o := &operation{stop: func() {}, traffic: &traffic{}, callTimeout: 2 * time.Second, workers: 4}
+	o.clock = testingclock.NewFakeClock(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
+	o.portal = "https://tokens.example.com"
+	o.network = &http.Transport{DisableKeepAlives: true}
+	w := o.newWorld(t)
 	t.Cleanup(func() { w.stop() })
 	return w
 }
 
-// start runs an operator that sees only the story's namespace, and lets it come to rest. Starting again is a restart.
+// newWorld adds a namespace with a demo marketplace to what the operator sees.
+func (o *operation) newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{operation: o}
+	w.World = testworld.New(t, kube, &watched, demomarket.Options{Now: o.clock.Now, Key: demomarket.SharedKey()}, nil)
+	w.Prefix = w.Namespace + "-"
+	w.complainTo(t)
+	o.namespaces = append(o.namespaces, w.Namespace)
+	t.Cleanup(w.checkOwnership)
+	return w
+}
+
+func (w *world) complainTo(t types.GomegaTestingT) {
+	w.WithT = NewWithT(t)
+	w.SetDefaultEventuallyTimeout(patience)
+	w.SetDefaultEventuallyPollingInterval(10 * time.Millisecond)
+}
+
+// newWorlds tells stories at once that take the same steps at the same times, under one operator. What a story complains of begins with its name.
+func newWorlds(t *testing.T, names ...string) []*world {
+	t.Helper()
+	worlds := []*world{newWorld(t)}
+	for range names[1:] {
+		worlds = append(worlds, worlds[0].newWorld(t))
+	}
+	for i, name := range names {
+		worlds[i].complainTo(namedTest{t, name})
+	}
+	return worlds
+}
+
+// namedTest is a test that says of what it complains.
+type namedTest struct {
+	*testing.T
+	name string
+}
+
+// Fatalf implements types.GomegaTestingT.
+func (n namedTest) Fatalf(format string, args ...any) {
+	n.Helper()
+	n.T.Fatalf("%s: "+format, append([]any{n.name}, args...)...)
+}
+
+// start runs an operator that sees only the story's namespaces, and lets it come to rest. Starting again is a restart.
 func (w *world) start() {
 	w.T.Helper()
 	w.begin()
@@ -112,11 +174,11 @@ func (w *world) begin() {
 			return next.RoundTrip(request)
 		})
 	})
-	options, err := clients.Shard{Namespaces: append([]string{w.Namespace}, w.tenants...)}.ManagerOptions(manager.Options{
+	options, err := clients.Shard{Namespaces: slices.Concat(w.namespaces, w.tenants)}.ManagerOptions(manager.Options{
 		Metrics:                 metricsserver.Options{BindAddress: "0"},
 		GracefulShutdownTimeout: new(10 * time.Second),
 		Controller:              config.Controller{SkipNameValidation: new(true)},
-		MapperProvider:          func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return kube.RESTMapper(), nil }, // one discovery for all stories
+		MapperProvider:          func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return mapper, nil },
 	})
 	w.Expect(err).NotTo(HaveOccurred())
 	w.seeOwnMarketplaces(&options.Cache)
@@ -134,7 +196,7 @@ func (w *world) begin() {
 		CountAccounts:           w.countAccounts,
 		RequireUseLabel:         !w.labelsOptional,
 		LinksInSecret:           w.linksInSecret,
-		CustodyKey:              types.NamespacedName{Namespace: w.Namespace, Name: w.custodyKey},
+		CustodyKey:              apitypes.NamespacedName{Namespace: w.namespaces[0], Name: w.custodyKey},
 	})
 	w.Expect(err).NotTo(HaveOccurred())
 	done := make(chan error, 1)
@@ -161,7 +223,9 @@ func (w *world) begin() {
 func (w *world) seeOwnMarketplaces(options *cache.Options) {
 	for object, held := range options.ByObject {
 		if _, ok := object.(*v1alpha1.Marketplace); ok {
-			held.Label = labels.SelectorFromSet(labels.Set{testworld.LabelStory: w.Namespace})
+			own, err := labels.NewRequirement(testworld.LabelStory, selection.In, w.namespaces)
+			w.Expect(err).NotTo(HaveOccurred())
+			held.Label = labels.NewSelector().Add(*own)
 			options.ByObject[object] = held
 		}
 	}
@@ -204,18 +268,70 @@ func (w *world) passUntil(at time.Time) {
 // passRenewal lets time pass until the next renewal, and waits until it is done.
 func (w *world) passRenewal() {
 	w.T.Helper()
-	due := w.renewalTime()
-	w.passUntil(due)
+	passRenewals(w)
+}
+
+// passRenewals lets time pass until the next renewal of each story under one operator, and waits until they are done.
+func passRenewals(worlds ...*world) {
+	w := worlds[0]
+	w.T.Helper()
+	due, last := make([]time.Time, len(worlds)), time.Time{}
+	for i, w := range worlds {
+		due[i] = w.renewalTime()
+		if due[i].After(last) {
+			last = due[i]
+		}
+	}
+	w.passUntil(last)
 	w.pass(time.Second) // the clock may have moved while the work queue was told how long to wait
-	w.Eventually(w.renewalTime).Should(BeTemporally(">", due))
+	for i, w := range worlds {
+		w.Eventually(w.renewalTime).Should(BeTemporally(">", due[i]))
+	}
 }
 
 func (w *world) newQueue(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 	queue := &countingQueue{TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
-		workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: w.clock})}
+		workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: queueClock{w.clock}})}
 	w.queue.Store(queue)
 	return queue
 }
+
+// queueClock is a story's clock for a work queue, which looks every ten seconds. The fake clock's own ticker counts all ticks of a step, and there
+// are three millions in a year.
+type queueClock struct{ *testingclock.FakeClock }
+
+// NewTicker implements clock.WithTicker: a step is one tick.
+func (c queueClock) NewTicker(every time.Duration) clock.Ticker {
+	t := ticker{ticks: make(chan time.Time, 1), stopped: make(chan struct{})}
+	timer := c.NewTimer(every)
+	go func() {
+		defer timer.Stop()
+		for {
+			select {
+			case <-t.stopped:
+				return
+			case at := <-timer.C():
+				timer.Reset(every)
+				select {
+				case t.ticks <- at:
+				default:
+				}
+			}
+		}
+	}()
+	return t
+}
+
+type ticker struct {
+	ticks   chan time.Time
+	stopped chan struct{}
+}
+
+// C implements clock.Ticker.
+func (t ticker) C() <-chan time.Time { return t.ticks }
+
+// Stop implements clock.Ticker.
+func (t ticker) Stop() { close(t.stopped) }
 
 // countingQueue knows whether anybody works.
 type countingQueue struct {
