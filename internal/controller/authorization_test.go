@@ -171,6 +171,23 @@ func TestDeletion(t *testing.T) {
 		w.Expect(market.Report().LiveFamilies).To(BeZero())
 		w.Eventually(w.events).Should(ContainElement("Normal GrantRevoked"))
 	})
+	t.Run("Revoke ends the grant whose Secret the garbage collector has removed meanwhile", func(t *testing.T) {
+		w := newWorld(t)
+		w.clock.SetTime(time.Now()) // the API server's clock writes the time of deletion
+		w.prepare("oidc", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.DeletionPolicy = v1alpha1.DeletionRevoke })
+		w.start()
+		w.expectReady()
+		market := w.Market.Platform("oidc")
+		market.Inject(demomarket.Maintenance().Times(0).On(demomarket.RevocationEndpoint))
+		w.Delete(w.get())
+		w.settle()
+		w.Delete(w.readSecret("main-grant"))
+		market.ClearFaults()
+		w.pass(time.Minute)
+		w.Eventually(w.gone).Should(BeTrue())
+		w.Expect(market.Report().LiveFamilies).To(BeZero())
+		w.Eventually(w.events).Should(ContainElement("Normal GrantRevoked"))
+	})
 	t.Run("Revoke gives up on a marketplace that stays away", func(t *testing.T) {
 		w := newWorld(t)
 		w.clock.SetTime(time.Now()) // the API server's clock writes the time of deletion

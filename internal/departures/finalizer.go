@@ -120,10 +120,14 @@ func (f *Finalizer) revoke(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	if f.Grants.Moved(account, grantstore.Held{Secret: held, Custody: custody}) || custody.Restored != nil && custody.Restored.Moved {
 		return "the grant Secret was written for another account or in another cluster, where the grant may be in use", oauthclient.CannotRevoke, nil
 	}
+	custody = f.Grants.Departing(account.UID, custody, held == nil)
 	if pending := f.Grants.Pending(account.UID); pending != nil && pending.Unsent == nil {
 		custody = pending.Custody // newer than what could be stored
 	}
 	if len(refreshTokens(custody, nil)) == 0 {
+		if held == nil && account.Status.AccessToken != nil {
+			return "the grant Secret is gone, and its refresh token is not known any more", oauthclient.CannotRevoke, nil
+		}
 		return "there is no refresh token; tokens end by themselves", oauthclient.CannotRevoke, nil
 	}
 	req, failure, err := f.Resolver.Resolve(ctx, facts.Facts{Account: account, Custody: custody})

@@ -26,6 +26,8 @@ type memory struct {
 
 type accountMemory struct {
 	pending *Pending // nil when nothing waits
+	// departing is the custody of an account that is being deleted; nil for none.
+	departing *custody.Custody
 	// stale tells that the last write of the grant Secret lost a conflict: the next renewal reads it live.
 	stale bool
 	// told is what was said last of a grant Secret that is not as the operator writes it; empty where nothing was.
@@ -80,6 +82,19 @@ func (m *memory) AllPending() []Pending {
 // DropPending forgets the write that waits for an account, since it or a newer one succeeded.
 func (m *memory) DropPending(account types.UID) {
 	m.change(account, func(e *accountMemory) { e.pending = nil })
+}
+
+// Departing returns the custody of an account that is being deleted, as its grant Secret holds it or held it last: the garbage collector may remove
+// that at any time while the account waits for its finalizers, where its owner is deleted in the foreground. gone tells that there is no grant Secret.
+func (m *memory) Departing(account types.UID, read custody.Custody, gone bool) (kept custody.Custody) {
+	m.change(account, func(e *accountMemory) {
+		if kept = read; gone && e.departing != nil {
+			kept = *e.departing
+		} else if !gone {
+			e.departing = &read
+		}
+	})
+	return kept
 }
 
 // SetStale remembers that the cache was seen not to show the grant Secret of an account as it is.

@@ -3,6 +3,7 @@ package tokensecret
 import (
 	"cmp"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -130,7 +131,7 @@ func (r *reader) time(key string) time.Time {
 	if value == "" || value == "0" {
 		return time.Time{}
 	}
-	at, err := time.Parse(time.RFC3339, value)
+	at, err := momentOf(value)
 	at = at.UTC()
 	switch {
 	case err == nil && at.IsZero(): // how some languages write that there is none
@@ -142,6 +143,21 @@ func (r *reader) time(key string) time.Time {
 		return time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
 	}
 	return at
+}
+
+// leastEpoch is the least number of seconds that is taken for a moment, of 2001, and mostEpoch the greatest, of 2286: less is a lifetime, and more is in
+// milliseconds.
+const leastEpoch, mostEpoch = 1_000_000_000, 9_999_999_999
+
+// momentOf reads a moment as RFC 3339 has it, a date, of which it is the beginning in UTC, or seconds since 1970 as RFC 7591 section 3.2.1 has them.
+func momentOf(text string) (time.Time, error) {
+	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil && seconds >= leastEpoch && seconds <= mostEpoch {
+		return time.Unix(seconds, 0), nil
+	}
+	if at, err := time.Parse(time.DateOnly, text); err == nil {
+		return at, nil
+	}
+	return time.Parse(time.RFC3339, text)
 }
 
 // Used returns the part of a user's Secret that the operator reads: these keys, and when the client secret was changed. Its error

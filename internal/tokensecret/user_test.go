@@ -101,12 +101,20 @@ func TestDecodeApplication(t *testing.T) {
 			data: map[string]string{"client_id": "my-client", "client_secret": "\t \r\n"}, err: `Secret "my-secret" must have a non-empty key "client_secret"`,
 		},
 		"a public client without an id": {public: true, err: `Secret "my-secret" must have a non-empty key "client_id"`},
-		"a day is no time": {
+		"the end as a day": {
 			data: map[string]string{"client_id": "my-client", "client_secret": "s3cr3t", "client_secret_expires_at": "2026-12-31"},
+			want: tokensecret.Application{ClientID: "my-client", ClientSecret: "s3cr3t", SecretExpiresAt: time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)},
+		},
+		"the end in seconds since 1970, as registrations answer": {
+			data: map[string]string{"client_id": "my-client", "client_secret": "s3cr3t", "client_secret_expires_at": "1798758000"},
+			want: tokensecret.Application{ClientID: "my-client", ClientSecret: "s3cr3t", SecretExpiresAt: time.Date(2026, 12, 31, 23, 0, 0, 0, time.UTC)},
+		},
+		"a lifetime is no time": {
+			data: map[string]string{"client_id": "my-client", "client_secret": "s3cr3t", "client_secret_expires_at": "7776000"},
 			err:  `Secret "my-secret" must have a time such as 2026-01-31T12:00:00Z in key "client_secret_expires_at"`,
 		},
-		"a number is no time": {
-			data: map[string]string{"client_id": "my-client", "client_secret": "s3cr3t", "client_secret_expires_at": "1798758000"},
+		"nor are milliseconds": {
+			data: map[string]string{"client_id": "my-client", "client_secret": "s3cr3t", "client_secret_expires_at": "1798758000000"},
 			err:  `Secret "my-secret" must have a time such as 2026-01-31T12:00:00Z in key "client_secret_expires_at"`,
 		},
 		"of several mistakes the first is told": {
