@@ -24,10 +24,11 @@ func generate(seed uint64) []step {
 	add := func(format string, args ...any) { script = append(script, parseStep(fmt.Sprintf(format, args...))) }
 	rotation := pick(r, "", "rotating strict", "rotating strict", "rotating grace=60s", "rotating grace=1h")
 	life := pick(r, 12*time.Hour, 12*time.Hour, time.Hour, 10*time.Minute)
-	consent := pick(r, "", "", "consent=2160h sliding", "consent=720h")
+	consent := pick(r, "", "", "", "consent=2160h sliding", "consent=720h", "consent=48h")
 	add("market m0 %s life=%s %s tells=%s", rotation, life, consent, pick(r, "answer", "request", "idtoken", "nothing"))
 	tells := script[0].value("tells") != "nothing"
 	count := 1 + r.IntN(3)
+	of := map[string]v1alpha1.GrantType{}
 	for i := range count {
 		grant, expects := pick(r, grants...), ""
 		if tells && grant != v1alpha1.GrantClientCredentials && r.IntN(2) == 0 {
@@ -36,11 +37,17 @@ func generate(seed uint64) []step {
 				expects = "expects=seller-1"
 			}
 		}
-		add("account a%d market=m0 grant=%s seller=seller-%d %s", i+1, grant, i+1, expects)
+		of[fmt.Sprintf("a%d", i+1)] = grant
+		add("account a%d market=m0 grant=%s seller=seller-%d %s %s", i+1, grant, i+1, expects, pick(r, "", "revoke"))
 	}
 	for range 10 + r.IntN(40) {
-		if r.IntN(12) == 0 {
-			for _, line := range nextTale(r, fmt.Sprintf("a%d", 1+r.IntN(count)), life, tells) {
+		if r.IntN(8) == 0 {
+			a := fmt.Sprintf("a%d", 1+r.IntN(count))
+			lines := nextTale(r, a, life, tells)
+			if r.IntN(3) == 0 {
+				lines = taleOf(r, a, of[a], life)
+			}
+			for _, line := range lines {
 				add("%s", line)
 			}
 			continue
@@ -73,6 +80,24 @@ func nextTale(r *rand.Rand, a string, life time.Duration, tells bool) []string {
 		{"refuse verb=update kind=secrets how=forbidden for=" + some(r, 5*time.Minute).String(), "ask " + a + " renew", "pass 1m", disturb, signIn},
 		{"keep", "ask " + a + " renew", "pass 1m", pick(r, "putback ", "restore ") + a, "pass 1m", disturb, "ask " + a + " " + pick(r, "renew", "verify", "sign-in"), "pass 5s", signIn, "pass 1m"},
 	}
+	back := fmt.Sprintf("pass %s", some(r, pick(r, time.Minute, life)))
+	tale = append(tale,
+		[]string{"marketplace m0 gone", back, disturb, "ask " + a + " renew", "marketplace m0 back"},
+		[]string{"secret " + pick(r, "app", "login", a+"-import") + " " + pick(r, "gone", "empty"), back, disturb, "ask " + a + " renew", "pass 1m", "application right", "password right", "import " + a},
+		[]string{"portal off", "pass 1m", "ask " + a + " sign-in", back, disturb, "portal on"},
+		[]string{"scopes m0 fewer", "ask " + a + " renew", back, "scopes m0 all"},
+		[]string{"skew m0 " + pick(r, "1m", "-10m"), "ask " + a + " renew", "pass 1m", "ask " + a + " renew", "pass 1m", "ask " + a + " renew", back, "skew m0 0s"},
+		[]string{"rename " + a + " " + a + pick(r, "x", "y"), back, disturb, "import " + a},
+		[]string{"refer " + a + " " + pick(r, "app", "marketplace"), back, disturb},
+		[]string{"clientsecret m0 both", "application second", back, disturb, "clientsecret m0 " + pick(r, "first", "second"), back},
+		[]string{"application second", "ask " + a + " renew", back, disturb},
+		[]string{"recreate " + a, "pass 10m"},
+		[]string{"answer m0 request", "ask " + a + " renew", "pass 1m", disturb, "ask " + a + " renew", back},
+		[]string{"answer m0 locked", "ask " + a + " renew", "pass 1m", disturb, "ask " + a + " renew", back},
+	)
+	if !tells {
+		tale = append(tale, []string{fmt.Sprintf("expect %s %s", a, seller), back, fmt.Sprintf("expect %s nobody", a)})
+	}
 	if tells {
 		tale = append(tale,
 			[]string{"answer m0 otherseller", "ask " + a + " renew", "pass 1m", disturb, "ask " + a + " " + pick(r, "sign-in", "verify"), "pass 5s", signIn, "pass 1m", fmt.Sprintf("expect %s seller-8", a)},
@@ -81,6 +106,26 @@ func nextTale(r *rand.Rand, a string, life time.Duration, tells bool) []string {
 		)
 	}
 	return tale[r.IntN(len(tale))]
+}
+
+// taleOf draws steps that concern accounts of a grant.
+func taleOf(r *rand.Rand, a string, grant v1alpha1.GrantType, life time.Duration) []string {
+	seller := "seller-" + strings.TrimPrefix(a, "a")
+	back := fmt.Sprintf("pass %s", some(r, pick(r, time.Minute, life)))
+	switch grant {
+	case v1alpha1.GrantAuthorizationCode:
+		return []string{"keys m0 for=" + some(r, life).String(), "restart", "ask " + a + " sign-in", "pass 1s", fmt.Sprintf("sign-in %s as=%s after=10s", a, seller), back}
+	case v1alpha1.GrantDeviceCode:
+		return []string{
+			"ask " + a + " sign-in", "pass 70s", fmt.Sprintf("approve %s as=%s", a, seller),
+			"refuse verb=update kind=secrets how=" + pick(r, "away", "forbidden") + " for=3m", "pass 5m",
+		}
+	case v1alpha1.GrantPassword:
+		return []string{pick(r, "password wrong", "answer m0 locked"), "ask " + a + " renew", "pass 1m", back, "password right"}
+	case v1alpha1.GrantClientCredentials:
+		return []string{"application wrong", "ask " + a + " renew", back, "application right", back}
+	}
+	return []string{"answer m0 " + pick(r, "lost", "lostidle"), "recreate " + a, "pass 30s", "clock " + pick(r, "-1h", "-20h"), back}
 }
 
 // nextStep draws a step.

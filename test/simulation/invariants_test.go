@@ -15,9 +15,16 @@ import (
 
 // observe looks at each write.
 func (w *world) observe(what change) {
+	if gone, ok := what.before.(*v1alpha1.MarketplaceAccount); ok && what.after == nil {
+		w.isRevoked(gone)
+	}
 	switch after := what.after.(type) {
 	case *v1alpha1.MarketplaceAccount:
+		before, _ := what.before.(*v1alpha1.MarketplaceAccount)
 		w.observeStatus(after)
+		w.saysAsDocumented(after)
+		w.tellsWhatItHeard(before, after)
+		w.owes(before, after)
 	case *corev1.Secret:
 		name, grant := strings.CutSuffix(after.Name, v1alpha1.GrantSecretSuffix)
 		if !grant {
@@ -72,6 +79,7 @@ func (w *world) conditionsOf(account *v1alpha1.MarketplaceAccount) string {
 // observeGrant notes which refresh tokens are stored.
 func (w *world) observeGrant(s *shop, secret *corev1.Secret) {
 	held := w.custody(s)
+	s.refresh = held.RefreshToken
 	for _, p := range w.processes {
 		for token, c := range p.hand {
 			if bytes.Contains(bytes.Join(values(secret), nil), []byte(token)) {
@@ -165,6 +173,7 @@ func (w *world) atRest() {
 	if w.calmFor() < 90*time.Second || len(w.alive()) != 1 || w.leader() == nil {
 		return
 	}
+	w.oweNothing()
 	for _, s := range w.shops {
 		account := w.account(s)
 		if account == nil || account.DeletionTimestamp != nil {
@@ -190,7 +199,7 @@ func (w *world) statusHolds(s *shop, account *v1alpha1.MarketplaceAccount) {
 	reauth := w.condition(s, v1alpha1.ConditionReauthRequired)
 	signsIn := s.grant == v1alpha1.GrantAuthorizationCode
 	if signIn := account.Status.SignIn; signsIn && strings.HasPrefix(reauth, "True") && account.Spec.Renewal.Policy != v1alpha1.RenewalSuspended &&
-		(signIn == nil || now.After(signIn.ExpirationTime.Time.Add(5*time.Second))) && !strings.HasSuffix(reauth, "SignInPending") {
+		(signIn == nil || now.After(signIn.ExpirationTime.Time.Add(5*time.Second))) && !strings.HasSuffix(reauth, "SignInPending") && !w.noPortal {
 		w.breaks("%s asks for a sign-in and shows no link that works: %s", s.name, reauth)
 	}
 	if w.linksInSecret && account.Status.SignIn != nil && account.Spec.Renewal.Policy != v1alpha1.RenewalSuspended && w.secret(s.name+v1alpha1.SignInSecretSuffix) == nil {

@@ -59,12 +59,16 @@ type market struct {
 	identityDown, keysDown time.Time
 	// aloneUntil is until when it has asked to be left alone.
 	aloneUntil time.Time
-	asked      int
+	// takes are the client secrets that it takes, ahead how far its clock is, and fewer tells that it grants fewer scopes than it is asked for.
+	takes []string
+	ahead time.Duration
+	fewer bool
+	asked int
 }
 
 func newMarket(w *world, name string) *market {
 	return &market{
-		world: w, name: name, tidyAt: 4096,
+		world: w, name: name, tidyAt: 4096, takes: []string{clientSecret},
 		consents: map[string]*consent{}, issued: map[string]*issue{}, codes: map[string]*code{}, devices: map[string]*device{},
 	}
 }
@@ -142,6 +146,8 @@ type fault struct {
 	late time.Duration
 	// verdict tells that it is the platform's word on what was sent, which is not true.
 	verdict bool
+	// means is the reason that it is told with, where that is not MarketplaceUnavailable.
+	means string
 }
 
 const (
@@ -174,14 +180,16 @@ var faults = map[string]fault{
 	"cuthalf":       {acts: true, cut: "half"},
 	"firewall":      {status: 403, body: "error code: 1020", header: typed(plain)},
 	"empty403":      {status: 403},
-	"throttled":     {status: 429, body: `{"error":"invalid_request","error_description":"Too many requests"}`, header: typed(jsons, "Retry-After", "5")},
-	"throttledlong": {status: 429, body: "slow down", header: typed(plain, "Retry-After", "3600")},
-	"throttledodd":  {status: 429, body: "slow down", header: typed(plain, "Retry-After", "900000")},
-	"limit400":      {status: 400, body: `{"error":"invalid_request","error_description":"Rate limit exceeded, try again later"}`, header: typed(jsons, "Retry-After", "5")},
+	"throttled":     {status: 429, body: `{"error":"invalid_request","error_description":"Too many requests"}`, header: typed(jsons, "Retry-After", "5"), means: v1alpha1.ReasonRateLimited},
+	"throttledlong": {status: 429, body: "slow down", header: typed(plain, "Retry-After", "3600"), means: v1alpha1.ReasonRateLimited},
+	"throttledodd":  {status: 429, body: "slow down", header: typed(plain, "Retry-After", "900000"), means: v1alpha1.ReasonRateLimited},
+	"limit400":      {status: 400, body: `{"error":"invalid_request","error_description":"Rate limit exceeded, try again later"}`, header: typed(jsons, "Retry-After", "5"), means: v1alpha1.ReasonRateLimited},
 	"busy400":       {status: 400, body: `{"error":"temporarily_unavailable"}`, header: typed(jsons)},
 	"moved":         {status: 302, header: map[string]string{"Location": "https://elsewhere.example/"}},
-	"application":   {status: 401, body: `{"error":"invalid_client"}`, header: typed(jsons), verdict: true},
-	"scope":         {status: 400, body: `{"error":"invalid_scope"}`, header: typed(jsons), verdict: true},
+	"application":   {status: 401, body: `{"error":"invalid_client"}`, header: typed(jsons), verdict: true, means: v1alpha1.ReasonApplicationRejected},
+	"scope":         {status: 400, body: `{"error":"invalid_scope"}`, header: typed(jsons), verdict: true, means: v1alpha1.ReasonScopeRejected},
+	"locked":        {status: 400, body: `{"error":"locked"}`, header: typed(jsons), verdict: true, means: v1alpha1.ReasonAccountLocked},
+	"request":       {status: 400, body: `{"error":"invalid_request"}`, header: typed(jsons), verdict: true, means: v1alpha1.ReasonInvalidSpec},
 	"refused":       {status: 400, body: `{"error":"invalid_grant"}`, header: typed(jsons), verdict: true},
 	"timeout408":    {acts: true, status: 408},
 	"lost":          {acts: true, fails: &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}},
@@ -210,6 +218,9 @@ func (w *world) answer(p *process, request *http.Request) (*http.Response, error
 	}
 	form, _ := url.ParseQuery(string(body))
 	name := m.nextAnswer(request.URL.Path)
+	if name == "locked" && form.Get("grant_type") != "password" {
+		name = "" // it is a login that is locked
+	}
 	how := faults[name]
 	if name != "" {
 		w.calm()
@@ -229,6 +240,8 @@ func (w *world) answer(p *process, request *http.Request) (*http.Response, error
 	if how.verdict {
 		m.accuse(form, name)
 	}
+	w.isNeeded(m, request, form, name != "", status)
+	w.hears(name, form, text)
 	if how.late > 0 {
 		w.passCall(request.Context(), how.late)
 		p.ends()
@@ -242,7 +255,7 @@ func (w *world) answer(p *process, request *http.Request) (*http.Response, error
 		m.misses(given)
 		return nil, how.fails
 	}
-	header := http.Header{"Content-Type": {jsons}, "Date": {time.Now().UTC().Format(http.TimeFormat)}}
+	header := http.Header{"Content-Type": {jsons}, "Date": {time.Now().Add(m.ahead).UTC().Format(http.TimeFormat)}}
 	if how.status != 0 {
 		m.misses(given)
 		given, status, text = "", how.status, how.body
@@ -317,6 +330,9 @@ func (m *market) act(p *process, request *http.Request, form url.Values, name st
 	case "/me":
 		return m.identify(strings.TrimPrefix(request.Header.Get("Authorization"), "Bearer "))
 	case "/device":
+		if !slices.Contains(m.takes, form.Get("client_secret")) {
+			return oauthError(http.StatusUnauthorized, "invalid_client")
+		}
 		m.serial++
 		made := &device{until: time.Now().Add(15 * time.Minute)}
 		code := fmt.Sprintf("DC%d-%s", m.serial, credential)
@@ -334,7 +350,7 @@ func (m *market) act(p *process, request *http.Request, form url.Values, name st
 		}
 		return http.StatusOK, "", ""
 	case "/token":
-		if form.Get("client_secret") != clientSecret {
+		if !slices.Contains(m.takes, form.Get("client_secret")) {
 			return oauthError(http.StatusUnauthorized, "invalid_client")
 		}
 		return m.token(p, form, name)
@@ -426,6 +442,9 @@ func (m *market) issue(seller string, c *consent, nonce string) (status int, tex
 	if c != nil {
 		answer["refresh_token"], given = c.current, c.current
 	}
+	if m.fewer {
+		answer["scope"] = "none"
+	}
 	if m.tells == "answer" && seller != "" {
 		answer["user_id"] = seller
 	}
@@ -483,6 +502,8 @@ func (m *market) manifest() *v1alpha1.Marketplace {
 	}
 	spec.Endpoints = v1alpha1.Endpoints{Authorization: address("/authorize"), DeviceAuthorization: address("/device"), Token: address("/token"), Revocation: address("/revoke")}
 	spec.TokenRequest.ClientAuthentication = v1alpha1.ClientAuthenticationBody
+	spec.Scopes.Default = []v1alpha1.Scope{"sell"}
+	spec.TokenResponse.Errors = []v1alpha1.ErrorMeaning{{Code: "locked", Reason: v1alpha1.ReasonAccountLocked}}
 	spec.TokenRequest.Encoding = v1alpha1.EncodingForm
 	spec.AccessToken.Lifetime = v1alpha1.DurationOf(m.life)
 	spec.RefreshToken.Rotation = v1alpha1.RotationStatic

@@ -1,7 +1,7 @@
 package simulation_test
 
 import (
-	"context"
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -13,14 +13,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"text/tabwriter"
 	"time"
 )
 
 var (
-	mutate  = flag.Bool("mutate", false, "take each row out of the tables of decisions in turn, and want a finding within a minute")
-	mutants = flag.String("mutants", "", "only rows whose name holds this")
+	mutate  = flag.Bool("mutate", false, "take each row out of the tables of decisions in turn, and want a finding within a minute of processor time")
+	mutants = flag.String("mutants", "", "only rows whose name holds one of these, with commas between them")
 	first   = flag.Bool("first", false, "end with the first finding, and do not shorten its script")
+	within  = flag.Duration("within", 0, "begin no other history after so much processor time; 0 is no bound")
 )
 
 // tables are what decides, row by row.
@@ -30,10 +30,18 @@ var tables = []struct{ file, variable string }{
 	{"internal/reasons/table.go", "table"},
 }
 
-// row is a row of a table, and the file without it.
+// wastes are what an operator would do without need, as statements that stand before a line of a file.
+var wastes = []struct{ name, file, before, statement string }{
+	{"waste a status", "internal/statusreport/patch.go", "\terr = send()\n", "_ = send()"},
+	{"waste a grant Secret", "internal/grantstore/store.go", "\tif err := s.ownWrite(secret, write); err != nil {\n", "_ = s.ownWrite(secret, write)"},
+	{"waste a renewal", "internal/renewal/policy.go", "\tat := expires.Add(-early)", "early = life * 9 / 10"},
+}
+
+// row is a row of a table.
 type row struct {
-	file, name string
-	without    []byte
+	pkg, name string
+	// removal is the statement that takes it out.
+	removal string
 }
 
 // rowsOf are the rows of a variable in a file.
@@ -48,6 +56,9 @@ func rowsOf(t *testing.T, file, variable string) []row {
 	if err != nil {
 		t.Fatal(err)
 	}
+	source := func(node ast.Node) string {
+		return string(text[files.Position(node.Pos()).Offset:files.Position(node.End()).Offset])
+	}
 	var rows []row
 	ast.Inspect(parsed, func(node ast.Node) bool {
 		spec, ok := node.(*ast.ValueSpec)
@@ -58,16 +69,18 @@ func rowsOf(t *testing.T, file, variable string) []row {
 		if !ok {
 			return true
 		}
-		for _, element := range literal.Elts {
-			from, to := files.Position(element.Pos()).Offset, files.Position(element.End()).Offset
-			if to < len(text) && text[to] == ',' {
-				to++
+		for at, element := range literal.Elts {
+			var name, removal string
+			switch element := element.(type) {
+			case *ast.KeyValueExpr: // of a map
+				name = source(element.Key)
+				removal = fmt.Sprintf("delete(%s, %s)", variable, name)
+			case *ast.CompositeLit: // of a slice of structs, which the first field names
+				name = source(element.Elts[0])
+				removal = fmt.Sprintf("%[1]s = append(%[1]s[:%[2]d:%[2]d], %[1]s[%[2]d+1:]...)", variable, at)
 			}
-			name := strings.TrimLeft(string(text[from:min(to, from+60)]), "{")
-			name, _, _ = strings.Cut(strings.ReplaceAll(strings.ReplaceAll(name, "v1alpha1.Reason", ""), "answer.", ""), ",")
-			name, _, _ = strings.Cut(name, ":")
-			without := append(append([]byte{}, text[:from]...), text[to:]...)
-			rows = append(rows, row{file, filepath.Base(filepath.Dir(file)) + " " + strings.TrimSpace(name), without})
+			name = name[strings.LastIndex(name, ".")+1:]
+			rows = append(rows, row{parsed.Name.Name, parsed.Name.Name + " " + strings.TrimPrefix(name, "Reason"), removal})
 		}
 		return false
 	})
@@ -77,67 +90,138 @@ func rowsOf(t *testing.T, file, variable string) []row {
 	return rows
 }
 
+// withoutRow is the environment variable that names the row to take out.
+const withoutRow = "SIMULATION_WITHOUT_ROW"
+
+// buildWithout builds this test with a file more in each package of a table, which takes a row out before anything else happens.
+func buildWithout(t *testing.T, rows map[string][]row) (program string) {
+	t.Helper()
+	folder := t.TempDir()
+	root, err := filepath.Abs(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	added := map[string]string{}
+	for file, rows := range rows {
+		var text strings.Builder
+		imports := "import \"os\"\n"
+		if strings.Contains(rows[0].removal, "v1alpha1.") {
+			imports += "import \"github.com/tokenkeeper/tokenkeeper/api/v1alpha1\"\n"
+		}
+		fmt.Fprintf(&text, "package %s\n%sfunc init() {\n\tswitch os.Getenv(%q) {\n", rows[0].pkg, imports, withoutRow)
+		for _, row := range rows {
+			fmt.Fprintf(&text, "\tcase %q:\n\t\t%s\n", row.name, row.removal)
+		}
+		text.WriteString("\t}\n}\n")
+		generated := filepath.Join(folder, rows[0].pkg+".go")
+		if err := os.WriteFile(generated, []byte(text.String()), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		added[filepath.Join(root, filepath.Dir(file), "without_row.go")] = generated
+	}
+	for at, waste := range wastes {
+		text, err := os.ReadFile(filepath.Join(root, waste.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wasteful := strings.Replace(string(text), waste.before, fmt.Sprintf("\tif os.Getenv(%q) == %q {\n\t\t%s\n\t}\n%s", withoutRow, waste.name, waste.statement, waste.before), 1)
+		if wasteful == string(text) {
+			t.Fatalf("%s has no line %q", waste.file, waste.before)
+		}
+		generated := filepath.Join(folder, fmt.Sprintf("waste%d.go", at))
+		if err := os.WriteFile(generated, []byte(strings.Replace(wasteful, "import (\n", "import (\n\t\"os\"\n", 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		added[filepath.Join(root, waste.file)] = generated
+	}
+	document, err := json.Marshal(map[string]any{"Replace": added})
+	if err != nil {
+		t.Fatal(err)
+	}
+	overlay, program := filepath.Join(folder, "overlay.json"), filepath.Join(folder, "simulation.test")
+	if err := os.WriteFile(overlay, document, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-o", program, ".").CombinedOutput(); err != nil {
+		t.Fatalf("it does not build: %v\n%s", err, said)
+	}
+	return program
+}
+
 // TestMutants takes rows out of the tables of decisions.
 func TestMutants(t *testing.T) {
 	if !*mutate {
 		t.Skip("no -mutate")
 	}
-	var report strings.Builder
-	table := tabwriter.NewWriter(&report, 0, 0, 2, ' ', 0)
+	rows := map[string][]row{}
 	for _, from := range tables {
-		for _, row := range rowsOf(t, from.file, from.variable) {
-			if !strings.Contains(row.name, *mutants) {
-				continue
-			}
-			began := time.Now()
-			finding := row.play(t)
-			if finding == "" {
-				t.Errorf("nothing is found without the row %s", row.name)
-				finding = "NOT FOUND"
-			}
-			fmt.Fprintf(table, "%s\t%s\t%s\n", row.name, time.Since(began).Round(time.Second), finding)
-			t.Logf("%s: %s", row.name, finding)
-		}
+		rows[from.file] = rowsOf(t, from.file, from.variable)
 	}
-	_ = table.Flush()
-	t.Logf("rows taken out, with the time until something was found, building included:\n%s", report.String())
+	program := buildWithout(t, rows)
+	var all []row
+	for _, from := range tables {
+		all = append(all, rows[from.file]...)
+	}
+	for _, waste := range wastes {
+		all = append(all, row{name: waste.name})
+	}
+	var report strings.Builder
+	report.WriteString("| Row | Found by | Seed | Histories | Seconds |\n|---|---|---|---|---|\n")
+	for _, row := range all {
+		if !row.named() {
+			continue
+		}
+		found := row.play(t, program)
+		if found.by == "" {
+			t.Errorf("nothing is found without the row %s in %d histories", row.name, found.histories)
+			found.by = "nothing"
+		}
+		line := fmt.Sprintf("| %s | %s | %s | %d | %.1f |\n", row.name, found.by, found.seed, found.histories, found.took.Seconds())
+		report.WriteString(line)
+		t.Log(strings.TrimSpace(line))
+	}
+	t.Logf("rows taken out, with seconds of processor time of one process until something was found:\n%s", report.String())
 }
 
-// play builds the simulation without a row, and plays until something is found; empty where nothing is in a minute.
-func (r row) play(t *testing.T) string {
+// named tells that the row is one of those that -mutants names.
+func (r row) named() bool {
+	for part := range strings.SplitSeq(*mutants, ",") {
+		if strings.Contains(r.name, part) {
+			return true
+		}
+	}
+	return false
+}
+
+// found is what shows that a row is missing: the invariant, and where it breaks.
+type found struct {
+	by, seed  string
+	histories int
+	took      time.Duration
+}
+
+// play plays without a row until something is found, or the time is over.
+func (r row) play(t *testing.T, program string) found {
 	t.Helper()
-	folder := t.TempDir()
-	replaced, overlay, program := filepath.Join(folder, "row.go"), filepath.Join(folder, "overlay.json"), filepath.Join(folder, "simulation.test")
-	root, err := filepath.Abs(filepath.Join("..", ".."))
-	if err != nil {
-		t.Fatal(err)
-	}
-	document, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(root, r.file): replaced}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, text := range map[string][]byte{replaced: r.without, overlay: document} {
-		if err := os.WriteFile(name, text, 0o600); err != nil {
-			t.Fatal(err)
+	command := exec.CommandContext(t.Context(), program, "-test.run=^TestHistories$", "-test.timeout=0", "-cores=1", "-seeds=1000000", "-first", "-within=1m",
+		fmt.Sprintf("-seed=%d", *seed))
+	command.Env = append(os.Environ(), withoutRow+"="+r.name)
+	said, err := command.CombinedOutput()
+	var part summary
+	for line := range bytes.Lines(said) {
+		if rest, ok := bytes.CutPrefix(line, []byte(marker)); ok {
+			_ = json.Unmarshal(rest, &part)
 		}
 	}
-	build := exec.CommandContext(t.Context(), "go", "test", "-c", "-overlay", overlay, "-o", program, ".")
-	if said, err := build.CombinedOutput(); err != nil {
-		return "does not compile: " + firstLine(string(said))
+	result := found{histories: part.Histories, took: command.ProcessState.UserTime() + command.ProcessState.SystemTime()}
+	switch {
+	case len(part.Findings) > 0:
+		at, by, _ := strings.Cut(part.Findings[0], ": ")
+		result.seed, result.by = strings.TrimPrefix(at, "-seed "), firstLine(by)
+	case err != nil:
+		result.by = "it ended: " + firstLine(string(said))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	said, err := exec.CommandContext(ctx, program, "-test.run=^(TestHistories|TestScripts)$", "-cores=1", "-seeds=1000000", "-first").CombinedOutput()
-	if err == nil || ctx.Err() != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(said)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "---") && !strings.HasPrefix(line, marker) {
-			_, finding, _ := strings.Cut(line, ": ")
-			return firstLine(finding)
-		}
-	}
-	return "it ended: " + err.Error()
+	return result
 }
 
 func firstLine(text string) string {

@@ -32,6 +32,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/signinflow"
 )
 
@@ -91,8 +92,12 @@ func (w *world) begin(name string) *process {
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	p.cache = w.api.watch()
 	mgr := &simulatedManager{process: p}
+	pages := signin.Address(portal)
+	if w.noPortal {
+		pages = ""
+	}
 	visits, err := controller.Add(p.ctx, mgr, controller.Options{
-		Clock: p, Transport: transport{p}, Registry: prometheus.NewRegistry(), MaxConcurrentReconciles: workers, Portal: portal, Random: p.random,
+		Clock: p, Transport: transport{p}, Registry: prometheus.NewRegistry(), MaxConcurrentReconciles: workers, Portal: pages, Random: p.random,
 		Observe: w.covers, LinksInSecret: w.linksInSecret,
 		NewQueue: func(_ string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 			p.queue = newWorkQueue(limiter)
@@ -132,6 +137,7 @@ func (p *process) kill() {
 		return
 	}
 	p.dead = true
+	p.world.owed = nil // what it has not told dies with it
 	p.world.note("%s is killed", p.name)
 	p.world.api.unwatch(p.cache)
 	for token, of := range p.hand {
@@ -215,12 +221,15 @@ func (p *process) disturb(what string, after bool) {
 
 // write is a write of the API server, which may be refused or get lost.
 func (p *process) write(verb string, object client.Object, do func() error) error {
-	at := ref{kindOf(object), client.ObjectKeyFromObject(object)}
+	at := refOf(object)
 	return p.call(verb+" "+string(at.kind)+" "+at.Name, func() error {
 		refusal := p.world.refusalOf(verb, at)
 		if refusal == nil {
-			return do()
+			err := do()
+			p.world.isWritten(verb, at, err != nil)
+			return err
 		}
+		p.world.isWritten(verb, at, true)
 		if refusal.after {
 			if err := do(); err != nil {
 				return err
@@ -338,6 +347,7 @@ func (l live) Get(_ context.Context, key client.ObjectKey, into client.Object, _
 		return l.namespace(key, into)
 	}
 	return l.process.call("get "+string(at.kind)+" "+at.Name, func() error {
+		l.process.world.isRead()
 		if refusal := l.process.world.refusalOf("get", at); refusal != nil {
 			return refusal.error(at)
 		}
@@ -406,6 +416,7 @@ type eventRecorder struct{ process *process }
 func (r eventRecorder) Eventf(object, _ kuberuntime.Object, kind, reason, _, note string, args ...any) {
 	text := fmt.Sprintf(note, args...)
 	account := object.(metav1.Object)
+	r.process.world.pays(account.GetName(), reason)
 	if strings.Contains(text, credential) {
 		r.process.world.breaks("a credential is in an event of %s: %s", account.GetName(), text)
 	}

@@ -17,10 +17,15 @@ func (w *world) recovers() {
 	if w.leader() == nil {
 		w.start()
 	}
+	if w.noPortal {
+		w.do(parseStep("portal on"))
+	}
 	p := w.leader()
 	p.crash, p.stall, p.lagUntil = nil, nil, time.Time{}
 	longest := time.Duration(0)
 	for _, m := range w.markets {
+		m.ahead, m.fewer, m.takes = 0, false, []string{clientSecret}
+		w.do(parseStep("marketplace " + m.name + " back"))
 		m.next, m.outage, m.identityDown, m.keysDown = nil, "", time.Time{}, time.Time{}
 		longest = max(longest, m.life)
 	}
@@ -28,6 +33,9 @@ func (w *world) recovers() {
 		w.do(parseStep(fmt.Sprintf("clock %s", -w.clockOffset)))
 	}
 	w.do(parseStep("application right"))
+	if login := w.secret("login"); login == nil || login.Data[v1alpha1.PasswordKeyPassword] == nil {
+		w.do(parseStep("password right"))
+	}
 	for _, s := range w.shops {
 		w.do(parseStep("policy " + s.name + " Automatic"))
 	}
@@ -36,6 +44,7 @@ func (w *world) recovers() {
 	w.withoutHelp()
 	for round := 0; w.broken == "" && round < 12; round++ {
 		if w.allReady() {
+			w.staysQuiet()
 			return
 		}
 		w.help(round)
@@ -95,7 +104,7 @@ func (w *world) needsNobody(s *shop) bool {
 	held := w.custody(s)
 	switch s.grant {
 	case v1alpha1.GrantPassword:
-		return string(w.secret("login").Data[v1alpha1.PasswordKeyPassword]) == password
+		return w.secret("login") != nil && string(w.secret("login").Data[v1alpha1.PasswordKeyPassword]) == password
 	case v1alpha1.GrantClientCredentials:
 		return true
 	case v1alpha1.GrantRefreshToken:

@@ -1,9 +1,11 @@
 package simulation_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -23,7 +25,7 @@ import (
 // out when a script is shrunk.
 //
 //	market m0 rotating strict grace=60s life=12h consent=2160h sliding tells=answer
-//	account a1 market=m0 grant=RefreshToken expects=seller-1
+//	account a1 market=m0 grant=RefreshToken expects=seller-1 revoke
 //	pass 11h                                time passes
 //	answer m0 lost                          how the next token request is answered: see faults
 //	outage m0 page503 for=1h                how every request is answered
@@ -38,7 +40,15 @@ import (
 //	policy a1 Suspended | Automatic
 //	expect a1 seller-2 | nobody             spec.accountID
 //	password wrong | right                  what the user's Secrets hold
-//	application wrong | right
+//	application wrong | right | second      the client secret; with second, the first one stands there as the previous one
+//	clientsecret m0 first | both | second   which client secrets the marketplace takes
+//	marketplace m0 gone | back              the Marketplace is taken away, and made anew
+//	secret app gone | empty                 a Secret of the user is taken away, or its keys are
+//	rename a1 b1                            the account is made anew under another name, with the same Secrets
+//	refer a1 app | marketplace              the account names another object that says the same
+//	portal off | on                         the operator runs without pages to sign in
+//	scopes m0 fewer | all                   what is granted
+//	skew m0 1m                              the clock of the marketplace
 //	touch app                               a tool labels a Secret
 //	recreate a1                             the account is deleted and made anew
 //	keep                                    all is backed up
@@ -111,6 +121,9 @@ func (s step) number(key string) int {
 // do does a step, and lets everybody do what follows at once.
 func (w *world) do(s step) {
 	w.note("> %s", s)
+	if s.verb != "pass" {
+		w.cause(s.arg(0))
+	}
 	if do := verbs[s.verb]; do != nil {
 		do(w, s)
 	} else {
@@ -177,8 +190,16 @@ func init() { //nolint:gochecknoinits // the verbs name functions that name the 
 			w.writeSecret("login", map[string]string{v1alpha1.PasswordKeyUsername: username, v1alpha1.PasswordKeyPassword: rightOr(s.arg(0), password)})
 		},
 		"application": func(w *world, s step) {
-			w.writeSecret("app", map[string]string{v1alpha1.ApplicationKeyClientID: clientID, v1alpha1.ApplicationKeyClientSecret: rightOr(s.arg(0), clientSecret)})
-			if s.arg(0) != "right" {
+			for _, name := range []string{"app", "app2"} {
+				switch {
+				case name == "app2" && w.secret(name) == nil:
+				case s.arg(0) == "second":
+					w.writeApplication(name, secondSecret, clientSecret)
+				default:
+					w.writeApplication(name, rightOr(s.arg(0), clientSecret), "")
+				}
+			}
+			if s.arg(0) == "wrong" {
 				w.excuseAll("the client secret was wrong")
 			}
 		},
@@ -259,6 +280,7 @@ func init() { //nolint:gochecknoinits // the verbs name functions that name the 
 			w.excuseAll("the clock was set")
 		},
 	}
+	maps.Copy(verbs, referenceVerbs())
 }
 
 func rightOr(word, right string) string {
@@ -280,7 +302,7 @@ func (w *world) makeMarket(s step) {
 	w.markets[m.name] = m
 	w.user(func() error { return w.api.create(m.manifest()) })
 	if w.secret("app") == nil {
-		w.writeSecret("app", map[string]string{v1alpha1.ApplicationKeyClientID: clientID, v1alpha1.ApplicationKeyClientSecret: clientSecret})
+		w.writeApplication("app", clientSecret, "")
 		w.writeSecret("login", map[string]string{v1alpha1.PasswordKeyUsername: username, v1alpha1.PasswordKeyPassword: password})
 	}
 	if len(w.alive()) == 0 {
@@ -293,7 +315,12 @@ func (w *world) makeAccount(s step) {
 	if m == nil || w.shop(s.arg(0)) != nil {
 		return
 	}
-	made := &shop{name: s.arg(0), market: m.name, grant: v1alpha1.GrantType(s.value("grant")), seller: s.value("seller")}
+	made := &shop{name: s.arg(0), market: m.name, grant: v1alpha1.GrantType(s.value("grant")), seller: s.value("seller"), known: s.arg(0), application: "app", brings: s.arg(0) + "-import",
+		deletion: v1alpha1.DeletionDelete}
+	if s.has("revoke") {
+		made.deletion = v1alpha1.DeletionRevoke
+	}
+	made.needs.add(2)
 	w.shops = append(w.shops, made)
 	if made.grant == v1alpha1.GrantRefreshToken {
 		w.bring(made, m.grant(made.seller))
@@ -303,16 +330,16 @@ func (w *world) makeAccount(s step) {
 
 func (w *world) newAccount(s *shop, expects string) *v1alpha1.MarketplaceAccount {
 	account := &v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: s.name, Annotations: map[string]string{}}}
-	account.Spec.MarketplaceRef.Name = s.market
+	account.Spec.MarketplaceRef.Name = cmp.Or(s.reference, s.market)
 	account.Spec.Environment = "Production"
-	account.Spec.ApplicationSecretRef.Name = "app"
+	account.Spec.ApplicationSecretRef.Name = s.application
 	account.Spec.Grant.Type = s.grant
 	account.Spec.AccountID = expects
 	account.Spec.Renewal.Policy = v1alpha1.RenewalAutomatic
-	account.Spec.DeletionPolicy = v1alpha1.DeletionDelete
+	account.Spec.DeletionPolicy = s.deletion
 	switch s.grant {
 	case v1alpha1.GrantRefreshToken:
-		account.Spec.Grant.RefreshToken = &v1alpha1.RefreshTokenGrant{SecretRef: v1alpha1.SecretReference{Name: s.name + "-import"}}
+		account.Spec.Grant.RefreshToken = &v1alpha1.RefreshTokenGrant{SecretRef: v1alpha1.SecretReference{Name: s.brings}}
 	case v1alpha1.GrantPassword:
 		account.Spec.Grant.Password = &v1alpha1.PasswordGrant{SecretRef: v1alpha1.SecretReference{Name: "login"}}
 	}
@@ -332,7 +359,7 @@ func (w *world) writeSecret(name string, data map[string]string) {
 }
 
 func (w *world) bring(s *shop, token string) {
-	w.writeSecret(s.name+"-import", map[string]string{v1alpha1.RefreshTokenKeyRefreshToken: token})
+	w.writeSecret(s.brings, map[string]string{v1alpha1.RefreshTokenKeyRefreshToken: token})
 }
 
 // ---- what users do
@@ -439,9 +466,10 @@ func (w *world) restore(s step) {
 	of.restored, of.asked = true, false
 	of.broughtSpent = w.kept[ref{secrets, client.ObjectKey{Namespace: namespace, Name: of.name + v1alpha1.GrantSecretSuffix}}] == nil
 	w.run(time.Now().Add(time.Second))
-	for _, suffix := range []string{v1alpha1.GrantSecretSuffix, v1alpha1.TokenSecretSuffix, "-import"} {
+	for _, suffix := range []string{v1alpha1.GrantSecretSuffix, v1alpha1.TokenSecretSuffix} {
 		w.putBackSecret(of.name+suffix, true)
 	}
+	w.putBackSecret(of.brings, true)
 	w.user(func() error {
 		next := held.DeepCopy()
 		next.ObjectMeta = metav1.ObjectMeta{Namespace: namespace, Name: of.name, Annotations: map[string]string{}}
@@ -540,7 +568,9 @@ func (w *world) leaveOne(step) {
 // ---- what people do
 
 // person does something at a browser, and waits for it.
-func (w *world) person(do func(ctx context.Context)) {
+func (w *world) person(of *shop, do func(ctx context.Context)) {
+	defer w.worksOn(of.name)()
+	w.cause(of.name)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -575,7 +605,7 @@ func (w *world) signIn(s step) {
 	key := types.NamespacedName{Namespace: namespace, Name: of.name}
 	var visit signin.Visit
 	var err error = errors.New("the operator ended")
-	w.person(func(ctx context.Context) {
+	w.person(of, func(ctx context.Context) {
 		visit, err = p.visits.Begin(ctx, key, signin.TicketOf(w.link(of, account)), nil)
 	})
 	if err != nil {
@@ -602,8 +632,8 @@ func (w *world) signIn(s step) {
 		if p = w.leader(); p == nil {
 			return
 		}
-		w.person(func(ctx context.Context) {
-			outcome, err := p.visits.Complete(ctx, m.name, query, func(name string) string {
+		w.person(of, func(ctx context.Context) {
+			outcome, err := p.visits.Complete(ctx, account.Spec.MarketplaceRef.Name, query, func(name string) string {
 				if name == visit.CookieName {
 					return visit.CookieValue
 				}

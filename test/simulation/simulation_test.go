@@ -132,6 +132,9 @@ func playAll(t *testing.T) summary {
 	t.Helper()
 	var total summary
 	for n := range uint64(*seeds) {
+		if *within > 0 && processorTime() > *within {
+			break
+		}
 		at := *seed + n*(*every)
 		script := generate(at)
 		result := play(t, at, script, *telling)
@@ -198,7 +201,12 @@ func TestAScript(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if broken := play(t, *seed, parse(string(file)), *telling).Broken; broken != "" {
-		t.Errorf("%s\n%s", broken, strings.TrimSpace(string(file)))
+	before := processorTime()
+	result := play(t, *seed, parse(string(file)), *telling)
+	took := processorTime() - before
+	if result.Broken != "" {
+		t.Errorf("%s\n%s", result.Broken, strings.TrimSpace(string(file)))
 	}
+	t.Logf("%.2f account-years, %d calls in %s of processor time: %.0f account-years a minute of a core",
+		result.Years, result.Calls, took.Round(time.Millisecond), result.Years/took.Minutes())
 }

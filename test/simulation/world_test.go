@@ -42,6 +42,12 @@ type world struct {
 	// shops are the accounts by name, in the order in which they were made.
 	shops []*shop
 	kept  map[ref]client.Object
+	// looking names the account that an operator works on.
+	looking string
+	// noPortal has operators run without pages where people sign in.
+	noPortal bool
+	// owed are events that are still to be told.
+	owed []owed
 	// byUser tells that a user writes.
 	byUser bool
 
@@ -63,6 +69,13 @@ type world struct {
 type shop struct {
 	name, market, seller string
 	grant                v1alpha1.GrantType
+	// known is the name that the script has for it, reference the Marketplace that it names, application the Secret of its application, and
+	// brings that of a refresh token of the user.
+	known, reference, application, brings string
+	deletion                              v1alpha1.DeletionPolicy
+	// heard are the reasons that answers to it meant since its last failure, and refresh is its last refresh token.
+	heard   []string
+	refresh string
 	// excuses are why the account may need a person: what nobody could have kept.
 	excuses []string
 	// restored tells that an older custody was put in place, and asked that a person asked for a renewal since.
@@ -73,6 +86,7 @@ type shop struct {
 	published *issue
 	serial    int64
 	imports   int
+	needs     needs
 }
 
 // standingRefusal is how the API server fails from a moment on.
@@ -235,7 +249,15 @@ func (w *world) work(next *time.Time) bool {
 
 // look has a process look at an account.
 func (w *world) look(p *process, request reconcile.Request) {
+	defer w.worksOn(request.Name)()
 	w.await(p.queue.work(request))
+}
+
+// worksOn notes the account that an operator works on, until it is told that this is over.
+func (w *world) worksOn(name string) (over func()) {
+	before := w.looking
+	w.looking = name
+	return func() { w.looking = before }
 }
 
 // refusalOf is how the API server fails a call; nil where it does not.
@@ -266,7 +288,7 @@ func (w *world) refusalOf(verb string, at ref) *refusal {
 // shop finds an account by name; nil where there is none.
 func (w *world) shop(name string) *shop {
 	for _, s := range w.shops {
-		if s.name == name {
+		if s.name == name || s.known == name {
 			return s
 		}
 	}
@@ -338,7 +360,7 @@ func (w *world) custody(s *shop) custody.Custody {
 
 // imported is the refresh token in the user's Secret.
 func (w *world) imported(s *shop) string {
-	secret := w.secret(s.name + "-import")
+	secret := w.secret(s.brings)
 	if secret == nil {
 		return ""
 	}

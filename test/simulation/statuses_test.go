@@ -1,0 +1,195 @@
+package simulation_test
+
+import (
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
+)
+
+// reference is what users are told of the reasons that a condition has with a status.
+var reference = func() map[string]map[metav1.ConditionStatus][]string {
+	text, err := os.ReadFile("../../docs/reference/marketplaceaccount.md")
+	if err != nil {
+		panic(err)
+	}
+	row, name := regexp.MustCompile("(?m)^\\| `(True|False|Unknown)` \\| (.+) \\|$"), regexp.MustCompile("`([A-Z]\\w+)`")
+	told := map[string]map[metav1.ConditionStatus][]string{}
+	for _, condition := range []string{v1alpha1.ConditionAuthenticated, v1alpha1.ConditionReauthRequired, v1alpha1.ConditionAuthorizationExpiring} {
+		_, section, _ := strings.Cut(string(text), "\n#### "+condition+"\n")
+		section, _, _ = strings.Cut(section, "\n#### ")
+		told[condition] = map[metav1.ConditionStatus][]string{}
+		for _, found := range row.FindAllStringSubmatch(section, -1) {
+			for _, reason := range name.FindAllStringSubmatch(found[2], -1) {
+				status := metav1.ConditionStatus(found[1])
+				told[condition][status] = append(told[condition][status], reason[1])
+			}
+		}
+		if len(told[condition]) < 2 {
+			panic("the reference tells too little of " + condition)
+		}
+	}
+	return told
+}()
+
+// passes are the reasons of which the reference says that something will be tried by itself, and stands those with which nothing is before a change.
+var (
+	passes = []string{v1alpha1.ReasonMarketplaceUnavailable, v1alpha1.ReasonRateLimited, v1alpha1.ReasonApplicationRejected, v1alpha1.ReasonSignInPending, v1alpha1.ReasonRenewing}
+	stands = []string{v1alpha1.ReasonSuspended}
+)
+
+// saysAsDocumented holds a status against the reference.
+func (w *world) saysAsDocumented(account *v1alpha1.MarketplaceAccount) {
+	for _, condition := range account.Status.Conditions {
+		if reasons.Of(condition.Reason).Actor == reasons.UnknownActor {
+			w.breaks("%s of %s says %s, and nobody knows what that means", condition.Type, account.Name, condition.Reason)
+		}
+		told := reference[condition.Type]
+		if told == nil || condition.Type == v1alpha1.ConditionAuthorizationExpiring && condition.Status == metav1.ConditionUnknown {
+			continue
+		}
+		if !slices.Contains(told[condition.Status], condition.Reason) {
+			w.breaks("%s of %s is %s with %s, of which the reference says nothing", condition.Type, account.Name, condition.Status, condition.Reason)
+		}
+	}
+	authenticated := meta.FindStatusCondition(account.Status.Conditions, v1alpha1.ConditionAuthenticated)
+	if authenticated == nil || authenticated.Status == metav1.ConditionTrue {
+		return
+	}
+	reason := authenticated.Reason
+	if slices.Contains(reference[v1alpha1.ConditionReauthRequired][metav1.ConditionTrue], reason) && !meta.IsStatusConditionTrue(account.Status.Conditions, v1alpha1.ConditionReauthRequired) {
+		w.breaks("%s says %s, and asks nobody to act", account.Name, reason)
+	}
+	stalled := meta.IsStatusConditionTrue(account.Status.Conditions, v1alpha1.ConditionStalled)
+	if slices.Contains(passes, reason) && stalled {
+		w.breaks("%s says %s, which passes, and is stalled", account.Name, reason)
+	}
+	if slices.Contains(stands, reason) && !stalled {
+		w.breaks("%s says %s, which only a change ends, and is not stalled", account.Name, reason)
+	}
+}
+
+// meaning is the reason that an answer is told with; empty for none.
+func meaning(name string, form url.Values, text string) string {
+	if name != "" {
+		if means := faults[name].means; means != "" {
+			return means
+		}
+		if name != "refused" {
+			return v1alpha1.ReasonMarketplaceUnavailable
+		}
+		text = faults[name].body
+	}
+	for code, reason := range map[string]string{
+		"invalid_client": v1alpha1.ReasonApplicationRejected, "expired_token": v1alpha1.ReasonSignInRequired, "access_denied": v1alpha1.ReasonSignInRequired,
+	} {
+		if strings.Contains(text, code) {
+			return reason
+		}
+	}
+	if !strings.Contains(text, "invalid_grant") {
+		return ""
+	}
+	switch form.Get("grant_type") {
+	case "password":
+		return v1alpha1.ReasonPasswordRejected
+	case "refresh_token":
+		return v1alpha1.ReasonGrantRejected
+	case "client_credentials":
+		return v1alpha1.ReasonApplicationRejected
+	}
+	return v1alpha1.ReasonSignInRequired
+}
+
+// hears notes what an answer for an account means: the fault, and what came all the same.
+func (w *world) hears(name string, form url.Values, text string) {
+	for _, means := range []string{meaning(name, form, text), meaning("", form, text)} {
+		for _, s := range w.shops {
+			if means != "" && (s == w.shop(w.looking) || means == v1alpha1.ReasonApplicationRejected) { // accounts share what is said of their application
+				s.heard = append(s.heard, means)
+			}
+		}
+	}
+}
+
+// ofMarketplaces are the reasons that only an answer gives, or that there is none.
+var ofMarketplaces = []string{
+	v1alpha1.ReasonMarketplaceUnavailable, v1alpha1.ReasonRateLimited, v1alpha1.ReasonApplicationRejected, v1alpha1.ReasonScopeRejected,
+	v1alpha1.ReasonGrantRejected, v1alpha1.ReasonPasswordRejected, v1alpha1.ReasonAccountLocked,
+}
+
+// tellsWhatItHeard holds the last failure of an account against the answers since the one before.
+func (w *world) tellsWhatItHeard(before, after *v1alpha1.MarketplaceAccount) {
+	s := w.shop(after.Name)
+	if s == nil || w.byUser {
+		return
+	}
+	var was v1alpha1.FailureStatus
+	if before != nil && before.UID == after.UID && before.Status.LastFailure != nil {
+		was = *before.Status.LastFailure
+	}
+	is := after.Status.LastFailure
+	if is == nil || *is == was {
+		return
+	}
+	stands := w.custody(s).Refused // of an application that was tried again, and not answered
+	if stands != nil && stands.Reason == is.Reason {
+		return
+	}
+	if len(w.alive()) == 1 && (!is.Time.Equal(&was.Time) || is.Count != was.Count) && slices.Contains(ofMarketplaces, is.Reason) && !slices.Contains(s.heard, is.Reason) {
+		w.breaks("%s tells of a failure %s, and what it was answered means %v", s.name, is.Reason, s.heard)
+	}
+	s.heard = nil
+}
+
+// owed is an event that an operator has to tell.
+type owed struct {
+	account, event string
+	since          time.Time
+}
+
+// owes notes the events that a status is told with.
+func (w *world) owes(before, after *v1alpha1.MarketplaceAccount) {
+	if w.byUser || before == nil || w.calmFor() < 90*time.Second {
+		return
+	}
+	reason := func(of *v1alpha1.MarketplaceAccount, condition string) string {
+		if found := meta.FindStatusCondition(of.Status.Conditions, condition); found != nil {
+			return found.Reason
+		}
+		return ""
+	}
+	missing := []string{v1alpha1.ReasonSignInRequired, v1alpha1.ReasonSignInPending}
+	if reason(after, v1alpha1.ConditionReauthRequired) == v1alpha1.ReasonSignInRequired && !slices.Contains(missing, reason(before, v1alpha1.ConditionReauthRequired)) {
+		w.owed = append(w.owed, owed{after.Name, v1alpha1.EventSignInRequired, time.Now()})
+	}
+	const expiring = v1alpha1.ConditionAuthorizationExpiring
+	if reason(after, expiring) == v1alpha1.ReasonAuthorizationExpiring && reason(before, expiring) != v1alpha1.ReasonAuthorizationExpiring {
+		w.owed = append(w.owed, owed{after.Name, v1alpha1.EventAuthorizationExpiring, time.Now()})
+	}
+	if is, was := after.Status.LastFailure, before.Status.LastFailure; is != nil && is.Reason == v1alpha1.ReasonAccountMismatch && (was == nil || was.Reason != is.Reason) {
+		w.owed = append(w.owed, owed{after.Name, v1alpha1.EventAccountMismatch, time.Now()})
+	}
+}
+
+// pays notes an event that was told.
+func (w *world) pays(account, event string) {
+	w.owed = slices.DeleteFunc(w.owed, func(o owed) bool { return o.account == account && o.event == event })
+}
+
+// oweNothing tells whether all events were told.
+func (w *world) oweNothing() {
+	for _, o := range w.owed {
+		if time.Since(o.since) > time.Second {
+			w.breaks("the status of %s says so, and no event %s was told", o.account, o.event)
+		}
+	}
+}
