@@ -68,10 +68,12 @@ func (f *Facts) ExpectedAccount() string {
 	return f.Custody.Account.ID
 }
 
-// ExpectsAccount tells whether an account is the expected one. One that was seen first, and told by another source, says nothing.
+// ExpectsAccount tells whether an account is the expected one. One that was seen first, and told by a source that its Marketplace has no more, says
+// nothing.
 func (f *Facts) ExpectsAccount(account custody.Account) bool {
 	expected := f.ExpectedAccount()
-	return expected == "" || account.ID == expected || f.Account.Spec.AccountID == "" && !f.Custody.Account.SameSource(account)
+	return expected == "" || account.ID == expected ||
+		f.Account.Spec.AccountID == "" && !f.Custody.Account.SameSource(account) && !f.Request.Platform.Tells(f.Custody.Account.By)
 }
 
 // MisplacedGrant is the failure of a grant that a renewal brought for another account; nil when there is none. Where the refresh token

@@ -158,11 +158,17 @@ func TestARefreshTokenThatStays(t *testing.T) {
 func TestWhichSellerIsExpected(t *testing.T) {
 	told := func(id, by string) custody.Account { return custody.Account{ID: id, By: by} }
 	unknown := func(f *Facts) { f.Custody.Account = custody.Account{} }
+	byClaim := func(f *Facts) {
+		platform := *f.Request.Platform
+		platform.AccountIDClaim = "user_name"
+		f.Request.Platform, f.Custody.Account.By = &platform, platform.ByClaim()
+	}
 	for name, test := range map[string]struct {
 		facts Facts
 		told  custody.Account
 		want  bool
 	}{
+		"another one, where what told the first could have told": {working(signsIn, byClaim), told(anotherOne, "identity request"), false},
 		"the one seen first": {working(signsIn), told(theSeller, "identity"), true},
 		"another one":        {working(signsIn), told(anotherOne, "identity"), false},
 		"another name for it, by a source that tells otherwise":  {working(signsIn), told(anotherOne, "claim"), true},

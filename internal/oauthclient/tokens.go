@@ -76,15 +76,16 @@ func (c *Client) exchange(
 
 // accountOf is the account of tokens, as the answer itself, a claim or the prefix of the access token tells it; empty where none does.
 func accountOf(tokens answer.Tokens, platform *marketplace.Platform) custody.Account {
-	id, by := tokens.AccountID, "answer"
+	id, by := tokens.AccountID, marketplace.ByAnswer
 	if name := platform.AccountIDClaim; id == "" && name != "" {
-		id, by = grant.Claims(tokens.AccessClaims).Text(name), "access token "+name
+		claims := tokens.AccessClaims
 		if platform.AccountIDInIDToken {
-			id, by = grant.Claims(tokens.IDClaims).Text(name), "ID token "+name
+			claims = tokens.IDClaims
 		}
+		id, by = grant.Claims(claims).Text(name), platform.ByClaim()
 	}
 	if id == "" {
-		id, by = platform.AccountIDPrefix(tokens.AccessToken), "access token prefix"
+		id, by = platform.AccountIDPrefix(tokens.AccessToken), marketplace.ByPrefix
 	}
 	if id == "" {
 		return custody.Account{}

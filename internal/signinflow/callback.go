@@ -243,7 +243,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (l
 	told := b.callback.AccountID
 	switch {
 	case got.Account.ID == "" && told != "":
-		got.Account = custody.Account{ID: told, By: "callback", Login: got.Login}
+		got.Account = custody.Account{ID: told, By: marketplace.ByCallback, Login: got.Login}
 	case told != "" && told != got.Account.ID:
 		return lifecycle.Issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.SignInAccount(), Detail: "the callback names another account than the tokens"}
 	}
