@@ -153,7 +153,8 @@ func afterFailure(f facts.Facts, failure error, sent bool) Change {
 }
 
 // withoutVerdict is what becomes of a refusal that was tried again, and neither repeated nor withdrawn. Where a person asked for that, it is
-// forgotten, so that it is tried on until there is a verdict. Where the account asks for its application now and then, it stands.
+// forgotten, so that it is tried on until there is a verdict. Where the account asks for its application now and then, it stands, and the wait
+// for the next time begins anew: a platform that is down is not asked more often than one that refuses.
 func withoutVerdict(f facts.Facts, kept custody.Custody, told *facts.Failure) (custody.Custody, *facts.Failure) {
 	refused, imported := kept.Refused, kept.RefusedImport
 	switch {
@@ -168,7 +169,9 @@ func withoutVerdict(f facts.Facts, kept custody.Custody, told *facts.Failure) (c
 			kept, told = withHandledRenew(f, kept), misplaced
 		}
 	case f.AsksAgain && refused != nil && reasons.Of(refused.Reason).Subject == reasons.Application:
-		told = &facts.Failure{Reason: refused.Reason, Message: refused.Message}
+		again := *refused
+		again.At = f.Now
+		kept.Refused, told = &again, &facts.Failure{Reason: refused.Reason, Message: refused.Message}
 	}
 	return kept, told
 }

@@ -346,4 +346,8 @@ func TestARefusalThatIsTriedAgain(t *testing.T) {
 			}
 		})
 	}
+	later := with(importing, refused(application), asksAgain, func(f *facts.Facts) { f.Now = f.Now.Add(time.Hour) })
+	if stored := lifecycle.AfterFailure(later, rejection(answer.Unavailable), true).Store; stored == nil || !stored.Refused.At.Equal(later.Now) {
+		t.Errorf("an application that was asked for of a platform that is down is asked for again at once: %+v", stored)
+	}
 }
