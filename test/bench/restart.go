@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -119,7 +120,11 @@ func (b *bench) secretsRead(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, fmt.Errorf("making a client: %w", err)
 	}
-	page, err := get(ctx, http, b.config.Host+"/metrics")
+	address, err := url.JoinPath(b.config.Host, "metrics") // the host ends with a slash
+	if err != nil {
+		return 0, fmt.Errorf("the API server's address: %w", err)
+	}
+	page, err := get(ctx, http, address)
 	if err != nil {
 		return 0, err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -50,8 +51,11 @@ func get(ctx context.Context, from *http.Client, address string) ([]byte, error)
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	if err != nil || response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("scraping: %s: %w", response.Status, err)
+	if response.StatusCode != http.StatusOK {
+		err = errors.Join(err, errors.New(response.Status))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("scraping: %w", err)
 	}
 	return text, nil
 }
