@@ -286,15 +286,14 @@ func notInScopes(r rune) bool { return r <= ' ' || r > '~' }
 
 // scopeText joins a scope with spaces, whatever the platform writes between, or however it lists it. What cannot be a scope is left out.
 func scopeText(value any, separator string) string {
-	var scopes []string
-	if list, ok := value.([]any); ok {
-		for _, item := range list {
-			scopes = append(scopes, strings.Fields(asText(item))...)
-		}
-		return strings.Join(scopes, " ")
-	}
 	text := asText(value)
-	if separator != "" {
+	if list, ok := value.([]any); ok {
+		items := make([]string, len(list))
+		for i, item := range list {
+			items[i] = asText(item)
+		}
+		text = strings.Join(items, " ")
+	} else if separator != "" {
 		text = strings.ReplaceAll(text, separator, " ")
 	}
 	return strings.Join(slices.DeleteFunc(strings.Fields(text), func(scope string) bool { return strings.ContainsFunc(scope, notInScopes) }), " ")

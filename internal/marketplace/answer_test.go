@@ -193,6 +193,10 @@ func TestAnswers(t *testing.T) {
 			answer: `{"access_token":"at","scope":"orders für or\u0000ders read"}`,
 			want:   map[string]any{"access_token": "at", "scope": "orders read"},
 		},
+		"a list of scopes in which a character is none of a scope's": {
+			answer: `{"access_token":"at","scope":["orders","für","read"]}`,
+			want:   map[string]any{"access_token": "at", "scope": "orders read"},
+		},
 		"a scope with a comma in it": {
 			answer: `{"access_token":"at","scope":"  a,b   c "}`,
 			want:   map[string]any{"access_token": "at", "scope": "a,b c"},
