@@ -41,11 +41,12 @@ func TestWhetherToAskForACode(t *testing.T) {
 		t.Error("the first code that the platform ends makes the next one wait: it may have been used, and the answer lost")
 	}
 	holds(t, (*Facts).CodeLives, rows{
-		"there is none":                  {working(byDevice), false},
-		"a code":                         {working(byDevice, lives), true},
-		"a code at its end":              {working(byDevice, lives, func(f *Facts) { f.Now = morning.Add(time.Minute) }), false},
-		"of another application":         {working(byDevice, lives, otherApplication), false},
-		"of another server":              {working(byDevice, lives, otherServer), false},
-		"that asks for scopes of before": {working(byDevice, lives, func(f *Facts) { f.Custody.SignIn.Device.Asked = []string{"orders"} }), false},
+		"there is none":                         {working(byDevice), false},
+		"a code":                                {working(byDevice, lives), true},
+		"a code at its end":                     {working(byDevice, lives, func(f *Facts) { f.Now = morning.Add(time.Minute) }), false},
+		"of another application":                {working(byDevice, lives, otherApplication), false},
+		"of another server":                     {working(byDevice, lives, otherServer), false},
+		"while the Marketplace is not resolved": {working(byDevice, lives, unresolved, func(f *Facts) { f.Custody.SignIn.Device.ClientID = "" }), false},
+		"that asks for scopes of before":        {working(byDevice, lives, func(f *Facts) { f.Custody.SignIn.Device.Asked = []string{"orders"} }), false},
 	})
 }

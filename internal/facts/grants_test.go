@@ -61,6 +61,9 @@ func noRefreshToken(f *Facts) { f.Custody.RefreshToken = "" }
 
 func otherApplication(f *Facts) { f.Request.Application.ClientID = "other app" }
 
+// unresolved is an account whose Marketplace is not there.
+func unresolved(f *Facts) { f.Request = Request{Grant: f.Request.Grant} }
+
 // otherServer is an account whose author has chosen another host.
 func otherServer(f *Facts) {
 	f.Custody.From = f.Request.Origin()
@@ -115,17 +118,18 @@ func TestWhichRefreshTokenIsSent(t *testing.T) {
 
 func TestWhichGrantWaits(t *testing.T) {
 	holds(t, func(f *Facts) bool { return f.CandidateGrant() != nil }, rows{
-		"none":                                {working(signsIn), false},
-		"that of a sign-in":                   {working(signsIn, waiting(2, "", "")), true},
-		"one before the last one accepted":    {working(signsIn, waiting(1, "", "")), false},
-		"one for another application":         {working(signsIn, waiting(2, "", ""), otherApplication), false},
-		"one of another server":               {working(signsIn, waiting(2, "", ""), otherServer), false},
-		"of a sign-in where nobody does":      {working(importing, waiting(2, "import two", "")), false},
-		"that of an import":                   {working(importing, imports("two"), waiting(0, "two", "")), true},
-		"of an import that the user withdrew": {working(importing, imports("three"), waiting(0, "two", "")), false},
-		"of an import that is in use by now":  {working(importing, waiting(0, "import", "")), false},
-		"that of a login":                     {working(byLogin, waiting(0, "", "")), true},
-		"of a login that was edited since":    {working(byLogin, waiting(0, "", ""), func(f *Facts) { f.Request.Key = "other key" }), false},
+		"none":                                  {working(signsIn), false},
+		"that of a sign-in":                     {working(signsIn, waiting(2, "", "")), true},
+		"one before the last one accepted":      {working(signsIn, waiting(1, "", "")), false},
+		"one for another application":           {working(signsIn, waiting(2, "", ""), otherApplication), false},
+		"one of another server":                 {working(signsIn, waiting(2, "", ""), otherServer), false},
+		"while the Marketplace is not resolved": {working(signsIn, waiting(2, "", ""), unresolved, func(f *Facts) { f.Custody.Candidate.ClientID = "" }), false},
+		"of a sign-in where nobody does":        {working(importing, waiting(2, "import two", "")), false},
+		"that of an import":                     {working(importing, imports("two"), waiting(0, "two", "")), true},
+		"of an import that the user withdrew":   {working(importing, imports("three"), waiting(0, "two", "")), false},
+		"of an import that is in use by now":    {working(importing, waiting(0, "import", "")), false},
+		"that of a login":                       {working(byLogin, waiting(0, "", "")), true},
+		"of a login that was edited since":      {working(byLogin, waiting(0, "", ""), func(f *Facts) { f.Request.Key = "other key" }), false},
 	})
 }
 
@@ -171,11 +175,12 @@ func TestWhichSellerIsExpected(t *testing.T) {
 		"another one, where what told the first could have told": {working(signsIn, byClaim), told(anotherOne, "identity request"), false},
 		"the one seen first": {working(signsIn), told(theSeller, "identity"), true},
 		"another one":        {working(signsIn), told(anotherOne, "identity"), false},
-		"another name for it, by a source that tells otherwise":  {working(signsIn), told(anotherOne, "claim"), true},
-		"anybody, before the first":                              {working(signsIn, unknown), told(anotherOne, "identity"), true},
-		"the one that the spec names":                            {working(signsIn, expects("17")), told("17", "claim"), true},
-		"another than the spec names, whatever the source":       {working(signsIn, expects("17")), told(anotherOne, "claim"), false},
-		"the one seen first, where the spec names another since": {working(signsIn, expects("17")), told(theSeller, "identity"), false},
+		"another name for it, by a source that tells otherwise":      {working(signsIn), told(anotherOne, "claim"), true},
+		"another name for it, while the Marketplace is not resolved": {working(signsIn, unresolved), told(anotherOne, "claim"), true},
+		"anybody, before the first":                                  {working(signsIn, unknown), told(anotherOne, "identity"), true},
+		"the one that the spec names":                                {working(signsIn, expects("17")), told("17", "claim"), true},
+		"another than the spec names, whatever the source":           {working(signsIn, expects("17")), told(anotherOne, "claim"), false},
+		"the one seen first, where the spec names another since":     {working(signsIn, expects("17")), told(theSeller, "identity"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := test.facts.ExpectsAccount(test.told); got != test.want {

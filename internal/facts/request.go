@@ -35,9 +35,9 @@ func (r *Request) Origin() custody.Origin {
 	return custody.Origin{Marketplace: r.Platform.Name + "/" + r.Platform.Environment, Server: r.Platform.TokenServer(), Chosen: r.Platform.ChosenHosts}
 }
 
-// MayUse tells whether a grant or code of an application and an origin may be sent.
+// MayUse tells whether a grant or code of an application and an origin may be sent: not while the Marketplace is not resolved.
 func (r *Request) MayUse(clientID string, from custody.Origin) bool {
-	return clientID == r.Application.ClientID && from.Allows(r.Origin())
+	return r.Platform != nil && clientID == r.Application.ClientID && from.Allows(r.Origin())
 }
 
 // RenewsByRefreshToken tells whether the grant lives on a refresh token.

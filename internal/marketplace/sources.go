@@ -19,8 +19,11 @@ func (p *Platform) ByClaim() string {
 	return "access token " + p.AccountIDClaim
 }
 
-// Tells tells whether the Marketplace has a source of accounts still.
+// Tells tells whether the Marketplace has a source of accounts still. One that is not resolved, nil, has none.
 func (p *Platform) Tells(by string) bool {
+	if p == nil {
+		return false
+	}
 	switch by {
 	case ByAnswer:
 		return p.response.Fields.AccountID != ""
