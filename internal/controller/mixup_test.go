@@ -98,14 +98,20 @@ func TestEachHostThatAnAccountChoosesHasACallbackOfItsOwn(t *testing.T) {
 	w.Expect(callback).To(MatchRegexp(`^https://tokens\.example\.com/callback/` + w.Namespace + `-allegro/[a-z2-7]{16}$`))
 	w.Market.Platform("allegro").AddRedirectURI(demomarket.DefaultClientID, callback)
 
+	w.Expect(w.signedInAt(network).URL).To(HavePrefix("https://honest" + ofShops + "/"))
+	w.Expect(network.others()).To(BeEmpty())
+}
+
+// signedInAt signs in at the honest shop, and returns the visit that led there.
+func (w *world) signedInAt(network *shops) signin.Visit {
+	w.T.Helper()
 	b := w.browser()
 	visit, err := b.begin(w.link())
 	w.Expect(err).NotTo(HaveOccurred())
-	w.Expect(visit.URL).To(HavePrefix("https://honest" + ofShops + "/"))
 	_, err = b.comeBack(b.at(network, visit, nil))
 	w.Expect(err).NotTo(HaveOccurred())
 	w.expectReady()
-	w.Expect(network.others()).To(BeEmpty())
+	return visit
 }
 
 // TestAGrantDoesNotGoToAnotherServer: whoever may edit an account does not get its refresh token, and the grant goes on once the edit is undone.
@@ -114,12 +120,7 @@ func TestAGrantDoesNotGoToAnotherServer(t *testing.T) {
 	w.account("allegro", v1alpha1.GrantAuthorizationCode, ofShop("honest"))
 	w.start()
 	w.Market.Platform("allegro").AddRedirectURI(demomarket.DefaultClientID, w.redirectURI())
-	b := w.browser()
-	visit, err := b.begin(w.link())
-	w.Expect(err).NotTo(HaveOccurred())
-	_, err = b.comeBack(b.at(network, visit, nil))
-	w.Expect(err).NotTo(HaveOccurred())
-	w.expectReady()
+	w.signedInAt(network)
 
 	w.edit(ofShop("evil"))
 	w.Expect(w.expectSignInRequired()).To(ContainSubstring("belongs to the application or the server that was used before"))

@@ -104,6 +104,7 @@ func (r *reconciler) do(ctx context.Context, l *driver.Look, action lifecycle.Ac
 	return r.doOther(ctx, l, action)
 }
 
+// doOther does every action but a renewal.
 func (r *reconciler) doOther(ctx context.Context, l *driver.Look, action lifecycle.Action) (err error) {
 	switch action {
 	case lifecycle.ReadSecrets:

@@ -89,7 +89,7 @@ func (r *reconciler) acquire(l *driver.Look) *oauthclient.Permit {
 	return permit
 }
 
-// sends notes that a request is sent.
+// sends notes that a request is sent. Were it part of renew, the copy of the facts would stay on the stack while the request is under way.
 //
 //go:noinline
 func (r *reconciler) sends(l *driver.Look) { l.Facts = r.requests.Sends(l.Facts) }
