@@ -3,7 +3,6 @@
 package failures
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -13,11 +12,8 @@ import (
 
 // Declined is the failure of a sign-in that the person declined.
 func Declined(f facts.Facts) facts.Failure {
-	again := "" // a link follows
-	if f.Request.Grant == v1alpha1.GrantDeviceCode {
-		again = "; annotate the account with " + v1alpha1.AnnotationSignIn + "=<anything new> for another code"
-	}
-	return facts.Failure{Reason: v1alpha1.ReasonSignInRequired, Message: fmt.Sprintf("The last sign-in at %s was declined there%s", f.Request.Platform.DisplayName, again)}
+	failure, _ := Of(f, &answer.Error{Kind: answer.ConsentDenied})
+	return failure
 }
 
 // Of puts a failure into a condition's reason and words, and tells whether asking again later may help.
@@ -26,12 +22,12 @@ func Of(f facts.Facts, failure error) (t facts.Failure, passes bool) {
 	return facts.Failure{Reason: reasonOf(e.Kind), Message: sentence(f, e)}, e.Passes()
 }
 
-// table leads from the kind of a failure to its reason.
+// table leads from the kind of a failure to its reason. A device code that has expired has no row: another one takes its place, and nobody is told.
 var table = []struct {
 	kind   answer.Kind
 	reason string
-	// says is the message. {answer} is the cleaned answer; {credentials} and {application} name the Secret to look at, and
-	// {until} tells how a new grant comes.
+	// says is the message. {answer} is the cleaned answer; {credentials} and {application} name the Secret to look at,
+	// {until} tells how a new grant comes, and {again} how another device code does.
 	says string
 }{
 	{answer.GrantRejected, v1alpha1.ReasonGrantRejected,
@@ -49,10 +45,8 @@ var table = []struct {
 		"{marketplace} refuses the scopes ({answer}); correct spec.scopes, or the application at the marketplace"},
 	{answer.InvalidRequest, v1alpha1.ReasonInvalidSpec,
 		"{marketplace} does not accept the request ({answer}); correct the account's spec or the Marketplace"},
-	{answer.CodeExpired, v1alpha1.ReasonSignInRequired,
-		"{marketplace} does not know the code any more ({answer})"},
 	{answer.ConsentDenied, v1alpha1.ReasonSignInRequired,
-		"The last sign-in at {marketplace} was declined there ({answer})"},
+		"The last sign-in at {marketplace} was declined there{again}"},
 	{answer.Throttled, v1alpha1.ReasonRateLimited,
 		"{marketplace} asks for fewer requests ({answer})"},
 	{answer.Unavailable, v1alpha1.ReasonMarketplaceUnavailable,
@@ -83,11 +77,20 @@ func KindOf(reason string) answer.Kind {
 // sentence describes the failure, and the action that cures it.
 func sentence(f facts.Facts, e *answer.Error) string {
 	filler := strings.NewReplacer("{marketplace}", f.Request.Platform.DisplayName, "{answer}", e.Error(),
-		"{credentials}", facts.InSecret(f.Account), "{application}", facts.InApplicationSecret(f.Account), "{until}", "until "+f.HowToRenewGrant())
+		"{credentials}", facts.InSecret(f.Account), "{application}", facts.InApplicationSecret(f.Account), "{until}", "until "+f.HowToRenewGrant(),
+		"{again}", again(f))
 	for _, row := range table {
 		if row.kind == e.Kind {
 			return filler.Replace(row.says)
 		}
 	}
 	return e.Error()
+}
+
+// again tells how another device code comes; empty where a link follows by itself.
+func again(f facts.Facts) string {
+	if f.Request.Grant != v1alpha1.GrantDeviceCode {
+		return ""
+	}
+	return "; annotate the account with " + v1alpha1.AnnotationSignIn + "=<anything new> for another code"
 }

@@ -246,9 +246,6 @@ func AfterEndedCode(f facts.Facts, e *answer.Error) Change {
 		return storeOnce(kept, Outcome{}).by(states.CodeEnded)
 	}
 	why, _ := failures.Of(f, e)
-	if e.Kind == answer.ConsentDenied {
-		why = failures.Declined(f)
-	}
 	kept = WithSignInRefused(f, kept, why)
 	kept.SignIn.Device, kept.SignIn.Requested = nil, ""
 	return Change{Store: &kept, attempt: newGrantFailure(f, why)}.by(states.CodeEnded)

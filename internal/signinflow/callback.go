@@ -327,9 +327,7 @@ func (b *returned) why(failure error) (facts.Failure, *signin.Error) {
 	problem := problemOf(b.Facts, failure)
 	said, passes := failures.Of(b.Facts, failure)
 	switch problem.Problem {
-	case signin.ConsentDenied:
-		why = failures.Declined(b.Facts)
-	case signin.ApplicationRefused:
+	case signin.ConsentDenied, signin.ApplicationRefused:
 		why = said
 	default:
 		why.Message = said.Message
