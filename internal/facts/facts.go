@@ -109,9 +109,9 @@ func (f *Facts) Failing() bool {
 	return reasons.Of(failure.Reason).BacksOff
 }
 
-// FailureOutdated tells that tokens were stored after a failure: the status is older than the custody.
+// FailureOutdated tells that tokens were stored after a failure: the status is older than the custody. Tokens ahead of a clock that was set back do not say.
 func (f *Facts) FailureOutdated(failure *v1alpha1.FailureStatus) bool {
-	return f.Custody.Tokens != nil && f.Custody.Tokens.IssuedAt.After(failure.Time.Time)
+	return f.Custody.Tokens != nil && f.Custody.Tokens.IssuedAt.After(failure.Time.Time) && !f.Custody.Tokens.IssuedAt.After(f.Now)
 }
 
 // Usable tells whether there is a token that has not expired.
