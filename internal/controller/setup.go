@@ -249,7 +249,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
 			NewQueue:                options.NewQueue,
-			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](shortestRequeue, longestRequeue),
+			RateLimiter:             watches.Retries(options.Clock.Now, shortestRequeue, longestRequeue),
 			ReconciliationTimeout:   timeouts.Reconcile,
 		}).
 		Complete(reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
