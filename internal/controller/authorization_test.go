@@ -158,6 +158,24 @@ func TestDeletion(t *testing.T) {
 		w.edit(func(a *v1alpha1.MarketplaceAccount) { a.Spec.DeletionPolicy = v1alpha1.DeletionKeep })
 		w.Eventually(func() int { return len(w.readSecret("main-token").OwnerReferences) }).Should(BeZero())
 		w.Expect(w.readSecret("main-grant").OwnerReferences).NotTo(BeEmpty())
+
+		kept := w.token()
+		w.Delete(w.get())
+		w.Eventually(w.gone).Should(BeTrue())
+		w.Delete(w.readSecret("main-grant")) // as the garbage collector does
+		w.editSecret("import", map[string]string{"refresh_token": ""})
+		w.account("oidc", v1alpha1.GrantRefreshToken, func(a *v1alpha1.MarketplaceAccount) { a.Spec.DeletionPolicy = v1alpha1.DeletionKeep })
+		w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonSecretInvalid)
+		w.Expect(w.token()).To(Equal(kept), "the token of the former account stays until there is another")
+		w.editSecret("import", map[string]string{"refresh_token": w.Market.Platform("oidc").Grant("another")})
+		w.expectReady()
+		w.Expect(w.token()["access_token"]).NotTo(Equal(kept["access_token"]))
+		w.stop()
+		account := w.get()
+		account.Status = v1alpha1.MarketplaceAccountStatus{}
+		w.Expect(kube.Status().Update(t.Context(), account)).To(Succeed())
+		w.start()
+		w.expectReady() // by the custody alone
 	})
 	t.Run("Revoke ends the grant", func(t *testing.T) {
 		w := newWorld(t)

@@ -56,7 +56,7 @@ func (p *Publisher) Publish(ctx context.Context, l driver.Look) (driver.Look, er
 	}
 	digest := tokensecret.Digest(wanted)
 	if held != nil && tokensecret.Owned(held, l.Account) && tokensecret.Matches(held, digest) {
-		return l, p.removeFormer(ctx, l.Account)
+		return l.With(lifecycle.Outcome{ServedUntil: tokensecret.ExpiresAt(held)}), p.removeFormer(ctx, l.Account)
 	}
 	if !l.Obtained && !l.Live {
 		serial := l.Custody.Serial
@@ -88,7 +88,7 @@ func (p *Publisher) Read(ctx context.Context, l driver.Look) (driver.Look, error
 		return l, err
 	}
 	l = l.WithTokenSecret(held)
-	if !tokensecret.Owned(held, l.Account) {
+	if !tokensecret.Serves(held, l.Account) {
 		return l, nil
 	}
 	return l.With(lifecycle.Outcome{ServedUntil: tokensecret.ExpiresAt(l.TokenSecret)}), nil

@@ -187,6 +187,15 @@ func Owned(secret metav1.Object, account *v1alpha1.MarketplaceAccount) bool {
 	return labels[v1alpha1.LabelManagedBy] == v1alpha1.ManagedBy && labels[v1alpha1.LabelAccount] == account.Name
 }
 
+// Serves tells whether a token Secret holds a token of this account: the account controls it, or has said so in its status. One that a former account of
+// the name left behind holds that one's token until this account has published its own.
+func Serves(secret metav1.Object, account *v1alpha1.MarketplaceAccount) bool {
+	if controller, controlled := ControllingAccount(secret); controlled {
+		return controller == account.UID
+	}
+	return Owned(secret, account) && account.Status.TokenSecretName == secret.GetName()
+}
+
 // ControllingAccount returns the UID of the MarketplaceAccount that controls a Secret, and whether anybody does.
 func ControllingAccount(secret metav1.Object) (account types.UID, controlled bool) {
 	controller := metav1.GetControllerOfNoCopy(secret)

@@ -569,6 +569,38 @@ func TestOwned(t *testing.T) {
 	}
 }
 
+func TestServes(t *testing.T) {
+	another := owner()
+	another.UID = "uid-2"
+	tests := map[string]struct {
+		owners []metav1.OwnerReference
+		told   string // by the status of the account
+		want   bool
+	}{
+		"controlled by the account":                       {[]metav1.OwnerReference{owner()}, "", true},
+		"controlled by another":                           {[]metav1.OwnerReference{another}, "main-token", false},
+		"without a controller, as the account has told":   {nil, "main-token", true},
+		"left behind by a former account of the name":     {nil, "", false},
+		"without a controller, and the account's another": {nil, "another-token", false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "main-token", OwnerReferences: test.owners, Labels: map[string]string{
+				"app.kubernetes.io/managed-by": "tokenkeeper", "tokenkeeper.dev/account": "main",
+			}}}
+			account := account()
+			account.Status.TokenSecretName = test.told
+			if got := tokensecret.Serves(secret, account); got != test.want {
+				t.Errorf("Serves = %v, want %v", got, test.want)
+			}
+			secret.Labels = nil
+			if got := tokensecret.Serves(secret, account); got != (test.want && test.owners != nil) {
+				t.Errorf("Serves without labels = %v", got)
+			}
+		})
+	}
+}
+
 func ExampleRender() {
 	account := &v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Name: "main", Namespace: "shop"}}
 	account.Spec.TokenSecret.Template = &v1alpha1.TokenSecretTemplate{
