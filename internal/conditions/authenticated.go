@@ -32,7 +32,7 @@ func (l Look) authenticated(ending time.Time) metav1.Condition {
 	return condition
 }
 
-// warn adds missing scopes, a duplicate and unused input to the message of a grant that works.
+// warn adds missing scopes, a duplicate, unused input and times that cannot be read to the message of a grant that works.
 func (l Look) warn(condition *metav1.Condition) {
 	if missing := l.MissingScopes(); len(missing) > 0 {
 		condition.Reason = v1alpha1.ReasonScopesReduced
@@ -48,6 +48,11 @@ func (l Look) warn(condition *metav1.Condition) {
 	if unreadable := l.Request.Unreadable; unreadable != nil {
 		condition.Reason = unreadable.Reason
 		condition.Message += "; what was supplied since then is not used: " + unreadable.Message
+	}
+	for _, misdated := range []string{l.Request.Application.Misdated, l.Request.Imported.Misdated} {
+		if misdated != "" {
+			condition.Message += "; nothing is counted by a time that cannot be read: " + misdated
+		}
 	}
 	if refused := l.SignInRefused(); refused != nil {
 		if reasons.Of(refused.Reason).Warns {

@@ -216,6 +216,9 @@ func TestAuthenticated(t *testing.T) {
 		"a new refresh token that cannot be read": {lookAt(imported, func(l *conditions.Look) {
 			l.Request.Unreadable = &facts.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: "it is empty"}
 		}), "True SecretInvalid: Authenticated as my-shop (17); what was supplied since then is not used: it is empty"},
+		"times that cannot be read": {lookAt(func(l *conditions.Look) {
+			l.Request.Application.Misdated, l.Request.Imported.Misdated = "mend one", "mend another"
+		}), "True TokenValid: Authenticated as my-shop (17); nothing is counted by a time that cannot be read: mend one; nothing is counted by a time that cannot be read: mend another"},
 		"the last sign-in was of another seller": {lookAt(signInRefused(v1alpha1.ReasonAccountMismatch)),
 			"True AccountMismatch: Authenticated as my-shop (17); the last sign-in was not used: It is refused"},
 		"the last sign-in was declined": {lookAt(signInRefused(v1alpha1.ReasonSignInRequired)),

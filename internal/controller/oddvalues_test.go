@@ -45,6 +45,16 @@ func TestStatusIsToldWhateverOddValuesItIsMadeOf(t *testing.T) {
 				w.Expect(*status.Application.DaysRemaining).To(BeZero())
 			},
 		},
+		"a client secret that ends when nobody can tell, and a consent from before": {
+			application: map[string]string{"client_secret_expires_at": "until further notice"},
+			imported:    map[string]string{"granted_at": `"2026-03-01"`},
+			check: func(w *world, status v1alpha1.MarketplaceAccountStatus) {
+				message := w.expectAuthenticated()
+				w.Expect(message).To(ContainSubstring(`in key "client_secret_expires_at"`))
+				w.Expect(message).To(ContainSubstring(`in key "granted_at"`))
+				w.Expect(status.Application).To(BeNil())
+			},
+		},
 		"a consent that was given in the year 9999": {
 			imported: map[string]string{"granted_at": "9999-12-31T23:59:59-12:00"},
 			check: func(w *world, status v1alpha1.MarketplaceAccountStatus) {

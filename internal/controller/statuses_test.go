@@ -280,7 +280,7 @@ var situations = map[string]func(*world){
 		w.prepare("ebay", v1alpha1.GrantRefreshToken)
 		w.start()
 		w.expectReady()
-		w.editSecret("import", map[string]string{"granted_at": "the day before yesterday"})
+		w.editSecret("import", map[string]string{"refresh_token": `"in quotation marks"`})
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionTrue, v1alpha1.ReasonSecretInvalid)
 	},
 	"secret-conflict": func(w *world) {

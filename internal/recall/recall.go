@@ -25,8 +25,11 @@ func Note(f facts.Facts, kept custody.Custody) custody.Custody {
 	if request.Platform.ApplicationSecretLifetime > 0 {
 		kept.Seen.SecretSince = f.ClientSecretSince()
 	}
-	if request.Imported.RefreshToken != kept.Imported {
+	if request.Imported.RefreshToken != kept.Imported || request.Imported.Misdated != "" {
 		kept.Seen.Inputs.Credentials, kept.Seen.GrantedAt = "", time.Time{}
+	}
+	if application.Misdated != "" { // it is read again, so that people go on to be told
+		kept.Seen.Inputs.Application = ""
 	}
 	if max(len(application.ClientID), len(application.RedirectURI), len(request.Login.Username)) > bounds.Message {
 		kept.Seen = custody.Seen{}

@@ -63,14 +63,16 @@ func TestWhatIsNoted(t *testing.T) {
 		change func(*facts.Facts)
 		want   func(*custody.Seen)
 	}{
-		"a request that is whole":            {func(*facts.Facts) {}, func(*custody.Seen) {}},
-		"one whose references do not hold":   {func(f *facts.Facts) { f.Request.Key = "" }, func(s *custody.Seen) { *s = before }},
-		"one that was recalled":              {func(f *facts.Facts) { f.Request.Recalled = true }, func(s *custody.Seen) { *s = before }},
-		"an import that is not in use":       {func(f *facts.Facts) { f.Request.Imported.RefreshToken = "newer" }, func(s *custody.Seen) { s.Inputs.Credentials, s.GrantedAt = "", time.Time{} }},
-		"a client_id that nobody has":        {func(f *facts.Facts) { f.Request.Application.ClientID = long }, func(s *custody.Seen) { *s = custody.Seen{} }},
-		"a redirect URI that nobody has":     {func(f *facts.Facts) { f.Request.Application.RedirectURI = long }, func(s *custody.Seen) { *s = custody.Seen{} }},
-		"a user name that nobody has":        {func(f *facts.Facts) { f.Request.Login.Username = long }, func(s *custody.Seen) { *s = custody.Seen{} }},
-		"one as long as somebody might have": {func(f *facts.Facts) { f.Request.Login.Username = long[1:] }, func(s *custody.Seen) { s.Username = long[1:] }},
+		"a request that is whole":                        {func(*facts.Facts) {}, func(*custody.Seen) {}},
+		"one whose references do not hold":               {func(f *facts.Facts) { f.Request.Key = "" }, func(s *custody.Seen) { *s = before }},
+		"one that was recalled":                          {func(f *facts.Facts) { f.Request.Recalled = true }, func(s *custody.Seen) { *s = before }},
+		"an import that is not in use":                   {func(f *facts.Facts) { f.Request.Imported.RefreshToken = "newer" }, func(s *custody.Seen) { s.Inputs.Credentials, s.GrantedAt = "", time.Time{} }},
+		"an import with a time that cannot be read":      {func(f *facts.Facts) { f.Request.Imported.Misdated = "why" }, func(s *custody.Seen) { s.Inputs.Credentials, s.GrantedAt = "", time.Time{} }},
+		"an application with a time that cannot be read": {func(f *facts.Facts) { f.Request.Application.Misdated = "why" }, func(s *custody.Seen) { s.Inputs.Application = "" }},
+		"a client_id that nobody has":                    {func(f *facts.Facts) { f.Request.Application.ClientID = long }, func(s *custody.Seen) { *s = custody.Seen{} }},
+		"a redirect URI that nobody has":                 {func(f *facts.Facts) { f.Request.Application.RedirectURI = long }, func(s *custody.Seen) { *s = custody.Seen{} }},
+		"a user name that nobody has":                    {func(f *facts.Facts) { f.Request.Login.Username = long }, func(s *custody.Seen) { *s = custody.Seen{} }},
+		"one as long as somebody might have":             {func(f *facts.Facts) { f.Request.Login.Username = long[1:] }, func(s *custody.Seen) { s.Username = long[1:] }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f, kept := imported(test.change)

@@ -107,8 +107,8 @@ func TestTemplatesAsLargeAsTheyMayBe(t *testing.T) {
 func TestTheEarliestTimeOfAUsersSecret(t *testing.T) {
 	for written, ok := range map[string]bool{"1970-01-01T00:00:00Z": true, "1969-12-31T23:59:59Z": false} {
 		got, err := tokensecret.DecodeImport(secretWith(map[string]string{"refresh_token": "Atzr|x", "granted_at": written}))
-		if (err == nil) != ok || ok && !got.GrantedAt.Equal(time.Unix(0, 0)) {
-			t.Errorf("%s is read as %s, %v", written, got.GrantedAt, err)
+		if err != nil || (got.Misdated == "") != ok || ok != got.GrantedAt.Equal(time.Unix(0, 0)) {
+			t.Errorf("%s is read as %s, %q, %v", written, got.GrantedAt, got.Misdated, err)
 		}
 	}
 }

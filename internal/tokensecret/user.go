@@ -23,6 +23,8 @@ type Application struct {
 	SecretExpiresAt time.Time
 	// SecretNeverExpires tells that the Secret says so.
 	SecretNeverExpires bool
+	// Misdated is the complaint about a time that is left out, since it cannot be read; empty where there is none.
+	Misdated string
 	// SecretSince is when the client secret was put into the Secret, as far as the Secret tells.
 	SecretSince time.Time
 	// RedirectURI is the redirect URI that the application is registered with instead of the portal's callback; usually empty.
@@ -45,6 +47,8 @@ type Import struct {
 	RefreshToken string
 	// GrantedAt is when the person consented; zero when the Secret does not say.
 	GrantedAt time.Time
+	// Misdated is the complaint about a time that is left out, since it cannot be read; empty where there is none.
+	Misdated string
 }
 
 // DecodeApplication reads the Secret of an application. A public client needs no client_secret. clientIDKey is the key of ApplicationID;
@@ -52,16 +56,14 @@ type Import struct {
 func DecodeApplication(secret *corev1.Secret, public bool, clientIDKey string) (Application, error) {
 	reader := reader{secret: secret}
 	application := Application{
-		ClientID:        reader.required(v1alpha1.ApplicationKeyClientID),
-		PreviousSecret:  reader.optional(v1alpha1.ApplicationKeyClientSecretPrevious),
-		SecretExpiresAt: reader.time(v1alpha1.ApplicationKeyClientSecretExpiresAt),
-		// 0 means "never" (RFC 7591 section 3.2.1).
-		SecretNeverExpires: reader.optional(v1alpha1.ApplicationKeyClientSecretExpiresAt) == "0",
-		SecretSince:        since(secret, v1alpha1.ApplicationKeyClientSecret),
-		RedirectURI:        reader.optional(v1alpha1.ApplicationKeyRedirectURI),
-		ApplicationID:      reader.optional(cmp.Or(clientIDKey, v1alpha1.ApplicationKeyApplicationID)),
-		Retry:              secret.Annotations[v1alpha1.AnnotationRetry],
+		ClientID:       reader.required(v1alpha1.ApplicationKeyClientID),
+		PreviousSecret: reader.optional(v1alpha1.ApplicationKeyClientSecretPrevious),
+		SecretSince:    since(secret, v1alpha1.ApplicationKeyClientSecret),
+		RedirectURI:    reader.optional(v1alpha1.ApplicationKeyRedirectURI),
+		ApplicationID:  reader.optional(cmp.Or(clientIDKey, v1alpha1.ApplicationKeyApplicationID)),
+		Retry:          secret.Annotations[v1alpha1.AnnotationRetry],
 	}
+	application.SecretExpiresAt, application.SecretNeverExpires, application.Misdated = timeIn(secret, v1alpha1.ApplicationKeyClientSecretExpiresAt)
 	if public {
 		application.ClientSecret = reader.optional(v1alpha1.ApplicationKeyClientSecret)
 	} else {
@@ -83,10 +85,8 @@ func DecodeLogin(secret *corev1.Secret) (Login, error) {
 // DecodeImport reads the Secret of grant RefreshToken.
 func DecodeImport(secret *corev1.Secret) (Import, error) {
 	reader := reader{secret: secret}
-	imported := Import{
-		RefreshToken: reader.required(v1alpha1.RefreshTokenKeyRefreshToken),
-		GrantedAt:    reader.time(v1alpha1.RefreshTokenKeyGrantedAt),
-	}
+	imported := Import{RefreshToken: reader.required(v1alpha1.RefreshTokenKeyRefreshToken)}
+	imported.GrantedAt, _, imported.Misdated = timeIn(secret, v1alpha1.RefreshTokenKeyGrantedAt)
 	return imported, reader.err
 }
 
@@ -125,24 +125,24 @@ func (r *reader) text(key string, kind textKind) string {
 	return value
 }
 
-// time returns a moment; zero where the Secret does not say.
-func (r *reader) time(key string) time.Time {
-	value := r.optional(key)
-	if value == "" || value == "0" {
-		return time.Time{}
+// timeIn is the moment in a key of a Secret; zero where the Secret does not say. never tells that it says that there is none: 0, as RFC 7591 section 3.2.1
+// has it. A moment is only counted from or to, so one that cannot be read is a complaint, and stops nothing.
+func timeIn(secret *corev1.Secret, key string) (at time.Time, never bool, complaint string) {
+	value, fault := issuedText.read(secret.Data[key])
+	if fault == "" && (value == "" || value == "0") {
+		return time.Time{}, value == "0", ""
 	}
 	at, err := momentOf(value)
 	at = at.UTC()
 	switch {
 	case err == nil && at.IsZero(): // how some languages write that there is none
-		return at
+		return at, false, ""
 	case err != nil, at.Year() < 1970:
-		r.fail("must have a time such as 2026-01-31T12:00:00Z in key %q", key)
-		return time.Time{}
+		return time.Time{}, false, fmt.Sprintf("Secret %q must have a time such as 2026-01-31T12:00:00Z in key %q", secret.Name, key)
 	case at.Year() > 9999: // west of Greenwich, where "never" was meant
-		return time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
+		at = time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
 	}
-	return at
+	return at, false, ""
 }
 
 // leastEpoch is the least number of seconds that is taken for a moment, of 2001, and mostEpoch the greatest, of 2286: less is a lifetime, and more is in

@@ -45,6 +45,7 @@ func check[T any](t *testing.T, data map[string]string, want T, wantErr string, 
 }
 
 func TestDecodeApplication(t *testing.T) {
+	const misdated = `Secret "my-secret" must have a time such as 2026-01-31T12:00:00Z in key "client_secret_expires_at"`
 	end := time.Date(2026, time.December, 31, 23, 0, 0, 0, time.UTC)
 	tests := map[string]struct {
 		data   map[string]string
@@ -111,14 +112,18 @@ func TestDecodeApplication(t *testing.T) {
 		},
 		"a lifetime is no time": {
 			data: map[string]string{"client_id": "my-client", "client_secret": "s3cr3t", "client_secret_expires_at": "7776000"},
-			err:  `Secret "my-secret" must have a time such as 2026-01-31T12:00:00Z in key "client_secret_expires_at"`,
+			want: tokensecret.Application{ClientID: "my-client", ClientSecret: "s3cr3t", Misdated: misdated},
 		},
 		"nor are milliseconds": {
 			data: map[string]string{"client_id": "my-client", "client_secret": "s3cr3t", "client_secret_expires_at": "1798758000000"},
-			err:  `Secret "my-secret" must have a time such as 2026-01-31T12:00:00Z in key "client_secret_expires_at"`,
+			want: tokensecret.Application{ClientID: "my-client", ClientSecret: "s3cr3t", Misdated: misdated},
+		},
+		"nor is a file in UTF-16": {
+			data: map[string]string{"client_id": "my-client", "client_secret": "s3cr3t", "client_secret_expires_at": "\xff\xfe2\x000\x00"},
+			want: tokensecret.Application{ClientID: "my-client", ClientSecret: "s3cr3t", Misdated: misdated},
 		},
 		"of several mistakes the first is told": {
-			data: map[string]string{"client_secret_expires_at": "soon"}, err: `Secret "my-secret" must have a non-empty key "client_id"`,
+			data: map[string]string{"client_secret": "\x00"}, err: `Secret "my-secret" must have a non-empty key "client_id"`,
 		},
 	}
 	for name, test := range tests {
@@ -165,6 +170,7 @@ func TestDecodeLogin(t *testing.T) {
 }
 
 func TestDecodeImport(t *testing.T) {
+	const misdated = `Secret "my-secret" must have a time such as 2026-01-31T12:00:00Z in key "granted_at"`
 	tests := map[string]struct {
 		data map[string]string
 		want tokensecret.Import
@@ -185,15 +191,15 @@ func TestDecodeImport(t *testing.T) {
 		"a token of white space": {data: map[string]string{"refresh_token": "\r\n"}, err: `Secret "my-secret" must have a non-empty key "refresh_token"`},
 		"a time that is none": {
 			data: map[string]string{"refresh_token": "Atzr|x", "granted_at": "yesterday"},
-			err:  `Secret "my-secret" must have a time such as 2026-01-31T12:00:00Z in key "granted_at"`,
+			want: tokensecret.Import{RefreshToken: "Atzr|x", Misdated: misdated},
 		},
 		"a time without a zone": {
 			data: map[string]string{"refresh_token": "Atzr|x", "granted_at": "2026-03-01T13:00:00"},
-			err:  `Secret "my-secret" must have a time such as 2026-01-31T12:00:00Z in key "granted_at"`,
+			want: tokensecret.Import{RefreshToken: "Atzr|x", Misdated: misdated},
 		},
 		"the token in the place of the time": {
 			data: map[string]string{"refresh_token": "Atzr|x", "granted_at": "Atzr|x"},
-			err:  `Secret "my-secret" must have a time such as 2026-01-31T12:00:00Z in key "granted_at"`,
+			want: tokensecret.Import{RefreshToken: "Atzr|x", Misdated: misdated},
 		},
 	}
 	for name, test := range tests {
@@ -287,24 +293,27 @@ func TestTimesOfUserSecrets(t *testing.T) {
 	const complaint = `Secret "my-secret" must have a time such as 2026-01-31T12:00:00Z in key "granted_at"`
 	never := time.Date(9999, time.December, 31, 23, 59, 59, 0, time.UTC)
 	tests := map[string]struct {
-		written string
-		want    time.Time
-		err     string
+		written  string
+		want     time.Time
+		misdated string
 	}{
 		"how people write never":                 {written: "9999-12-31T23:59:59Z", want: never},
 		"never, west of Greenwich":               {written: "9999-12-31T23:59:59-08:00", want: never},
 		"never, east of Greenwich":               {written: "9999-12-31T23:59:59+08:00", want: never.Add(-8 * time.Hour)},
 		"how languages write that there is none": {written: "0001-01-01T00:00:00Z"},
 		"a byte order mark before it":            {written: "\ufeff2026-03-01T13:00:00Z", want: time.Date(2026, time.March, 1, 13, 0, 0, 0, time.UTC)},
-		"the year 0":                             {written: "0000-01-01T00:00:00Z", err: complaint},
-		"the year 0 east of Greenwich":           {written: "0000-01-01T00:00:00+14:00", err: complaint},
-		"long before there were platforms":       {written: "1900-01-01T00:00:00Z", err: complaint},
-		"a year of five digits":                  {written: "12026-01-01T00:00:00Z", err: complaint},
+		"the year 0":                             {written: "0000-01-01T00:00:00Z", misdated: complaint},
+		"the year 0 east of Greenwich":           {written: "0000-01-01T00:00:00+14:00", misdated: complaint},
+		"long before there were platforms":       {written: "1900-01-01T00:00:00Z", misdated: complaint},
+		"a year of five digits":                  {written: "12026-01-01T00:00:00Z", misdated: complaint},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			got, err := tokensecret.DecodeImport(secretWith(map[string]string{"refresh_token": "Atzr|x", "granted_at": test.written}))
-			check(t, nil, test.want, test.err, got.GrantedAt, err)
+			check(t, nil, test.want, "", got.GrantedAt, err)
+			if got.Misdated != test.misdated {
+				t.Errorf("Misdated = %q, want %q", got.Misdated, test.misdated)
+			}
 			if _, err := got.GrantedAt.MarshalJSON(); err != nil {
 				t.Errorf("it cannot be stored: %v", err)
 			}
