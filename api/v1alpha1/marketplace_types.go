@@ -235,7 +235,7 @@ type MarketplaceRenewal struct {
 // +kubebuilder:validation:XValidation:rule=`!('DeviceCode' in self.grants) || (has(self.endpoints.deviceAuthorization) && self.endpoints.deviceAuthorization != "") || (has(self.endpoints.issuer) && self.endpoints.issuer != "")`,message="endpoints.deviceAuthorization or endpoints.issuer must be set with grant DeviceCode"
 // +kubebuilder:validation:XValidation:rule="!has(self.published) || !has(self.tokenResponse.fields) || self.published.all(p, !has(p.answer) || !(has(self.tokenResponse.fields.refreshToken) && p.answer == self.tokenResponse.fields.refreshToken || has(self.tokenResponse.fields.accessToken) && p.answer == self.tokenResponse.fields.accessToken))",message="published must not name the member of a token as answer"
 // +kubebuilder:validation:XValidation:rule="!has(self.published) || self.published.all(p, !has(p.callback) || p.callback != self.authorizationRequest.callback.code)",message="published must not name the callback's code"
-// +kubebuilder:validation:XValidation:rule="!has(self.application) || !has(self.parameters) || self.parameters.all(p, has(p.enum) || has(p.choices) || (!has(self.endpoints.issuer) || !self.endpoints.issuer.matches('^https?://[^/?]*[{]' + p.name + '[}]')) && (!has(self.endpoints.authorization) || !self.endpoints.authorization.matches('^https?://[^/?]*[{]' + p.name + '[}]')) && (!has(self.endpoints.deviceAuthorization) || !self.endpoints.deviceAuthorization.matches('^https?://[^/?]*[{]' + p.name + '[}]')) && (!has(self.endpoints.token) || !self.endpoints.token.matches('^https?://[^/?]*[{]' + p.name + '[}]')) && (!has(self.endpoints.refresh) || !self.endpoints.refresh.matches('^https?://[^/?]*[{]' + p.name + '[}]')) && (!has(self.endpoints.revocation) || !self.endpoints.revocation.matches('^https?://[^/?]*[{]' + p.name + '[}]')))",message="parameters in the host of an endpoint must have enum or choices where application is set: an account's author would choose where its secret goes"
+// +kubebuilder:validation:XValidation:rule="!has(self.application) || !has(self.parameters) || self.parameters.all(p, has(p.enum) || has(p.choices) || (!has(self.endpoints.issuer) || !self.endpoints.issuer.contains('{' + p.name + '}')) && (!has(self.endpoints.authorization) || !self.endpoints.authorization.matches('^https?://[^/?]*[{]' + p.name + '[}]')) && (!has(self.endpoints.deviceAuthorization) || !self.endpoints.deviceAuthorization.matches('^https?://[^/?]*[{]' + p.name + '[}]')) && (!has(self.endpoints.token) || !self.endpoints.token.matches('^https?://[^/?]*[{]' + p.name + '[}]')) && (!has(self.endpoints.refresh) || !self.endpoints.refresh.matches('^https?://[^/?]*[{]' + p.name + '[}]')) && (!has(self.endpoints.revocation) || !self.endpoints.revocation.matches('^https?://[^/?]*[{]' + p.name + '[}]')))",message="parameters in the host of an endpoint, or in the issuer, must have enum or choices where application is set: an account's author would choose where its secret goes"
 type MarketplaceSpec struct {
 	// displayName is the platform's name as people know it.
 	//
@@ -325,7 +325,7 @@ type MarketplaceSpec struct {
 	ApplicationSecret ApplicationSecret `json:"applicationSecret,omitzero"`
 
 	// application is one registered application for many tenants, whose secret no tenant sees. With it, parameters in the host of an
-	// endpoint must list their values in enum or choices.
+	// endpoint, or in the issuer, must list their values in enum or choices.
 	//
 	// +optional
 	Application *Application `json:"application,omitempty"`

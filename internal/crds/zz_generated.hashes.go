@@ -5,5 +5,5 @@ package crds
 // own are the definitions of this version: the hash of each by its name.
 var own = map[string]string{
 	"marketplaceaccounts.tokenkeeper.dev": "55b557de0dad5629",
-	"marketplaces.tokenkeeper.dev":        "2f3b675a7a8c058e",
+	"marketplaces.tokenkeeper.dev":        "dd044782e26b6a96",
 }

@@ -21,15 +21,18 @@ func (p *Platform) Server() string { return digest(p.AuthorizationURL, p.TokenUR
 // TokenServer is a digest of the server that tokens come from.
 func (p *Platform) TokenServer() string { return digest(originOf(cmp.Or(p.TokenURL, p.Issuer))) }
 
-// chosenHosts is a digest of the values that authors of accounts put into hosts which get refresh tokens; empty where there are none.
+// chosenHosts is a digest of the values by which authors of accounts choose hosts that get refresh tokens; empty where there are none.
 func chosenHosts(spec *v1alpha1.MarketplaceSpec, names names) string {
 	var chosen []string
 	endpoints := &spec.Endpoints
 	for _, name := range openParameters(spec.Parameters) {
-		if slices.ContainsFunc([]v1alpha1.URLTemplate{endpoints.Issuer, endpoints.Token, endpoints.Refresh, endpoints.Revocation}, func(template v1alpha1.URLTemplate) bool {
-			return strings.Contains(hostOf(string(template)), "{"+name+"}")
-		}) {
-			chosen = append(chosen, name+"="+strings.ToLower(names.addresses[name]))
+		switch value := names.addresses[name]; {
+		case slices.ContainsFunc([]v1alpha1.URLTemplate{endpoints.Issuer, endpoints.Token, endpoints.Refresh, endpoints.Revocation}, func(template v1alpha1.URLTemplate) bool {
+			return inHost(template, name)
+		}):
+			chosen = append(chosen, name+"="+strings.ToLower(value))
+		case inIssuer(endpoints, name):
+			chosen = append(chosen, name+"="+value)
 		}
 	}
 	if chosen == nil {
@@ -43,35 +46,55 @@ func chosenHosts(spec *v1alpha1.MarketplaceSpec, names names) string {
 func (p *Platform) setCallbackKey(spec *v1alpha1.MarketplaceSpec) {
 	open := openParameters(spec.Parameters)
 	for _, endpoint := range []v1alpha1.URLTemplate{spec.Endpoints.Authorization, spec.Endpoints.Token} {
-		if endpoint == "" {
+		discovered := endpoint == ""
+		if discovered {
 			endpoint = spec.Endpoints.Issuer // its document names this one
 		}
-		if slices.ContainsFunc(open, func(name string) bool { return strings.Contains(hostOf(string(endpoint)), "{"+name+"}") }) {
+		if slices.ContainsFunc(open, func(name string) bool { return inHost(endpoint, name) }) {
 			p.CallbackKey = digest(originOf(p.AuthorizationURL), originOf(p.TokenURL), originOf(p.Issuer))
 			return
 		}
+		if discovered && slices.ContainsFunc(open, func(name string) bool { return inIssuer(&spec.Endpoints, name) }) {
+			p.CallbackKey = digest(originOf(p.AuthorizationURL), originOf(p.TokenURL), p.Issuer)
+			return
+		}
 	}
+}
+
+// inHost tells whether a parameter is a part of the host of an endpoint.
+func inHost(endpoint v1alpha1.URLTemplate, name string) bool {
+	return strings.Contains(hostOf(string(endpoint)), "{"+name+"}")
+}
+
+// inIssuer tells whether a parameter is any part of the issuer: each issuer of a host has a document of its own, which names whatever hosts it likes.
+func inIssuer(endpoints *v1alpha1.Endpoints, name string) bool {
+	return strings.Contains(string(endpoints.Issuer), "{"+name+"}")
 }
 
 // CheckSharedApplication tells whether the Marketplace's own application can be used: its secret must go to hosts alone that the Marketplace
 // fixes or lists. The API server refuses others; the error is for a Marketplace that it stored before it did.
 func CheckSharedApplication(object *v1alpha1.Marketplace) error {
 	endpoints := &object.Spec.Endpoints
-	for _, endpoint := range []struct {
-		field    string
-		template v1alpha1.URLTemplate
-	}{
-		{"issuer", endpoints.Issuer},
-		{"authorization", endpoints.Authorization},
-		{"deviceAuthorization", endpoints.DeviceAuthorization},
-		{"token", endpoints.Token},
-		{"refresh", endpoints.Refresh},
-		{"revocation", endpoints.Revocation},
-	} {
-		for _, name := range openParameters(object.Spec.Parameters) {
-			if strings.Contains(hostOf(string(endpoint.template)), "{"+name+"}") {
-				return fmt.Errorf("Marketplace %q: spec.application: the host of spec.endpoints.%s has parameter %q, so that an account's author would choose "+
-					"where the application's secret goes; list the values allowed in enum or choices of the parameter", object.Name, endpoint.field, name)
+	for _, name := range openParameters(object.Spec.Parameters) {
+		refused := func(place string) error {
+			return fmt.Errorf("Marketplace %q: spec.application: %s has parameter %q, so that an account's author would choose "+
+				"where the application's secret goes; list the values allowed in enum or choices of the parameter", object.Name, place, name)
+		}
+		if inIssuer(endpoints, name) {
+			return refused("spec.endpoints.issuer")
+		}
+		for _, endpoint := range []struct {
+			field    string
+			template v1alpha1.URLTemplate
+		}{
+			{"authorization", endpoints.Authorization},
+			{"deviceAuthorization", endpoints.DeviceAuthorization},
+			{"token", endpoints.Token},
+			{"refresh", endpoints.Refresh},
+			{"revocation", endpoints.Revocation},
+		} {
+			if inHost(endpoint.template, name) {
+				return refused("the host of spec.endpoints." + endpoint.field)
 			}
 		}
 	}

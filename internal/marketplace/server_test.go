@@ -23,18 +23,21 @@ func TestCallbackKey(t *testing.T) {
 		endpoints v1alpha1.Endpoints
 		keyed     bool
 	}{
-		"hosts of the environment":               {chosen, endpoints("", "https://{host}/authorize", "https://{host}/token"), false},
-		"a chosen part of both hosts":            {chosen, endpoints("", "https://{shop}.example.com/authorize", "https://{shop}.example.com/token"), true},
-		"a chosen host as a whole":               {chosen, endpoints("", "https://{shop}/authorize", "https://{shop}/token"), true},
-		"a chosen host of the token endpoint":    {chosen, endpoints("", "https://{host}/authorize", "https://{shop}.example.com/token"), true},
-		"a chosen authorization endpoint":        {chosen, endpoints("", "https://{shop}.example.com:8443?x=y", "https://{host}/token"), true},
-		"a chosen issuer that names the rest":    {chosen, endpoints("https://{shop}.example.com", "", ""), true},
-		"a chosen issuer that names one":         {chosen, endpoints("https://{shop}.example.com", "https://{host}/authorize", ""), true},
-		"a chosen issuer that names neither":     {chosen, endpoints("https://{shop}.example.com", "https://{host}/authorize", "https://{host}/token"), false},
-		"a chosen path":                          {chosen, endpoints("", "https://{host}/{shop}/authorize", "https://{host}/token?shop={shop}"), false},
-		"a host from a list":                     {listed, endpoints("", "https://{shop}.example.com/authorize", "https://{shop}.example.com/token"), false},
-		"a host from a list that has a pattern":  {both, endpoints("", "https://{shop}.example.com/authorize", "https://{shop}.example.com/token"), false},
-		"a host from a list, for the issuer too": {listed, endpoints("https://{shop}.example.com", "", ""), false},
+		"hosts of the environment":                {chosen, endpoints("", "https://{host}/authorize", "https://{host}/token"), false},
+		"a chosen part of both hosts":             {chosen, endpoints("", "https://{shop}.example.com/authorize", "https://{shop}.example.com/token"), true},
+		"a chosen host as a whole":                {chosen, endpoints("", "https://{shop}/authorize", "https://{shop}/token"), true},
+		"a chosen host of the token endpoint":     {chosen, endpoints("", "https://{host}/authorize", "https://{shop}.example.com/token"), true},
+		"a chosen authorization endpoint":         {chosen, endpoints("", "https://{shop}.example.com:8443?x=y", "https://{host}/token"), true},
+		"a chosen issuer that names the rest":     {chosen, endpoints("https://{shop}.example.com", "", ""), true},
+		"a chosen issuer that names one":          {chosen, endpoints("https://{shop}.example.com", "https://{host}/authorize", ""), true},
+		"a chosen issuer that names neither":      {chosen, endpoints("https://{shop}.example.com", "https://{host}/authorize", "https://{host}/token"), false},
+		"a chosen path of the issuer":             {chosen, endpoints("https://{host}/{shop}", "", ""), true},
+		"a chosen path of one that names neither": {chosen, endpoints("https://{host}/{shop}", "https://{host}/authorize", "https://{host}/token"), false},
+		"a path of the issuer from a list":        {listed, endpoints("https://{host}/{shop}", "", ""), false},
+		"a chosen path":                           {chosen, endpoints("", "https://{host}/{shop}/authorize", "https://{host}/token?shop={shop}"), false},
+		"a host from a list":                      {listed, endpoints("", "https://{shop}.example.com/authorize", "https://{shop}.example.com/token"), false},
+		"a host from a list that has a pattern":   {both, endpoints("", "https://{shop}.example.com/authorize", "https://{shop}.example.com/token"), false},
+		"a host from a list, for the issuer too":  {listed, endpoints("https://{shop}.example.com", "", ""), false},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -72,6 +75,7 @@ func TestChosenHosts(t *testing.T) {
 		"renewals":                   {open, v1alpha1.Endpoints{Token: fixed, Refresh: chosen}, true},
 		"revocations":                {open, v1alpha1.Endpoints{Token: fixed, Revocation: chosen}, true},
 		"issuer, whose document may": {open, v1alpha1.Endpoints{Token: fixed, Issuer: chosen}, true},
+		"a path of the issuer":       {open, v1alpha1.Endpoints{Token: fixed, Issuer: fixed}, true},
 		"the browser's alone":        {open, v1alpha1.Endpoints{Token: fixed, Authorization: chosen}, false},
 		"a path":                     {open, v1alpha1.Endpoints{Token: fixed, Refresh: fixed, Revocation: fixed}, false},
 		"hosts from a list":          {listed, v1alpha1.Endpoints{Token: chosen}, false},
@@ -86,8 +90,8 @@ func TestChosenHosts(t *testing.T) {
 			if (first != "") != test.bound || (first != second) != test.bound {
 				t.Errorf("the hosts are %q and %q of another shop, want these bound: %v", first, second, test.bound)
 			}
-			if test.declared.Pattern != "" && hosts("FIRST") != first {
-				t.Error("a host in capitals is another one")
+			if path := test.endpoints.Issuer == fixed; test.declared.Pattern != "" && (hosts("FIRST") != first) != path {
+				t.Errorf("capitals make another one: %v", !path)
 			}
 		})
 	}
@@ -139,6 +143,8 @@ func TestSharedApplicationsGoToListedHostsAlone(t *testing.T) {
 		"a chosen host of revocations":            {pattern, v1alpha1.Endpoints{Token: fixed, Revocation: chosen}, "revocation"},
 		"a chosen host of device codes":           {pattern, v1alpha1.Endpoints{Token: fixed, DeviceAuthorization: chosen}, "deviceAuthorization"},
 		"a chosen issuer, which names the others": {pattern, v1alpha1.Endpoints{Issuer: chosen}, "issuer"},
+		"a chosen path of the issuer":             {pattern, v1alpha1.Endpoints{Issuer: "https://{host}/{shop}", Token: fixed}, "issuer"},
+		"a listed path of the issuer":             {enum, v1alpha1.Endpoints{Issuer: "https://{host}/{shop}", Token: fixed}, ""},
 		"a chosen port":                           {pattern, v1alpha1.Endpoints{Token: "https://example.com:{shop}/a"}, "token"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -154,8 +160,8 @@ func TestSharedApplicationsGoToListedHostsAlone(t *testing.T) {
 				}
 				return
 			}
-			says := "the host of spec.endpoints." + test.refused + ` has parameter "shop"`
-			if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(faults, "spec.application: "+says) {
+			says := "spec.endpoints." + test.refused + ` has parameter "shop"`
+			if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(faults, says) {
 				t.Errorf("the error is %v, and the faults are %s; want %q", err, faults, says)
 			}
 			object.Spec.Application = nil

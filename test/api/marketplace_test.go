@@ -462,7 +462,7 @@ func TestMarketplaceApplication(t *testing.T) {
 
 // TestSharedApplicationsGoToListedHostsAlone is S10: with a Marketplace's own application, no author of an account chooses where its secret goes.
 func TestSharedApplicationsGoToListedHostsAlone(t *testing.T) {
-	const refused = "parameters in the host of an endpoint must have enum or choices where application is set: an account's author would choose where its secret goes"
+	const refused = "parameters in the host of an endpoint, or in the issuer, must have enum or choices where application is set: an account's author would choose where its secret goes"
 	open := map[string]any{"name": "shop", "pattern": "[a-z0-9.-]+"}
 	shared := with(t, marketplace(t), fields{
 		"spec.application": map[string]any{
@@ -475,6 +475,7 @@ func TestSharedApplicationsGoToListedHostsAlone(t *testing.T) {
 		"a parameter may stand elsewhere":   {},
 		"a parameter may stand in a path":   {set: fields{"spec.endpoints.token": "https://login.bol.com/{shop}/token?shop={shop}"}},
 		"a parameter may stand in a query":  {set: fields{"spec.endpoints.token": "https://login.bol.com?shop={shop}"}},
+		"a path of the issuer counts":       {set: fields{"spec.endpoints.issuer": "https://login.bol.com/{shop}"}, wants: refused},
 		"another name may begin so":         {set: fields{"spec.endpoints.token": "https://{shops}.bol.com/token"}},
 		"a host must not be the whole host": {set: fields{"spec.endpoints.token": "https://{shop}"}, wants: refused},
 		"a port must not be chosen":         {set: fields{"spec.endpoints.token": "https://a{shop}:8443/token"}, wants: refused},
