@@ -159,7 +159,7 @@ func (r *reconciler) storeApproval(ctx context.Context, l driver.Look) (driver.L
 	}
 	unverified, failure := true, error(nil)
 	if l.NewerCustody() == nil {
-		unverified, failure = r.OAuth.CheckIDToken(ctx, l.Request, approved.got, "")
+		unverified, failure = r.OAuth.CheckIDToken(ctx, l.Request, approved.got, approved.asked, "")
 	}
 	if failure != nil {
 		r.devices.setApproval(l.Account.UID, nil)

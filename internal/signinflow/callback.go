@@ -237,7 +237,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (l
 		return lifecycle.Issued{}, err
 	}
 	got.Published = joined(b.callback.Published, got.Published)
-	if b.unverified, err = v.driver.OAuth.CheckIDToken(ctx, b.Request, got, b.visit.Nonce); err != nil {
+	if b.unverified, err = v.driver.OAuth.CheckIDToken(ctx, b.Request, got, b.visit.Asked, b.visit.Nonce); err != nil {
 		return lifecycle.Issued{}, err
 	}
 	told := b.callback.AccountID
