@@ -51,7 +51,7 @@ func (f *Facts) requestParts() []string {
 // RefusedParts are the parts that a refusal of the grant in use, of the login or of the application covers.
 func (f *Facts) RefusedParts(reason string) []string {
 	switch subject := reasons.Of(reason).Subject; {
-	case subject == reasons.Login, subject == reasons.Grant && f.Request.Grant == v1alpha1.GrantPassword:
+	case f.Request.Grant == v1alpha1.GrantPassword && (subject == reasons.Login || subject == reasons.Grant):
 		return f.Request.LoginParts()
 	case subject == reasons.Grant && f.Request.RenewsByRefreshToken():
 		return f.Request.TokenParts(f.Custody.RefreshToken)
@@ -91,21 +91,21 @@ func (f *Facts) StillRefused(refused *custody.Refusal) bool {
 		return false
 	case subject == reasons.Outcome: // it was given up, or may be spent
 		return f.Request.RenewsByRefreshToken() && (f.RefreshToken() == "" || refused.Restored && f.NewImport() == "" && !f.RenewalRequested())
-	case subject == reasons.Grant && f.Request.RenewsByRefreshToken() && f.NewImport() != "":
+	case (subject == reasons.Grant || subject == reasons.Login) && f.Request.RenewsByRefreshToken() && f.NewImport() != "":
 		return false
 	case refused.Versioned():
 		return f.standsByVersion(refused)
 	case !f.sendsRefused(refused, f.RefusedParts(refused.Reason)):
 		return false
 	}
-	return f.deafToRequests(refused.Reason) || !f.RenewalRequested()
+	return !f.HeedsRequests(refused.Reason) || !f.RenewalRequested()
 }
 
-// deafToRequests tells that a request for a renewal does not make the operator send parts again that were refused for this reason.
-func (f *Facts) deafToRequests(reason string) bool {
+// HeedsRequests tells that a request for a renewal makes the operator send parts again that were refused for this reason: it ends no grant, and locks no login.
+func (f *Facts) HeedsRequests(reason string) bool {
 	meaning := reasons.Of(reason)
-	ownToken := meaning.Subject == reasons.Grant && f.Request.Grant == v1alpha1.GrantClientCredentials // no grant that a request could end
-	return meaning.IgnoresRequests && !ownToken
+	return !meaning.IgnoresRequests || meaning.Subject == reasons.Grant && f.Request.Grant == v1alpha1.GrantClientCredentials ||
+		meaning.Subject == reasons.Login && f.Request.Grant != v1alpha1.GrantPassword
 }
 
 // standsByVersion tells whether a refusal of the format before digests still holds: the version of the refused Secret is the same.

@@ -51,6 +51,16 @@ func TestWhatCuresARefusal(t *testing.T) {
 			map[string]change{"a client secret": newClientSecret, "a request": request, "a label": labelled},
 		},
 		{
+			"a login at the platform, of which a refresh token is sent", v1alpha1.ReasonAccountLocked, importing,
+			map[string]change{"a request, which locks nothing": request, "an import": imports("two"), "another application": otherApplication, "an edit": otherRequest},
+			map[string]change{"a label": labelled, "its own successor": newRefreshToken},
+		},
+		{
+			"a login at the platform, which an application asks without", v1alpha1.ReasonPasswordRejected, ownTokens,
+			map[string]change{"a request, which locks nothing": request, "a client secret": newClientSecret},
+			map[string]change{"a label": labelled},
+		},
+		{
 			"a refresh token", v1alpha1.ReasonGrantRejected, importing,
 			map[string]change{"another": newRefreshToken, "an import": imports("two"), "another application": otherApplication},
 			map[string]change{"a client secret": newClientSecret, "a request": request, "a label": labelled, "an edit": otherRequest},

@@ -74,11 +74,21 @@ func KindOf(reason string) answer.Kind {
 	return answer.Unavailable
 }
 
+// keptOut is the message about a login at the platform by an account that does not send one: its refresh token or its application may work again.
+const keptOut = "{marketplace} does not let this login in ({answer}); when that is mended there, annotate the account with {request}=<anything new>"
+
 // sentence describes the failure, and the action that cures it.
 func sentence(f facts.Facts, e *answer.Error) string {
+	request := v1alpha1.AnnotationRenew
+	if f.NeedsNewGrant() {
+		request = v1alpha1.AnnotationSignIn
+	}
 	filler := strings.NewReplacer("{marketplace}", f.Request.Platform.DisplayName, "{answer}", e.Error(),
 		"{credentials}", facts.InSecret(f.Account), "{application}", facts.InApplicationSecret(f.Account), "{until}", "until "+f.HowToRenewGrant(),
-		"{again}", again(f))
+		"{again}", again(f), "{request}", request)
+	if (e.Kind == answer.AccountLocked || e.Kind == answer.PasswordRejected) && f.Request.Grant != v1alpha1.GrantPassword {
+		return filler.Replace(keptOut)
+	}
 	for _, row := range table {
 		if row.kind == e.Kind {
 			return filler.Replace(row.says)

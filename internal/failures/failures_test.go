@@ -7,6 +7,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/failures"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
@@ -50,6 +51,29 @@ func TestWhatAFailureMeans(t *testing.T) {
 	}
 	if failure, _ := failures.Of(login(), errors.New("x")); failure.Reason == "" || failure.Message == "" {
 		t.Errorf("another error is %+v", failure)
+	}
+}
+
+// TestTheCureOfALoginThatIsNotSent: there is no Secret of a login to annotate.
+func TestTheCureOfALoginThatIsNotSent(t *testing.T) {
+	const says = "eBay does not let this login in (no); when that is mended there, annotate the account with "
+	for name, test := range map[string]struct {
+		grant v1alpha1.GrantType
+		kept  custody.Grant
+		want  string
+	}{
+		"of an application":                           {v1alpha1.GrantClientCredentials, custody.Grant{}, "tokenkeeper.dev/renew=<anything new>"},
+		"of a person who has signed in":               {v1alpha1.GrantAuthorizationCode, custody.Grant{RefreshToken: "rt"}, "tokenkeeper.dev/renew=<anything new>"},
+		"of a person who signs in for the first time": {v1alpha1.GrantDeviceCode, custody.Grant{}, "tokenkeeper.dev/sign-in=<anything new>"},
+	} {
+		for _, kind := range []answer.Kind{answer.AccountLocked, answer.PasswordRejected} {
+			f := login()
+			f.Account.Spec.Grant = v1alpha1.Grant{Type: test.grant}
+			f.Request.Grant, f.Custody.Grant = test.grant, test.kept
+			if got, _ := failures.Of(f, &answer.Error{Kind: kind, Message: "no"}); got.Message != says+test.want {
+				t.Errorf("%s %s: %q", kind, name, got.Message)
+			}
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
@@ -187,8 +186,7 @@ func withoutRequests(f facts.Facts) *facts.Facts {
 // heedsRequests tells that a request makes the operator send again what was refused, and is not a verdict on a token or a login that nobody
 // may send twice.
 func heedsRequests(f facts.Facts, refused *custody.Refusal) bool {
-	meaning := reasons.Of(refused.Reason)
-	return meaning.Subject != reasons.Outcome && (!meaning.IgnoresRequests || f.Request.Grant == v1alpha1.GrantClientCredentials)
+	return reasons.Of(refused.Reason).Subject != reasons.Outcome && f.HeedsRequests(refused.Reason)
 }
 
 // refuse records a refusal that only a change can cure: of a token that the user brought, or of anything else.
