@@ -17,6 +17,8 @@ type DeviceCode struct {
 	ExpiresAt time.Time
 	// Interval is how long to wait between two polls.
 	Interval time.Duration
+	// ByPreviousSecret tells that client_secret_previous was accepted.
+	ByPreviousSecret bool
 }
 
 // Tokens holds one answer of a token endpoint.

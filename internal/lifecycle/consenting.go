@@ -29,7 +29,7 @@ type Consent struct {
 // AfterConsent is the change that a sign-in brings. The grant in use stays until the new one is known to belong to the expected
 // account. Where the change cannot be stored, the event is repeated.
 func AfterConsent(f facts.Facts, got Consent) Change {
-	kept := f.Custody
+	kept := withSecrets(f, f.Custody, got.ByPreviousSecret)
 	kept.Consents++
 	kept.SignIn = kept.SignIn.Clone()
 	next := ConsentOf(f, got.Issued, got.Asked)
@@ -181,6 +181,7 @@ func BeforeCode(f facts.Facts) (kept custody.Custody, ask bool) {
 func AfterCode(f facts.Facts, code answer.DeviceCode) Change {
 	requested := f.SignInRequested()
 	kept, _ := BeforeCode(f)
+	kept = withSecrets(f, kept, code.ByPreviousSecret)
 	kept.SignIn.Device = &custody.Device{
 		Code:            code.Code,
 		UserCode:        code.UserCode,

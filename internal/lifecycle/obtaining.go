@@ -29,11 +29,7 @@ func AfterIssued(f facts.Facts, got Issued) Change {
 	if f.Request.Rotates() {
 		kept = kept.WithSpentImport(f.NewImport())
 	}
-	kept = withSecretDate(f, withLogin(f, kept))
-	kept.PreviousSecretOf = ""
-	if got.ByPreviousSecret {
-		kept = withSecrets(f, kept)
-	}
+	kept = withSecrets(f, withSecretDate(f, withLogin(f, kept)), got.ByPreviousSecret)
 	change := Change{Event: states.Issued, OnlyCopy: true, fresh: true, attempt: Outcome{HandledRenew: requested}}
 	mustKnow := f.CanIdentify() || f.Account.Spec.AccountID != ""
 	switch {

@@ -251,6 +251,19 @@ func TestWhichPairOfClientSecretsItWas(t *testing.T) {
 			t.Errorf("%s: the client secret is known as %q", name, kept.ClientSecret.Of)
 		}
 	}
+	for by, previous := range map[string]bool{"previous": true, "current": false} { // whatever was so before
+		f := with(v1alpha1.GrantDeviceCode, dead, func(f *facts.Facts) { f.Custody.PreviousSecretOf = "before" })
+		consent := broughtBy("17")
+		consent.ByPreviousSecret = previous
+		code := answer.DeviceCode{Code: "device", ExpiresAt: noon.Add(time.Hour), ByPreviousSecret: previous}
+		for event, kept := range map[string]*custody.Custody{
+			"a renewal": lifecycle.AfterIssued(f, consent.Issued).Store, "a sign-in": lifecycle.AfterConsent(f, consent).Store, "a device code": lifecycle.AfterCode(f, code).Store,
+		} {
+			if kept.PreviousSecretOf == "before" || (kept.PreviousSecretOf != "") != previous {
+				t.Errorf("after %s by the %s client secret it was that of %q", event, by, kept.PreviousSecretOf)
+			}
+		}
+	}
 	if kept := lifecycle.AfterIssued(with(v1alpha1.GrantRefreshToken), got).Store; kept.ClientSecret != nil {
 		t.Error("where client secrets do not end, one is remembered")
 	}

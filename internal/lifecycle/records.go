@@ -18,8 +18,12 @@ func withKey(f facts.Facts, kept custody.Custody) (custody.Custody, bool) {
 	return kept, len(kept.RefusalKey) > 0
 }
 
-// withSecrets records the pair of client secrets of which the first was refused: by digest, or by version where that has to do.
-func withSecrets(f facts.Facts, kept custody.Custody) custody.Custody {
+// withSecrets records which of the two client secrets was accepted, so that it goes first from now on. The pair of which the first was refused is kept by
+// digest, or by version where that has to do.
+func withSecrets(f facts.Facts, kept custody.Custody, byPrevious bool) custody.Custody {
+	if kept.PreviousSecretOf = ""; !byPrevious {
+		return kept
+	}
 	kept.PreviousSecretOf = f.Request.Inputs.Application
 	if f.Request.Shared {
 		return kept

@@ -23,10 +23,11 @@ func (c *Client) DeviceCode(ctx context.Context, f facts.Facts) (answer.DeviceCo
 		return answer.DeviceCode{}, err
 	}
 	var code answer.DeviceCode
-	_, err = c.withBothSecrets(f, endpoint, func(endpoint grant.Endpoint) (err error) {
+	byPrevious, err := c.withBothSecrets(f, endpoint, func(endpoint grant.Endpoint) (err error) {
 		code, err = endpoint.StartDevice(ctx, address, platform.Scopes)
 		return err
 	})
+	code.ByPreviousSecret = byPrevious
 	if err == nil && !platform.LeadsTo(code.URL) {
 		return answer.DeviceCode{}, &answer.Error{Kind: answer.Malformed, Message: "the marketplace's answer sends people to the host " + facts.HostOf(code.URL) +
 			", which belongs to no address of the Marketplace; where that is in order, an admin names the host in spec.apiHosts"}
