@@ -3,6 +3,8 @@ package tokensecret
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
+	"slices"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
@@ -74,11 +76,27 @@ func keepUnknown(into, base, known map[string]any) {
 			}
 			continue
 		}
-		inner, ok := value.(map[string]any)
-		innerKnown, okKnown := understood.(map[string]any)
-		innerInto, okInto := there.(map[string]any)
-		if ok && okKnown && okInto {
-			keepUnknown(innerInto, inner, innerKnown)
+		switch inner := value.(type) {
+		case map[string]any:
+			innerKnown, okKnown := understood.(map[string]any)
+			innerInto, okInto := there.(map[string]any)
+			if okKnown && okInto {
+				keepUnknown(innerInto, inner, innerKnown)
+			}
+		case []any:
+			innerKnown, _ := understood.([]any)
+			innerInto, _ := there.([]any)
+			keepElements(innerInto, inner, innerKnown)
+		}
+	}
+}
+
+// keepElements puts the elements of base back into a list, where this program has left them as it understood them.
+func keepElements(into, base, known []any) {
+	for i, element := range into {
+		at := slices.IndexFunc(known, func(understood any) bool { return reflect.DeepEqual(understood, element) })
+		if at >= 0 && len(base) == len(known) {
+			into[i] = base[at]
 		}
 	}
 }

@@ -23,7 +23,7 @@ func TestADocumentOfALaterVersion(t *testing.T) {
 	held := grantSecret(`{"version":99,"serial":4,"refreshToken":"old","proof":{"key":"k","n":12345678901234567890},
 		"journal":{"startedAt":"2026-03-01T12:00:00Z","attempts":1,"where":"abroad"},
 		"candidate":{"refreshToken":"next","shape":"new"},
-		"signIn":{"requested":"x","device":{"code":"d","userCode":"u","url":"https://x/","expiresAt":"2026-03-01T12:00:00Z","intervalSeconds":5,"clientID":"c","mood":"good"}},
+		"signIn":{"requested":"x","tickets":[{"hash":"a","expiresAt":"2026-03-01T12:00:00Z","for":"one"},{"hash":"b","expiresAt":"2026-03-01T12:00:00Z","for":"another"}],"device":{"code":"d","userCode":"u","url":"https://x/","expiresAt":"2026-03-01T12:00:00Z","intervalSeconds":5,"clientID":"c","mood":"good"}},
 		"verified":["it is a list now"]}`)
 	custody, err := tokensecret.DecodeCustody(held)
 	if !tokensecret.IsNewer(err) || !strings.Contains(err.Error(), `"main-grant"`) || !strings.Contains(err.Error(), "format 99") || strings.Contains(err.Error(), "old") {
@@ -33,6 +33,7 @@ func TestADocumentOfALaterVersion(t *testing.T) {
 		t.Errorf("what can be read of it is %+v", custody)
 	}
 	custody.Serial, custody.RefreshToken, custody.Candidate = 5, "new", nil
+	custody.SignIn.Tickets[0].Used = true
 	secret, err := tokensecret.EncodeCustody(account(), owner(), custody, held)
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +50,9 @@ func TestADocumentOfALaterVersion(t *testing.T) {
 		"proof":    object{"key": "k", "n": json.Number("12345678901234567890")},
 		"journal":  object{"startedAt": "2026-03-01T12:00:00Z", "attempts": json.Number("1"), "where": "abroad"},
 		"verified": []any{"it is a list now"},
-		"signIn": object{"requested": "x", "device": object{
+		"signIn": object{"requested": "x", "tickets": []any{
+			object{"hash": "a", "expiresAt": "2026-03-01T12:00:00Z", "used": true}, object{"hash": "b", "expiresAt": "2026-03-01T12:00:00Z", "for": "another"},
+		}, "device": object{
 			"code": "d", "userCode": "u", "url": "https://x/", "expiresAt": "2026-03-01T12:00:00Z", "intervalSeconds": json.Number("5"), "clientID": "c", "mood": "good",
 		}},
 	}
