@@ -38,7 +38,7 @@ func (d *Driver) Form(kept custody.Custody) custody.Custody {
 // vetAddresses leaves out of the custody what leads people, codes or tokens elsewhere. While the account's references are not in order
 // nothing is known to lead to the platform, and nothing that was left out is written.
 func (d *Driver) vetAddresses(l Look, unresolved bool) Look {
-	against := vetting.Platform{Vouched: l.vouched}
+	against := vetting.Platform{Vouched: l.vouched, AccountID: l.Account.Spec.AccountID}
 	if !unresolved {
 		against.LeadsTo = func(address string) bool {
 			return l.Request.Platform.LeadsTo(address) || d.Portal != "" && strings.HasPrefix(address, string(d.Portal)+"/")

@@ -17,6 +17,8 @@ type Platform struct {
 	LeadsTo func(address string) bool
 	// Visit tells whether a visit could have begun now, as far as the server and the redirect URI are concerned; nil where that is not known.
 	Visit func(custody.Visit) bool
+	// AccountID is the account that the spec names, whatever it looks like; empty where it names none.
+	AccountID string
 	// Vouched tells that the operator is known to have written the custody, so that its names and messages are as a platform told them. Where a
 	// code or a visit leads is checked all the same: the Marketplace may be another by now.
 	Vouched bool
@@ -45,7 +47,7 @@ type addresses struct {
 }
 
 func (a *addresses) grant(where string, g custody.Grant) custody.Grant {
-	if !a.leadsTo(g.Account.ID) {
+	if id := g.Account.ID; id != a.platform.AccountID && !a.leadsTo(id) {
 		g.Account.ID, g.Account.By, g.Identified = "", "", false
 		a.leave(where + "account.id")
 	}

@@ -218,6 +218,22 @@ func TestWhatTheOperatorIsKnownToHaveWrittenIsAPlatformsWord(t *testing.T) {
 	}
 }
 
+// TestTheAccountThatTheSpecNamesStays although it is an address, as Salesforce's are, and nobody vouches for the document.
+func TestTheAccountThatTheSpecNamesStays(t *testing.T) {
+	const elsewhere = "https://login.elsewhere.example/id/1"
+	kept, named := written(), theShop()
+	kept.Account.ID, named.AccountID = elsewhere, elsewhere
+	kept.SignIn.Device.URL = elsewhere
+	got, out := vetting.Addresses(kept, named)
+	if got.Account != kept.Account || got.SignIn.Device != nil {
+		t.Errorf("of account %+v there is %+v, and left out are %v", kept.Account, got.Account, out)
+	}
+	named.AccountID += "2"
+	if got, _ := vetting.Addresses(kept, named); got.Account.ID != "" {
+		t.Errorf("the account is %q", got.Account.ID)
+	}
+}
+
 // TestWithoutAMarketplaceNothingIsShownToLeadThere: nobody knows which addresses are good.
 func TestWithoutAMarketplaceNothingIsShownToLeadThere(t *testing.T) {
 	got, _ := vetting.Addresses(written(), vetting.Platform{})
