@@ -149,19 +149,19 @@ func (f *Finalizer) revoke(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	if address == "" {
 		return why, outcome, nil
 	}
-	permit, _ := f.OAuth.TryAcquire(facts.Facts{Account: account, Request: req}, lifecycle.Revoking, throttle.Priority{Class: throttle.Background, Due: account.DeletionTimestamp.Time})
+	revoking := facts.Facts{Account: account, Custody: custody, Request: req}
+	permit, _ := f.OAuth.TryAcquire(revoking, lifecycle.Revoking, throttle.Priority{Class: throttle.Background, Due: account.DeletionTimestamp.Time})
 	if permit == nil {
 		return req.Platform.DisplayName + " had too many requests, or none was answered", oauthclient.MayStillRevoke, nil
 	}
-	for _, token := range tokens {
-		err := endpoint.Revoke(ctx, address, token)
-		permit.Release(err)
-		if err != nil && answer.AsError(err).Passes() {
-			return err.Error(), oauthclient.MayStillRevoke, nil
-		}
-		if err != nil {
-			return err.Error(), oauthclient.CannotRevoke, nil
-		}
+	err = f.OAuth.Revoke(ctx, revoking, endpoint, address, tokens...)
+	permit.Release(err)
+	switch {
+	case err == nil:
+	case answer.AsError(err).Passes():
+		return err.Error(), oauthclient.MayStillRevoke, nil
+	default:
+		return err.Error(), oauthclient.CannotRevoke, nil
 	}
 	return "Revoked the grant at " + req.Platform.DisplayName, oauthclient.Revoked, nil
 }

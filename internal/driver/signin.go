@@ -59,7 +59,7 @@ func (d *Driver) revokeWrong(ctx context.Context, l Look, wrong custody.Grant) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeouts.RevokeWrong)
 	defer cancel()
-	if err := endpoint.Revoke(ctx, address, wrong.RefreshToken); err != nil {
+	if err := d.OAuth.Revoke(ctx, l.Facts, endpoint, address, wrong.RefreshToken); err != nil {
 		log.Info("Revoking the grant of another account", "reason", answer.AsError(err).Error())
 	}
 }

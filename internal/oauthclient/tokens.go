@@ -116,20 +116,24 @@ func withEnd(tokens answer.Tokens, platform *marketplace.Platform) answer.Tokens
 // whether it was that one. The one that worked last goes first, until a client secret changes.
 func (c *Client) withBothSecrets(f facts.Facts, endpoint grant.Endpoint, ask func(grant.Endpoint) error) (byPrevious bool, err error) {
 	defer func() { c.answered(f.Request, err) }()
-	application := f.Request.Application
-	secrets := []string{application.ClientSecret}
-	if application.PreviousSecret != "" {
-		secrets = append(secrets, application.PreviousSecret)
-		if f.PreviousSecretWorked() {
-			secrets[0], secrets[1] = secrets[1], secrets[0]
-		}
-	}
-	for _, secret := range secrets {
+	for _, secret := range secretsOf(f) {
 		endpoint.ClientSecret = secret
 		err = c.judgeApplication(f, secret, ask(endpoint))
 		if err == nil || answer.AsError(err).Kind != answer.ApplicationRejected {
-			return secret != application.ClientSecret, err
+			return secret != f.Request.Application.ClientSecret, err
 		}
 	}
 	return false, err
+}
+
+// secretsOf are the client secrets in the order in which they are tried.
+func secretsOf(f facts.Facts) []string {
+	application := f.Request.Application
+	switch {
+	case application.PreviousSecret == "":
+		return []string{application.ClientSecret}
+	case f.PreviousSecretWorked():
+		return []string{application.PreviousSecret, application.ClientSecret}
+	}
+	return []string{application.ClientSecret, application.PreviousSecret}
 }
