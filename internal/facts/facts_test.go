@@ -299,7 +299,7 @@ func TestTheAccountInWords(t *testing.T) {
 // TestWhichSecret: messages name the Secret that the author of the account can mend.
 func TestWhichSecret(t *testing.T) {
 	account := working(byLogin).Account
-	if got := InSecret(account) + InApplicationSecret(account); got != "" {
+	if got := InSecret(account) + InApplicationSecret(account); got != ` in the application of Marketplace "allegro"` {
 		t.Errorf("of an account that names none: %q", got)
 	}
 	account.Spec.ApplicationSecretRef.Name = "app-secret"

@@ -20,12 +20,12 @@ func InSecret(account *v1alpha1.MarketplaceAccount) string {
 	return ""
 }
 
-// InApplicationSecret names the Secret that holds an account's application, for the end of a phrase.
+// InApplicationSecret names the place of an account's application, for the end of a phrase: its Secret, or the Marketplace that shares one.
 func InApplicationSecret(account *v1alpha1.MarketplaceAccount) string {
 	if name := account.Spec.ApplicationSecretRef.Name; name != "" {
 		return fmt.Sprintf(" in Secret %q", name)
 	}
-	return ""
+	return fmt.Sprintf(" in the application of Marketplace %q", account.Spec.MarketplaceRef.Name)
 }
 
 // HowToRenewGrant says how a new grant comes.
