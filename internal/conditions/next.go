@@ -33,7 +33,17 @@ func (l Look) Next(invitation time.Time) time.Time {
 	if application := status.Application; application != nil {
 		look = renewal.Earliest(look, l.nextCountdown(application.SecretExpirationTime.UTC()))
 	}
-	return look
+	return renewal.Earliest(look, l.beforeTheClockIsRight())
+}
+
+// beforeTheClockIsRight is when to look again where the clock was set back behind the token at hand; zero where it was not. The moments that are
+// told by it are too far away when it is set right, of which nobody tells.
+func (l Look) beforeTheClockIsRight() time.Time {
+	tokens := l.Custody.Tokens
+	if tokens == nil || !tokens.IssuedAt.After(l.Now) {
+		return time.Time{}
+	}
+	return l.Now.Add(tokens.ExpiresAt.Sub(tokens.IssuedAt))
 }
 
 // nextCountdown is when to count down the days of a client secret that ends; zero for never. All accounts of an application have the same end, and

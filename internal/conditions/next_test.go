@@ -68,7 +68,11 @@ func TestWhenToLookAgain(t *testing.T) {
 		"nothing can be asked, and none usable": {look: lookAt(expired, unresolved(v1alpha1.ReasonSecretNotFound))},
 		"at the turn of a day":                  {look: lookAt(authorization(20*24+5, new(int32(21)))), want: 5},
 		"not of one that renews itself":         {look: lookAt(authorization(20*24+5, nil)), want: 8},
-		"when the warning begins":               {look: lookAt(authorization(14*24+3, nil)), want: 3},
+		"the clock was set back behind the token": {look: lookAt(func(l *conditions.Look) {
+			tokens := l.Custody.Tokens
+			tokens.IssuedAt, tokens.RenewAt, tokens.ExpiresAt, l.ServedUntil = at(20).Time, at(28).Time, at(32).Time, at(32).Time
+		}), want: 12},
+		"when the warning begins": {look: lookAt(authorization(14*24+3, nil)), want: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var invitation, want time.Time
