@@ -17,120 +17,111 @@ var grants = []v1alpha1.GrantType{
 
 func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
-// generate makes the script of a seed.
+// generate makes the script of a seed. Most histories are short: of an account or two, and some steps that lead somewhere together. In the others
+// everything happens to everybody.
 func generate(seed uint64) []step {
 	r := rand.New(rand.NewPCG(seed, 1))
-	var script []step
-	add := func(format string, args ...any) { script = append(script, parseStep(fmt.Sprintf(format, args...))) }
-	rotation := pick(r, "", "rotating strict", "rotating strict", "rotating grace=60s", "rotating grace=1h")
-	life := pick(r, 12*time.Hour, 12*time.Hour, time.Hour, 10*time.Minute)
-	consent := pick(r, "", "", "", "consent=2160h sliding", "consent=720h", "consent=48h")
-	add("market m0 %s life=%s %s tells=%s", rotation, life, consent, pick(r, "answer", "request", "idtoken", "nothing"))
-	tells := script[0].value("tells") != "nothing"
-	count := 1 + r.IntN(3)
-	of := map[string]v1alpha1.GrantType{}
-	for i := range count {
-		grant, expects := pick(r, grants...), ""
-		if tells && grant != v1alpha1.GrantClientCredentials && r.IntN(2) == 0 {
-			expects = fmt.Sprintf("expects=seller-%d", i+1)
-			if grant == v1alpha1.GrantPassword {
-				expects = "expects=seller-1"
-			}
+	g := &generator{Rand: r, of: map[string]v1alpha1.GrantType{}, sellers: map[string]string{}, short: r.IntN(4) > 0}
+	g.beginnings()
+	if g.short {
+		for range 1 + r.IntN(3) {
+			g.addTale(2)
 		}
-		of[fmt.Sprintf("a%d", i+1)] = grant
-		add("account a%d market=m0 grant=%s seller=seller-%d %s %s", i+1, grant, i+1, expects, pick(r, "", "revoke"))
+		return g.script
 	}
 	for range 10 + r.IntN(40) {
 		if r.IntN(8) == 0 {
-			a := fmt.Sprintf("a%d", 1+r.IntN(count))
-			lines := nextTale(r, a, life, tells)
-			if r.IntN(3) == 0 {
-				lines = taleOf(r, a, of[a], life)
-			}
-			for _, line := range lines {
-				add("%s", line)
-			}
+			g.addTale(3)
 			continue
 		}
-		add("%s", nextStep(r, fmt.Sprintf("a%d", 1+r.IntN(count)), life, tells))
+		a := g.account()
+		g.add("%s", nextStep(r, a, g.sellers[a], g.life, g.tells))
 	}
-	return script
+	return g.script
+}
+
+// generator draws the script of a history.
+type generator struct {
+	*rand.Rand
+	script []step
+	// of are the grants of the accounts, and sellers whose they are.
+	of      map[string]v1alpha1.GrantType
+	sellers map[string]string
+	// life is how long a token lives, and tells that whose tokens they are is told.
+	life         time.Duration
+	tells, short bool
+}
+
+func (g *generator) add(format string, args ...any) {
+	g.script = append(g.script, parseStep(fmt.Sprintf(format, args...)))
+}
+
+// account draws one of the accounts.
+func (g *generator) account() string { return fmt.Sprintf("a%d", 1+g.IntN(len(g.of))) }
+
+// addTale adds steps that lead somewhere together: in one of so many cases, steps for accounts of the same grant.
+func (g *generator) addTale(one int) {
+	a := g.account()
+	lines := nextTale(g.Rand, a, g.sellers[a], g.life, g.tells)
+	if g.IntN(one) == 0 {
+		lines = taleOf(g.Rand, a, g.sellers[a], g.of[a], g.life)
+	}
+	for _, line := range lines {
+		g.add("%s", line)
+	}
+}
+
+// beginnings draws a marketplace and its accounts. Short histories begin with what a person does to get a first token.
+func (g *generator) beginnings() {
+	r := g.Rand
+	rotation := pick(r, "", "rotating strict", "rotating strict", "rotating grace=60s", "rotating grace=1h")
+	g.life = pick(r, 12*time.Hour, 12*time.Hour, time.Hour, 10*time.Minute)
+	consent := pick(r, "", "", "", "consent=2160h sliding", "consent=720h", "consent=48h")
+	g.add("market m0 %s life=%s %s tells=%s", rotation, g.life, consent, pick(r, "answer", "request", "idtoken", "nothing"))
+	g.tells = g.script[0].value("tells") != "nothing"
+	count := 1 + r.IntN(3)
+	if g.short {
+		count = pick(r, 1, 1, 2)
+	}
+	twins := r.IntN(4) == 0
+	for at := 1; at <= count; at++ {
+		g.addAccount(fmt.Sprintf("a%d", at), at, twins)
+	}
+}
+
+// addAccount adds an account. twins tells that it is one of the same seller as the first, which is older.
+func (g *generator) addAccount(a string, at int, twins bool) {
+	r, seller, grant, expects := g.Rand, fmt.Sprintf("seller-%d", at), pick(g.Rand, grants...), ""
+	if twins && at > 1 {
+		seller = "seller-1"
+		g.add("pass 2s")
+	}
+	if g.tells && grant != v1alpha1.GrantClientCredentials && r.IntN(2) == 0 {
+		expects = "expects=" + seller
+		if grant == v1alpha1.GrantPassword {
+			expects = "expects=seller-1"
+		}
+	}
+	g.of[a], g.sellers[a] = grant, seller
+	g.add("account %s market=m0 grant=%s seller=%s %s %s", a, grant, seller, expects, pick(r, "", "revoke"))
+	if !g.short || r.IntN(4) == 0 {
+		return
+	}
+	switch grant {
+	case v1alpha1.GrantAuthorizationCode:
+		g.add("sign-in %s as=%s after=10s", a, seller)
+	case v1alpha1.GrantDeviceCode:
+		g.add("approve %s as=%s", a, seller)
+		g.add("pass 65s")
+	}
 }
 
 func some(r *rand.Rand, most time.Duration) time.Duration {
 	return time.Duration(r.Int64N(int64(most))).Truncate(time.Second) + time.Second
 }
 
-// nextTale draws steps that lead where single ones seldom do.
-func nextTale(r *rand.Rand, a string, life time.Duration, tells bool) []string {
-	seller := "seller-" + strings.TrimPrefix(a, "a")
-	signIn := fmt.Sprintf("sign-in %s as=%s after=%s", a, seller, some(r, time.Minute))
-	disturb := pick(r, "pass 1s", "answer m0 "+pick(r, faultNames...), fmt.Sprintf("crash in=%d back=%s", r.IntN(8), some(r, time.Minute)), "clock -5m", "clock 1h", "touch app")
-	tale := [][]string{
-		{"endtoken " + a, "ask " + a + " verify", "outage m0 page503 for=5m", "pass 2m", disturb, "ask " + a + " verify", "pass 10m"},
-		{"endtoken " + a, "answer m0 page503", "ask " + a + " verify", "pass 30s"},
-		{"keys m0 for=" + some(r, 2*life).String(), "restart", "ask " + a + " sign-in", "pass 1s", signIn, disturb, fmt.Sprintf("pass %s", some(r, 2*life))},
-		{"identity m0 for=" + some(r, 2*life).String(), "ask " + a + " sign-in", "import " + a, "pass 10s", signIn, disturb, fmt.Sprintf("pass %s", some(r, 2*life))},
-		{"ask " + a + " sign-in", "pass 5s", disturb, signIn, fmt.Sprintf("approve %s as=%s", a, seller), "pass 2m"},
-		{"ask " + a + " sign-in", "pass 70s", fmt.Sprintf("approve %s as=%s", a, seller), "refuse verb=update kind=secrets how=" + pick(r, "away", "forbidden") + " for=3m", "pass 5m"},
-		{"ask " + a + " sign-in", "pass 5s", "decline " + a, fmt.Sprintf("deny %s after=%s", a, some(r, 20*time.Minute)), "pass 20m"},
-		{"answer m0 lost", "ask " + a + " renew", "pass 2m", disturb, "ask " + a + " " + pick(r, "sign-in", "verify"), "pass 10s", signIn, fmt.Sprintf("pass %s", some(r, life))},
-		{"answer m0 lost", "ask " + a + " renew", "pass 2m", "clock -1h", "pass 5m", "clock 1h"},
-		{"application wrong", "ask " + a + " renew", "pass 1m", "ask " + a + " sign-in", "pass 1m", "application right", disturb, "pass 1h"},
-		{"refuse verb=update kind=secrets how=forbidden for=" + some(r, 5*time.Minute).String(), "ask " + a + " renew", "pass 1m", disturb, signIn},
-		{"keep", "ask " + a + " renew", "pass 1m", pick(r, "putback ", "restore ") + a, "pass 1m", disturb, "ask " + a + " " + pick(r, "renew", "verify", "sign-in"), "pass 5s", signIn, "pass 1m"},
-	}
-	back := fmt.Sprintf("pass %s", some(r, pick(r, time.Minute, life)))
-	tale = append(tale,
-		[]string{"marketplace m0 gone", back, disturb, "ask " + a + " renew", "marketplace m0 back"},
-		[]string{"secret " + pick(r, "app", "login", a+"-import") + " " + pick(r, "gone", "empty"), back, disturb, "ask " + a + " renew", "pass 1m", "application right", "password right", "import " + a},
-		[]string{"portal off", "pass 1m", "ask " + a + " sign-in", back, disturb, "portal on"},
-		[]string{"scopes m0 fewer", "ask " + a + " renew", back, "scopes m0 all"},
-		[]string{"skew m0 " + pick(r, "1m", "-10m"), "ask " + a + " renew", "pass 1m", "ask " + a + " renew", "pass 1m", "ask " + a + " renew", back, "skew m0 0s"},
-		[]string{"rename " + a + " " + a + pick(r, "x", "y"), back, disturb, "import " + a},
-		[]string{"refer " + a + " " + pick(r, "app", "marketplace"), back, disturb},
-		[]string{"clientsecret m0 both", "application second", back, disturb, "clientsecret m0 " + pick(r, "first", "second"), back},
-		[]string{"application second", "ask " + a + " renew", back, disturb},
-		[]string{"recreate " + a, "pass 10m"},
-		[]string{"answer m0 request", "ask " + a + " renew", "pass 1m", disturb, "ask " + a + " renew", back},
-		[]string{"answer m0 locked", "ask " + a + " renew", "pass 1m", disturb, "ask " + a + " renew", back},
-	)
-	if !tells {
-		tale = append(tale, []string{fmt.Sprintf("expect %s %s", a, seller), back, fmt.Sprintf("expect %s nobody", a)})
-	}
-	if tells {
-		tale = append(tale,
-			[]string{"answer m0 otherseller", "ask " + a + " renew", "pass 1m", disturb, "ask " + a + " " + pick(r, "sign-in", "verify"), "pass 5s", signIn, "pass 1m", fmt.Sprintf("expect %s seller-8", a)},
-			[]string{"answer m0 otherseller", "ask " + a + " renew", "pass 1m", disturb, fmt.Sprintf("expect %s seller-8", a), "pass 1m"},
-			[]string{"import " + a + " as=seller-9", "pass 1m", disturb, fmt.Sprintf("expect %s %s", a, pick(r, "seller-9", seller)), "pass 1m"},
-		)
-	}
-	return tale[r.IntN(len(tale))]
-}
-
-// taleOf draws steps that concern accounts of a grant.
-func taleOf(r *rand.Rand, a string, grant v1alpha1.GrantType, life time.Duration) []string {
-	seller := "seller-" + strings.TrimPrefix(a, "a")
-	back := fmt.Sprintf("pass %s", some(r, pick(r, time.Minute, life)))
-	switch grant {
-	case v1alpha1.GrantAuthorizationCode:
-		return []string{"keys m0 for=" + some(r, life).String(), "restart", "ask " + a + " sign-in", "pass 1s", fmt.Sprintf("sign-in %s as=%s after=10s", a, seller), back}
-	case v1alpha1.GrantDeviceCode:
-		return []string{
-			"ask " + a + " sign-in", "pass 70s", fmt.Sprintf("approve %s as=%s", a, seller),
-			"refuse verb=update kind=secrets how=" + pick(r, "away", "forbidden") + " for=3m", "pass 5m",
-		}
-	case v1alpha1.GrantPassword:
-		return []string{pick(r, "password wrong", "answer m0 locked"), "ask " + a + " renew", "pass 1m", back, "password right"}
-	case v1alpha1.GrantClientCredentials:
-		return []string{"application wrong", "ask " + a + " renew", back, "application right", back}
-	}
-	return []string{"answer m0 " + pick(r, "lost", "lostidle"), "recreate " + a, "pass 30s", "clock " + pick(r, "-1h", "-20h"), back}
-}
-
 // nextStep draws a step.
-func nextStep(r *rand.Rand, a string, life time.Duration, tells bool) string {
-	seller := "seller-" + strings.TrimPrefix(a, "a")
+func nextStep(r *rand.Rand, a, seller string, life time.Duration, tells bool) string {
 	after := pick(r, "", " after")
 	switch n := r.IntN(100); {
 	case n < 24:
@@ -140,7 +131,7 @@ func nextStep(r *rand.Rand, a string, life time.Duration, tells bool) string {
 	case n < 40:
 		return fmt.Sprintf("outage m0 %s for=%s", pick(r, "page503", "page503", "lost", "unreachable", "hang", "throttled", "proxy503", "page502idle"), some(r, pick(r, time.Minute, time.Hour)))
 	case n < 42:
-		return fmt.Sprintf("%s m0 for=%s", pick(r, "identity", "keys"), some(r, pick(r, time.Minute, 20*time.Minute, life)))
+		return fmt.Sprintf("%s for=%s", pick(r, "identity m0", "keys m0", "keys m0 alone"), some(r, pick(r, time.Minute, 20*time.Minute, life)))
 	case n < 49:
 		return fmt.Sprintf("ask %s %s", a, pick(r, "renew", "renew", "verify", "sign-in"))
 	case n < 52:

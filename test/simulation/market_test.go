@@ -55,8 +55,9 @@ type market struct {
 	next       []string
 	outage     string
 	outageEnds time.Time
-	// identityDown is until when identity requests are answered 503, and keysDown the same of what an issuer tells of itself.
+	// identityDown is until when identity requests are answered 503, and keysDown the same of what an issuer tells of itself, or of its keys alone.
 	identityDown, keysDown time.Time
+	keysAlone              bool
 	// aloneUntil is until when it has asked to be left alone.
 	aloneUntil time.Time
 	// takes are the client secrets that it takes, ahead how far its clock is, and fewer tells that it grants fewer scopes than it is asked for.
@@ -150,6 +151,15 @@ type fault struct {
 	means string
 }
 
+// demands is how long the answer wants the marketplace to be left alone; zero where it does not, or for longer than anybody heeds.
+func (f fault) demands() time.Duration {
+	seconds, err := strconv.Atoi(f.header["Retry-After"])
+	if err != nil || seconds > 24*60*60 {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}
+
 const (
 	page  = "<!DOCTYPE html><html><head><title>Maintenance</title></head><body>We'll be back soon</body></html>"
 	html  = "text/html"
@@ -225,6 +235,7 @@ func (w *world) answer(p *process, request *http.Request) (*http.Response, error
 	if name != "" {
 		w.calm()
 	}
+	w.keepsPace(m, form, name)
 	if !how.unsent {
 		if trace := httptrace.ContextClientTrace(request.Context()); trace != nil && trace.WroteHeaders != nil {
 			trace.WroteHeaders()
@@ -263,8 +274,8 @@ func (w *world) answer(p *process, request *http.Request) (*http.Response, error
 		for key, value := range how.header {
 			header.Set(key, value)
 		}
-		if seconds, err := strconv.Atoi(how.header["Retry-After"]); err == nil && seconds <= 24*60*60 {
-			m.aloneUntil = time.Now().Add(time.Duration(seconds) * time.Second)
+		if wait := how.demands(); wait > 0 {
+			m.aloneUntil = time.Now().Add(wait)
 			w.calmFrom(m.aloneUntil)
 		}
 	}
@@ -309,7 +320,7 @@ func (m *market) nextAnswer(path string) string {
 		}
 		return ""
 	}
-	if time.Now().Before(m.keysDown) && (path == keysPath || path == discoveryPath) {
+	if time.Now().Before(m.keysDown) && (path == keysPath || path == discoveryPath && !m.keysAlone) {
 		return "page503"
 	}
 	if path != "/token" || len(m.next) == 0 {

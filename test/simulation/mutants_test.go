@@ -1,7 +1,6 @@
 package simulation_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -35,6 +34,8 @@ var wastes = []struct{ name, file, before, statement string }{
 	{"waste a status", "internal/statusreport/patch.go", "\terr = send()\n", "_ = send()"},
 	{"waste a grant Secret", "internal/grantstore/store.go", "\tif err := s.ownWrite(secret, write); err != nil {\n", "_ = s.ownWrite(secret, write)"},
 	{"waste a renewal", "internal/renewal/policy.go", "\tat := expires.Add(-early)", "early = life * 9 / 10"},
+	{"waste an attempt", "internal/facts/schedule.go", "\tnext := renewal.RetryAt(", "return time.Time{}"},
+	{"waste a look", "internal/controller/reconciler.go", "\twait := time.Second\n", "look = now"},
 }
 
 // row is a row of a table.
@@ -206,20 +207,15 @@ func (r row) play(t *testing.T, program string) found {
 	command := exec.CommandContext(t.Context(), program, "-test.run=^TestHistories$", "-test.timeout=0", "-cores=1", "-seeds=1000000", "-first", "-within=1m",
 		fmt.Sprintf("-seed=%d", *seed))
 	command.Env = append(os.Environ(), withoutRow+"="+r.name)
-	said, err := command.CombinedOutput()
 	var part summary
-	for line := range bytes.Lines(said) {
-		if rest, ok := bytes.CutPrefix(line, []byte(marker)); ok {
-			_ = json.Unmarshal(rest, &part)
-		}
-	}
+	said, err := eachSummary(command, part.add)
 	result := found{histories: part.Histories, took: command.ProcessState.UserTime() + command.ProcessState.SystemTime()}
 	switch {
 	case len(part.Findings) > 0:
 		at, by, _ := strings.Cut(part.Findings[0], ": ")
 		result.seed, result.by = strings.TrimPrefix(at, "-seed "), firstLine(by)
 	case err != nil:
-		result.by = "it ended: " + firstLine(string(said))
+		result.by = "it ended: " + firstLine(said)
 	}
 	return result
 }

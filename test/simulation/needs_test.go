@@ -20,7 +20,8 @@ type needs struct {
 	// polled, coded and refusedAt are when a device code was asked about, when there was another one, and when the application was refused.
 	polled, coded, refusedAt time.Time
 	// counted are all requests and writes, for the quiet time at the end.
-	counted work
+	counted  work
+	patience patience
 }
 
 // work is what was done for an account.
@@ -30,6 +31,7 @@ type work struct{ tokens, documents, others, grants, published, statuses, reads 
 const hoard = 6
 
 func (n *needs) add(causes int) {
+	n.patience.restart()
 	for _, need := range []*int{&n.tokens, &n.names, &n.codes} {
 		*need = min(*need+causes, hoard)
 	}
@@ -65,7 +67,9 @@ func (w *world) isNeeded(m *market, request *http.Request, form url.Values, dist
 	n.statuses = min(n.statuses+1, 3*hoard)
 	n.grants = min(n.grants+2, 3*hoard)
 	if disturbed || len(w.alive()) > 1 {
+		kept := n.patience
 		n.add(1)
+		n.patience = kept // an answer that is missing is no reason to hurry
 		return
 	}
 	if status == http.StatusUnauthorized && form.Get("client_secret") == secondSecret {

@@ -30,7 +30,7 @@ import (
 //	answer m0 lost                          how the next token request is answered: see faults
 //	outage m0 page503 for=1h                how every request is answered
 //	identity m0 for=1h                      identity requests are answered 503
-//	keys m0 for=1h                          and so are requests for what an issuer tells of itself
+//	keys m0 for=1h alone                    and so are requests for what an issuer tells of itself, or for its keys alone
 //	ask a1 renew | verify | sign-in         a person asks by an annotation
 //	endtoken a1                             the marketplace ends the access token early
 //	import a1 as=seller-9 | importagain a1  the user brings another refresh token, or the last but one
@@ -166,7 +166,7 @@ func init() { //nolint:gochecknoinits // the verbs name functions that name the 
 		},
 		"keys": func(w *world, s step) {
 			if m := w.markets[s.arg(0)]; m != nil {
-				m.keysDown = time.Now().Add(s.duration("for"))
+				m.keysDown, m.keysAlone = time.Now().Add(s.duration("for")), s.has("alone")
 				w.calmFrom(m.keysDown)
 			}
 		},
@@ -388,8 +388,11 @@ func (w *world) ask(s step) {
 			a.Annotations = map[string]string{}
 		}
 		a.Annotations[annotation] = fmt.Sprint(w.api.version)
-		if of := w.shop(a.Name); annotation == v1alpha1.AnnotationRenew {
+		switch of := w.shop(a.Name); annotation {
+		case v1alpha1.AnnotationRenew:
 			of.asked = true
+		case v1alpha1.AnnotationVerify:
+			of.verifyAsked = time.Now()
 		}
 	})
 }
@@ -437,6 +440,9 @@ func (w *world) recreate(s step) {
 
 // forgets notes that an account begins anew.
 func (w *world) forgets(s *shop) {
+	for _, p := range w.processes { // what was on its way is nobody's now
+		maps.DeleteFunc(p.hand, func(_ string, c *consent) bool { return c.account == s.name })
+	}
 	s.serial, s.published = 0, nil
 	w.excuse(s.name, "it was made anew")
 }

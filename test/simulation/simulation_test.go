@@ -3,15 +3,18 @@
 package simulation_test
 
 import (
-	"bytes"
+	"bufio"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +27,7 @@ var (
 	script  = flag.String("script", "", "a file with a script to play")
 	telling = flag.Bool("tell", false, "print what happens")
 	cores   = flag.Int("cores", 0, "how many processes play at once; 0 is one for each core where there are many seeds")
+	lasting = flag.Duration("lasting", 0, "end after so long; 0 is when all seeds are played")
 )
 
 // outcome is what one history came to.
@@ -86,30 +90,26 @@ func (s *summary) add(other summary) {
 // enough is how many histories reach each pair of a state and an event that is possible.
 const enough = 20000
 
-// marker begins the line in which a process tells its summary to the one that started it.
+// marker begins a line in which a process tells what a history came to.
 const marker = "summary: "
 
-// TestHistories plays histories, and shrinks those in which an invariant breaks.
+// TestHistories plays histories, and shrinks those in which an invariant breaks. It reports what it has played also when it is interrupted.
 func TestHistories(t *testing.T) {
 	if *script != "" || *mutate {
 		t.Skip("a script is named, or rows are taken out")
 	}
+	ctx, cancel := signal.NotifyContext(t.Context(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	if *lasting > 0 {
+		ctx, cancel = context.WithTimeout(ctx, *lasting)
+		defer cancel()
+	}
 	began := time.Now()
 	var total summary
 	if n := processes(); n > 1 {
-		total = playInProcesses(t, n)
+		total = playInProcesses(ctx, t, n)
 	} else {
-		total = playAll(t)
-	}
-	for _, finding := range total.Findings {
-		t.Error(finding)
-	}
-	if *cores == 1 {
-		line, err := json.Marshal(total)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fmt.Fprintf(os.Stdout, "%s%s\n", marker, line)
+		total = playAll(ctx, t)
 	}
 	reportCoverage(t, total.Pairs, total.Histories >= enough && *cores != 1)
 	t.Logf("%d histories, %.1f account-years, %d calls in %s: %.0f account-years a minute",
@@ -128,66 +128,117 @@ func processes() int {
 	return 1
 }
 
-func playAll(t *testing.T) summary {
+func playAll(ctx context.Context, t *testing.T) summary {
 	t.Helper()
 	var total summary
 	for n := range uint64(*seeds) {
-		if *within > 0 && processorTime() > *within {
+		if ctx.Err() != nil || *within > 0 && processorTime() > *within {
 			break
 		}
-		at := *seed + n*(*every)
-		script := generate(at)
-		result := play(t, at, script, *telling)
-		total.add(summary{1, result.Calls, result.Years, nil, result.pairs})
-		if result.Broken != "" && *first {
-			total.Findings = append(total.Findings, fmt.Sprintf("-seed %d: %s", at, result.Broken))
-			return total
+		one := playSeed(t, *seed+n*(*every))
+		for _, finding := range one.Findings {
+			t.Error(finding)
 		}
-		if result.Broken != "" {
-			script = shrink(t, at, script, result.Broken)
-			total.Findings = append(total.Findings, fmt.Sprintf("-seed %d: %s\nThe shortest script that shows it:\n%s", at, play(t, at, script, false).Broken, text(script)))
+		if *cores == 1 {
+			line, err := json.Marshal(one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(os.Stdout, "%s%s\n", marker, line)
+		}
+		total.add(one)
+		if len(one.Findings) > 0 && *first {
+			break
 		}
 	}
 	return total
 }
 
+// playSeed plays the history of a seed, and shortens it where it breaks an invariant.
+func playSeed(t *testing.T, at uint64) summary {
+	t.Helper()
+	script := generate(at)
+	result := play(t, at, script, *telling)
+	one := summary{1, result.Calls, result.Years, nil, result.pairs}
+	switch {
+	case result.Broken == "":
+	case *first:
+		one.Findings = []string{fmt.Sprintf("-seed %d: %s", at, result.Broken)}
+	default:
+		script = shrink(t, at, script, result.Broken)
+		one.Findings = []string{fmt.Sprintf("-seed %d: %s\nThe shortest script that shows it:\n%s", at, play(t, at, script, false).Broken, text(script))}
+	}
+	return one
+}
+
 // playInProcesses has n processes play every nth seed each.
-func playInProcesses(t *testing.T, n int) summary {
+func playInProcesses(ctx context.Context, t *testing.T, n int) summary {
 	t.Helper()
 	var total summary
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() {
-			command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHistories$", "-test.timeout=0", "-cores=1",
-				fmt.Sprintf("-seed=%d", *seed+uint64(i)), fmt.Sprintf("-seeds=%d", (*seeds-i+n-1)/n), fmt.Sprintf("-every=%d", n))
-			said, err := command.CombinedOutput()
-			var part summary
-			told := false
-			for line := range bytes.Lines(said) {
-				if rest, ok := bytes.CutPrefix(line, []byte(marker)); ok {
-					told = json.Unmarshal(rest, &part) == nil
+			wanted, played := (*seeds-i+n-1)/n, 0
+			command := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestHistories$", "-test.timeout=0", "-cores=1",
+				fmt.Sprintf("-seed=%d", *seed+uint64(i)), fmt.Sprintf("-seeds=%d", wanted), fmt.Sprintf("-every=%d", n))
+			rest, err := eachSummary(command, func(one summary) {
+				mu.Lock()
+				defer mu.Unlock()
+				played++
+				total.add(one)
+				for _, finding := range one.Findings {
+					t.Error(finding)
 				}
+			})
+			if played < wanted && ctx.Err() == nil {
+				t.Errorf("a process ended early: %v\n%s", err, rest)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			if !told {
-				part.Findings = append(part.Findings, fmt.Sprintf("a process ended early: %v\n%s", err, said))
-			}
-			total.add(part)
 		})
 	}
 	all.Wait()
 	return total
 }
 
-// TestOneSeedIsOneHistory plays the same seeds twice.
+// eachSummary runs a process that plays, and takes what each history came to as soon as it is told. rest is what else the process says.
+func eachSummary(command *exec.Cmd, take func(summary)) (rest string, err error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = read.Close() }()
+	command.Stdout, command.Stderr = write, write
+	err = command.Start()
+	_ = write.Close()
+	if err != nil {
+		return "", err
+	}
+	said := bufio.NewReader(read)
+	var others strings.Builder
+	for {
+		line, ended := said.ReadString('\n')
+		var one summary
+		if document, ok := strings.CutPrefix(line, marker); ok && json.Unmarshal([]byte(document), &one) == nil {
+			take(one)
+		} else {
+			others.WriteString(line)
+		}
+		if ended != nil {
+			return others.String(), command.Wait()
+		}
+	}
+}
+
+// TestOneSeedIsOneHistory plays seeds twice, after those of TestHistories.
 func TestOneSeedIsOneHistory(t *testing.T) {
-	for at := *seed; at < *seed+10; at++ {
+	for at := *seed + 20; at < *seed+26; at++ {
 		script := generate(at)
 		first, second := play(t, at, script, true), play(t, at, script, true)
 		if first.Broken != second.Broken || first.Digest != second.Digest || first.Calls != second.Calls {
 			t.Errorf("-seed %d: it went %+v, and then %+v", at, first, second)
+		}
+		if first.Broken != "" {
+			t.Errorf("-seed %d: %s", at, first.Broken)
 		}
 	}
 }

@@ -150,6 +150,25 @@ func (w *world) tellsWhatItHeard(before, after *v1alpha1.MarketplaceAccount) {
 	s.heard = nil
 }
 
+// tellsOfTests holds a test that was asked for and is handled against what is told of it: how it went, or that there are newer tokens.
+func (w *world) tellsOfTests(before, after *v1alpha1.MarketplaceAccount) {
+	s, is := w.shop(after.Name), after.Status.Handled
+	if s == nil || w.byUser || is == nil || is.Verify == "" || s.verifyAsked.IsZero() || is.Verify != after.Annotations[v1alpha1.AnnotationVerify] {
+		return
+	}
+	if before == nil || before.UID != after.UID || before.Status.Handled != nil && before.Status.Handled.Verify == is.Verify {
+		return
+	}
+	asked, tokens, test := s.verifyAsked, w.custody(s).Tokens, after.Status.ConnectionTest
+	if tokens == nil || !time.Now().Add(w.clockOffset).Before(tokens.ExpiresAt) || w.custody(s).Refused != nil || w.clockSet.After(asked) {
+		return // there is nothing to test
+	}
+	asked = asked.Add(w.clockOffset).Truncate(time.Second)
+	if tokens.IssuedAt.Before(asked) && (test == nil || test.Time.Time.Before(asked)) {
+		w.breaks("a test of %s was asked for and is handled, and nothing is told of it", s.name)
+	}
+}
+
 // owed is an event that an operator has to tell.
 type owed struct {
 	account, event string

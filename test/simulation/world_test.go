@@ -78,6 +78,8 @@ type shop struct {
 	refresh string
 	// excuses are why the account may need a person: what nobody could have kept.
 	excuses []string
+	// verifyAsked is when a person asked for a test last.
+	verifyAsked time.Time
 	// restored tells that an older custody was put in place, and asked that a person asked for a renewal since.
 	restored, asked bool
 	// broughtSpent tells that the user has brought a refresh token that was used before, and nothing is left that tells.
@@ -176,6 +178,9 @@ func (w *world) start() *process {
 	w.begun++
 	p := w.begin(fmt.Sprintf("p%d", w.begun))
 	w.processes = slices.DeleteFunc(w.processes, func(p *process) bool { return p.dead })
+	for _, s := range w.shops {
+		s.needs.patience.restart()
+	}
 	w.calm()
 	return p
 }
@@ -250,6 +255,7 @@ func (w *world) work(next *time.Time) bool {
 // look has a process look at an account.
 func (w *world) look(p *process, request reconcile.Request) {
 	defer w.worksOn(request.Name)()
+	w.isLookedAt(request.Name)
 	w.await(p.queue.work(request))
 }
 
