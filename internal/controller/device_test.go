@@ -167,6 +167,31 @@ func TestDeviceSignInDeclined(t *testing.T) {
 	w.expectReady()
 }
 
+// TestDeviceCodeOfALockedLogin: a word of the platform's own ends a code as a standard one does.
+func TestDeviceCodeOfALockedLogin(t *testing.T) {
+	w := newWorld(t)
+	w.marketplace("allegro", func(m *v1alpha1.Marketplace) {
+		m.Spec.TokenResponse.Errors = append(m.Spec.TokenResponse.Errors, v1alpha1.ErrorMeaning{Code: "account_locked", Reason: v1alpha1.ReasonAccountLocked})
+	})
+	w.signInApplication("allegro")
+	w.account("allegro", v1alpha1.GrantDeviceCode)
+	market := w.Market.Platform("allegro")
+	w.start()
+	code := w.userCode("")
+	locked := market.Inject(demomarket.Answer(demomarket.Response{
+		Status: http.StatusBadRequest, Header: http.Header{"Content-Type": {"application/json"}}, Body: `{"error":"account_locked"}`,
+	}).On(demomarket.TokenEndpoint))
+	w.pass(5 * time.Second)
+	w.Expect(w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonAccountLocked)).To(ContainSubstring(v1alpha1.AnnotationSignIn))
+	w.pass(time.Hour)
+	w.Expect(locked.Hits()).To(Equal(1))
+	locked.Clear()
+	w.annotate(v1alpha1.AnnotationSignIn, "again")
+	w.Expect(market.ApproveDevice(w.userCode(code), market.Seller().ID)).To(Succeed())
+	w.pass(5 * time.Second)
+	w.expectReady()
+}
+
 func TestDeviceCodeSurvivesARestart(t *testing.T) {
 	w := newWorld(t)
 	market := w.prepareSignIn("allegro", v1alpha1.GrantDeviceCode)

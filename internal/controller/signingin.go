@@ -114,15 +114,15 @@ func (r *reconciler) poll(ctx context.Context, l driver.Look) (driver.Look, erro
 func (r *reconciler) afterPoll(ctx context.Context, l driver.Look, state poll, e *answer.Error) (driver.Look, error) {
 	wait := state.interval
 	state.unanswered = e.OutcomeUnknown || state.unanswered && e.Kind != answer.Pending && e.Kind != answer.SlowDown
-	switch e.Kind {
-	case answer.Pending:
+	switch {
+	case !e.Passes():
+		return r.endCode(ctx, l, e)
+	case e.Kind == answer.Pending:
 		state.failures = 0
-	case answer.SlowDown:
+	case e.Kind == answer.SlowDown:
 		state.failures = 0
 		state.interval += slowDown
 		wait = state.interval
-	case answer.ConsentDenied, answer.CodeExpired, answer.ApplicationRejected, answer.ScopeRejected, answer.InvalidRequest, answer.GrantRejected:
-		return r.endCode(ctx, l, e)
 	default: // RFC 8628 section 3.5 wants fewer polls after a failure
 		state.failures++
 		wait = max(min(state.interval<<min(state.failures, 6), slowestPoll), renewal.BoundRetryAfter(e.RetryAfter))
