@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientmetadata "k8s.io/client-go/metadata"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -23,7 +25,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/secretversions"
 )
 
-// metadataCache holds the labels of every Namespace, and knows the versions of all Secrets. It is a cache of its own because
+// metadataCache holds the labels of the watched Namespaces, and knows the versions of all Secrets. It is a cache of its own because
 // one cache holds a kind in one way, and the manager's holds the operator's own Secrets whole.
 type metadataCache struct {
 	cache.Cache // of Namespaces
@@ -43,11 +45,16 @@ type foreignVersions interface {
 }
 
 func newMetadataCache(mgr manager.Manager, namespaces []string) (metadataCache, error) {
+	selector, err := named(namespaces)
+	if err != nil {
+		return metadataCache{}, err
+	}
 	made, err := cache.New(mgr.GetConfig(), cache.Options{
 		HTTPClient:                  mgr.GetHTTPClient(),
 		Scheme:                      mgr.GetScheme(),
 		Mapper:                      mgr.GetRESTMapper(),
 		DefaultTransform:            keepLabels,
+		DefaultLabelSelector:        selector,
 		ReaderFailOnMissingInformer: true, // a mistaken read must not bring in every Secret
 	})
 	if err != nil {
@@ -63,6 +70,21 @@ func newMetadataCache(mgr manager.Manager, namespaces []string) (metadataCache, 
 		return metadataCache{}, fmt.Errorf("adding the metadata cache: %w", err)
 	}
 	return m, nil
+}
+
+// mostNamed is how many Namespaces a watch names: a longer selector might not fit into what a proxy takes as an address.
+const mostNamed = 64
+
+// named selects Namespaces by the label in which the API server writes their names; all, where none or too many are named.
+func named(namespaces []string) (labels.Selector, error) {
+	if len(namespaces) == 0 || len(namespaces) > mostNamed {
+		return labels.Everything(), nil
+	}
+	names, err := labels.NewRequirement(corev1.LabelMetadataName, selection.In, namespaces)
+	if err != nil {
+		return nil, fmt.Errorf("selecting the watched namespaces: %w", err)
+	}
+	return labels.NewSelector().Add(*names), nil
 }
 
 // GetCache tells the manager to start and sync this before any controller, on every replica.

@@ -3,11 +3,13 @@ package kube
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -78,6 +80,32 @@ func TestWhereASecretIsKnownFrom(t *testing.T) {
 			g.Expect(found.Name + "@" + found.ResourceVersion).To(Equal("main-token@" + test.want))
 			g.Expect(found.Labels).NotTo(HaveKey("left"))
 			g.Expect(tokensecret.Owned(found, mainAccount())).To(BeTrue())
+		})
+	}
+}
+
+// TestWhichNamespacesAreWatched holds the selector against the label that the API server writes.
+func TestWhichNamespacesAreWatched(t *testing.T) {
+	many := make([]string, mostNamed+1)
+	for i := range many {
+		many[i] = fmt.Sprintf("shop-%d", i)
+	}
+	for name, test := range map[string]struct {
+		namespaces []string
+		shop, bank bool
+	}{
+		"all":           {nil, true, true},
+		"one":           {[]string{"shop"}, true, false},
+		"two":           {[]string{"bank", "shop"}, true, true},
+		"a long list":   {many[:mostNamed], false, false},
+		"more than fit": {many, true, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := NewWithT(t)
+			selector, err := named(test.namespaces)
+			g.Expect(err).NotTo(HaveOccurred())
+			g.Expect(selector.Matches(labels.Set{"kubernetes.io/metadata.name": "shop"})).To(Equal(test.shop))
+			g.Expect(selector.Matches(labels.Set{"kubernetes.io/metadata.name": "bank"})).To(Equal(test.bank))
 		})
 	}
 }
