@@ -38,6 +38,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/publish"
+	"github.com/tokenkeeper/tokenkeeper/internal/room"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/signinflow"
 	"github.com/tokenkeeper/tokenkeeper/internal/statusreport"
@@ -56,6 +57,13 @@ const (
 
 // shareOfOneHost is the part of the workers that requests to one token host may occupy: a quarter.
 const shareOfOneHost = 4
+
+// shareOfLooks is the part of the workers whose looks may be worked on at once, while those of the others wait for marketplaces; leastLooks is how many
+// there are at least. What is beyond that waits for the API server, and would hold stacks and answers meanwhile.
+const (
+	shareOfLooks = 4
+	leastLooks   = 16
+)
 
 // Name is the controller's name in logs and metrics.
 const Name = "marketplaceaccount"
@@ -226,6 +234,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	if err := marketplacestatus.Add(mgr, options.CountAccounts, adoptions.adopt); err != nil {
 		return nil, fmt.Errorf("adding the controller of Marketplaces: %w", err)
 	}
+	looks := room.New(max(leastLooks, options.MaxConcurrentReconciles/shareOfLooks))
 	departed := departures.New(clients, r, reconcile.AsReconciler(clients.Client, r))
 	return visits, watches.Watch(ctrl.NewControllerManagedBy(mgr).Named(Name), clients, ownWrites, options.Clock.Now).
 		Watches(&v1alpha1.MarketplaceAccount{}, departed.Notices()).
@@ -253,6 +262,8 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 			ReconciliationTimeout:   timeouts.Reconcile,
 		}).
 		Complete(reconcile.Func(func(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+			ctx, leave := looks.Enter(ctx)
+			defer leave()
 			defer backlog.Looked(request.NamespacedName)
 			return departed.Reconcile(ctx, request)
 		}))

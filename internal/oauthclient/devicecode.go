@@ -23,7 +23,7 @@ func (c *Client) DeviceCode(ctx context.Context, f facts.Facts) (answer.DeviceCo
 		return answer.DeviceCode{}, err
 	}
 	var code answer.DeviceCode
-	byPrevious, err := c.withBothSecrets(f, endpoint, func(endpoint grant.Endpoint) (err error) {
+	byPrevious, err := c.withBothSecrets(ctx, f, endpoint, func(endpoint grant.Endpoint) (err error) {
 		code, err = endpoint.StartDevice(ctx, address, platform.Scopes)
 		return err
 	})

@@ -11,6 +11,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/room"
 )
 
 // Endpoint is where to ask, discovered where the Marketplace leaves it to its issuer. speaking is the grant of the request,
@@ -29,7 +30,7 @@ func (c *Client) Endpoint(ctx context.Context, req facts.Request, speaking v1alp
 		SingleUse: req.Rotates() && req.Platform.ReuseGrace < c.callTimeout,
 	}
 	if endpoint.TokenURL == "" {
-		discovered, err := c.providers.Discover(ctx, req.Platform.Issuer)
+		discovered, err := c.discover(ctx, req.Platform.Issuer)
 		if err != nil {
 			return endpoint, err
 		}
@@ -49,7 +50,7 @@ func (c *Client) SignInEndpoint(
 ) (string, error) {
 	address := given
 	if address == "" && platform.Issuer != "" {
-		discovered, err := c.providers.Discover(ctx, platform.Issuer)
+		discovered, err := c.discover(ctx, platform.Issuer)
 		if err != nil {
 			return "", err
 		}
@@ -80,7 +81,7 @@ const (
 func (c *Client) RevocationAddress(ctx context.Context, req facts.Request) (address, why string, outcome Revocation) {
 	address = req.Platform.RevocationURL
 	if address == "" && req.Platform.Issuer != "" {
-		discovered, err := c.providers.Discover(ctx, req.Platform.Issuer)
+		discovered, err := c.discover(ctx, req.Platform.Issuer)
 		if err != nil {
 			return "", err.Error(), MayStillRevoke
 		}
@@ -103,8 +104,14 @@ func WireGrant(req facts.Request) v1alpha1.GrantType {
 	return req.Grant
 }
 
+// discover returns what an issuer says of itself.
+func (c *Client) discover(ctx context.Context, issuer string) (openid.Endpoints, error) {
+	defer room.StepOut(ctx)()
+	return c.providers.Discover(ctx, issuer)
+}
+
 // AnswersNameIssuer tells whether an issuer names itself in its callbacks (RFC 9207 section 3).
 func (c *Client) AnswersNameIssuer(ctx context.Context, issuer string) (bool, error) {
-	discovered, err := c.providers.Discover(ctx, issuer)
+	discovered, err := c.discover(ctx, issuer)
 	return err == nil && discovered.IssuerParameter, err
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/room"
 	"github.com/tokenkeeper/tokenkeeper/internal/throttle"
 )
 
@@ -25,7 +26,9 @@ func (c *Client) Identify(ctx context.Context, f facts.Facts, accessToken string
 // IdentifyWith asks for the account of an access token; the permit may be nil.
 func (c *Client) IdentifyWith(ctx context.Context, v facts.Facts, accessToken string, permit *throttle.Permit[waiter]) (answer.Identity, error) {
 	platform := v.Request.Platform
+	back := room.StepOut(ctx)
 	identity, err := platform.Identify(ctx, c.client(platform, false), accessToken)
+	back()
 	if permit == nil {
 		return identity, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/room"
 )
 
 // CheckIDToken checks the ID token that a sign-in brought which asked for these scopes: that it was made for this sign-in, where a nonce was
@@ -43,6 +44,7 @@ func (c *Client) VerifyIDToken(ctx context.Context, req facts.Request, idToken, 
 	if req.Platform == nil || req.Platform.Issuer == "" || idToken == "" {
 		return nil
 	}
+	defer room.StepOut(ctx)()
 	if err := c.providers.Verify(ctx, req.Platform.Issuer, req.Application.ClientID, idToken, nonce); err != nil {
 		return answer.AsError(err)
 	}

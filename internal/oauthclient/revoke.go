@@ -6,11 +6,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
+	"github.com/tokenkeeper/tokenkeeper/internal/room"
 )
 
 // Revoke ends grants by their refresh tokens, with whichever client secret is accepted. One that cannot be revoked keeps no other: the error is the first
 // that passes, or else the first.
 func (c *Client) Revoke(ctx context.Context, f facts.Facts, endpoint grant.Endpoint, address string, refreshTokens ...string) error {
+	defer room.StepOut(ctx)()
 	var failed error
 	for _, token := range refreshTokens {
 		err := revoke(ctx, f, endpoint, address, token)

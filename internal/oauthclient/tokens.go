@@ -13,12 +13,13 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
+	"github.com/tokenkeeper/tokenkeeper/internal/room"
 )
 
 // Tokens asks the marketplace for tokens. It stores nothing, and makes no other call: the returned tokens may be the
 // only copy.
 func (c *Client) Tokens(ctx context.Context, f facts.Facts, endpoint grant.Endpoint) (lifecycle.Issued, error) {
-	return c.exchange(f, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
+	return c.exchange(ctx, f, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
 		switch f.Request.Grant {
 		case v1alpha1.GrantPassword:
 			return endpoint.Password(ctx, f.Request.Login.Username, f.Request.Login.Password, f.Request.Platform.Scopes)
@@ -31,23 +32,23 @@ func (c *Client) Tokens(ctx context.Context, f facts.Facts, endpoint grant.Endpo
 
 // PolledTokens asks for the tokens of a device code (RFC 8628 section 3.4).
 func (c *Client) PolledTokens(ctx context.Context, f facts.Facts, endpoint grant.Endpoint, code string) (lifecycle.Issued, error) {
-	return c.exchange(f, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) { return endpoint.Device(ctx, code) })
+	return c.exchange(ctx, f, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) { return endpoint.Device(ctx, code) })
 }
 
 // CodeTokens exchanges an authorization code (RFC 6749 section 4.1.3). A person waits, so it takes no turn, and is counted.
 func (c *Client) CodeTokens(ctx context.Context, f facts.Facts, endpoint grant.Endpoint, code, redirectURI, verifier string) (lifecycle.Issued, error) {
 	c.limiters.Count(c.LimiterOf(f.Request))
-	return c.exchange(f, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
+	return c.exchange(ctx, f, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
 		return endpoint.AuthorizationCode(ctx, code, redirectURI, verifier)
 	})
 }
 
 // exchange makes one kind of token request, counts it, and reads the answer.
 func (c *Client) exchange(
-	f facts.Facts, endpoint grant.Endpoint, ask func(grant.Endpoint) (answer.Tokens, error),
+	ctx context.Context, f facts.Facts, endpoint grant.Endpoint, ask func(grant.Endpoint) (answer.Tokens, error),
 ) (lifecycle.Issued, error) {
 	var tokens answer.Tokens
-	byPrevious, err := c.withBothSecrets(f, endpoint, func(endpoint grant.Endpoint) (err error) {
+	byPrevious, err := c.withBothSecrets(ctx, f, endpoint, func(endpoint grant.Endpoint) (err error) {
 		started := c.clock.Now()
 		tokens, err = ask(endpoint)
 		outcome := metrics.OutcomeSuccess
@@ -114,7 +115,10 @@ func withEnd(tokens answer.Tokens, platform *marketplace.Platform) answer.Tokens
 
 // withBothSecrets asks with the current client secret and, when that is refused, with the previous one, and tells
 // whether it was that one. The one that worked last goes first, until a client secret changes.
-func (c *Client) withBothSecrets(f facts.Facts, endpoint grant.Endpoint, ask func(grant.Endpoint) error) (byPrevious bool, err error) {
+func (c *Client) withBothSecrets(
+	ctx context.Context, f facts.Facts, endpoint grant.Endpoint, ask func(grant.Endpoint) error,
+) (byPrevious bool, err error) {
+	defer room.StepOut(ctx)()
 	defer func() { c.answered(f.Request, err) }()
 	for _, secret := range secretsOf(f) {
 		endpoint.ClientSecret = secret
