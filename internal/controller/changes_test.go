@@ -45,9 +45,10 @@ func TestAMovedTokenEndpointKeepsTheSeller(t *testing.T) {
 	market := w.prepareSignIn("amazon", v1alpha1.GrantAuthorizationCode)
 	w.start()
 	w.signedIn("amazon")
-	object, old := w.GetMarketplace("amazon"), w.token()["access_token"]
-	object.Spec.Endpoints.Token = v1alpha1.URLTemplate(strings.Replace(string(object.Spec.Endpoints.Token), "127.0.0.1", "localhost", 1))
-	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+	old := w.token()["access_token"]
+	w.EditMarketplace("amazon", func(m *v1alpha1.Marketplace) {
+		m.Spec.Endpoints.Token = v1alpha1.URLTemplate(strings.Replace(string(m.Spec.Endpoints.Token), "127.0.0.1", "localhost", 1))
+	})
 	w.Eventually(func() string { return w.token()["access_token"] }).ShouldNot(Equal(old))
 	w.Expect(w.token()["account_id"]).To(Equal(market.Seller().ID), "only the callback of a sign-in tells it")
 	w.expectAuthenticated()

@@ -247,9 +247,7 @@ func TestLostAnswer(t *testing.T) {
 		w.start()
 		w.expectReady()
 		market := w.Market.Platform("oidc")
-		object := w.GetMarketplace("oidc")
-		object.Spec.RefreshToken.LostAnswer = v1alpha1.LostAnswerNever
-		w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+		w.EditMarketplace("oidc", func(m *v1alpha1.Marketplace) { m.Spec.RefreshToken.LostAnswer = v1alpha1.LostAnswerNever })
 		market.Inject(demomarket.DropBeforeCommit().Once())
 		w.passUntil(w.renewalTime())
 		message := w.expect(v1alpha1.ConditionReauthRequired, metav1.ConditionTrue, v1alpha1.ReasonRenewalOutcomeUnknown)
@@ -258,25 +256,18 @@ func TestLostAnswer(t *testing.T) {
 		w.pass(day)
 		w.annotate(v1alpha1.AnnotationRenew, "now")
 		w.Expect(w.calls("oidc")).To(Equal(calls))
-		object = w.GetMarketplace("oidc")
-		object.Spec.RefreshToken.LostAnswer = v1alpha1.LostAnswerRetryAtEnd
-		w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+		w.EditMarketplace("oidc", func(m *v1alpha1.Marketplace) { m.Spec.RefreshToken.LostAnswer = v1alpha1.LostAnswerRetryAtEnd })
 		w.expectAuthenticated()
 		w.Expect(market.Report().DoubleSpends).To(BeZero())
 	})
 	t.Run("does not count when the request was never sent", func(t *testing.T) {
 		w := newWorld(t)
-		nobody := "http://127.0.0.1:1/token"
 		w.prepare("oidc", v1alpha1.GrantRefreshToken)
 		w.start()
 		w.expectReady()
-		object := w.GetMarketplace("oidc")
-		object.Spec.Endpoints.Token = v1alpha1.URLTemplate(nobody)
-		w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+		w.EditMarketplace("oidc", func(m *v1alpha1.Marketplace) { m.Spec.Endpoints.Token = "http://127.0.0.1:1/token" }) // where nobody is
 		w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonMarketplaceUnavailable)
-		object = w.GetMarketplace("oidc")
-		object.Spec.Endpoints.Token = ""
-		w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+		w.EditMarketplace("oidc", func(m *v1alpha1.Marketplace) { m.Spec.Endpoints.Token = "" })
 		w.pass(13 * time.Second)
 		w.expectAuthenticated()
 	})

@@ -48,10 +48,9 @@ func withoutApplication(a *v1alpha1.MarketplaceAccount) {
 // adopt is an admin's word about a Marketplace.
 func (w *world) adopt(platform, value string) {
 	w.T.Helper()
-	object := w.GetMarketplace(platform)
-	before := object.DeepCopy()
-	metav1.SetMetaDataAnnotation(&object.ObjectMeta, v1alpha1.AnnotationAdoptCustody, value)
-	w.Expect(kube.Patch(w.T.Context(), object, client.MergeFrom(before))).To(Succeed())
+	w.EditMarketplace(platform, func(m *v1alpha1.Marketplace) {
+		metav1.SetMetaDataAnnotation(&m.ObjectMeta, v1alpha1.AnnotationAdoptCustody, value)
+	})
 }
 
 // expectServed says that the account goes on without anybody: its token is renewed by one call, and nothing is told of the key.

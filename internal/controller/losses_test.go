@@ -22,9 +22,7 @@ var (
 // editBytes changes the Marketplace.
 func (w *world) editBytes(change func(*v1alpha1.Marketplace)) {
 	w.T.Helper()
-	object := w.GetMarketplace("bytes")
-	change(object)
-	w.Expect(kube.Update(w.T.Context(), object)).To(Succeed())
+	w.EditMarketplace("bytes", change)
 	w.settle()
 }
 

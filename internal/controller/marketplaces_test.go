@@ -38,19 +38,15 @@ func TestAMarketplaceSaysWhatIsWrongWithIt(t *testing.T) {
 	asked, account, other := w.calls("allegro"), w.get(), w.GetMarketplace("ebay").Status.Conditions
 
 	// A change that means nothing to accounts spends nothing.
-	object := w.GetMarketplace("allegro")
-	object.Spec.DisplayName = "Allegro, renamed"
-	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+	w.EditMarketplace("allegro", func(m *v1alpha1.Marketplace) { m.Spec.DisplayName = "Allegro, renamed" })
 	w.Eventually(func() string { return w.validity("allegro") }).Should(HavePrefix("True Valid"))
 	w.settle()
 	w.Expect(w.calls("allegro")).To(Equal(asked))
 	w.Expect(w.get().Status.AccessToken).To(Equal(account.Status.AccessToken))
 
 	// One that is wrong is said at the Marketplace and at its accounts, which keep their tokens.
-	object = w.GetMarketplace("allegro")
-	token := object.Spec.Endpoints.Token
-	object.Spec.Endpoints.Token = "https://{hots}/auth/oauth/token"
-	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+	object := w.GetMarketplace("allegro")
+	w.EditMarketplace("allegro", func(m *v1alpha1.Marketplace) { m.Spec.Endpoints.Token = "https://{hots}/auth/oauth/token" })
 	const cause = "spec.endpoints.token: {hots} is neither a variable of the environment nor a parameter that is set"
 	w.Eventually(func() string { return w.validity("allegro") }).Should(Equal("False InvalidSpec: " + cause))
 	message := w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionUnknown, v1alpha1.ReasonInvalidSpec)
@@ -59,12 +55,10 @@ func TestAMarketplaceSaysWhatIsWrongWithIt(t *testing.T) {
 	w.settle()
 	w.Expect(w.calls("allegro")).To(Equal(asked))
 
-	object = w.GetMarketplace("allegro")
-	written := object.Status.Conditions
+	written := w.GetMarketplace("allegro").Status.Conditions
 	w.settle()
 	w.Expect(w.GetMarketplace("allegro").Status.Conditions).To(Equal(written), "it is written once")
-	object.Spec.Endpoints.Token = token
-	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+	w.EditMarketplace("allegro", func(m *v1alpha1.Marketplace) { m.Spec.Endpoints.Token = object.Spec.Endpoints.Token })
 	w.Eventually(func() string { return w.validity("allegro") }).Should(HavePrefix("True Valid"))
 	w.expectAuthenticated()
 	w.settle()

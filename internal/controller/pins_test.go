@@ -105,9 +105,9 @@ func TestAMarketplaceThatTellsTheAccountInAnotherWay(t *testing.T) {
 	platform.says(sellersAnswer("an answer field", "seller-1", 1))
 	w.start()
 	w.expectReady()
-	object := w.GetMarketplace("bytes")
-	object.Spec.TokenResponse.Fields.AccountID, object.Spec.Identity.AccessTokenClaim = "", "sub"
-	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+	w.EditMarketplace("bytes", func(m *v1alpha1.Marketplace) {
+		m.Spec.TokenResponse.Fields.AccountID, m.Spec.Identity.AccessTokenClaim = "", "sub"
+	})
 	platform.says(sellersAnswer("a claim", "44130512", 2))
 	w.annotate(v1alpha1.AnnotationRenew, "now")
 	w.Eventually(func() string { return w.token()["account_id"] }).Should(Equal("44130512"))

@@ -110,9 +110,9 @@ func TestPublishedKeys(t *testing.T) {
 
 	// A changed manifest changes the Secret, and asks the platform for nothing.
 	asked := p.tokens.Load()
-	changed := w.GetMarketplace("oidc")
-	changed.Spec.Published = append(changed.Spec.Published[:2:2], v1alpha1.PublishedKey{Key: "api_url", Value: "https://api.{host}/v2"})
-	w.Expect(kube.Update(t.Context(), changed)).To(Succeed())
+	w.EditMarketplace("oidc", func(m *v1alpha1.Marketplace) {
+		m.Spec.Published = append(m.Spec.Published[:2:2], v1alpha1.PublishedKey{Key: "api_url", Value: "https://api.{host}/v2"})
+	})
 	w.Eventually(w.token).Should(And(HaveKeyWithValue("api_url", "https://api.login.example.com/v2"), Not(HaveKey("seller")), HaveKeyWithValue("access_token", "a2")))
 	w.settle()
 	w.Expect(p.tokens.Load()).To(Equal(asked))

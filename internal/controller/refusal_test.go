@@ -48,13 +48,13 @@ func (w *world) retry(secret, value string) {
 // editMarketplace changes the Marketplace in ways that change no request.
 func (w *world) editMarketplace(platform string) {
 	w.T.Helper()
-	object := w.GetMarketplace(platform)
-	w.tag(object, "labels", "team", "tokens")
-	object.Spec.DisplayName += " (new)"
-	object.Spec.DocumentationURL = "https://example.com/docs"
-	object.Spec.Limits.Concurrency++
-	object.Spec.AccessToken.Lifetime = "7h"
-	w.Expect(kube.Update(w.T.Context(), object)).To(Succeed())
+	w.tag(w.GetMarketplace(platform), "labels", "team", "tokens")
+	w.EditMarketplace(platform, func(m *v1alpha1.Marketplace) {
+		m.Spec.DisplayName += " (new)"
+		m.Spec.DocumentationURL = "https://example.com/docs"
+		m.Spec.Limits.Concurrency++
+		m.Spec.AccessToken.Lifetime = "7h"
+	})
 	w.settle()
 }
 
@@ -182,15 +182,16 @@ func TestAnApplicationThatToolsLabelIsTriedOnce(t *testing.T) {
 
 func TestAnApplicationIsTriedWhereItsProofIsSentInAnotherWay(t *testing.T) {
 	w := newWorld(t)
-	object := w.marketplace("ebay", func(m *v1alpha1.Marketplace) {
+	w.marketplace("ebay", func(m *v1alpha1.Marketplace) {
 		m.Spec.TokenRequest.ClientAuthentication = v1alpha1.ClientAuthenticationBody
 	})
 	w.application()
 	w.account("ebay", v1alpha1.GrantClientCredentials)
 	w.start()
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonApplicationRejected)
-	object.Spec.TokenRequest.ClientAuthentication = v1alpha1.ClientAuthenticationBasic
-	w.Expect(kube.Update(t.Context(), object)).To(Succeed())
+	w.EditMarketplace("ebay", func(m *v1alpha1.Marketplace) {
+		m.Spec.TokenRequest.ClientAuthentication = v1alpha1.ClientAuthenticationBasic
+	})
 	w.expectReady()
 }
 

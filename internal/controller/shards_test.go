@@ -83,6 +83,7 @@ func (w *world) install(user *rest.Config, shard clients.Shard, lease *client.Ob
 		Portal:                  w.portal,
 		RequireUseLabel:         true,
 		CustodyKey:              key,
+		Connect:                 w.connect,
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 			queue := w.newQueue(name, limiter)
 			i.queue.Store(queue.(*countingQueue))

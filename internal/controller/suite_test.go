@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 	ctrl.SetLogger(log)
 	klog.SetLogger(log)
 	testworld.Main(m, func(server *testworld.APIServer) error {
-		apiServer, kube = server, server.Kube
+		apiServer, kube = server, written.noting(server.Kube)
 		return nil
 	}, func() error { return watched.Check(context.Background(), kube, 1000, 100_000) })
 }

@@ -22,7 +22,6 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 	apitypes "k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -30,7 +29,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
@@ -88,7 +86,9 @@ type operation struct {
 	registry *prometheus.Registry
 	traffic  *traffic
 	queue    atomic.Pointer[countingQueue]
-	network  http.RoundTripper // to marketplaces
+	// connected are the clients of the operator that began last.
+	connected *clients.Clients
+	network   http.RoundTripper // to marketplaces
 	// stop ends the operator as Kubernetes does, kill without letting it do anything more.
 	stop, kill func()
 }
@@ -192,6 +192,7 @@ func (w *world) begin() {
 		MaxConcurrentReconciles: w.workers,
 		CallTimeout:             w.callTimeout,
 		NewQueue:                w.newQueue,
+		Connect:                 w.connect,
 		Portal:                  w.portal,
 		CountAccounts:           w.countAccounts,
 		RequireUseLabel:         !w.labelsOptional,
@@ -229,26 +230,6 @@ func (w *world) seeOwnMarketplaces(options *cache.Options) {
 			options.ByObject[object] = held
 		}
 	}
-}
-
-// settle waits until the operator has nothing to do at this moment of the story's clock.
-func (w *world) settle() {
-	w.T.Helper()
-	w.settleBut(0)
-}
-
-// settleBut waits until the operator has nothing to do but for as many accounts.
-func (w *world) settleBut(busy int32) {
-	w.T.Helper()
-	quiet := 0
-	w.Eventually(func() bool {
-		if queue := w.queue.Load(); queue != nil && queue.restsBut(busy) {
-			quiet++
-		} else {
-			quiet = 0
-		}
-		return quiet >= 15 // events of the API server take a few milliseconds to arrive
-	}).Should(BeTrue(), "the operator does not come to rest")
 }
 
 // pass lets time pass.
@@ -289,13 +270,6 @@ func passRenewals(worlds ...*world) {
 	}
 }
 
-func (w *world) newQueue(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-	queue := &countingQueue{TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
-		workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: queueClock{w.clock}})}
-	w.queue.Store(queue)
-	return queue
-}
-
 // queueClock is a story's clock for a work queue, which looks every ten seconds. The fake clock's own ticker counts all ticks of a step, and there
 // are three millions in a year.
 type queueClock struct{ *testingclock.FakeClock }
@@ -332,27 +306,6 @@ func (t ticker) C() <-chan time.Time { return t.ticks }
 
 // Stop implements clock.Ticker.
 func (t ticker) Stop() { close(t.stopped) }
-
-// countingQueue knows whether anybody works.
-type countingQueue struct {
-	workqueue.TypedRateLimitingInterface[reconcile.Request]
-	working atomic.Int32
-}
-
-func (q *countingQueue) Get() (reconcile.Request, bool) {
-	request, shutdown := q.TypedRateLimitingInterface.Get()
-	if !shutdown {
-		q.working.Add(1)
-	}
-	return request, shutdown
-}
-
-func (q *countingQueue) Done(request reconcile.Request) {
-	q.TypedRateLimitingInterface.Done(request)
-	q.working.Add(-1)
-}
-
-func (q *countingQueue) restsBut(busy int32) bool { return q.Len() == 0 && q.working.Load() == busy }
 
 // traffic counts the operator's requests to the API server, but for watches and what leader election and
 // events do beside the work, and can refuse some.

@@ -130,6 +130,15 @@ func (w *World) GetMarketplace(platform string) *v1alpha1.Marketplace {
 	return marketplace
 }
 
+// EditMarketplace changes the Marketplace of a platform, whose status the operator may write meanwhile.
+func (w *World) EditMarketplace(platform string, change func(*v1alpha1.Marketplace)) {
+	w.T.Helper()
+	marketplace := w.GetMarketplace(platform)
+	before := marketplace.DeepCopy()
+	change(marketplace)
+	w.Expect(w.Kube.Patch(w.T.Context(), marketplace, client.MergeFrom(before))).To(gomega.Succeed())
+}
+
 // Application is the application that the demo marketplace knows at a platform.
 func Application(platform string) map[string]string {
 	values := map[string]string{"client_id": demomarket.DefaultClientID, "client_secret": demomarket.DefaultClientSecret}
