@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -65,9 +66,7 @@ func (w *world) waitSeen(operator *clients.Clients) {
 	defer cancel()
 	namespaces := slices.Concat(w.namespaces, w.tenants)
 	for _, write := range written.take(namespaces) {
-		for !write.seen(ctx, operator) && ctx.Err() == nil {
-			time.Sleep(time.Millisecond) // of the API server's watches, which no clock of the story moves
-		}
+		_ = wait.PollUntilContextCancel(ctx, time.Millisecond, true, func(ctx context.Context) (bool, error) { return write.seen(ctx, operator), nil })
 	}
 	for _, namespace := range namespaces { // a read shows the operator's own writes before it
 		_ = operator.Client.List(ctx, &v1alpha1.MarketplaceAccountList{}, client.InNamespace(namespace))

@@ -1,5 +1,5 @@
-// Package room bounds how many looks at accounts are worked on at once, and so what they hold in memory. A look that waits for a marketplace makes
-// room for others meanwhile, and goes on without waiting when it has its answer, which may be the only copy of new tokens.
+// Package room bounds how many looks at accounts are worked on at once, and so the memory that they hold. A look that waits for a marketplace makes
+// room meanwhile, and goes on without waiting when it has its answer, which may be the only copy of new tokens.
 package room
 
 import (
@@ -43,7 +43,7 @@ func (r *Room) Enter(ctx context.Context) (look context.Context, leave func()) {
 	return context.WithValue(ctx, key{}, p), p.stepOut
 }
 
-// StepOut gives the place of a look to others until back is called, which does not wait. Without a place, and outside already, both do nothing.
+// StepOut gives the place of a look away until back is called, which does not wait. Without a place, and outside already, both do nothing.
 func StepOut(look context.Context) (back func()) {
 	p, _ := look.Value(key{}).(*place)
 	if p == nil || !p.inside {
