@@ -134,11 +134,11 @@ func firstDue(f *facts.Facts, tried Actions) Action {
 	return Wait
 }
 
-// candidateCounts tells that a candidate grant may be looked at now. A sign-in that was stored just now is looked at by the process that took
-// it, since a person waits there.
+// candidateCounts tells that a candidate grant may be looked at now. One of another account waits for the spec to name that, unless a person gave it, who
+// is asked for another. A sign-in that was stored just now is looked at by the process that took it, since a person waits there.
 func candidateCounts(f *facts.Facts) bool {
 	candidate := f.CandidateGrant()
-	if candidate == nil || f.Suspended() || candidate.Account.ID != "" && !f.ExpectsAccount(candidate.Account) {
+	if candidate == nil || f.Suspended() || candidate.Consent == 0 && candidate.Account.ID != "" && !f.ExpectsAccount(candidate.Account) {
 		return false
 	}
 	return f.Fresh || !CandidateRests(f)
