@@ -22,7 +22,8 @@ type version struct {
 	program                string
 }
 
-// versionAt builds the operator of a commit, and takes its charts.
+// versionAt builds the operator of a commit, and takes its charts. The program stays beside its sources, where Go finds that it need not be linked anew; a
+// story gets a copy, which it may link to.
 func versionAt(t *testing.T, commit string) version {
 	t.Helper()
 	folder, err := checkout(commit)
@@ -33,7 +34,15 @@ func versionAt(t *testing.T, commit string) version {
 		operator: filepath.Join(folder, "charts", "tokenkeeper"), marketplaces: filepath.Join(folder, "charts", "tokenkeeper-marketplaces"),
 		program: filepath.Join(t.TempDir(), "operator"),
 	}
-	if err := buildOperator(folder, "./test/chaos/operator", v.program); err != nil {
+	built := filepath.Join(folder, "operator")
+	if err := buildOperator(folder, "./test/chaos/operator", built); err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(built)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(v.program, program, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	return v

@@ -54,7 +54,7 @@ func startCluster(t *testing.T, helm string, configure ...func(*envtest.APIServe
 			t.Fatal(err)
 		}
 	}
-	server.Configure().Append("tls-sni-cert-key", filepath.Join(folder, "service.crt")+","+filepath.Join(folder, "service.key"))
+	server.Configure().Set("enable-priority-and-fairness", "false").Append("tls-sni-cert-key", filepath.Join(folder, "service.crt")+","+filepath.Join(folder, "service.key"))
 	for _, change := range configure {
 		change(server)
 	}
@@ -271,6 +271,7 @@ func TestInstallUpgradeUninstallReinstall(t *testing.T) {
 		for name, uid := range c.kept(t) {
 			want(t, uid, accounts[name])
 		}
+		c.expectPodIsAdmittedWherePodsAreRestricted(t)
 	})
 }
 
@@ -357,20 +358,21 @@ func (c cluster) deployment(t *testing.T, name string) appsv1.Deployment {
 	return found
 }
 
-// A namespace that enforces the restricted Pod Security Standard admits the pod, whatever values add to it.
-func TestPodIsAdmittedWherePodsAreRestricted(t *testing.T) {
-	c := startCluster(t, helms["4"])
+// expectPodIsAdmittedWherePodsAreRestricted asks a namespace that enforces the restricted Pod Security Standard. It admits the pod, whatever values add to it.
+func (c cluster) expectPodIsAdmittedWherePodsAreRestricted(t *testing.T) {
+	t.Helper()
+	const name = "restricted"
 	restricted := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{
-		Name: namespace, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+		Name: name, Labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
 	}}
 	if err := c.Create(t.Context(), restricted); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "tokenkeeper", Namespace: namespace}}); err != nil {
+	if err := c.Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "tokenkeeper", Namespace: name}}); err != nil {
 		t.Fatal(err)
 	}
 	strict := client.WithFieldValidation(c.Client, metav1.FieldValidationStrict)
-	for name, values := range map[string]string{
+	for said, values := range map[string]string{
 		"defaults": "",
 		"everything": `
 replicas: 2
@@ -380,10 +382,10 @@ watch: {namespaces: [shop]}
 extraVolumes: [{name: more, emptyDir: {}}]
 extraVolumeMounts: [{name: more, mountPath: /more}]`,
 	} {
-		made := render(t, helms["4"], operator, values)
-		admitted := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "tokenkeeper", Namespace: namespace}, Spec: pod(t, made)}
+		made := render(t, c.helm, operator, values)
+		admitted := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "tokenkeeper", Namespace: name}, Spec: pod(t, made)}
 		if err := strict.Create(t.Context(), admitted, client.DryRunAll); err != nil {
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: %v", said, err)
 		}
 	}
 }
