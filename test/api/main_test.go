@@ -5,6 +5,7 @@ package api_test
 
 import (
 	"context"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,6 +31,9 @@ var (
 
 func TestMain(m *testing.M) {
 	testworld.Main(m, func(server *testworld.APIServer) error {
+		if err := os.Setenv("GOGC", strconv.Itoa(testworld.CollectAt)); err != nil { // of kubectl
+			return err
+		}
 		config, kube, adminKubeconfig = server.Config, server.Kube, server.Kubeconfig()
 		return kube.Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	}, nil)

@@ -10,12 +10,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/go-logr/logr"
 	logf "sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
+
+	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
 const (
@@ -28,15 +31,11 @@ const (
 	namespace = "tokenkeeper-system"
 )
 
-// helms are the programs by their major version, built from the modules that hack/tools pins.
+// helms are the programs by their major version, from the modules that hack/tools pins. Go keeps them in its cache, since linking one takes ten seconds.
 var helms = map[string]string{}
 
-var (
-	// operatorProgram is the operator, with a clock that a story may set.
-	operatorProgram string
-	// suiteDirectory is for what stories share.
-	suiteDirectory string
-)
+// operatorProgram is the operator, with a clock that a story may set.
+var operatorProgram string
 
 func TestMain(m *testing.M) {
 	code, err := run(m)
@@ -54,22 +53,28 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer func() { _ = os.RemoveAll(directory) }()
-	suiteDirectory = directory
 	for _, major := range []string{"3", "4"} {
-		program := filepath.Join(directory, "helm"+major)
-		build := exec.CommandContext(context.Background(), "go", "build",
-			"-modfile=hack/tools/helm"+major+"/go.mod", "-o", program, "helm.sh/helm/v"+major+"/cmd/helm")
+		build := exec.CommandContext(context.Background(), "go", "tool", "-n", "-modfile=hack/tools/helm"+major+"/go.mod", "helm")
 		build.Dir = root
-		if out, err := build.CombinedOutput(); err != nil {
-			return 1, fmt.Errorf("building Helm %s: %w\n%s", major, err, out)
+		var failure strings.Builder
+		build.Stderr = &failure
+		program, err := build.Output()
+		if err != nil {
+			return 1, fmt.Errorf("building Helm %s: %w\n%s", major, err, failure.String())
 		}
-		helms[major] = program
+		helms[major] = filepath.Join(directory, "helm"+major)
+		if err := os.Symlink(strings.TrimSpace(string(program)), helms[major]); err != nil {
+			return 1, err
+		}
 	}
 	operatorProgram = filepath.Join(directory, "operator")
 	if err := buildOperator(root, "./test/chaos/operator", operatorProgram); err != nil {
 		return 1, err
 	}
 	if err := touch(operator, marketplaces, filepath.Join(root, "config")); err != nil {
+		return 1, err
+	}
+	if err := os.Setenv("GOGC", strconv.Itoa(testworld.CollectAt)); err != nil { // of what the stories start, but for the operator
 		return 1, err
 	}
 	return m.Run(), nil

@@ -38,9 +38,9 @@ const (
 // StartLimit is how long a kube-apiserver may take to start on a machine that builds at the same time.
 const StartLimit = 2 * time.Minute
 
-// collectAt is by how many percent the memory of kube-apiserver, etcd and a suite may grow until garbage is collected: suites have memory to
+// CollectAt is by how many percent the memory of kube-apiserver, etcd and a suite may grow until garbage is collected: suites have memory to
 // spare, and at Go's 100 the collector takes a fifth to two fifths of their processor time.
-const collectAt = 400
+const CollectAt = 400
 
 // APIServer is a kube-apiserver with an etcd, and without a kubelet and controllers.
 type APIServer struct {
@@ -82,9 +82,9 @@ func run(m *testing.M, prepare func(*APIServer) error, check func() error) (code
 
 // startOfSuite starts the API server of a suite. kube-apiserver and etcd take their environment variables from this process.
 func startOfSuite() (*APIServer, error) {
-	debug.SetGCPercent(collectAt)
+	debug.SetGCPercent(CollectAt)
 	before, isSet := os.LookupEnv("GOGC")
-	if err := os.Setenv("GOGC", strconv.Itoa(collectAt)); err != nil {
+	if err := os.Setenv("GOGC", strconv.Itoa(CollectAt)); err != nil {
 		return nil, err
 	}
 	server, err := startThrifty()
