@@ -12,7 +12,7 @@ import (
 )
 
 var (
-	fleetSizes  = flag.String("accounts", "100", "how many accounts a fleet has; numbers with commas between them are fleets of their own")
+	fleetSizes  = flag.String("accounts", "40", "how many accounts a fleet has; numbers with commas between them are fleets of their own")
 	fleetFor    = flag.Duration("for", time.Hour, "how long a fleet is watched in its steady state")
 	fleetOutage = flag.String("outage", "amazon", "the marketplace that is away for an hour")
 	fleetShards = flag.Int("shards", 0, "into how many shards a fleet is parted in the end, to see what one of them takes; 0 for none")

@@ -251,15 +251,8 @@ func (w *world) leavesNothing(s *shop) {
 		return
 	}
 	held, account, m := w.custody(s), w.account(s), w.markets[s.market]
-	expected := account.Spec.AccountID
-	if expected == "" {
-		expected = held.Account.ID
-	}
-	if waits := held.Candidate; waits != nil && waits.Consent > held.Accepted {
-		id := waits.Account.ID // one of another account waits for a change of the spec
-		if id == "" && (waits.Unverified || m.tells != "nothing") || id != "" && (expected == "" || id == expected) {
-			w.breaks("a sign-in of %s waits that could be decided", s.name)
-		}
+	if waits := held.Candidate; waits != nil && waits.Consent > held.Accepted && (waits.Unverified || waits.Account.ID != "" || m.tells != "nothing") {
+		w.breaks("a sign-in of %s waits that could be decided", s.name)
 	}
 	if aside := held.Aside; aside != nil && aside.Account.ID != "" && aside.Account.ID == account.Spec.AccountID {
 		w.breaks("a grant of %s is set aside that is the expected one", s.name)
