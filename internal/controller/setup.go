@@ -59,10 +59,11 @@ const (
 const shareOfOneHost = 4
 
 // shareOfLooks is the part of the workers whose looks may be worked on at once, while those of the others wait for marketplaces; leastLooks is how many
-// there are at least. What is beyond that waits for the API server, and would hold stacks and answers meanwhile.
+// there are at least. What is beyond that waits for the API server, and would hold stacks and answers meanwhile. It is not fewer, since a webhook of
+// the cluster may hold up the writes of some accounts, and others go on.
 const (
 	shareOfLooks = 4
-	leastLooks   = 16
+	leastLooks   = 64
 )
 
 // Name is the controller's name in logs and metrics.
