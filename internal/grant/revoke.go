@@ -3,6 +3,7 @@ package grant
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -16,8 +17,12 @@ import (
 // noEndpoint are answers of an address where no grant can be revoked, today or later.
 var noEndpoint = []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone, http.StatusNotImplemented}
 
-// Revoke ends a grant at the platform (RFC 7009). A platform that does not know the token any more answers
-// with success. Its error is an *Error.
+// ended are error codes of platforms that do not know the token any more. RFC 7009, section 2.2, has them answer with success; Google and
+// others do not.
+var ended = []string{"invalid_token", "invalid_grant"}
+
+// Revoke ends a grant at the platform (RFC 7009). A platform that does not know the token any more is as good as
+// success. Its error is an *Error.
 func (e Endpoint) Revoke(ctx context.Context, revocationURL, refreshToken string) error {
 	form := url.Values{
 		"token":           {refreshToken},
@@ -41,7 +46,7 @@ func (e Endpoint) Revoke(ctx context.Context, revocationURL, refreshToken string
 		_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, 64<<10))
 		_ = response.Body.Close()
 	}()
-	if response.StatusCode/100 == 2 {
+	if response.StatusCode/100 == 2 || response.StatusCode == http.StatusBadRequest && slices.Contains(ended, errorCode(response.Body)) {
 		return nil
 	}
 	kind := answer.Unavailable
@@ -61,4 +66,16 @@ func (e Endpoint) Revoke(ctx context.Context, revocationURL, refreshToken string
 		Message:    "revoking the grant: " + cmp.Or(a.redirected(response), fmt.Sprintf("the marketplace answered HTTP %d", response.StatusCode)),
 		RetryAfter: a.retryAfter(response.Header, kind == answer.Throttled),
 	}
+}
+
+// errorCode is the error code of RFC 6749, section 5.2, in an answer's body; empty where there is none.
+func errorCode(body io.Reader) string {
+	text, err := io.ReadAll(io.LimitReader(body, 64<<10))
+	var refusal struct {
+		Code string `json:"error"`
+	}
+	if err != nil || json.Unmarshal(text, &refusal) != nil {
+		return ""
+	}
+	return refusal.Code
 }

@@ -16,6 +16,8 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"github.com/tokenkeeper/tokenkeeper/test/wholebody"
 )
 
 // counter stands between the operator and the API server and counts what passes. It takes time of its own, so that nothing
@@ -45,12 +47,12 @@ func newCounter(config *rest.Config) (*counter, error) {
 		return nil, fmt.Errorf("counting requests: %w", err)
 	}
 	c := &counter{counts: requests{}, costs: map[string]requests{}}
-	proxy := &httputil.ReverseProxy{
+	proxy := wholebody.First(&httputil.ReverseProxy{
 		Transport:     transport,
 		FlushInterval: -1, // an event of a watch is not kept back
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		ErrorLog:      log.New(io.Discard, "", 0), // watches end with the operator
-	}
+	})
 	c.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if kind, name := kindOf(r); kind != "" {
 			c.note(kind, name)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
+	"github.com/tokenkeeper/tokenkeeper/test/wholebody"
 )
 
 // call is a request of the operator to the API server.
@@ -103,7 +104,7 @@ func newProxy(user *rest.Config, platform *front) (*proxy, error) {
 		}
 		return nil
 	}
-	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(passOn, w, r) }))
+	p.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.serve(wholebody.First(passOn), w, r) }))
 	p.server.Config.ErrorLog = passOn.ErrorLog
 	p.server.Start()
 	return p, nil

@@ -27,6 +27,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 	"github.com/tokenkeeper/tokenkeeper/test/authority"
+	"github.com/tokenkeeper/tokenkeeper/test/wholebody"
 )
 
 // front stands before the portal, as an ingress does: its address is known before the operator runs.
@@ -39,10 +40,10 @@ type front struct {
 func startFront(t *testing.T) *front {
 	t.Helper()
 	f := &front{t: t}
-	server := httptest.NewServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+	server := httptest.NewServer(wholebody.First(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(f.to.Load())
 		r.Out.Host = r.In.Host
-	}})
+	}}))
 	t.Cleanup(server.Close)
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/test/browser"
+	"github.com/tokenkeeper/tokenkeeper/test/wholebody"
 )
 
 // front is the public address of the portal, as an ingress is. The story says which replicas answer, in turns, and to what, if
@@ -34,13 +35,13 @@ type front struct {
 func newFront(t *testing.T) *front {
 	t.Helper()
 	f := &front{t: t, before: map[string]func(http.ResponseWriter, *http.Request) bool{}}
-	proxy := &httputil.ReverseProxy{
+	proxy := wholebody.First(&httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(f.replica())
 			r.Out.Host = r.In.Host
 		},
 		ModifyResponse: f.inspect,
-	}
+	})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !f.admits(r) {
 			http.NotFound(w, r)

@@ -37,11 +37,17 @@ type world struct {
 // apart is the name of the stories with the portal in a process of its own.
 const apart = "portal apart"
 
-// inBothForms tells a story with everything in one process, and with the portal apart.
+// inBothForms tells a story with everything in one process, and with the portal apart. In the short form it is told once, every other
+// story with the portal apart.
 func inBothForms(t *testing.T, story func(t *testing.T)) {
 	t.Helper()
-	t.Run("one process", story)
-	t.Run(apart, story)
+	forms := []string{"one process", apart}
+	if testing.Short() {
+		forms = forms[len(t.Name())%2:][:1]
+	}
+	for _, form := range forms {
+		t.Run(form, story)
+	}
 }
 
 // newWorld begins a story, with one replica of the operator.
