@@ -112,9 +112,9 @@ func TestWhatToDo(t *testing.T) {
 			[]string{"Allegro refuses the application.", "Tell your administrator. Its ID or its secret may be wrong."},
 		},
 		"nobody may sign in": {conditions{"ReauthRequired": "True GrantRejected"}, suspendedSignIn, nil},
-		"somebody corrects the password, whoever looks": {
+		"somebody unlocks the login, whoever looks": {
 			conditions{"ReauthRequired": "True AccountLocked"}, othersSignIn,
-			[]string{"Check at Allegro whether the login is locked, and unlock it there if it is. Then the person who stored the password has to confirm or change it."},
+			[]string{"Check at Allegro whether the login is locked, and unlock it there if it is. Then the person who set up this account has to confirm that. The details say how."},
 		},
 		"sign in soon": {
 			conditions{"AuthorizationExpiring": "True AuthorizationExpiring"}, ownSignIn, []string{"Sign in again before that. Until then everything keeps working."},
