@@ -79,6 +79,7 @@ func TestABrowserThatComesBackTwiceIsToldTheSame(t *testing.T) {
 }
 
 func TestARefusalThatComesBackTwiceIsTheSame(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]struct {
 		person demomarket.Person
 		query  func(url.Values)

@@ -18,6 +18,7 @@ const maintenancePage = "<!DOCTYPE html><html><head><title>Maintenance</title></
 // TestAnswersAfterWhichATokenRests has a platform whose refresh tokens work once. The token of an hour ends 60 minutes after it
 // was issued, so that the refresh token rests for 57. Which answers these are is a table of internal/grant (bytes_test.go).
 func TestAnswersAfterWhichATokenRests(t *testing.T) {
+	t.Parallel()
 	for name, raw := range map[string]func(string) string{
 		"a failure as JSON with 500": respond(500, "application/json", `{"error":"Internal Server Error","error_description":"No message available"}`),
 		"success and half the tokens": func(good string) string {
@@ -61,6 +62,7 @@ func TestAnswersAfterWhichATokenRests(t *testing.T) {
 
 // TestAnswersAfterWhichATokenIsSentAgain: which these are is a table of internal/grant (bytes_test.go) as well.
 func TestAnswersAfterWhichATokenIsSentAgain(t *testing.T) {
+	t.Parallel()
 	for name, raw := range map[string]func(string) string{
 		"a maintenance page":              respond(200, "text/html", maintenancePage),
 		"slower, in the platform's words": respond(400, "application/json", `{"error":"slow_down"}`),
@@ -86,6 +88,7 @@ func TestAnswersAfterWhichATokenIsSentAgain(t *testing.T) {
 // TestAWholeTokenSetIsUsed has answers that hold the only copy of a pair, and something odd beside it. More of them are in internal/grant
 // (bytes_test.go).
 func TestAWholeTokenSetIsUsed(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		raw    func(string) string
 		change func(*v1alpha1.Marketplace)

@@ -19,6 +19,7 @@ import (
 // TestAttacksOnACallback lets an attacker change what comes back to the portal. Each change is refused without asking the
 // platform for tokens, or by the platform, and the honest person can still sign in.
 func TestAttacksOnACallback(t *testing.T) {
+	t.Parallel()
 	type attack struct {
 		// change returns who comes back with what, given the honest person and a second person in the middle of a sign-in.
 		change func(w *world, honest *browser, back *url.URL, other *browser, otherBack *url.URL) (*browser, *url.URL)
@@ -147,6 +148,7 @@ func TestAttacksOnACallback(t *testing.T) {
 }
 
 func TestAnswersOfAnotherIssuer(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(url.Values){
 		"another":         func(q url.Values) { q.Set("iss", "https://evil.example.com") },
 		"none":            func(q url.Values) { q.Del("iss") },

@@ -140,6 +140,7 @@ func TestFirstAccountSeenIsTheOnlyOne(t *testing.T) {
 }
 
 func TestDeletion(t *testing.T) {
+	t.Parallel()
 	t.Run("Delete leaves the Secrets to their owner", func(t *testing.T) {
 		w := newWorld(t)
 		w.prepare("oidc", v1alpha1.GrantRefreshToken)

@@ -99,6 +99,7 @@ func TestTheDataOfOthersIsNotHeld(t *testing.T) {
 
 // A Secret that users write has labels of ours, by whatever mistake: it is no credential before they are gone.
 func TestAnApplicationsChangeReachesItsAccount(t *testing.T) {
+	t.Parallel()
 	for name, account := range map[string]string{"plain": "", "with our labels": "main"} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

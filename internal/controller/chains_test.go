@@ -30,6 +30,7 @@ func TestCorrectedExpectationUsesWhatWasStored(t *testing.T) {
 }
 
 func TestNewGrantIsNotUsedBeforeItsAccountIsKnown(t *testing.T) {
+	t.Parallel()
 	for name, expect := range map[string]func(w *world, a *v1alpha1.MarketplaceAccount){
 		"where the spec names the account": func(w *world, a *v1alpha1.MarketplaceAccount) {
 			a.Spec.AccountID = w.Market.Platform("ebay").Seller().ID
@@ -231,6 +232,7 @@ func TestExpectationThatNothingCanCheck(t *testing.T) {
 
 // TestAnswersAfterWhichNobodyKnows: which these are is a table of internal/grant (bytes_test.go).
 func TestAnswersAfterWhichNobodyKnows(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]struct {
 		fault demomarket.Fault
 		lost  bool

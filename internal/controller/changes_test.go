@@ -155,6 +155,7 @@ func TestADeadGrantAndAnApplicationThatIsRefused(t *testing.T) {
 }
 
 func TestACorrectedExpectation(t *testing.T) {
+	t.Parallel()
 	for name, corrected := range map[string]func(*demomarket.Market) string{
 		"to who signed in": func(market *demomarket.Market) string { return market.OtherSeller().ID },
 		"to anybody":       func(*demomarket.Market) string { return "" },

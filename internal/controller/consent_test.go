@@ -22,6 +22,7 @@ import (
 )
 
 func TestSignInByLink(t *testing.T) {
+	t.Parallel()
 	for _, platform := range []string{"allegro", "ebay", "amazon", "oidc"} {
 		t.Run(platform, func(t *testing.T) {
 			w := newWorld(t)
@@ -135,6 +136,7 @@ func TestAShownLinkStaysTheSame(t *testing.T) {
 }
 
 func TestConsentDenied(t *testing.T) {
+	t.Parallel()
 	for _, platform := range []string{"allegro", "oidc"} {
 		t.Run(platform, func(t *testing.T) {
 			w := newWorld(t)
@@ -158,6 +160,7 @@ func TestConsentDenied(t *testing.T) {
 }
 
 func TestSignInOfTheWrongSeller(t *testing.T) {
+	t.Parallel()
 	for _, platform := range []string{"allegro", "ebay", "amazon", "oidc"} {
 		t.Run(platform, func(t *testing.T) {
 			w := newWorld(t)
@@ -405,10 +408,11 @@ func TestSameSellerTwice(t *testing.T) {
 func TestClientSecretsThatEnd(t *testing.T) {
 	w := newWorld(t)
 	w.prepare("amazon", v1alpha1.GrantRefreshToken)
+	w.EditMarketplace("amazon", secretsEnd)
 	w.start()
 	w.expectReady()
 	made := w.readSecret("app").CreationTimestamp.UTC()
-	w.Expect(w.get().Status.Application.SecretExpirationTime.UTC()).To(BeTemporally("==", made.Add(4320*time.Hour)))
+	w.Expect(w.get().Status.Application.SecretExpirationTime.UTC()).To(BeTemporally("==", made.Add(lifeOfSecrets)))
 
 	ends := w.clock.Now().Add(10 * day)
 	w.editSecret("app", map[string]string{"client_secret_expires_at": ends.Format(time.RFC3339)})

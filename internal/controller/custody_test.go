@@ -39,6 +39,7 @@ func writesTo(request *http.Request, secret string) bool {
 }
 
 func TestGrantThatCannotBeStoredIsKeptAndNotAskedForAgain(t *testing.T) {
+	t.Parallel()
 	for name, no := range map[string]struct {
 		code   int
 		reason metav1.StatusReason
@@ -127,6 +128,7 @@ func TestPublishedAfterTheTokenSecretCouldNotBeWritten(t *testing.T) {
 }
 
 func TestLostAnswer(t *testing.T) {
+	t.Parallel()
 	t.Run("is asked for again within the platform's grace", func(t *testing.T) {
 		w := newWorld(t)
 		w.prepare("allegro", v1alpha1.GrantRefreshToken)

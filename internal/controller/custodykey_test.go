@@ -98,6 +98,7 @@ func (w *world) replaceKey(data map[string][]byte) {
 
 // TestNobodyIsUnservedForTheKey: whatever becomes of the key, accounts go on without a sign-in and without a call more than the renewal.
 func TestNobodyIsUnservedForTheKey(t *testing.T) {
+	t.Parallel()
 	for name, happens := range map[string]func(w, other *world){
 		"nothing":                   func(*world, *world) {},
 		"a restart":                 func(w, _ *world) { w.start() },
@@ -319,6 +320,7 @@ func TestAStolenDeviceCodeIsNotSentWithASharedApplication(t *testing.T) {
 
 // TestAnAccountMovesBetweenInstallations as its owner has suspended it first, so that its refresh token is good.
 func TestAnAccountMovesBetweenInstallations(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct{ sharedKey, sharedApplication bool }{
 		"with the same key, own application":    {true, false},
 		"with the same key, shared application": {true, true},
@@ -373,6 +375,7 @@ func TestAnAccountMovesBetweenInstallations(t *testing.T) {
 
 // TestTheKeyCostsNoWriteAndNoRead of a renewal.
 func TestTheKeyCostsNoWriteAndNoRead(t *testing.T) {
+	t.Parallel()
 
 	for _, keyed := range []bool{false, true} {
 		t.Run(map[bool]string{true: "with a key", false: "without"}[keyed], func(t *testing.T) {

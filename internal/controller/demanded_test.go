@@ -34,6 +34,7 @@ func (w *world) served() {
 }
 
 func TestAWaitThatIsNoneIsIgnored(t *testing.T) {
+	t.Parallel()
 	for name, answer := range map[string]func(now time.Time) (header, value string){
 		"a moment in epoch seconds": func(now time.Time) (string, string) { return "Retry-After", fmt.Sprint(now.Add(time.Minute).Unix()) },
 		"ten days":                  func(time.Time) (string, string) { return "Retry-After", "900000" },

@@ -110,6 +110,7 @@ func TestDeviceCodesThatNobodyUses(t *testing.T) {
 }
 
 func TestDeviceCodesThatThePlatformEndsAtOnce(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]struct {
 		prepare func(*demomarket.Market)
 		says    string

@@ -16,6 +16,7 @@ import (
 
 // TestOnCallHearsOfADyingTokenBeforeItDies scrapes the operator minute by minute, from shortly before a renewal until the end of the token.
 func TestOnCallHearsOfADyingTokenBeforeItDies(t *testing.T) {
+	t.Parallel()
 	prepared := func(platform string, grant v1alpha1.GrantType) func(*world) {
 		return func(w *world) {
 			w.prepare(platform, grant)

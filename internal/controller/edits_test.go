@@ -50,6 +50,7 @@ func TestEditsThatChangeNoRequestShortenNoWait(t *testing.T) {
 }
 
 func TestALoopOfEditsMakesThreeCallsAtOnceAndOneAMinute(t *testing.T) {
+	t.Parallel()
 	amazonScopes := func(i int) func(*v1alpha1.MarketplaceAccount) {
 		return withScopes([]v1alpha1.Scope{"sellingpartnerapi::notifications", "sellingpartnerapi::migration"}[i%2])
 	}
@@ -152,33 +153,33 @@ func (w *world) appliedLater(name, label string, after time.Duration) {
 func TestALabelDoesNotProlongAClientSecret(t *testing.T) {
 	w := newWorld(t)
 	w.prepare("amazon", v1alpha1.GrantRefreshToken)
+	w.EditMarketplace("amazon", secretsEnd)
 	w.start()
 	w.expectReady()
-	const life = 4320 * time.Hour
 	end := func() time.Time { return w.get().Status.Application.SecretExpirationTime.UTC() }
 	made := w.readSecret("app").CreationTimestamp.UTC()
-	w.Expect(end()).To(BeTemporally("==", made.Add(life)))
+	w.Expect(end()).To(BeTemporally("==", made.Add(lifeOfSecrets)))
 	for i := range 12 {
 		w.appliedLater("app", fmt.Sprint(i), time.Duration(i+1)*24*time.Hour)
 		w.settle()
 	}
-	w.Expect(end()).To(BeTemporally("==", made.Add(life)))
+	w.Expect(end()).To(BeTemporally("==", made.Add(lifeOfSecrets)))
 	w.start()
 	w.appliedLater("app", "restarted", 20*24*time.Hour)
 	w.settle()
 	w.passRenewal()
-	w.Expect(end()).To(BeTemporally("==", made.Add(life)), "after a restart and a renewal")
+	w.Expect(end()).To(BeTemporally("==", made.Add(lifeOfSecrets)), "after a restart and a renewal")
 
 	w.stop()
 	w.Market.Platform("amazon").SetClientSecret("a-new-client-secret", true)
 	w.editSecret("app", map[string]string{"client_secret": "a-new-client-secret"})
 	w.appliedLater("app", "rotated", 30*24*time.Hour)
 	w.start()
-	w.Eventually(end).Should(BeTemporally("==", made.Add(life+30*24*time.Hour)), "another client secret")
+	w.Eventually(end).Should(BeTemporally("==", made.Add(lifeOfSecrets+30*24*time.Hour)), "another client secret")
 	w.passRenewal()
 	w.start()
 	w.appliedLater("app", "labelled", 40*24*time.Hour)
 	w.settle()
 	w.passRenewal()
-	w.Expect(end()).To(BeTemporally("==", made.Add(life+30*24*time.Hour)))
+	w.Expect(end()).To(BeTemporally("==", made.Add(lifeOfSecrets+30*24*time.Hour)))
 }

@@ -14,6 +14,7 @@ import (
 // TestEndsOfTokensAreReadOrSaidToBeUnreadable has a platform tell an end ten minutes ahead, or nothing that anybody understands. A token is never
 // published for longer than it may live. How ends are read is a table of internal/marketplace.
 func TestEndsOfTokensAreReadOrSaidToBeUnreadable(t *testing.T) {
+	t.Parallel()
 	start := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
 	for name, story := range map[string]struct {
 		unit     v1alpha1.ExpiryUnit

@@ -54,6 +54,7 @@ func (w *world) tokenOf(account *v1alpha1.MarketplaceAccount) v1alpha1.AccessTok
 }
 
 func TestATenantThatAsksAllTheTimeMakesNobodyElseLate(t *testing.T) {
+	t.Parallel()
 	for name, secret := range map[string]string{
 		"a copy of the application":                   demomarket.DefaultClientSecret,
 		"its client_id, which is public, and no more": "wR0ng-kq83nvzL2",

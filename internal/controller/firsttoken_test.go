@@ -15,6 +15,7 @@ import (
 
 // TestFirstTokensCost counts what a first token takes of the API server, the event that tells of it left out.
 func TestFirstTokensCost(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]struct {
 		platform string
 		grant    v1alpha1.GrantType
@@ -45,6 +46,7 @@ func TestFirstTokensCost(t *testing.T) {
 // TestAGrantSecretThatNoCacheShows: a second operator has stored a grant while the first one asks for the first tokens of an account, whose grant Secret it
 // does not read before. Nothing of the stored grant is lost, whatever the answer.
 func TestAGrantSecretThatNoCacheShows(t *testing.T) {
+	t.Parallel()
 	for name, faults := range map[string][]demomarket.Fault{
 		"and tokens come":        nil,
 		"and tokens are refused": {demomarket.Refuse(demomarket.InvalidGrant).Once()},

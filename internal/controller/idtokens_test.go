@@ -62,6 +62,7 @@ func TestExpiredIDTokenDoesNotTakeTheAccessTokenAlong(t *testing.T) {
 }
 
 func TestIDTokenThatIsAFewSecondsTooOldIsAMatterOfClocks(t *testing.T) {
+	t.Parallel()
 	for ago, whole := range map[time.Duration]bool{30 * time.Second: true, 61 * time.Second: false} {
 		t.Run(ago.String(), func(t *testing.T) {
 			w := newWorld(t)
@@ -93,6 +94,7 @@ func TestFirstTokenWithAnExpiredIDToken(t *testing.T) {
 
 // TestPairStaysWhereTheIDTokenIsReliedUpon is for workloads that need both tokens: they keep the former ones for as long as these are good.
 func TestPairStaysWhereTheIDTokenIsReliedUpon(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]struct {
 		platform string
 		grant    v1alpha1.GrantType

@@ -124,6 +124,7 @@ func TestATokenIsVerifiedWithItsOwnKeyBesideABadOne(t *testing.T) {
 // TestNoRequestFollowsARedirect whatever it is for. Nobody asks the host that the redirect points to, and somebody can read
 // which it is.
 func TestNoRequestFollowsARedirect(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]struct {
 		address string
 		ready   bool // although something is missing
@@ -151,6 +152,7 @@ func TestNoRequestFollowsARedirect(t *testing.T) {
 // TestADocumentThatNamesAddressesWithoutTLS is believed as far as that goes: an endpoint that nobody needs does no harm, the
 // keys make the ID token one that cannot be verified, and credentials do not go to such an endpoint.
 func TestADocumentThatNamesAddressesWithoutTLS(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]struct {
 		member, address string
 		status          metav1.ConditionStatus
@@ -178,6 +180,7 @@ func TestADocumentThatNamesAddressesWithoutTLS(t *testing.T) {
 // TestATokenThatIsNoneReplacesNoGoodOne renews with an answer whose refresh token is one space, or whose access token would
 // split a header.
 func TestATokenThatIsNoneReplacesNoGoodOne(t *testing.T) {
+	t.Parallel()
 	for name, body := range map[string]string{
 		"a refresh token of one space":       `{"access_token":"AT2-yyyyyyyyyyyyyyyyyyyy","token_type":"Bearer","expires_in":3600,"refresh_token":" "}`,
 		"an access token of two lines":       `{"access_token":"AT2-yyyyyyyyyyyy\r\nX-Admin: yes","token_type":"Bearer","expires_in":3600,"refresh_token":"RT2-yyyyyyyyyyyyyyyyyyyy"}`,

@@ -57,6 +57,7 @@ func (w *world) withdrawn() {
 }
 
 func TestALinkInASecret(t *testing.T) {
+	t.Parallel()
 	for _, platform := range []string{"allegro", "ebay"} {
 		t.Run(platform, func(t *testing.T) {
 			w := linksApart(t, platform, v1alpha1.GrantAuthorizationCode)
@@ -146,6 +147,7 @@ func TestACodeInASecret(t *testing.T) {
 // TestALinkInASecretComesBack: whatever becomes of the Secret, it shows a link that works, and one that somebody else has written is never
 // believed. Nothing more is written than the custody, the Secret, and the status where it changes.
 func TestALinkInASecretComesBack(t *testing.T) {
+	t.Parallel()
 	edited := func(value func(link string) string) func(*world, *corev1.Secret) {
 		return func(w *world, secret *corev1.Secret) {
 			secret.Data["sign_in_url"] = []byte(value(string(secret.Data["sign_in_url"])))
@@ -241,6 +243,7 @@ func TestALinkInASecretIsWithdrawn(t *testing.T) {
 
 // TestThePlaceOfALinkIsTaken: another's Secret is left alone, and told of once. No link is made that nobody could be shown.
 func TestThePlaceOfALinkIsTaken(t *testing.T) {
+	t.Parallel()
 	for name, taken := range map[string]func(w *world) *corev1.Secret{
 		"by a user's Secret": func(w *world) *corev1.Secret {
 			return secretOf(w.Namespace, signInSecret, map[string]string{"sign_in_url": "https://shop.example.com"})

@@ -116,6 +116,7 @@ func (w *world) loginAt(replies ...reply) *script {
 }
 
 func TestALoginThatAFirewallKeepsOutIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	for name, denial := range map[string]reply{
 		"a firewall's text":       firewall,
 		"a firewall's page":       {status: 403, contentType: "text/html", body: "<html>Access denied</html>"},
@@ -299,6 +300,7 @@ func (w *world) says(account client.ObjectKey, reason string) {
 }
 
 func TestOfSeveralAccountsWithOneUserOneAloneAsksAfterAFailure(t *testing.T) {
+	t.Parallel()
 	for name, password := range map[string]string{"the same password": "a-password-of-mine", "another password": "another-password-of-mine"} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

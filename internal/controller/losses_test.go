@@ -28,6 +28,7 @@ func (w *world) editBytes(change func(*v1alpha1.Marketplace)) {
 
 // TestALossAfterAPersonsWord tries a refresh token that may be spent, since a person says so, and gets no answer.
 func TestALossAfterAPersonsWord(t *testing.T) {
+	t.Parallel()
 	for name, lose := range map[string]func(*world){
 		"of a grant that has moved": func(w *world) {
 			w.editCustody(func(kept *custody.Custody) { kept.Witness.Account = "another" })

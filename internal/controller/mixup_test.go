@@ -180,6 +180,7 @@ func TestAnHonestCodeDoesNotGoToAnotherServer(t *testing.T) {
 
 // TestAnAccountThatMovesDuringASignIn does not take the code along: the author of an account may not be the person who signs in.
 func TestAnAccountThatMovesDuringASignIn(t *testing.T) {
+	t.Parallel()
 	for name, declare := range map[string]v1alpha1.ParameterDeclaration{
 		"to a host that it chooses": chosenHost,
 		"to a host of the list":     {Name: "shop", Enum: []string{"honest", "evil"}, Required: true},

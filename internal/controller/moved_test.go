@@ -153,6 +153,7 @@ func TestAnAccountThatMovedGoesOnWhenAPersonSaysSo(t *testing.T) {
 }
 
 func TestACustodyOfAnotherCluster(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]struct {
 		witness func(*custody.Witness)
 		sends   bool

@@ -21,6 +21,7 @@ import (
 // TestStatusIsToldWhateverOddValuesItIsMadeOf follows an account through its life: the first token, and the end of token and grant, of
 // which its conditions must tell.
 func TestStatusIsToldWhateverOddValuesItIsMadeOf(t *testing.T) {
+	t.Parallel()
 	for name, odd := range map[string]struct {
 		application, imported map[string]string
 		fault                 *demomarket.Fault
@@ -106,6 +107,7 @@ func TestStatusIsToldWhateverOddValuesItIsMadeOf(t *testing.T) {
 
 // TestStatusThatIsRefusedLosesTheFieldAlone answers in the API server's place, as one does that holds another version of the CRD.
 func TestStatusThatIsRefusedLosesTheFieldAlone(t *testing.T) {
+	t.Parallel()
 	for name, causes := range map[string][]string{
 		"a field that is named":          {"status.application.daysRemaining"},
 		"fields that are named":          {"status.application.daysRemaining", "status.accessToken.renewalTime"},
@@ -144,6 +146,7 @@ func TestStatusThatIsRefusedLosesTheFieldAlone(t *testing.T) {
 }
 
 func TestWhatNobodySeesInASecretIsCutOrNamed(t *testing.T) {
+	t.Parallel()
 	t.Run("a byte order mark and line ends are cut", func(t *testing.T) {
 		w := newWorld(t)
 		w.prepare("ebay", v1alpha1.GrantRefreshToken)

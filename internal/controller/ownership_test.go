@@ -16,6 +16,7 @@ import (
 // TestOperatorOwnsNoFieldThatUsersWrite looks at the managed fields of accounts of every grant: a tool that uses server-side apply never
 // meets a conflict with the operator. Every other story ends with the same check.
 func TestOperatorOwnsNoFieldThatUsersWrite(t *testing.T) {
+	t.Parallel()
 	for platform, grant := range map[string]v1alpha1.GrantType{
 		"ebay": v1alpha1.GrantRefreshToken, "xsale": v1alpha1.GrantPassword, "allegro": v1alpha1.GrantDeviceCode, "oidc": v1alpha1.GrantClientCredentials,
 	} {

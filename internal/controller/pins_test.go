@@ -38,6 +38,7 @@ func sellersAnswer(way, seller string, n int) said {
 }
 
 func TestARenewalThatBringsAnotherSellersTokens(t *testing.T) {
+	t.Parallel()
 	for way, tell := range map[string]func(*v1alpha1.Marketplace){
 		"an answer field":             func(m *v1alpha1.Marketplace) { m.Spec.TokenResponse.Fields.AccountID = "seller" },
 		"a claim":                     func(m *v1alpha1.Marketplace) { m.Spec.Identity.AccessTokenClaim = "sub" },

@@ -99,6 +99,7 @@ func (w *world) restartedReading(secrets int) {
 
 // TestWhatChangedWhileTheOperatorWasAway is noticed at the restart.
 func TestWhatChangedWhileTheOperatorWasAway(t *testing.T) {
+	t.Parallel()
 	const importing, login = v1alpha1.GrantRefreshToken, v1alpha1.GrantPassword
 	edited := func(secret string, values map[string]string) func(*world) {
 		return func(w *world) { w.editSecret(secret, values) }

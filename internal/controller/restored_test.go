@@ -127,6 +127,7 @@ func TestALossIsNotForgottenWhileSomethingElseIsMissing(t *testing.T) {
 
 // TestALossIsNotForgottenOverAnotherGrant stores other things on top of what was restored.
 func TestALossIsNotForgottenOverAnotherGrant(t *testing.T) {
+	t.Parallel()
 	for name, replace := range map[string]func(*world){
 		"another seller's": func(w *world) {
 			market := w.Market.Platform("oidc")
@@ -313,6 +314,7 @@ func TestAStaticPlatformDoesNotMindABackup(t *testing.T) {
 
 // TestARenewalAfterTheClockWasSetBack issues a token that is older by the clock than the one before.
 func TestARenewalAfterTheClockWasSetBack(t *testing.T) {
+	t.Parallel()
 	for _, platform := range []string{"allegro", "oidc"} {
 		t.Run(platform, func(t *testing.T) {
 			w := newWorld(t)

@@ -38,6 +38,7 @@ func (r *restoration) unknowable() bool { return r.outdated && r.lost.status && 
 // TestARestoreThatRestoresHalf restores an account without its status, with a new UID and without owner references, each and together: no
 // refresh token is sent twice, no account is lost, and the conditions say what docs/backup.md does.
 func TestARestoreThatRestoresHalf(t *testing.T) {
+	t.Parallel()
 	for _, platform := range []string{"oidc", "ebay"} { // whose refresh tokens work once, and for as long as the authorization
 		for _, outdated := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, outdated %t", platform, outdated), func(t *testing.T) {

@@ -39,6 +39,7 @@ func (w *world) stalledFor() string {
 }
 
 func TestStalledWhileOnlyAChangeHelps(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]struct {
 		grant  v1alpha1.GrantType
 		before func(*world)
@@ -176,6 +177,7 @@ func (w *world) series(name string) int {
 }
 
 func TestScopesThatPlatformsDoNotName(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]struct {
 		granted string
 		reason  string

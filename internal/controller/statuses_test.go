@@ -420,6 +420,7 @@ func held(name string) time.Duration {
 // TestStatusesAndWhoActs brings an account into each state of docs/who-acts.md. Its status is that of test/statuses, with which other suites
 // work, and of the metrics that are scraped meanwhile Prometheus makes the alerts of that page.
 func TestStatusesAndWhoActs(t *testing.T) {
+	t.Parallel()
 	rows := statuses.Table(t, "../..")
 	var scraped scrapedStories
 	t.Run("in", func(t *testing.T) {

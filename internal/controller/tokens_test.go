@@ -63,6 +63,7 @@ func TestFirstTokenByPassword(t *testing.T) {
 }
 
 func TestRenewal(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]struct {
 		platform string
 		grant    v1alpha1.GrantType

@@ -42,6 +42,7 @@ func TestRefusedPasswordIsTriedOnce(t *testing.T) {
 }
 
 func TestLockedAccountWaitsForAPerson(t *testing.T) {
+	t.Parallel()
 	for name, outcome := range map[string]demomarket.Outcome{
 		"locked": demomarket.UserLocked, "second factor": demomarket.MFARequired,
 		"leaked password": demomarket.PasswordLeaked, "blocked": demomarket.UserBlocked,
@@ -59,6 +60,7 @@ func TestLockedAccountWaitsForAPerson(t *testing.T) {
 }
 
 func TestRefusedApplication(t *testing.T) {
+	t.Parallel()
 	for _, platform := range []string{"xsale", "allegro", "ebay", "amazon", "oidc"} {
 		t.Run(platform, func(t *testing.T) {
 			w := newWorld(t)
@@ -110,6 +112,7 @@ func TestPreviousClientSecretBridgesARotation(t *testing.T) {
 }
 
 func TestDeadRefreshToken(t *testing.T) {
+	t.Parallel()
 	for _, platform := range []string{"allegro", "ebay", "amazon", "oidc"} {
 		t.Run(platform, func(t *testing.T) {
 			w := newWorld(t)
@@ -145,6 +148,7 @@ func TestDeadRefreshToken(t *testing.T) {
 
 // TestBadAnswersPass: what is said of others is a table of internal/grant (bytes_test.go).
 func TestBadAnswersPass(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]struct {
 		fault demomarket.Fault
 		says  string
@@ -205,6 +209,7 @@ func TestMarketplaceThatStaysAway(t *testing.T) {
 }
 
 func TestRetryAfterIsObeyed(t *testing.T) {
+	t.Parallel()
 	for name, throttle := range map[string]func(now time.Time) demomarket.Fault{
 		"in seconds": func(time.Time) demomarket.Fault { return demomarket.Throttle(1800) },
 		"as a date":  func(now time.Time) demomarket.Fault { return demomarket.ThrottleUntil(now.Add(30 * time.Minute)) },
@@ -228,6 +233,7 @@ func TestRetryAfterIsObeyed(t *testing.T) {
 
 // TestOddExpiryKeepsTheToken: how ends are read is a table of internal/marketplace (TestExpiries).
 func TestOddExpiryKeepsTheToken(t *testing.T) {
+	t.Parallel()
 	for raw, want := range map[string]time.Duration{
 		demomarket.ExpiresInAbsent: time.Hour, // as Amazon's manifest has it
 		"0":                        10 * time.Minute,
@@ -262,6 +268,7 @@ func TestUntrustedCertificate(t *testing.T) {
 }
 
 func TestReferencesThatDoNotHold(t *testing.T) {
+	t.Parallel()
 	for name, story := range map[string]struct {
 		spoil  func(w *world, a *v1alpha1.MarketplaceAccount)
 		reason string

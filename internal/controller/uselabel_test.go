@@ -120,6 +120,7 @@ func TestWithoutTheFlagAMissingLabelIsAnEvent(t *testing.T) {
 
 // TestATokenSecretIsNoCredential is S8a: with the label on it, too.
 func TestATokenSecretIsNoCredential(t *testing.T) {
+	t.Parallel()
 	for name, optional := range map[string]bool{"labels are required": false, "labels are optional": true} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

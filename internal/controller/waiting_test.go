@@ -148,6 +148,7 @@ func TestASignInWithoutARefreshToken(t *testing.T) {
 }
 
 func TestATokenThatMayNotAskWhoseItIs(t *testing.T) {
+	t.Parallel()
 	for name, known := range map[string]bool{"an account that was signed in before": true, "a new account": false} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

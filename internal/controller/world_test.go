@@ -440,14 +440,22 @@ func (w *world) imported(platform string) string {
 	return token
 }
 
-// marketplace creates the shipped Marketplace of a name, in which nobody waits for others: stories of limits set them.
+// marketplace creates the shipped Marketplace of a name, in which nobody waits for others: stories of limits set them. Client secrets do not end
+// there, since they would do so by the API server's clock, and a count of their days change in the middle of a story at some hour: secretsEnd lets them.
 func (w *world) marketplace(platform string, changes ...func(*v1alpha1.Marketplace)) *v1alpha1.Marketplace {
 	w.T.Helper()
 	free := func(m *v1alpha1.Marketplace) {
 		m.Spec.Limits = v1alpha1.Limits{RequestsPerSecond: 1000, Concurrency: 100}
+		m.Spec.ApplicationSecret = v1alpha1.ApplicationSecret{}
 	}
 	return w.Marketplace(platform, append([]func(*v1alpha1.Marketplace){free}, changes...)...)
 }
+
+// lifeOfSecrets is how long a client secret lives with secretsEnd, as at Amazon.
+const lifeOfSecrets = 180 * day
+
+// secretsEnd has client secrets of a Marketplace end.
+func secretsEnd(m *v1alpha1.Marketplace) { m.Spec.ApplicationSecret.Lifetime = v1alpha1.Duration("4320h") }
 
 // account creates an account of the shipped Marketplace of a name.
 func (w *world) account(platform string, grant v1alpha1.GrantType, changes ...func(*v1alpha1.MarketplaceAccount)) *v1alpha1.MarketplaceAccount {
