@@ -11,6 +11,8 @@ KUBE_API_LINTER = $(call tool,kube-api-linter,golangci-lint-kube-api-linter)
 
 # Flags of go test, such as TEST_FLAGS="-run TestAccount -v" or TEST_FLAGS=-race, which needs a C compiler.
 TEST_FLAGS ?=
+# LONG=1 has make test tell each story in all its forms, as CI does: half an hour in place of minutes.
+LONG ?=
 # Flags of the quickstart, such as QUICKSTART_ARGS=--once.
 QUICKSTART_ARGS ?=
 # Flags of the fault suite's long form, such as CHAOS_ARGS="-chaos.apart -chaos.kills 1000 -chaos.for 20m".
@@ -154,16 +156,18 @@ verify-words:
 
 ##@ Test
 
-.PHONY: test
-test: ## Run every test, which needs Chromium and Prometheus. The first run may have to build etcd and kube-apiserver, which takes minutes.
-	@assets=$$($(GO) run ./hack/assets) && KUBEBUILDER_ASSETS=$$assets $(GO) test -timeout 20m $(TEST_FLAGS) ./...
-
-# The packages whose tests need an API server, a browser or Prometheus, or build programs.
+# The packages whose tests need an API server, a browser or Prometheus, or build programs; and all others.
 SLOW_PACKAGES = cmd/quickstart hack/ internal/controller internal/metrics internal/portal test/
+packages = $$($(GO) list ./... | grep $(1) -E '^github.com/tokenkeeper/tokenkeeper/($(subst $(eval) ,|,$(strip $(SLOW_PACKAGES))))')
+
+.PHONY: test
+test: test-unit ## Run every test, in minutes (LONG=1 in each of its forms). It needs Chromium and Prometheus, and builds kube-apiserver and more the first time.
+	@assets=$$($(GO) run ./hack/assets) && \
+	KUBEBUILDER_ASSETS=$$assets $(GO) test -timeout 20m $(if $(LONG),,-short) $(TEST_FLAGS) $(call packages)
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need neither an API server nor a browser, in seconds.
-	@$(GO) list ./... | grep -vE '^github.com/tokenkeeper/tokenkeeper/($(subst $(eval) ,|,$(strip $(SLOW_PACKAGES))))' | xargs $(GO) test $(TEST_FLAGS)
+	@$(GO) test $(TEST_FLAGS) $(call packages,-v)
 
 .PHONY: mutate
 mutate: ## Change the code of the packages that decide, one operator at a time, and want their tests to fail; hours (MUTATE_ARGS=internal/custody).
