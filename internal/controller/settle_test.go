@@ -21,6 +21,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	clients "github.com/tokenkeeper/tokenkeeper/internal/kube"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplacestatus"
 	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
@@ -179,9 +180,17 @@ func (o *operation) connect(ctx context.Context, mgr manager.Manager, clock cloc
 	return connected, err
 }
 
+// newQueue makes the work queue of a controller. What Marketplaces say takes its time by the real clock, and few stories wait for it: as many writes as
+// those have hours would come of it otherwise. By the clock of the story it is said where tellsOfMarketplaces is set.
 func (o *operation) newQueue(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-	queue := &countingQueue{clients: o.connected, TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
-		workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: queueClock{o.clock}})}
+	config := workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: queueClock{o.clock}}
+	if name == marketplacestatus.Name {
+		if !o.tellsOfMarketplaces {
+			config.Clock = nil
+		}
+		return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, config)
+	}
+	queue := &countingQueue{clients: o.connected, TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(limiter, config)}
 	o.queue.Store(queue)
 	return queue
 }

@@ -101,8 +101,9 @@ type Options struct {
 	LinksInSecret bool
 	// Observe is told of each change of a custody before it is stored; nil where nobody looks.
 	Observe func(facts.Facts, lifecycle.Change)
-	// NewQueue replaces the work queue; nil keeps controller-runtime's. Tests bring one with a clock of theirs.
-	NewQueue func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request]
+	// NewQueue replaces the work queues of this controller and of that of Marketplaces; nil keeps controller-runtime's. Tests bring some with a clock of
+	// theirs.
+	NewQueue marketplacestatus.NewQueue
 }
 
 // clusterIdentity is the UID of namespace kube-system, which no cluster shares with another; empty where it may not be read.
@@ -232,7 +233,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 		return nil, err
 	}
 	adoptions := &adoptions{keys: keys}
-	if err := marketplacestatus.Add(mgr, options.CountAccounts, adoptions.adopt); err != nil {
+	if err := marketplacestatus.Add(mgr, options.CountAccounts, adoptions.adopt, options.NewQueue); err != nil {
 		return nil, fmt.Errorf("adding the controller of Marketplaces: %w", err)
 	}
 	looks := room.New(max(leastLooks, options.MaxConcurrentReconciles/shareOfLooks))

@@ -71,6 +71,8 @@ type operation struct {
 	workers     int
 	// countAccounts lets Marketplaces say how many accounts the story has.
 	countAccounts bool
+	// tellsOfMarketplaces lets the story's clock say when Marketplaces write their status.
+	tellsOfMarketplaces bool
 	// labelsOptional lets Secrets be used that have no label of their use.
 	labelsOptional bool
 	// linksInSecret has links and codes stand in the sign-in Secret.
@@ -455,7 +457,9 @@ func (w *world) marketplace(platform string, changes ...func(*v1alpha1.Marketpla
 const lifeOfSecrets = 180 * day
 
 // secretsEnd has client secrets of a Marketplace end.
-func secretsEnd(m *v1alpha1.Marketplace) { m.Spec.ApplicationSecret.Lifetime = v1alpha1.Duration("4320h") }
+func secretsEnd(m *v1alpha1.Marketplace) {
+	m.Spec.ApplicationSecret.Lifetime = v1alpha1.Duration("4320h")
+}
 
 // account creates an account of the shipped Marketplace of a name.
 func (w *world) account(platform string, grant v1alpha1.GrantType, changes ...func(*v1alpha1.MarketplaceAccount)) *v1alpha1.MarketplaceAccount {

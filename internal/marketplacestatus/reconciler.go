@@ -35,6 +35,9 @@ const Name = "marketplace"
 // few writes, and a person who has just written a Marketplace may write it once more without a conflict. Faults are written at once.
 const unhurried = 10 * time.Second
 
+// NewQueue makes a work queue for the controller of a name.
+type NewQueue = func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request]
+
 // reconciler writes the status of one Marketplace after the other.
 type reconciler struct {
 	client client.Client
@@ -49,13 +52,14 @@ type reconciler struct {
 // +kubebuilder:rbac:groups=tokenkeeper.dev,resources=marketplaces/status,verbs=patch
 
 // Add adds the controller to a manager. countAccounts tells that the manager sees every account of the cluster, so that their number is
-// worth writing. noteAnnotations is called with each Marketplace when its annotations may have changed.
-func Add(mgr manager.Manager, countAccounts bool, noteAnnotations func(context.Context, *v1alpha1.Marketplace) error) error {
+// worth writing. noteAnnotations is called with each Marketplace when its annotations may have changed. newQueue replaces the work queue; nil keeps
+// controller-runtime's.
+func Add(mgr manager.Manager, countAccounts bool, noteAnnotations func(context.Context, *v1alpha1.Marketplace) error, newQueue NewQueue) error {
 	r := &reconciler{client: mgr.GetClient(), valid: map[string]int64{}, counts: countAccounts, noteAnnotations: noteAnnotations}
 	made := ctrl.NewControllerManagedBy(mgr).
 		Named(Name).
 		For(&v1alpha1.Marketplace{}, builder.WithPredicates(predicate.Or[client.Object](predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 1})
+		WithOptions(controller.Options{MaxConcurrentReconciles: 1, NewQueue: newQueue})
 	if r.counts {
 		made = made.Watches(&v1alpha1.MarketplaceAccount{}, comingAndGoing())
 	}

@@ -172,15 +172,17 @@ func spread(given map[right]bool, in string, rules []rbacv1.PolicyRule) {
 }
 
 // TestEveryRightIsUsed tells the main stories to an operator that has the rights of the chart and no other, in both modes, with the portal apart and in
-// one process: first tokens by every
-// grant, renewals, edits, a sign-in through the portal, its buttons, and the end of accounts. A verb that the API server's audit log does not show then
-// is one too many, and a request that it refuses is one too few.
+// one process (in the short form the whole cluster alone): first tokens by every grant, renewals, edits, a sign-in through the portal, its buttons, and the
+// end of accounts. A verb that the API server's audit log does not show then is one too many, and a request that it refuses is one too few.
 func TestEveryRightIsUsed(t *testing.T) {
 	for mode, values := range map[string]string{
 		"the whole cluster": "",
 		"some namespaces":   "watch: {namespaces: [shop], applicationSecrets: [{namespace: applications, name: shared-app}]}",
 		"one process":       oneProcess,
 	} {
+		if testing.Short() && values != "" {
+			continue
+		}
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			file, configure := audit(t)
