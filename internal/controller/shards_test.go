@@ -86,7 +86,9 @@ func (w *world) install(user *rest.Config, shard clients.Shard, lease *client.Ob
 		Connect:                 w.connect,
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 			queue := w.newQueue(name, limiter)
-			i.queue.Store(queue.(*countingQueue))
+			if counting, ok := queue.(*countingQueue); ok { // that of accounts
+				i.queue.Store(counting)
+			}
 			return queue
 		},
 	})

@@ -31,6 +31,8 @@ type front struct {
 	arrival map[string]func(r *http.Request)
 	commit  map[string]func(r *http.Request)
 	windows []window
+	// resorts are the last resorts of each account.
+	resorts map[string]*resorts
 	// senders counts the requests by the address that they came from.
 	senders map[string]int
 }
@@ -52,6 +54,12 @@ type count struct {
 	asked, issued, answered int
 }
 
+// resorts are the last resorts that the API server had before the token was sent: in all, and those of the journal at hand.
+type resorts struct {
+	all, journal int
+	serial       int64 // of the grant
+}
+
 // window is how long the only copy of a pair was in the operator's memory.
 type window struct {
 	toWrite time.Duration // from the answer to the write that stores it, as it reached the API server
@@ -61,7 +69,7 @@ type window struct {
 func newFront(market *demomarket.Server) *front {
 	f := &front{
 		market: market, holders: map[string]string{}, issued: map[string]*issue{}, counts: map[string]*count{},
-		arrival: map[string]func(*http.Request){}, commit: map[string]func(*http.Request){}, senders: map[string]int{},
+		arrival: map[string]func(*http.Request){}, commit: map[string]func(*http.Request){}, senders: map[string]int{}, resorts: map[string]*resorts{},
 	}
 	f.server = httptest.NewUnstartedServer(f)
 	f.server.Config.ErrorLog = log.New(io.Discard, "", 0)
@@ -287,6 +295,39 @@ func (f *front) beginAnew(account string) {
 	defer f.mu.Unlock()
 	counted := f.countOf(account)
 	counted.asked, counted.issued, counted.answered = 0, 0, 0
+}
+
+// wrote takes note of a custody that the API server has.
+func (f *front) wrote(account string, kept *custody.Custody) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	known := f.resorts[account]
+	if known == nil {
+		known = &resorts{}
+		f.resorts[account] = known
+	}
+	if kept.Serial < known.serial {
+		return // the answers to two operators came in the other order
+	}
+	journal := 0
+	for _, j := range []*custody.Journal{kept.Journal, kept.ImportJournal} {
+		if j != nil {
+			journal += j.LastResorts
+		}
+	}
+	known.all += max(0, journal-known.journal)
+	known.journal, known.serial = journal, kept.Serial
+}
+
+// lastResorts counts the last resorts of all accounts.
+func (f *front) lastResorts() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := 0
+	for _, account := range f.resorts {
+		all += account.all
+	}
+	return all
 }
 
 // measured are the windows so far.

@@ -16,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -117,7 +116,7 @@ func (w *world) expectJudged() {
 	for name, tally := range w.market.Report().Platforms {
 		allowed := 0
 		if name == strict.platform {
-			allowed = w.cluster.observer.lastResortsOf(w.ns)
+			allowed = w.front.lastResorts()
 		}
 		w.Expect(tally.DoubleSpends).To(BeNumerically("<=", allowed), "refresh tokens that were spent twice at %s, but for last resorts", name)
 		if name != strict.platform && !w.cluster.observer.forgives(w.ns) { // where a person brought a new grant, or a journal alone stopped the old one, more are alive
@@ -144,8 +143,6 @@ type observer struct {
 type record struct {
 	serial    int64 // of the grant
 	published int   // number of the answer in the token Secret
-	// resorts are the last resorts that were written down in all, and resort the number in the journal at hand.
-	resorts, resort int
 }
 
 func newObserver(kube client.WithWatch) *observer {
@@ -163,19 +160,6 @@ func (o *observer) forgives(namespace string) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.forgiven[namespace]
-}
-
-// lastResortsOf counts the last resorts that were written down in a namespace.
-func (o *observer) lastResortsOf(namespace string) int {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	all := 0
-	for key, record := range o.seen {
-		if key.Namespace == namespace {
-			all += record.resorts
-		}
-	}
-	return all
 }
 
 // follow makes the observer judge what happens in a namespace.
@@ -257,7 +241,6 @@ func (o *observer) lookAtSecret(secret *corev1.Secret, platform *front) {
 			o.complain(secret.Namespace, "%s: the grant goes back from state %d to %d", account, seen.serial, custody.Serial)
 		}
 		seen.serial = custody.Serial
-		seen.follow(&custody)
 		platform.settled(&custody)
 		return
 	}
@@ -272,18 +255,6 @@ func (o *observer) lookAtSecret(secret *corev1.Secret, platform *front) {
 	default:
 		seen.published = issued.number
 	}
-}
-
-// follow counts the last resorts, each of which is written down before the token is sent.
-func (r *record) follow(kept *custody.Custody) {
-	resort := 0
-	for _, journal := range []*custody.Journal{kept.Journal, kept.ImportJournal} {
-		if journal != nil {
-			resort += journal.LastResorts
-		}
-	}
-	r.resorts += max(0, resort-r.resort)
-	r.resort = resort
 }
 
 // lookAtAccount looks whether a person is asked for: only on a strict platform may that be, since its pair was lost, or in the end since

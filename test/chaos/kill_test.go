@@ -174,7 +174,7 @@ func lastResorts(t *testing.T) {
 	}
 	w.expectJudged()
 	w.Expect(w.market.Report().Platforms[strict.platform].DoubleSpends).To(Equal(acted))
-	w.Expect(w.cluster.observer.lastResortsOf(w.ns)).To(BeNumerically(">=", len(all)))
+	w.Expect(w.front.lastResorts()).To(BeNumerically(">=", len(all)))
 	w.Expect(w.cluster.observer.problemsOf(w.ns)).To(BeEmpty())
 }
 

@@ -161,6 +161,9 @@ func (p *proxy) counted() (reads int, writes []string) {
 
 // answered is called with the API server's answer.
 func (s *struck) answered(ctx context.Context, status int) error {
+	if s.custody != nil && status < http.StatusMultipleChoices {
+		s.proxy.front.wrote(s.account(), s.custody)
+	}
 	if s.stores && status < http.StatusMultipleChoices {
 		s.proxy.front.stored(s.custody, s.arrived)
 	}

@@ -313,7 +313,7 @@ func (s *shard) count() {
 	report := s.market.Report().Total
 	s.calls = report.Count("", "")
 	s.doubleSpends, s.graceReuses, s.abandoned = report.DoubleSpends, report.GraceReuses, report.AbandonedPairs
-	s.lastResorts = s.cluster.observer.lastResortsOf(s.ns)
+	s.lastResorts = s.front.lastResorts()
 	for _, a := range s.accounts {
 		s.renewals += s.front.count(a.name).number
 		if !a.strict && !s.comesToOrder(a) {
