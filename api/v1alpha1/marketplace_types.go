@@ -204,7 +204,8 @@ type Application struct {
 	// +required
 	SecretRef NamespacedSecretReference `json:"secretRef,omitzero"`
 
-	// namespaceSelector selects the namespaces whose accounts may use the application; {} selects all.
+	// namespaceSelector selects the namespaces whose accounts may use the application; {} selects all. Whoever may label namespaces decides with it
+	// who uses the application: kubernetes.io/metadata.name is a label that nobody can set.
 	//
 	// +required
 	// +kubebuilder:validation:XValidation:rule="!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && e.values.size() > 0 : e.operator in ['Exists', 'DoesNotExist'] && (!has(e.values) || e.values.size() == 0))",message="must have the operators In or NotIn with values, or Exists or DoesNotExist without"

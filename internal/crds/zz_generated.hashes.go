@@ -5,5 +5,5 @@ package crds
 // own are the definitions of this version: the hash of each by its name.
 var own = map[string]string{
 	"marketplaceaccounts.tokenkeeper.dev": "55b557de0dad5629",
-	"marketplaces.tokenkeeper.dev":        "dd044782e26b6a96",
+	"marketplaces.tokenkeeper.dev":        "2da09fec2af41276",
 }

@@ -22,13 +22,14 @@ const securityPage = "docs/security.md"
 
 // readers are the columns of the table of rights: the files of the roles that each of them has.
 var readers = map[string][]string{
-	"viewer":   {"config/rbac/marketplaceaccount_viewer_role.yaml"},
-	"editor":   {"config/rbac/marketplaceaccount_editor_role.yaml"},
-	"clerk":    {"config/rbac/marketplaceaccount_operator_role.yaml"},
-	"tenant":   {"config/rbac/marketplaceaccount_editor_role.yaml"}, // and what is aggregated to Kubernetes' own role
-	"metrics":  {"config/rbac/metrics_reader_role.yaml"},
-	"portal":   {"config/components/portal-apart/role.yaml"},
-	"operator": {"config/rbac/role.yaml"},
+	"viewer":    {"config/rbac/marketplaceaccount_viewer_role.yaml"},
+	"editor":    {"config/rbac/marketplaceaccount_editor_role.yaml"},
+	"clerk":     {"config/rbac/marketplaceaccount_operator_role.yaml"},
+	"catalogue": {"config/rbac/marketplace_viewer_role.yaml"},
+	"tenant":    {"config/rbac/marketplaceaccount_editor_role.yaml"}, // and what is aggregated to Kubernetes' own role
+	"metrics":   {"config/rbac/metrics_reader_role.yaml"},
+	"portal":    {"config/components/portal-apart/role.yaml"},
+	"operator":  {"config/rbac/role.yaml"},
 }
 
 // TestWhoMayDoWhat asks the API server about each cell of the table of rights.
