@@ -186,7 +186,9 @@ func TestAForgedMemoryOfAnApplicationIsNotBelieved(t *testing.T) {
 	w.prepare("ebay", v1alpha1.GrantRefreshToken)
 	always := w.readsOfARestart()
 	w.editCustody(func(kept *custody.Custody) { kept.Seen.ClientID = "another" })
-	w.restartedReading(always + 3) // and the key, which another process might have replaced
+	w.start()
+	// The application's Secret and the import's are read, and once more the key, which another process might have replaced, unless it is being read then.
+	w.Expect(w.secretsRead()).To(And(BeNumerically(">=", always+2), BeNumerically("<=", always+3)), "%v", w.traffic.counted())
 	w.expectAuthenticated()
 	w.Eventually(w.events).Should(ContainElement("Warning CustodyUnauthenticated"))
 }

@@ -95,7 +95,7 @@ func (r *reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 // conclude adds to a look what holds at its end.
 func conclude(l *driver.Look) { *l = l.With(lifecycle.Conclusion(&l.Facts)) }
 
-// do does one thing for an account, with one request to its marketplace at most. Its error is the API server's. The look is large, and each copy of it
+// do does one thing for an account, which asks its marketplace for one thing at most. Its error is the API server's. The look is large, and each copy of it
 // would stay on the worker's stack while a request is under way: here it is changed in place.
 func (r *reconciler) do(ctx context.Context, l *driver.Look, action lifecycle.Action) error {
 	if action == lifecycle.Renew { // the most frequent, and the deepest

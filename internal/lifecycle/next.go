@@ -9,7 +9,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-// Action is one thing that may have to be done for an account. It makes one request to a marketplace at most.
+// Action is one thing that may have to be done for an account. It asks a marketplace for one thing at most: with each of two client secrets, where one is
+// being replaced.
 type Action uint
 
 // The actions, in the order in which they are looked at.

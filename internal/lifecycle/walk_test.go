@@ -19,7 +19,7 @@ var (
 )
 
 // TestARandomWalk takes accounts of each grant through what may happen to them, in any order: answers of every kind, lost ones, crashes at
-// each moment, people who sign in as themselves or as somebody else, edits, restored backups and time. After each step the invariants of
+// each moment, people who sign in as themselves or as somebody else, edits, lost grant Secrets and time. After each step the invariants of
 // docs/faults.md hold; and where all goes well from then on, the account is Ready in the end.
 func TestARandomWalk(t *testing.T) {
 	random := rand.New(rand.NewPCG(*walkSeed, 0))
