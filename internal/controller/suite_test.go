@@ -47,5 +47,5 @@ func parallelStories() string {
 	if given != strconv.Itoa(goruntime.GOMAXPROCS(0)) {
 		return given
 	}
-	return "16"
+	return "12"
 }
