@@ -156,14 +156,14 @@ verify-words:
 
 ##@ Test
 
-# The packages whose tests need an API server, a browser or Prometheus, or build programs; and all others.
+# The packages whose tests need an API server, a browser or Prometheus, or build programs. $(call packages) lists them, $(call packages,-v) all others.
 SLOW_PACKAGES = cmd/quickstart hack/ internal/controller internal/metrics internal/portal test/
 packages = $$($(GO) list ./... | grep $(1) -E '^github.com/tokenkeeper/tokenkeeper/($(subst $(eval) ,|,$(strip $(SLOW_PACKAGES))))')
 
 .PHONY: test
 test: test-unit ## Run every test, in minutes (LONG=1 in each of its forms). It needs Chromium and Prometheus, and builds kube-apiserver and more the first time.
 	@assets=$$($(GO) run ./hack/assets) && \
-	KUBEBUILDER_ASSETS=$$assets $(GO) test -timeout 20m $(if $(LONG),,-short) $(TEST_FLAGS) $(call packages)
+	KUBEBUILDER_ASSETS=$$assets $(GO) test -timeout 30m $(if $(LONG),,-short) $(TEST_FLAGS) $(call packages)
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need neither an API server nor a browser, in seconds.

@@ -72,7 +72,7 @@ func TestARestartReadsNothingItKnows(t *testing.T) {
 		w.Eventually(w.readyAccounts).Should(HaveLen(accounts))
 		w.settle()
 		calls := w.calls("allegro") + w.calls("ebay") + w.calls("xsale")
-		for range 3 { // the first restarts tell each account of the other accounts of its seller, and remember what that needed
+		for range 3 { // the first restarts tell each account of the other accounts of its seller
 			w.start()
 			t.Logf("%d accounts: %v", accounts, w.traffic.counted())
 		}
@@ -188,7 +188,7 @@ func TestAForgedMemoryOfAnApplicationIsNotBelieved(t *testing.T) {
 	always := w.readsOfARestart()
 	w.editCustody(func(kept *custody.Custody) { kept.Seen.ClientID = "another" })
 	w.start()
-	// The application's Secret and the import's are read, and once more the key, which another process might have replaced, unless it is being read then.
+	// The application's Secret and the import's are read. Whether the key is, which another process might have replaced, depends on when it was read last.
 	w.Expect(w.secretsRead()).To(And(BeNumerically(">=", always+2), BeNumerically("<=", always+3)), "%v", w.traffic.counted())
 	w.expectAuthenticated()
 	w.Eventually(w.events).Should(ContainElement("Warning CustodyUnauthenticated"))

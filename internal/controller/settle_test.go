@@ -180,8 +180,8 @@ func (o *operation) connect(ctx context.Context, mgr manager.Manager, clock cloc
 	return connected, err
 }
 
-// newQueue makes the work queue of a controller. What Marketplaces say takes its time by the real clock, and few stories wait for it: as many writes as
-// those have hours would come of it otherwise. By the clock of the story it is said where tellsOfMarketplaces is set.
+// newQueue makes the work queue of a controller. That of Marketplaces goes by the real clock, unless the story sets tellsOfMarketplaces: by the story's clock
+// each story in which time passes would cost a write for each of its Marketplaces.
 func (o *operation) newQueue(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 	config := workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: queueClock{o.clock}}
 	if name == marketplacestatus.Name {

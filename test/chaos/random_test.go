@@ -146,8 +146,8 @@ func (s *shard) liveAndDie() {
 	s.noteBroken()
 }
 
-// mustFinish is when an operator may live for as long as its renewals need, on a machine that is however slow: three times within
-// the grace of the platform that has one, where a platform forgives what is finished in time and nothing else.
+// mustFinish is how long operators may be killed in the middle of their renewals: after that one lives until these are finished, however slow the machine
+// is. It is a third of the grace of the platform that has one, since that forgives what is finished within it and nothing else.
 var mustFinish = demomarket.Allegro().RefreshToken.ReuseGrace / 3
 
 // finish waits until each renewal that may cost a grace is finished, for half of the grace at most.

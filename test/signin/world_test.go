@@ -37,8 +37,8 @@ type world struct {
 // apart is the name of the stories with the portal in a process of its own.
 const apart = "portal apart"
 
-// inBothForms tells a story with everything in one process, and with the portal apart. In the short form it is told once, every other
-// story with the portal apart.
+// inBothForms tells a story with everything in one process, and with the portal apart. In the short form it is told once, about half
+// of the stories with the portal apart, by the length of their names.
 func inBothForms(t *testing.T, story func(t *testing.T)) {
 	t.Helper()
 	forms := []string{"one process", apart}
