@@ -89,6 +89,21 @@ func (w *world) editKey(change func(data map[string][]byte)) {
 	w.Expect(kube.Update(w.T.Context(), secret)).To(Succeed())
 }
 
+// rotateKey returns the Secret's data of before the key was rotated twice, while no operator ran. The documents are signed with the newest.
+func (w *world) rotateKey(other *world) (older map[string][]byte) {
+	w.T.Helper()
+	older = maps.Clone(w.readSecret(w.custodyKey).Data)
+	for _, filling := range []string{"m", "n"} {
+		w.stop()
+		w.editKey(func(data map[string][]byte) {
+			data["previous"], data["current"] = data["current"], bytes.Repeat([]byte(filling), 40)
+		})
+		w.start()
+		passRenewals(w, other)
+	}
+	return older
+}
+
 // replaceKey puts another Secret in the place of the one of the key.
 func (w *world) replaceKey(data map[string][]byte) {
 	w.T.Helper()
@@ -118,16 +133,20 @@ func TestNobodyIsUnservedForTheKey(t *testing.T) {
 			w.start()
 		},
 		"an older key is restored": func(w, other *world) {
-			w.stop()
-			older := maps.Clone(w.readSecret(w.custodyKey).Data)
-			w.editKey(func(data map[string][]byte) {
-				data["previous"], data["current"] = data["current"], bytes.Repeat([]byte("n"), 40)
-			})
-			w.start()
-			passRenewals(w, other) // signed with the newer key
+			older := w.rotateKey(other)
 			w.stop()
 			w.replaceKey(older)
 			w.start()
+		},
+		"an older key is restored in place": func(w, other *world) {
+			older := w.rotateKey(other)
+			w.stop()
+			w.editKey(func(data map[string][]byte) { clear(data); maps.Copy(data, older) })
+			w.start()
+		},
+		"an older key is restored in place meanwhile": func(w, other *world) {
+			older := w.rotateKey(other)
+			w.editKey(func(data map[string][]byte) { clear(data); maps.Copy(data, older) })
 		},
 		"another installation has the same key": func(w, _ *world) {
 			w.stop()

@@ -53,7 +53,7 @@ type Keys struct {
 type Options struct {
 	// Secret is where the key lies; an empty name means that there is none.
 	Secret types.NamespacedName
-	// Live reads from the API server, and Writer writes there.
+	// Live reads from the API server, and Writer writes there as v1alpha1.ManagedBy.
 	Live   client.Reader
 	Writer client.Writer
 	// Clock tells the time, and Random is where keys come from.

@@ -16,15 +16,18 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custodykey"
 )
 
-// api keeps one Secret as the API server does: each write has a version that no object had before, and loses against any other since.
+// api keeps one Secret as the API server does: each write has a version that no object had before, and loses against any other since. It notes who
+// was the last to change the record.
 type api struct {
 	client.Reader
 	client.Writer
@@ -92,20 +95,44 @@ func (a *api) store(object client.Object) {
 	a.version++
 	a.writes++
 	object.SetResourceVersion(strconv.Itoa(a.version))
-	a.secret = object.(*corev1.Secret).DeepCopy()
+	secret := object.(*corev1.Secret).DeepCopy()
+	secret.ManagedFields = a.managers(secret.Data, v1alpha1.ManagedBy)
+	a.secret = secret
+}
+
+// managers are whose keys are with new data, of which one writes what is another now.
+func (a *api) managers(data map[string][]byte, manager string) []metav1.ManagedFieldsEntry {
+	if a.secret != nil && bytes.Equal(a.secret.Data["adopted"], data["adopted"]) && len(a.secret.ManagedFields) > 0 {
+		return a.secret.ManagedFields
+	}
+	return []metav1.ManagedFieldsEntry{
+		{Manager: "helm", FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{"f:app":{}}}}`)},
+		{Manager: manager, FieldsV1: metav1.NewFieldsV1(`{"f:data":{".":{},"f:adopted":{}}}`)},
+	}
 }
 
 // edit is what an admin does to the Secret.
 func (a *api) edit(change func(map[string][]byte)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.secret.Data = maps.Clone(a.secret.Data)
-	if a.secret.Data == nil {
-		a.secret.Data = map[string][]byte{}
+	data := maps.Clone(a.secret.Data)
+	if data == nil {
+		data = map[string][]byte{}
 	}
-	change(a.secret.Data)
+	change(data)
+	a.secret.ManagedFields = a.managers(data, "kubectl-replace")
+	a.secret.Data = data
 	a.version++
 	a.secret.ResourceVersion = strconv.Itoa(a.version)
+}
+
+// writeRecord is a write of the operator's record.
+func (a *api) writeRecord(record string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	secret := a.secret.DeepCopy()
+	secret.Data["adopted"] = []byte(record)
+	a.store(secret)
 }
 
 // recreate is what a restore does: another object with these contents.
@@ -270,6 +297,44 @@ func TestAKeyReplacedInPlace(t *testing.T) {
 	expect(t, "what was forged since", keys, forged(server), false)
 }
 
+// TestAKeyReplacedInPlaceMeanwhile: an older backup over the Secret while no operator runs. A rotation, and labels that others write, are none.
+func TestAKeyReplacedInPlaceMeanwhile(t *testing.T) {
+	server := &api{}
+	process(t, server, true)
+	backup := server.data()
+	rotate := func(filling string) {
+		server.edit(func(data map[string][]byte) {
+			data["previous"], data["current"] = data["current"], bytes.Repeat([]byte(filling), 32)
+		})
+	}
+	rotate("n")
+	keys := process(t, server, true)
+	expect(t, "what was forged after a rotation", keys, forged(server), false)
+	written := signed(server, keys, "of the key that the backup does not know")
+	server.edit(func(data map[string][]byte) { clear(data); maps.Copy(data, backup) })
+
+	portal := process(t, server, false)
+	expect(t, "the document, for a process that does not lead", portal, written, true)
+	keys = process(t, server, true)
+	expect(t, "the document", keys, written, true)
+	if verdict := keys.Judge(written); !verdict.Adopted {
+		t.Error("it was not adopted")
+	}
+	planted := forged(server)
+	expect(t, "what was forged since", keys, planted, false)
+	expect(t, "what was forged since, for a process that does not lead", portal, planted, false)
+	writes := server.writes
+	for range 2 {
+		server.edit(func(map[string][]byte) {}) // labels
+		expect(t, "what was forged since, after a restart", process(t, server, true), planted, false)
+	}
+	rotate("o")
+	expect(t, "what was forged since, after a rotation", process(t, server, true), planted, false)
+	if server.writes > writes+1 {
+		t.Errorf("the Secret was written %d times, want one for the rotation", server.writes-writes)
+	}
+}
+
 func TestSeveralBeginAtOnce(t *testing.T) {
 	server := &api{}
 	all := make([]*custodykey.Keys, 8)
@@ -346,9 +411,7 @@ func TestACrashBetweenTheTwoWrites(t *testing.T) {
 	old := forged(server)
 	keys := process(t, server, true)
 	document := signed(server, keys, "a document")
-	server.edit(func(data map[string][]byte) {
-		data["adopted"] = []byte(strings.Replace(string(data["adopted"]), `"before":`, `"nothing":`, 1))
-	})
+	server.writeRecord(strings.Replace(string(server.data()["adopted"]), `"before":`, `"nothing":`, 1))
 	next := process(t, server, true)
 	expect(t, "what existed then", next, old, true)
 	expect(t, "the document", next, document, true)

@@ -4,10 +4,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
 
@@ -54,8 +58,16 @@ func stateOf(secret *corev1.Secret) state {
 	if json.Unmarshal(secret.Data[adoptedKey], &s.adopted) != nil {
 		s.adopted = adopted{}
 	}
-	s.settled = s.current != nil && s.adopted.UID == secret.UID && s.adopted.Key == s.current.id() && s.adopted.whole()
+	s.settled = s.current != nil && s.adopted.UID == secret.UID && s.adopted.Key == s.current.id() && s.adopted.whole() && isOwnRecord(secret)
 	return s
+}
+
+// isOwnRecord tells that the operator was the last to change its record, which a backup that was restored over it did otherwise. The API server
+// notes whose each key is. Where it notes nothing the record counts as the operator's.
+func isOwnRecord(secret *corev1.Secret) bool {
+	return len(secret.ManagedFields) == 0 || slices.ContainsFunc(secret.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool {
+		return entry.Manager == v1alpha1.ManagedBy && entry.FieldsV1 != nil && strings.Contains(entry.FieldsV1.GetRawString(), `"f:`+adoptedKey+`"`)
+	})
 }
 
 // whole tells that every boundary is set.

@@ -130,6 +130,8 @@ func (k *Keys) plan(secret *corev1.Secret) (next state, why string, err error) {
 	switch {
 	case secret.UID != next.adopted.UID:
 		why = "the Secret of the key is another one than before: it was restored, or copied"
+	case !isOwnRecord(secret):
+		why = "the operator's record in the Secret of the key was written by somebody else: an older one was restored"
 	case !recorded || known != nil && !has(known):
 		why = "the key was replaced, and is not among its successors"
 	default:
