@@ -40,3 +40,20 @@ func TestIdentifier(t *testing.T) {
 		}
 	}
 }
+
+// TestALoginIsNoLink: people name shops by their addresses.
+func TestALoginIsNoLink(t *testing.T) {
+	for text, want := range map[string]string{
+		"mój-sklep":                      "mój-sklep",
+		"Mein Laden www.laden.example":   "Mein Laden laden.example",
+		"https://www.laden.example/":     "laden.example/",
+		"wwwww.w.laden.example":          "laden.example",
+		"java\x00script:alert(1)":        "alert(1)",
+		"hhttp://ttps://laden.example":   "laden.example",
+		"mailto:mailto:me@laden.example": "me@laden.example",
+	} {
+		if got := bounds.Login(text); got != want || bounds.IsAddress(got) {
+			t.Errorf("%q became %q", text, got)
+		}
+	}
+}

@@ -2,7 +2,6 @@ package controller_test
 
 import (
 	"bytes"
-	"maps"
 	"testing"
 	"time"
 
@@ -89,10 +88,10 @@ func (w *world) editKey(change func(data map[string][]byte)) {
 	w.Expect(kube.Update(w.T.Context(), secret)).To(Succeed())
 }
 
-// rotateKey returns the Secret's data of before the key was rotated twice, while no operator ran. The documents are signed with the newest.
-func (w *world) rotateKey(other *world) (older map[string][]byte) {
+// rotateKey returns the Secret as it was before the key was rotated twice, while no operator ran. The documents are signed with the newest.
+func (w *world) rotateKey(other *world) (older *corev1.Secret) {
 	w.T.Helper()
-	older = maps.Clone(w.readSecret(w.custodyKey).Data)
+	older = w.readSecret(w.custodyKey)
 	for _, filling := range []string{"m", "n"} {
 		w.stop()
 		w.editKey(func(data map[string][]byte) {
@@ -102,6 +101,13 @@ func (w *world) rotateKey(other *world) (older map[string][]byte) {
 		passRenewals(w, other)
 	}
 	return older
+}
+
+// restoreKey puts a backup of the Secret, with all that the API server noted then, over the one that there is.
+func (w *world) restoreKey(backup *corev1.Secret) {
+	w.T.Helper()
+	backup.ResourceVersion = w.readSecret(w.custodyKey).ResourceVersion
+	w.Expect(kube.Update(w.T.Context(), backup)).To(Succeed())
 }
 
 // replaceKey puts another Secret in the place of the one of the key.
@@ -135,18 +141,18 @@ func TestNobodyIsUnservedForTheKey(t *testing.T) {
 		"an older key is restored": func(w, other *world) {
 			older := w.rotateKey(other)
 			w.stop()
-			w.replaceKey(older)
+			w.replaceKey(older.Data)
 			w.start()
 		},
 		"an older key is restored in place": func(w, other *world) {
 			older := w.rotateKey(other)
 			w.stop()
-			w.editKey(func(data map[string][]byte) { clear(data); maps.Copy(data, older) })
+			w.restoreKey(older)
 			w.start()
 		},
 		"an older key is restored in place meanwhile": func(w, other *world) {
 			older := w.rotateKey(other)
-			w.editKey(func(data map[string][]byte) { clear(data); maps.Copy(data, older) })
+			w.restoreKey(older)
 		},
 		"another installation has the same key": func(w, _ *world) {
 			w.stop()

@@ -114,20 +114,40 @@ func TestAForgedVisitRedeemsNothing(t *testing.T) {
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
 }
 
-// TestWhatAPlatformSaysIsNotForged reads again what was stored of an answer, in the words of platforms that name accounts by an address of another
-// host than the Marketplace has (Salesforce).
+// TestWhatAPlatformSaysIsNotForged reads again what was stored of an answer, in the words of platforms that name accounts by an address (Salesforce): of
+// a host that the Marketplace names, or of another, which is no link then. It is the same with a key of custody and without one.
 func TestWhatAPlatformSaysIsNotForged(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		keyed bool
+		names []v1alpha1.HostTemplate
+		shown string
+	}{
+		"a host that the Marketplace names":                {true, []v1alpha1.HostTemplate{"login.elsewhere.example"}, "https://"},
+		"a host that the Marketplace names, without a key": {false, []v1alpha1.HostTemplate{"login.elsewhere.example"}, "https://"},
+		"another host":                {true, nil, ""},
+		"another host, without a key": {false, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) { whatAPlatformSaysIsNotForged(t, test.keyed, test.names, test.shown) })
+	}
+}
+
+func whatAPlatformSaysIsNotForged(t *testing.T, keyed bool, names []v1alpha1.HostTemplate, shown string) {
 	w := newWorld(t)
-	w.keyed()
+	if keyed {
+		w.keyed()
+	}
 	platform := w.bytesPlatform(0, func(m *v1alpha1.Marketplace) {
+		m.Spec.APIHosts = append(m.Spec.APIHosts, names...)
 		m.Spec.TokenResponse.Fields.AccountID, m.Spec.TokenResponse.Fields.Login = "id", "shop"
 	})
-	const seller, shop = "https://login.elsewhere.example/id/00D5/0055", "Mein\u00a0Laden 👩\u200d👧 www.mein-laden.example"
-	says := func(seller string, n int) said {
+	const sellers, shop = "login.elsewhere.example/id/00D5/", "Mein\u00a0Laden 👩\u200d👧 www.mein-laden.example"
+	says := func(user string, n int) said {
+		seller := "https://" + sellers + user
 		return said{true, respond(200, "application/json", fmt.Sprintf(
 			`{"access_token":"AT%d-xxxxxxxxxxxxxxxxxxxx","token_type":"Bearer","expires_in":3600,"refresh_token":"RT%d","id":%q,"shop":"%s","scope":"orders für"}`, n, n, seller, shop))}
 	}
-	platform.says(says(seller, 1))
+	platform.says(says("0055", 1))
 	w.start()
 	w.expectReady()
 	w.start() // and read what is stored
@@ -135,18 +155,18 @@ func TestWhatAPlatformSaysIsNotForged(t *testing.T) {
 	expectTold := func() {
 		t.Helper()
 		account := w.get().Status.Account
-		w.Expect(account).To(HaveField("ID", seller))
-		w.Expect(account).To(HaveField("Login", "Mein Laden 👩👧 www.mein-laden.example"))
-		w.Expect(w.token()).To(HaveKeyWithValue("account_id", seller))
+		w.Expect(account).To(HaveField("ID", shown+sellers+"0055"))
+		w.Expect(account).To(HaveField("Login", "Mein Laden 👩👧 mein-laden.example"))
+		w.Expect(w.token()).To(HaveKeyWithValue("account_id", shown+sellers+"0055"))
 		w.Expect(w.events()).NotTo(ContainElement("Warning CustodyUnauthenticated"))
 	}
 	expectTold()
-	platform.says(says(seller, 2))
+	platform.says(says("0055", 2))
 	w.passRenewal()
 	expectTold()
 
 	// It is still the account that renewals are held against.
-	platform.says(says("https://login.elsewhere.example/id/00D5/0066", 3))
+	platform.says(says("0066", 3))
 	w.annotate(v1alpha1.AnnotationRenew, "now")
 	w.expect(v1alpha1.ConditionAuthenticated, metav1.ConditionFalse, v1alpha1.ReasonAccountMismatch)
 	w.start()

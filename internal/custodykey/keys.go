@@ -130,15 +130,13 @@ type Verdict struct {
 	Authentic bool
 	// Adopted tells that an admin, or the making of the key, has taken all that is in it for authentic.
 	Adopted bool
-	// Presumed tells that it is authentic for want of a key that could say otherwise.
-	Presumed bool
 }
 
 // Judge tells whether a document is authentic. Every document is while no key is in force, or while a key has just been replaced and the leading
 // process has not yet recorded the documents that it adopts.
 func (k *Keys) Judge(d Document) Verdict {
 	if k == nil {
-		return Verdict{Authentic: true, Presumed: true}
+		return Verdict{Authentic: true}
 	}
 	verdict, certain := k.judge(d)
 	if !certain && k.looks.AllowN(k.clock.Now(), 1) { // another process may have another key by now
@@ -155,7 +153,7 @@ func (k *Keys) judge(d Document) (verdict Verdict, certain bool) {
 	defer k.mu.RUnlock()
 	switch {
 	case !k.state.settled:
-		return Verdict{Authentic: true, Presumed: true}, k.state.current == nil
+		return Verdict{Authentic: true}, k.state.current == nil
 	case k.state.adopted.covers(d.Version, d.Marketplace):
 		return Verdict{Authentic: true, Adopted: true}, true
 	case len(d.MAC) == 0:

@@ -77,7 +77,7 @@ func (s *Spec) readIdentity(response *http.Response, body []byte) (answer.Identi
 	if err != nil && !errors.Is(err, errNotFound) { // a name alone is a convenience, which some kinds of accounts do not have
 		return answer.Identity{}, &answer.IdentityError{Status: response.StatusCode, Why: "identity.request.loginPath: " + err.Error()}
 	}
-	return answer.Identity{ID: id, Login: login}, nil
+	return answer.Identity{ID: id, Login: bounds.Login(login)}, nil
 }
 
 // answered describes an answer that is no success. Where a redirect points to is told, unless that may tell of the token.

@@ -30,8 +30,6 @@ type Look struct {
 	late bool
 	// Unauthentic tells that nobody can say that the operator wrote the grant Secret.
 	Unauthentic bool
-	// vouched tells that the operator is known to have written the custody: it holds a platform's own words.
-	vouched bool
 	// LeftOut names the parts of the grant Secret that were left out, since no operator writes them.
 	LeftOut []string
 	// TokenSecret and SignInSecret are the digests of these Secrets; nil when there is none.

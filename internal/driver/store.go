@@ -24,7 +24,7 @@ import (
 // written after it.
 func (d *Driver) Read(l Look, secret *corev1.Secret) (read Look, outdated bool, err error) {
 	held, err := l.Grants.Decode(l.Account, secret)
-	l.LeftOut, l.Unauthentic, l.vouched = nil, held.Unauthentic, held.Vouched
+	l.LeftOut, l.Unauthentic = nil, held.Unauthentic
 	if err == nil {
 		held.Custody, l.LeftOut = vetting.Form(held.Custody, l.Now)
 	}
@@ -54,9 +54,6 @@ func (d *Driver) ReadLive(ctx context.Context, l Look, inHand bool) (Look, error
 	read, _, err := d.Read(l, secret)
 	if err != nil && !(inHand && tokensecret.IsNewer(err)) {
 		return l.Undecided(&facts.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: err.Error()}), nil
-	}
-	if inHand && read.Request.Platform == nil && !read.vouched { // what is stored now is signed, and so believed from then on
-		read = d.vetAddresses(read, true)
 	}
 	read.Live, read.late = true, read.late || !sameVersion(before, secret)
 	return d.remembered(read), nil
@@ -107,7 +104,7 @@ func (d *Driver) ApplyTo(ctx context.Context, l *Look, change *lifecycle.Change)
 		unstored(l, change, err)
 		return err
 	}
-	l.GrantSecret, l.vouched = held.Secret, true
+	l.GrantSecret = held.Secret
 	if l.late { // there may be more to do about it, and this write keeps the watch from telling
 		l.Outcome = l.Outcome.With(lifecycle.Outcome{LookAgain: Soon})
 	}

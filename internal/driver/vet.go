@@ -38,11 +38,14 @@ func (d *Driver) Form(kept custody.Custody) custody.Custody {
 // vetAddresses leaves out of the custody what leads people, codes or tokens elsewhere. While the account's references are not in order
 // nothing is known to lead to the platform, and nothing that was left out is written.
 func (d *Driver) vetAddresses(l Look, unresolved bool) Look {
-	against := vetting.Platform{Vouched: l.vouched, AccountID: l.Account.Spec.AccountID}
+	against := vetting.Platform{AccountIDs: []string{l.Account.Spec.AccountID}}
+	if told := l.Account.Status.Account; told != nil {
+		against.AccountIDs = append(against.AccountIDs, told.ID)
+	}
 	if !unresolved {
-		against.LeadsTo = func(address string) bool {
-			return l.Request.Platform.LeadsTo(address) || d.Portal != "" && strings.HasPrefix(address, string(d.Portal)+"/")
-		}
+		isPortals := func(address string) bool { return d.Portal != "" && strings.HasPrefix(address, string(d.Portal)+"/") }
+		against.LeadsTo = func(address string) bool { return isPortals(address) || l.Request.Platform.LeadsTo(address) }
+		against.Names = func(address string) bool { return isPortals(address) || l.Request.Platform.Names(address) }
 		against.Visit = func(visit custody.Visit) bool { return d.VisitFits(l.Request, visit) }
 	}
 	checked, out := vetting.Addresses(l.Custody, against)

@@ -86,7 +86,7 @@ func (f *Facts) MisplacedGrant() *Failure {
 	case aside.Account.ID != "" && !f.ExpectsAccount(aside.Account):
 		return f.AccountMismatch(aside.Account.ID, f.ExpectedAccount())
 	}
-	return f.AccountMismatch(bounds.Cut(aside.Sub(), bounds.Name), bounds.Cut(f.Custody.Sub(), bounds.Name))
+	return f.AccountMismatch(bounds.Login(aside.Sub()), bounds.Login(f.Custody.Sub()))
 }
 
 // AsideIsExpected tells that the spec names the account of the grant that was set aside.

@@ -25,7 +25,7 @@ func tokensOf(token *oauth2.Token, issued time.Time) answer.Tokens {
 		TokenType:    token.Type(),
 		Scope:        text("scope"),
 		AccountID:    bounds.Identifier(text("account_id")),
-		Login:        bounds.Identifier(text("account_login")),
+		Login:        bounds.Login(text("account_login")),
 		IssuedAt:     issued,
 	}
 	unreadable := func(key string) bool { return token.Extra(key+"_unreadable") == true } // as the dialect of a platform says

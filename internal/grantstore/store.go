@@ -76,8 +76,6 @@ type Held struct {
 	Outdated bool
 	// Unauthentic tells that nobody can say that the operator wrote the custody, which says the same of its refresh tokens and codes.
 	Unauthentic bool
-	// Vouched tells that a signature or an admin says that the operator wrote it, and not the want of a key alone.
-	Vouched bool
 }
 
 // Cached reads the grant Secret of an account from the cache, and Live from the API server; nil when there is none. It may be another
@@ -117,11 +115,11 @@ func (s *Store) CustodyIn(account *v1alpha1.MarketplaceAccount, secret *corev1.S
 // proven is a custody that says of what it would send whether somebody can say that the operator put it there, and the verdict on its document.
 func (s *Store) proven(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret, kept custody.Custody) (said custody.Custody, verdict custodykey.Verdict) {
 	if secret == nil {
-		return kept, custodykey.Verdict{Authentic: true, Presumed: true}
+		return kept, custodykey.Verdict{Authentic: true}
 	}
 	text, mac := tokensecret.Signed(secret)
 	if text == nil {
-		return kept, custodykey.Verdict{Authentic: true, Presumed: true}
+		return kept, custodykey.Verdict{Authentic: true}
 	}
 	verdict = s.keys.Judge(custodykey.Document{
 		Account: client.ObjectKeyFromObject(account), Marketplace: account.Spec.MarketplaceRef.Name, Version: secret.ResourceVersion, Text: text, MAC: mac,
@@ -146,7 +144,7 @@ func (s *Store) Decode(account *v1alpha1.MarketplaceAccount, secret *corev1.Secr
 	}
 	var verdict custodykey.Verdict
 	held.Custody, verdict = s.proven(account, held.Secret, held.Custody)
-	held.Unauthentic, held.Vouched = !verdict.Authentic, verdict.Authentic && !verdict.Presumed
+	held.Unauthentic = !verdict.Authentic
 	if s.Moved(account, held) {
 		held.Custody.Restored = &custody.Restored{Moved: true}
 	}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
 // hosts are those to which people may be sent in the name of a platform.
@@ -18,6 +19,8 @@ type hosts struct {
 	shared []string
 	// alone are hosts that the Marketplace names, and domains their registered domains, with all that is below where nothing is shared.
 	alone, domains []string
+	// tenants are the registered domains of shared hosts.
+	tenants []string
 }
 
 // LeadsTo tells whether an address belongs to the platform, as far as its Marketplace tells: it is of a host, or of the registered domain of
@@ -38,10 +41,28 @@ func (p *Platform) LeadsTo(address string) bool {
 	return slices.Contains(p.hosts.alone, host) || slices.Contains(p.hosts.domains, domainOf(host))
 }
 
+// Names tells whether an address in the platform's words may be shown: it leads to the platform, or to a host beside those that tenants share, as
+// Salesforce's names for accounts do. Nobody is sent there.
+func (p *Platform) Names(address string) bool {
+	if p.LeadsTo(address) {
+		return true
+	}
+	parsed, err := url.Parse(address)
+	return err == nil && parsed.Hostname() != "" && slices.Contains(p.hosts.tenants, domainOf(nameOf(parsed.Hostname())))
+}
+
+// AccountIDOf is the identifier by which the platform knows an account. Of an address that is neither the platform's nor named, the account that the
+// spec names, programs could make a link, so what makes it one is left out.
+func (p *Platform) AccountIDOf(told, named string) string {
+	if told == named || !bounds.IsAddress(told) || p.Names(told) {
+		return told
+	}
+	return bounds.Plain(told)
+}
+
 // setHosts collects the hosts that the Marketplace names. A host of which a parameter is a part, as in {tenant}.example.com, is one of
 // many that belong to different people.
 func (p *Platform) setHosts(spec *v1alpha1.MarketplaceSpec) {
-	var shared []string
 	add := func(template, filled string) {
 		host := filled
 		if strings.Contains(filled, "://") {
@@ -54,7 +75,7 @@ func (p *Platform) setHosts(spec *v1alpha1.MarketplaceSpec) {
 		case host == "" || strings.ContainsAny(host, "{}"):
 		case isShared(spec, hostOf(template)):
 			p.hosts.shared = append(p.hosts.shared, host)
-			shared = append(shared, domainOf(host))
+			p.hosts.tenants = append(p.hosts.tenants, domainOf(host))
 		default:
 			p.hosts.alone = append(p.hosts.alone, host)
 			p.hosts.domains = append(p.hosts.domains, domainOf(host))
@@ -72,7 +93,7 @@ func (p *Platform) setHosts(spec *v1alpha1.MarketplaceSpec) {
 		add("", host)
 	}
 	add("", spec.DocumentationURL)
-	p.hosts.domains = slices.DeleteFunc(p.hosts.domains, func(domain string) bool { return slices.Contains(shared, domain) })
+	p.hosts.domains = slices.DeleteFunc(p.hosts.domains, func(domain string) bool { return slices.Contains(p.hosts.tenants, domain) })
 }
 
 // isShared tells that authors of accounts choose a part of a host.

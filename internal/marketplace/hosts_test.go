@@ -62,3 +62,30 @@ func TestLeadsTo(t *testing.T) {
 		})
 	}
 }
+
+// TestAccountIDOf: an identifier that is an address stays where it may be shown, and any other is no link.
+func TestAccountIDOf(t *testing.T) {
+	platform := resolved(t, shop(func(s *v1alpha1.MarketplaceSpec) {
+		s.APIHosts, s.Identity.Request, s.DocumentationURL = nil, nil, ""
+		s.Parameters = []v1alpha1.ParameterDeclaration{{Name: "tenant", Pattern: "[a-z.]+", Default: "acme.eu"}}
+		s.Endpoints = v1alpha1.Endpoints{Token: "https://{tenant}.example.com/token"}
+	}), account(func(a *v1alpha1.MarketplaceAccountSpec) { a.Parameters = nil }))
+	const named = "https://elsewhere.example/id/7"
+	for told, want := range map[string]string{
+		"44130512":                               "44130512",
+		"":                                       "",
+		"https://acme.eu.example.com/id/1":       "https://acme.eu.example.com/id/1",
+		"https://login.example.com/id/1":         "https://login.example.com/id/1",
+		named:                                    named,
+		"https://elsewhere.example/id/8":         "elsewhere.example/id/8",
+		"HTTPhttp://s://WWW.elsewhere.example/8": "elsewhere.example/8",
+		"mailto:me@shop.example":                 "me@shop.example",
+	} {
+		if got := platform.AccountIDOf(told, named); got != want {
+			t.Errorf("%q became %q", told, got)
+		}
+	}
+	if platform.LeadsTo("https://login.example.com/id/1") {
+		t.Error("people may be sent to a neighbour of tenants")
+	}
+}

@@ -29,6 +29,7 @@ func (c *Client) IdentifyWith(ctx context.Context, v facts.Facts, accessToken st
 	back := room.StepOut(ctx)
 	identity, err := platform.Identify(ctx, c.client(platform, false), accessToken)
 	back()
+	identity.ID = platform.AccountIDOf(identity.ID, v.Account.Spec.AccountID)
 	if permit == nil {
 		return identity, err
 	}

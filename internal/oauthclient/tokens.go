@@ -68,6 +68,7 @@ func (c *Client) exchange(
 	got := lifecycle.Issued{Tokens: tokens, ByPreviousSecret: byPrevious}
 	if f.Request.Grant != v1alpha1.GrantClientCredentials { // an application's tokens are nobody's
 		got.Account = accountOf(tokens, platform)
+		got.Account.ID = platform.AccountIDOf(got.Account.ID, f.Account.Spec.AccountID)
 	}
 	if sub := claims.Text("sub"); sub != "" {
 		got.Subject = claims.Text("iss") + " " + sub

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/redact"
 )
@@ -52,7 +54,7 @@ type document struct {
 func readDocument(issuer string, members map[string]json.RawMessage) (document, error) {
 	if named := textOf(members["issuer"]); named != issuer {
 		return document{}, &answer.Error{Kind: answer.Malformed, Message: fmt.Sprintf("the issuer %q calls itself %q; the two must be exactly the same",
-			issuer, redact.Line(named))}
+			issuer, nameBeside(issuer, redact.Line(named)))}
 	}
 	return document{
 		Endpoints: Endpoints{
@@ -65,6 +67,15 @@ func readDocument(issuer string, members map[string]json.RawMessage) (document, 
 		keys:       textOf(members["jwks_uri"]),
 		algorithms: algorithmsOf(members["id_token_signing_alg_values_supported"]),
 	}, nil
+}
+
+// nameBeside is what an issuer calls itself, as it can be shown: whole where host and scheme are the same, and else no program makes a link of it.
+func nameBeside(issuer, named string) string {
+	asked, err := url.Parse(issuer)
+	if told, bad := url.Parse(named); err != nil || bad != nil || told.Host != asked.Host || told.Scheme != asked.Scheme {
+		return bounds.Plain(named)
+	}
+	return named
 }
 
 // publicAlgorithms sign with a key that the issuer can publish (RFC 7518 section 3.1, RFC 8037).

@@ -170,7 +170,7 @@ func TestDiscoveryThatFails(t *testing.T) {
 	}{
 		"another issuer": {
 			respond(200, `{"issuer":"https://login.example.com/","token_endpoint":"https://login.example.com/token"}`),
-			answer.Malformed, `calls itself "https://login.example.com/"; the two must be exactly the same`,
+			answer.Malformed, `calls itself "login.example.com/"; the two must be exactly the same`,
 		},
 		"an issuer of many letters": {
 			respond(200, `{"issuer":"`+strings.Repeat("x", 2000)+`"}`), answer.Malformed, "…",

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
 const (
@@ -14,8 +16,8 @@ const (
 )
 
 // RedirectTarget tells where a redirect that is not followed points to: host and path, without the query, which may hold
-// credentials, and without parts of the path that are as long as one. It is empty for an answer that is no redirect, or
-// does not say.
+// credentials, without parts of the path that are as long as one, and without what makes it a link. It is empty for an answer that is no
+// redirect, or does not say.
 func RedirectTarget(response *http.Response) string {
 	location := response.Header.Get("Location")
 	if response.StatusCode/100 != 3 || location == "" {
@@ -34,7 +36,7 @@ func RedirectTarget(response *http.Response) string {
 			segments[i] = "…"
 		}
 	}
-	text := target.Host + strings.Join(segments, "/")
+	text := bounds.Plain(target.Host + strings.Join(segments, "/"))
 	if len(text) > maxTarget || strings.ContainsFunc(text, unreadable) {
 		return ""
 	}

@@ -87,7 +87,7 @@ func Code(code string, secrets []string) string {
 	return code
 }
 
-// Description makes an answer's description fit to show: bounded, on one line, and without anything
+// Description makes an answer's description fit to show: bounded, on one line, without addresses, and without anything
 // that is, or looks like, a credential. Allegro repeats the refresh token in its descriptions.
 func Description(text string, secrets []string) string {
 	hidden := credentialsOf(secrets)
@@ -97,8 +97,12 @@ func Description(text string, secrets []string) string {
 		if vocabulary[strings.ToLower(strings.Trim(word, `.,:;!?"'()`))] {
 			continue
 		}
-		if hidden.in(word) {
+		switch {
+		case hidden.in(word):
 			words[i] = redacted
+		case bounds.IsAddress(word):
+			words[i] = bounds.AddressRemoved
+			continue
 		}
 		words[i] = wordPattern.ReplaceAllStringFunc(words[i], func(run string) string {
 			if len(run) > longestWord {

@@ -240,7 +240,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (l
 	if b.unverified, err = v.driver.OAuth.CheckIDToken(ctx, b.Request, got, b.visit.Asked, b.visit.Nonce); err != nil {
 		return lifecycle.Issued{}, err
 	}
-	told := b.callback.AccountID
+	told := platform.AccountIDOf(b.callback.AccountID, b.Account.Spec.AccountID)
 	switch {
 	case got.Account.ID == "" && told != "":
 		got.Account = custody.Account{ID: told, By: marketplace.ByCallback, Login: got.Login}

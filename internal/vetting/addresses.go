@@ -4,24 +4,22 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 )
-
-// removed stands in a text for an address that is not the platform's.
-const removed = "[address removed]"
 
 // Platform tells how the account's Marketplace and application are now.
 type Platform struct {
 	// LeadsTo tells whether an address belongs to the platform or to the portal; nil where the Marketplace is not known, so that none does.
 	LeadsTo func(address string) bool
+	// Names tells whether an address may stand in a text that is shown; nil where the Marketplace is not known, so that none may.
+	Names func(address string) bool
 	// Visit tells whether a visit could have begun now, as far as the server and the redirect URI are concerned; nil where that is not known.
 	Visit func(custody.Visit) bool
-	// AccountID is the account that the spec names, whatever it looks like; empty where it names none.
-	AccountID string
-	// Vouched tells that the operator is known to have written the custody, so that its names and messages are as a platform told them. Where a
-	// code or a visit leads is checked all the same: the Marketplace may be another by now.
-	Vouched bool
+	// AccountIDs are the account that the spec names and the one that the status tells of, which nobody writes but the operator. They may stand in
+	// a text whatever they look like.
+	AccountIDs []string
 }
 
 // Addresses returns a custody without the parts that lead people, codes or tokens to other places than the Marketplace does as it is now. out
@@ -32,7 +30,7 @@ func Addresses(kept custody.Custody, platform Platform) (checked custody.Custody
 	kept.Candidate, kept.Aside = a.other("candidate.", kept.Candidate), a.other("aside.", kept.Aside)
 	kept.Refused = a.refusal("refused.message", kept.Refused)
 	kept.RefusedImport = a.refusal("refusedImport.message", kept.RefusedImport)
-	if verified := kept.Verified; verified != nil && !a.leadsTo(verified.Failure) {
+	if verified := kept.Verified; verified != nil && !a.shows(verified.Failure) {
 		same := *verified
 		same.Failure = a.text("verified.failure", same.Failure)
 		kept.Verified = &same
@@ -47,19 +45,15 @@ type addresses struct {
 }
 
 func (a *addresses) grant(where string, g custody.Grant) custody.Grant {
-	if id := g.Account.ID; id != a.platform.AccountID && !a.leadsTo(id) {
+	if !a.shows(g.Account.ID) {
 		g.Account.ID, g.Account.By, g.Identified = "", "", false
 		a.leave(where + "account.id")
 	}
-	if !a.leadsTo(g.Account.Login) {
+	if !a.shows(g.Account.Login) {
 		g.Account.Login = ""
 		a.leave(where + "account.login")
 	}
-	if !a.leadsTo(g.Sub()) {
-		g.Subject = ""
-		a.leave(where + "subject")
-	}
-	if tokens := g.Tokens; tokens != nil && !a.leadsTo(tokens.IDTokenWithheld) {
+	if tokens := g.Tokens; tokens != nil && !a.shows(tokens.IDTokenWithheld) {
 		same := *tokens
 		same.IDTokenWithheld = a.text(where+"tokens.idTokenWithheld", same.IDTokenWithheld)
 		g.Tokens = &same
@@ -76,7 +70,7 @@ func (a *addresses) other(where string, g *custody.Grant) *custody.Grant {
 }
 
 func (a *addresses) refusal(where string, refused *custody.Refusal) *custody.Refusal {
-	if refused == nil || a.leadsTo(refused.Message) && a.leadsTo(refused.AccountID) {
+	if refused == nil || a.shows(refused.Message) && a.shows(refused.AccountID) {
 		return refused
 	}
 	same := *refused
@@ -89,7 +83,7 @@ func (a *addresses) signIn(s custody.SignIn) custody.SignIn {
 		s.Device = nil
 		a.leave("signIn.device")
 	}
-	if s.Ended != nil && !a.leadsTo(s.Ended.Why) {
+	if s.Ended != nil && !a.shows(s.Ended.Why) {
 		same := *s.Ended
 		same.Why = a.text("signIn.ended.why", same.Why)
 		s.Ended = &same
@@ -98,7 +92,7 @@ func (a *addresses) signIn(s custody.SignIn) custody.SignIn {
 	if a.platform.Visit != nil { // a visit that has ended tells its browser how it ended
 		s.Visits = keep(&a.left, "signIn.visits", s.Visits, func(v custody.Visit) bool { return v.Used || v.Problem != "" || a.platform.Visit(v) })
 	}
-	if !all(s.Visits, func(v custody.Visit) bool { return a.leadsTo(v.Detail) }) {
+	if !all(s.Visits, func(v custody.Visit) bool { return a.shows(v.Detail) }) {
 		s.Visits = slices.Clone(s.Visits)
 		for i := range s.Visits {
 			s.Visits[i].Detail = a.text("signIn.visits.detail", s.Visits[i].Detail)
@@ -112,12 +106,10 @@ func (a *addresses) isPage(address string) bool {
 	return outgoing.CheckLink(address) == nil && a.platform.LeadsTo != nil && a.platform.LeadsTo(address)
 }
 
-// leadsTo tells that a text is known to come from a platform, holds no address, or none but the platform's.
-func (a *addresses) leadsTo(text string) bool {
-	return a.platform.Vouched || !isAddress(text) || a.clean(text) == text
-}
+// shows tells that a text holds no address, or none but those that may be shown.
+func (a *addresses) shows(text string) bool { return a.clean(text) == text }
 
-// text returns a text in which no address is another than the platform's.
+// text returns a text without the addresses that may not be shown.
 func (a *addresses) text(where, text string) string {
 	cleaned := a.clean(text)
 	if cleaned != text {
@@ -127,26 +119,21 @@ func (a *addresses) text(where, text string) string {
 }
 
 func (a *addresses) clean(text string) string {
-	if !isAddress(text) {
+	if !bounds.IsAddress(text) || slices.Contains(a.platform.AccountIDs, text) {
 		return text
 	}
 	words := strings.Split(text, " ")
 	for i, word := range words {
-		if isAddress(word) && !a.isOurs(word) {
-			words[i] = removed
+		if bounds.IsAddress(word) && !a.isShown(word) {
+			words[i] = bounds.AddressRemoved
 		}
 	}
 	return strings.Join(words, " ")
 }
 
-// isOurs tells whether a word is an address of the platform or the portal, but for the punctuation of a sentence around it.
-func (a *addresses) isOurs(word string) bool {
+// isShown tells whether a word is an address that may be shown, but for the punctuation of a sentence around it.
+func (a *addresses) isShown(word string) bool {
 	address := strings.Trim(word, `"'(),.:;[]`)
-	return a.platform.LeadsTo != nil && strings.Count(address, "://") == 1 && outgoing.CheckLink(address) == nil && a.platform.LeadsTo(address)
-}
-
-// isAddress tells whether programs may make a link of a text, or of a part of it.
-func isAddress(text string) bool {
-	text = strings.ToLower(text)
-	return strings.Contains(text, "://") || strings.Contains(text, "www.") || strings.Contains(text, "mailto:") || strings.Contains(text, "javascript:")
+	return slices.Contains(a.platform.AccountIDs, address) ||
+		a.platform.Names != nil && strings.Count(address, "://") == 1 && outgoing.CheckLink(address) == nil && a.platform.Names(address)
 }

@@ -60,10 +60,11 @@ func written() custody.Custody {
 
 // theShop is a platform at shop.example, with a portal at tokens.example.com.
 func theShop() vetting.Platform {
+	isOurs := func(address string) bool {
+		return strings.Contains(address, "shop.example/") || strings.HasSuffix(address, "shop.example") || strings.HasPrefix(address, "https://tokens.example.com/")
+	}
 	return vetting.Platform{
-		LeadsTo: func(address string) bool {
-			return strings.Contains(address, "shop.example/") || strings.HasSuffix(address, "shop.example") || strings.HasPrefix(address, "https://tokens.example.com/")
-		},
+		LeadsTo: isOurs, Names: isOurs,
 		Visit: func(v custody.Visit) bool { return v.RedirectURI == "https://tokens.example.com/callback/shop" },
 	}
 }
@@ -125,8 +126,6 @@ func TestWhatIsForgedIsLeftOut(t *testing.T) {
 		"a link as the login": {func(c *custody.Custody) { c.Account.Login = evil }, func(c *custody.Custody) { c.Account.Login = "" }, "account.login"},
 		"a link as the account": {func(c *custody.Custody) { c.Account.ID = evil },
 			func(c *custody.Custody) { c.Account = custody.Account{Login: c.Account.Login} }, "account.id"},
-		"a link as the subject": {func(c *custody.Custody) { c.Aside.Subject = "https://issuer.example " + evil },
-			func(c *custody.Custody) { c.Aside.Subject = "" }, "aside.subject"},
 		"a link at the ID token": {func(c *custody.Custody) { c.Tokens.IDTokenWithheld = evil },
 			func(c *custody.Custody) { c.Tokens.IDTokenWithheld = "[address removed]" }, "tokens.idTokenWithheld"},
 		"a scope of other characters": {func(c *custody.Custody) { c.Tokens.Scope = "orders für" }, func(c *custody.Custody) { c.Tokens.Scope = "" }, "tokens.scope"},
@@ -197,40 +196,33 @@ func TestListsKeepTheirLatest(t *testing.T) {
 	}
 }
 
-// TestWhatTheOperatorIsKnownToHaveWrittenIsAPlatformsWord: its names and messages may hold any address, and codes and visits lead to the Marketplace
-// as it is now.
-func TestWhatTheOperatorIsKnownToHaveWrittenIsAPlatformsWord(t *testing.T) {
+// TestTheAccountThatTheOperatorKnowsStays: that of the spec or of the status, although it is an address of another host.
+func TestTheAccountThatTheOperatorKnowsStays(t *testing.T) {
 	const elsewhere = "https://login.elsewhere.example/id/1"
-	kept := written()
-	kept.Account.ID, kept.Account.Login, kept.Subject = elsewhere, "www.my-shop.example", "https://issuer.example "+elsewhere
-	kept.Refused.Message, kept.SignIn.Refused.AccountID = "see "+elsewhere, elsewhere
-	kept.SignIn.Ended.Why, kept.SignIn.Visits[0].Detail = elsewhere, elsewhere
-	known := theShop()
-	known.Vouched = true
-	got, out := vetting.Addresses(kept, known)
-	if diff := cmp.Diff(kept, got); diff != "" || len(out) > 0 {
-		t.Errorf("left out %v:\n%s", out, diff)
+	kept, named := written(), theShop()
+	kept.Account.ID, named.AccountIDs = elsewhere, []string{"", elsewhere}
+	kept.SignIn.Refused.AccountID = elsewhere
+	kept.Refused.Message = `The tokens belong to account "` + elsewhere + `".`
+	kept.SignIn.Device.URL = elsewhere
+	got, out := vetting.Addresses(kept, named)
+	if got.Account != kept.Account || got.SignIn.Device != nil || got.Refused.Message != kept.Refused.Message || got.SignIn.Refused.AccountID != elsewhere {
+		t.Errorf("of account %+v there is %+v, and left out are %v", kept.Account, got.Account, out)
 	}
-	kept.SignIn.Device.URL, kept.SignIn.Visits[0].RedirectURI, kept.SignIn.Visits[0].Problem = elsewhere, elsewhere, ""
-	got, out = vetting.Addresses(kept, known)
-	if got.SignIn.Device != nil || len(got.SignIn.Visits) > 0 || got.Account != kept.Account {
-		t.Errorf("left out %v: %+v", out, got.SignIn)
+	named.AccountIDs = []string{elsewhere + "2"}
+	if got, _ := vetting.Addresses(kept, named); got.Account.ID != "" {
+		t.Errorf("the account is %q", got.Account.ID)
 	}
 }
 
-// TestTheAccountThatTheSpecNamesStays although it is an address, as Salesforce's are, and nobody vouches for the document.
-func TestTheAccountThatTheSpecNamesStays(t *testing.T) {
-	const elsewhere = "https://login.elsewhere.example/id/1"
-	kept, named := written(), theShop()
-	kept.Account.ID, named.AccountID = elsewhere, elsewhere
-	kept.SignIn.Device.URL = elsewhere
-	got, out := vetting.Addresses(kept, named)
-	if got.Account != kept.Account || got.SignIn.Device != nil {
-		t.Errorf("of account %+v there is %+v, and left out are %v", kept.Account, got.Account, out)
-	}
-	named.AccountID += "2"
-	if got, _ := vetting.Addresses(kept, named); got.Account.ID != "" {
-		t.Errorf("the account is %q", got.Account.ID)
+// TestNamesBesideTenantsMayBeShownAndAreNoPages: a platform names accounts by an address beside the hosts of its tenants.
+func TestNamesBesideTenantsMayBeShownAndAreNoPages(t *testing.T) {
+	const beside = "https://login.shops.example/id/1"
+	kept, platform := written(), theShop()
+	platform.Names = func(address string) bool { return strings.Contains(address, "shops.example/") }
+	kept.Account.ID, kept.Refused.Message, kept.SignIn.Device.Page = beside, "as "+beside, beside
+	got, out := vetting.Addresses(kept, platform)
+	if got.Account != kept.Account || got.Refused.Message != kept.Refused.Message || got.SignIn.Device != nil {
+		t.Errorf("left out are %v", out)
 	}
 }
 

@@ -126,7 +126,7 @@ func (p *player) staysAsStored(got answer.Tokens) error {
 		Tokens:    &custody.Tokens{AccessToken: got.AccessToken, IDToken: got.IDToken, TokenType: got.TokenType, Scope: got.Scope, IssuedAt: got.IssuedAt},
 	}}
 	read, out := vetting.Form(stored, p.now)
-	read, elsewhere := vetting.Addresses(read, vetting.Platform{LeadsTo: p.platform.LeadsTo, Vouched: true})
+	read, elsewhere := vetting.Addresses(read, vetting.Platform{LeadsTo: p.platform.LeadsTo, Names: p.platform.Names})
 	if out = append(out, elsewhere...); len(out) > 0 || !reflect.DeepEqual(read, stored) {
 		return fmt.Errorf("of what was stored, the next look leaves out %v", out)
 	}

@@ -6,9 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle/states"
+	"github.com/tokenkeeper/tokenkeeper/internal/vetting"
 )
 
 // pair is an event that came to an account in a state, as "state event".
@@ -29,6 +31,20 @@ func (w *world) covers(f facts.Facts, change lifecycle.Change) {
 	if why := states.Impossible(state, change.Event); why != "" {
 		w.breaks("%s came to %s in state %s, which cannot be: %s", change.Event, f.Account.Name, state, why)
 	}
+	if change.Store != nil && f.Request.Platform != nil {
+		if out := leftOut(f, *change.Store); len(out) > 0 {
+			w.breaks("the next look leaves %v out of what %s stores of %s", out, change.Event, f.Account.Name)
+		}
+	}
+}
+
+// leftOut names the parts of a custody of the operator's own that the next look would take for forged.
+func leftOut(f facts.Facts, kept custody.Custody) []string {
+	_, form := vetting.Form(kept, f.Now)
+	_, addresses := vetting.Addresses(kept, vetting.Platform{
+		LeadsTo: f.Request.Platform.LeadsTo, Names: f.Request.Platform.Names, AccountIDs: []string{f.Account.Spec.AccountID},
+	})
+	return append(form, addresses...)
 }
 
 // reportCoverage prints how often each pair was reached, and fails where a possible one never was and enough was played.

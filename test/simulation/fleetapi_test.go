@@ -357,6 +357,9 @@ func managedFields(object client.Object) []metav1.ManagedFieldsEntry {
 	if _, ok := object.(*v1alpha1.MarketplaceAccount); ok {
 		return fieldsOfAccount
 	}
+	if secret, ok := object.(*corev1.Secret); ok && secret.Data["adopted"] != nil { // the key of custody
+		return fieldsOfKey
+	}
 	return fieldsOfSecret
 }
 
@@ -365,6 +368,7 @@ var (
 		fieldsOf("kubectl-client-side-apply", "", `{"f:spec":{".":{},"f:applicationSecretRef":{".":{},"f:name":{}},"f:grant":{".":{},"f:refreshToken":{".":{},"f:secretRef":{".":{},"f:name":{}}},"f:type":{}},"f:marketplaceRef":{".":{},"f:name":{}}}}`),
 		fieldsOf(v1alpha1.ManagedBy, "status", `{"f:status":{".":{},"f:accessToken":{".":{},"f:expirationTime":{},"f:issuedTime":{},"f:renewalTime":{}},"f:authorization":{".":{},"f:expirationTime":{},"f:grantedTime":{}},"f:conditions":{".":{},"k:{\"type\":\"Authenticated\"}":{".":{},"f:lastTransitionTime":{},"f:message":{},"f:observedGeneration":{},"f:reason":{},"f:status":{},"f:type":{}},"k:{\"type\":\"ReauthRequired\"}":{".":{},"f:lastTransitionTime":{},"f:message":{},"f:observedGeneration":{},"f:reason":{},"f:status":{},"f:type":{}},"k:{\"type\":\"Ready\"}":{".":{},"f:lastTransitionTime":{},"f:message":{},"f:observedGeneration":{},"f:reason":{},"f:status":{},"f:type":{}}},"f:custody":{".":{},"f:serial":{}},"f:observedGeneration":{}}}`),
 	}
+	fieldsOfKey    = []metav1.ManagedFieldsEntry{fieldsOf(v1alpha1.ManagedBy, "", `{"f:data":{".":{},"f:adopted":{},"f:current":{}},"f:type":{}}`)}
 	fieldsOfSecret = []metav1.ManagedFieldsEntry{
 		fieldsOf(v1alpha1.ManagedBy, "", `{"f:data":{".":{},"f:access_token":{},"f:api_hosts":{},"f:expires_at":{},"f:token_type":{}},"f:metadata":{"f:labels":{".":{},"f:app.kubernetes.io/managed-by":{},"f:tokenkeeper.dev/account":{}},"f:ownerReferences":{".":{},"k:{\"uid\":\"00000000-0000-4000-8000-000000000000\"}":{}}},"f:type":{}}`),
 	}
