@@ -2,11 +2,13 @@ package controller_test
 
 import (
 	"bytes"
+	"path/filepath"
 	"testing"
 	"time"
 
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -18,7 +20,18 @@ import (
 // These stories have a key of custody. In some the account uses the Marketplace's own application, which many share.
 
 // keyed lets the operator authenticate what it writes.
-func (w *world) keyed() { w.custodyKey = "tokenkeeper-custody-key" }
+func (w *world) keyed() { w.keyedIn(w.namespaces[0]) }
+
+// keyedIn is keyed for an operator in another namespace than the story's.
+func (w *world) keyedIn(namespace string) {
+	w.custodyKey = client.ObjectKey{Namespace: namespace, Name: "tokenkeeper-custody-key"}
+}
+
+// keySecret is the Secret of the key.
+func (w *world) keySecret() *corev1.Secret {
+	w.T.Helper()
+	return w.GetSecret(w.custodyKey.Namespace, w.custodyKey.Name)
+}
 
 // prepareShared is prepareSignIn for an account without an application of its own.
 func (w *world) prepareShared(platform string, grant v1alpha1.GrantType) *demomarket.Market {
@@ -80,7 +93,7 @@ func expectAllServed(platform string, worlds ...*world) {
 // editKey changes the Secret of the key.
 func (w *world) editKey(change func(data map[string][]byte)) {
 	w.T.Helper()
-	secret := w.readSecret(w.custodyKey)
+	secret := w.keySecret()
 	if secret.Data == nil {
 		secret.Data = map[string][]byte{}
 	}
@@ -91,7 +104,7 @@ func (w *world) editKey(change func(data map[string][]byte)) {
 // rotateKey returns the Secret as it was before the key was rotated twice, while no operator ran. The documents are signed with the newest.
 func (w *world) rotateKey(other *world) (older *corev1.Secret) {
 	w.T.Helper()
-	older = w.readSecret(w.custodyKey)
+	older = w.keySecret()
 	for _, filling := range []string{"m", "n"} {
 		w.stop()
 		w.editKey(func(data map[string][]byte) {
@@ -106,25 +119,24 @@ func (w *world) rotateKey(other *world) (older *corev1.Secret) {
 // restoreKey puts a backup of the Secret, with all that the API server noted then, over the one that there is.
 func (w *world) restoreKey(backup *corev1.Secret) {
 	w.T.Helper()
-	backup.ResourceVersion = w.readSecret(w.custodyKey).ResourceVersion
+	backup.ResourceVersion = w.keySecret().ResourceVersion
 	w.Expect(kube.Update(w.T.Context(), backup)).To(Succeed())
 }
 
 // replaceKey puts another Secret in the place of the one of the key.
 func (w *world) replaceKey(data map[string][]byte) {
 	w.T.Helper()
-	w.Delete(w.readSecret(w.custodyKey))
-	w.Create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Namespace, Name: w.custodyKey}, Data: data})
+	w.Delete(w.keySecret())
+	w.Create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.custodyKey.Namespace, Name: w.custodyKey.Name}, Data: data})
 }
 
-// TestNobodyIsUnservedForTheKey: whatever becomes of the key, accounts go on without a sign-in and without a call more than the renewal.
-func TestNobodyIsUnservedForTheKey(t *testing.T) {
-	t.Parallel()
-	for name, happens := range map[string]func(w, other *world){
+// fatesOfTheKey are what may become of the key of custody: that of an operator which serves two accounts.
+func fatesOfTheKey() map[string]func(w, other *world) {
+	return map[string]func(w, other *world){
 		"nothing":                   func(*world, *world) {},
 		"a restart":                 func(w, _ *world) { w.start() },
-		"the key is lost":           func(w, _ *world) { w.stop(); w.Delete(w.readSecret(w.custodyKey)); w.start() },
-		"the key is lost meanwhile": func(w, _ *world) { w.Delete(w.readSecret(w.custodyKey)) },
+		"the key is lost":           func(w, _ *world) { w.stop(); w.Delete(w.keySecret()); w.start() },
+		"the key is lost meanwhile": func(w, _ *world) { w.Delete(w.keySecret()) },
 		"the key is emptied":        func(w, _ *world) { w.stop(); w.editKey(func(data map[string][]byte) { clear(data) }); w.start() },
 		"the key is rotated": func(w, _ *world) {
 			w.editKey(func(data map[string][]byte) {
@@ -156,7 +168,7 @@ func TestNobodyIsUnservedForTheKey(t *testing.T) {
 		},
 		"another installation has the same key": func(w, _ *world) {
 			w.stop()
-			w.replaceKey(map[string][]byte{"current": w.readSecret(w.custodyKey).Data["current"]})
+			w.replaceKey(map[string][]byte{"current": w.keySecret().Data["current"]})
 			w.start()
 		},
 		"another installation has another key": func(w, _ *world) {
@@ -165,34 +177,68 @@ func TestNobodyIsUnservedForTheKey(t *testing.T) {
 			w.start()
 		},
 		"an operator without a key, and one with it again": func(w, other *world) {
-			w.custodyKey = ""
+			w.custodyKey = client.ObjectKey{}
 			w.start()
 			passRenewals(w, other) // without a MAC
 			w.keyed()
 			w.stop()
-			w.Delete(w.readSecret(w.custodyKey))
+			w.Delete(w.keySecret())
 			w.start()
 		},
+	}
+}
+
+// TestNobodyIsUnservedForTheKey: whatever becomes of the key, accounts go on without a sign-in and without a call more than the renewal.
+func TestNobodyIsUnservedForTheKey(t *testing.T) {
+	t.Parallel()
+	for name, happens := range fatesOfTheKey() {
+		t.Run(name, func(t *testing.T) { nobodyIsUnserved(t, func(w, _ *world) { w.keyed() }, happens) })
+	}
+}
+
+// TestNobodyIsUnservedForTheKeyInSomeNamespaces has the rights of config/namespaced, which make no Secret in the operator's namespace.
+func TestNobodyIsUnservedForTheKeyInSomeNamespaces(t *testing.T) {
+	t.Parallel()
+	fates := fatesOfTheKey()
+	for _, name := range []string{
+		"the key is lost", "the key is emptied", "the key is rotated, and the operator starts", "an older key is restored", "an older key is restored in place",
+		"another installation has another key",
 	} {
 		t.Run(name, func(t *testing.T) {
-			worlds := newWorlds(t, "own application", "shared application")
-			w, other := worlds[0], worlds[1]
-			w.keyed()
-			w.prepare("allegro", v1alpha1.GrantRefreshToken)
-			other.prepareShared("allegro", v1alpha1.GrantRefreshToken)
-			w.start()
-			expectAllServed("allegro", worlds...)
-			for _, w := range worlds {
-				w.Expect(w.readSecret("main-grant").Data).To(HaveKey("grant.mac"))
-			}
-			happens(w, other)
-			w.settle()
-			expectAllServed("allegro", worlds...)
-			expectAllServed("allegro", worlds...)
-			w.start()
-			expectAllServed("allegro", worlds...)
+			w := nobodyIsUnserved(t, func(w, other *world) {
+				w.keyedIn(w.another(nil))
+				w.user, _ = w.namespacedRights(w.custodyKey.Namespace, w.Namespace, other.Namespace)
+				var empty corev1.Secret
+				w.manifest(filepath.Join("rbac", "custody_key.yaml"), &empty)
+				empty.Namespace = w.custodyKey.Namespace
+				w.Create(&empty)
+			}, fates[name])
+			err := kube.Get(t.Context(), w.custodyKey, &corev1.Secret{})
+			w.Expect(apierrors.IsNotFound(err)).To(Equal(name == "the key is lost"), "the operator may not make it: %v", err)
 		})
 	}
+}
+
+// nobodyIsUnserved has two accounts served before and after something happens: one with an application of its own, one with a shared one.
+func nobodyIsUnserved(t *testing.T, installed, happens func(w, other *world)) *world {
+	t.Helper()
+	worlds := newWorlds(t, "own application", "shared application")
+	w, other := worlds[0], worlds[1]
+	installed(w, other)
+	w.prepare("allegro", v1alpha1.GrantRefreshToken)
+	other.prepareShared("allegro", v1alpha1.GrantRefreshToken)
+	w.start()
+	expectAllServed("allegro", worlds...)
+	for _, w := range worlds {
+		w.Expect(w.readSecret("main-grant").Data).To(HaveKey("grant.mac"))
+	}
+	happens(w, other)
+	w.settle()
+	expectAllServed("allegro", worlds...)
+	expectAllServed("allegro", worlds...)
+	w.start()
+	expectAllServed("allegro", worlds...)
+	return w
 }
 
 // TestAForgedDocumentOfAnAccountWithItsOwnApplication is served as before, said once, and signed at the next write.
@@ -362,7 +408,7 @@ func TestAnAccountMovesBetweenInstallations(t *testing.T) {
 			}
 			w.start()
 			w.expectServed("ebay")
-			backup, key := w.backUp(), w.readSecret(w.custodyKey).Data["current"]
+			backup, key := w.backUp(), w.keySecret().Data["current"]
 			w.stop()
 			for _, secret := range []string{"main-grant", "main-token"} {
 				w.Delete(w.readSecret(secret))
@@ -374,7 +420,7 @@ func TestAnAccountMovesBetweenInstallations(t *testing.T) {
 				w.editKey(func(data map[string][]byte) { data["current"] = key })
 			}
 			w.begin()
-			w.Eventually(func() map[string][]byte { return w.readSecret(w.custodyKey).Data }).Should(HaveKeyWithValue("adopted", ContainSubstring("before")))
+			w.Eventually(func() map[string][]byte { return w.keySecret().Data }).Should(HaveKeyWithValue("adopted", ContainSubstring("before")))
 			for _, object := range backup {
 				object.SetUID("")
 				object.SetResourceVersion("")

@@ -65,10 +65,6 @@ func (w *world) install(user *rest.Config, shard clients.Shard, lease *client.Ob
 		options.LeaderElectionNamespace, options.LeaderElectionID = lease.Namespace, lease.Name
 		options.RetryPeriod = new(50 * time.Millisecond)
 	}
-	var key types.NamespacedName
-	if lease != nil && w.custodyKey != "" {
-		key = types.NamespacedName{Namespace: lease.Namespace, Name: w.custodyKey}
-	}
 	options, err := shard.ManagerOptions(options)
 	w.Expect(err).NotTo(HaveOccurred())
 	mgr, err := manager.New(cfg, options)
@@ -82,7 +78,7 @@ func (w *world) install(user *rest.Config, shard clients.Shard, lease *client.Ob
 		CallTimeout:             w.callTimeout,
 		Portal:                  w.portal,
 		RequireUseLabel:         true,
-		CustodyKey:              key,
+		CustodyKey:              w.custodyKey,
 		Connect:                 w.connect,
 		NewQueue: func(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
 			queue := w.newQueue(name, limiter)
@@ -344,7 +340,7 @@ func TestRightsInTwoNamespacesSuffice(t *testing.T) {
 	user, name := w.namespacedRights(operator, w.Namespace, second)
 
 	// The key of custody is there, and empty, as the manifests make it.
-	w.keyed()
+	w.keyedIn(operator)
 	var key corev1.Secret
 	w.manifest(filepath.Join("rbac", "custody_key.yaml"), &key)
 	key.Namespace = operator
@@ -399,7 +395,7 @@ func TestRightsInTwoNamespacesSuffice(t *testing.T) {
 	w.Expect(kube.Patch(t.Context(), account, client.MergeFrom(before))).To(Succeed())
 	w.Eventually(ready).WithArguments(second).Should(Equal(v1alpha1.ReasonTokenValid))
 
-	w.Expect(w.GetSecret(operator, w.custodyKey).Data).To(And(HaveKey("current"), HaveKey("adopted")))
+	w.Expect(w.keySecret().Data).To(And(HaveKey("current"), HaveKey("adopted")))
 	w.Expect(w.readSecret("main-grant").Data).To(HaveKey("grant.mac"))
 
 	// Renewals, repairs, events and the end of an account need no more rights.

@@ -20,7 +20,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
-	apitypes "k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/clock"
 	testingclock "k8s.io/utils/clock/testing"
@@ -79,8 +78,10 @@ type operation struct {
 	linksInSecret bool
 	// tenants are further namespaces that the operator sees.
 	tenants []string
-	// custodyKey names the Secret of the key of custody in the story's namespace; empty where there is none.
-	custodyKey string
+	// user is who the operator is to the API server: who may do everything, where the story does not say otherwise.
+	user *rest.Config
+	// custodyKey is the Secret of the key of custody; empty where there is none.
+	custodyKey client.ObjectKey
 	// portal is where people sign in, visits what the pages ask.
 	portal signin.Address
 	visits *signinflow.Visits
@@ -98,7 +99,7 @@ type operation struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	t.Parallel() // a story waits for the API server most of the time
-	o := &operation{stop: func() {}, traffic: &traffic{}, callTimeout: 2 * time.Second, workers: 4}
+	o := &operation{stop: func() {}, traffic: &traffic{}, callTimeout: 2 * time.Second, workers: 4, user: apiServer.Config}
 	o.clock = testingclock.NewFakeClock(time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC))
 	o.portal = "https://tokens.example.com"
 	o.network = &http.Transport{DisableKeepAlives: true}
@@ -164,7 +165,7 @@ func (w *world) begin() {
 	w.queue.Store(nil)
 	w.registry = prometheus.NewRegistry()
 	w.traffic.reset()
-	cfg := rest.CopyConfig(apiServer.Config)
+	cfg := rest.CopyConfig(w.user)
 	cfg.QPS = -1
 	cfg.Wrap(w.traffic.wrap)
 	dead := &atomic.Bool{}
@@ -199,7 +200,7 @@ func (w *world) begin() {
 		CountAccounts:           w.countAccounts,
 		RequireUseLabel:         !w.labelsOptional,
 		LinksInSecret:           w.linksInSecret,
-		CustodyKey:              apitypes.NamespacedName{Namespace: w.namespaces[0], Name: w.custodyKey},
+		CustodyKey:              w.custodyKey,
 	})
 	w.Expect(err).NotTo(HaveOccurred())
 	done := make(chan error, 1)
