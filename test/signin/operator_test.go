@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -83,6 +84,7 @@ func (w *world) process(user *rest.Config, add add, portalAddress string) (leads
 		Portal:                  address,
 		RequireUseLabel:         true,
 		LinksInSecret:           w.linksInSecret,
+		CustodyKey:              client.ObjectKey{Namespace: testworld.OperatorNamespace, Name: testworld.CustodyKey},
 		NewQueue:                w.newQueue,
 	})
 	w.Expect(err).NotTo(HaveOccurred())

@@ -157,6 +157,8 @@ func (w *world) expectSignedIn(market *demomarket.Market, seller demomarket.Sell
 	w.Expect(w.Get("main").Status.Account.ID).To(Equal(seller.ID))
 	w.Eventually(func() bool { return market.AccessTokenValid(w.token("main")["access_token"]) }).Should(BeTrue())
 	w.Expect(w.token("main")["account_id"]).To(Equal(seller.ID))
+	w.Expect(w.GetSecret(w.Namespace, "main-grant").Data).To(HaveKey("grant.mac"), "the grant is signed")
+	w.Expect(w.events()).NotTo(ContainElement("Warning CustodyUnauthenticated"))
 }
 
 // expectNewToken waits until workloads of main have another token than this one, and returns it.

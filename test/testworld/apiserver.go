@@ -31,6 +31,8 @@ import (
 const (
 	// OperatorNamespace is where config/ installs the operator.
 	OperatorNamespace = "tokenkeeper-system"
+	// CustodyKey is the Secret there with the key that authenticates grant Secrets.
+	CustodyKey = "tokenkeeper-custody-key"
 	// OperatorUser is the operator's ServiceAccount, to which config/rbac gives its rights.
 	OperatorUser = "system:serviceaccount:" + OperatorNamespace + ":tokenkeeper"
 )
@@ -209,7 +211,7 @@ func (a *APIServer) User(name string, groups ...string) (*rest.Config, error) {
 // Kubeconfig returns a kubeconfig of a cluster admin.
 func (a *APIServer) Kubeconfig() []byte { return a.environment.KubeConfig }
 
-// InstallRights creates the operator's namespace and the roles of config/rbac.
+// InstallRights creates the operator's namespace, the roles of config/rbac, and the empty Secret of the key of custody.
 func InstallRights(ctx context.Context, kube client.Client) error {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: OperatorNamespace}}
 	if err := client.IgnoreAlreadyExists(kube.Create(ctx, namespace)); err != nil {
@@ -219,7 +221,7 @@ func InstallRights(ctx context.Context, kube client.Client) error {
 	if err != nil || len(files) == 0 {
 		return fmt.Errorf("looking for the operator's roles: %w", err)
 	}
-	for _, file := range files {
+	for _, file := range append(files, Path("config", "rbac", "custody_key.yaml")) {
 		if err := Apply(ctx, kube, file); err != nil {
 			return err
 		}
