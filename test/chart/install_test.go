@@ -1,6 +1,7 @@
 package chart_test
 
 import (
+	"bytes"
 	"net"
 	"os"
 	"os/exec"
@@ -24,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/test/authority"
 )
@@ -240,6 +242,13 @@ func TestInstallUpgradeUninstallReinstall(t *testing.T) {
 		if len(accounts) != 6 {
 			t.Fatalf("there are %v", accounts)
 		}
+		key := c.fillCustodyKey(t)
+		keepsTheKey := func(what string) {
+			t.Helper()
+			if diff := cmp.Diff(key, c.custodyKey(t).Data); diff != "" {
+				t.Errorf("%s changes the key of custody:\n%s", what, diff)
+			}
+		}
 
 		before := c.releases(t)
 		c.run(t, helm, "upgrade", "tokenkeeper", operator, "--namespace", namespace)
@@ -249,6 +258,7 @@ func TestInstallUpgradeUninstallReinstall(t *testing.T) {
 				t.Errorf("an upgrade to the same changes %s", name)
 			}
 		}
+		keepsTheKey("an upgrade to the same")
 
 		c.run(t, helm, "upgrade", "tokenkeeper", olderChart(t), "--namespace", namespace)
 		if c.knowsTheField(t) {
@@ -258,6 +268,7 @@ func TestInstallUpgradeUninstallReinstall(t *testing.T) {
 		if !c.knowsTheField(t) {
 			t.Error("an upgrade does not upgrade the kinds")
 		}
+		keepsTheKey("an upgrade")
 
 		c.run(t, helm, "uninstall", "tokenkeeper", "--namespace", namespace)
 		want(t, len(c.kept(t)), len(accounts))
@@ -267,12 +278,38 @@ func TestInstallUpgradeUninstallReinstall(t *testing.T) {
 			}
 		}
 
-		c.run(t, helm, "install", "tokenkeeper", operator, "--namespace", namespace)
+		keepsTheKey("the end of a release")
+		if err := c.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "shop"}}); client.IgnoreAlreadyExists(err) != nil {
+			t.Fatal(err)
+		}
+		c.run(t, helm, "install", "tokenkeeper", operator, "--namespace", namespace, "--set", "watch.namespaces={shop}")
 		for name, uid := range c.kept(t) {
 			want(t, uid, accounts[name])
 		}
+		keepsTheKey("an installation after one")
 		c.expectPodIsAdmittedWherePodsAreRestricted(t)
 	})
+}
+
+// custodyKey is the Secret of the key that authenticates grant Secrets.
+func (c cluster) custodyKey(t *testing.T) *corev1.Secret {
+	t.Helper()
+	var key corev1.Secret
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: "tokenkeeper-custody-key"}, &key); err != nil {
+		t.Fatal(err)
+	}
+	return &key
+}
+
+// fillCustodyKey writes a key, as the operator does, which does not run here.
+func (c cluster) fillCustodyKey(t *testing.T) map[string][]byte {
+	t.Helper()
+	key := c.custodyKey(t)
+	key.Data = map[string][]byte{"current": bytes.Repeat([]byte("k"), 43), "adopted": []byte(`{"before":"1"}`)}
+	if err := c.Update(t.Context(), key, client.FieldOwner(v1alpha1.ManagedBy)); err != nil {
+		t.Fatal(err)
+	}
+	return key.Data
 }
 
 // olderChart is the chart of a version that did not know the field "login" of an account.
