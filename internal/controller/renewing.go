@@ -57,11 +57,12 @@ func (r *reconciler) renew(ctx context.Context, l *driver.Look) error {
 	}
 	// From here on a shutdown waits: a request that is broken off may have spent a refresh token.
 	ctx = context.WithoutCancel(ctx)
-	if may, err := r.journal(ctx, l); err != nil || !may {
+	leave, may, err := r.journal(ctx, l)
+	if err != nil || !may {
 		return err
 	}
 	r.sends(l)
-	got, failure := r.OAuth.Tokens(ctx, l.Facts, endpoint)
+	got, failure := r.OAuth.Tokens(ctx, leave, endpoint)
 	permit.Release(failure)
 	if failure != nil {
 		r.seekSeller(ctx, l)
@@ -121,18 +122,17 @@ func (r *reconciler) seekSeller(ctx context.Context, l *driver.Look) {
 	}
 }
 
-// journal writes down that the refresh token is about to be sent, or that it is not; may tells whether it may be sent.
-func (r *reconciler) journal(ctx context.Context, l *driver.Look) (may bool, err error) {
+// journal writes down that the refresh token is about to be sent, or that it is not; may tells whether there is leave to send it.
+func (r *reconciler) journal(ctx context.Context, l *driver.Look) (leave oauthclient.Leave, may bool, err error) {
 	sending := lifecycle.BeforeSending(l.Facts)
 	if err := r.record(ctx, l, &sending); err != nil || sending.Forbidden {
-		return false, err
+		return leave, false, err
 	}
-	if entry := sending.Entry; entry != nil && !r.Now().Before(l.SendBy(entry)) { // this process stood still, and another may have sent it
-		r.grants.RememberUnsent(l.Account, entry, sending.Former)
+	if leave, may = oauthclient.LeaveTo(sending, &l.Facts, r.Now()); !may {
+		r.grants.RememberUnsent(l.Account, sending.Entry, sending.Former)
 		l.Outcome = l.Outcome.With(lifecycle.Outcome{LookAgain: driver.Soon})
-		return false, nil
 	}
-	return true, nil
+	return leave, may, nil
 }
 
 // record stores the entry of the journal, or why there is none.

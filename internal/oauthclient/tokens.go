@@ -18,7 +18,8 @@ import (
 
 // Tokens asks the marketplace for tokens. It stores nothing, and makes no other call: the returned tokens may be the
 // only copy.
-func (c *Client) Tokens(ctx context.Context, f facts.Facts, endpoint grant.Endpoint) (lifecycle.Issued, error) {
+func (c *Client) Tokens(ctx context.Context, leave Leave, endpoint grant.Endpoint) (lifecycle.Issued, error) {
+	f := *leave.facts
 	return c.exchange(ctx, f, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
 		switch f.Request.Grant {
 		case v1alpha1.GrantPassword:
