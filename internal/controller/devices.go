@@ -1,12 +1,12 @@
 package controller
 
 import (
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountmemory"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 )
 
@@ -34,10 +34,9 @@ type approval struct {
 	asked   []string
 }
 
-// deviceMemory holds the polls and approvals of device codes that are in this process alone, by the UID of their account. It may be used by many goroutines at once.
+// deviceMemory holds the polls and approvals of device codes that are in this process alone. It may be used by many goroutines at once.
 type deviceMemory struct {
-	mu       sync.Mutex // guards accounts
-	accounts map[types.UID]deviceState
+	accounts *accountmemory.Memory[deviceState]
 }
 
 type deviceState struct {
@@ -46,67 +45,37 @@ type deviceState struct {
 	approval *approval
 }
 
-func (m *deviceMemory) change(account types.UID, change func(*deviceState)) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	state := m.accounts[account]
-	change(&state)
-	if state == (deviceState{}) {
-		delete(m.accounts, account)
-		return
-	}
-	if m.accounts == nil {
-		m.accounts = map[types.UID]deviceState{}
-	}
-	m.accounts[account] = state
-}
-
 // poll returns when to ask again, if that is known.
-func (m *deviceMemory) poll(account types.UID) (poll, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if held := m.accounts[account].poll; held != nil {
+func (m deviceMemory) poll(account types.UID) (poll, bool) {
+	if held := m.accounts.Of(account).poll; held != nil {
 		return *held, true
 	}
 	return poll{}, false
 }
 
-func (m *deviceMemory) setPoll(account types.UID, next poll) {
-	m.change(account, func(s *deviceState) { s.poll = &next })
+func (m deviceMemory) setPoll(account types.UID, next poll) {
+	m.accounts.Change(account, func(s *deviceState) { s.poll = &next })
 }
 
-func (m *deviceMemory) forgetPoll(account types.UID) {
-	m.change(account, func(s *deviceState) { s.poll = nil })
+func (m deviceMemory) forgetPoll(account types.UID) {
+	m.accounts.Change(account, func(s *deviceState) { s.poll = nil })
 }
 
 // approval returns the tokens that wait to be stored; nil when none do.
-func (m *deviceMemory) approval(account types.UID) *approval {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.accounts[account].approval
-}
+func (m deviceMemory) approval(account types.UID) *approval { return m.accounts.Of(account).approval }
 
 // setApproval remembers the tokens of an approved device code until they are stored, and then nil.
-func (m *deviceMemory) setApproval(account types.UID, approved *approval) {
-	m.change(account, func(s *deviceState) { s.approval = approved })
+func (m deviceMemory) setApproval(account types.UID, approved *approval) {
+	m.accounts.Change(account, func(s *deviceState) { s.approval = approved })
 }
 
 // approved returns the accounts whose tokens wait to be stored.
-func (m *deviceMemory) approved() []*v1alpha1.MarketplaceAccount {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var accounts []*v1alpha1.MarketplaceAccount
-	for _, state := range m.accounts {
+func (m deviceMemory) approved() (accounts []*v1alpha1.MarketplaceAccount) {
+	m.accounts.Each(func(_ types.UID, state deviceState) bool {
 		if state.approval != nil {
 			accounts = append(accounts, state.approval.account)
 		}
-	}
+		return true
+	})
 	return accounts
-}
-
-// forget drops the poll and the approval of an account that is gone.
-func (m *deviceMemory) forget(account types.UID) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.accounts, account)
 }

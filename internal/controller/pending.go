@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
@@ -47,12 +45,4 @@ func (r *reconciler) Flush(ctx context.Context, account *v1alpha1.MarketplaceAcc
 }
 
 // Forget implements departures.Memory: it drops an account that is deleted or has left from memory.
-func (r *reconciler) Forget(account *v1alpha1.MarketplaceAccount) {
-	r.grants.Forget(account.UID)
-	r.devices.forget(account.UID)
-	r.tokens.Forget(account.UID)
-	r.logins.Forget(account.UID)
-	r.unlabelled.forget(account.UID)
-	r.OAuth.Forget(account)
-	r.requests.Leave(client.ObjectKeyFromObject(account), r.Clock.Now())
-}
+func (r *reconciler) Forget(account *v1alpha1.MarketplaceAccount) { r.memory.Forget(account) }

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountmemory"
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
 	"github.com/tokenkeeper/tokenkeeper/internal/custodykey"
 	"github.com/tokenkeeper/tokenkeeper/internal/departures"
@@ -45,6 +46,8 @@ type reconciler struct {
 	requests *userrequests.Allowance
 	// applications remembers the applications that were refused.
 	applications peers.Applications
+	// memory owns what this process alone knows of accounts.
+	memory *accountmemory.Owner
 	// unlabelled remembers which accounts were told of a Secret without the label of its use.
 	unlabelled unlabelledMemory
 	// devices remembers when device codes are polled, and the tokens of approved ones.

@@ -25,6 +25,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/accountindex"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountmemory"
 	"github.com/tokenkeeper/tokenkeeper/internal/departures"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
@@ -37,6 +38,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/oauthclient"
 	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/peers"
 	"github.com/tokenkeeper/tokenkeeper/internal/publish"
 	"github.com/tokenkeeper/tokenkeeper/internal/room"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -146,7 +148,8 @@ func (o Options) connect(ctx context.Context, mgr manager.Manager) (*kube.Client
 // newDriver returns what drives looks at accounts: those of visits as it is. answered is told the answer to each request that names an
 // application.
 func (o Options) newDriver(
-	mgr manager.Manager, clients *kube.Clients, grants *grantstore.Store, operations *metrics.Operations, answered func(facts.Request, error),
+	mgr manager.Manager, clients *kube.Clients, grants *grantstore.Store, memory *accountmemory.Owner, operations *metrics.Operations,
+	answered func(facts.Request, error),
 ) (driver.Driver, error) {
 	holder, err := signin.NewSecret(rand.Reader)
 	if err != nil {
@@ -156,7 +159,7 @@ func (o Options) newDriver(
 		Clock: o.Clock, Random: o.Random, Recorder: mgr.GetEventRecorder(v1alpha1.ManagedBy), Holder: holder, Portal: o.Portal, Observe: o.Observe,
 		Resolver: inputs.NewResolver(clients.Client, clients.Metadata, clients.UserSecrets), Sellers: inputs.NewSellers(clients.Cached, grants),
 		OAuth: oauthclient.New(oauthclient.Options{
-			Clock: o.Clock, Transport: o.Transport, Metrics: operations, CallTimeout: o.CallTimeout, Answered: answered,
+			Clock: o.Clock, Transport: o.Transport, Metrics: operations, CallTimeout: o.CallTimeout, Answered: answered, Memory: memory,
 			PerHost: o.MaxConcurrentReconciles / shareOfOneHost,
 			Providers: &openid.Providers{
 				HTTP: outgoing.NewClient(throttle.NewFailFast(o.IssuerTransport, o.Clock.Now), timeouts.Issuer),
@@ -207,12 +210,14 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	if err := makeCustodyKey(mgr, keys); err != nil {
 		return nil, err
 	}
-	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, Keys: keys, OwnWrite: writeOwn})
+	memory := &accountmemory.Owner{}
+	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, Keys: keys, OwnWrite: writeOwn, Memory: memory})
 	r := &reconciler{
 		client: clients.Client, live: clients.Live, portal: options.Portal,
-		grants: grants, keys: keys, backlog: backlog,
+		grants: grants, keys: keys, backlog: backlog, memory: memory,
+		devices: deviceMemory{accountmemory.New[deviceState](memory)}, unlabelled: unlabelledMemory{accountmemory.New[toldSecrets](memory)},
 	}
-	visiting, err := options.newDriver(mgr, clients, grants, operations, r.applications.Answered)
+	visiting, err := options.newDriver(mgr, clients, grants, memory, operations, r.applications.Answered)
 	if err != nil {
 		return nil, err
 	}
@@ -220,12 +225,15 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	deciding.Remember, deciding.Refused = r.remember, r.applications.AskAgain
 	r.Driver = &deciding
 	r.requests = userrequests.New(options.Clock.Now, options.RequestEvery, r.OAuth.Digest)
-	r.logins.Accounts, r.logins.Grants = clients.Cached, grants
+	memory.OnForget(func(account *v1alpha1.MarketplaceAccount) {
+		r.requests.Leave(client.ObjectKeyFromObject(account), options.Clock.Now())
+	})
+	r.logins.Accounts, r.logins.Grants, r.logins.Failed = clients.Cached, grants, accountmemory.New[*peers.FailedLogin](memory)
 	r.applications.LimiterOf, r.applications.Now = r.OAuth.LimiterOf, r.Now
 	r.finalizer = departures.Finalizer{Driver: r.Driver, Client: clients.Client, Live: clients.Live, Grants: grants, Forget: r.Forget}
 	r.tokens = &publish.Publisher{
 		Driver: r.Driver, Client: clients.Client, Live: clients.Live, Metadata: clients.Metadata, WriteOwn: writeOwn, Metrics: operations,
-		LinksInSecret: options.LinksInSecret,
+		LinksInSecret: options.LinksInSecret, Tickets: accountmemory.New[string](memory),
 	}
 	metrics.RegisterHosts(options.Registry, r.OAuth.Hosts)
 	visits, err := options.addVisits(mgr, clients, grants, &visiting, r.flushAll)

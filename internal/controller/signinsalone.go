@@ -33,7 +33,7 @@ func AddSignIns(ctx context.Context, mgr manager.Manager, options Options) (*sig
 		return nil, err
 	}
 	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, Keys: keys})
-	visiting, err := options.newDriver(mgr, clients, grants, metrics.NewOperations(options.Registry), func(facts.Request, error) {})
+	visiting, err := options.newDriver(mgr, clients, grants, nil, metrics.NewOperations(options.Registry), func(facts.Request, error) {})
 	if err != nil {
 		return nil, err
 	}

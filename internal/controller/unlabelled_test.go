@@ -5,14 +5,23 @@ import (
 	"testing"
 
 	. "github.com/onsi/gomega"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountmemory"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 )
 
 // TestAMissingLabelIsToldOnce is S8b: once for each account and Secret, in bounded memory.
 func TestAMissingLabelIsToldOnce(t *testing.T) {
 	g := NewWithT(t)
-	var m unlabelledMemory
+	var owner accountmemory.Owner
+	m := unlabelledMemory{accountmemory.New[toldSecrets](&owner)}
+	known := func() (accounts int) {
+		m.told.Each(func(types.UID, toldSecrets) bool { accounts++; return true })
+		return accounts
+	}
 	of := func(names ...string) (unlabelled []facts.UnlabelledSecret) {
 		for _, name := range names {
 			unlabelled = append(unlabelled, facts.UnlabelledSecret{Name: name})
@@ -20,7 +29,7 @@ func TestAMissingLabelIsToldOnce(t *testing.T) {
 		return unlabelled
 	}
 	g.Expect(m.untold("a", nil)).To(BeEmpty())
-	g.Expect(m.told).To(BeEmpty(), "an account whose Secrets are labelled takes no memory")
+	g.Expect(known()).To(BeZero(), "an account whose Secrets are labelled takes no memory")
 	g.Expect(m.untold("a", of("app", "login"))).To(Equal(of("app", "login")))
 	g.Expect(m.untold("a", of("app", "login"))).To(BeEmpty())
 	g.Expect(m.untold("a", of("login"))).To(BeEmpty())
@@ -32,7 +41,7 @@ func TestAMissingLabelIsToldOnce(t *testing.T) {
 		g.Expect(m.untold("a", of(name))).To(Equal(of(name)))
 		g.Expect(m.untold("a", of(name))).To(BeEmpty())
 	}
-	g.Expect(m.told["a"]).To(HaveLen(rememberedSecrets))
-	m.forget("a")
-	g.Expect(m.told).To(HaveLen(1))
+	g.Expect(known()).To(Equal(2))
+	owner.Forget(&v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{UID: "a"}})
+	g.Expect(known()).To(Equal(1))
 }

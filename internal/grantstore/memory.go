@@ -1,11 +1,10 @@
 package grantstore
 
 import (
-	"sync"
-
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountmemory"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
 
@@ -18,10 +17,9 @@ type Pending struct {
 	Unsent, Former *custody.Journal
 }
 
-// memory is the knowledge of accounts that this process alone has. It may be used by many goroutines at once.
+// memory is what this process alone knows of grants. It may be used by many goroutines at once.
 type memory struct {
-	mu       sync.Mutex // guards accounts
-	accounts map[types.UID]accountMemory
+	accounts *accountmemory.Memory[accountMemory]
 }
 
 type accountMemory struct {
@@ -34,24 +32,9 @@ type accountMemory struct {
 	told string
 }
 
-func (m *memory) change(account types.UID, change func(*accountMemory)) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	entry := m.accounts[account]
-	change(&entry)
-	if entry == (accountMemory{}) {
-		delete(m.accounts, account)
-		return
-	}
-	if m.accounts == nil {
-		m.accounts = map[types.UID]accountMemory{}
-	}
-	m.accounts[account] = entry
-}
-
 // remember keeps a custody in memory until it is stored.
 func (m *memory) remember(pending Pending) {
-	m.change(pending.Account.UID, func(e *accountMemory) { e.pending = &pending })
+	m.accounts.Change(pending.Account.UID, func(e *accountMemory) { e.pending = &pending })
 }
 
 // RememberUnsent keeps in memory that an entry of the journal may be on record although its token was not sent. former is the entry before it.
@@ -60,34 +43,28 @@ func (m *memory) RememberUnsent(account *v1alpha1.MarketplaceAccount, unsent, fo
 }
 
 // Pending returns the write that waits for an account; nil when none does.
-func (m *memory) Pending(account types.UID) *Pending {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.accounts[account].pending
-}
+func (m *memory) Pending(account types.UID) *Pending { return m.accounts.Of(account).pending }
 
 // AllPending returns every write that waits.
-func (m *memory) AllPending() []Pending {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var all []Pending
-	for _, entry := range m.accounts {
+func (m *memory) AllPending() (all []Pending) {
+	m.accounts.Each(func(_ types.UID, entry accountMemory) bool {
 		if entry.pending != nil {
 			all = append(all, *entry.pending)
 		}
-	}
+		return true
+	})
 	return all
 }
 
 // DropPending forgets the write that waits for an account, since it or a newer one succeeded.
 func (m *memory) DropPending(account types.UID) {
-	m.change(account, func(e *accountMemory) { e.pending = nil })
+	m.accounts.Change(account, func(e *accountMemory) { e.pending = nil })
 }
 
 // Departing returns the custody of an account that is being deleted, as its grant Secret holds it or held it last: the garbage collector may remove
 // that at any time while the account waits for its finalizers, where its owner is deleted in the foreground. gone tells that there is no grant Secret.
 func (m *memory) Departing(account types.UID, read custody.Custody, gone bool) (kept custody.Custody) {
-	m.change(account, func(e *accountMemory) {
+	m.accounts.Change(account, func(e *accountMemory) {
 		if kept = read; gone && e.departing != nil {
 			kept = *e.departing
 		} else if !gone {
@@ -99,26 +76,19 @@ func (m *memory) Departing(account types.UID, read custody.Custody, gone bool) (
 
 // SetStale remembers that the cache was seen not to show the grant Secret of an account as it is.
 func (m *memory) SetStale(account types.UID) {
-	m.change(account, func(e *accountMemory) { e.stale = true })
+	m.accounts.Change(account, func(e *accountMemory) { e.stale = true })
 }
 
 // TakeStale tells once that SetStale was called.
 func (m *memory) TakeStale(account types.UID) (stale bool) {
-	m.change(account, func(e *accountMemory) { stale, e.stale = e.stale, false })
+	m.accounts.Change(account, func(e *accountMemory) { stale, e.stale = e.stale, false })
 	return stale
 }
 
 // FirstTold tells whether this is said of the grant Secret of an account for the first time in a row, and remembers that it was.
 func (m *memory) FirstTold(account types.UID, what string) (first bool) {
-	m.change(account, func(e *accountMemory) { first, e.told = e.told != what, what })
+	m.accounts.Change(account, func(e *accountMemory) { first, e.told = e.told != what, what })
 	return first
-}
-
-// Forget drops the memory of an account that is gone.
-func (m *memory) Forget(account types.UID) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.accounts, account)
 }
 
 // On returns the custody to store on top of the stored one; false when nothing is to be stored any more, because a newer one was.

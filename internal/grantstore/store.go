@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountmemory"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/custodykey"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
@@ -47,6 +48,8 @@ type Options struct {
 	Keys *custodykey.Keys
 	// OwnWrite writes a Secret on behalf of the controller, which knows of it then; nil where no controller runs.
 	OwnWrite func(secret *corev1.Secret, write func() error) error
+	// Memory owns what is known of accounts; nil where nothing waits in memory.
+	Memory *accountmemory.Owner
 }
 
 // New returns a store for the controller, or for visits alone where no controller runs. There nothing waits in memory: a visit stores what
@@ -54,7 +57,7 @@ type Options struct {
 func New(o Options) *Store {
 	return &Store{
 		client: o.Client, live: o.Live, cluster: o.Cluster, keys: o.Keys, ownWrite: o.OwnWrite, forgets: o.OwnWrite == nil,
-		memory: &memory{}, underway: &underway{drained: make(chan struct{})},
+		memory: &memory{accountmemory.New[accountMemory](o.Memory)}, underway: &underway{drained: make(chan struct{})},
 	}
 }
 

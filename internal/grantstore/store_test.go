@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountmemory"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
@@ -25,6 +26,8 @@ import (
 
 // cluster is an API server whose writes fail as a test wants.
 type cluster struct {
+	// memory owns what the store knows of accounts.
+	memory accountmemory.Owner
 	*WithT
 	t      *testing.T
 	client client.Client
@@ -58,7 +61,7 @@ func newCluster(t *testing.T) *cluster {
 
 // process is the store of a process that begins now.
 func (c *cluster) process(name string) *grantstore.Store {
-	return grantstore.New(grantstore.Options{Client: c.client, Live: c.client, Cluster: name, OwnWrite: func(_ *corev1.Secret, write func() error) error {
+	return grantstore.New(grantstore.Options{Client: c.client, Live: c.client, Cluster: name, Memory: &c.memory, OwnWrite: func(_ *corev1.Secret, write func() error) error {
 		c.own++
 		return write()
 	}})
@@ -167,7 +170,7 @@ func TestAWriteThatFails(t *testing.T) {
 		c := newCluster(t)
 		c.store.SetStale("uid-1")
 		c.store.RememberUnsent(account(), &custody.Journal{}, nil)
-		c.store.Forget("uid-1")
+		c.memory.Forget(account())
 		c.Expect(c.store.AllPending()).To(BeEmpty())
 		c.Expect(c.store.TakeStale("uid-1")).To(BeFalse())
 	})

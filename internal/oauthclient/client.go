@@ -11,6 +11,8 @@ import (
 
 	"k8s.io/utils/clock"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountmemory"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
@@ -20,7 +22,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-// Options are the parts of a Client that its caller brings. All but CallTimeout are required.
+// Options are the parts of a Client that its caller brings. All but CallTimeout and Memory are required.
 type Options struct {
 	// Clock tells the time.
 	Clock clock.PassiveClock
@@ -36,6 +38,8 @@ type Options struct {
 	CallTimeout time.Duration
 	// Answered is told the answer to each request that names an application.
 	Answered func(facts.Request, error)
+	// Memory owns what is known of accounts; nil where none leaves.
+	Memory *accountmemory.Owner
 }
 
 // Client makes requests to marketplaces. It may be used by many goroutines at once.
@@ -58,6 +62,10 @@ func New(o Options) *Client {
 	c := &Client{
 		clock: o.Clock, transport: o.Transport, providers: o.Providers, metrics: o.Metrics, answered: o.Answered,
 		limiters: newLimiters(o.Clock.Now, o.PerHost), callTimeout: o.CallTimeout, seeds: [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()},
+	}
+	c.denials.denied = accountmemory.New[*deniedApplications](o.Memory)
+	if o.Memory != nil {
+		o.Memory.OnForget(func(account *v1alpha1.MarketplaceAccount) { c.LeaveQueues(account) })
 	}
 	if c.callTimeout == 0 {
 		c.callTimeout = timeouts.Call

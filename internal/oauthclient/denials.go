@@ -7,7 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountmemory"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 )
@@ -32,8 +32,11 @@ type denials struct {
 	// served holds, by token host and application, when tokens came last.
 	served map[string]map[string]time.Time
 	// denied holds, by account and application, the answers without an error code that came last.
-	denied map[types.UID]map[string]inARow
+	denied *accountmemory.Memory[*deniedApplications]
 }
+
+// deniedApplications are the answers that came last, by application.
+type deniedApplications map[string]inARow
 
 // inARow counts answers in a row.
 type inARow struct {
@@ -52,7 +55,7 @@ func (d *denials) heard(host, application string, account types.UID, failure err
 	case answer.AsError(failure).WithoutCode():
 		return d.deny(host, application, account, now)
 	}
-	delete(d.denied, account)
+	d.denied.Set(account, nil)
 	return 0, false
 }
 
@@ -94,20 +97,19 @@ func (d *denials) forgetAHost(now time.Time) {
 }
 
 func (d *denials) deny(host, application string, account types.UID, now time.Time) (times int, wrong bool) {
-	if d.denied == nil {
-		d.denied = map[types.UID]map[string]inARow{}
+	all := d.denied.Of(account)
+	if all == nil {
+		all = &deniedApplications{}
+		d.denied.Set(account, all)
 	}
-	if d.denied[account] == nil {
-		d.denied[account] = map[string]inARow{}
-	}
-	denied, known := d.denied[account][application]
-	if !known && len(d.denied[account]) >= mostDenied {
-		clear(d.denied[account])
+	denied, known := (*all)[application]
+	if !known && len(*all) >= mostDenied {
+		clear(*all)
 	}
 	if denied.count++; denied.count == 1 {
 		denied.since = now
 	}
-	d.denied[account][application] = denied
+	(*all)[application] = denied
 	if denied.count < deniedInARow || d.served[host][application].After(denied.since) {
 		return denied.count, false
 	}
@@ -117,13 +119,6 @@ func (d *denials) deny(host, application string, account types.UID, now time.Tim
 		}
 	}
 	return denied.count, false
-}
-
-// forget drops an account that has left.
-func (d *denials) forget(account types.UID) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.denied, account)
 }
 
 // judgeApplication finds the likely cause of an answer without an error code: a firewall or an outage, or the application.
@@ -142,10 +137,4 @@ func (c *Client) judgeApplication(v facts.Facts, secret string, failure error) e
 	said.Message = fmt.Sprintf("it answered HTTP %d without an error code, as a firewall does and in an outage, or as some platforms do where client_id or "+
 		"client_secret%s is wrong", said.Status, facts.InApplicationSecret(v.Account))
 	return &said
-}
-
-// Forget drops an account that has left from memory.
-func (c *Client) Forget(account *v1alpha1.MarketplaceAccount) {
-	c.denials.forget(account.UID)
-	c.LeaveQueues(account)
 }

@@ -8,12 +8,13 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/accountmemory"
 	"github.com/tokenkeeper/tokenkeeper/internal/answer"
 )
 
 // TestWhatIsRememberedOfDenialsIsBounded has accounts choose one host after the other, and one client secret after the other.
 func TestWhatIsRememberedOfDenialsIsBounded(t *testing.T) {
-	var d denials
+	d := denials{denied: accountmemory.New[*deniedApplications](nil)}
 	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	denied := &answer.Error{Kind: answer.Unavailable, Status: http.StatusUnauthorized}
 	const account = types.UID("uid-1")
@@ -30,7 +31,7 @@ func TestWhatIsRememberedOfDenialsIsBounded(t *testing.T) {
 	for i := range 100 {
 		d.heard("late.example", fmt.Sprint("app ", i), account, denied, now)
 	}
-	if n := len(d.denied[account]); n > mostDenied {
+	if n := len(*d.denied.Of(account)); n > mostDenied {
 		t.Errorf("%d applications of an account are remembered, want at most %d", n, mostDenied)
 	}
 	for i := range deniedInARow {

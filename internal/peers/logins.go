@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/accountmemory"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
@@ -34,10 +35,11 @@ type Logins struct {
 	Grants   *grantstore.Store
 	// Call puts an account into the work queue.
 	Call func(client.ObjectKey)
+	// Failed are the logins that failed.
+	Failed *accountmemory.Memory[*FailedLogin]
 
-	mu     sync.Mutex // guards the fields below
+	mu     sync.Mutex // guards the fields below, and that two steps see the same of Failed
 	loaded bool
-	failed map[types.UID]failedLogin
 	asking map[loginUser]types.UID
 	held   map[loginUser]map[client.ObjectKey]bool
 }
@@ -47,8 +49,8 @@ type loginUser struct{ host, name string }
 
 func loginUserOf(r facts.Request) loginUser { return loginUser{r.TokenHost(), r.Login.Username} }
 
-// failedLogin is an account whose login failed.
-type failedLogin struct {
+// FailedLogin is an account whose login failed.
+type FailedLogin struct {
 	account client.ObjectKey
 	// custody holds the key of the digests alone.
 	custody custody.Custody
@@ -66,8 +68,8 @@ type loginHold struct {
 }
 
 // failedLoginOf returns the failure of an account's login; false where there is none.
-func failedLoginOf(account *v1alpha1.MarketplaceAccount, kept custody.Custody, doubt *custody.Doubt) (failedLogin, bool) {
-	f := failedLogin{account: client.ObjectKeyFromObject(account), custody: custody.Custody{RefusalKey: kept.RefusalKey}}
+func failedLoginOf(account *v1alpha1.MarketplaceAccount, kept custody.Custody, doubt *custody.Doubt) (*FailedLogin, bool) {
+	f := &FailedLogin{account: client.ObjectKeyFromObject(account), custody: custody.Custody{RefusalKey: kept.RefusalKey}}
 	if refused := kept.Refused; refused != nil && !refused.Versioned() && ofLogin(refused.Reason) {
 		f.refused = refused
 	}
@@ -87,7 +89,7 @@ func ofLogin(reason string) bool {
 // Note keeps whether the account's login has failed. An account whose references do not resolve cannot ask, and holds no other account up.
 func (l *Logins) Note(f facts.Facts) {
 	if f.Unresolved {
-		l.Forget(f.Account.UID)
+		l.Failed.Set(f.Account.UID, nil)
 		return
 	}
 	l.note(f)
@@ -97,24 +99,10 @@ func (l *Logins) note(f facts.Facts) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if failed, ok := failedLoginOf(f.Account, f.Custody, f.LoginDoubt()); ok && f.Request.LogsIn() {
-		l.put(f.Account.UID, failed)
+		l.Failed.Set(f.Account.UID, failed)
 		return
 	}
-	delete(l.failed, f.Account.UID)
-}
-
-func (l *Logins) put(uid types.UID, failed failedLogin) {
-	if l.failed == nil {
-		l.failed = map[types.UID]failedLogin{}
-	}
-	l.failed[uid] = failed
-}
-
-// Forget drops an account that has left, or cannot ask for now.
-func (l *Logins) Forget(uid types.UID) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.failed, uid)
+	l.Failed.Set(f.Account.UID, nil)
 }
 
 // Begin lets an account try its login; held where it has to wait, and then the look says until when and why. An attempt that was let
@@ -191,25 +179,24 @@ func (l *Logins) End(f facts.Facts) {
 }
 
 // reason is why another account's failure holds this one; nil when none does.
-func (l *Logins) reason(v facts.Facts) *loginHold {
-	var hold *loginHold
-	for uid, other := range l.failed {
-		if uid == v.Account.UID {
-			continue
-		}
-		if other.refused.Covers(other.custody.RefusalDigest(v.Request.LoginParts())) {
-			return &loginHold{refused: other.refused}
-		}
-		if hold == nil && other.triesFor(v) && !(v.LoginDoubt() != nil && v.Account.UID < uid) {
+func (l *Logins) reason(v facts.Facts) (hold *loginHold) {
+	l.Failed.Each(func(uid types.UID, other *FailedLogin) bool {
+		switch {
+		case uid == v.Account.UID:
+		case other.refused.Covers(other.custody.RefusalDigest(v.Request.LoginParts())):
+			hold = &loginHold{refused: other.refused}
+			return false
+		case hold == nil && other.triesFor(v) && !(v.LoginDoubt() != nil && v.Account.UID < uid):
 			hold = &loginHold{}
 		}
-	}
+		return true
+	})
 	return hold
 }
 
 // triesFor tells that the other account tries the same login already, or in the same namespace a login of the same user. In another
 // namespace a user of that name with another password is a stranger, and must not hold this account up.
-func (f failedLogin) triesFor(v facts.Facts) bool {
+func (f *FailedLogin) triesFor(v facts.Facts) bool {
 	if f.doubt == nil {
 		return false
 	}
@@ -231,7 +218,7 @@ func (l *Logins) load(ctx context.Context) error {
 	if err := l.Accounts.List(ctx, &accounts, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing accounts for their logins: %w", err)
 	}
-	failed := map[types.UID]failedLogin{}
+	failed := map[types.UID]*FailedLogin{}
 	for i := range accounts.Items {
 		account := &accounts.Items[i]
 		if account.Spec.Grant.Type != v1alpha1.GrantPassword || !account.DeletionTimestamp.IsZero() {
@@ -259,8 +246,8 @@ func (l *Logins) load(ctx context.Context) error {
 		return nil
 	}
 	for uid, login := range failed {
-		if _, known := l.failed[uid]; !known { // what is known is newer
-			l.put(uid, login)
+		if l.Failed.Of(uid) == nil { // what is known is newer
+			l.Failed.Set(uid, login)
 		}
 	}
 	l.loaded = true

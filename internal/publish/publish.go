@@ -32,8 +32,8 @@ type Publisher struct {
 	Metrics *metrics.Operations
 	// LinksInSecret tells that links and codes are shown by sign-in Secrets, and not by statuses.
 	LinksInSecret bool
-
-	tickets tickets
+	// Tickets wait to be shown.
+	Tickets *Tickets
 }
 
 // Publish makes the token Secret say what the custody says: after a renewal, and whenever a person has edited

@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -37,7 +36,7 @@ func (p *Publisher) ReadSignIn(ctx context.Context, l driver.Look) (driver.Look,
 	if !p.LinksInSecret {
 		return l, nil
 	}
-	if l.ShownTicket = p.tickets.hash(l.Account.UID); l.ShownTicket == "" {
+	if l.ShownTicket = p.waitingTicket(l.Account.UID); l.ShownTicket == "" {
 		l.ShownTicket = ticketIn(l)
 	}
 	if l.SignInSecret == nil && l.NeedsSignIn() {
@@ -79,7 +78,7 @@ func ticketIn(l driver.Look) string {
 // Offer is the look after a ticket was stored that nobody was shown yet. It is kept until the sign-in Secret shows it, so that a write that
 // fails makes no further ticket.
 func (p *Publisher) Offer(l driver.Look, ticket string) driver.Look {
-	p.tickets.keep(l.Account.UID, ticket)
+	p.Tickets.Set(l.Account.UID, ticket)
 	l.ShownTicket = signin.Hash(ticket)
 	return l
 }
@@ -99,7 +98,7 @@ func (p *Publisher) PublishSignIn(ctx context.Context, l driver.Look) (driver.Lo
 	}
 	ticket := ""
 	if shown.Ticket != "" {
-		ticket = p.tickets.of(l.Account.UID)
+		ticket = p.Tickets.Of(l.Account.UID)
 	}
 	wanted := tokensecret.RenderSignIn(l.Account, *shown, ticket)
 	written, free, err := p.write(ctx, l.Account, l.SignInSecret, wanted, tokensecret.OwnSignIn)
@@ -113,7 +112,7 @@ func (p *Publisher) PublishSignIn(ctx context.Context, l driver.Look) (driver.Lo
 		l.PlaceTaken = inputs.Conflict(l.Account, wanted).Message
 		return l.With(lifecycle.NotShown(l.Facts, l.PlaceTaken)), nil
 	}
-	p.tickets.forget(l.Account.UID)
+	p.Tickets.Set(l.Account.UID, "")
 	return l.WithSignInSecret(written), nil
 }
 
@@ -129,6 +128,3 @@ func (p *Publisher) withdraw(ctx context.Context, l driver.Look) (driver.Look, e
 	}
 	return l.WithSignInSecret(nil), nil
 }
-
-// Forget drops an account that is gone, or whose ticket is shown, from memory.
-func (p *Publisher) Forget(account types.UID) { p.tickets.forget(account) }
