@@ -216,11 +216,11 @@ const (
 	unprovenWait     = 24 * time.Hour
 )
 
-// mayBeLocked tells that an attempt to log in ended without the platform's word, and may count towards a lock; or that it passed
-// in another way, where a login before it did not.
+// mayBeLocked tells that an attempt to log in ended without the platform's word, and may count towards a lock; or that it failed in another way that
+// passes, where no backoff would follow, since a wait of the login decided until now.
 func mayBeLocked(f facts.Facts, asked *answer.Error, sent bool) bool {
 	return f.Request.LogsIn() && (sent && (asked.WithoutCode() || asked.OutcomeUnknown && !f.LoginWorked()) ||
-		asked.Passes() && len(f.Custody.Logins.Doubts) > 0 && (f.LoginDoubt() == nil || f.TriesAnew(f.LoginDoubt())))
+		asked.Passes() && f.LoginDecides() && !f.Now.Before(f.LoginWait()))
 }
 
 // loginDoubt is the record of an attempt to log in that ended without the platform's word.

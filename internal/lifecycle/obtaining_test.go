@@ -184,7 +184,7 @@ func TestWhatWasTriedUnderEarlierRequests(t *testing.T) {
 }
 
 // TestAFailureAfterALoginInDoubt: an outage counts too where it hits another login, or a request to try again, so that the wait of the former
-// one does not hold.
+// one does not hold; and where it hits the attempt after that wait, which is over and must not keep the backoff from following.
 func TestAFailureAfterALoginInDoubt(t *testing.T) {
 	denied := &answer.Error{Kind: answer.Unavailable, Status: 403}
 	inDoubt := func(changes ...change) facts.Facts {
@@ -197,6 +197,7 @@ func TestAFailureAfterALoginInDoubt(t *testing.T) {
 	}
 	retried := func(f *facts.Facts) { f.Request.Login.Retry = "now" }
 	another := func(f *facts.Facts) { f.Request.Login.Password = "another" }
+	waited := func(f *facts.Facts) { f.Now = f.LoginWait() }
 	for name, test := range map[string]struct {
 		facts  facts.Facts
 		sent   bool
@@ -204,6 +205,7 @@ func TestAFailureAfterALoginInDoubt(t *testing.T) {
 		stored bool
 	}{
 		"of the same login":                     {inDoubt(), true, 1, false},
+		"of the same login after its wait":      {inDoubt(waited), true, 1, true},
 		"of a request to try again":             {inDoubt(retried), true, 1, true},
 		"of a request that was not sent at all": {inDoubt(retried), false, 1, true},
 		"of another login":                      {inDoubt(another), true, 2, true},
@@ -221,8 +223,8 @@ func TestAFailureAfterALoginInDoubt(t *testing.T) {
 			}
 			f := test.facts
 			f.Custody = kept
-			if test.stored && !f.LoginWait().IsZero() {
-				t.Errorf("it waits until %s", f.LoginWait())
+			if test.stored && (!f.LoginWait().IsZero() || f.LoginDecides()) {
+				t.Errorf("it waits until %s, and no backoff follows: %t", f.LoginWait(), f.LoginDecides())
 			}
 		})
 	}
