@@ -109,9 +109,10 @@ func (f *Facts) Failing() bool {
 	return reasons.Of(failure.Reason).BacksOff
 }
 
-// FailureOutdated tells that tokens were stored after a failure: the status is older than the custody. Tokens ahead of a clock that was set back do not say.
+// FailureOutdated tells that tokens were stored after a failure: the status, which does not tell of them yet, is older than the custody.
 func (f *Facts) FailureOutdated(failure *v1alpha1.FailureStatus) bool {
-	return f.Custody.Tokens != nil && f.Custody.Tokens.IssuedAt.After(failure.Time.Time) && !f.Custody.Tokens.IssuedAt.After(f.Now)
+	tokens, told := f.Custody.Tokens, f.Account.Status.AccessToken
+	return tokens != nil && tokens.IssuedAt.After(failure.Time.Time) && (told == nil || !told.IssuedTime.Time.Equal(tokens.IssuedAt))
 }
 
 // Usable tells whether there is a token that has not expired.

@@ -195,9 +195,12 @@ func TestWhetherTheLastAttemptFailed(t *testing.T) {
 		}
 	}
 	holds(t, (*Facts).Failing, rows{
-		"it did not":                                       {working(importing), false},
-		"it did, and is tried again":                       {working(importing, failed(down, time.Minute)), true},
-		"it did, before the tokens came":                   {working(importing, failed(down, 2*time.Hour)), false},
+		"it did not":                     {working(importing), false},
+		"it did, and is tried again":     {working(importing, failed(down, time.Minute)), true},
+		"it did, before the tokens came": {working(importing, failed(down, 2*time.Hour)), false},
+		"it did, before tokens of which the status does not tell yet": {working(importing, failed(down, 2*time.Hour), told(-2*time.Hour)), false},
+		"it did, and the status tells of the tokens: the clock was set back after they came": {
+			working(importing, failed(down, 2*time.Hour), told(0)), true},
 		"it did, at the very moment of the tokens":         {working(importing, failed(down, time.Hour)), true},
 		"it did, and there are no tokens":                  {working(importing, failed(down, 2*time.Hour), noTokens), true},
 		"it did, for a reason that only a change can cure": {working(importing, failed(v1alpha1.ReasonGrantRejected, time.Minute)), false},

@@ -74,7 +74,7 @@ func TestTheWaitAfterAFailure(t *testing.T) {
 		"a quarter of four minutes":                                       {working(importing, life(time.Hour, 4*time.Minute), failed(0, 20)), time.Minute, time.Minute},
 		"ten seconds once the token has expired":                          {working(importing, life(time.Hour, -time.Minute), failed(0, 20)), 10 * time.Second, 10 * time.Second},
 		"as long as it takes without a token":                             {working(importing, noTokens, failed(0, 20)), 10 * time.Minute, 12 * time.Minute},
-		"ten seconds where the clock was set back behind the token":       {working(importing, life(time.Hour, 21*time.Hour), failed(0, 1)), 10 * time.Second, 12 * time.Second},
+		"ten seconds where the clock was set back behind the token":       {working(importing, life(time.Hour, 21*time.Hour), told(21*time.Hour), failed(0, 1)), 10 * time.Second, 12 * time.Second},
 		"a quarter of four minutes of a token whose grant Secret is lost": {working(importing, noTokens, told(4*time.Minute), failed(0, 20)), time.Minute, time.Minute},
 		"ten seconds once that has expired":                               {working(importing, noTokens, told(-time.Minute), failed(0, 20)), 10 * time.Second, 10 * time.Second},
 	} {
