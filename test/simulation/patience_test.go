@@ -1,6 +1,7 @@
 package simulation_test
 
 import (
+	"net/http"
 	"net/url"
 	"time"
 
@@ -14,6 +15,11 @@ type patience struct {
 	failures int
 	failed   time.Time
 	least    time.Duration
+	// denied counts those of them in which a login was refused without a reason.
+	denied int
+	// lost is the single-use refresh token whose answer was lost, and sent how often it was sent from then on.
+	lost string
+	sent int
 	// demanded tells that the marketplace demands the wait, and that it was not interrupted yet.
 	demanded bool
 	// looks counts the looks since the moment from.
@@ -22,7 +28,7 @@ type patience struct {
 }
 
 // restart forgets the failures: something has happened, and it may be worth another attempt.
-func (p *patience) restart() { p.failures, p.least = 0, 0 }
+func (p *patience) restart() { p.failures, p.least, p.denied, p.lost, p.sent = 0, 0, 0, "", 0 }
 
 // mostLooks is how often an account may be looked at in an hour of its own accord: each ten seconds while its token has expired, and a few times
 // for all that may happen.
@@ -55,6 +61,9 @@ func (w *world) keepsPace(m *market, form url.Values, name string) {
 		return // of a person who waits
 	}
 	p, how := &s.needs.patience, faults[name]
+	if token := form.Get("refresh_token"); p.lost != "" && p.lost != token {
+		p.restart() // the wait was that of another token
+	}
 	since := time.Since(p.failed)
 	if p.failures > 0 && len(w.alive()) == 1 && since < p.least-2*time.Second && !w.interrupts(s) { // both the failure and the next attempt are told in seconds
 		w.breaks("tokens of %s were asked for %s after failure %d in a row, and the next attempt may come after %s", s.name, since, p.failures, p.least)
@@ -64,7 +73,14 @@ func (w *world) keepsPace(m *market, form url.Values, name string) {
 		return
 	}
 	p.failures++
-	p.failed, p.least = time.Now(), w.leastWait(s, m, how, p.failures)
+	switch token := form.Get("refresh_token"); {
+	case how.deniesLogin(s):
+		p.denied++
+	case m.rotating && m.grace == 0 && token != "" && (p.lost == token || how.loses()):
+		p.lost = token
+		p.sent++
+	}
+	p.failed, p.least = time.Now(), max(w.leastWait(s, m, how), how.demands())
 	p.demanded = how.demands() > 0
 }
 
@@ -83,15 +99,33 @@ func (f fault) passes() bool {
 	return !f.verdict && (f.fails != nil || f.status != 0 || f.cut == "half" || f.late > time.Minute)
 }
 
-// leastWait is how long is waited at least after so many failures in a row: 10 s, 20 s and so on up to 10 minutes, at most a quarter of what is
-// left of the token but 10 s, and as long as the marketplace demands. Within a grace, what is left of that decides.
-func (w *world) leastWait(s *shop, m *market, how fault, failures int) time.Duration {
-	if m.rotating && m.grace > 0 && s.grant != v1alpha1.GrantPassword && s.grant != v1alpha1.GrantClientCredentials {
+// deniesLogin tells that a login is refused without a reason.
+func (f fault) deniesLogin(s *shop) bool {
+	return s.grant == v1alpha1.GrantPassword && f.passes() && f.status == http.StatusForbidden
+}
+
+// loses tells that nobody knows whether the platform acted on a refresh token that is good for one use.
+func (f fault) loses() bool {
+	return f.passes() && !f.unsent && (f.status == 0 || f.status == http.StatusRequestTimeout || f.status >= http.StatusInternalServerError)
+}
+
+// leastWait is how long is waited at least after a failure, whatever the marketplace demands. A login that was refused without a reason is left alone
+// for 1, 10 and 60 minutes, and a single-use refresh token whose answer was lost for 90 s, and then for twice as long each time, up to an hour. After
+// other failures it is 10 s, 20 s and so on up to 10 minutes, at most a quarter of what is left of the token but 10 s. Within a grace, what is left of
+// that decides.
+func (w *world) leastWait(s *shop, m *market, how fault) time.Duration {
+	p := &s.needs.patience
+	switch {
+	case how.deniesLogin(s):
+		return []time.Duration{time.Minute, 10 * time.Minute, time.Hour}[min(p.denied, 3)-1]
+	case p.lost != "":
+		return min(90*time.Second<<min(max(p.sent-2, 0), 6), time.Hour)
+	case m.rotating && m.grace > 0 && s.grant != v1alpha1.GrantPassword && s.grant != v1alpha1.GrantClientCredentials:
 		return 0
 	}
-	wait, left := min(10*time.Second<<min(failures-1, 6), 10*time.Minute), time.Duration(0)
+	wait, left := min(10*time.Second<<min(p.failures-1, 6), 10*time.Minute), time.Duration(0)
 	if tokens := w.custody(s).Tokens; tokens != nil {
 		left = tokens.ExpiresAt.Sub(time.Now().Add(w.clockOffset))
 	}
-	return max(min(wait, max(left/4, 10*time.Second)), how.demands())
+	return min(wait, max(left/4, 10*time.Second))
 }
