@@ -54,10 +54,10 @@ func TestDemoMarketplaceAuthorizationCode(t *testing.T) {
 		t.Error("the platform does not take the tokens")
 	}
 	providers := &openid.Providers{HTTP: demo.endpoint.HTTP, Now: now}
-	if err := providers.Verify(t.Context(), demo.issuer, demomarket.DefaultClientID, got.IDToken, "the-nonce"); err != nil {
+	if err := providers.Verify(t.Context(), demo.issuer, demomarket.DefaultClientID, got.IDToken, "the-nonce", 0); err != nil {
 		t.Errorf("the ID token is not good: %v", err)
 	}
-	if err := providers.Verify(t.Context(), demo.issuer, demomarket.DefaultClientID, got.IDToken, "another"); err == nil {
+	if err := providers.Verify(t.Context(), demo.issuer, demomarket.DefaultClientID, got.IDToken, "another", 0); err == nil {
 		t.Error("the ID token is good for another sign-in")
 	}
 	discovered, err := providers.Discover(t.Context(), demo.issuer)

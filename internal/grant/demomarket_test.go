@@ -130,7 +130,7 @@ func TestDemoMarketplace(t *testing.T) {
 			}
 			if got.IDToken != "" {
 				providers := &openid.Providers{HTTP: demo.endpoint.HTTP, Now: now}
-				if err := providers.Verify(t.Context(), demo.issuer, demomarket.DefaultClientID, got.IDToken, ""); err != nil {
+				if err := providers.Verify(t.Context(), demo.issuer, demomarket.DefaultClientID, got.IDToken, "", 0); err != nil {
 					t.Errorf("the ID token is not good: %v", err)
 				}
 				if sub := grant.ClaimsOf(got.IDToken).Text("sub"); sub != demo.Seller().ID {

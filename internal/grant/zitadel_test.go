@@ -185,7 +185,7 @@ func TestZitadelRefreshToken(t *testing.T) {
 			t.Fatalf("renewal %d leaves the refresh token %q", renewal, tokens.RefreshToken)
 		}
 		held = append(held, tokens.RefreshToken)
-		if err := providers.Verify(t.Context(), z.URL, zitadelClient, tokens.IDToken, ""); err != nil {
+		if err := providers.Verify(t.Context(), z.URL, zitadelClient, tokens.IDToken, "", 0); err != nil {
 			t.Errorf("renewal %d: the ID token: %v", renewal, err)
 		}
 		if subject := grant.ClaimsOf(tokens.IDToken).Text("sub"); subject != "id1" {
@@ -219,7 +219,7 @@ func verifiesNothingElse(t *testing.T, z *zitadel, providers *openid.Providers, 
 		"another signature": {zitadelClient, parts[0] + "." + parts[1] + "." + strings.Repeat("A", len(parts[2]))},
 		"no signature":      {zitadelClient, parts[0] + "." + parts[1] + "."},
 	} {
-		err := providers.Verify(t.Context(), z.URL, attempt.client, attempt.token, "")
+		err := providers.Verify(t.Context(), z.URL, attempt.client, attempt.token, "", 0)
 		if err == nil {
 			t.Errorf("an ID token with %s is accepted", why)
 			continue

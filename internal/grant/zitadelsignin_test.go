@@ -25,10 +25,10 @@ func TestZitadelAuthorizationCode(t *testing.T) {
 		t.Errorf("the tokens are %+v", tokens)
 	}
 	providers := z.providers()
-	if err := providers.Verify(t.Context(), z.URL, zitadelClient, tokens.IDToken, "the-nonce"); err != nil {
+	if err := providers.Verify(t.Context(), z.URL, zitadelClient, tokens.IDToken, "the-nonce", 0); err != nil {
 		t.Errorf("the ID token: %v", err)
 	}
-	err = providers.Verify(t.Context(), z.URL, zitadelClient, tokens.IDToken, "another")
+	err = providers.Verify(t.Context(), z.URL, zitadelClient, tokens.IDToken, "another", 0)
 	if got := failure(t, err); !strings.Contains(got.Message, "another sign-in") {
 		t.Errorf("another nonce is %+v", got)
 	}
@@ -100,7 +100,7 @@ func TestZitadelDevice(t *testing.T) {
 		if err != nil {
 			t.Fatalf("polling: %v", err)
 		}
-		if err := z.providers().Verify(t.Context(), z.URL, zitadelDevice, tokens.IDToken, ""); err != nil || tokens.AccessToken == "" {
+		if err := z.providers().Verify(t.Context(), z.URL, zitadelDevice, tokens.IDToken, "", 0); err != nil || tokens.AccessToken == "" {
 			t.Errorf("the tokens are %+v, and the ID token %v", tokens, err)
 		}
 	})

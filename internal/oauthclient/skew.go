@@ -72,6 +72,13 @@ func (s *skews) of(host string) (ahead time.Duration, known bool) {
 	return held.ahead, true
 }
 
+// behind returns how far the clock of a host is behind ours by its last answer; zero where it is not, and where nothing is known.
+func (s *skews) behind(host string) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return max(0, -s.hosts[host].ahead)
+}
+
 // ClockSkew returns how far the clock of a request's token host is ahead of ours, negative where it is behind and zero where both agree; known
 // tells whether enough answers have told.
 func (c *Client) ClockSkew(req *facts.Request) (ahead time.Duration, known bool) {

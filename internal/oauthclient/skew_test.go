@@ -38,6 +38,31 @@ func TestClocksDifferWhenThreeAnswersInARowSaySo(t *testing.T) {
 	}
 }
 
+// TestAHostIsBehindByItsLastAnswer: an ID token that came with one answer is held against the clock of that.
+func TestAHostIsBehindByItsLastAnswer(t *testing.T) {
+	began := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		ahead []time.Duration // of the Date of each answer
+		want  time.Duration
+	}{
+		"nobody has answered": {nil, 0},
+		"it is behind":        {[]time.Duration{-time.Hour}, time.Hour},
+		"it is ahead":         {[]time.Duration{time.Hour}, 0},
+		"it was behind":       {[]time.Duration{-time.Hour, 0}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var s skews
+			for _, ahead := range test.ahead {
+				s.observe("allegro.pl", began.Add(ahead), began, began)
+			}
+			s.observe("other.example", began.Add(-2*time.Hour), began, began)
+			if got := s.behind("allegro.pl"); got != test.want {
+				t.Errorf("it is behind by %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
 func TestHostsAreBounded(t *testing.T) {
 	var s skews
 	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)

@@ -67,7 +67,7 @@ func TestWhatIssuersMayHaveHeld(t *testing.T) {
 	before := held()
 	for i := range looked {
 		issuer := fmt.Sprintf("%s/%d", served.URL, i)
-		if err := providers.Verify(t.Context(), issuer, clientID, token, ""); err == nil {
+		if err := providers.Verify(t.Context(), issuer, clientID, token, "", 0); err == nil {
 			t.Fatal("accepted")
 		}
 	}

@@ -93,7 +93,7 @@ func TestATokenIsVerifiedWithItsOwnKey(t *testing.T) {
 			issuer := newIssuer(t)
 			issuer.change(func() { issuer.further = append(test.beside, edited(t, own, test.own)) })
 			token := sign(t, ec, jose.ES256, test.kid, map[string]any{"iss": issuer.URL, "aud": clientID, "exp": start.Add(time.Hour).Unix()})
-			if err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, token, ""); err != nil {
+			if err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, token, "", 0); err != nil {
 				t.Errorf("refused: %v", err)
 			}
 		})
@@ -117,7 +117,7 @@ func TestEachKindOfKey(t *testing.T) {
 	})
 	for algorithm, key := range keys {
 		token := sign(t, key, algorithm, string(algorithm), map[string]any{"iss": issuer.URL, "aud": clientID, "exp": start.Add(time.Hour).Unix()})
-		if err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, token, ""); err != nil {
+		if err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, token, "", 0); err != nil {
 			t.Errorf("%s: %v", algorithm, err)
 		}
 	}
@@ -150,7 +150,7 @@ func TestWhatDoesNotVerifyAToken(t *testing.T) {
 				issuer.further = []string{test.published}
 			})
 			token := sign(t, test.key, test.algorithm, "own", map[string]any{"iss": issuer.URL, "aud": clientID, "exp": start.Add(time.Hour).Unix()})
-			if err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, token, ""); err == nil {
+			if err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, token, "", 0); err == nil {
 				t.Error("accepted")
 			}
 		})
@@ -170,7 +170,7 @@ func TestKeysAreRotated(t *testing.T) {
 	step := func(why string, after time.Duration, token string, good bool, fetches int) {
 		t.Helper()
 		clock = clock.Add(after)
-		err := providers.Verify(t.Context(), issuer.URL, clientID, token, "")
+		err := providers.Verify(t.Context(), issuer.URL, clientID, token, "", 0)
 		if (err == nil) != good {
 			t.Errorf("%s: the error is %v", why, err)
 		}
@@ -207,11 +207,11 @@ func TestKeysAreRotated(t *testing.T) {
 func TestAKeyThatIsNotThereYetPasses(t *testing.T) {
 	issuer := newIssuer(t)
 	providers := issuer.providers(now)
-	if err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), ""); err != nil {
+	if err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "", 0); err != nil {
 		t.Fatal(err)
 	}
 	issuer.addKey(t, "second")
-	err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "second", nil), "")
+	err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "second", nil), "", 0)
 	if got := failure(t, err); got.Kind != answer.Unavailable || !strings.Contains(err.Error(), "fetched a moment ago") {
 		t.Errorf("the failure is %+v, want Unavailable", got)
 	}
@@ -233,7 +233,7 @@ func TestWhereKeysMayBe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			issuer := newIssuer(t)
 			issuer.change(func() { issuer.document["jwks_uri"] = test.address })
-			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "")
+			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "", 0)
 			if got := failure(t, err); got.Kind != answer.Malformed || !strings.Contains(err.Error(), test.says) || !strings.Contains(err.Error(), "jwks_uri") {
 				t.Errorf("the failure is %+v, want Malformed and %q", got, test.says)
 			}
@@ -243,7 +243,7 @@ func TestWhereKeysMayBe(t *testing.T) {
 		issuer := newIssuer(t)
 		issuer.change(func() { issuer.document["jwks_uri"] = elsewhere.URL + "/keys" })
 		token := sign(t, elsewhere.keys["first"], jose.ES256, "first", map[string]any{"iss": issuer.URL, "aud": clientID, "exp": start.Add(time.Hour).Unix()})
-		if err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, token, ""); err != nil {
+		if err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, token, "", 0); err != nil {
 			t.Errorf("refused: %v", err)
 		}
 	})

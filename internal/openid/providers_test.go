@@ -202,7 +202,7 @@ func TestDiscoveryThatFails(t *testing.T) {
 			providers := issuer.providers(now)
 			for what, err := range map[string]error{
 				"Discover": func() error { _, err := providers.Discover(t.Context(), issuer.URL); return err }(),
-				"Verify":   providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), ""),
+				"Verify":   providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "", 0),
 			} {
 				got := failure(t, err)
 				if got.Kind != test.kind || !strings.Contains(err.Error(), test.says) || len([]rune(err.Error())) > 400 {
@@ -231,7 +231,7 @@ func TestABadMemberOfTheDocumentTakesNoOtherAlong(t *testing.T) {
 			if err != nil || got.Token != issuer.URL+"/token" {
 				t.Fatalf("got %+v and error %v", got, err)
 			}
-			err = providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "")
+			err = providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "", 0)
 			if member == "jwks_uri" {
 				if got := failure(t, err); got.Kind != answer.Malformed || !strings.Contains(err.Error(), "jwks_uri") {
 					t.Errorf("the failure is %+v, want one that names jwks_uri", got)
@@ -343,7 +343,7 @@ func TestVerify(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, test.token, "")
+			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, test.token, "", 0)
 			if test.says == "" {
 				if err != nil {
 					t.Errorf("refused: %v", err)
@@ -357,6 +357,29 @@ func TestVerify(t *testing.T) {
 			}
 			if piece := leaked(err.Error(), test.token); piece != "" {
 				t.Errorf("the error holds %q of the token: %v", piece, err)
+			}
+		})
+	}
+}
+
+// TestVerifyByTheClockOfTheIssuer: a clock of ours that is ahead makes no ID token expire.
+func TestVerifyByTheClockOfTheIssuer(t *testing.T) {
+	issuer := newIssuer(t)
+	for name, test := range map[string]struct {
+		claims map[string]any
+		behind time.Duration
+		good   bool
+	}{
+		"it ends within the hour that the issuer is behind": {map[string]any{"exp": start.Add(-50 * time.Minute).Unix()}, time.Hour, true},
+		"it ends with it, and clocks differ by a minute":    {map[string]any{"exp": start.Add(-61 * time.Minute).Unix()}, time.Hour, true},
+		"it had ended by the issuer's clock as well":        {map[string]any{"exp": start.Add(-62 * time.Minute).Unix()}, time.Hour, false},
+		"nobody knows of the issuer's clock":                {map[string]any{"exp": start.Add(-50 * time.Minute).Unix()}, 0, false},
+		"it is good by ours, and begins by ours":            {map[string]any{"nbf": start.Unix()}, 24 * time.Hour, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", test.claims), "", test.behind)
+			if good := err == nil; good != test.good {
+				t.Errorf("it is good: %t, want %t: %v", good, test.good, err)
 			}
 		})
 	}
@@ -380,7 +403,7 @@ func TestVerifyNonce(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, test.token, test.nonce)
+			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, test.token, test.nonce, 0)
 			if test.good {
 				if err != nil {
 					t.Errorf("refused: %v", err)
@@ -393,7 +416,7 @@ func TestVerifyNonce(t *testing.T) {
 		})
 	}
 	forged := sign(t, []byte(strings.Repeat("k", 32)), jose.HS256, "first", map[string]any{"iss": issuer.URL, "nonce": "n"})
-	err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, forged, "n")
+	err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, forged, "n", 0)
 	if !strings.Contains(failure(t, err).Message, "cannot be verified") {
 		t.Errorf("a nonce stands in for a signature: %v", err)
 	}
@@ -420,7 +443,7 @@ func TestVerifyAuthorizedParty(t *testing.T) {
 		"a list":                            {map[string]any{"azp": []string{clientID}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", test.claims), "")
+			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", test.claims), "", 0)
 			switch {
 			case test.good && err != nil:
 				t.Errorf("refused: %v", err)
@@ -451,13 +474,13 @@ func TestKeysThatCannotBeFetched(t *testing.T) {
 				t.Fatal(err)
 			}
 			issuer.change(func() { issuer.answer = keys })
-			err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "")
+			err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "", 0)
 			want := "the ID token cannot be verified: the issuer's keys cannot be fetched: "
 			if got := failure(t, err); got.Kind != answer.Unavailable || !strings.HasPrefix(err.Error(), want) || strings.Contains(err.Error(), "<") {
 				t.Errorf("the failure is %+v, want Unavailable and %q", got, want)
 			}
 			issuer.change(func() { issuer.answer = nil })
-			if err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), ""); err != nil {
+			if err := providers.Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", nil), "", 0); err != nil {
 				t.Errorf("afterwards: %v", err)
 			}
 		})
@@ -473,7 +496,7 @@ func TestProvidersServeManyAtOnce(t *testing.T) {
 	for range 8 {
 		for url, token := range tokens {
 			group.Go(func() {
-				if err := providers.Verify(t.Context(), url, clientID, token, ""); err != nil {
+				if err := providers.Verify(t.Context(), url, clientID, token, "", 0); err != nil {
 					t.Errorf("verifying: %v", err)
 				}
 			})
