@@ -77,14 +77,17 @@ func (w *world) conditionsOf(account *v1alpha1.MarketplaceAccount) string {
 	return strings.Join(all, ", ")
 }
 
-// observeGrant notes which refresh tokens are stored.
+// observeGrant notes which refresh tokens are stored, and which were rejected with the sign-in that brought them.
 func (w *world) observeGrant(s *shop, secret *corev1.Secret) {
 	held := w.custody(s)
 	s.refresh = held.RefreshToken
 	for _, p := range w.processes {
 		for token, c := range p.hand {
-			if bytes.Contains(bytes.Join(values(secret), nil), []byte(token)) {
+			switch {
+			case bytes.Contains(bytes.Join(values(secret), nil), []byte(token)):
 				c.account = s.name
+				delete(p.hand, token)
+			case c.account == s.name && w.isRejected(s, held, c):
 				delete(p.hand, token)
 			}
 		}
@@ -97,6 +100,16 @@ func (w *world) observeGrant(s *shop, secret *corev1.Secret) {
 		w.breaks("the serial of %s went back from %d to %d", s.name, s.serial, held.Serial)
 	}
 	s.serial = held.Serial
+}
+
+// isRejected tells that a custody names the seller of a grant as the one who signed in last, and that the account is another's. Such a grant is not
+// kept, whether or not it can be revoked without harm to others of the same seller.
+func (w *world) isRejected(s *shop, held custody.Custody, c *consent) bool {
+	refused, expected := held.SignIn.Refused, held.Account.ID
+	if account := w.account(s); account != nil && account.Spec.AccountID != "" {
+		expected = account.Spec.AccountID
+	}
+	return refused != nil && refused.AccountID == c.seller && expected != "" && expected != c.seller
 }
 
 func values(secret *corev1.Secret) [][]byte {

@@ -65,7 +65,7 @@ type process struct {
 	calls int
 	// crash and stall are what happens at a call that is still to come; nil for nothing.
 	crash, stall *disturbance
-	// hand are refresh tokens that a marketplace gave this process and that are not stored yet.
+	// hand are refresh tokens that a marketplace gave this process and that are neither stored yet nor rejected.
 	hand map[string]*consent
 }
 
