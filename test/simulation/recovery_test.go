@@ -1,6 +1,7 @@
 package simulation_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -99,10 +100,14 @@ func (w *world) withoutHelp() {
 	}
 }
 
-// needsNobody tells that an account gets its first token without a person, or has got one, and that none of its answers were lost.
+// needsNobody tells that an account gets its first token without a person, or has got one, and that none of its answers were lost. What was not sent, by
+// an operator that ended just before, nobody can tell from a lost answer: a twin holds up the last resort of both.
 func (w *world) needsNobody(s *shop) bool {
 	m := w.markets[s.market]
 	held := w.custody(s)
+	if w.isHeldBack(s) {
+		return false
+	}
 	switch s.grant {
 	case v1alpha1.GrantPassword:
 		return w.secret("login") != nil && string(w.secret("login").Data[v1alpha1.PasswordKeyPassword]) == password
@@ -144,8 +149,8 @@ func (w *world) couldBeReady(s *shop) bool {
 	if s.grant == v1alpha1.GrantRefreshToken && w.imported(s) != held.Imported {
 		return false
 	}
-	if held.Journal != nil && held.Journal.Lost && (w.hasTwin(s) || held.Tokens != nil && time.Now().Add(w.clockOffset).Before(held.Tokens.ExpiresAt)) {
-		return false // a last resort could end the grant of the other, or comes when the token ends
+	if w.isHeldBack(s) || held.Journal != nil && held.Journal.Lost && held.Tokens != nil && time.Now().Add(w.clockOffset).Before(held.Tokens.ExpiresAt) {
+		return false // a last resort comes when the token ends
 	}
 	if expected := account.Spec.AccountID; expected != "" && held.Account.ID != "" && held.Account.ID != expected {
 		return false // the last answer named another seller, whoever has consented
@@ -153,11 +158,17 @@ func (w *world) couldBeReady(s *shop) bool {
 	return account.Spec.AccountID == "" || account.Spec.AccountID == c.seller || m.tells == "nothing"
 }
 
-// hasTwin tells that another account is of the same seller.
-func (w *world) hasTwin(s *shop) bool {
-	id := w.custody(s).Account.ID
-	return slices.ContainsFunc(w.shops, func(other *shop) bool {
-		return other != s && (other.seller == s.seller || id != "" && w.custody(other).Account.ID == id)
+// isHeldBack tells that nobody knows whether the refresh token in use is spent, and that another account holds a grant of the same seller and application,
+// which a last resort could end.
+func (w *world) isHeldBack(s *shop) bool {
+	held, account := w.custody(s), w.account(s)
+	if held.Journal == nil || !held.Journal.Lost || account == nil {
+		return false
+	}
+	expected := cmp.Or(account.Spec.AccountID, held.Account.ID)
+	return expected != "" && slices.ContainsFunc(w.shops, func(other *shop) bool {
+		twin := w.custody(other)
+		return other != s && other.market == s.market && twin.RefreshToken != "" && twin.Account.ID == expected
 	})
 }
 
