@@ -3,6 +3,7 @@ package simulation_test
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -159,6 +160,8 @@ func (w *world) usedAgain(p *process, m *market, c *consent, token string, after
 		switch {
 		case !w.clockSet.Before(c.spent[token]): // the operators judge by their clock
 		case s.broughtSpent && w.imported(s) == token:
+		case slices.Contains(s.untold, token): // once
+			s.untold = slices.DeleteFunc(s.untold, func(other string) bool { return other == token })
 		case s.restored && s.asked: // a person has read that the token may be spent
 		case entry == nil || entry.LastResorts == 0:
 			w.breaks("%s sent a refresh token of %s again %s after it was spent, and not as a last resort", p.name, s.name, after)

@@ -19,6 +19,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
 // A script is a history: a line for each thing that happens. A line that does not fit what is there does nothing, so that lines can be left
@@ -514,7 +515,25 @@ func (w *world) putBack(s step) {
 	}
 	of.restored, of.asked = true, false
 	w.excuse(of.name, "its grant Secret was put back")
+	w.notesUntold(of, held.(*corev1.Secret))
 	w.putBackSecret(of.name+v1alpha1.GrantSecretSuffix, false)
+}
+
+// notesUntold notes which refresh tokens were sent without anything that tells, once a grant Secret is put back. The status tells of each set of tokens that
+// was stored, and of each refresh token that was given up. It does not tell of one whose answer an operator waits for, or has not lived to store, nor of a set
+// of tokens that an operator has stored before it ended.
+func (w *world) notesUntold(s *shop, back *corev1.Secret) {
+	kept, err := tokensecret.DecodeCustody(back)
+	seen, now := w.account(s).Status.AccessToken, w.custody(s)
+	if err != nil || seen != nil && seen.Serial > kept.Serial {
+		return
+	}
+	if now.Journal != nil || now.RefreshToken != kept.RefreshToken {
+		s.untold = append(s.untold, kept.RefreshToken)
+	}
+	if entry := now.ImportJournal; entry != nil {
+		s.untold = append(s.untold, entry.Imported)
+	}
 }
 
 func (w *world) lose(s step) {

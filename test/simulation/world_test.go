@@ -84,6 +84,8 @@ type shop struct {
 	restored, asked bool
 	// broughtSpent tells that the user has brought a refresh token that was used before, and nothing is left that tells.
 	broughtSpent bool
+	// untold are refresh tokens that were put back in place of all that told that they were sent.
+	untold []string
 	// published is the access token that workloads read, and serial that of its custody.
 	published *issue
 	serial    int64
