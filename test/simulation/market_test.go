@@ -105,8 +105,8 @@ type issue struct {
 }
 
 type code struct {
-	seller, nonce string
-	until         time.Time
+	seller, nonce, account string
+	until                  time.Time
 }
 
 type device struct {
@@ -386,7 +386,9 @@ func (m *market) token(p *process, form url.Values, name string) (status int, te
 		if held == nil || time.Now().After(held.until) {
 			return oauthError(http.StatusBadRequest, "invalid_grant")
 		}
-		return m.issue(held.seller, m.consents[m.grant(held.seller)], held.nonce)
+		made := m.consents[m.grant(held.seller)]
+		made.account = held.account
+		return m.issue(held.seller, made, held.nonce)
 	case "urn:ietf:params:oauth:grant-type:device_code":
 		held := m.devices[form.Get("device_code")]
 		switch {

@@ -650,7 +650,7 @@ func (w *world) signIn(s step) {
 	} else {
 		m.serial++
 		name := fmt.Sprintf("C%d-%s", m.serial, credential)
-		m.codes[name] = &code{seller: s.value("as"), nonce: address.Query().Get("nonce"), until: time.Now().Add(time.Minute)}
+		m.codes[name] = &code{seller: s.value("as"), nonce: address.Query().Get("nonce"), account: of.name, until: time.Now().Add(time.Minute)}
 		query.Set("code", name)
 	}
 	for range 1 + strings.Count(s.String(), " twice") {
