@@ -123,13 +123,13 @@ func (f *Facts) othersWait() time.Duration {
 	return f.AttemptTimeout
 }
 
-// SendBy is until when a token may be sent that an entry of the journal announces: an answer is in and stored before another process sends
-// it, or this sending arrives within the grace that begins then. A process that stood still in between comes too late.
-func (f *Facts) SendBy(entry *custody.Journal) time.Time {
+// SendBy is until when a token may be sent that an entry of the journal announces, after so many client secrets were refused: an answer is in and stored
+// before another process sends it, or this sending arrives within the grace that begins then. A process that stood still in between comes too late.
+func (f *Facts) SendBy(entry *custody.Journal, refused int) time.Time {
 	if grace := f.Grace(); grace > 0 {
 		return entry.LastAt.Add(f.othersWait() + max(0, grace*9/10-f.CallTimeout))
 	}
-	return entry.LastAt.Add(f.AttemptTimeout - 2*f.CallTimeout)
+	return entry.LastAt.Add(f.AttemptTimeout - time.Duration(2-refused)*f.CallTimeout)
 }
 
 // Policy is how early this account's tokens are renewed.

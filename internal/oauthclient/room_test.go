@@ -24,7 +24,7 @@ func TestALookThatAsksMakesRoom(t *testing.T) {
 	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	for name, ask := range map[string]func(context.Context, *Client, facts.Facts, grant.Endpoint){
 		"for tokens": func(ctx context.Context, c *Client, f facts.Facts, e grant.Endpoint) {
-			_, _ = c.Tokens(ctx, Leave{&f}, e)
+			_, _ = c.Tokens(ctx, Leave{facts: &f}, e)
 		},
 		"to revoke": func(ctx context.Context, c *Client, f facts.Facts, e grant.Endpoint) {
 			_ = c.Revoke(ctx, f, e, e.TokenURL, "a token")

@@ -20,6 +20,7 @@ import (
 // only copy.
 func (c *Client) Tokens(ctx context.Context, leave Leave, endpoint grant.Endpoint) (lifecycle.Issued, error) {
 	f := *leave.facts
+	refused := 0 // client secrets
 	return c.exchange(ctx, f, endpoint, func(endpoint grant.Endpoint) (answer.Tokens, error) {
 		switch f.Request.Grant {
 		case v1alpha1.GrantPassword:
@@ -27,6 +28,10 @@ func (c *Client) Tokens(ctx context.Context, leave Leave, endpoint grant.Endpoin
 		case v1alpha1.GrantClientCredentials:
 			return endpoint.ClientCredentials(ctx, f.Request.Platform.Scopes)
 		}
+		if refused > 0 && leave.isLate(c.clock.Now(), refused) {
+			return answer.Tokens{}, &answer.Error{Kind: answer.Unavailable, Message: "one of two client secrets was refused, and it was too late to send the other"}
+		}
+		refused++
 		return endpoint.RefreshToken(ctx, f.RefreshToken())
 	})
 }
