@@ -2,6 +2,7 @@ package simulation_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -287,28 +288,56 @@ func (s *apiServer) patchStatus(at ref, document []byte) (client.Object, error) 
 	if version := patch.Metadata.ResourceVersion; version != "" && version != held.GetResourceVersion() {
 		return nil, apierrors.NewConflict(at.kind.resource(), at.Name, fmt.Errorf("the object has been modified"))
 	}
-	var members map[string]json.RawMessage
-	if err := json.Unmarshal(patch.Status, &members); err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
-	}
-	status, conditions := statusOf(next)
-	if members["conditions"] != nil { // a merge patch holds a list whole
-		*conditions = nil
-	}
-	if err := json.Unmarshal(patch.Status, status); err != nil {
+	if err := mergeStatus(statusOf(next), patch.Status); err != nil {
 		return nil, apierrors.NewBadRequest(err.Error())
 	}
 	s.replace(at, held, next)
 	return next, nil
 }
 
-// statusOf is the status of an account or a Marketplace, and its conditions.
-func statusOf(object client.Object) (status any, conditions *[]metav1.Condition) {
+// statusOf is the status of an account or a Marketplace.
+func statusOf(object client.Object) any {
 	if marketplace, ok := object.(*v1alpha1.Marketplace); ok {
-		return &marketplace.Status, &marketplace.Status.Conditions
+		return &marketplace.Status
 	}
-	account := object.(*v1alpha1.MarketplaceAccount)
-	return &account.Status, &account.Status.Conditions
+	return &object.(*v1alpha1.MarketplaceAccount).Status
+}
+
+// mergeStatus merges a patch into a status.
+func mergeStatus(status any, patch []byte) error {
+	document, err := json.Marshal(status)
+	if err != nil {
+		return err
+	}
+	var held, next map[string]any
+	if err := errors.Join(json.Unmarshal(document, &held), json.Unmarshal(patch, &next)); err != nil {
+		return err
+	}
+	merge(held, next)
+	if document, err = json.Marshal(held); err != nil {
+		return err
+	}
+	reflect.ValueOf(status).Elem().SetZero()
+	return json.Unmarshal(document, status)
+}
+
+// merge merges a patch into a document: null takes a member away at any depth, and a list is held whole.
+func merge(document, patch map[string]any) {
+	for name, value := range patch {
+		inner, nested := value.(map[string]any)
+		switch held, ok := document[name].(map[string]any); {
+		case value == nil:
+			delete(document, name)
+		case nested && ok:
+			merge(held, inner)
+		case nested:
+			made := map[string]any{}
+			merge(made, inner)
+			document[name] = made
+		default:
+			document[name] = value
+		}
+	}
 }
 
 // patchFinalizers writes the finalizers of an account on top of a version.
