@@ -69,18 +69,20 @@ type turn struct {
 	holds    bool
 }
 
-// tryAcquire lets a waiter through, which tells the circuit breaker what became of the request by done.
-func (l *limiter[W]) tryAcquire(waiter W, priority Priority, now time.Time) (done func(error), why interruption, ok bool) {
+// tryAcquire lets a waiter through, which tells the circuit breaker what became of the request by done. counted tells that the request has taken a
+// place in the rate.
+func (l *limiter[W]) tryAcquire(waiter W, priority Priority, now time.Time) (done func(error), why interruption, counted, ok bool) {
 	l.hasten(priority.Patience, now)
 	why = l.interruption(waiter, priority, now)
 	if why == uninterrupted && !l.hasTurn(waiter, priority, now) {
-		return nil, why, false
+		return nil, why, false, false
 	}
+	counted = l.turns[waiter].holds || why != uninterrupted
 	l.withdrawTurn(waiter)
 	l.waiting.remove(waiter)
 	if done, ok = l.breaker.allow(); !ok { // another request finds out whether the host answers
 		l.waiting.put(waiter, priority)
-		return nil, why, false
+		return nil, why, false, false
 	}
 	l.underway++
 	l.host.underway++
@@ -89,7 +91,7 @@ func (l *limiter[W]) tryAcquire(waiter W, priority Priority, now time.Time) (don
 		l.interrupted[why] = l.waitEnds
 		l.count(now)
 	}
-	return done, why, true
+	return done, why, counted, true
 }
 
 // hasTurn tells whether it is a waiter's turn. Else the waiter is in the queue, or was called for a turn to come.
@@ -202,6 +204,12 @@ func (l *limiter[W]) reserve(now time.Time, behind bool) time.Duration {
 func (l *limiter[W]) count(now time.Time) {
 	l.rate.AllowN(now, 1)
 	l.common.AllowN(now, 1)
+}
+
+// uncount gives back the place of a request that was not made.
+func (l *limiter[W]) uncount(now time.Time) {
+	l.rate.ReserveN(now, -1)
+	l.common.ReserveN(now, -1)
 }
 
 // free is how many more waiters may be called.

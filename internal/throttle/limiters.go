@@ -89,13 +89,13 @@ func (s *Limiters[W]) TryAcquire(key Key, limits Limits, waiter W, priority Prio
 		s.forget(waiter, now)
 		s.at[waiter] = presence[W]{at, now}
 	}
-	done, why, ok := at.tryAcquire(waiter, priority, now)
+	done, why, counted, ok := at.tryAcquire(waiter, priority, now)
 	if !ok {
 		return nil, at.wait(waiter, s.at[waiter].since, now)
 	}
 	delete(s.at, waiter)
 	at.advance(now)
-	return &Permit[W]{limiters: s, limiter: at, done: done, why: why}, Wait{}
+	return &Permit[W]{limiters: s, limiter: at, done: done, why: why, counted: counted}, Wait{}
 }
 
 // Permit is the right to make one request.
@@ -104,6 +104,7 @@ type Permit[W comparable] struct {
 	limiter  *limiter[W]
 	done     func(error)
 	why      interruption
+	counted  bool
 	once     sync.Once
 }
 
@@ -119,11 +120,15 @@ func (p *Permit[W]) Release(outcome Outcome) {
 	})
 }
 
-// ReleaseUnused gives the permit back without a request. After Release it does nothing.
+// ReleaseUnused gives the permit back without a request, and its place in the rate: else a waiter that cannot make its request would have itself
+// called again and again by the limiter, however long it means to wait. After Release it does nothing.
 func (p *Permit[W]) ReleaseUnused() {
 	p.release(func(now time.Time) {
 		p.done(errUnused)
 		p.limiter.interrupted[p.why] = time.Time{}
+		if p.counted {
+			p.limiter.uncount(now)
+		}
 		if !p.limiter.breaker.isOpen() {
 			p.limiter.reopen(now)
 		}

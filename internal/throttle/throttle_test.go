@@ -241,6 +241,38 @@ func TestAPermitThatWasNotUsedTellsNothing(t *testing.T) {
 	w.enters(allegro, wide, "c", scheduled(0))
 }
 
+// TestAPermitThatWasNotUsedTakesNoPlaceInTheRate: a waiter that cannot make its request is let through again when it comes back, and is not called
+// by the limiter meanwhile. A turn that began when the limiter opened had taken no place, and gives none back.
+func TestAPermitThatWasNotUsedTakesNoPlaceInTheRate(t *testing.T) {
+	one := throttle.Limits{PerSecond: 1, Concurrency: 10}
+	w := newWorld(t, 100)
+	w.enters(allegro, one, "a", scheduled(0)).ReleaseUnused()
+	w.enters(allegro, one, "a", scheduled(0)).Release(throttle.Outcome{RetryAfter: time.Second / 2})
+	w.waits(allegro, one, "b", scheduled(0), throttle.Wait{Cause: throttle.LeftAlone, Until: start.Add(time.Second / 2)})
+	w.now = start.Add(time.Second / 2)
+	w.enters(allegro, one, "b", scheduled(0)).ReleaseUnused()
+	w.waits(allegro, one, "c", scheduled(0), throttle.Wait{Until: start.Add(time.Second)})
+
+	w = newWorld(t, 100)
+	w.enters(allegro, one, "a", scheduled(0)).Release(throttle.Outcome{RetryAfter: 2500 * time.Millisecond})
+	w.now = start.Add(2 * time.Second)
+	w.enters(allegro, one, "asked for", person).ReleaseUnused()
+	w.now = start.Add(2500 * time.Millisecond)
+	w.enters(allegro, one, "b", scheduled(0))
+
+	w = newWorld(t, 100)
+	five := throttle.Limits{PerSecond: 5, Concurrency: 1} // of which a tenant that has had its share takes one at once
+	held := w.enters(allegro, five, "a", scheduled(0))
+	for i := range 8 {
+		w.waits(allegro, five, fmt.Sprint(i), scheduled(i), throttle.Wait{})
+	}
+	for i := range 8 {
+		held.ReleaseUnused()
+		w.called(fmt.Sprintf("%d in 0s", i))
+		held = w.enters(allegro, five, fmt.Sprint(i), scheduled(i))
+	}
+}
+
 func TestAPlatformThatWantsToBeLeftAloneIs(t *testing.T) {
 	w := newWorld(t, 100)
 	a := w.enters(allegro, wide, "a", scheduled(0))
