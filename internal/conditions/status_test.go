@@ -56,7 +56,10 @@ func TestFailuresAreCounted(t *testing.T) {
 			&v1alpha1.FailureStatus{Time: at(0), Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: "It fails", Count: 1}},
 		"nothing was asked": {[]change{last(-.5, 3), fails(v1alpha1.ReasonMarketplaceUnavailable)},
 			&v1alpha1.FailureStatus{Time: at(-.5), Reason: v1alpha1.ReasonRateLimited, Message: "Before", Count: 3}},
-		"tokens came":                    {[]change{last(-.5, 3), func(l *conditions.Look) { l.Obtained = true }}, nil},
+		"tokens came":           {[]change{last(-.5, 3), func(l *conditions.Look) { l.Obtained = true }}, nil},
+		"tokens came that wait": {[]change{last(-.5, 3), func(l *conditions.Look) { l.Obtained, l.KeepsFormer = true, true }}, nil},
+		"tokens wait that came before": {[]change{last(-.5, 3), func(l *conditions.Look) { l.KeepsFormer = true }},
+			&v1alpha1.FailureStatus{Time: at(-.5), Reason: v1alpha1.ReasonRateLimited, Message: "Before", Count: 3}},
 		"tokens came, by what is stored": {[]change{last(-2, 3)}, nil},
 		"a long story": {[]change{fails(v1alpha1.ReasonMarketplaceUnavailable), attempted, func(l *conditions.Look) {
 			l.Failure.Message = strings.Repeat("x", bounds.Message+1)

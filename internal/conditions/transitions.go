@@ -48,9 +48,10 @@ func Transitions(before *v1alpha1.MarketplaceAccountStatus, l Look) []Transition
 	after := &l.Account.Status
 	recovered := before.LastFailure != nil && after.LastFailure == nil
 	switch {
-	case l.Obtained && l.First:
+	case !l.Obtained, l.KeepsFormer: // tokens that wait are in no Secret of workloads yet
+	case l.First:
 		all = append(all, TokenIssued(l.Account, l.Custody.Serial))
-	case l.Obtained && (handledRenew(after) != handledRenew(before) || recovered):
+	case handledRenew(after) != handledRenew(before), recovered:
 		all = append(all, Transition{Event: v1alpha1.EventTokenRenewed, Action: renewing, Note: "Stored a new token in Secret " + l.Account.TokenSecretName()})
 	}
 	if becameReason(before, after, v1alpha1.ConditionReauthRequired, v1alpha1.EventSignInRequired) {

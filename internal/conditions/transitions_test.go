@@ -51,7 +51,8 @@ func TestTransitions(t *testing.T) {
 		"a request that was acted on without a renewal":        {before: asked("now"), after: asked("again")},
 		"a renewal that ends failures": {before: failed(unavailable), outcome: lifecycle.Outcome{Obtained: true},
 			want: []conditions.Transition{{Event: "TokenRenewed", Action: "Renew", Note: "Stored a new token in Secret main-token"}}},
-		"a failure that is over without a renewal": {before: failed(unavailable)},
+		"a renewal that ends failures, and waits to be published": {before: failed(unavailable), outcome: lifecycle.Outcome{Obtained: true, KeepsFormer: true}},
+		"a failure that is over without a renewal":                {before: failed(unavailable)},
 
 		"a failure": {after: failed(unavailable), outcome: lifecycle.Outcome{Attempted: true},
 			want: []conditions.Transition{{Event: "RenewalFailed", Warning: true, Action: "Renew", Note: "it failed"}}},

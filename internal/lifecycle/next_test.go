@@ -247,21 +247,23 @@ func TestOutcomesOfALook(t *testing.T) {
 		first, next         lifecycle.Outcome
 		failure             string
 		attempted, obtained bool
+		keepsFormer         bool
 	}{
-		"an attempt tells more than what was known": {lifecycle.Outcome{Failure: why("A")}, lifecycle.Outcome{Attempted: true, Failure: why("B")}, "B", true, false},
-		"an attempt that says no more":              {lifecycle.Outcome{Failure: why("A")}, lifecycle.Outcome{Attempted: true}, "", true, false},
-		"tokens end what was wrong":                 {lifecycle.Outcome{Attempted: true, Failure: why("A")}, lifecycle.Outcome{Obtained: true}, "", false, true},
-		"what is wrong besides does not count more": {lifecycle.Outcome{Failure: why("A")}, lifecycle.Outcome{Failure: why("B")}, "A", false, false},
-		"what is wrong besides counts alone":        {lifecycle.Outcome{Obtained: true}, lifecycle.Outcome{Failure: why("B")}, "B", false, true},
-		"tokens that wait are not told of":          {lifecycle.Outcome{Obtained: true}, lifecycle.Outcome{KeepsFormer: true}, "", false, false},
+		"an attempt tells more than what was known": {lifecycle.Outcome{Failure: why("A")}, lifecycle.Outcome{Attempted: true, Failure: why("B")}, "B", true, false, false},
+		"an attempt that says no more":              {lifecycle.Outcome{Failure: why("A")}, lifecycle.Outcome{Attempted: true}, "", true, false, false},
+		"tokens end what was wrong":                 {lifecycle.Outcome{Attempted: true, Failure: why("A")}, lifecycle.Outcome{Obtained: true}, "", false, true, false},
+		"what is wrong besides does not count more": {lifecycle.Outcome{Failure: why("A")}, lifecycle.Outcome{Failure: why("B")}, "A", false, false, false},
+		"what is wrong besides counts alone":        {lifecycle.Outcome{Obtained: true}, lifecycle.Outcome{Failure: why("B")}, "B", false, true, false},
+		"tokens end what was wrong, and wait":       {lifecycle.Outcome{Obtained: true}, lifecycle.Outcome{KeepsFormer: true}, "", false, true, true},
+		"newer tokens do not wait":                  {lifecycle.Outcome{KeepsFormer: true}, lifecycle.Outcome{Obtained: true}, "", false, true, false},
 	} {
 		got := test.first.With(test.next)
 		reason := ""
 		if got.Failure != nil {
 			reason = got.Failure.Reason
 		}
-		if reason != test.failure || got.Attempted != test.attempted || got.Obtained != test.obtained {
-			t.Errorf("%s: %s, attempted %t, obtained %t", name, reason, got.Attempted, got.Obtained)
+		if reason != test.failure || got.Attempted != test.attempted || got.Obtained != test.obtained || got.KeepsFormer != test.keepsFormer {
+			t.Errorf("%s: %s, attempted %t, obtained %t, keeps the former %t", name, reason, got.Attempted, got.Obtained, got.KeepsFormer)
 		}
 	}
 	closed := lifecycle.Outcome{LimiterClosed: true}

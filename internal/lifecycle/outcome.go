@@ -52,7 +52,7 @@ type Outcome struct {
 	Postponed time.Time
 	// Withheld says why the ID token is not published, as the end of the message of Ready; empty when it is, or when there is none.
 	Withheld string
-	// KeepsFormer tells that the tokens obtained wait, and workloads read the former ones until then.
+	// KeepsFormer tells that the tokens at hand wait to be published, and workloads read the former ones until then.
 	KeepsFormer bool
 	// Interrupted tells that this look ended early, since the API server did not do its part, and is repeated.
 	Interrupted bool
@@ -60,21 +60,19 @@ type Outcome struct {
 	LookAgain time.Duration
 }
 
-// With returns the outcome with that of the next step. The failure of an attempt replaces the one before, and so do tokens;
-// any other failure counts unless there was one before. Of two moments to look again the sooner counts.
+// With returns the outcome with that of the next step. The failure of an attempt replaces the one before, and so do tokens, also those that wait to be
+// published; any other failure counts unless there was one before. Of two moments to look again the sooner counts.
 func (o Outcome) With(next Outcome) Outcome {
 	o.LimiterClosed = o.LimiterClosed || next.LimiterClosed && o.Failure == nil
 	switch {
 	case next.Obtained:
-		o.Failure, o.Attempted, o.Obtained, o.First = nil, false, true, next.First
+		o.Failure, o.Attempted, o.Obtained, o.First, o.KeepsFormer = nil, false, true, next.First, false
 	case next.Attempted:
 		o.Failure, o.Attempted = next.Failure, true
 	case o.Failure == nil:
 		o.Failure = next.Failure
 	}
-	if next.KeepsFormer {
-		o.Obtained, o.KeepsFormer = false, true
-	}
+	o.KeepsFormer = o.KeepsFormer || next.KeepsFormer
 	o.HandledRenew = o.HandledRenew || next.HandledRenew
 	o.HandledVerify = o.HandledVerify || next.HandledVerify
 	o.HandledSignIn = o.HandledSignIn || next.HandledSignIn
