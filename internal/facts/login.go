@@ -27,11 +27,7 @@ func (f *Facts) LoginWait() time.Time {
 	if doubt == nil || doubt.WaitSeconds == 0 || f.TriesAnew(doubt) {
 		return time.Time{}
 	}
-	last := doubt.LastAt
-	if last.After(f.Now) { // the clock was set back
-		last = f.Now
-	}
-	return last.Add(time.Duration(doubt.WaitSeconds) * time.Second)
+	return NotAfter(doubt.LastAt, f.Now).Add(time.Duration(doubt.WaitSeconds) * time.Second)
 }
 
 // LoginDecides tells that the wait after a failure is the login's, and not the account's backoff. A login that was not tried since

@@ -51,6 +51,20 @@ func TestHowLongALoginWaits(t *testing.T) {
 	}
 }
 
+// TestWhetherALoginWaitsFromNowOn: what was sent ahead of the clock, which was set back, and waits to be tried again.
+func TestWhetherALoginWaitsFromNowOn(t *testing.T) {
+	holds(t, (*Facts).AheadOfClock, rows{
+		"it was sent ahead of the clock":                  {working(byLogin, doubted(60), clockSetBack), true},
+		"it was sent now":                                 {working(byLogin, doubted(60), func(f *Facts) { f.Now = morning.Add(-10 * time.Second) }), false},
+		"it was sent ahead, and the account backs off":    {working(byLogin, doubted(0), clockSetBack), false},
+		"its Secret asks to try again":                    {working(byLogin, doubted(60), clockSetBack, loginRetried), false},
+		"it was refused since":                            {working(byLogin, doubted(60), clockSetBack, refused(v1alpha1.ReasonAccountLocked)), false},
+		"it has not failed":                               {working(byLogin, clockSetBack), false},
+		"a refresh token rests that was sent before":      {working(importing, resting), false},
+		"a refresh token rests that was sent ahead of it": {working(importing, resting, func(f *Facts) { f.Now = f.Custody.Journal.LastAt.Add(-time.Second) }), true},
+	})
+}
+
 func TestWhetherALoginHasWorked(t *testing.T) {
 	worked := func(f *Facts) { f.Custody.Logins.Worked = f.Custody.RefusalDigest(f.Request.PasswordParts()) }
 	holds(t, (*Facts).LoginWorked, rows{

@@ -101,9 +101,14 @@ func (f *Facts) Resting() bool {
 	return journal != nil && journal.Lost && f.Request.Rotates() && !f.FromBackup()
 }
 
-// AheadOfClock tells that the token was sent at a moment that is still to come, since the clock was set back. It counts as now,
-// and has to be written down, since "now" moves on.
-func (f *Facts) AheadOfClock() bool { return f.Resting() && f.Journal().LastAt.After(f.Now) }
+// AheadOfClock tells that a token that rests, or a login that waits, was sent at a moment that is still to come, since the clock was set back. That
+// moment counts as now, and has to be written down, since "now" moves on.
+func (f *Facts) AheadOfClock() bool {
+	if doubt := f.LoginDoubt(); doubt != nil {
+		return doubt.LastAt.After(f.Now) && !f.LoginWait().IsZero() && !f.CannotRenew()
+	}
+	return f.Resting() && f.Journal().LastAt.After(f.Now)
+}
 
 // importEntry is the journal of the refresh token in the user's Secret; nil when there is none.
 func (f *Facts) importEntry() *custody.Journal {

@@ -39,6 +39,32 @@ func with(grant v1alpha1.GrantType, changes ...change) facts.Facts {
 	return f
 }
 
+// doubted has the login wait for a minute, since its attempt ended without the platform's word, so far ahead of the clock.
+func doubted(ahead time.Duration) change {
+	return func(f *facts.Facts) {
+		f.Custody.RefusalKey, f.Request.Login = []byte("key"), tokensecret.Login{Username: "shop", Password: "password"}
+		doubt := custody.Doubt{Login: f.Custody.RefusalDigest(f.Request.PasswordParts()), WaitSeconds: 60}
+		f.Custody.Logins = f.Custody.Logins.With(doubt.Try(f.Custody.RefusalDigest(f.Request.LoginParts()), noon.Add(ahead)))
+	}
+}
+
+// TestALoginWaitsFromNowOn: the moment of its last attempt is now, and nothing else is.
+func TestALoginWaitsFromNowOn(t *testing.T) {
+	f := with(v1alpha1.GrantPassword, doubted(time.Hour))
+	if f.LoginDoubt() == nil {
+		t.Fatal("there is no doubt")
+	}
+	change := lifecycle.CountRest(f)
+	want := *f.LoginDoubt()
+	want.LastAt = noon
+	if diff := cmp.Diff([]custody.Doubt{want}, change.Store.Logins.Doubts); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if f.Custody = *change.Store; f.AheadOfClock() || !f.LoginWait().Equal(noon.Add(time.Minute)) {
+		t.Errorf("it waits until %s, ahead of the clock: %t", f.LoginWait(), f.AheadOfClock())
+	}
+}
+
 func tokens(access string) *custody.Tokens {
 	return &custody.Tokens{AccessToken: access, For: "key", IssuedAt: noon.Add(-time.Hour), RenewAt: noon.Add(10 * time.Hour), ExpiresAt: noon.Add(11 * time.Hour)}
 }
@@ -271,6 +297,7 @@ func TestEvents(t *testing.T) {
 		"a clock that was set back": {with(importing, func(f *facts.Facts) {
 			f.Custody.Journal = &custody.Journal{StartedAt: noon, LastAt: noon.Add(time.Hour), Attempts: 1, Lost: true}
 		}), lifecycle.CountRest, `stores: `},
+		"a clock that was set back while a login waits": {with(v1alpha1.GrantPassword, doubted(time.Hour)), lifecycle.CountRest, `stores: `},
 		"what could not be stored before": {with(importing), func(f facts.Facts) lifecycle.Change {
 			next := f.Custody
 			next.Serial, next.RefreshToken, next.Tokens = 5, "next RT", tokens("next AT")

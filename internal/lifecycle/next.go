@@ -29,7 +29,7 @@ const (
 	Identify
 	// UseAside puts a grant of another account into use that a renewal brought, now that the spec names that account.
 	UseAside
-	// CountRestFromNow writes down that a refresh token rests from now on, since the clock was set back.
+	// CountRestFromNow writes down that a refresh token rests, or a login waits, from now on, since the clock was set back.
 	CountRestFromNow
 	// Renew asks for tokens.
 	Renew

@@ -84,6 +84,8 @@ func TestWhatIsNext(t *testing.T) {
 		"it does, while suspended":                               {with(importing, aside, expects("5"), suspended), nothing},
 		"a refresh token that rests":                             {with(importing, lost(0)), nothing},
 		"one that rests by a clock that was set back":            {with(importing, lost(time.Hour)), "CountRestFromNow, " + nothing},
+		"a login that waits":                                     {with(login, doubted(0)), nothing},
+		"one that waits by a clock that was set back":            {with(login, doubted(time.Hour)), "CountRestFromNow, " + nothing},
 		"nobody has signed in with a device code":                {with(deviceCode, dead), "StartCode, FindDuplicate"},
 		"nobody has, and it is not time for another":             {with(deviceCode, dead, pollLater), "FindDuplicate"},
 		"nobody has, and a code waits":                           {with(deviceCode, dead, device), "Poll, FindDuplicate"},

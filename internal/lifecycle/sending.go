@@ -69,8 +69,14 @@ func rest(f facts.Facts) Change {
 	return Change{Store: &kept, OnlyCopy: true, attempt: failed(after.PermanentFailure())}
 }
 
-// CountRest counts the rest of a refresh token from now on, where the clock was set back.
+// CountRest counts the rest of a refresh token, or the wait of a login, from now on, where the clock was set back.
 func CountRest(f facts.Facts) Change {
+	if doubt := f.LoginDoubt(); doubt != nil {
+		kept, again := f.Custody, *doubt
+		again.LastAt = f.Now
+		kept.Logins = kept.Logins.With(again)
+		return storeOnce(kept, Outcome{}).by(states.RestCounted)
+	}
 	entry := *f.Journal()
 	entry.StartedAt, entry.LastAt = facts.NotAfter(entry.StartedAt, f.Now), f.Now
 	return storeOnce(f.WithJournal(f.Custody, &entry), Outcome{}).by(states.RestCounted)

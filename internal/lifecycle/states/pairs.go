@@ -7,7 +7,7 @@ func Impossible(state State, event Event) string { return impossible[event][stat
 const (
 	noToken      = "there is no access token that counts"
 	noCandidate  = "no grant waits to be accepted"
-	nothingRests = "no refresh token rests"
+	nothingRests = "no refresh token rests, and no login waits that may be tried again"
 	fits         = "a grant that was set aside does not count as misplaced once the spec names its account"
 	mustFit      = "nothing is sent before a person has said whose account it is"
 	standing     = "nothing is sent while a refusal stands"
@@ -27,8 +27,7 @@ var impossible = map[Event]map[State]string{
 	Decided:    {Empty: noCandidate, Refused: noCandidate, Expired: noCandidate, Held: noCandidate},
 	AsideUsed:  {Empty: noToken, Misplaced: fits, Sent: asked},
 	RestCounted: {
-		Empty: nothingRests, Sent: nothingRests, Misplaced: nothingRests, Candidate: nothingRests, Refused: nothingRests,
-		Expired: nothingRests, Held: nothingRests,
+		Sent: nothingRests, Misplaced: nothingRests, Candidate: nothingRests, Refused: nothingRests,
 	},
 	Tested:       {Empty: noToken, Expired: noToken},
 	TokenRefused: {Empty: noToken, Expired: noToken},

@@ -84,7 +84,7 @@ const (
 	Decided Event = "Decided"
 	// AsideUsed: the spec names the account of a grant that was set aside.
 	AsideUsed Event = "AsideUsed"
-	// RestCounted: the clock was set back while a refresh token rests.
+	// RestCounted: the clock was set back while a refresh token rests, or a login waits.
 	RestCounted Event = "RestCounted"
 	// Offered: a link for a person was made.
 	Offered Event = "Offered"
