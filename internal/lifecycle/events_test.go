@@ -227,6 +227,13 @@ func TestEvents(t *testing.T) {
 	gone := &answer.IdentityError{}
 	sellerGone := func(f *facts.Facts) { f.Custody.Account, f.Account.Spec.AccountID = custody.Account{}, "17" }
 	ended := func(f *facts.Facts) { f.Custody.Candidate.Tokens.ExpiresAt = noon }
+	sent := func(f *facts.Facts) { f.Custody.Journal = &custody.Journal{StartedAt: noon, LastAt: noon, Attempts: 1} }
+	signInRefused := func(reason string) change {
+		return func(f *facts.Facts) { f.Custody.SignIn.Refused = &custody.Refusal{Reason: reason} }
+	}
+	lose := func(f facts.Facts) lifecycle.Change {
+		return lifecycle.AfterFailure(f, &answer.Error{Kind: answer.Unavailable, OutcomeUnknown: true}, true)
+	}
 	for name, test := range map[string]struct {
 		facts facts.Facts
 		event func(facts.Facts) lifecycle.Change
@@ -285,6 +292,19 @@ func TestEvents(t *testing.T) {
 			func(f facts.Facts) lifecycle.Change {
 				return lifecycle.AfterFailure(f, &answer.Error{Kind: answer.Unavailable, OutcomeUnknown: true}, true)
 			}, `keeps: serial 5, journal 1 attempts, lost; even if that fails: RenewalOutcomeUnknown; attempted; fails: RenewalOutcomeUnknown`},
+		"the answer is lost, and a person had declined before": {with(code, sent, signInRefused(v1alpha1.ReasonSignInRequired)), lose,
+			`keeps: serial 5, journal 1 attempts, lost, sign-in refused none; even if that fails: RenewalOutcomeUnknown; attempted; fails: RenewalOutcomeUnknown`},
+		"the answer is lost, and a person had signed in as somebody else": {with(code, sent, signInRefused(v1alpha1.ReasonAccountMismatch)), lose,
+			`keeps: serial 5, journal 1 attempts, lost, sign-in refused none; even if that fails: RenewalOutcomeUnknown; attempted; fails: RenewalOutcomeUnknown`},
+		"the grant is refused, and a person had declined before": {with(code, sent, signInRefused(v1alpha1.ReasonSignInRequired)), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterFailure(f, rejection(answer.GrantRejected), true)
+		}, `keeps: journal none, refused GrantRejected, sign-in refused none; even if that fails: GrantRejected; attempted; fails: GrantRejected`},
+		"the application is refused, and a person had declined before": {with(code, sent, signInRefused(v1alpha1.ReasonSignInRequired)), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterFailure(f, rejection(answer.ApplicationRejected), true)
+		}, `keeps: journal none, refused ApplicationRejected; even if that fails: ApplicationRejected; attempted; fails: ApplicationRejected`},
+		"the grant is refused, and the application of a code had been before": {with(deviceCode, sent, signInRefused(v1alpha1.ReasonApplicationRejected)), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterFailure(f, rejection(answer.GrantRejected), true)
+		}, `keeps: journal none, refused GrantRejected; even if that fails: GrantRejected; attempted; fails: GrantRejected`},
 		"the platform says that it has not acted": {with(importing, func(f *facts.Facts) { f.Custody.Journal = &custody.Journal{StartedAt: noon, LastAt: noon, Attempts: 1} }),
 			func(f facts.Facts) lifecycle.Change {
 				return lifecycle.AfterFailure(f, rejection(answer.Throttled), true)

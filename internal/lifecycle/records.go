@@ -5,6 +5,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
 // A refusal stands while the operator would send the refused parts again. That is told by their content: tools that label Secrets, and
@@ -78,6 +79,14 @@ func refusal(f facts.Facts, kept custody.Custody, why facts.Failure, parts []str
 func WithSignInRefused(f facts.Facts, kept custody.Custody, why facts.Failure) custody.Custody {
 	kept, refused := refusal(f, kept, why, f.SignInParts(why.Reason), nil)
 	kept.SignIn.Refused = refused
+	return kept
+}
+
+// withoutEarlierSignIn forgets, where the grant in use ends for a reason, why a sign-in before that brought nothing: it is not why another is needed.
+func withoutEarlierSignIn(f facts.Facts, kept custody.Custody, reason string) custody.Custody {
+	if was := kept.SignIn.Refused; was != nil && reasons.Of(reason).EndsGrant && !f.NeedsNewGrant() && reasons.Of(was.Reason).Cure == reasons.SignIn {
+		kept.SignIn.Refused = nil
+	}
 	return kept
 }
 

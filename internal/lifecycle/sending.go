@@ -58,7 +58,7 @@ func BeforeSending(f facts.Facts) Sending {
 // rest leaves a single-use refresh token alone that was sent and whose answer is lost, until its end of use. The serial tells an
 // older custody, in which it was not sent yet, from this one.
 func rest(f facts.Facts) Change {
-	kept := withHandledRenew(f, f.Custody)
+	kept := withoutEarlierSignIn(f, withHandledRenew(f, f.Custody), v1alpha1.ReasonRenewalOutcomeUnknown)
 	kept.Serial++
 	entry := *f.Journal()
 	entry.Lost = true
@@ -109,7 +109,7 @@ func refuseRestored(f facts.Facts) Change {
 
 // storeRefusal stores a refusal, with the request that has led to it.
 func storeRefusal(f facts.Facts, why facts.Failure, kept custody.Custody) Change {
-	kept = withHandledRenew(f, kept)
+	kept = withoutEarlierSignIn(f, withHandledRenew(f, kept), why.Reason)
 	return Change{Store: &kept, OnlyCopy: true, attempt: failed(&why)}
 }
 

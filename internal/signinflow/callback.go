@@ -317,7 +317,7 @@ func (v *Visits) refuse(ctx context.Context, b *returned, failure error) error {
 
 // why is a failure in words for the account's status, and for the person.
 func (b *returned) why(failure error) (facts.Failure, *signin.Error) {
-	why := facts.Failure{Reason: v1alpha1.ReasonSignInRequired, Message: "The last sign-in was not completed"}
+	why := facts.Failure{Reason: v1alpha1.ReasonSignInRequired, Message: fmt.Sprintf("The last sign-in at %s was not completed", b.SignInAccount().Marketplace)}
 	if problem, ok := errors.AsType[*signin.Error](failure); ok {
 		if problem.Detail != "" {
 			why.Message += ": " + problem.Detail
