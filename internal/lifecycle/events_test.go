@@ -305,6 +305,11 @@ func TestEvents(t *testing.T) {
 		"the grant is refused, and the application of a code had been before": {with(deviceCode, sent, signInRefused(v1alpha1.ReasonApplicationRejected)), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterFailure(f, rejection(answer.GrantRejected), true)
 		}, `keeps: journal none, refused GrantRejected; even if that fails: GrantRejected; attempted; fails: GrantRejected`},
+		"a last resort is refused, and a person has declined since the answer was lost": {with(code, sent, signInRefused(v1alpha1.ReasonSignInRequired), func(f *facts.Facts) {
+			f.Custody.Journal.Lost = true
+		}), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterFailure(f, rejection(answer.GrantRejected), true)
+		}, `keeps: journal none, refused GrantRejected; even if that fails: GrantRejected; attempted; fails: GrantRejected`},
 		"the platform says that it has not acted": {with(importing, func(f *facts.Facts) { f.Custody.Journal = &custody.Journal{StartedAt: noon, LastAt: noon, Attempts: 1} }),
 			func(f facts.Facts) lifecycle.Change {
 				return lifecycle.AfterFailure(f, rejection(answer.Throttled), true)
