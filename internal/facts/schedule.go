@@ -80,7 +80,7 @@ func (f *Facts) NotBefore() time.Time { return renewal.Latest(f.DemandedUntil(),
 // to end interrupts it.
 func (f *Facts) DemandedUntil() time.Time {
 	until := f.Custody.NotBefore
-	if until.Sub(f.Now) > renewal.LongestRetryAfter { // the clock was set back
+	if until.Sub(f.Now) > renewal.LongestRetryAfter || f.Custody.DemandedAt.After(f.Now) { // the clock was set back
 		return time.Time{}
 	}
 	for _, interrupts := range []time.Time{f.interruptsAt(), f.GraceLimit()} {

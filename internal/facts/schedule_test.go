@@ -121,6 +121,7 @@ func TestAWaitThatTheMarketplaceDemands(t *testing.T) {
 		"as long as it is": {working(importing, demanded(time.Hour, time.Minute)), 59 * time.Minute},
 		"a day":            {working(importing, noTokens, demanded(24*time.Hour, 0)), 24 * time.Hour},
 		"more than a day, as the clock was set back":     {working(importing, noTokens, demanded(24*time.Hour, -time.Second)), -24 * time.Hour},
+		"a moment that lies ahead of the clock":          {working(importing, noTokens, demanded(time.Hour, -20*time.Hour)), -24 * time.Hour},
 		"interrupted two minutes before the token ends":  {working(importing, life(time.Hour, 40*time.Minute), demanded(time.Hour, 0)), 38 * time.Minute},
 		"interrupted a quarter before a short life ends": {working(importing, life(4*time.Minute, 3*time.Minute), demanded(time.Hour, 0)), 2 * time.Minute},
 		"interrupted halfway where it begins in these":   {working(importing, life(time.Hour, time.Minute), demanded(time.Hour, 0)), 30 * time.Second},

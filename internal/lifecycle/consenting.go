@@ -226,9 +226,9 @@ func AfterNoCode(f facts.Facts, failure error) Change {
 	return change.by(states.CodeNotGiven)
 }
 
-// NextCodeAfter is how long to wait for another attempt to get a device code after failures in a row.
+// NextCodeAfter is how long to wait for another attempt to get a device code after failures in a row: as long as for tokens.
 func NextCodeAfter(f facts.Facts, failures int32, failure error) time.Duration {
-	retry := renewal.RetryAt(f.Now, failures, renewal.Spread(string(f.Account.UID)), 0)
+	retry := renewal.RetryAt(f.Now, failures, renewal.Spread(string(f.Account.UID)), f.LongestWait(f.Now))
 	return max(retry.Sub(f.Now), renewal.BoundRetryAfter(answer.AsError(failure).RetryAfter))
 }
 

@@ -308,4 +308,11 @@ func TestWhenToAskForACodeAgain(t *testing.T) {
 	if got := lifecycle.NextCodeAfter(f, 1, &answer.Error{Kind: answer.Throttled, RetryAfter: time.Minute}); got != time.Minute {
 		t.Errorf("after a demanded wait in %s", got)
 	}
+	if got := lifecycle.NextCodeAfter(f, 9, rejection(answer.Unavailable)); got < 5*time.Minute {
+		t.Errorf("after many failures in %s", got)
+	}
+	ended := with(v1alpha1.GrantDeviceCode, func(f *facts.Facts) { f.Custody.Tokens.ExpiresAt = f.Now.Add(-time.Minute) })
+	if got := lifecycle.NextCodeAfter(ended, 9, rejection(answer.Unavailable)); got > 10*time.Second {
+		t.Errorf("after many failures and the end of the token in %s", got)
+	}
 }

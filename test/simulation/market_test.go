@@ -57,6 +57,9 @@ type market struct {
 	outageEnds time.Time
 	// identityDown is until when identity requests are answered 503, and keysDown the same of what an issuer tells of itself, or of its keys alone.
 	identityDown, keysDown time.Time
+	// silentFrom is when identityDown began, and untold that it lasted for as long as tokens live: what a grant brought meanwhile was dropped.
+	silentFrom time.Time
+	untold     bool
 	keysAlone              bool
 	// aloneUntil is until when it has asked to be left alone.
 	aloneUntil time.Time

@@ -124,6 +124,9 @@ func (w *world) needsNobody(s *shop) bool {
 		if held.ImportJournal != nil && held.ImportJournal.Lost {
 			return false // nobody knows, and the grant in use goes on
 		}
+		if m.untold && held.RefusedImport != nil {
+			return false // nobody said in time whose it was
+		}
 		c := m.consents[token]
 		return c != nil && !w.wasLost(m, c) && (c.ends.IsZero() || time.Now().Before(c.ends))
 	}
