@@ -50,7 +50,7 @@ func (p *Portal) list(w http.ResponseWriter, r *http.Request) error {
 	t := p.texts(r)
 	now := p.clock.Now()
 	entries := cards.ByUrgency(accounts, now)
-	said, inOrder := cards.Summary(t, entries)
+	said, inOrder := cards.Totals(t, entries)
 	onPage := firstOf(entries)
 	mayAct, err := p.reception.Actable(r.Context(), who, namesOf(onPage))
 	if err != nil {

@@ -57,8 +57,8 @@ func Of(t Texts, e Entry, marketplace string, may bool, now time.Time) Card {
 		Namespace: account.Namespace, Name: account.Name, Marketplace: marketplace,
 		ID:      account.Spec.AccountID,
 		Kind:    e.kind(),
-		Says:    t.says(e.standing, marketplace),
-		Todo:    t.todo(e.standing, marketplace, meansOf(e, may)),
+		Says:    t.says(e.summary, marketplace),
+		Todo:    t.todo(e.summary, marketplace, meansOf(e, may)),
 		Details: details(&account.Status),
 		Outcome: t.outcome(account, marketplace, now),
 	}
@@ -74,7 +74,7 @@ func Of(t Texts, e Entry, marketplace string, may bool, now time.Time) Card {
 		c.Todo = append(c.Todo, warning)
 	}
 	for _, note := range []string{
-		t.stillWorks(e.standing, now), t.tested(account.Status.ConnectionTest, marketplace, now), t.suspended(e),
+		t.stillWorks(e.summary, now), t.tested(account.Status.ConnectionTest, marketplace, now), t.suspended(e),
 	} {
 		if note != "" {
 			c.Notes = append(c.Notes, note)
@@ -83,8 +83,8 @@ func Of(t Texts, e Entry, marketplace string, may bool, now time.Time) Card {
 	return c
 }
 
-// kind is how a standing looks.
-func (s standing) kind() string {
+// kind is how a summary looks.
+func (s summary) kind() string {
 	switch s.urgency {
 	case needsPerson:
 		return "act"

@@ -10,7 +10,7 @@ import (
 
 // Entry is an account in the list, and how urgent it is.
 type Entry struct {
-	standing
+	summary
 
 	Account *v1alpha1.MarketplaceAccount
 }
@@ -19,16 +19,16 @@ type Entry struct {
 func ByUrgency(accounts []*v1alpha1.MarketplaceAccount, now time.Time) []Entry {
 	entries := make([]Entry, 0, len(accounts))
 	for _, account := range accounts {
-		entries = append(entries, Entry{standingOf(account, now), account})
+		entries = append(entries, Entry{summaryOf(account, now), account})
 	}
 	slices.SortFunc(entries, func(a, b Entry) int {
-		return cmp.Or(a.compare(b.standing), cmp.Compare(a.Account.Name, b.Account.Name), cmp.Compare(a.Account.Namespace, b.Account.Namespace))
+		return cmp.Or(a.compare(b.summary), cmp.Compare(a.Account.Name, b.Account.Name), cmp.Compare(a.Account.Namespace, b.Account.Namespace))
 	})
 	return entries
 }
 
-// Summary says how many accounts need a person, and how many do not work. inOrder tells that nothing is to be done for any account.
-func Summary(t Texts, entries []Entry) (said []string, inOrder bool) {
+// Totals says how many accounts need a person, and how many do not work. inOrder tells that nothing is to be done for any account.
+func Totals(t Texts, entries []Entry) (said []string, inOrder bool) {
 	counts := map[urgency]int{}
 	for _, e := range entries {
 		counts[e.urgency]++

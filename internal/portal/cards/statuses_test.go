@@ -17,8 +17,8 @@ func TestPortalSaysOfEveryRecordedStatusWhatThePageSays(t *testing.T) {
 				now = condition.LastTransitionTime.Time
 			}
 		}
-		if got := standingOf(account, now).kind(); got != row.Portal {
-			t.Errorf("%s: the portal says %s (%s), the page %s", name, got, standingOf(account, now).reason, row.Portal)
+		if got := summaryOf(account, now).kind(); got != row.Portal {
+			t.Errorf("%s: the portal says %s (%s), the page %s", name, got, summaryOf(account, now).reason, row.Portal)
 		}
 	}
 }

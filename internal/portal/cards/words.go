@@ -15,8 +15,8 @@ import (
 // applicationWarning is how many days before its end the secret of an application is spoken of.
 const applicationWarning = 30
 
-// says puts the standing of an account into words.
-func (t Texts) says(s standing, marketplace string) string {
+// says puts the summary of an account into words.
+func (t Texts) says(s summary, marketplace string) string {
 	switch {
 	case s.urgency == needsPerson && !s.troubled && reasons.Of(s.reason).AwaitsSignIn:
 		return t.MoreScopes // the consent at hand goes on
@@ -43,9 +43,9 @@ const (
 	hinderedSignIn               // not before something else is changed
 )
 
-// todo gives the advice for a standing, a sentence or two at a time. Where no button signs the account in, another person has to
+// todo gives the advice for a summary, a sentence or two at a time. Where no button signs the account in, another person has to
 // act.
-func (t Texts) todo(s standing, marketplace string, how means) []string {
+func (t Texts) todo(s summary, marketplace string, how means) []string {
 	var said []string
 	say := func(sentences ...string) {
 		for _, sentence := range sentences {
@@ -92,7 +92,7 @@ func (t Texts) do(name string, how means) string {
 }
 
 // stillWorks says for how long the published token goes on where the account does not.
-func (t Texts) stillWorks(s standing, now time.Time) string {
+func (t Texts) stillWorks(s summary, now time.Time) string {
 	if s.usableUntil.IsZero() || !s.troubled {
 		return ""
 	}

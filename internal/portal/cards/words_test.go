@@ -77,7 +77,7 @@ func TestStatusInWords(t *testing.T) {
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			s := standingOf(test.account, noon)
+			s := summaryOf(test.account, noon)
 			got := []string{english(t).says(s, "Allegro"), german(t).says(s, "Allegro"), polish(t).says(s, "Allegro")}
 			if diff := cmp.Diff([]string{test.en, test.de, test.pl}, got); diff != "" {
 				t.Error(diff)
@@ -128,7 +128,7 @@ func TestWhatToDo(t *testing.T) {
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			got := english(t).todo(standingOf(found(test.said), noon), "Allegro", test.how)
+			got := english(t).todo(summaryOf(found(test.said), noon), "Allegro", test.how)
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Error(diff)
 			}
@@ -159,7 +159,7 @@ func TestNoSignInIsAdvisedThatCannotSucceed(t *testing.T) {
 func TestHowLongItStillWorks(t *testing.T) {
 	stuck := conditions{"ReauthRequired": "True GrantRejected", "Authenticated": "False GrantRejected"}
 	scopes := found(conditions{"ReauthRequired": "True SignInRequired"}, usable(time.Hour))
-	if got := english(t).stillWorks(standingOf(scopes, noon), noon); got != "" {
+	if got := english(t).stillWorks(summaryOf(scopes, noon), noon); got != "" {
 		t.Errorf("an account for which more scopes are asked says %q", got)
 	}
 	for after, want := range map[time.Duration]string{
@@ -170,14 +170,14 @@ func TestHowLongItStillWorks(t *testing.T) {
 		50 * time.Hour:               "Your integration keeps working for another 2 days.",
 		-time.Minute:                 "",
 	} {
-		if got := english(t).stillWorks(standingOf(found(stuck, usable(after)), noon), noon); got != want {
+		if got := english(t).stillWorks(summaryOf(found(stuck, usable(after)), noon), noon); got != want {
 			t.Errorf("after %s: %q, want %q", after, got, want)
 		}
 	}
-	if got := english(t).stillWorks(standingOf(found(nil, usable(time.Hour)), noon), noon); got != "" {
+	if got := english(t).stillWorks(summaryOf(found(nil, usable(time.Hour)), noon), noon); got != "" {
 		t.Errorf("an account that works says %q", got)
 	}
-	if got, want := polish(t).stillWorks(standingOf(found(stuck, usable(3*time.Hour)), noon), noon),
+	if got, want := polish(t).stillWorks(summaryOf(found(stuck, usable(3*time.Hour)), noon), noon),
 		"Twoja integracja działa jeszcze przez 3 godziny."; got != want {
 		t.Errorf("in Polish %q, want %q", got, want)
 	}

@@ -23,8 +23,8 @@ const (
 	settled                    // nothing is to be done
 )
 
-// standing is how it is with an account, before it is put in words.
-type standing struct {
+// summary is how it is with an account, before it is put in words.
+type summary struct {
 	urgency urgency
 	// reason is the condition's that says why; one of an account that works may be a warning.
 	reason string
@@ -43,10 +43,10 @@ type standing struct {
 	usableUntil time.Time
 }
 
-// standingOf reads the conditions of an account.
-func standingOf(account *v1alpha1.MarketplaceAccount, now time.Time) standing {
+// summaryOf reads the conditions of an account.
+func summaryOf(account *v1alpha1.MarketplaceAccount, now time.Time) summary {
 	status := &account.Status
-	s := standing{urgency: settled}
+	s := summary{urgency: settled}
 	if authorization := status.Authorization; authorization != nil && !authorization.ExpirationTime.IsZero() {
 		days := daysUntil(authorization.ExpirationTime.Time, now)
 		if s.renewsItself = authorization.DaysRemaining == nil && days > 0; !s.renewsItself {
@@ -122,7 +122,7 @@ func isTrue(condition *metav1.Condition) bool {
 // compare orders accounts by their urgency. Among accounts that need a person the one without a usable token comes first, then
 // the one with the token that expires first; after that, and among all other accounts, the one with the authorization that ends
 // first.
-func (s standing) compare(other standing) int {
+func (s summary) compare(other summary) int {
 	if c := cmp.Compare(s.urgency, other.urgency); c != 0 {
 		return c
 	}

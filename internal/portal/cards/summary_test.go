@@ -76,100 +76,100 @@ func suspend(account *v1alpha1.MarketplaceAccount) *v1alpha1.MarketplaceAccount 
 	return account
 }
 
-func TestStanding(t *testing.T) {
+func TestSummary(t *testing.T) {
 	for sentence, test := range map[string]struct {
 		account *v1alpha1.MarketplaceAccount
-		want    standing
+		want    summary
 	}{
 		"an account that works": {
 			found(nil),
-			standing{urgency: settled, reason: "TokenValid"},
+			summary{urgency: settled, reason: "TokenValid"},
 		},
 		"a warning is not in order": {
 			found(conditions{"Authenticated": "True ScopesReduced"}),
-			standing{urgency: warned, reason: "ScopesReduced"},
+			summary{urgency: warned, reason: "ScopesReduced"},
 		},
 		"a seller who is connected twice": {
 			found(conditions{"Authenticated": "True DuplicateAccount"}),
-			standing{urgency: warned, reason: "DuplicateAccount"},
+			summary{urgency: warned, reason: "DuplicateAccount"},
 		},
 		"somebody else has signed in, and the former grant goes on": {
 			found(conditions{"Authenticated": "True AccountMismatch"}),
-			standing{urgency: warned, reason: "AccountMismatch"},
+			summary{urgency: warned, reason: "AccountMismatch"},
 		},
 		"an application whose secret has ended": {
 			found(nil, secretEnds(-time.Hour)),
-			standing{urgency: warned, reason: "TokenValid"},
+			summary{urgency: warned, reason: "TokenValid"},
 		},
 		"an application whose secret ends soon": {
 			found(nil, secretEnds(30*day)),
-			standing{urgency: warned, reason: "TokenValid"},
+			summary{urgency: warned, reason: "TokenValid"},
 		},
 		"an application whose secret ends some day": {
 			found(nil, secretEnds(31*day)),
-			standing{urgency: settled, reason: "TokenValid"},
+			summary{urgency: settled, reason: "TokenValid"},
 		},
 		"a test that failed": {
 			found(nil, tested(v1alpha1.ConnectionTestFailed)),
-			standing{urgency: warned, reason: "TokenValid"},
+			summary{urgency: warned, reason: "TokenValid"},
 		},
 		"a test that passed": {
 			found(nil, tested(v1alpha1.ConnectionTestPassed)),
-			standing{urgency: settled, reason: "TokenValid"},
+			summary{urgency: settled, reason: "TokenValid"},
 		},
 		"renewal is suspended": {
 			suspend(found(nil)),
-			standing{urgency: warned, reason: "TokenValid"},
+			summary{urgency: warned, reason: "TokenValid"},
 		},
 		"a begun day counts as one": {
 			found(nil, ends(5*day+time.Second)),
-			standing{urgency: settled, reason: "TokenValid", ends: true, days: 6},
+			summary{urgency: settled, reason: "TokenValid", ends: true, days: 6},
 		},
 		"an authorization that ends soon": {
 			found(conditions{"AuthorizationExpiring": "True AuthorizationExpiring"}, ends(6*day)),
-			standing{urgency: expiring, reason: "TokenValid", ends: true, days: 6, soon: true},
+			summary{urgency: expiring, reason: "TokenValid", ends: true, days: 6, soon: true},
 		},
 		"one that ends soon and does not work": {
 			found(conditions{"AuthorizationExpiring": "True AuthorizationExpiring", "Authenticated": "Unknown MarketplaceUnavailable"}, ends(6*day)),
-			standing{urgency: expiring, reason: "MarketplaceUnavailable", troubled: true, ends: true, days: 6, soon: true},
+			summary{urgency: expiring, reason: "MarketplaceUnavailable", troubled: true, ends: true, days: 6, soon: true},
 		},
 		"one that has ended, though the operator has not looked since": {
 			found(nil, ends(0)),
-			standing{urgency: needsPerson, reason: "AuthorizationExpired", ends: true},
+			summary{urgency: needsPerson, reason: "AuthorizationExpired", ends: true},
 		},
 		"a person must sign in, and the token at hand still works": {
 			found(conditions{"ReauthRequired": "True GrantRejected", "Authenticated": "False GrantRejected"}, usable(time.Hour)),
-			standing{urgency: needsPerson, reason: "GrantRejected", troubled: true, usableUntil: noon.Add(time.Hour)},
+			summary{urgency: needsPerson, reason: "GrantRejected", troubled: true, usableUntil: noon.Add(time.Hour)},
 		},
 		"a token that has expired does not work, whatever Ready says": {
 			found(conditions{"ReauthRequired": "True GrantRejected", "Authenticated": "False GrantRejected"}, usable(0)),
-			standing{urgency: needsPerson, reason: "GrantRejected", troubled: true},
+			summary{urgency: needsPerson, reason: "GrantRejected", troubled: true},
 		},
 		"something that no sign-in cures": {
 			found(conditions{"Authenticated": "False ApplicationRejected", "Ready": "False ApplicationRejected"}),
-			standing{urgency: broken, reason: "ApplicationRejected", troubled: true},
+			summary{urgency: broken, reason: "ApplicationRejected", troubled: true},
 		},
 		"the same, and the token at hand still works": {
 			found(conditions{"Authenticated": "False ApplicationRejected"}, usable(time.Hour)),
-			standing{urgency: failing, reason: "ApplicationRejected", troubled: true, usableUntil: noon.Add(time.Hour)},
+			summary{urgency: failing, reason: "ApplicationRejected", troubled: true, usableUntil: noon.Add(time.Hour)},
 		},
 		"one that does not work and ends soon": {
 			found(conditions{
 				"Authenticated": "Unknown MarketplaceUnavailable", "Ready": "False InvalidSpec", "AuthorizationExpiring": "True AuthorizationExpiring",
 			}),
-			standing{urgency: broken, reason: "InvalidSpec", troubled: true, soon: true},
+			summary{urgency: broken, reason: "InvalidSpec", troubled: true, soon: true},
 		},
 		"authenticated without a token": {
 			found(conditions{"Ready": "False SecretConflict"}),
-			standing{urgency: broken, reason: "SecretConflict", troubled: true},
+			summary{urgency: broken, reason: "SecretConflict", troubled: true},
 		},
 		"nobody has looked yet": {
 			found(conditions{"Ready": "", "Authenticated": ""}),
-			standing{urgency: failing, reason: "Renewing", troubled: true},
+			summary{urgency: failing, reason: "Renewing", troubled: true},
 		},
 	} {
 		t.Run(sentence, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, standingOf(test.account, noon), cmp.AllowUnexported(standing{})); diff != "" {
+			if diff := cmp.Diff(test.want, summaryOf(test.account, noon), cmp.AllowUnexported(summary{})); diff != "" {
 				t.Error(diff)
 			}
 		})
