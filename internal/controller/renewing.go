@@ -125,7 +125,7 @@ func (r *reconciler) seekSeller(ctx context.Context, l *driver.Look) {
 // journal writes down that the refresh token is about to be sent, or that it is not; may tells whether there is leave to send it.
 func (r *reconciler) journal(ctx context.Context, l *driver.Look) (leave oauthclient.Leave, may bool, err error) {
 	sending := lifecycle.BeforeSending(l.Facts)
-	if err := r.record(ctx, l, &sending); err != nil || sending.Forbidden {
+	if err := r.storeJournal(ctx, l, &sending); err != nil || sending.Forbidden {
 		return leave, false, err
 	}
 	if leave, may = oauthclient.LeaveTo(sending, &l.Facts, r.Now()); !may {
@@ -135,8 +135,8 @@ func (r *reconciler) journal(ctx context.Context, l *driver.Look) (leave oauthcl
 	return leave, may, nil
 }
 
-// record stores the entry of the journal, or why there is none.
-func (r *reconciler) record(ctx context.Context, l *driver.Look, sending *lifecycle.Sending) error {
+// storeJournal stores the entry of the journal, or why there is none.
+func (r *reconciler) storeJournal(ctx context.Context, l *driver.Look, sending *lifecycle.Sending) error {
 	if !sending.Forbidden {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeouts.Store)

@@ -44,7 +44,7 @@ func (d *Driver) revokeWrong(ctx context.Context, l Look, wrong custody.Grant) {
 		return
 	}
 	log := logf.FromContext(ctx)
-	if others, err := d.Sellers.Others(ctx, l.Account, wrong.Account.ID); err != nil || len(others) > 0 {
+	if holders, err := d.Sellers.OtherAccounts(ctx, l.Account, wrong.Account.ID); err != nil || len(holders) > 0 {
 		return
 	}
 	endpoint, err := d.OAuth.Endpoint(ctx, l.Request, v1alpha1.GrantRefreshToken)
@@ -64,8 +64,8 @@ func (d *Driver) revokeWrong(ctx context.Context, l Look, wrong custody.Grant) {
 	}
 }
 
-// Settle deals with a grant that a person has just given: it learns the grant's account, and decides about it.
-func (d *Driver) Settle(ctx context.Context, l Look) (Look, error) {
+// AcceptOrReject deals with a grant that a person has just given: it identifies the account of the grant, and accepts or rejects the grant.
+func (d *Driver) AcceptOrReject(ctx context.Context, l Look) (Look, error) {
 	l.Tried = lifecycle.AllBut(lifecycle.DecideCandidate, lifecycle.Identify)
 	var err error
 	for err == nil {

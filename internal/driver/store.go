@@ -101,7 +101,7 @@ func (d *Driver) ApplyTo(ctx context.Context, l *Look, change *lifecycle.Change)
 	}
 	var held grantstore.Held
 	if err := d.store(ctx, l, change, &held); err != nil {
-		unstored(l, change, err)
+		failWrite(l, change, err)
 		return err
 	}
 	l.GrantSecret = held.Secret
@@ -127,9 +127,9 @@ func noted(l *Look, change *lifecycle.Change) custody.Custody {
 	return recall.Note(l.Facts, *change.Store)
 }
 
-// unstored tells of a change that could not be written.
-func unstored(l *Look, change *lifecycle.Change, err error) {
-	*l = l.With(change.Unstored()).Failing(Unwritable(l.Account.GrantSecretName(), err))
+// failWrite makes a look that of a change that could not be written.
+func failWrite(l *Look, change *lifecycle.Change, err error) {
+	*l = l.With(change.NotStored()).Failing(Unwritable(l.Account.GrantSecretName(), err))
 }
 
 // stored tells of a change that was stored, and acts on its effects.

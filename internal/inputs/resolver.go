@@ -41,7 +41,7 @@ func NewResolver(client, metadata client.Reader, userSecrets *usersecrets.Cache)
 	return &Resolver{client, metadata, userSecrets}
 }
 
-// Resolve follows the references of an account. It returns the trouble with the first that does not hold;
+// Resolve follows the references of an account. It returns the failure of the first one that does not hold;
 // its error is the API server's.
 func (r *Resolver) Resolve(ctx context.Context, v facts.Facts) (facts.Request, *facts.Failure, error) {
 	return r.resolve(ctx, v, func(facts.Request) custody.Seen { return custody.Seen{} })
@@ -83,8 +83,8 @@ func (r *Resolver) resolve(ctx context.Context, v facts.Facts, known func(facts.
 		func() (*facts.Failure, error) { return r.resolveCredentials(ctx, v, seen, &req) },
 		func() (*facts.Failure, error) { return r.resolveOwnSecrets(ctx, v) },
 	} {
-		if trouble, err := step(); trouble != nil || err != nil {
-			return req, trouble, err
+		if failure, err := step(); failure != nil || err != nil {
+			return req, failure, err
 		}
 	}
 	req.Platform = platform.ForAccount(req.Application.ClientID, cmp.Or(account.Spec.AccountID, v.Custody.Account.ID))
@@ -111,8 +111,8 @@ func (r *Resolver) resolveApplication(
 		if err := marketplace.CheckSharedApplication(object); err != nil {
 			return &facts.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}, nil
 		}
-		if trouble := beyondDefault(account, object); trouble != nil {
-			return trouble, nil
+		if failure := beyondDefault(account, object); failure != nil {
+			return failure, nil
 		}
 		ref := object.Spec.Application.SecretRef
 		named = namedSecret{
@@ -124,8 +124,8 @@ func (r *Resolver) resolveApplication(
 		more = []string{key}
 	}
 	secret, err := r.userSecrets.Get(ctx, named.key, named.use, versionIn(seen.Inputs.Application, named.key.String()), more...)
-	if trouble, err := named.trouble(secret, err); trouble != nil || err != nil {
-		return trouble, err
+	if failure, err := named.failure(secret, err); failure != nil || err != nil {
+		return failure, err
 	}
 	req.Unlabelled = append(req.Unlabelled, named.unlabelled(secret)...)
 	if secret.Unread {
@@ -149,7 +149,7 @@ func versionIn(input, secret string) string {
 	return version
 }
 
-// beyondDefault is the trouble with scopes that a tenant may not ask for in the name of an application that is not
+// beyondDefault is the failure of scopes that a tenant may not ask for in the name of an application that is not
 // theirs: an application's own token can reach all its tenants, and even its secret (Amazon).
 func beyondDefault(account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace) *facts.Failure {
 	if account.Spec.Grant.Type != v1alpha1.GrantClientCredentials {
@@ -193,8 +193,8 @@ func (r *Resolver) resolveCredentials(ctx context.Context, v facts.Facts, seen c
 	}
 	secret, err := r.userSecrets.Get(ctx, named.key, named.use, versionIn(seen.Inputs.Credentials, named.key.Name))
 	isAbsent := errors.Is(err, usersecrets.ErrNotFound)
-	trouble, err := named.trouble(secret, err)
-	if trouble == nil && err == nil {
+	failure, err := named.failure(secret, err)
+	if failure == nil && err == nil {
 		req.Unlabelled = append(req.Unlabelled, named.unlabelled(secret)...)
 		switch isLogin := account.Spec.Grant.Password != nil; {
 		case secret.Unread && isLogin:
@@ -208,23 +208,23 @@ func (r *Resolver) resolveCredentials(ctx context.Context, v facts.Facts, seen c
 		}
 		req.Recalled = req.Recalled || secret.Unread
 		if err != nil {
-			trouble, err = named.invalid(err), nil
+			failure, err = named.invalid(err), nil
 		}
 	}
 	switch {
 	case err != nil:
 		return nil, err
-	case trouble == nil:
+	case failure == nil:
 		req.Inputs.Credentials = named.key.Name + "@" + secret.ContentVersion
 	case account.Spec.Grant.RefreshToken != nil && v.Custody.RefreshToken != "":
 		// The refresh token that the grant began with is used up. It lives on in the custody, without a Secret that cannot be read or must not be used.
 		req.Imported = tokensecret.Import{RefreshToken: v.Custody.Imported, GrantedAt: v.Custody.GrantedAt}
 		if !isAbsent {
-			req.Unreadable = trouble
+			req.Unreadable = failure
 		}
 		return nil, nil
 	}
-	return trouble, nil
+	return failure, nil
 }
 
 // resolveOwnSecrets looks, before anything is asked for, whether the places of grant and token Secret are taken.
@@ -247,7 +247,7 @@ func (r *Resolver) resolveOwnSecrets(ctx context.Context, v facts.Facts) (*facts
 	return nil, nil
 }
 
-// Conflict is the trouble with a Secret that is in the place of one of the operator's own. One that belongs to another account of this name may
+// Conflict is the failure of an account with a Secret that is in the place of one of the operator's own. One that belongs to another account of this name may
 // have been restored with this one, and then hold the only copy of a refresh token.
 func Conflict(account *v1alpha1.MarketplaceAccount, secret metav1.Object) *facts.Failure {
 	name, cure := secret.GetName(), "remove it"

@@ -25,8 +25,8 @@ func TestAUserSecretThatMayNotBeRead(t *testing.T) {
 		},
 	})
 	named := namedSecret{key: client.ObjectKey{Namespace: "apps", Name: "app"}, field: "the application", use: tokensecret.UseOfMarketplace}
-	trouble, err := named.trouble((&usersecrets.Cache{Metadata: forbidding, Live: forbidding}).Get(t.Context(), named.key, named.use, ""))
+	failure, err := named.failure((&usersecrets.Cache{Metadata: forbidding, Live: forbidding}).Get(t.Context(), named.key, named.use, ""))
 	g.Expect(err).NotTo(HaveOccurred())
-	g.Expect(trouble.Reason).To(Equal(v1alpha1.ReasonSecretNotFound))
-	g.Expect(trouble.Message).To(HavePrefix(`the application: the operator may not read Secret "app" in namespace "apps"`))
+	g.Expect(failure.Reason).To(Equal(v1alpha1.ReasonSecretNotFound))
+	g.Expect(failure.Message).To(HavePrefix(`the application: the operator may not read Secret "app" in namespace "apps"`))
 }

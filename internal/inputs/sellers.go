@@ -28,8 +28,8 @@ func NewSellers(cached client.Reader, grants *grantstore.Store) *Sellers {
 	return &Sellers{cached, grants}
 }
 
-// Others returns the other accounts that hold tokens of a seller at the same platform.
-func (s *Sellers) Others(ctx context.Context, account *v1alpha1.MarketplaceAccount, id string) ([]v1alpha1.MarketplaceAccount, error) {
+// OtherAccounts returns the other accounts that hold tokens of a seller at the same platform.
+func (s *Sellers) OtherAccounts(ctx context.Context, account *v1alpha1.MarketplaceAccount, id string) ([]v1alpha1.MarketplaceAccount, error) {
 	holders, err := accountindex.BySeller.List(ctx, s.cached, accountindex.Seller(account, id))
 	if err != nil {
 		return nil, err
@@ -40,14 +40,14 @@ func (s *Sellers) Others(ctx context.Context, account *v1alpha1.MarketplaceAccou
 // OldestAccount names the oldest of the older accounts of the same seller, at each look the same; empty where there is none. An account of another
 // namespace is not named: the readers of this one may not know of it.
 func (s *Sellers) OldestAccount(ctx context.Context, account *v1alpha1.MarketplaceAccount, id string) (string, error) {
-	others, err := s.Others(ctx, account, bounds.Cut(id, bounds.Name))
+	holders, err := s.OtherAccounts(ctx, account, bounds.Cut(id, bounds.Name))
 	if err != nil {
 		return "", err
 	}
 	oldest := account
-	for i := range others {
-		if older(&others[i], oldest) {
-			oldest = &others[i]
+	for i := range holders {
+		if older(&holders[i], oldest) {
+			oldest = &holders[i]
 		}
 	}
 	switch {
@@ -66,17 +66,17 @@ func (s *Sellers) HoldElsewhere(ctx context.Context, f facts.Facts) (bool, error
 	if f.Journal() == nil || !f.Request.Rotates() || id == "" {
 		return false, nil
 	}
-	others, err := s.Others(ctx, f.Account, id)
+	holders, err := s.OtherAccounts(ctx, f.Account, id)
 	if err != nil {
 		return false, err
 	}
-	for i := range others {
-		held, err := s.grants.Cached(ctx, &others[i])
+	for i := range holders {
+		held, err := s.grants.Cached(ctx, &holders[i])
 		if err != nil {
 			return false, err
 		}
-		kept, err := s.grants.CustodyIn(&others[i], held)
-		if (err == nil || tokensecret.IsNewer(err)) && counts(kept.Grant, f.Request.Application.ClientID, others[i].Namespace == f.Account.Namespace) {
+		kept, err := s.grants.CustodyIn(&holders[i], held)
+		if (err == nil || tokensecret.IsNewer(err)) && counts(kept.Grant, f.Request.Application.ClientID, holders[i].Namespace == f.Account.Namespace) {
 			return true, nil
 		}
 	}

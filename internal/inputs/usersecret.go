@@ -20,8 +20,8 @@ type namedSecret struct {
 	use   tokensecret.Uses
 }
 
-// trouble is why the Secret that was read cannot be used; its error is the API server's.
-func (n namedSecret) trouble(secret *usersecrets.Secret, err error) (*facts.Failure, error) {
+// failure is why the Secret that was read cannot be used; its error is the API server's.
+func (n namedSecret) failure(secret *usersecrets.Secret, err error) (*facts.Failure, error) {
 	refused, isRefused := errors.AsType[*usersecrets.UseError](err)
 	switch {
 	case isRefused:

@@ -52,8 +52,8 @@ func (c Change) Stored(f facts.Facts, written custody.Custody) (facts.Facts, Out
 	return f, c.attempt.With(c.result), c.effects
 }
 
-// Unstored is the outcome where the custody could not be written: no more than that an attempt was made in vain.
-func (c Change) Unstored() Outcome { return c.attempt }
+// NotStored is the outcome where the custody could not be written: no more than that an attempt was made in vain.
+func (c Change) NotStored() Outcome { return c.attempt }
 
 // Keep is a change that a driver alone decides about, such as the state of a visit.
 func Keep(kept custody.Custody) Change { return storeOnce(kept, Outcome{}).by(states.Kept) }

@@ -135,8 +135,8 @@ func AfterOffer(f facts.Facts, ticket string, life time.Duration, asked bool) (C
 // WithoutPortal is the outcome of an account that a person should sign in, where there is no place for it.
 func WithoutPortal(f facts.Facts) Outcome {
 	o := Outcome{NoPortal: true}
-	if standing := f.PermanentFailure(); standing != nil && reasons.Of(standing.Reason).AwaitsSignIn {
-		o.Failure = &facts.Failure{Reason: v1alpha1.ReasonPortalNotConfigured, Message: standing.Message}
+	if permanent := f.PermanentFailure(); permanent != nil && reasons.Of(permanent.Reason).AwaitsSignIn {
+		o.Failure = &facts.Failure{Reason: v1alpha1.ReasonPortalNotConfigured, Message: permanent.Message}
 	}
 	return o
 }
@@ -144,7 +144,7 @@ func WithoutPortal(f facts.Facts) Outcome {
 // NotShown is the outcome of an account that a person should sign in, where the sign-in Secret cannot be written that would show how.
 func NotShown(f facts.Facts, why string) Outcome {
 	o := Outcome{NotShown: why}
-	if standing := f.PermanentFailure(); standing != nil && reasons.Of(standing.Reason).AwaitsSignIn {
+	if permanent := f.PermanentFailure(); permanent != nil && reasons.Of(permanent.Reason).AwaitsSignIn {
 		o.Failure = &facts.Failure{Reason: v1alpha1.ReasonSecretConflict, Message: why}
 	}
 	return o

@@ -286,7 +286,7 @@ func TestNoCodeIsWrittenOnce(t *testing.T) {
 			if got := change.Store != nil; got != test.writes {
 				t.Errorf("it is written: %t", got)
 			}
-			if o := change.Unstored(); o.Failure == nil {
+			if o := change.NotStored(); o.Failure == nil {
 				t.Error("it is not told")
 			}
 		})

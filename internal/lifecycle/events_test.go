@@ -99,7 +99,7 @@ func rejection(kind answer.Kind) error {
 // told is what a change does, in a line.
 func told(f facts.Facts, change lifecycle.Change) string {
 	var parts []string
-	unstored := change.Unstored()
+	notStored := change.NotStored()
 	stored := f.Custody
 	if change.Store != nil {
 		how := "stores"
@@ -110,11 +110,11 @@ func told(f facts.Facts, change lifecycle.Change) string {
 		parts = append(parts, how+": "+difference(f.Custody, stored))
 	}
 	_, o, effects := change.Stored(f, stored)
-	if unstored.Obtained || unstored.First || unstored.Rejected || unstored.HandledSignIn || unstored.HandledVerify {
+	if notStored.Obtained || notStored.First || notStored.Rejected || notStored.HandledSignIn || notStored.HandledVerify {
 		parts = append(parts, "TELLS BEFORE IT IS STORED")
 	}
-	if unstored.Failure != nil {
-		parts = append(parts, "even if that fails: "+unstored.Failure.Reason)
+	if notStored.Failure != nil {
+		parts = append(parts, "even if that fails: "+notStored.Failure.Reason)
 	}
 	for _, flag := range []struct {
 		name string

@@ -46,7 +46,7 @@ func TestWhoseTokensAreAskedFor(t *testing.T) {
 		"and it is not used before: the answer names no account": nil,
 		"and it is not used before: connection refused":          errors.New("connection refused"),
 	} {
-		o := lifecycle.AfterIdentity(f, answer.Identity{}, failure).Unstored()
+		o := lifecycle.AfterIdentity(f, answer.Identity{}, failure).NotStored()
 		if o.Failure == nil || !strings.HasSuffix(o.Failure.Message, want) {
 			t.Errorf("it is told: %+v, want %s", o.Failure, want)
 		}

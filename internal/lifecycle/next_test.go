@@ -354,7 +354,7 @@ func TestATokenOfABackup(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sending := lifecycle.BeforeSending(test.facts)
-			o := sending.Unstored()
+			o := sending.NotStored()
 			if !sending.Forbidden || o.Failure == nil || o.Failure.Reason != v1alpha1.ReasonRenewalOutcomeUnknown || !strings.Contains(o.Failure.Message, test.says) {
 				t.Fatalf("forbidden %t, it says %+v", sending.Forbidden, o.Failure)
 			}

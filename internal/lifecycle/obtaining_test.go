@@ -96,7 +96,7 @@ func TestWhatIsToldOfAnothersTokens(t *testing.T) {
 		"of one that stays, since somebody has asked": with(v1alpha1.GrantRefreshToken, static, asked),
 	} {
 		change := lifecycle.AfterIssued(f, broughtBy("5").Issued)
-		o := change.Unstored()
+		o := change.NotStored()
 		if o.Failure == nil || !strings.HasPrefix(o.Failure.Message, "The tokens belong to account 5, expected is 17") {
 			t.Errorf("%s it is told: %+v", name, o.Failure)
 		}
@@ -130,13 +130,13 @@ func TestALoginInDoubt(t *testing.T) {
 	if want := []time.Duration{time.Minute, 10 * time.Minute, time.Hour}; !slices.Equal(waits, want) {
 		t.Errorf("after denials it waits for %v, want %v", waits, want)
 	}
-	if o := last.Unstored(); o.Failure.Reason != v1alpha1.ReasonMarketplaceUnavailable || !strings.HasSuffix(o.Failure.Message, "(attempt 3 of 4)") {
+	if o := last.NotStored(); o.Failure.Reason != v1alpha1.ReasonMarketplaceUnavailable || !strings.HasSuffix(o.Failure.Message, "(attempt 3 of 4)") {
 		t.Errorf("after the third one it is told %+v", o.Failure)
 	}
 	if waits, last = doubts(with(v1alpha1.GrantPassword), 4, denied); waits[3] != 0 {
 		t.Errorf("after the fourth one it waits for %v", waits)
 	}
-	if o := last.Unstored(); o.Failure.Reason != v1alpha1.ReasonAccountLocked || !strings.Contains(o.Failure.Message, "for the 4th time") || last.Store.Refused.Reason != v1alpha1.ReasonAccountLocked {
+	if o := last.NotStored(); o.Failure.Reason != v1alpha1.ReasonAccountLocked || !strings.Contains(o.Failure.Message, "for the 4th time") || last.Store.Refused.Reason != v1alpha1.ReasonAccountLocked {
 		t.Errorf("after the fourth one it is told %+v", o.Failure)
 	}
 
@@ -309,7 +309,7 @@ func TestWhatIsLeftOfAJournal(t *testing.T) {
 			} else if kept.Journal != nil {
 				got = "kept"
 			}
-			if o := change.Unstored(); got != test.want || o.Failure == nil || o.Failure.Reason != test.reason {
+			if o := change.NotStored(); got != test.want || o.Failure == nil || o.Failure.Reason != test.reason {
 				t.Errorf("it is %s, and told is %+v", got, o.Failure)
 			}
 		})
@@ -355,7 +355,7 @@ func TestARefusalThatIsTriedAgain(t *testing.T) {
 			if change.Store != nil {
 				kept = *change.Store
 			}
-			o := change.Unstored()
+			o := change.NotStored()
 			if (kept.Refused != nil) != test.refused || (kept.RefusedImport != nil) != test.imported || o.Failure == nil || o.Failure.Reason != test.told {
 				t.Errorf("refused stays %+v and %+v, told is %+v", kept.Refused, kept.RefusedImport, o.Failure)
 			}

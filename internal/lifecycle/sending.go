@@ -31,17 +31,17 @@ func BeforeSending(f facts.Facts) Sending {
 		return Sending{Change: refuseRestored(f).by(states.Sending), Forbidden: true}
 	}
 	kept := f.Custody
-	former, use := f.Journal(), f.Reuse()
+	former, reuse := f.Journal(), f.Reuse()
 	if f.FromBackup() {
 		kept = f.WithoutRestored(kept)
-		former, use = nil, facts.FirstUse
+		former, reuse = nil, facts.FirstUse
 	}
 	entry := custody.Journal{StartedAt: f.Now, Imported: f.NewImport()}
 	if former != nil {
 		entry = *former
 		entry.StartedAt = facts.NotAfter(former.StartedAt, f.Now)
 	}
-	if use == facts.LastResort {
+	if reuse == facts.LastResort {
 		if !entry.Lost {
 			return Sending{Change: rest(f).by(states.Sending), Forbidden: true}
 		}

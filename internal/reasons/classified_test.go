@@ -145,7 +145,7 @@ func TestClassificationsAreFound(t *testing.T) {
 		`func() { switch x { case v1alpha1.ReasonRateLimited: } }`:   1,
 		`func() { switch x { case "RateLimited", "Suspended": } }`:   2,
 		`map[string]words{v1alpha1.ReasonRateLimited: {}}`:           0,
-		`trouble{v1alpha1.ReasonRateLimited, "too many"}`:            0,
+		`failure{v1alpha1.ReasonRateLimited, "too many"}`:            0,
 		`metav1.Condition{Reason: v1alpha1.ReasonRateLimited}`:       0,
 		`func() string { return v1alpha1.ReasonRateLimited }`:        0,
 		`reasons.Of(x.Reason).BacksOff && x.Reason == y.Reason`:      0,

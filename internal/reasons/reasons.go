@@ -55,8 +55,8 @@ type Severity int
 
 // The zero value is that of a reason that the table does not know, too.
 const (
-	// Trouble: the account does not work as it should, or will not before long.
-	Trouble Severity = iota
+	// Problem: the account does not work as it should, or will not before long.
+	Problem Severity = iota
 	// Warning: the account works, and a person should look after it.
 	Warning
 	// Waiting: there is no token, and that is as it should be.

@@ -71,14 +71,14 @@ func TestRowsAgreeWithThemselves(t *testing.T) {
 		for rule, holds := range map[string]bool{
 			"what passes is up to nobody in the cluster":                   passes == (m.Actor == reasons.Nobody || m.Actor == reasons.Marketplace),
 			"only what is in order needs no cure":                          (m.Cure == reasons.NoCure) == (m.Severity == reasons.Fine || m.Severity == reasons.Absent),
-			"ReauthRequired is what a person cures, but for a warning":     m.ReauthRequired == (person && m.Severity == reasons.Trouble),
+			"ReauthRequired is what a person cures, but for a warning":     m.ReauthRequired == (person && m.Severity == reasons.Problem),
 			"a missing sign-in is cured by one":                            implies(m.AwaitsSignIn, m.Cure == reasons.SignIn && m.ReauthRequired && m.Subject == reasons.Consent),
 			"a grant that has ended is replaced by a sign-in":              implies(m.EndsGrant, m.Cure == reasons.SignIn && m.ReauthRequired),
 			"what is tried again passes":                                   implies(m.BacksOff, m.Cure == reasons.Time && m.Ending == reasons.ByItself && m.AllowsCode),
 			"Stalled is not a thing that time cures":                       implies(m.Ending == reasons.ByChange, m.Cure == reasons.Change || m.Cure == reasons.Resume),
 			"a warning is no trouble, but for the wrong seller":            implies(m.Severity == reasons.Warning && m.Authenticated != "", m.Warns),
 			"True speaks of a grant that works":                            (m.Authenticated == metav1.ConditionTrue) == (m.Severity == reasons.Fine || m.Warns && m.Severity == reasons.Warning),
-			"only what is in order, or a warning, or wanted, has no alert": implies(m.Alert == reasons.NoAlert, m.Severity != reasons.Trouble),
+			"only what is in order, or a warning, or wanted, has no alert": implies(m.Alert == reasons.NoAlert, m.Severity != reasons.Problem),
 			"what a person must do has an alert":                           implies(m.ReauthRequired, m.Alert != reasons.NoAlert),
 			"a refusal that ignores requests speaks of its subject":        implies(m.IgnoresRequests, m.Subject != reasons.Request && m.ReauthRequired),
 		} {

@@ -110,7 +110,7 @@ func (v *Visits) claim(ctx context.Context, b *returned) error {
 	grantstore.RetryUntil(waiting, func(ctx context.Context) (done bool) {
 		l, err := v.open(ctx, b.Look, false)
 		if err == nil {
-			kept, free := b.use(l.Custody)
+			kept, free := b.markUsed(l.Custody)
 			if !free {
 				problem = &signin.Error{Problem: signin.VisitUsed}
 				return true
@@ -274,8 +274,8 @@ func (v *Visits) checkIssuer(ctx context.Context, b *returned) error {
 	return &signin.Error{Problem: signin.IssuerMismatch, Account: b.SignInAccount()}
 }
 
-// use marks the visit as used by us, so that its state is good for nothing any more; false when another callback was quicker.
-func (b *returned) use(kept custody.Custody) (custody.Custody, bool) {
+// markUsed marks the visit as used by us, so that its state is good for nothing any more; false when another callback was quicker.
+func (b *returned) markUsed(kept custody.Custody) (custody.Custody, bool) {
 	kept.SignIn = kept.SignIn.Clone()
 	at := slices.IndexFunc(kept.SignIn.Visits, func(visit custody.Visit) bool {
 		return visit.State == b.visit.State && (!visit.Used || visit.Claim == b.claim)
@@ -292,7 +292,7 @@ func (b *returned) use(kept custody.Custody) (custody.Custody, bool) {
 func (v *Visits) refuse(ctx context.Context, b *returned, failure error) error {
 	why, problem := b.why(failure)
 	err := v.write(ctx, b.Look, func(l driver.Look) (driver.Look, error) {
-		kept, free := b.use(l.Custody)
+		kept, free := b.markUsed(l.Custody)
 		if !free {
 			return l, &signin.Error{Problem: signin.VisitUsed}
 		}
@@ -377,7 +377,7 @@ func (v *Visits) store(ctx context.Context, b *returned, got lifecycle.Issued) (
 	}
 	if !l.Rejected && !b.unverified && l.NewerCustody() == nil {
 		var err error
-		if l, err = v.settle(ctx, l); err != nil { // the leader's controller learns it too
+		if l, err = v.acceptOrReject(ctx, l); err != nil { // the leader's controller learns it too
 			logf.FromContext(ctx).Info("Learning whose the new grant is", "reason", err.Error())
 		}
 	}
@@ -408,9 +408,9 @@ func signInOutcome(l driver.Look, unconfirmed bool) signin.Outcome {
 	return outcome
 }
 
-// settle learns the account of a grant that a person has just given, and decides about it. Where the leader's controller has written
+// acceptOrReject identifies the account of a grant that a person has just given, and accepts or rejects the grant. Where the leader's controller has written
 // meanwhile, it does so again; but a candidate is left to wait until it is accepted.
-func (v *Visits) settle(ctx context.Context, l driver.Look) (driver.Look, error) {
+func (v *Visits) acceptOrReject(ctx context.Context, l driver.Look) (driver.Look, error) {
 	again := func(err error) bool { return apierrors.IsConflict(err) && l.CandidateGrant() == nil }
 	opened := true
 	err := grantstore.RetryOn(again, func() (err error) {
@@ -420,7 +420,7 @@ func (v *Visits) settle(ctx context.Context, l driver.Look) (driver.Look, error)
 			}
 		}
 		opened = false
-		l, err = v.driver.Settle(ctx, l)
+		l, err = v.driver.AcceptOrReject(ctx, l)
 		return err
 	})
 	return l, err
@@ -436,7 +436,7 @@ func (v *Visits) storeNow(ctx context.Context, b *returned, got lifecycle.Issued
 		l.Fresh = true
 		return l, nil
 	}
-	kept, free := b.use(l.Custody)
+	kept, free := b.markUsed(l.Custody)
 	if !free && l.NewerCustody() == nil {
 		return l, &signin.Error{Problem: signin.VisitUsed}
 	}

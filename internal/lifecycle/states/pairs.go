@@ -10,16 +10,16 @@ const (
 	nothingRests = "no refresh token rests, and no login waits that may be tried again"
 	fits         = "a grant that was set aside does not count as misplaced once the spec names its account"
 	mustFit      = "nothing is sent before a person has said whose account it is"
-	standing     = "nothing is sent while a refusal stands"
+	stillRefused = "nothing is sent while a refusal stands"
 	asked        = "what is asked for with it was written down before"
 	forgotten    = "tokens that have just come end what was refused or restored before"
 )
 
 // impossible holds the reasons, by event and state. Simulations fail where one of these happens all the same, and where another never does.
 var impossible = map[Event]map[State]string{
-	Sending: {Misplaced: mustFit, Refused: standing},
-	Issued:  {Misplaced: mustFit, Refused: standing},
-	Failed:  {Misplaced: mustFit, Refused: standing},
+	Sending: {Misplaced: mustFit, Refused: stillRefused},
+	Issued:  {Misplaced: mustFit, Refused: stillRefused},
+	Failed:  {Misplaced: mustFit, Refused: stillRefused},
 	IDTokenChecked: {
 		Empty: noCandidate, Refused: noCandidate, Expired: noCandidate, Held: noCandidate,
 	},
