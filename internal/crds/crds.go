@@ -53,14 +53,14 @@ func (w *Watch) Compare(ctx context.Context) {
 		w.say(fmt.Sprintf("The custom resource definitions cannot be compared with those of this version: %v", err))
 		return
 	}
-	others := differing(served)
-	w.Report(len(others) > 0)
-	if len(others) == 0 {
+	names := differing(served)
+	w.Report(len(names) > 0)
+	if len(names) == 0 {
 		w.say("The custom resource definitions are those of this version")
 		return
 	}
 	w.say("The custom resource definitions are not those of this version, so fields may be dropped or unknown; " +
-		"upgrade them with the chart or with config/crd: " + strings.Join(others, ", "))
+		"upgrade them with the chart or with config/crd: " + strings.Join(names, ", "))
 }
 
 // say logs a line, unless it was the last one.

@@ -175,7 +175,7 @@ func (k *Keys) look(ctx context.Context) error {
 	leads := k.ensured
 	k.mu.RUnlock()
 	if leads {
-		return k.settle(ctx, func(*adopted) {})
+		return k.ensure(ctx, func(*adopted) {})
 	}
 	secret, err := kube.ReadSecret(ctx, k.live, k.secret)
 	if err != nil {

@@ -384,20 +384,20 @@ func TestAnAdminAdopts(t *testing.T) {
 	later := forged(server)
 	expect(t, "one that was written since", keys, later, false)
 	again := process(t, server, true)
-	if news, err := again.Adopt(t.Context(), "allegro", "1"); news || err != nil {
-		t.Errorf("the same value is news after a restart: %t, %v", news, err)
+	if isNew, err := again.Adopt(t.Context(), "allegro", "1"); isNew || err != nil {
+		t.Errorf("the same value is news after a restart: %t, %v", isNew, err)
 	}
 	expect(t, "one that was written since, after a restart", again, later, false)
-	if news, err := again.Adopt(t.Context(), "allegro", "2"); !news || err != nil {
-		t.Errorf("another value is news: %t, %v", news, err)
+	if isNew, err := again.Adopt(t.Context(), "allegro", "2"); !isNew || err != nil {
+		t.Errorf("another value is news: %t, %v", isNew, err)
 	}
 	expect(t, "it, after another word", again, later, true)
 	// Another key forgets the versions, and not what was said.
 	data := server.data()
 	server.recreate(data)
 	moved := process(t, server, true)
-	if news, err := moved.Adopt(t.Context(), "allegro", "2"); news || err != nil {
-		t.Errorf("the same value is news in another cluster: %t, %v", news, err)
+	if isNew, err := moved.Adopt(t.Context(), "allegro", "2"); isNew || err != nil {
+		t.Errorf("the same value is news in another cluster: %t, %v", isNew, err)
 	}
 	expect(t, "what is forged there", moved, forged(server), false)
 }

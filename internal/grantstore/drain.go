@@ -26,14 +26,14 @@ func (u *underway) Spend() (done func(), ok bool) {
 }
 
 // Drain ends the spending of refresh tokens and codes, and returns when every answer that was waited for has come and is
-// stored, or when ctx ends. A process that ends before that has lost the tokens that the marketplace gave last. settle waits for the
-// writes under way, and flush stores every custody that waits in memory; it is called until it succeeds.
-func (u *underway) Drain(ctx context.Context, settle func(), flush func(context.Context) error) {
+// stored, or when ctx ends. A process that ends before that has lost the tokens that the marketplace gave last. wait returns once no
+// write is under way, and flush stores every custody that waits in memory; it is called until it succeeds.
+func (u *underway) Drain(ctx context.Context, wait func(), flush func(context.Context) error) {
 	u.drain.Do(func() {
 		go func() {
 			defer close(u.drained)
 			u.requests.Lock() // and never unlocked: nothing begins any more
-			settle()
+			wait()
 			RetryUntil(ctx, func(ctx context.Context) (done bool) {
 				err := flush(ctx)
 				if err != nil {

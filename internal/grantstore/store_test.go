@@ -310,9 +310,9 @@ func TestADrainWaitsForWhatWasSpent(t *testing.T) {
 	c.Expect(settled).To(BeTrue())
 	c.Expect(flushes).To(Equal(3))
 
-	impatient, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	c.store.Drain(impatient, nil, nil) // again, as a second signal
+	c.store.Drain(canceled, nil, nil) // again, as a second signal
 }
 
 // TestNothingWaitsWhereNoControllerRuns: a portal apart has nobody who would store it later, and the operator decides anew by what is on record.

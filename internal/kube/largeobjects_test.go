@@ -52,10 +52,10 @@ func TestLargeObjectsTakeTurns(t *testing.T) {
 	release, err := objects.acquire(t.Context(), client.ObjectKeyFromObject(small), &corev1.Secret{})
 	g.Expect(err).NotTo(HaveOccurred())
 	release()
-	impatient, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	written := &corev1.Secret{Data: map[string][]byte{"a": []byte(large)}}
-	_, err = objects.acquire(impatient, client.ObjectKeyFromObject(small), written)
+	_, err = objects.acquire(canceled, client.ObjectKeyFromObject(small), written)
 	g.Expect(err).To(MatchError(context.Canceled), "a write of a large one waits as well")
 	close(server.let)
 	reads.Wait()

@@ -44,9 +44,9 @@ type inARow struct {
 	since time.Time
 }
 
-// heard takes an answer to an application's request to a host, and tells how often in a row an account got none with an error code;
+// count takes an answer to an application's request to a host, and tells how often in a row an account got none with an error code;
 // zero where this was another. wrong tells that the application is to blame.
-func (d *denials) heard(host, application string, account types.UID, failure error, now time.Time) (times int, wrong bool) {
+func (d *denials) count(host, application string, account types.UID, failure error, now time.Time) (times int, wrong bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
@@ -124,7 +124,7 @@ func (d *denials) deny(host, application string, account types.UID, now time.Tim
 // judgeApplication finds the likely cause of an answer without an error code: a firewall or an outage, or the application.
 func (c *Client) judgeApplication(v facts.Facts, secret string, failure error) error {
 	application := c.Digest(v.Request.Application.ClientID, secret)
-	times, wrong := c.denials.heard(v.Request.TokenHost(), application, v.Account.UID, failure, c.clock.Now())
+	times, wrong := c.denials.count(v.Request.TokenHost(), application, v.Account.UID, failure, c.clock.Now())
 	if times == 0 || v.Request.LogsIn() {
 		return failure
 	}

@@ -19,23 +19,23 @@ func TestWhatIsRememberedOfDenialsIsBounded(t *testing.T) {
 	denied := &answer.Error{Kind: answer.Unavailable, Status: http.StatusUnauthorized}
 	const account = types.UID("uid-1")
 	for i := range 3 * mostServing {
-		d.heard(fmt.Sprintf("%d.example", i), "app", account, nil, now)
+		d.count(fmt.Sprintf("%d.example", i), "app", account, nil, now)
 	}
 	if n := len(d.served); n != mostServing {
 		t.Errorf("%d hosts are remembered, want %d", n, mostServing)
 	}
-	d.heard("late.example", "app", account, nil, now.Add(servedLately+time.Second))
+	d.count("late.example", "app", account, nil, now.Add(servedLately+time.Second))
 	if n := len(d.served); n != 1 {
 		t.Errorf("%d hosts are remembered, of which one has served lately", n)
 	}
 	for i := range 100 {
-		d.heard("late.example", fmt.Sprint("app ", i), account, denied, now)
+		d.count("late.example", fmt.Sprint("app ", i), account, denied, now)
 	}
 	if n := len(*d.denied.Of(account)); n > mostDenied {
 		t.Errorf("%d applications of an account are remembered, want at most %d", n, mostDenied)
 	}
 	for i := range deniedInARow {
-		times, wrong := d.heard("late.example", "wrong", account, denied, now)
+		times, wrong := d.count("late.example", "wrong", account, denied, now)
 		if times != i+1 || wrong != (i+1 == deniedInARow) {
 			t.Errorf("the answer is number %d in a row and speaks against the application: %t", times, wrong)
 		}

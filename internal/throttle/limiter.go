@@ -141,17 +141,17 @@ func (l *limiter[W]) leave() {
 func (l *limiter[W]) advance(now time.Time, here ...W) {
 	l.expire(now)
 	for l.waiting.len() > 0 && l.free() > 0 {
-		begins, behind := l.closedUntil, l.waiting.behind()
+		begins, belowShare := l.closedUntil, l.waiting.belowShare()
 		closed := now.Before(begins)
 		switch {
 		case !closed && l.host.isFull():
 			return
 		case closed && len(l.turns) > 0:
 			return // one is enough to find the limiter open
-		case l.turns[l.latest].begins.After(now) && (closed || !behind || l.rate.TokensAt(now) < 1):
+		case l.turns[l.latest].begins.After(now) && (closed || !belowShare || l.rate.TokensAt(now) < 1):
 			return
 		case !closed:
-			begins = now.Add(l.reserve(now, behind))
+			begins = now.Add(l.reserve(now, belowShare))
 		}
 		waiter, priority := l.waiting.pop()
 		l.turns[waiter] = turn{begins, priority, !closed}
@@ -192,9 +192,9 @@ func (l *limiter[W]) advanceHost(wasFull bool, now time.Time) {
 }
 
 // reserve takes a request's place in the rate, and tells how long it is until then.
-func (l *limiter[W]) reserve(now time.Time, behind bool) time.Duration {
+func (l *limiter[W]) reserve(now time.Time, belowShare bool) time.Duration {
 	wait, common := l.rate.ReserveN(now, 1).DelayFrom(now), l.common.ReserveN(now, 1).DelayFrom(now)
-	if behind {
+	if belowShare {
 		return wait
 	}
 	return max(wait, common)

@@ -88,7 +88,7 @@ func (q *queue[W]) pop() (W, Priority) {
 	}
 	q.count++
 	of.round, of.order = of.round+1, q.count
-	q.settle(of)
+	q.reorder(of)
 	return first.waiter, first.priority
 }
 
@@ -100,12 +100,12 @@ func (q *queue[W]) remove(waiter W) bool {
 	}
 	heap.Remove(&held.line.items, held.index)
 	delete(q.at, waiter)
-	q.settle(held.line)
+	q.reorder(held.line)
 	return true
 }
 
-// settle puts a line into its place after a waiter has left it.
-func (q *queue[W]) settle(of *line[W]) {
+// reorder puts a line into its place after a waiter has left it.
+func (q *queue[W]) reorder(of *line[W]) {
 	if len(of.items) > 0 {
 		heap.Fix(&q.waiting, of.index)
 		return
@@ -139,8 +139,8 @@ func (q *queue[W]) tidy() {
 	q.idle = kept
 }
 
-// behind tells whether the tenant that is served next has had less than its share.
-func (q *queue[W]) behind() bool { return q.waiting[0].round < q.round }
+// belowShare tells whether the tenant that is served next has had less than its share.
+func (q *queue[W]) belowShare() bool { return q.waiting[0].round < q.round }
 
 func (q *queue[W]) len() int { return len(q.at) }
 

@@ -200,13 +200,13 @@ func TestManyAccountsOfOneApplicationReadItsSecretOnce(t *testing.T) {
 		}
 		got <- err
 	}
-	first, giveUp := context.WithCancel(t.Context())
+	first, cancelFirst := context.WithCancel(t.Context())
 	go get(first)
 	<-live.begun
 	for range 31 {
 		go get(t.Context())
 	}
-	giveUp()
+	cancelFirst()
 	g.Eventually(got).Should(Receive(MatchError(context.Canceled)))
 	<-live.begun
 	close(live.release)

@@ -60,11 +60,11 @@ func TestWhoHearsOfASecret(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			namespace, secret, _ := strings.Cut(test.secret, "/")
-			heard := sets.New[string]()
+			requested := sets.New[string]()
 			for _, request := range testLookup(t).accountsOfSecret(t.Context(), client.ObjectKey{Namespace: namespace, Name: secret}) {
-				heard.Insert(request.String())
+				requested.Insert(request.String())
 			}
-			NewWithT(t).Expect(heard.UnsortedList()).To(ConsistOf(test.want))
+			NewWithT(t).Expect(requested.UnsortedList()).To(ConsistOf(test.want))
 		})
 	}
 }
@@ -99,11 +99,11 @@ func TestWhoHearsOfALabelledSecret(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := NewWithT(t)
-			heard := sets.New[string]()
+			requested := sets.New[string]()
 			for _, request := range testLookup(t).accountsOfLabelledSecret(t.Context(), test.secret) {
-				heard.Insert(request.String())
+				requested.Insert(request.String())
 			}
-			g.Expect(heard.UnsortedList()).To(ConsistOf(test.want))
+			g.Expect(requested.UnsortedList()).To(ConsistOf(test.want))
 		})
 	}
 }

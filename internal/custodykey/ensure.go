@@ -33,7 +33,7 @@ func (k *Keys) Ensure(ctx context.Context) error {
 	}
 	k.writing.Lock()
 	defer k.writing.Unlock()
-	if err := k.settle(ctx, func(*adopted) {}); err != nil {
+	if err := k.ensure(ctx, func(*adopted) {}); err != nil {
 		return err
 	}
 	k.mu.Lock()
@@ -59,7 +59,7 @@ func (k *Keys) Adopt(ctx context.Context, marketplace, value string) (changed bo
 	}
 	k.writing.Lock()
 	defer k.writing.Unlock()
-	err = k.settle(ctx, func(a *adopted) {
+	err = k.ensure(ctx, func(a *adopted) {
 		if changed = a.Marketplaces[marketplace].Value != value; changed {
 			a.say(marketplace, value)
 		}
@@ -70,9 +70,9 @@ func (k *Keys) Adopt(ctx context.Context, marketplace, value string) (changed bo
 	return changed && err == nil, err
 }
 
-// settle brings the Secret into order: a key, the record of the documents adopted with it, and all boundaries. Of several processes the first one
+// ensure brings the Secret into order: a key, the record of the documents adopted with it, and all boundaries. Of several processes the first one
 // wins, and each later one reads the first one's Secret.
-func (k *Keys) settle(ctx context.Context, change func(*adopted)) error {
+func (k *Keys) ensure(ctx context.Context, change func(*adopted)) error {
 	again := func(err error) bool { return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) }
 	return k.without(ctx, retry.OnError(retry.DefaultBackoff, again, func() error {
 		secret, err := kube.ReadSecret(ctx, k.live, k.secret)
