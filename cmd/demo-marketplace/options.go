@@ -139,7 +139,7 @@ func (o options) market() *demomarket.Server {
 
 // handler is the marketplace, and beside it the platforms that are known by their exchanges alone.
 func (o options) handler(market *demomarket.Server) (http.Handler, error) {
-	others, err := recorded.New(recorded.Options{
+	documented, err := recorded.New(recorded.Options{
 		Exchanges: marketplaces.Exchanges,
 		Except:    market.Names(),
 		ClientID:  demomarket.DefaultClientID, ClientSecret: demomarket.DefaultClientSecret,
@@ -151,8 +151,8 @@ func (o options) handler(market *demomarket.Server) (http.Handler, error) {
 		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if others.Serves(r.URL.Path) {
-			others.ServeHTTP(w, r)
+		if documented.Serves(r.URL.Path) {
+			documented.ServeHTTP(w, r)
 			return
 		}
 		market.ServeHTTP(w, r)

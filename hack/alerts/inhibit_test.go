@@ -53,8 +53,8 @@ func matches(t *testing.T, matchers []string, labels map[string]string) bool {
 	return true
 }
 
-// heard is what is left of alerts that fire. As in Alertmanager, one that is inhibited inhibits others all the same.
-func heard(t *testing.T, firing []map[string]string) []string {
+// notified is what is left of alerts that fire. As in Alertmanager, one that is inhibited inhibits others all the same.
+func notified(t *testing.T, firing []map[string]string) []string {
 	t.Helper()
 	rules := inhibitions(t)
 	var left []string
@@ -112,7 +112,7 @@ func TestInhibition(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(test.want, heard(t, test.firing)); diff != "" {
+			if diff := cmp.Diff(test.want, notified(t, test.firing)); diff != "" {
 				t.Error(diff)
 			}
 		})

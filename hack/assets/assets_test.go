@@ -114,7 +114,7 @@ func TestPrograms(t *testing.T) {
 
 func TestAnnounce(t *testing.T) {
 	var said strings.Builder
-	announce(&said, versions{kubernetes: "v1.37.1", etcd: "v3.7.3"}, []string{"etcd", "kubectl"}, "/cache/here", errors.New("no such host"))
+	explainBuild(&said, versions{kubernetes: "v1.37.1", etcd: "v3.7.3"}, []string{"etcd", "kubectl"}, "/cache/here", errors.New("no such host"))
 	for _, want := range []string{"no such host", "etcd, kubectl", "v1.37.1", "v3.7.3", "6 to 10 minutes", "once", "/cache/here"} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("got %q; want it to say %q", said.String(), want)

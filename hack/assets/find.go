@@ -141,8 +141,8 @@ func firstLine(text string) string {
 	return line
 }
 
-// announce says, before minutes pass, what they are for.
-func announce(to io.Writer, pinned versions, missing []string, directory string, because error) {
+// explainBuild says, before minutes pass, what they are for.
+func explainBuild(to io.Writer, pinned versions, missing []string, directory string, because error) {
 	fmt.Fprintf(to, `There is no kube-apiserver and etcd to test against yet, and setup-envtest cannot download them: %v
 Building %s from the Go modules k8s.io/kubernetes %s and go.etcd.io/etcd %s.
 On two cores this takes 6 to 10 minutes. It happens once; the programs are kept in

@@ -53,6 +53,6 @@ func find(ctx context.Context) (string, error) {
 	if err == nil {
 		return downloaded, nil
 	}
-	announce(os.Stderr, pinned, missing, directory, err)
+	explainBuild(os.Stderr, pinned, missing, directory, err)
 	return directory, build(ctx, pinned.programs(tools, missing), directory, newMeter(os.Stderr))
 }

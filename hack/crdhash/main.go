@@ -71,7 +71,7 @@ func mark(path string) (name, hash string, err error) {
 	}
 	sum := sha256.Sum256(content)
 	hash = hex.EncodeToString(sum[:8])
-	line, others, _ := strings.Cut(after, "\n")
-	marked := before + parent + line + "\n    " + annotation + ": " + hash + "\n" + others
+	line, rest, _ := strings.Cut(after, "\n")
+	marked := before + parent + line + "\n    " + annotation + ": " + hash + "\n" + rest
 	return name, hash, os.WriteFile(path, []byte(marked), 0o644) //nolint:gosec // a file of the checkout
 }

@@ -109,9 +109,9 @@ func TestEveryReasonIsDocumented(t *testing.T) {
 
 // What the API server is asked in the table must be a question that it understands.
 func TestTroubleshootingCommandsWork(t *testing.T) {
-	var trouble v1alpha1.MarketplaceAccount
-	store(t, with(t, account(t), fields{"metadata.name": "trouble"}), &trouble)
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "trouble-token", Namespace: namespace}}
+	var failing v1alpha1.MarketplaceAccount
+	store(t, with(t, account(t), fields{"metadata.name": "failing"}), &failing)
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "failing-token", Namespace: namespace}}
 	if err := kube.Create(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestTroubleshootingCommandsWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fill := strings.NewReplacer("-n NS", "-n "+namespace, "NAME", trouble.Name, "SECRET", secret.Name)
+	fill := strings.NewReplacer("-n NS", "-n "+namespace, "NAME", failing.Name, "SECRET", secret.Name)
 	asked := map[string]bool{}
 	for _, match := range regexp.MustCompile("`(kubectl [^`]+)` \\|\n").FindAllStringSubmatch(string(text), -1) {
 		if command := fill.Replace(match[1]); !strings.Contains(command, "deployment tokenkeeper ") { // which is not installed here

@@ -112,7 +112,7 @@ func (f *floor) work(ctx context.Context, ended <-chan struct{}) error {
 				return err
 			}
 			if first {
-				events.Go(func() { f.announce(context.WithoutCancel(ctx), account) })
+				events.Go(func() { f.emitEvent(context.WithoutCancel(ctx), account) })
 			}
 			if f.settings.Renews {
 				time.AfterFunc(time.Until(account.kept.Tokens.RenewAt), func() { f.due <- account })

@@ -194,8 +194,8 @@ func (f *floor) report(ctx context.Context, a *floorAccount) error {
 	return nil
 }
 
-// announce creates the event. As with the operator's, nobody waits for it or notices that it is missing.
-func (f *floor) announce(ctx context.Context, a *floorAccount) {
+// emitEvent creates the event. As with the operator's, nobody waits for it or notices that it is missing.
+func (f *floor) emitEvent(ctx context.Context, a *floorAccount) {
 	_, _ = f.kube.EventsV1().Events(a.Namespace).Create(ctx, &eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: a.Name + ".", Namespace: a.Namespace},
 		EventTime:  metav1.NowMicro(), ReportingController: v1alpha1.ManagedBy, ReportingInstance: v1alpha1.ManagedBy + "-floor",

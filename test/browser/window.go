@@ -225,15 +225,15 @@ func (w *Window) follow(what string, step chromedp.Action[chromedp.Void]) {
 	defer cancel()
 	_, err := chromedp.RunResponse(ctx, step)
 	if err == nil {
-		err = w.settle(ctx)
+		err = w.followRedirects(ctx)
 	}
 	if err != nil && !errors.Is(err, chromedp.ErrPageLoad) {
 		w.t.Fatalf("%s: %v; %s", what, err, w.shown())
 	}
 }
 
-// settle waits while a page goes on by itself at once, as one of the portal's does.
-func (w *Window) settle(ctx context.Context) error {
+// followRedirects waits while a page goes on by itself at once, as one of the portal's does.
+func (w *Window) followRedirects(ctx context.Context) error {
 	for {
 		w.mu.Lock()
 		next := w.loaded

@@ -75,12 +75,12 @@ func application() http.Handler {
 	home := template.Must(template.New("home").Parse(
 		`<body data-page="home"><form method="post"><input type="hidden" name="link" value="{{.}}"><button>Sign in</button></form>`,
 	))
-	leaving := template.Must(template.New("leaving").Parse(`<meta http-equiv="refresh" content="0; url={{.}}"><body data-page="leaving">`))
+	redirect := template.Must(template.New("redirect").Parse(`<meta http-equiv="refresh" content="0; url={{.}}"><body data-page="redirect">`))
 	pages := http.NewServeMux()
 	pages.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) { _ = home.Execute(w, r.FormValue("link")) })
 	pages.HandleFunc("POST /{$}", func(w http.ResponseWriter, r *http.Request) {
 		http.SetCookie(w, visit)
-		_ = leaving.Execute(w, r.FormValue("link"))
+		_ = redirect.Execute(w, r.FormValue("link"))
 	})
 	pages.HandleFunc("GET /sign-in/amazon", func(w http.ResponseWriter, r *http.Request) {
 		http.SetCookie(w, visit)

@@ -249,20 +249,20 @@ func (f *front) find(accessToken string) (issue, bool) {
 func (f *front) isNew(kept *custody.Custody) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.unstored(kept) != nil
+	return f.notStored(kept) != nil
 }
 
 // stored notes that the API server has a custody, in a write that had arrived before.
 func (f *front) stored(kept *custody.Custody, arrived time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if known := f.unstored(kept); known != nil {
+	if known := f.notStored(kept); known != nil {
 		f.store(known)
 		f.windows = append(f.windows, window{toWrite: arrived.Sub(known.answered), toStore: known.stored.Sub(known.answered)})
 	}
 }
 
-func (f *front) unstored(kept *custody.Custody) *issue {
+func (f *front) notStored(kept *custody.Custody) *issue {
 	for _, grant := range []*custody.Grant{&kept.Grant, kept.Candidate} {
 		if grant != nil && grant.Tokens != nil {
 			if known := f.issued[grant.Tokens.AccessToken]; known != nil && known.stored.IsZero() {
@@ -277,7 +277,7 @@ func (f *front) unstored(kept *custody.Custody) *issue {
 func (f *front) settled(kept *custody.Custody) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if known := f.unstored(kept); known != nil {
+	if known := f.notStored(kept); known != nil {
 		f.store(known)
 	}
 }

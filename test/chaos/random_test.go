@@ -157,7 +157,7 @@ func (s *shard) finish() {
 	begun := time.Now()
 	for len(unfinished) > 0 && time.Since(begun) < mustFinish*3/2 {
 		<-time.After(100 * time.Millisecond)
-		unfinished = slices.DeleteFunc(unfinished, func(a *account) bool { return s.standing(a) != underway })
+		unfinished = slices.DeleteFunc(unfinished, func(a *account) bool { return s.grantState(a) != underway })
 	}
 	s.finished = time.Now()
 }
@@ -199,7 +199,7 @@ func (s *shard) noteBroken() {
 		if !a.strict {
 			continue
 		}
-		if _, known := s.broken[a]; known || s.standing(a) != underway {
+		if _, known := s.broken[a]; known || s.grantState(a) != underway {
 			continue
 		}
 		hit = true
@@ -219,7 +219,7 @@ func (s *shard) resolve() {
 			continue
 		}
 		how, broken := s.broken[a]
-		switch s.standing(a) {
+		switch s.grantState(a) {
 		case lost:
 			if !broken {
 				s.t.Errorf("%s is lost, and no kill explains it: %s", a.name, s.says(a, v1alpha1.ConditionReauthRequired))
@@ -257,16 +257,16 @@ func (s *shard) resolve() {
 	}
 }
 
-// standing is what the grant Secret of a strict account says.
-type standing int
+// grantState is what the grant Secret of a strict account says.
+type grantState int
 
 const (
-	fine standing = iota
+	fine grantState = iota
 	underway
 	lost
 )
 
-func (s *shard) standing(a *account) standing {
+func (s *shard) grantState(a *account) grantState {
 	s.t.Helper()
 	secret, err := s.secretOf(a, "grant")
 	s.Expect(err).NotTo(HaveOccurred())

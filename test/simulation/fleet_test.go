@@ -45,8 +45,8 @@ func TestFleet(t *testing.T) {
 const (
 	// lead is how long it takes until all accounts are there, which is the longest life of their tokens.
 	lead = 24 * time.Hour
-	// look is how long each of the phases after the steady one takes, and glance that of a shard.
-	look, glance = time.Hour, 10 * time.Minute
+	// look is how long each of the phases after the steady one takes, and shardLook that of a shard.
+	look, shardLook = time.Hour, 10 * time.Minute
 )
 
 // The phases of a fleet.
@@ -86,7 +86,7 @@ func (f *fleet) play(t *testing.T) {
 	f.parted(t)
 }
 
-// parted looks at what one of several shards takes, in either way of parting them.
+// parted looks at what one of several shards takes, in either way of dividing them.
 func (f *fleet) parted(t *testing.T) {
 	t.Helper()
 	if *fleetShards < 2 {
@@ -94,7 +94,7 @@ func (f *fleet) parted(t *testing.T) {
 	}
 	f.away = ""
 	o := f.begin(t, "-label="+shardLabel+"=0")
-	f.phase(t, o, byLabels, glance)
+	f.phase(t, o, byLabels, shardLook)
 	o.close()
 	var names []string
 	for name := range f.namespaces {
@@ -103,7 +103,7 @@ func (f *fleet) parted(t *testing.T) {
 		}
 	}
 	o = f.begin(t, "-namespaces="+strings.Join(names, ","))
-	f.phase(t, o, byNamespaces, glance)
+	f.phase(t, o, byNamespaces, shardLook)
 	o.close()
 }
 

@@ -34,8 +34,8 @@ type kubeAPI struct {
 	codecs  serializer.CodecFactory
 	watches map[int]*apiWatch
 	begun   int
-	// news is what watches have to tell with the next answer.
-	news []news
+	// undelivered is what watches have to tell with the next answer.
+	undelivered []watchAnswer
 	// asked counts requests by verb and resource.
 	asked map[string]int
 }
@@ -280,7 +280,7 @@ func (k *kubeAPI) more(number int) answer {
 			w.write(&told, watch.Event{Type: watch.Added, Object: object})
 		}
 	}
-	return answer{More: len(w.left) > 0, News: []news{{number, told.Bytes()}}}
+	return answer{More: len(w.left) > 0, Watched: []watchAnswer{{number, told.Bytes()}}}
 }
 
 // bookmark tells that all was told that there was at the beginning.
@@ -326,7 +326,7 @@ func (k *kubeAPI) tell(what change) {
 		}
 		var told bytes.Buffer
 		w.write(&told, event)
-		k.news = append(k.news, news{w.number, told.Bytes()})
+		k.undelivered = append(k.undelivered, watchAnswer{w.number, told.Bytes()})
 	}
 }
 

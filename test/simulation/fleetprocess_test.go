@@ -74,8 +74,8 @@ func (o *running) next(t *testing.T) call {
 
 func (o *running) reply(t *testing.T, a answer) {
 	t.Helper()
-	a.News = append(a.News, o.fleet.api.news...)
-	o.fleet.api.news = nil
+	a.Watched = append(a.Watched, o.fleet.api.undelivered...)
+	o.fleet.api.undelivered = nil
 	if err := o.out.Encode(a); err != nil {
 		t.Fatalf("the operator's process ended: %v", err)
 	}

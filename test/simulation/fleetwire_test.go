@@ -54,9 +54,9 @@ type answer struct {
 	// Watch is the number of a watch that begins, and More tells that it has more to tell before it waits.
 	Watch int
 	More  bool
-	// News is what watches have to tell, in its order.
-	News []news
-	Do   order
+	// Watched is what watches have to tell, in its order.
+	Watched []watchAnswer
+	Do      order
 }
 
 // order is what the world wants of the operator's process.
@@ -68,8 +68,8 @@ const (
 	end
 )
 
-// news is what one watch tells.
-type news struct {
+// watchAnswer is what one watch tells.
+type watchAnswer struct {
 	Watch int
 	Data  []byte
 }
@@ -105,7 +105,7 @@ func (w *wire) call(c call) (answer, error) {
 	if a.Watch != 0 && c.Kind == toAPIServer {
 		w.watch(a.Watch, a.More)
 	}
-	for _, told := range a.News {
+	for _, told := range a.Watched {
 		w.watching.Lock()
 		body := w.watches[told.Watch]
 		w.watching.Unlock()

@@ -26,7 +26,7 @@ func (w *world) observe(what change) {
 		w.saysAsDocumented(after)
 		w.tellsWhatItHeard(before, after)
 		w.tellsOfTests(before, after)
-		w.owes(before, after)
+		w.noteEvents(before, after)
 	case *corev1.Secret:
 		name, grant := strings.CutSuffix(after.Name, v1alpha1.GrantSecretSuffix)
 		if !grant {

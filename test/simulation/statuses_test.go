@@ -40,10 +40,10 @@ var reference = func() map[string]map[metav1.ConditionStatus][]string {
 	return told
 }()
 
-// passes are the reasons of which the reference says that something will be tried by itself, and stands those with which nothing is before a change.
+// passes are the reasons of which the reference says that something will be tried by itself, and heldBack those with which nothing is before a change.
 var (
-	passes = []string{v1alpha1.ReasonMarketplaceUnavailable, v1alpha1.ReasonRateLimited, v1alpha1.ReasonApplicationRejected, v1alpha1.ReasonSignInPending, v1alpha1.ReasonRenewing}
-	stands = []string{v1alpha1.ReasonSuspended}
+	passes   = []string{v1alpha1.ReasonMarketplaceUnavailable, v1alpha1.ReasonRateLimited, v1alpha1.ReasonApplicationRejected, v1alpha1.ReasonSignInPending, v1alpha1.ReasonRenewing}
+	heldBack = []string{v1alpha1.ReasonSuspended}
 )
 
 // saysAsDocumented holds a status against the reference.
@@ -72,7 +72,7 @@ func (w *world) saysAsDocumented(account *v1alpha1.MarketplaceAccount) {
 	if slices.Contains(passes, reason) && stalled {
 		w.breaks("%s says %s, which passes, and is stalled", account.Name, reason)
 	}
-	if slices.Contains(stands, reason) && !stalled {
+	if slices.Contains(heldBack, reason) && !stalled {
 		w.breaks("%s says %s, which only a change ends, and is not stalled", account.Name, reason)
 	}
 }
@@ -114,7 +114,7 @@ func (w *world) hears(name string, form url.Values, text string) {
 	for _, means := range []string{meaning(name, form, text), meaning("", form, text)} {
 		for _, s := range w.shops {
 			if means != "" && (s == w.shop(w.looking) || means == v1alpha1.ReasonApplicationRejected) { // accounts share what is said of their application
-				s.heard = append(s.heard, means)
+				s.answers = append(s.answers, means)
 			}
 		}
 	}
@@ -140,14 +140,14 @@ func (w *world) tellsWhatItHeard(before, after *v1alpha1.MarketplaceAccount) {
 	if is == nil || *is == was {
 		return
 	}
-	stands := w.custody(s).Refused // of an application that was tried again, and not answered
-	if stands != nil && stands.Reason == is.Reason {
+	refused := w.custody(s).Refused // of an application that was tried again, and not answered
+	if refused != nil && refused.Reason == is.Reason {
 		return
 	}
-	if len(w.alive()) == 1 && (!is.Time.Equal(&was.Time) || is.Count != was.Count) && slices.Contains(ofMarketplaces, is.Reason) && !slices.Contains(s.heard, is.Reason) {
-		w.breaks("%s tells of a failure %s, and what it was answered means %v", s.name, is.Reason, s.heard)
+	if len(w.alive()) == 1 && (!is.Time.Equal(&was.Time) || is.Count != was.Count) && slices.Contains(ofMarketplaces, is.Reason) && !slices.Contains(s.answers, is.Reason) {
+		w.breaks("%s tells of a failure %s, and what it was answered means %v", s.name, is.Reason, s.answers)
 	}
-	s.heard = nil
+	s.answers = nil
 }
 
 // tellsOfTests holds a test that was asked for and is handled against what is told of it: how it went, or that there are newer tokens.
@@ -175,8 +175,8 @@ type owed struct {
 	since          time.Time
 }
 
-// owes notes the events that a status is told with.
-func (w *world) owes(before, after *v1alpha1.MarketplaceAccount) {
+// noteEvents notes the events that a status is told with.
+func (w *world) noteEvents(before, after *v1alpha1.MarketplaceAccount) {
 	if w.byUser || before == nil || w.calmFor() < 90*time.Second {
 		return
 	}

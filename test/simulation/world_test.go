@@ -73,8 +73,8 @@ type shop struct {
 	// brings that of a refresh token of the user.
 	known, reference, application, brings string
 	deletion                              v1alpha1.DeletionPolicy
-	// heard are the reasons that answers to it meant since its last failure, and refresh is its last refresh token.
-	heard   []string
+	// answers are the reasons that answers to it meant since its last failure, and refresh is its last refresh token.
+	answers []string
 	refresh string
 	// excuses are why the account may need a person: what nobody could have kept.
 	excuses []string
