@@ -61,9 +61,13 @@ func (f namedFolder) vagueFaults() []fault {
 	return faults
 }
 
+// retiredFaults are the retired words in comments, names and names of files, tests among them.
 func (f namedFolder) retiredFaults() []fault {
 	var faults []fault
-	for _, file := range f.files {
+	for _, file := range slices.Concat(f.files, f.tests) {
+		if retired, ok := retiredName(file.baseName(), isTest(file.name)); ok {
+			faults = append(faults, fault{file.name, 1, fmt.Sprintf("the name of the file is retired: it becomes %s", retired.becomes)})
+		}
 		for _, comment := range file.comments {
 			words, lines := retiredIn(comment.text)
 			for i, retired := range words {
@@ -72,8 +76,8 @@ func (f namedFolder) retiredFaults() []fault {
 		}
 	}
 	for _, name := range f.declared() {
-		if retired, ok := retiredName(name.Name); ok {
-			at := f.set.Position(name.Pos())
+		at := f.set.Position(name.Pos())
+		if retired, ok := retiredName(name.Name, isTest(at.Filename)); ok {
 			faults = append(faults, fault{at.Filename, at.Line, fmt.Sprintf("the name %s is retired: it becomes %s", name.Name, retired.becomes)})
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 )
@@ -10,6 +11,7 @@ var longComment = strings.Repeat("//"+strings.Repeat(" a", 13)+"\n", 5)
 
 func TestCheck(t *testing.T) {
 	tests := map[string]struct {
+		name string // of the file, where it matters
 		file string
 		want []string
 	}{
@@ -36,13 +38,25 @@ func TestCheck(t *testing.T) {
 			want: []string{"a/a.go:3: the name misfit is retired", "a/a.go:4: the name statusArrears is retired: it becomes backlog",
 				"a/a.go:7: the name seeOff", "a/a.go:7: the name elsewhere", "a/a.go:8: the name news"},
 		},
+		"a test: names and comments, whatever package it is of": {
+			name: "a_test.go",
+			file: "package a_test\n\n// trouble is in arrears.\nfunc trouble() {\n\theard := 1\n}\n",
+			want: []string{`a/a_test.go:3: "arrears" is retired`, "a/a_test.go:4: the name trouble is retired: it becomes failure", "a/a_test.go:5: the name heard"},
+		},
+		"a test: names of ordinary English, and vague pronouns": {
+			name: "settle_test.go",
+			file: "package a\n\n// settle waits for somebody.\nfunc settle(elsewhere, others int) {}\n",
+		},
+		"the same names in code":               {file: "package a\n\nfunc settle(others int) {}\n", want: []string{"a/a.go:3: the name settle", "a/a.go:3: the name others"}},
+		"the name of a file":                   {name: "standing.go", file: "package a\n", want: []string{"a/standing.go:1: the name of the file is retired: it becomes permanentFailure"}},
+		"the name of a test file":              {name: "standing_test.go", file: "package a\n", want: []string{"a/standing_test.go:1: the name of the file is retired"}},
 		"ordinary English":                     {file: "package a\n\n// b is late: use it elsewhere, or take good news to another page that stands.\nvar newsletter, holdElsewhere int\n"},
 		"a name that another package declares": {file: "package a\n\nimport \"example.com/b\"\n\nvar c = b.Arrears\n"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
-			err := run(&out, folderOf(t, map[string]string{"a/a.go": test.file}), []string{"a"}, true)
+			err := run(&out, folderOf(t, map[string]string{"a/" + cmp.Or(test.name, "a.go"): test.file}), []string{"a"}, true)
 			if (err != nil) != (len(test.want) > 0) {
 				t.Errorf("the error is %v", err)
 			}

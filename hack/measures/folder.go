@@ -12,12 +12,13 @@ import (
 	"strings"
 )
 
-// folder is a package as it is written, without its tests and generated files.
+// folder is the Go code of a folder as it is written, without generated files: a package, and the files of its tests.
 type folder struct {
-	set   *token.FileSet
-	files []file
+	set          *token.FileSet
+	files, tests []file
 }
 
+// file is a file of Go. Its name is without the path.
 type file struct {
 	name     string
 	lines    int
@@ -56,7 +57,7 @@ func parseFolder(path string) (folder, error) {
 	}
 	for _, entry := range entries {
 		name := entry.Name()
-		if entry.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+		if entry.IsDir() || !strings.HasSuffix(name, ".go") {
 			continue
 		}
 		source, err := os.ReadFile(filepath.Join(path, name)) //nolint:gosec // a file of the checkout
@@ -74,15 +75,26 @@ func parseFolder(path string) (folder, error) {
 		for _, group := range syntax.Comments {
 			one.comments = append(one.comments, commentOf(parsed.set, group))
 		}
-		parsed.files = append(parsed.files, one)
+		if isTest(name) {
+			parsed.tests = append(parsed.tests, one)
+		} else {
+			parsed.files = append(parsed.files, one)
+		}
 	}
 	return parsed, nil
+}
+
+func isTest(name string) bool { return strings.HasSuffix(name, "_test.go") }
+
+// baseName is the name of the file without its endings.
+func (f file) baseName() string {
+	return strings.TrimSuffix(strings.TrimSuffix(f.name, ".go"), "_test")
 }
 
 // arrows leads from each file to those that declare what it names. Nothing is loaded but the folder itself, so a method that is called on
 // a value whose type only another package tells is missed.
 func (f folder) arrows() graph {
-	checked, info := f.resolve()
+	checked, info := f.resolve(f.files)
 	of := map[string]int{}
 	for i, file := range f.files {
 		of[file.name] = i
@@ -97,25 +109,31 @@ func (f folder) arrows() graph {
 	return arrows
 }
 
-// declared are the names that the folder declares, those of its functions' variables among them.
+// declared are the names that the folder and its tests declare, also within functions.
 func (f folder) declared() []*ast.Ident {
-	_, info := f.resolve()
+	packages := map[string][]file{} // tests may be a package of their own
+	for _, file := range slices.Concat(f.files, f.tests) {
+		packages[file.syntax.Name.Name] = append(packages[file.syntax.Name.Name], file)
+	}
 	var names []*ast.Ident
-	for name, object := range info.Defs {
-		if object != nil { // the name of the package has none
-			names = append(names, name)
+	for _, files := range packages {
+		_, info := f.resolve(files)
+		for name, object := range info.Defs {
+			if object != nil { // the name of the package has none
+				names = append(names, name)
+			}
 		}
 	}
 	slices.SortFunc(names, func(a, b *ast.Ident) int { return cmp.Compare(a.Pos(), b.Pos()) })
 	return names
 }
 
-// resolve finds what names mean, as far as the folder alone tells.
-func (f folder) resolve() (*types.Package, *types.Info) {
+// resolve finds the meaning of the names in the files of one package, as far as these files tell.
+func (f folder) resolve(files []file) (*types.Package, *types.Info) {
 	info := &types.Info{Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{}}
 	checker := types.Config{Importer: nothing{}, Error: func(error) {}, DisableUnusedImportCheck: true}
-	syntax := make([]*ast.File, len(f.files))
-	for i, file := range f.files {
+	syntax := make([]*ast.File, len(files))
+	for i, file := range files {
 		syntax[i] = file.syntax
 	}
 	checked, _ := checker.Check("folder", f.set, syntax, info) // complains of everything that is imported

@@ -1,12 +1,13 @@
 // Measures prints how the Go code of a checkout hangs together, a row for each folder: "make measures". The figures compare two commits; only
-// that of vague pronouns has a limit, in internal ("make verify").
+// that of vague pronouns outside of tests has a limit ("make verify").
 //
 //	go run ./hack/measures [-check] [-under internal] [folder of the checkout]
 //
 // With -check it prints no figures but, with file and line, the words that CONTRIBUTING.md does without: pronouns that hide their subject, in
-// folders where they are more than 1.5 % of the words of comments, and words that its glossary has replaced. It fails when there are any.
+// folders where they are more than 1.5 % of the words of comments, and words that its glossary has replaced, also in tests. It fails when there
+// are any.
 //
-// Files of tests and generated files are left out. The columns:
+// Generated files are left out, and those of tests but for the column that names them. The columns:
 //
 //   - files, lines: whole lines, comments and blank ones among them.
 //   - pairs: pairs of files of which one names what the other declares (functions, methods, fields, types, constants, variables), and
@@ -18,6 +19,7 @@
 //   - one word: the share of functions and methods with a name of one word. Names that an interface of the standard library asks for, and
 //     main, are left out.
 //   - vague: the share of pronouns that hide their subject among the words of comments.
+//   - in tests: the same share in the files of tests.
 package main
 
 import (
@@ -78,7 +80,7 @@ func read(root string, under []string) ([]namedFolder, error) {
 				return filepath.SkipDir
 			}
 			parsed, err := parseFolder(path)
-			if err != nil || len(parsed.files) == 0 {
+			if err != nil || len(parsed.files)+len(parsed.tests) == 0 {
 				return err
 			}
 			name, err := filepath.Rel(root, path)
@@ -100,18 +102,34 @@ type measures struct {
 	pairs, upward int
 	longest       function
 	functions     []function
-	// words are those of comments, and vague the vague pronouns among them.
-	words, vague int
+	// vague are the pronouns that hide their subject, and vagueInTests those of tests.
+	vague, vagueInTests vagueness
 }
 
-func measure(f namedFolder) measures {
-	m := measures{folder: f.name, files: len(f.files), functions: f.functions()}
-	for _, file := range f.files {
-		m.lines += file.lines
+// vagueness counts the words of comments, and the vague pronouns among them.
+type vagueness struct{ words, pronouns int }
+
+func vaguenessOf(files []file) vagueness {
+	var v vagueness
+	for _, file := range files {
 		for _, comment := range file.comments {
 			words, vague := vagueWords(comment.text)
-			m.words, m.vague = m.words+words, m.vague+len(vague)
+			v = v.plus(vagueness{words, len(vague)})
 		}
+	}
+	return v
+}
+
+func (v vagueness) plus(more vagueness) vagueness {
+	return vagueness{v.words + more.words, v.pronouns + more.pronouns}
+}
+
+func (v vagueness) share() string { return share(v.pronouns, v.words, 1) }
+
+func measure(f namedFolder) measures {
+	m := measures{folder: f.name, files: len(f.files), functions: f.functions(), vague: vaguenessOf(f.files), vagueInTests: vaguenessOf(f.tests)}
+	for _, file := range f.files {
+		m.lines += file.lines
 	}
 	for _, function := range m.functions {
 		if function.lines > m.longest.lines {
@@ -139,23 +157,23 @@ func (m measures) oneWord() (one, all int) {
 
 func printTable(out io.Writer, all []measures) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "folder\tfiles\tlines\tfunctions\tpairs\tof all\tupward\tone word\tvague\tlongest\t")
+	fmt.Fprintln(table, "folder\tfiles\tlines\tfunctions\tpairs\tof all\tupward\tone word\tvague\tin tests\tlongest\t")
 	var total measures
 	for _, m := range all {
 		one, free := m.oneWord()
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%s\t%d\t%s\t%s\t%d %s\t\n", m.folder, m.files, m.lines, len(m.functions), m.pairs,
-			share(m.pairs, m.files*(m.files-1)/2, 0), m.upward, share(one, free, 0), share(m.vague, m.words, 1), m.longest.lines, m.longest.name)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%s\t%d\t%s\t%s\t%s\t%d %s\t\n", m.folder, m.files, m.lines, len(m.functions), m.pairs,
+			share(m.pairs, m.files*(m.files-1)/2, 0), m.upward, share(one, free, 0), m.vague.share(), m.vagueInTests.share(), m.longest.lines, m.longest.name)
 		total.add(m)
 	}
 	one, free := total.oneWord()
-	fmt.Fprintf(table, "all\t%d\t%d\t%d\t%d\t\t%d\t%s\t%s\t%d %s\t\n", total.files, total.lines, len(total.functions), total.pairs,
-		total.upward, share(one, free, 0), share(total.vague, total.words, 1), total.longest.lines, total.longest.name)
+	fmt.Fprintf(table, "all\t%d\t%d\t%d\t%d\t\t%d\t%s\t%s\t%s\t%d %s\t\n", total.files, total.lines, len(total.functions), total.pairs,
+		total.upward, share(one, free, 0), total.vague.share(), total.vagueInTests.share(), total.longest.lines, total.longest.name)
 	return table.Flush()
 }
 
 func (m *measures) add(other measures) {
 	m.files, m.lines, m.pairs, m.upward = m.files+other.files, m.lines+other.lines, m.pairs+other.pairs, m.upward+other.upward
-	m.words, m.vague = m.words+other.words, m.vague+other.vague
+	m.vague, m.vagueInTests = m.vague.plus(other.vague), m.vagueInTests.plus(other.vagueInTests)
 	m.functions = append(m.functions, other.functions...)
 	if other.longest.lines > m.longest.lines {
 		m.longest = other.longest
