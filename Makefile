@@ -152,7 +152,7 @@ verify-fmt:
 
 .PHONY: verify-words
 verify-words:
-	@$(GO) run ./hack/measures -check -under internal
+	@$(GO) run ./hack/measures -check
 
 ##@ Test
 

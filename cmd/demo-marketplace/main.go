@@ -65,7 +65,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return options.serve(ctx, listener, handler)
 }
 
-// serve answers requests until ctx ends, and lets those that are there finish.
+// serve answers requests until ctx ends, and lets the ones that have begun finish.
 func (o options) serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	stopped := make(chan error, 1)
@@ -84,7 +84,7 @@ func (o options) serve(ctx context.Context, listener net.Listener, handler http.
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil {
-		return server.Close() // what hangs is cut off
+		return server.Close() // requests that hang are cut off
 	}
 	return nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 )
 
-// base is the address by which others know the marketplace.
+// base is the address of the marketplace as its applications know it.
 func (o options) base(listening net.Addr) string {
 	switch {
 	case o.url != "":

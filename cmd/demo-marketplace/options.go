@@ -66,7 +66,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	return o, o.check()
 }
 
-// check tells what is wrong with the options, if anything is.
+// check tells why the options cannot be used; nil where they can.
 func (o options) check() error {
 	if err := checkLoopback(o.address); err != nil && !o.anyone {
 		return fmt.Errorf("checking --address: %w; --anyone lets others in", err)
@@ -89,7 +89,7 @@ func (o options) check() error {
 	return nil
 }
 
-// checkAddress refuses what no browser could be sent to.
+// checkAddress refuses an address that no browser could be sent to.
 func checkAddress(address string) error {
 	if address == "" {
 		return nil
@@ -104,7 +104,7 @@ func checkAddress(address string) error {
 	return nil
 }
 
-// checkLoopback refuses an address that others could reach: the passwords are known to everybody, and the control pages
+// checkLoopback refuses an address that other machines could reach: the passwords are known to everybody, and the control pages
 // ask for none.
 func checkLoopback(address string) error {
 	host, _, err := net.SplitHostPort(address)

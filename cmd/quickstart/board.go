@@ -12,7 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// board is what is known of the accounts, and how often their tokens were renewed. The zero value knows nothing and
+// board holds the state of the accounts, and how often their tokens were renewed. The zero value knows nothing and
 // expects nobody.
 type board struct {
 	expected []types.NamespacedName // the accounts that must become Ready
@@ -68,7 +68,7 @@ func (b *board) renewed() int {
 	return total
 }
 
-// missing says in lines what keeps done from being true.
+// missing lists, a line each, the reasons why done is not true.
 func (b *board) missing() []string {
 	lines := b.unready()
 	if b.renewed() == 0 {
@@ -99,7 +99,7 @@ func isReady(account *v1alpha1.MarketplaceAccount) bool {
 	return meta.IsStatusConditionTrue(account.Status.Conditions, v1alpha1.ConditionReady)
 }
 
-// signsIn tells whether an account gets its tokens from a person who signs in.
+// signsIn tells whether an account gets its tokens from the sign-in of a person.
 func signsIn(account *v1alpha1.MarketplaceAccount) bool {
 	grant := account.Spec.Grant.Type
 	return grant == v1alpha1.GrantDeviceCode || grant == v1alpha1.GrantAuthorizationCode

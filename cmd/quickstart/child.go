@@ -58,7 +58,7 @@ func (c *child) lost() error {
 	return withLog(fmt.Errorf("%s has ended: %s", c.name, how), c.name, c.log)
 }
 
-// until runs a wait for something that the child does. The wait's context ends when the child does, or after limit.
+// until runs a wait for an act of the child. The wait's context ends when the child does, or after limit.
 func (c *child) until(ctx context.Context, limit time.Duration, wait func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

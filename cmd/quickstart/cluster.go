@@ -98,7 +98,7 @@ func (c *cluster) newPlane(assets, attempt string) (*envtest.ControlPlane, error
 		// Without these a machine that has no route to anywhere cannot start it.
 		Set("advertise-address", "127.0.0.1").
 		Set("endpoint-reconciler-type", "none").
-		// As on OpenShift: who writes an owner reference must be allowed to.
+		// As on OpenShift: the writer of an owner reference must be allowed to write it.
 		Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
 	return &envtest.ControlPlane{
 		APIServer: api,
@@ -110,7 +110,7 @@ func (c *cluster) newPlane(assets, attempt string) (*envtest.ControlPlane, error
 	}, nil
 }
 
-// user adds a user and returns his kubeconfig. He may do what is bound to his name.
+// user adds a user and returns the kubeconfig. The roles that are bound to the name say what the user may do.
 func (c *cluster) user(name string) ([]byte, error) {
 	user, err := c.plane.AddUser(envtest.User{Name: name}, nil)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// hintsText says what to try next, in fewer lines than a terminal has.
+// hintsText suggests the next steps, in fewer lines than a terminal has.
 const hintsText = `All accounts{{if .Waiting}} that need no person{{end}} are Ready, and renewed as you watch. What to try next, in another terminal:
   export KUBECONFIG={{.Kubeconfig}} DEMO={{.Market}}/_demo
 {{- with .Kubectl}}
@@ -51,7 +51,7 @@ The operator's log is {{.Log}}, its metrics are at {{.Metrics}}
 Ctrl-C stops everything and removes it.
 `
 
-// hints are the facts behind what to try next.
+// hints are the facts behind the suggested steps.
 type hints struct {
 	Kubeconfig string
 	Kubectl    string // path; empty where PATH has one
@@ -61,7 +61,7 @@ type hints struct {
 	Portal     string // URL
 	// Waiting tells that accounts wait for a person.
 	Waiting bool
-	// Clerk is the ServiceAccount of people who look after the accounts. Without a name the line about it is left out.
+	// Clerk is the ServiceAccount of people with the accounts in their care. Without a name the line about it is left out.
 	Clerk types.NamespacedName
 	// Account is the one to play with, Login one with a password. Nil leaves the lines about it out.
 	Account, Login *v1alpha1.MarketplaceAccount
@@ -112,7 +112,7 @@ func applicationsBeside(account *v1alpha1.MarketplaceAccount, accounts []v1alpha
 	return strings.Join(slices.Compact(names), " ")
 }
 
-// clerkIn names the ServiceAccount among the samples, nobody when there is none.
+// clerkIn names the ServiceAccount among the samples; it is empty when there is none.
 func clerkIn(samples []manifest) types.NamespacedName {
 	at := slices.IndexFunc(samples, func(m manifest) bool { return m.object.GetKind() == "ServiceAccount" })
 	if at < 0 {
@@ -121,7 +121,7 @@ func clerkIn(samples []manifest) types.NamespacedName {
 	return client.ObjectKeyFromObject(samples[at].object)
 }
 
-// text is what the hints say.
+// text puts the hints into words.
 func (h hints) text() (string, error) {
 	said, err := template.New("hints").Parse(hintsText)
 	if err != nil {

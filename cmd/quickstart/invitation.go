@@ -10,15 +10,15 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 )
 
-// invitation is what an account asks of a person.
+// invitation is the request of an account to a person.
 type invitation struct {
 	account types.NamespacedName
 	url     string
 	code    string // that the marketplace must show; empty where the link leads through the portal
-	user    string // who logs in at the demo marketplace
+	user    string // the login at the demo marketplace
 }
 
-// invitations are those of the accounts that wait for a person.
+// invitations lists the invitations of the accounts that wait for a person.
 func (b *board) invitations() []invitation {
 	var open []invitation
 	for i := range b.accounts {
@@ -35,7 +35,7 @@ func (b *board) invitations() []invitation {
 	return open
 }
 
-// userOf is who logs in for an account: whom its login names, else the second user, since the refresh tokens that the
+// userOf is the user that logs in for an account: the one that its login names, else the second user, since the refresh tokens that the
 // samples bring are the first one's.
 func userOf(account *v1alpha1.MarketplaceAccount) string {
 	if account.Spec.Login == demomarket.DefaultUser {
@@ -53,7 +53,7 @@ func (i invitation) text() string {
 	return fmt.Sprintf("  %s, as %s%s:\n    %s\n", i.account, i.user, condition, i.url)
 }
 
-// waiting tells what people have to do, nothing where there is nothing to do.
+// waiting lists the tasks of people; it is empty where they have none.
 func (b *board) waiting() string {
 	var text strings.Builder
 	for _, i := range b.invitations() {

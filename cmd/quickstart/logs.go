@@ -10,8 +10,8 @@ import (
 // tailLines is how many lines of a log an error shows.
 const tailLines = 20
 
-// withLog adds the end of a log to an error, since the log will be gone when somebody reads it. People who interrupt know
-// why.
+// withLog adds the end of a log to an error, since the log will be gone when people read it. After an interruption the cause is
+// known.
 func withLog(err error, name, path string) error {
 	if errors.Is(err, errInterrupted) {
 		return err

@@ -28,8 +28,8 @@ func main() {
 	}
 }
 
-// run shows everything until ctx ends, or with --once until there is nothing more to show. What it started is stopped
-// when it returns, and what it wrote is gone.
+// run shows everything until ctx ends, or with --once until there is nothing more to show. The programs that it started are stopped
+// when it returns, and the files that it wrote are gone.
 func run(ctx context.Context, o options, out *screen, hurry <-chan struct{}) (err error) {
 	dir, err := os.MkdirTemp("", "tokenkeeper-quickstart-")
 	if err != nil {

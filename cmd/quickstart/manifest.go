@@ -22,7 +22,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 )
 
-// fieldOwner is who applies manifests.
+// fieldOwner is the name under which manifests are applied.
 const fieldOwner = client.FieldOwner("quickstart")
 
 // kindAccount is the kind of our accounts.
@@ -76,7 +76,7 @@ func isManifest(file string) bool {
 	return (extension == ".yaml" || extension == ".yml") && strings.TrimSuffix(path.Base(file), extension) != "kustomization"
 }
 
-// rank orders objects: namespaces first, since others live there, and accounts last, when all that they name is there.
+// rank orders objects: namespaces first, since other objects live there, and accounts last, when all that they name is there.
 func (m manifest) rank() int {
 	switch m.object.GetKind() {
 	case "Namespace":

@@ -17,7 +17,8 @@ type market struct {
 	url string // without a trailing slash
 }
 
-// startMarket starts the demo marketplace on a free port. Its applications may send people back to the portal. What it returns with an error must be stopped, too.
+// startMarket starts the demo marketplace on a free port. Its applications may send people back to the portal. A marketplace
+// that it returns with an error must be stopped, too.
 func startMarket(ctx context.Context, path, log string, portal portal) (*market, error) {
 	output, input, err := os.Pipe()
 	if err != nil {
@@ -32,7 +33,7 @@ func startMarket(ctx context.Context, path, log string, portal portal) (*market,
 	return m, child.until(ctx, 30*time.Second, func(ctx context.Context) error { return m.readAddress(ctx, output) })
 }
 
-// readAddress takes the first line that the demo marketplace writes. What may follow is thrown away.
+// readAddress takes the first line that the demo marketplace writes. All further lines are thrown away.
 func (m *market) readAddress(ctx context.Context, output *os.File) error {
 	done := context.AfterFunc(ctx, func() { _ = output.Close() })
 	lines := bufio.NewReader(output)

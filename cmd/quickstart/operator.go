@@ -18,7 +18,7 @@ type operator struct {
 	metricsURL string
 }
 
-// startOperator starts the operator and waits until it serves its metrics. What it returns with an error must be
+// startOperator starts the operator and waits until it serves its metrics. An operator that it returns with an error must be
 // stopped, too.
 func startOperator(ctx context.Context, path, kubeconfig, log string, portal portal) (*operator, error) {
 	metrics, err := freeAddress(ctx)
@@ -41,13 +41,13 @@ func startOperator(ctx context.Context, path, kubeconfig, log string, portal por
 	return o, child.until(ctx, time.Minute, o.awaitMetrics)
 }
 
-// freeAddress is an address on loopback that nobody listens on.
+// freeAddress is an address on loopback that no program listens on.
 func freeAddress(ctx context.Context) (string, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", fmt.Errorf("looking for a free port: %w", err)
 	}
-	defer listener.Close() // nobody was let in
+	defer listener.Close() // no connection was accepted
 	return listener.Addr().String(), nil
 }
 

@@ -43,7 +43,7 @@ func parseOptions(args []string, getenv func(string) string, stderr io.Writer) (
 	return o, o.check()
 }
 
-// check tells what is wrong with the options, if anything is.
+// check tells why the options cannot be used; nil where they can.
 func (o options) check() error {
 	if o.timeout <= 0 {
 		return errors.New("checking --timeout: must be more than zero")

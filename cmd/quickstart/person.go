@@ -22,7 +22,7 @@ const (
 	pageLimit = 1 << 20
 )
 
-// accept does what the invited person does, at a browser that nobody used before. The address is the demo marketplace's.
+// accept plays the invited person, at a browser that was never used before. The address is the demo marketplace's.
 func (i invitation) accept(ctx context.Context, market string) error {
 	ctx, cancel := context.WithTimeout(ctx, personLimit)
 	defer cancel()
@@ -41,7 +41,7 @@ func (i invitation) accept(ctx context.Context, market string) error {
 	return comeBack(ctx, browser, callback.String())
 }
 
-// comeBack goes where the marketplace sends the browser, and looks at the page that shows what became of the sign-in.
+// comeBack goes where the marketplace sends the browser, and looks at the page that shows how the sign-in ended.
 func comeBack(ctx context.Context, browser *http.Client, callback string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, callback, http.NoBody)
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 // rbac is the API version of roles and their bindings.
 const rbac = "rbac.authorization.k8s.io/v1"
 
-// withBindings adds to roles their bindings to the operator's user, and before them the namespaces of those that have
+// withBindings adds to roles their bindings to the operator's user, and before them the namespaces of the ones that have
 // one.
 func withBindings(roles []manifest) []manifest {
 	var namespaces, bindings []manifest

@@ -28,7 +28,7 @@ func newScreen(file *os.File) *screen {
 	return s
 }
 
-// step says what is done now, and then how long it took.
+// step names the step that begins, and then says how long it took.
 func (s *screen) step(what string, do func() error) error {
 	begin := s.now()
 	s.print(what + " … ")
@@ -46,7 +46,7 @@ func (s *screen) print(text string) {
 	s.write(text)
 }
 
-// draw writes a table and what is below it in the place of those before, where that is possible, else below them. A
+// draw writes a table and the text below it in the place of the last ones, where that is possible, else below them. A
 // terminal cuts the lines of the table, and wraps those below it, from which people copy.
 func (s *screen) draw(table, below string) {
 	block, rows, height := s.fit(table, below)

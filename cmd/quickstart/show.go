@@ -26,7 +26,7 @@ const (
 	sampleDirectory      = "config/samples"
 )
 
-// show is everything that runs. A field is set by the step that starts what it holds.
+// show is everything that runs. A field is set by the step that starts its program.
 type show struct {
 	options
 	screen *screen
@@ -64,7 +64,7 @@ func (s *show) begin(ctx context.Context) error {
 	return nil
 }
 
-// prepare sends what libraries write, and what tools put into the temporary directory, to places of ours.
+// prepare sends the output of libraries, and the temporary files of tools, to places of ours.
 func (s *show) prepare() error {
 	if err := os.Setenv("TMPDIR", s.dir); err != nil {
 		return fmt.Errorf("setting TMPDIR: %w", err)
@@ -79,7 +79,7 @@ func (s *show) prepare() error {
 	return nil
 }
 
-// end stops what runs, the last started first, and removes what was written.
+// end stops all programs, the last started first, and removes the files that were written.
 func (s *show) end() error {
 	s.screen.print("\n")
 	return s.screen.step("Stopping everything", func() error {

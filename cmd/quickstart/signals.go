@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// errInterrupted is the cause of a context that ended because somebody wants the quickstart to end.
+// errInterrupted is the cause of a context that ended because the quickstart was asked to end.
 var errInterrupted = errors.New("interrupted")
 
 // interruptible returns a context that ends with the first signal to stop, and a channel that the second one closes.
@@ -30,7 +30,7 @@ func interruptible(parent context.Context) (ctx context.Context, hurry <-chan st
 	return ctx, hurried
 }
 
-// stopSignals are those that would end the program and leave others behind. SIGPIPE comes when nobody reads the output
+// stopSignals are the signals that would end the program and leave its children behind. SIGPIPE comes when nobody reads the output
 // any more, SIGHUP when the terminal goes away, unless nohup said that this should not matter.
 func stopSignals() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE}

@@ -9,17 +9,17 @@ import (
 // maxVisits is how often a person tries to sign an account in.
 const maxVisits = 5
 
-// visits are what became of the links that a person followed, by account: a link may be new at each time.
+// visits are the outcomes of the links that a person followed, by account: a link may be new at each time.
 type visits map[types.NamespacedName]visit
 
-// visit is what became of the last one. The zero value is an account that nobody tried to sign in.
+// visit is the outcome of the last one. The zero value is an account that nobody tried to sign in.
 type visit struct {
 	count int
 	url   string
 	err   error
 }
 
-// note takes what became of a visit, and returns it.
+// note takes the outcome of a visit, and returns it.
 func (v visits) note(i invitation, err error) error {
 	v[i.account] = visit{v[i.account].count + 1, i.url, err}
 	return err
@@ -32,7 +32,7 @@ func (v visits) over(i invitation) bool {
 	return last.count >= maxVisits || last.url == i.url && last.err == nil
 }
 
-// failed says of each account that waits why nobody could follow its link.
+// failed says of each account that waits why its link could not be followed.
 func (v visits) failed(open []invitation) []string {
 	var lines []string
 	for _, i := range open {

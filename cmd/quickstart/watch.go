@@ -17,7 +17,7 @@ import (
 const drawInterval = time.Second
 
 // watch shows the accounts until ctx ends, or with --once until there is nothing to wait for any more. It returns an
-// error when something that the show needs has ended.
+// error when a program that the show needs has ended.
 func (s *show) watch(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -89,7 +89,7 @@ func newAccounts(ctx context.Context, cluster *cluster) (cache.Cache, error) {
 	return accounts, nil
 }
 
-// view is what has been shown of the board.
+// view is the part of the board that has been shown.
 type view struct {
 	*show
 	board  board
@@ -98,7 +98,7 @@ type view struct {
 	visits visits // of the person whom --once plays
 }
 
-// update looks at the accounts and shows what is new.
+// update looks at the accounts and shows their changes.
 func (v *view) update(ctx context.Context, accounts cache.Cache) error {
 	var list v1alpha1.MarketplaceAccountList
 	if err := accounts.List(ctx, &list); err != nil {
@@ -132,7 +132,7 @@ func (v *view) draw() {
 	}
 }
 
-// signIn does for the accounts that wait for a person what he would do.
+// signIn plays the person that accounts wait for.
 func (v *view) signIn(ctx context.Context) {
 	for _, i := range v.board.invitations() {
 		if v.visits.over(i) {

@@ -3,7 +3,7 @@
 //
 //	go run ./hack/alerts .
 //
-// What the rules say is in rules.go; which alert speaks of which reason, in the table of internal/reasons.
+// The rules are in rules.go; the table of internal/reasons says which alert speaks of a reason.
 package main
 
 import (

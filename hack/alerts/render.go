@@ -128,7 +128,7 @@ func words(template string) string {
 	})
 }
 
-// names are those of the alerts.
+// names lists the names of the alerts.
 func names(all []alert) []string {
 	var list []string
 	for _, alert := range all {

@@ -6,7 +6,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
-// Severities. What is critical wakes somebody; a warning is a ticket for working hours; info is for whoever looks.
+// Severities. A critical alert wakes a person; a warning is a ticket for working hours; info waits until a person looks.
 const (
 	info     = "info"
 	warning  = "warning"
@@ -16,7 +16,7 @@ const (
 // alert is one name that on-call sees, with a rule for each severity.
 type alert struct {
 	name string
-	// about says in a sentence what has happened, impact what that does, action what to do first. They may name labels.
+	// about says in a sentence what has happened, impact its consequence, action the first thing to do. They may name labels.
 	about, impact, action string
 	rules                 []rule
 }
@@ -91,7 +91,7 @@ func endsWithin(seconds string) string { return perAccount(expiration + " - time
 // endless are the accounts with a token that does not end by itself: only a refusal tells that it is dead.
 var endless = perAccount(conditionSeries("Ready", "True") + sameAccount("unless", expiration))
 
-// within bounds what is left of something to so many days, and not fewer.
+// within bounds a remaining time to so many days, and not fewer.
 func within(expr, days, fewer string) string {
 	expr += " < " + days + " * 86400"
 	if fewer != "" {
@@ -100,7 +100,7 @@ func within(expr, days, fewer string) string {
 	return expr
 }
 
-// byMarketplace counts accounts for each Marketplace: one alert for what concerns them all.
+// byMarketplace counts accounts for each Marketplace: one alert for a failure that they all share.
 func byMarketplace(expr string) string { return "count by (marketplace) (\n" + expr + "\n)" }
 
 // outcomeUnknown are the accounts whose refresh token may be spent.
@@ -117,7 +117,7 @@ func unavailable() string { return reason("Authenticated", toldBy(reasons.Market
 // answered are the marketplaces that have answered anybody.
 const answered = `sum by (marketplace) (increase(tokenkeeper_token_requests_total{outcome!~"Unavailable|Malformed"}[5m])) > 0`
 
-// goneInstallations are those that were scraped in the last hours and are not now, while others are.
+// goneInstallations are the installations that were scraped in the last hours and are not now, while other installations are.
 const goneInstallations = `(
 group by (namespace, job) (present_over_time(tokenkeeper_build_info[6h]))
 unless on (namespace, job) group by (namespace, job) (tokenkeeper_build_info)
@@ -130,7 +130,7 @@ func personCures() []string {
 
 const account = "{{ $labels.namespace }}/{{ $labels.name }} ({{ $labels.marketplace }})"
 
-// alerts are those of the contract, in its order.
+// alerts are the alerts of the contract, in its order.
 func alerts() []alert {
 	return []alert{{
 		name:   "TokenkeeperAccountNotReady",

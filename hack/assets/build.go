@@ -69,7 +69,7 @@ func (p program) build(ctx context.Context, path string, progress *meter) error 
 	return nil
 }
 
-// run calls go in the program's module, shows what it reports as progress, and returns what it prints.
+// run calls go in the program's module, shows its reports as progress, and returns its output.
 func (p program) run(ctx context.Context, progress *meter, args ...string) (string, error) {
 	command := exec.CommandContext(ctx, "go", args...)
 	command.Dir = p.module

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// versions are those of the modules that hack/tools pins, so that none is written twice.
+// versions are the versions of the modules that hack/tools pins, so that none is written twice.
 type versions struct{ kubernetes, etcd string }
 
 // directory is where the programs of these versions lie in the user's cache.
@@ -21,7 +21,7 @@ func (v versions) directory(cache string) string {
 	return filepath.Join(cache, "tokenkeeper", "envtest", "kube-"+v.kubernetes+"-etcd-"+v.etcd)
 }
 
-// checkNamed tells whether the directory that somebody named can be used. kubectl is not needed there.
+// checkNamed tells whether the directory that was named can be used. kubectl is not needed there.
 func checkNamed(directory string) (string, error) {
 	absolute, err := filepath.Abs(directory)
 	if err != nil {
@@ -95,10 +95,10 @@ func pinnedVersion(goMod []byte, module string) (string, error) {
 	return "", fmt.Errorf("it does not require %s", module)
 }
 
-// downloadTime is enough for about 100 MB, and the longest that somebody waits behind a firewall that does not answer.
+// downloadTime is enough for about 100 MB, and the longest that a person waits behind a firewall that does not answer.
 const downloadTime = 3 * time.Minute
 
-// download asks setup-envtest for the programs: those that it has, else those that it can get.
+// download asks setup-envtest for the programs: the ones that it has, else the ones that it can get.
 func download(ctx context.Context, tools, kubernetes string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, downloadTime)
 	defer cancel()
@@ -141,7 +141,7 @@ func firstLine(text string) string {
 	return line
 }
 
-// explainBuild says, before minutes pass, what they are for.
+// explainBuild says, before minutes pass, why they do.
 func explainBuild(to io.Writer, pinned versions, missing []string, directory string, because error) {
 	fmt.Fprintf(to, `There is no kube-apiserver and etcd to test against yet, and setup-envtest cannot download them: %v
 Building %s from the Go modules k8s.io/kubernetes %s and go.etcd.io/etcd %s.

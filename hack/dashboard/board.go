@@ -111,7 +111,7 @@ func curves(title, about, unit string, span uint32, lines ...*prometheus.Dataque
 	return panel
 }
 
-// list shows the labels of now; value is what the number means.
+// list shows the labels of now; value names the meaning of the number.
 func list(title, about string, span uint32, expr, value string) *table.PanelBuilder {
 	organize := dashboard.DataTransformerConfig{Id: "organize", Options: map[string]any{
 		"excludeByName": map[string]bool{"Time": true, "Value": value == "Value"}, "renameByName": map[string]string{"Value": value},

@@ -30,13 +30,13 @@ const (
 // until is how many seconds are left until a moment of an account.
 func until(metric string) string { return accounts(metric, "") + " - time()" }
 
-// soonest are those that end first.
+// soonest are the 25 accounts with the earliest moment.
 func soonest(metric string) string { return "bottomk(25, " + until(metric) + ")" }
 
 // count is how many there are, 0 where there are none.
 func count(expr string) string { return "count(" + expr + ") or vector(0)" }
 
-// requests is how often a second something is asked of token endpoints.
+// requests is the number of requests to token endpoints in a second.
 func requests(by, selector string) string {
 	if selector != "" {
 		selector = "," + selector

@@ -22,7 +22,7 @@ import (
 // user is the one that the programs run as: a number, so that Kubernetes can tell that it is not root.
 const user = "65532:65532"
 
-// accounts are what a program needs to find out its own name.
+// accounts are the files in which a program finds its own name.
 var accounts = map[string][]byte{
 	"etc/passwd": []byte("root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n"),
 	"etc/group":  []byte("root:x:0:\nnonroot:x:65532:\n"),

@@ -25,7 +25,7 @@ import (
 //go:embed debian.txt
 var pins string
 
-// maxPackage bounds what is read of a package, compressed or not.
+// maxPackage bounds the bytes that are read of a package, compressed or not.
 const maxPackage = 64 << 20
 
 // mirrors are asked one after the other. The first drops a package when a point release brings a newer one, the second

@@ -1,4 +1,4 @@
-// Command marketplaces writes what lists the shipped marketplaces, from the manifests and samples that there are: both kustomizations, and the
+// Command marketplaces writes the files that list the shipped marketplaces, from the manifests and samples that there are: both kustomizations, and the
 // entries in values and schema of charts/tokenkeeper-marketplaces. Everything else in these files stays as it is.
 package main
 
@@ -15,7 +15,7 @@ import (
 
 const chart = "charts/tokenkeeper-marketplaces/"
 
-// example is the one that nobody wants as it is.
+// example is the manifest that no cluster wants as it is.
 const example = "oidc"
 
 func main() {
@@ -36,7 +36,7 @@ func run(into string) error {
 	if err != nil {
 		return err
 	}
-	first := []string{"namespace", "shop-clerk"} // which the others need
+	first := []string{"namespace", "shop-clerk"} // the other samples need these
 	samples = append(first, slices.DeleteFunc(samples, func(name string) bool { return slices.Contains(first, name) })...)
 	for path, change := range map[string]func([]byte) ([]byte, error){
 		"config/marketplaces/kustomization.yaml": func(text []byte) ([]byte, error) { return resources(text, marketplaces) },
@@ -100,7 +100,7 @@ const (
 	end   = "# On every Marketplace.\n"
 )
 
-// values puts entries in the place of those that are there.
+// values puts entries in the place of the present ones.
 func values(text []byte, names []string) ([]byte, error) {
 	before, rest, ok := bytes.Cut(text, []byte(begin))
 	_, after, also := bytes.Cut(rest, []byte(end))
@@ -122,7 +122,7 @@ func values(text []byte, names []string) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// schema puts entries like the first one in the place of those that are there.
+// schema puts entries like the first one in the place of the present ones.
 func schema(text []byte, names []string) ([]byte, error) {
 	var members []member
 	var whole struct {

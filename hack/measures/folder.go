@@ -91,7 +91,7 @@ func (f file) baseName() string {
 	return strings.TrimSuffix(strings.TrimSuffix(f.name, ".go"), "_test")
 }
 
-// arrows leads from each file to those that declare what it names. Nothing is loaded but the folder itself, so a method that is called on
+// arrows leads from each file to the files that declare the names in it. Nothing is loaded but the folder itself, so a method that is called on
 // a value whose type only another package tells is missed.
 func (f folder) arrows() graph {
 	checked, info := f.resolve(f.files)
@@ -140,7 +140,7 @@ func (f folder) resolve(files []file) (*types.Package, *types.Info) {
 	return checked, info
 }
 
-// outlivesItsFunction tells what other files can name: what a package declares, and fields and methods.
+// outlivesItsFunction tells that other files can use the name: a package declares it, or it is a field or a method.
 func outlivesItsFunction(object types.Object, of *types.Package) bool {
 	if object.Parent() == of.Scope() {
 		return true

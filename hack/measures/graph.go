@@ -6,7 +6,7 @@ import (
 	"slices"
 )
 
-// graph has an arrow from each file to those that it names.
+// graph has an arrow from each file to the files that it names.
 type graph struct {
 	to [][]bool
 }

@@ -94,7 +94,7 @@ func read(root string, under []string) ([]namedFolder, error) {
 	return all, nil
 }
 
-// measures are those of one folder.
+// measures are the figures of one folder.
 type measures struct {
 	folder       string
 	files, lines int

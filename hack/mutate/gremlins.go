@@ -18,14 +18,14 @@ const patience = 20
 
 // gremlins is the tool, ready to run.
 type gremlins struct {
-	// folder holds what is made for it, and is removed in the end.
+	// folder holds the files that are made for it, and is removed in the end.
 	folder  string
 	program string
 	workers int
 	env     []string
 }
 
-// report is what gremlins writes; its other members are sums of these.
+// report is the file that gremlins writes; its other members are sums of these.
 type report struct {
 	Files []struct {
 		Name      string `json:"file_name"`

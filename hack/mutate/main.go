@@ -22,7 +22,7 @@ import (
 	"text/tabwriter"
 )
 
-// packages decide what happens to an account, or keep what must not be lost.
+// packages decide what happens to an account, or keep the custody of accounts.
 var packages = []string{
 	"internal/custody", "internal/facts", "internal/failures", "internal/invitation", "internal/lifecycle", "internal/reasons", "internal/conditions", "internal/renewal", "internal/throttle",
 	"internal/answer", "internal/tokensecret",
@@ -74,7 +74,7 @@ func run(ctx context.Context, out io.Writer, packages []string, workers int, sha
 	return judge(all, share)
 }
 
-// counts are what became of the mutants of a package. Those that are neither killed, nor lived, nor timed out had an error.
+// counts are the ends of the mutants of a package. Mutants that are neither killed, nor lived, nor timed out had an error.
 type counts struct {
 	folder                           string
 	mutants, killed, lived, timedOut int

@@ -1,4 +1,4 @@
-// Command proofs writes docs/reference/proofs.md: what is proved of each shipped marketplace, what is assumed, and when it was checked,
+// Command proofs writes docs/reference/proofs.md: the proofs and assumptions about each shipped marketplace, and when they were checked,
 // as the exchanges in test/marketplaces say.
 package main
 
@@ -28,7 +28,7 @@ that the manifest does what the documents say, and not that the platform does. W
 
 `
 
-// marketplace is what the files say of one.
+// marketplace holds the statements of the files on one marketplace.
 type marketplace struct {
 	name, displayName string
 	files             []*exchange.File
@@ -128,7 +128,7 @@ func (m marketplace) requests() int {
 	return count
 }
 
-// assumed is what the sources leave open, once each.
+// assumed lists the questions that the sources leave open, once each.
 func (m marketplace) assumed() []string {
 	var all []string
 	for _, file := range m.files {
@@ -157,7 +157,7 @@ func (m marketplace) checked() string {
 	return days[0] + " to " + days[len(days)-1]
 }
 
-// sources are links, each followed by what its line says of it.
+// sources are links, each followed by the rest of its line.
 func sources(file *exchange.File) string {
 	texts := make([]string, 0, len(file.Sources))
 	for _, source := range file.Sources {

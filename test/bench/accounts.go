@@ -31,7 +31,7 @@ func (b *bench) hostOf(s batch, i int) *host {
 	return s.on(i)
 }
 
-// prepare creates what users bring: the application, and for each account a Secret with its first refresh token.
+// prepare creates the Secrets that users bring: the application, and for each account a Secret with its first refresh token.
 func (b *bench) prepare(ctx context.Context, s batch) error {
 	if err := b.namespace(ctx, s.namespace); err != nil {
 		return err
@@ -47,7 +47,7 @@ func (b *bench) prepare(ctx context.Context, s batch) error {
 	})
 }
 
-// each does something for each of many, as many at once as there are creators.
+// each calls a function for each of many numbers, as many at once as there are creators.
 func (b *bench) each(ctx context.Context, size int, do func(context.Context, int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(b.creators)
@@ -107,7 +107,7 @@ func (b *bench) fill(ctx context.Context, w *watcher, s batch, told func(*v1alph
 	return f, nil
 }
 
-// nobody is told of accounts.
+// no event tells of accounts.
 func nobody(*v1alpha1.MarketplaceAccount) error { return nil }
 
 // empty deletes all accounts of a namespace with all their Secrets: there is no garbage collector here.

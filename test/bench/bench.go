@@ -33,7 +33,7 @@ type bench struct {
 	cluster *testworld.APIServer
 	config  *rest.Config
 	kube    client.Client
-	// market is the host that all marketplaces are on, other one for those that must not share it; nil where there is none.
+	// market is the host that all marketplaces are on, other one for marketplaces that must not share it; nil where there is none.
 	market, other *host
 	operator      *operator
 	// unwatch ends the watches, without which the API server would not end.
@@ -55,7 +55,7 @@ func (r *run) onCluster(ctx context.Context, play func(context.Context, *bench) 
 	return play(ctx, b)
 }
 
-// newBench starts a cluster and the demo marketplace, and builds the operator. What it returns with an error is closed.
+// newBench starts a cluster and the demo marketplace, and builds the operator. A bench that it returns with an error is closed.
 func (r *run) newBench(ctx context.Context) (b *bench, err error) {
 	b = &bench{run: r, unwatch: func() {}}
 	defer func() {
@@ -152,7 +152,7 @@ func answers(ctx context.Context, address string) bool {
 	return response.StatusCode == http.StatusOK
 }
 
-// until asks ten times a second until something is so.
+// until asks ten times a second until the answer is yes.
 func until(ctx context.Context, patience time.Duration, done func(context.Context) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

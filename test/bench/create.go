@@ -109,7 +109,7 @@ func (f filled) and(g filled) filled {
 	return filled{all: f.all + g.all, cpu: f.cpu + g.cpu, each: append(f.each, g.each...)}
 }
 
-// figures are those of benchmark create.
+// figures are the figures of benchmark create.
 func (f filled) figures(who string) []figure {
 	name := func(what string) string { return who + ": " + what }
 	return []figure{

@@ -15,8 +15,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// playFew watches tokens that live for seconds, on two hosts: what a renewal costs, what one host does to the other when it
-// hangs, and what becomes of grants that are dead.
+// playFew watches tokens that live for seconds, on two hosts: the cost of a renewal, the effect of one host on the other when it
+// hangs, and the fate of grants that are dead.
 func playFew(ctx context.Context, r *run) ([]figure, error) {
 	return r.onCluster(ctx, func(ctx context.Context, b *bench) ([]figure, error) {
 		f := &few{bench: b}
@@ -34,7 +34,7 @@ type few struct {
 	halves [2]punctuality
 }
 
-// here are the accounts at one host, and there those at another.
+// here are the accounts at one host, and there the accounts at another.
 func (f *few) here() batch { return batch{namespace: namespace, prefix: "here", size: f.few / 2} }
 
 func (f *few) there() batch {
@@ -75,7 +75,7 @@ func (f *few) play(ctx context.Context) (err error) {
 	return nil
 }
 
-// byFloor has the floor do what the operator does next.
+// byFloor has the floor take the operator's next steps.
 func (f *few) byFloor(ctx context.Context) error {
 	s := batch{namespace: "floor", prefix: "account", size: f.few}
 	figures, err := f.renewByFloor(ctx, f.w, s, f.short, f.span())
@@ -115,7 +115,7 @@ func (f *few) living(ctx context.Context) error {
 	return f.empty(ctx, namespace)
 }
 
-// count counts what a renewal costs, after each account was renewed once, so that nothing of its creation is counted.
+// count counts the requests of a renewal, after each account was renewed once, so that nothing of its creation is counted.
 func (f *few) count(ctx context.Context) (err error) {
 	counter, err := newCounter(f.config)
 	if err != nil {

@@ -156,7 +156,7 @@ func (f *fleet) round(ctx context.Context) error {
 		return err
 	}
 	if now := time.Now(); now.After(from) {
-		from = now // what was due meanwhile was late for another reason
+		from = now // renewals that were due meanwhile were late for another reason
 	}
 	used, err := f.operator.cpu()
 	if err != nil {
@@ -170,7 +170,7 @@ func (f *fleet) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// What was planned for the last moments has had no time to be late.
+	// Renewals that were planned for the last moments have had no time to be late.
 	p := f.w.punctuality(namespace+"/", from, time.Now().Add(-5*time.Second))
 	tokens := fmt.Sprintf("%d accounts of %s", f.accounts, f.lifetime)
 	f.add(p.figures(tokens, after-used)...)
@@ -224,7 +224,7 @@ func (f *fleet) watchRounds(ctx context.Context, end time.Time) (arriving, memor
 		}, nil
 }
 
-// arrivalInterval is how often a new account arrives while others are renewed.
+// arrivalInterval is how often a new account arrives while older accounts are renewed.
 const arrivalInterval = 2 * time.Second
 
 // arrival creates one account and returns how long it took to become Ready.

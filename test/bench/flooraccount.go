@@ -111,7 +111,7 @@ func (f *floor) write(ctx context.Context, secret *corev1.Secret) (*corev1.Secre
 	return secrets.Update(ctx, secret, metav1.UpdateOptions{})
 }
 
-// floorAnswer is what the marketplace issued.
+// floorAnswer holds the tokens that the marketplace issued.
 type floorAnswer struct {
 	AccessToken  string `json:"access_token"`
 	TokenType    string `json:"token_type"`
@@ -140,7 +140,7 @@ func (f *floor) ask(ctx context.Context, refreshToken string) (answer floorAnswe
 	return answer, json.NewDecoder(response.Body).Decode(&answer)
 }
 
-// custody is what the operator keeps of such an answer.
+// custody is the part of such an answer that the operator keeps.
 func (a floorAnswer) custody(account *floorAccount, now time.Time) custody.Custody {
 	imported, expires := refreshTokenOf(account.Name), now.Add(time.Duration(a.ExpiresIn)*time.Second)
 	return custody.Custody{
@@ -194,7 +194,7 @@ func (f *floor) report(ctx context.Context, a *floorAccount) error {
 	return nil
 }
 
-// emitEvent creates the event. As with the operator's, nobody waits for it or notices that it is missing.
+// emitEvent creates the event. As with the operator's, no step waits for it or notices that it is missing.
 func (f *floor) emitEvent(ctx context.Context, a *floorAccount) {
 	_, _ = f.kube.EventsV1().Events(a.Namespace).Create(ctx, &eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: a.Name + ".", Namespace: a.Namespace},

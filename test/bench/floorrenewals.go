@@ -8,7 +8,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 )
 
-// playFloor measures what it costs the floor to renew the tokens of the fleet.
+// playFloor measures the floor's cost of renewing the tokens of the fleet.
 func playFloor(ctx context.Context, r *run) ([]figure, error) {
 	return r.onCluster(ctx, func(ctx context.Context, b *bench) ([]figure, error) {
 		b.market.allegro().Slow(platformLatency)

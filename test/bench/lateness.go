@@ -28,7 +28,7 @@ func (w *watcher) punctuality(prefix string, from, to time.Time) punctuality {
 	return p
 }
 
-// figures are those of benchmark renew, under a name for the tokens.
+// figures are the figures of benchmark renew, under a name for the tokens.
 func (p punctuality) figures(tokens string, cpu time.Duration) []figure {
 	return []figure{
 		{benchmark: renew, name: tokens + ": renewals", value: float64(len(p.late)), unit: "renewals"},

@@ -30,7 +30,7 @@ type counter struct {
 	// renewals are how many there were, and counts what they cost, with all requests that are nobody's in particular.
 	renewals int
 	counts   requests
-	// costs is what each account's next renewal has cost so far.
+	// costs are the requests of each account's next renewal so far.
 	costs map[string]requests
 }
 
@@ -109,7 +109,7 @@ func (c *counter) note(kind, name string) {
 	c.costs[account] = requests{}
 }
 
-// end returns what was counted.
+// end returns the counts.
 func (c *counter) end() (requests, int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

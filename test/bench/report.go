@@ -31,7 +31,7 @@ func (f figure) atMost(goal float64) figure {
 	return f
 }
 
-// report is what all runs measured.
+// report holds the figures of all runs.
 type report struct {
 	Machine machine   `json:"machine"`
 	Figures []*series `json:"figures"`

@@ -18,7 +18,7 @@ type scraped struct {
 	took time.Duration
 	// series is how many time series there are, and ours how many of them are named tokenkeeper_….
 	series, ours int
-	// values are those of series without labels.
+	// values are the values of series without labels.
 	values map[string]float64
 	// queued is how many accounts wait to be worked on.
 	queued float64

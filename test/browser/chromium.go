@@ -25,7 +25,7 @@
 //		anna.WantText("Authenticated")
 //	}
 //
-// What leads to another page returns when that page is loaded. Where that does not happen, or a page is not what the test
+// A step that leads to another page returns when that page is loaded. Where that does not happen, or a page is not the one that the test
 // takes it for, the test fails at once and says what the window shows. Nothing is ever waited for by sleeping.
 //
 // Chromium reaches this machine alone. It takes http://127.0.0.1 and http://localhost for two sites, and both for as secure
@@ -59,7 +59,7 @@ const ScreenshotsVariable = "TOKENKEEPER_SCREENSHOTS"
 type Chromium struct {
 	ctx         context.Context // its life
 	end         func()          // of that
-	home        string          // where it keeps what does not belong to its profile
+	home        string          // where it keeps files outside of its profile
 	screenshots string          // a folder; empty for none
 }
 
@@ -99,7 +99,7 @@ func find() (string, error) {
 	return "", fmt.Errorf("none of %s is in PATH: install Chromium, on Debian: apt-get install chromium", strings.Join(programs, ", "))
 }
 
-// idle is what Chromium does that no test looks at, and that takes half of its processor time: for each window pages of its own under the address bar, and for
+// idle is the work of Chromium that no test looks at, and that takes half of its processor time: for each window pages of its own under the address bar, and for
 // each site a process and one to spare. Which cookies are sent where, and what a page may do to another, are the same in one process.
 var idle = []string{
 	"Translate", "BlinkGenPropertyTrees", // as chromedp has it
@@ -107,7 +107,7 @@ var idle = []string{
 	"SpareRendererForSitePerProcess", "IsolateOrigins", "site-per-process",
 }
 
-// flags are what Chromium is started with. Its profile is in a folder of its own, which goes with it, and as root it
+// flags are the arguments that Chromium is started with. Its profile is in a folder of its own, which goes with it, and as root it
 // has no sandbox, without which it would not start; chromedp sees to both.
 func flags(path, home string) []chromedp.ExecAllocatorOption {
 	return append(chromedp.DefaultExecAllocatorOptions[:],

@@ -6,7 +6,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// What a person does on the pages of the demo marketplace. Each of these fails the test on a page where it cannot be done.
+// The steps of a person on the pages of the demo marketplace. Each of these fails the test on a page where it cannot be done.
 
 // LogIn logs in.
 func (w *Window) LogIn(user, password string) {
@@ -47,7 +47,7 @@ func (w *Window) Deny() {
 	w.act("deny")
 }
 
-// Authorize is what Allow is in Amazon's store.
+// Authorize is Allow in Amazon's store.
 func (w *Window) Authorize() {
 	w.t.Helper()
 	w.WantPage("store")
@@ -62,7 +62,7 @@ func (w *Window) EnterCode(code string) {
 	w.press("Next", element("form button"))
 }
 
-// act presses a button of the demo marketplace, by what it does.
+// act presses the button of the demo marketplace that does an action.
 func (w *Window) act(action string) {
 	w.t.Helper()
 	w.press(action, element(fmt.Sprintf("button[name=action][value=%s]", action)))

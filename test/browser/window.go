@@ -19,14 +19,14 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// Window is a window of a browser that nobody used before, with cookies of its own, and a person before it. Its methods
+// Window is a window of a browser that was never used before, with cookies of its own, and a person before it. Its methods
 // fail the test that it was opened for.
 type Window struct {
 	t        testing.TB
 	chromium *Chromium
 	ctx      context.Context // the tab's
 
-	mu         sync.Mutex    // guards what Chromium tells by itself
+	mu         sync.Mutex    // guards the fields that Chromium's events change
 	address    string        // of the last document that it asked for
 	status     int           // of the answer; 0 without one
 	loaded     chan struct{} // is closed when the next page is loaded
@@ -61,7 +61,7 @@ func (c *Chromium) open(ctx context.Context, t testing.TB, options ...chromedp.C
 	return w
 }
 
-// hear takes what Chromium tells by itself.
+// hear takes the events of Chromium.
 func (w *Window) hear(event any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -118,13 +118,13 @@ func (w *Window) Link(text string) string {
 	return address
 }
 
-// Fill writes into the field with this label, in place of what is there.
+// Fill writes into the field with this label, in place of its present content.
 func (w *Window) Fill(label, text string) {
 	w.t.Helper()
 	w.fill(label, labelled("label", label)+".map(e => e.control)", text)
 }
 
-// URL is what the address bar says.
+// URL is the content of the address bar.
 func (w *Window) URL() *url.URL {
 	w.t.Helper()
 	w.mu.Lock()
@@ -136,7 +136,7 @@ func (w *Window) URL() *url.URL {
 	return address
 }
 
-// Status is the HTTP status of the page, 0 where nobody answered.
+// Status is the HTTP status of the page, 0 where no server answered.
 func (w *Window) Status() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -149,7 +149,7 @@ func (w *Window) Page() string {
 	return w.read(`document.body?.dataset.page ?? ""`)
 }
 
-// Text is what can be read on the page.
+// Text is the visible text of the page.
 func (w *Window) Text() string {
 	w.t.Helper()
 	return w.read(`document.body?.innerText ?? ""`)
@@ -178,7 +178,7 @@ func (w *Window) Evaluate(expression string) string {
 	return w.read(expression)
 }
 
-// shown is what the window shows, for a test that fails.
+// shown is the visible content of the window, for a test that fails.
 func (w *Window) shown() string {
 	w.t.Helper()
 	return fmt.Sprintf("the window shows %s (%d):\n%s", w.URL(), w.Status(), w.Text())
@@ -217,8 +217,8 @@ func (w *Window) press(name string, button chromedp.JSPath) {
 	w.follow(fmt.Sprintf("pressing %q", name), chromedp.Click(button))
 }
 
-// follow does what leads to another page and waits until that is there, after all redirects. Where nobody answers,
-// Chromium shows a page that says so, as people see it when nobody listens at a callback.
+// follow takes a step that leads to another page and waits until that is there, after all redirects. Where no server answers,
+// Chromium shows a page that says so, as people see it when no server listens at a callback.
 func (w *Window) follow(what string, step chromedp.Action[chromedp.Void]) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)

@@ -1,4 +1,4 @@
-// Package leak looks for credentials in what a program said: its logs, events, metrics and objects.
+// Package leak looks for credentials in the output of a program: its logs, events, metrics and objects.
 package leak
 
 import (
@@ -19,7 +19,7 @@ type Search struct {
 	byBeginning map[string][]string
 }
 
-// For returns a search for credentials; those of less than 8 bytes are left out.
+// For returns a search for credentials; short ones, of less than 8 bytes, are left out.
 func For(secrets ...string) Search {
 	s := Search{byBeginning: map[string][]string{}}
 	known := map[string]bool{}
@@ -38,7 +38,7 @@ func For(secrets ...string) Search {
 	return s
 }
 
-// telltales are what gives a credential away. JWTs of one issuer begin alike, so of long ones only the end counts.
+// telltales are the parts that give a credential away. JWTs of one issuer begin alike, so of long ones only the end counts.
 func telltales(secret string) []string {
 	sum := sha256.Sum256([]byte(secret))
 	parts := []string{
@@ -54,7 +54,7 @@ func telltales(secret string) []string {
 // Parts is how many different texts are looked for.
 func (s Search) Parts() int { return s.parts }
 
-// In returns the place of a text where a credential is, with what stands around it; empty when there is none.
+// In returns the place of a text where a credential is, with the text around it; empty when there is none.
 func (s Search) In(text []byte) string {
 	for at := 0; at+shortest <= len(text); at++ {
 		for _, part := range s.byBeginning[string(text[at:at+shortest])] {

@@ -25,7 +25,7 @@ type Series struct {
 // None is a minute at which a series does not exist.
 func None() float64 { return math.NaN() }
 
-// Check is which alerts fire at a minute, and no others.
+// Check names all alerts that fire at a minute.
 type Check struct {
 	Minute int
 	// Severity is the only one that is looked at; empty for all.
@@ -34,7 +34,7 @@ type Check struct {
 	Firing []map[string]string
 }
 
-// Story is series, and what becomes of them.
+// Story is series, and the alerts that follow from them.
 type Story struct {
 	Name   string
 	Series []Series
@@ -99,7 +99,7 @@ func PlayTogether(t *testing.T, rules string, stories ...Story) {
 	}
 }
 
-// judgedTogether parts stories into those whose checks are at the same minutes and look at the same severities.
+// judgedTogether divides stories into groups with checks that are at the same minutes and look at the same severities.
 func judgedTogether(stories []Story) [][]Story {
 	var parts [][]Story
 	for _, story := range stories {
@@ -114,7 +114,7 @@ func judgedTogether(stories []Story) [][]Story {
 	return parts
 }
 
-// merged is what a Prometheus scrapes that sees all stories at once: each operator is an instance of its own.
+// merged is all stories in one, as a single Prometheus sees them: each operator is an instance of its own.
 func merged(stories []Story) Story {
 	whole := Story{Name: fmt.Sprintf("%d stories", len(stories))}
 	for i, story := range stories {

@@ -1,5 +1,5 @@
 // Package statuses has accounts as the operator leaves them in each state that docs/who-acts.md speaks of. The suite of internal/controller
-// records them, from real stories, and tells when they are not what the operator says any more. Others judge by them: alerts, the
+// records them, from real stories, and tells when they differ from the operator's own. The tests of other packages judge by them: alerts, the
 // portal, the health checks of GitOps tools.
 package statuses
 
@@ -15,21 +15,21 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// Row is what docs/who-acts.md says of a status.
+// Row is the row of a status on that page.
 type Row struct {
-	// Who acts, such as "the shop", and how soon.
+	// The one to act, such as "the shop", and how soon.
 	Who, Soon string
 	// Alerts fire, such as "PersonRequired critical".
 	Alerts []string
 	// Portal is how urgent the account looks there: act, soon, trouble, wait, warn or fine.
 	Portal string
-	// Argo is the health that Argo CD shows, Flux what Flux makes of it.
+	// Argo is the health that Argo CD shows, Flux the result of the check by Flux.
 	Argo, Flux string
 }
 
 var line = regexp.MustCompile(`(?m)^\| .* \[([a-z0-9-]+)\]\(\.\./test/statuses/[a-z0-9-]+\.yaml\) \| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$`)
 
-// Table reads docs/who-acts.md below the root of the repository, by the names of the statuses.
+// Table reads the page below the root of the repository, by the names of the statuses.
 func Table(t *testing.T, root string) map[string]Row {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join(root, "docs", "who-acts.md"))

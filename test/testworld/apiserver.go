@@ -96,7 +96,7 @@ func startOfSuite() (*APIServer, error) {
 	return server, errors.Join(err, os.Setenv("GOGC", before))
 }
 
-// startThrifty starts an API server that spends no processor time on what a lone admin does not need: checks of the signature of a
+// startThrifty starts an API server that spends no processor time on features that a lone admin does not need: checks of the signature of a
 // certificate for each request (6 % of it), fair queues (a goroutine for each request), and compressed watches (4 %).
 func startThrifty() (*APIServer, error) {
 	token := rand.Text()
@@ -197,7 +197,7 @@ func (a *APIServer) Stop() error {
 	return nil
 }
 
-// User returns the configuration of a user, who may do what is bound to the name and the groups.
+// User returns the configuration of a user with the roles that are bound to the name and the groups.
 func (a *APIServer) User(name string, groups ...string) (*rest.Config, error) {
 	a.adding.Lock()
 	defer a.adding.Unlock()

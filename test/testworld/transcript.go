@@ -26,7 +26,7 @@ type Transcript struct {
 	// Logs hold what was counted, too. Accounts hold Marketplaces as well.
 	Logs, Accounts, Events Text
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	markets []*demomarket.Server
 	// secrets must be nowhere, tickets in accounts alone.
 	secrets, tickets map[string]bool
@@ -45,7 +45,7 @@ func (t *Text) Write(p []byte) (int, error) {
 	return t.said.Write(p)
 }
 
-// Bytes are those written until now.
+// Bytes are the bytes written until now.
 func (t *Text) Bytes() []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -61,17 +61,17 @@ func (t *Text) object(object any) error {
 	return err
 }
 
-// Market makes what a demo marketplace issues count as secrets.
+// Market makes all tokens that a demo marketplace issues count as secrets.
 func (t *Transcript) Market(server *demomarket.Server) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.markets = append(t.markets, server)
 }
 
-// Secret names what must be nowhere.
+// Secret names a text that must be nowhere.
 func (t *Transcript) Secret(values ...string) { t.note(&t.secrets, values) }
 
-// Ticket names what must be in accounts alone.
+// Ticket names a text that must be in accounts alone.
 func (t *Transcript) Ticket(values ...string) { t.note(&t.tickets, values) }
 
 func (t *Transcript) note(known *map[string]bool, values []string) {
@@ -85,7 +85,7 @@ func (t *Transcript) note(known *map[string]bool, values []string) {
 	}
 }
 
-// Metrics writes down what was counted.
+// Metrics writes down the metrics.
 func (t *Transcript) Metrics(counted prometheus.Gatherer) error {
 	families, err := counted.Gather()
 	if err != nil {

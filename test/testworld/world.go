@@ -203,7 +203,7 @@ func (w *World) get(key client.ObjectKey, object client.Object) {
 	w.Expect(w.Kube.Get(w.T.Context(), key, object)).To(gomega.Succeed())
 }
 
-// FindSecret reads what a Secret of the story's namespace holds; nil where there is none.
+// FindSecret reads the content of a Secret of the story's namespace; nil where there is none.
 func (w *World) FindSecret(name string) map[string]string {
 	w.T.Helper()
 	secret := &corev1.Secret{}
@@ -234,7 +234,7 @@ func (w *World) ExpectCondition(name, conditionType string, status metav1.Condit
 	return message
 }
 
-// Events are those of an account.
+// Events are the events of an account.
 func (w *World) Events(name string) []eventsv1.Event {
 	w.T.Helper()
 	list := &eventsv1.EventList{}

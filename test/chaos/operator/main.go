@@ -63,7 +63,7 @@ func (c wrongClock) Now() time.Time { return c.RealClock.Now().Add(c.offset()) }
 // Since implements clock.PassiveClock.
 func (c wrongClock) Since(t time.Time) time.Duration { return c.Now().Sub(t) }
 
-// offset is zero as long as nobody has written one.
+// offset is zero until one is written.
 func (c wrongClock) offset() time.Duration {
 	text, err := os.ReadFile(c.file)
 	if err != nil {

@@ -1,5 +1,5 @@
 // Command workload is what tokenkeeper is for: a program that reads a token from a file which it mounts, and calls the marketplace with it. It
-// prints a line for each token that it sees, with its number and what the marketplace said, and never the token.
+// prints a line for each token that it sees, with its number and the answer of the marketplace, and never the token.
 package main
 
 import (
@@ -47,7 +47,7 @@ func work(ctx context.Context, folder fs.FS, file, address string) {
 	}
 }
 
-// call calls the marketplace, and tells what it says.
+// call calls the marketplace, and returns its answer.
 func call(ctx context.Context, client *http.Client, address, token string) string {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
