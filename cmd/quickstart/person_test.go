@@ -19,7 +19,7 @@ import (
 type places struct {
 	t              *testing.T
 	market, portal string
-	refuses        bool         // the portal, everybody who comes back
+	refuses        bool         // the portal, every person that comes back
 	callbacks      []url.Values // that came back to the browser that they left from
 }
 
@@ -41,7 +41,7 @@ func serve(t *testing.T, handler http.Handler) string {
 }
 
 // pages are like the portal's: a form with the ticket, a page that leads to the marketplace, and a callback that sends the
-// browser on to the result. The cookies are those that a browser keeps for https alone, and for loopback.
+// browser on to the result. The cookies are the ones that a browser keeps for https alone, and for loopback.
 func (p *places) pages() http.Handler {
 	cookie := func(name string) *http.Cookie {
 		return &http.Cookie{Name: name, Value: "1", Path: "/", Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
@@ -107,7 +107,7 @@ func TestAPersonFollowsTheLinkOfACode(t *testing.T) {
 	}
 }
 
-// post sends a form as the application, and returns what is text in the answer.
+// post sends a form as the application, and returns the text of the answer.
 func (p *places) post(path string, form url.Values) map[string]string {
 	p.t.Helper()
 	r, err := http.NewRequestWithContext(p.t.Context(), http.MethodPost, p.market+path, strings.NewReader(form.Encode()))

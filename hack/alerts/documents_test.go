@@ -62,7 +62,7 @@ type (
 	}
 )
 
-// schema is what a definition says of the objects of a kind.
+// schema is the schema that a definition has for the objects of a kind.
 func schema(t *testing.T, kind, version string) *apiextensionsv1.JSONSchemaProps {
 	t.Helper()
 	var definition apiextensionsv1.CustomResourceDefinition
@@ -93,7 +93,7 @@ func follow(at *apiextensionsv1.JSONSchemaProps, path []string) *apiextensionsv1
 	return at
 }
 
-// TestKubeStateMetricsInTheDocumentation: the metrics that the page names are those of the configuration.
+// TestKubeStateMetricsInTheDocumentation: the page names the metrics of the configuration.
 func TestKubeStateMetricsInTheDocumentation(t *testing.T) {
 	config := read(t, "../../config/monitoring/kube-state-metrics.yaml")
 	page := read(t, "../../docs/alerts.md")

@@ -53,7 +53,7 @@ func matches(t *testing.T, matchers []string, labels map[string]string) bool {
 	return true
 }
 
-// notified is what is left of alerts that fire. As in Alertmanager, one that is inhibited inhibits others all the same.
+// notified are the alerts left to tell of those that fire. As in Alertmanager, one that is inhibited inhibits further ones all the same.
 func notified(t *testing.T, firing []map[string]string) []string {
 	t.Helper()
 	rules := inhibitions(t)

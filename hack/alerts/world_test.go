@@ -12,7 +12,7 @@ const (
 	day    = 24 * hour
 )
 
-// life is what is true of an account at each minute of a story.
+// life is the state of an account at each minute of a story.
 type life struct {
 	minutes int
 	labels  map[string]string
@@ -84,7 +84,7 @@ func working(name, marketplace string, minutes int) *life {
 	return lives(name, marketplace, minutes).renewed("Automatic").token(10*hour, 11*hour).fine(0, 0)
 }
 
-// operator is what a replica says of itself.
+// operator holds the metrics of a replica about itself.
 func operator(minutes int) []promtool.Series {
 	return all(&life{minutes: minutes}).beside(
 		said("tokenkeeper_build_info", 1, minutes, "version", "v0.1.0", "commit", "abc"),

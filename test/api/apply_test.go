@@ -35,7 +35,7 @@ func TestAccountsAreSelectedByFields(t *testing.T) {
 	}
 }
 
-// Tools that compare Git with the cluster, by either kind of apply, find no difference in what the API server filled in.
+// Tools that compare Git with the cluster, by either kind of apply, find no difference in the fields that the API server filled in.
 func TestApplyingTwiceChangesNothing(t *testing.T) {
 	config, folder := absolute(t, "../../config"), t.TempDir()
 	for _, how := range []string{"", " --server-side"} {
@@ -50,7 +50,7 @@ func TestApplyingTwiceChangesNothing(t *testing.T) {
 				if strings.Count(before, "\n") < 5 {
 					t.Fatalf("there is only %q", before)
 				}
-				shell(t, folder, "kubectl diff"+how+kustomization) // which fails with the difference
+				shell(t, folder, "kubectl diff"+how+kustomization) // a difference makes kubectl fail
 				shell(t, folder, "kubectl apply"+how+kustomization)
 				if after := shell(t, folder, versions); after != before {
 					t.Errorf("the second time makes\n%sof\n%s", after, before)

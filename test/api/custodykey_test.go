@@ -29,7 +29,7 @@ func TestApplyingAgainLeavesTheKeyOfCustody(t *testing.T) {
 			if err := kube.Update(t.Context(), secret, client.FieldOwner("tokenkeeper")); err != nil {
 				t.Fatal(err)
 			}
-			shell(t, folder, "kubectl diff"+how+" -f "+manifest) // which fails with the difference
+			shell(t, folder, "kubectl diff"+how+" -f "+manifest) // a difference makes kubectl fail
 			shell(t, folder, "kubectl apply"+how+" -f "+manifest)
 			after := &corev1.Secret{}
 			if err := kube.Get(t.Context(), key, after); err != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// store creates the object, removes it after the test, and reads into what the API server holds.
+// store creates the object, removes it after the test, and reads into the state that the API server holds.
 func store(t *testing.T, created *unstructured.Unstructured, into client.Object) {
 	t.Helper()
 	if err := kube.Create(t.Context(), created); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/crds"
 )
 
-// The shipped definitions are known as those of this version, and others are not.
+// The shipped definitions are known as the definitions of this version, and different ones are not.
 func TestOperatorKnowsItsDefinitions(t *testing.T) {
 	compare := func(reader client.Reader) (reported []bool) {
 		watch := &crds.Watch{Reader: reader, Log: logr.Discard(), Report: func(outdated bool) { reported = append(reported, outdated) }}

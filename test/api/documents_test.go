@@ -36,7 +36,7 @@ func tested(t *testing.T, page, name string) string {
 	return lines
 }
 
-// shell runs lines of a page as a cluster admin would, in a folder, and returns what they print.
+// shell runs lines of a page as a cluster admin would, in a folder, and returns their output.
 func shell(t *testing.T, folder, lines string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), "bash", "-euc", lines)
@@ -107,7 +107,7 @@ func TestEveryReasonIsDocumented(t *testing.T) {
 	}
 }
 
-// What the API server is asked in the table must be a question that it understands.
+// The questions of the table to the API server must be questions that it understands.
 func TestTroubleshootingCommandsWork(t *testing.T) {
 	var failing v1alpha1.MarketplaceAccount
 	store(t, with(t, account(t), fields{"metadata.name": "failing"}), &failing)
@@ -127,7 +127,7 @@ func TestTroubleshootingCommandsWork(t *testing.T) {
 	fill := strings.NewReplacer("-n NS", "-n "+namespace, "NAME", failing.Name, "SECRET", secret.Name)
 	asked := map[string]bool{}
 	for _, match := range regexp.MustCompile("`(kubectl [^`]+)` \\|\n").FindAllStringSubmatch(string(text), -1) {
-		if command := fill.Replace(match[1]); !strings.Contains(command, "deployment tokenkeeper ") { // which is not installed here
+		if command := fill.Replace(match[1]); !strings.Contains(command, "deployment tokenkeeper ") { // the Deployment is not installed here
 			asked[command] = true
 		}
 	}

@@ -48,7 +48,7 @@ func TestCiliumPolicyNamesTheHostsOfTheMarketplaces(t *testing.T) {
 	}
 }
 
-// askedHosts are those to which the operator sends requests, in every environment and with every choice of a parameter.
+// askedHosts are the hosts to which the operator sends requests, in every environment and with every choice of a parameter.
 func askedHosts(t *testing.T, marketplace *v1alpha1.Marketplace) []string {
 	t.Helper()
 	endpoints := marketplace.Spec.Endpoints
@@ -80,7 +80,7 @@ func askedHosts(t *testing.T, marketplace *v1alpha1.Marketplace) []string {
 	return hosts
 }
 
-// choose puts each value of a parameter in its place, with what comes along with it; a star stands for what authors of accounts make up.
+// choose puts each value of a parameter in its place, with what comes along with it; a star stands for a value that authors of accounts make up.
 func choose(templates []string, parameter v1alpha1.ParameterDeclaration) []string {
 	if len(parameter.Choices) == 0 {
 		values := parameter.Enum

@@ -51,7 +51,7 @@ func walk(path string, schema apiextensionsv1.JSONSchemaProps, visit func(path, 
 	}
 }
 
-// What kubectl explain prints speaks of the field by the name that people write in YAML.
+// The output of kubectl explain speaks of the field by the name that people write in YAML.
 func TestEveryFieldIsExplained(t *testing.T) {
 	for kind, schema := range schemas(t) {
 		if !strings.HasPrefix(schema.Description, kind+" is ") {
@@ -69,7 +69,7 @@ func TestEveryFieldIsExplained(t *testing.T) {
 	}
 }
 
-// What is not bounded can fill etcd, and cannot be the subject of a rule within the API server's budget.
+// A field that is not bounded can fill etcd, and cannot be the subject of a rule within the API server's budget.
 func TestEveryFieldIsBounded(t *testing.T) {
 	for kind, schema := range schemas(t) {
 		walk(kind, schema, func(path, _ string, field apiextensionsv1.JSONSchemaProps) {

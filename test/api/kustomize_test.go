@@ -46,7 +46,7 @@ func kustomize(t *testing.T, kustomization string) []*unstructured.Unstructured 
 	}
 	kubectl := filepath.Join(os.Getenv("KUBEBUILDER_ASSETS"), "kubectl")
 	if _, err := os.Stat(kubectl); err != nil {
-		kubectl = "kubectl" // assets that somebody named need not hold it
+		kubectl = "kubectl" // assets in a directory that was named need not hold it
 	}
 	command := exec.CommandContext(t.Context(), kubectl, "kustomize", directory)
 	var failure strings.Builder
@@ -67,7 +67,7 @@ func kustomize(t *testing.T, kustomization string) []*unstructured.Unstructured 
 	return built
 }
 
-// The component of those who have the Prometheus operator has the rules of the plain file, and a monitor that keeps the accounts' namespaces.
+// The component for clusters with the Prometheus operator has the rules of the plain file, and a monitor that keeps the accounts' namespaces.
 func TestMonitoringIsThatOfThePlainRules(t *testing.T) {
 	built := kustomize(t, "resources: [@/default]\ncomponents: [@/components/metrics, @/components/monitoring]")
 	text, err := os.ReadFile("../../config/monitoring/rules.yaml")
@@ -107,7 +107,7 @@ func find[T any](t *testing.T, built []*unstructured.Unstructured, kind, name st
 	return typed
 }
 
-// expand does with the operator's arguments what the kubelet does: it fills in the variables of the container.
+// expand treats the operator's arguments as the kubelet does: it fills in the variables of the container.
 func expand(t *testing.T, built []*unstructured.Unstructured) []string {
 	t.Helper()
 	return expandOf(t, built, "tokenkeeper")

@@ -116,7 +116,7 @@ func list(n int, value func(i int) any) []any {
 	return values
 }
 
-// rule is what the API server says of an object in which some fields are set.
+// rule is the API server's verdict on an object in which some fields are set.
 type rule struct {
 	set   fields
 	wants string // a part of the refusal; empty where the object is accepted

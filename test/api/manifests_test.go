@@ -124,7 +124,7 @@ func checkManifest(t *testing.T, path string) {
 	}
 }
 
-// The quota and the policy are for others' names, which kustomize or whoever applies them sets.
+// The quota and the policy are for other names, which kustomize or the person that applies them sets.
 func TestShippedBounds(t *testing.T) {
 	strict := client.WithFieldValidation(kube, metav1.FieldValidationStrict)
 	for _, path := range []string{"quota/resource_quota.yaml", "components/network-policy/network_policy.yaml"} {
@@ -137,7 +137,7 @@ func TestShippedBounds(t *testing.T) {
 	}
 }
 
-// kubectl applies what the kustomization names, and quickstart what the folder holds.
+// kubectl applies the files that the kustomization names, and quickstart all that are in the folder.
 func TestKustomizationsNameEveryManifest(t *testing.T) {
 	for _, folder := range []string{"marketplaces", "samples"} {
 		t.Run(folder, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestKustomizationsNameEveryManifest(t *testing.T) {
 	}
 }
 
-// The sample for people who use the portal allows what the portal asks for, in that namespace alone.
+// The sample for people who use the portal allows the rights that the portal asks for, in that namespace alone.
 func TestClerkOfTheSamples(t *testing.T) {
 	for _, path := range []string{"rbac/marketplaceaccount_operator_role.yaml", "samples/shop-clerk.yaml"} {
 		for _, manifest := range documents(t, filepath.Join("../../config", path)) {

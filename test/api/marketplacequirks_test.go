@@ -117,7 +117,7 @@ func TestMarketplaceQuirks(t *testing.T) {
 	checkRules(t, marketplace(t), rules)
 }
 
-// TestMarketplacePublished is about what workloads must know beside the token: Amazon's api_url, Salesforce's instance_url, QuickBooks' realmId.
+// TestMarketplacePublished is about the values that workloads need beside the token: Amazon's api_url, Salesforce's instance_url, QuickBooks' realmId.
 func TestMarketplacePublished(t *testing.T) {
 	key := func(changes ...any) map[string]any {
 		made := map[string]any{"key": "api_url", "value": "https://api.{host}"}

@@ -17,7 +17,7 @@ const (
 	clusterRole = "../../config/components/namespaces/cluster_role.yaml"
 )
 
-// rights are what the roles of a kind in a file allow, each verb on each resource by itself.
+// rights are the rights that the roles of a kind in a file allow, each verb on each resource by itself.
 func rights(t *testing.T, path, kind string) []string {
 	t.Helper()
 	var all []string
@@ -77,7 +77,7 @@ func TestNamespacedManifests(t *testing.T) {
 	}
 }
 
-// What the flag names has its rights, and nothing else has.
+// The namespaces that the flag names have the rights, and no other has.
 func TestNamespacedKustomization(t *testing.T) {
 	var kustomization struct {
 		Resources          []string `json:"resources"`

@@ -34,7 +34,7 @@ func table(t *testing.T, path string) metav1.Table {
 	return answer
 }
 
-// column is a heading, what the only row shows under it, and whether "kubectl get" shows it or only "-o wide".
+// column is a heading, the cell of the only row under it, and whether "kubectl get" shows it or only "-o wide".
 type column struct {
 	Name, Shown string
 	Wide        bool

@@ -72,7 +72,7 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 }
 
-// bind gives a user of its own what a reader may do, in all namespaces.
+// bind gives a user of its own the rights of a reader, in all namespaces.
 func bind(t *testing.T, reader string) {
 	t.Helper()
 	var roles []*rbacv1.ClusterRole
@@ -111,7 +111,7 @@ func bind(t *testing.T, reader string) {
 	}
 }
 
-// aggregatedToEdit is what Kubernetes' own role edit allows: no controller runs here that would write it down there.
+// aggregatedToEdit is the role edit of Kubernetes with its aggregated rights: no controller runs here that would write it down there.
 func aggregatedToEdit(t *testing.T) []rbacv1.PolicyRule {
 	t.Helper()
 	var rules []rbacv1.PolicyRule
@@ -165,7 +165,7 @@ func checkRight(t *testing.T, reader, row, cell string) {
 	}
 }
 
-// TestSecurityPageNamesTestsThatExist keeps the page from promising what nothing tries.
+// TestSecurityPageNamesTestsThatExist keeps the page from promises that no test tries.
 func TestSecurityPageNamesTestsThatExist(t *testing.T) {
 	known, stories := map[string]bool{}, ""
 	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(`)

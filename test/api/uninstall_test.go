@@ -20,7 +20,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// Without an operator nothing takes the finalizer off an account that revokes: the page's lines find these accounts, and no others.
+// Without an operator nothing takes the finalizer off an account that revokes: the page's lines find these accounts alone.
 func TestUninstallPageFreesAccountsWithoutAnOperator(t *testing.T) {
 	const revoke, other = v1alpha1.FinalizerRevoke, "example.com/audit"
 	accounts := map[string][]string{
@@ -80,7 +80,7 @@ func release(t *testing.T, name string) {
 	}
 }
 
-// Where kustomize installed, the page's lines remove what works and leave what must not be lost.
+// Where kustomize installed, the page's lines remove the workloads and leave the Secrets that must not be lost.
 func TestUninstallPageRemovesTheOperatorAlone(t *testing.T) {
 	var kept v1alpha1.MarketplaceAccount
 	store(t, with(t, account(t), fields{"metadata.name": "kept"}), &kept)
@@ -120,7 +120,7 @@ func absolute(t *testing.T, path string) string {
 	return whole
 }
 
-// installed lists what an installation has beside its kinds and its namespace.
+// installed lists the objects of an installation beside its kinds and its namespace.
 func installed(t *testing.T) []string {
 	t.Helper()
 	var names []string

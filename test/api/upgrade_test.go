@@ -14,7 +14,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// TestUpgradePageLabelsWhatAccountsName is S8b: one command labels the Secrets that accounts use, and no others.
+// TestUpgradePageLabelsWhatAccountsName is S8b: one command labels the Secrets that accounts use, and no further ones.
 func TestUpgradePageLabelsWhatAccountsName(t *testing.T) {
 	const in = "upgraded"
 	if err := kube.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: in}}); err != nil {

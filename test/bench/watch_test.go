@@ -45,14 +45,14 @@ func TestWatcherComparesEachRenewalWithItsPlan(t *testing.T) {
 	s.creating(&v1alpha1.MarketplaceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "bench", Name: "account-00000"}}, second(0))
 	s.secret(1, 91)
 	s.account(2, 91, 50)
-	s.account(3, 91, 50) // somebody edits a label
+	s.account(3, 91, 50) // a label is edited
 	// The second renewal's status is seen before its Secret, as two watches allow.
 	s.account(51, 141, 100)
 	s.secret(52, 141)
-	s.secret(53, 141) // somebody edits a label
+	s.secret(53, 141) // a label is edited
 	s.secret(145, 235)
 	s.account(146, 235, 190)
-	s.account(147, 235, 190) // somebody edits a label
+	s.account(147, 235, 190) // a label is edited
 
 	if f, done := s.filled(batch{namespace: "bench", prefix: "account", size: 1}); !done || f.all != 2*time.Second {
 		t.Errorf("filled says %v, %v; want 2s, true", f.all, done)
@@ -83,7 +83,7 @@ func TestWatcherSeesStatusesThatStayBehind(t *testing.T) {
 	s.secret(101, 191) // no status tells of this one
 	s.secret(151, 241)
 	s.account(160, 241, 200)
-	s.account(170, 241, 200) // somebody edits a label
+	s.account(170, 241, 200) // a label is edited
 	s.secret(201, 291)
 	after, untold := s.toldSince("bench/", second(0), second(208))
 	if want := []time.Duration{7 * time.Second, 2 * time.Second, 0, 9 * time.Second}; !slices.Equal(after, want) || untold != 1 {

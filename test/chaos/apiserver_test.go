@@ -115,7 +115,7 @@ func refusedWrites(t *testing.T) {
 		w.accountsOfAllKinds("-new")
 		quota := w.quota()
 		o.start()
-		w.renew(w.accounts[:len(kinds)]...) // writing what is there needs no quota
+		w.renew(w.accounts[:len(kinds)]...) // a write of a Secret that is there needs no quota
 		for _, a := range w.accounts[:len(kinds)] {
 			w.expectAccount(a)
 		}
@@ -167,7 +167,7 @@ func (w *world) roleWithoutSecretWrites() string {
 	return role.Name
 }
 
-// quota allows no further Secret in the story's namespace. Nobody here counts but the story.
+// quota allows no further Secret in the story's namespace. No controller here counts but the story.
 func (w *world) quota() *corev1.ResourceQuota {
 	w.t.Helper()
 	secrets := &corev1.SecretList{}
@@ -283,7 +283,7 @@ func (w *world) expectNothingSpentOnFullDisk() {
 	w.Expect(after.Count("", "")).To(Equal(before.Count("", "")), "token requests whose answer could not have been stored")
 }
 
-// makeRoom does what an administrator of etcd does.
+// makeRoom takes the steps of an administrator of etcd.
 func (w *world) makeRoom() {
 	w.t.Helper()
 	w.Expect(w.cluster.kube.DeleteAllOf(context.Background(), &corev1.ConfigMap{}, client.InNamespace(w.ns))).To(Succeed())

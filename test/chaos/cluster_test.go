@@ -23,7 +23,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
-// stopLimit is how long kube-apiserver may take to say farewell to those who watch. Then it is killed.
+// stopLimit is how long kube-apiserver may take to say farewell to its watches. Then it is killed.
 const stopLimit = 2 * time.Second
 
 // cluster is an etcd and a kube-apiserver.
@@ -67,7 +67,7 @@ func startCluster(ctx context.Context, dir string, etcdArgs ...string) (c *clust
 		// Without these a machine that has no route to anywhere cannot start it.
 		Set("advertise-address", "127.0.0.1").
 		Set("endpoint-reconciler-type", "none").
-		// As on OpenShift: who writes an owner reference must be allowed to.
+		// As on OpenShift: the writer of an owner reference must be allowed to write it.
 		Append("enable-admission-plugins", "OwnerReferencesPermissionEnforcement")
 	if err := c.api.Start(); err != nil {
 		return c, fmt.Errorf("starting kube-apiserver: %w", err)
@@ -93,7 +93,7 @@ func (c *cluster) user(user envtest.User) (*rest.Config, error) {
 	return config, nil
 }
 
-// install writes what the operator needs in its cluster, and begins to observe it.
+// install writes the objects that the operator needs in its cluster, and begins to observe it.
 func (c *cluster) install(ctx context.Context) (err error) {
 	if _, err := envtest.InstallCRDs(c.admin, envtest.CRDInstallOptions{
 		Paths: []string{testworld.Definitions()}, ErrorIfPathMissing: true, MaxTime: testworld.StartLimit,
@@ -148,7 +148,7 @@ func (e *etcd) start() error {
 	}
 	args := append([]string{
 		"--data-dir=" + e.dir, "--listen-client-urls=" + e.url, "--advertise-client-urls=" + e.url, "--listen-peer-urls=" + e.peer,
-		"--unsafe-no-fsync", // the kernel keeps what a killed program wrote
+		"--unsafe-no-fsync", // the kernel keeps the writes of a killed program
 	}, e.args...)
 	log, err := os.OpenFile(e.dir+".log", os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -202,7 +202,7 @@ func (e *etcd) call(path, body string) (string, error) {
 	return string(answer), err
 }
 
-// freeAddresses are addresses on loopback that nobody listens on.
+// freeAddresses are addresses on loopback that no program listens on.
 func freeAddresses(count int) ([]string, error) {
 	addresses := make([]string, 0, count)
 	for range count {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// figures are what random kills came to.
+// figures are the results of random kills.
 type figures struct {
 	kills, idle, portalKills             int
 	calls, renewals, strictRenewals      int
@@ -21,7 +21,7 @@ type figures struct {
 	windows                              []window
 }
 
-// allFigures are those of all shards.
+// allFigures are the figures of all shards.
 type allFigures struct {
 	mu sync.Mutex
 	figures
@@ -44,7 +44,7 @@ func (f *allFigures) add(other *figures) {
 	f.windows = append(f.windows, other.windows...)
 }
 
-// print writes the report; nothing when nobody was killed at random.
+// print writes the report; nothing when there was no random kill.
 func (f *allFigures) print(out io.Writer) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

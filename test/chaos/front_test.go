@@ -18,13 +18,13 @@ import (
 )
 
 // front stands between the operator and the demo marketplace. It knows which account a token request is for, and which tokens
-// it brought in which order, so that a story can hold a request and nobody can pass an old token off as a new one.
+// it brought in which order, so that a story can hold a request and no program can pass an old token off as a new one.
 type front struct {
 	market *demomarket.Server
 	server *httptest.Server
 
-	mu sync.Mutex // guards what follows
-	// holders are accounts by what only they send: a refresh token, a user's name, a client.
+	mu sync.Mutex // guards the fields below
+	// holders are accounts by a value that only they send: a refresh token, a user's name, a client.
 	holders map[string]string
 	issued  map[string]*issue // by access token
 	counts  map[string]*count // by account
@@ -40,12 +40,12 @@ type front struct {
 // issue is an answer with tokens.
 type issue struct {
 	account string
-	number  int // of those for the account
+	number  int // among the requests for the account
 	// answered is when it was written to the operator, stored when the API server had it; zero before.
 	answered, stored time.Time
 }
 
-// count is what is counted of an account.
+// count are the counters of an account.
 type count struct {
 	// number are the answers with tokens.
 	number int
@@ -84,14 +84,14 @@ func (f *front) holds(account, value string) {
 	f.holders[value] = account
 }
 
-// at sets what runs when a token request for the account has arrived, and when its answer is about to leave.
+// at sets the function that runs when a token request for the account has arrived, and when its answer is about to leave.
 func (f *front) at(account string, arrival, commit func(*http.Request)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.arrival[account], f.commit[account] = arrival, commit
 }
 
-// count returns what was counted of an account.
+// count returns the counters of an account.
 func (f *front) count(account string) count {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -142,7 +142,7 @@ func (f *front) requestsFrom(address string) int {
 	return f.senders[address]
 }
 
-// parameters are those of a token request, in whichever form, with the client that Basic authentication names.
+// parameters are the parameters of a token request, in whichever form, with the client that Basic authentication names.
 func parameters(r *http.Request, body []byte) map[string]string {
 	sent := map[string]string{}
 	if json.Unmarshal(body, &sent) != nil {
@@ -235,7 +235,7 @@ func (f *front) deliver(account string) {
 	f.countOf(account).answered++
 }
 
-// find returns what is known of an access token; false when the marketplace did not issue it to one of these accounts.
+// find returns the record of an access token; false when the marketplace did not issue it to one of these accounts.
 func (f *front) find(accessToken string) (issue, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -289,7 +289,7 @@ func (f *front) store(known *issue) {
 	counted.asked, counted.issued, counted.answered = 0, 0, 0
 }
 
-// beginAnew forgets what was asked and not stored: a person has brought another grant.
+// beginAnew forgets the requests that were not stored: a person has brought another grant.
 func (f *front) beginAnew(account string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -19,12 +19,12 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
-// expectAtRest says what must hold once a story's faults are over:
+// expectAtRest expects that these hold once a story's faults are over:
 //
-//   - every account is Ready, nobody has to do anything, and what was asked for is done; but an account whose pair a kill took
+//   - every account is Ready, no person has to do anything, and every request of a person is handled; but an account whose pair a kill took
 //     says so, and why;
-//   - what workloads read is the newest that the marketplace gave, and the marketplace honours it;
-//   - the judge has seen no refresh token spent twice outside its grace, and every consent lives but those of lost accounts;
+//   - workloads read the newest tokens that the marketplace gave, and the marketplace honours them;
+//   - the judge has seen no refresh token spent twice outside its grace, and every consent lives but the consents of lost accounts;
 //   - the observer has seen no token, and no grant, go back to an older one, and no account ask for a person without need.
 func (w *world) expectAtRest() {
 	w.t.Helper()
@@ -48,7 +48,7 @@ func (w *world) expectAccount(a *account) {
 	})
 }
 
-// inOrder tells what is not as it should be with an account.
+// inOrder names the faults of an account.
 func (w *world) inOrder(a *account) error {
 	for conditionType, wanted := range map[string]string{
 		v1alpha1.ConditionReady: "True TokenValid", v1alpha1.ConditionAuthenticated: "True TokenValid",
@@ -64,7 +64,7 @@ func (w *world) inOrder(a *account) error {
 	return w.current(a)
 }
 
-// current tells how what workloads read differs from what the marketplace gave last; nil when it does not.
+// current tells how the token of workloads differs from the last one of the marketplace; nil when it does not.
 func (w *world) current(a *account) error {
 	token, err := w.secretOf(a, "token")
 	if err != nil {
@@ -104,7 +104,7 @@ func (w *world) expectLost(a *account) {
 	}
 }
 
-// expectJudged is what the demo marketplace says in the end.
+// expectJudged expects the verdict of the demo marketplace in the end.
 func (w *world) expectJudged() {
 	w.t.Helper()
 	wanted := map[string]int{}
@@ -131,7 +131,7 @@ type observer struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	fronts   map[string]*front
 	seen     map[client.ObjectKey]*record
 	problems map[string][]string
@@ -139,7 +139,7 @@ type observer struct {
 	forgiven map[string]bool
 }
 
-// record is what was seen of an account last.
+// record is the last state of an account that was seen.
 type record struct {
 	serial    int64 // of the grant
 	published int   // number of the answer in the token Secret
@@ -162,7 +162,7 @@ func (o *observer) forgives(namespace string) bool {
 	return o.forgiven[namespace]
 }
 
-// follow makes the observer judge what happens in a namespace.
+// follow makes the observer judge the changes in a namespace.
 func (o *observer) follow(namespace string, platform *front) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -274,7 +274,7 @@ func (o *observer) lookAtAccount(account *v1alpha1.MarketplaceAccount) {
 	}
 }
 
-// problemsOf is what was seen in a namespace that must not be.
+// problemsOf are the forbidden states that were seen in a namespace.
 func (o *observer) problemsOf(namespace string) []string {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -24,7 +24,7 @@ type point struct {
 	journaled bool
 	// hold keeps the renewal of an account there.
 	hold func(*held)
-	// loses tells that a pair may be lost by a kill there, where nobody gives a second one; answers is how often the
+	// loses tells that a pair may be lost by a kill there, where the platform gives no second one; answers is how often the
 	// marketplace gives tokens until all is well again.
 	loses   bool
 	answers int
@@ -229,7 +229,7 @@ func (w *world) killAt(o *operator, all []*held) {
 	let()
 }
 
-// holdAll asks for a renewal of every account, and waits until each is at its point. What it returns lets them go.
+// holdAll asks for a renewal of every account, and waits until each is at its point. The returned function lets them go.
 func (w *world) holdAll(all []*held) (let func()) {
 	w.t.Helper()
 	release := make(chan struct{})

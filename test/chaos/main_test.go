@@ -1,4 +1,4 @@
-// Package chaos_test breaks what the operator depends on, and the operator itself, and looks whether it keeps its promises.
+// Package chaos_test breaks the programs that the operator depends on, and the operator itself, and looks whether it keeps its promises.
 //
 // The operator runs as a process of its own, which is killed as kill -9 does, with the rights that config/rbac gives it. It serves the portal as
 // well or, with -chaos.apart, a second process beside it does, with the rights of config/components/portal-apart. Its
@@ -7,7 +7,7 @@
 // marketplace judges, an observer follows every state of every account and Secret, and one function says what must hold after
 // each story: [world.expectAtRest].
 //
-// The stories are in [stories]; without -chaos.long only the short ones are told. docs/faults.md says what is promised.
+// The stories are in [stories]; without -chaos.long only the short ones are told. docs/faults.md has the promises.
 package chaos_test
 
 import (
@@ -25,7 +25,7 @@ import (
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 
-	// What the suite builds and runs: without this, go test would find its last result good enough after a change of the operator.
+	// The program that the suite builds and runs: without this, go test would find its last result good enough after a change of the operator.
 	_ "github.com/tokenkeeper/tokenkeeper/internal/operator"
 )
 

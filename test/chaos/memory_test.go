@@ -47,7 +47,7 @@ func (w *world) limited(p *process) *memory {
 	return m
 }
 
-// memories are those of the processes of a replica.
+// memories are the memories of the processes of a replica.
 type memories []*memory
 
 // limited runs each process of the replica under the limit.
@@ -96,7 +96,7 @@ func (m *memory) killed() bool {
 	return m.read("memory.oom_control", "oom_kill ") > 0
 }
 
-// read reads a number: the whole file, or what follows a word.
+// read reads a number: the whole file, or the number after a word.
 func (m *memory) read(file, after string) int64 {
 	m.of.w.t.Helper()
 	if !filepath.IsAbs(file) {

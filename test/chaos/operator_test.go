@@ -9,7 +9,7 @@ import (
 	. "github.com/onsi/gomega"
 )
 
-// Where requests to the marketplace come from, so that the front knows whose they are.
+// Where requests to the marketplace come from, so that the front knows their replica.
 const (
 	operatorsAddress = "127.0.0.1"
 	portalsAddress   = "127.0.0.3"
@@ -38,12 +38,12 @@ func (w *world) operator(args ...string) *operator {
 	return o
 }
 
-// ownAddress is one on loopback that no process of this machine uses: no connection from it takes the port while nobody listens.
+// ownAddress is one on loopback that no process of this machine uses: no connection from it takes the port while no program listens.
 func ownAddress() string {
 	return fmt.Sprintf("127.%d.%d.%d:8082", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
 }
 
-// start starts what does not run of the replica, and does not wait for what it does.
+// start starts the processes of the replica that do not run, and does not wait for their work.
 func (o *operator) start() {
 	o.w.t.Helper()
 	o.process.start()
@@ -64,7 +64,7 @@ func (o *operator) kill() {
 	o.portal.kill()
 }
 
-// end asks the replica to end. What it returns tells how that went.
+// end asks the replica to end. The returned channel tells how that went.
 func (o *operator) end() <-chan error {
 	o.w.t.Helper()
 	ends := []<-chan error{o.process.end()}
@@ -110,7 +110,7 @@ func (o *operator) expectPages() {
 	}
 }
 
-// expectIdlePortals wants portals apart to have read what they show, and to have done nothing else: nobody has signed in.
+// expectIdlePortals wants portals apart to have read the objects that they show, and to have done nothing else: no person has signed in.
 func (w *world) expectIdlePortals() {
 	w.t.Helper()
 	if w.t.Failed() {

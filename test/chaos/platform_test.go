@@ -10,7 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 )
 
-// platformFault is something that a marketplace does to one request.
+// platformFault is an act of a marketplace on one request.
 type platformFault struct {
 	name  string
 	fault demomarket.Fault

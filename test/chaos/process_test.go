@@ -32,7 +32,7 @@ type process struct {
 	// cgroup is the folder of the one to run in; empty for the suite's own.
 	cgroup string
 
-	mu      sync.Mutex // guards what follows
+	mu      sync.Mutex // guards the fields below
 	command *exec.Cmd  // nil while it does not run
 	stdin   io.Closer
 }
@@ -62,7 +62,7 @@ func (p *process) kubeconfig() string { return filepath.Join(p.dir, "kubeconfig"
 
 func (p *process) clockFile() string { return filepath.Join(p.dir, "clock") }
 
-// start starts it where it does not run, and does not wait for what it does.
+// start starts it where it does not run, and does not wait for its work.
 func (p *process) start() {
 	p.w.t.Helper()
 	p.mu.Lock()
@@ -111,7 +111,7 @@ func (p *process) kill() {
 	p.command = nil
 }
 
-// end asks it to end, as Kubernetes does. What it returns tells how that went.
+// end asks it to end, as Kubernetes does. The returned channel tells how that went.
 func (p *process) end() <-chan error {
 	p.w.t.Helper()
 	p.mu.Lock()

@@ -26,7 +26,7 @@ import (
 // call is a request of the operator to the API server.
 type call struct {
 	method, resource, subresource, namespace, name string
-	// custody is what a grant Secret is to hold; nil for any other request.
+	// custody is the custody that a grant Secret is to hold; nil for any other request.
 	custody *custody.Custody
 	// stores tells that it holds tokens which the marketplace issued and no grant Secret holds yet.
 	stores bool
@@ -34,7 +34,7 @@ type call struct {
 
 func (c *call) writes() bool { return c.method != http.MethodGet }
 
-// account is whose Secret or status it is, by the names that the operator gives; empty for anything else.
+// account is the owner of the Secret or status, by the names that the operator gives; empty for anything else.
 func (c *call) account() string {
 	if c.resource == "marketplaceaccounts" {
 		return c.name
@@ -59,7 +59,7 @@ func (c *call) publishes() bool {
 }
 func (c *call) reports() bool { return c.writes() && c.subresource == "status" }
 
-// interception is what happens to some of the operator's requests.
+// interception is the treatment of some of the operator's requests.
 type interception struct {
 	match func(*call) bool
 	// before runs before the request is passed on. It may answer in the API server's place, or panic with http.ErrAbortHandler
@@ -74,7 +74,7 @@ type proxy struct {
 	front  *front
 	server *httptest.Server
 
-	mu            sync.Mutex // guards what follows
+	mu            sync.Mutex // guards the fields below
 	interceptions []*interception
 	gone          bool
 	reads         int
@@ -110,7 +110,7 @@ func newProxy(user *rest.Config, platform *front) (*proxy, error) {
 	return p, nil
 }
 
-// struck is a request with what is to happen to it.
+// struck is a request with its treatment.
 type struck struct {
 	proxy *proxy
 	*call
@@ -173,7 +173,7 @@ func (s *struck) answered(ctx context.Context, status int) error {
 	return s.interception.after(ctx)
 }
 
-// read finds out what a request is about.
+// read finds the subject of a request.
 func (p *proxy) read(r *http.Request) (*call, error) {
 	c := &call{method: r.Method}
 	if _, rest, ok := strings.Cut(r.URL.Path, "/namespaces/"); ok {
@@ -217,7 +217,7 @@ func (p *proxy) add(i *interception) (remove func()) {
 	}
 }
 
-// intercept returns the interception that was added first of those that fit.
+// intercept returns the first interception that fits.
 func (p *proxy) intercept(c *call) *interception {
 	p.mu.Lock()
 	defer p.mu.Unlock()

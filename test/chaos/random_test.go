@@ -19,13 +19,13 @@ import (
 )
 
 const (
-	// shortLife keeps renewals coming by themselves, beside those that are asked for.
+	// shortLife keeps renewals coming by themselves, beside the requested ones.
 	shortLife = 40 * time.Second
 	// answerTime is how long the platforms take, half of it before they act: as a near one does.
 	answerTime = 60 * time.Millisecond
 	// longestLife is how long an operator lives after its first write, but for one life in a while.
 	longestLife = 500 * time.Millisecond
-	// shortKills are those of the short form.
+	// shortKills are the kills of the short form.
 	shortKills = 12
 )
 
@@ -142,7 +142,7 @@ func (s *shard) liveAndDie() {
 	s.endAfter(life)
 	s.kills++
 	s.o.proxy.server.CloseClientConnections()
-	<-time.After(30 * time.Millisecond) // for what the API server has begun
+	<-time.After(30 * time.Millisecond) // for the writes that the API server has begun
 	s.noteBroken()
 }
 
@@ -257,7 +257,7 @@ func (s *shard) resolve() {
 	}
 }
 
-// grantState is what the grant Secret of a strict account says.
+// grantState is the state of the grant of a strict account, as its grant Secret has it.
 type grantState int
 
 const (
@@ -308,7 +308,7 @@ func (s *shard) comesToOrder(a *account) bool {
 	return false
 }
 
-// count takes over what marketplace and front have counted.
+// count takes over the counts of marketplace and front.
 func (s *shard) count() {
 	report := s.market.Report().Total
 	s.calls = report.Count("", "")

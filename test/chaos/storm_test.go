@@ -18,12 +18,12 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
-// attack is what a stranger sends on a connection, and never brings to an end.
+// attack is a request that a stranger begins on a connection, and never ends.
 type attack struct {
 	name, sends string
 }
 
-// attacks are the ways to make a server hold something.
+// attacks are the ways to make a server hold memory.
 var attacks = []attack{
 	{"28 kB of headers", "GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("A: "+strings.Repeat("a", 1000)+"\r\n", 28)},
 	{"1 MB of headers", "GET / HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("A: "+strings.Repeat("a", 1000)+"\r\n", 1000)},
@@ -45,7 +45,7 @@ func shortLines(number int) string {
 // listener is a server of the operator, and how many connections strangers make to it in a second.
 type listener struct {
 	name, address string
-	paths         []string // that others ask for meanwhile
+	paths         []string // that well-behaved clients ask for meanwhile
 	perSecond     int
 }
 

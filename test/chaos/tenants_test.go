@@ -16,7 +16,7 @@ import (
 )
 
 // greedyTenants write as much as the API server takes: Secrets that look like the operator's own, accounts with annotations of 250 kB, and
-// templates that grow. The operator starts, and keeps the accounts of others, under the memory limit that is shipped.
+// templates that grow. The operator starts, and keeps the accounts of other tenants, under the memory limit that is shipped.
 func greedyTenants(t *testing.T) {
 	c, secrets, accounts := shared, 60, 150
 	if *long {
@@ -60,7 +60,7 @@ func greedyTenants(t *testing.T) {
 	memories.expectKept()
 }
 
-// inParallel does something so many times, some of them at once.
+// inParallel calls a function so many times, some of them at once.
 func (w *world) inParallel(times int, do func(i int)) {
 	next := make(chan int)
 	ended := make(chan struct{})

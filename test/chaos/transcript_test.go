@@ -17,7 +17,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/test/leak"
 )
 
-// transcript is what one process wrote to its log, and how much of it was searched.
+// transcript is the log of one process, and how much of it was searched.
 type transcript struct {
 	w        *world
 	path     string
@@ -26,7 +26,7 @@ type transcript struct {
 
 func newTranscript(w *world, path string) *transcript { return &transcript{w: w, path: path} }
 
-// search looks for credentials, and for a panic, in what was written since the last time.
+// search looks for credentials, and for a panic, in all that was written since the last time.
 func (s *transcript) search(secrets leak.Search) (string, error) {
 	file, err := os.Open(s.path)
 	if err != nil {

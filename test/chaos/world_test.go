@@ -20,14 +20,14 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
-// patience is how long the operator may take for what it does at once, on a machine that is busy with other stories.
+// patience is how long the operator may take for work that it does at once, on a machine that is busy with other stories.
 const patience = 90 * time.Second
 
 // kind is a way in which a marketplace keeps an account's grant.
 type kind struct {
 	name, platform string
 	grant          v1alpha1.GrantType
-	// rotates tells that a refresh token is spent by its use, strict that nothing helps who loses the answer.
+	// rotates tells that a refresh token is spent by its use, strict that nothing helps a process that loses the answer.
 	rotates, strict bool
 }
 
@@ -43,7 +43,7 @@ var (
 	kinds   = append([]kind{strict}, lenient...)
 )
 
-// strictPlatform is Allegro without mercy: a spent refresh token does not work any more, and who shows one is taken for a thief.
+// strictPlatform is Allegro without mercy: a spent refresh token does not work any more, and a client that shows one is taken for a thief.
 func strictPlatform() demomarket.Platform {
 	platform := demomarket.Allegro()
 	platform.Name = "strict"
@@ -79,7 +79,7 @@ type world struct {
 	// quiet has less written to the logs, in a story that goes on for hours.
 	quiet bool
 	dir   string
-	// user and portalUser are those of the cluster that operators and portals apart are.
+	// user and portalUser are the users of the cluster that operators and portals apart are.
 	user, portalUser string
 	logs             []*transcript
 	portals          []*process // apart
@@ -110,7 +110,7 @@ func newWorld(t *testing.T, c *cluster) *world {
 	return w
 }
 
-// bind gives a user of this story the rights of a role, in place of those that it had.
+// bind gives a user of this story the rights of a role, in place of its former rights.
 func (w *world) bind(user, role string) {
 	w.t.Helper()
 	binding := &rbacv1.ClusterRoleBinding{

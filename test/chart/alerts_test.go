@@ -9,7 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// prometheusRule is what the Prometheus operator reads.
+// prometheusRule is the object that the Prometheus operator reads.
 type prometheusRule struct {
 	APIVersion string `json:"apiVersion"`
 	Kind       string `json:"kind"`

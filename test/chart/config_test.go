@@ -152,7 +152,7 @@ watch:
 	})
 }
 
-// subtract returns what is in the first and not in the second.
+// subtract returns the elements of the first that the second lacks.
 func subtract(from, without []string) []string {
 	return slices.DeleteFunc(slices.Clone(from), func(one string) bool { return slices.Contains(without, one) })
 }

@@ -24,7 +24,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/test/authority"
 )
 
-// forwardProxy is what stands between a company and the internet: it makes tunnels (CONNECT), and each ends at the marketplace.
+// forwardProxy is the proxy between a company and the internet: it makes tunnels (CONNECT), and each ends at the marketplace.
 type forwardProxy struct {
 	*httptest.Server
 	// credentials are "name:password" that it asks for; nothing when they are empty.

@@ -103,7 +103,7 @@ func overTLS(u *url.URL) *url.URL {
 	return &secure
 }
 
-// page is what a browser sees in the end, after all redirects.
+// page is the page that a browser shows in the end, after all redirects.
 func (f *front) page(browser *http.Client, method, address string, form url.Values) string {
 	f.t.Helper()
 	request, err := http.NewRequestWithContext(f.t.Context(), method, address, strings.NewReader(form.Encode()))
@@ -176,7 +176,7 @@ func (f *front) renew(s *shop, name, platform string) {
 	}
 }
 
-// clerk makes somebody who may press the buttons of accounts, and returns a token for the portal.
+// clerk makes a user with the right to press the buttons of accounts, and returns the user's token for the portal.
 func (s *shop) clerk() string {
 	s.t.Helper()
 	s.create(&rbacv1.RoleBinding{

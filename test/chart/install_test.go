@@ -97,7 +97,7 @@ func startCluster(t *testing.T, helm string, configure ...func(*envtest.APIServe
 	return cluster{Client: kube, helm: helm, kubeconfig: kubeconfig, admin: admin.Config(), address: net.JoinHostPort(serviceHost, port), authority: signer.PEM}
 }
 
-// run runs a program against the cluster, and returns what it prints.
+// run runs a program against the cluster, and returns its output.
 func (c cluster) run(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), program, args...)

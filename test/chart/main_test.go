@@ -26,7 +26,7 @@ const (
 	operator     = "../../charts/tokenkeeper"
 	marketplaces = "../../charts/tokenkeeper-marketplaces"
 
-	// release and namespace are those under which the chart's names are the ones of config/.
+	// release and namespace are the names under which the chart's names are the ones of config/.
 	release   = "tokenkeeper"
 	namespace = "tokenkeeper-system"
 )
@@ -120,7 +120,7 @@ func everyHelm(t *testing.T, test func(t *testing.T, helm string)) {
 	}
 }
 
-// call runs Helm with values, and returns what it prints.
+// call runs Helm with values, and returns its output.
 func call(t *testing.T, helm, values string, args ...string) (string, error) {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), helm, append(args, "--values", "-")...)
@@ -135,7 +135,7 @@ func call(t *testing.T, helm, values string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// template renders a chart; what it makes is in objects.
+// template renders a chart into objects.
 func template(t *testing.T, helm, chart, values string) (objects, error) {
 	t.Helper()
 	out, err := call(t, helm, values, "template", release, chart, "--namespace", namespace, "--kube-version", "1.37.0")

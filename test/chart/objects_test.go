@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// objects are what a chart makes.
+// objects are the objects that a chart makes.
 type objects []map[string]any
 
 func metadata(object map[string]any) map[string]any {
@@ -28,7 +28,7 @@ func id(object map[string]any) string {
 	return kind + " " + name
 }
 
-// ids are those of all objects, in order.
+// ids are the ids of all objects, in order.
 func (o objects) ids() []string {
 	var all []string
 	for _, object := range o {

@@ -22,7 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// patience is how long the operator may take for what it does at once, on a machine that is busy with other stories.
+// patience is how long the operator may take for work that it does at once, on a machine that is busy with other stories.
 const patience = 2 * time.Minute
 
 // image is what the operator's image holds (hack/image): the program, and the public authorities in PEM form. ahead is how far the clock is ahead
@@ -47,7 +47,7 @@ type replica struct {
 	ended   chan error
 }
 
-// startReplica runs a pod of the operator's Deployment as it is in the cluster now. It does not wait for what the pod does.
+// startReplica runs a pod of the operator's Deployment as it is in the cluster now. It does not wait for the work of the pod.
 func (c cluster) startReplica(t *testing.T, image image) *replica {
 	t.Helper()
 	return c.startPod(t, "tokenkeeper", image)
@@ -84,7 +84,7 @@ func (c cluster) startPod(t *testing.T, name string, image image) *replica {
 	return r
 }
 
-// environment is what the kubelet gives the container: where the API server is, and the variables of the container, in which earlier ones may be named.
+// environment holds the variables that the kubelet gives the container: where the API server is, and the variables of the container, in which earlier ones may be named.
 func (c cluster) environment(t *testing.T, container corev1.Container) map[string]string {
 	t.Helper()
 	environment := map[string]string{"PATH": "/"} // of the image
@@ -159,7 +159,7 @@ func (c cluster) mountServiceAccount(t *testing.T, r *replica, name string) {
 	r.write(folder+"/namespace", namespace)
 }
 
-// volume is what a volume of the pod holds, by names of files.
+// volume is the content of a volume of the pod, by names of files.
 func (c cluster) volume(t *testing.T, spec corev1.PodSpec, name string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -235,7 +235,7 @@ func (r *replica) run(args []string, environment map[string]string) {
 
 func (r *replica) logFile() string { return filepath.Join(r.root, "log") }
 
-// log is what the operator has said.
+// log is the operator's log.
 func (r *replica) log() string {
 	text, err := os.ReadFile(r.logFile())
 	if err != nil {

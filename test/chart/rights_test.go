@@ -86,7 +86,7 @@ type audited struct {
 	ResponseStatus   struct{ Code int }
 }
 
-// requests are those that the operator and the portal have made. A line that is being written comes next time.
+// requests are the requests that the operator and the portal have made. A line that is being written comes next time.
 func requests(t *testing.T, file string) []audited {
 	t.Helper()
 	log, err := os.Open(file)

@@ -108,7 +108,7 @@ func (s *shop) annotate(name, annotation, value string) {
 	})
 }
 
-// token is what workloads read of an account; nothing where there is none.
+// token is the token that workloads read of an account; empty where there is none.
 func (s *shop) token(name string) map[string][]byte {
 	s.t.Helper()
 	var secret corev1.Secret

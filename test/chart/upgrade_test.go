@@ -18,7 +18,7 @@ import (
 type upgrade struct {
 	*shop
 	platform *demomarket.Market
-	// values and overrides are those of the two releases.
+	// values and overrides are the ones of the two releases.
 	values, overrides string
 	// ahead is how far the operators' clocks are ahead of the platform's.
 	ahead time.Duration

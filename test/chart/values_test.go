@@ -367,7 +367,7 @@ func TestValues(t *testing.T) {
 	})
 }
 
-// checkAlways is what holds whatever the values are.
+// checkAlways checks the rules that hold with any values.
 func checkAlways(t *testing.T, made objects) {
 	t.Helper()
 	seen := map[string]bool{}

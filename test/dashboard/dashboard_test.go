@@ -16,7 +16,7 @@ const (
 	board = root + "/config/components/dashboard/tokenkeeper.json"
 )
 
-// query is what a panel or a variable asks.
+// query is the question of a panel or a variable.
 type query struct{ of, expr string }
 
 // panel is the part of Grafana's format that holds queries. Rows hold panels.
@@ -37,7 +37,7 @@ type panel struct {
 	Panels []panel `json:"panels"`
 }
 
-// dashboard is what Grafana reads.
+// dashboard is the file that Grafana reads.
 type dashboard struct {
 	Panels     []panel `json:"panels"`
 	Templating struct {
@@ -63,7 +63,7 @@ func load(t *testing.T) dashboard {
 	return made
 }
 
-// queries are those of all panels, and those behind the variables.
+// queries are the queries of all panels, and the ones behind the variables.
 func (d dashboard) queries() []query {
 	var all []query
 	var walk func(panels []panel)

@@ -71,10 +71,10 @@ func TestRulesAreCheapWithTenThousandAccounts(t *testing.T) {
 	}
 }
 
-// rule is an alert, or what is recorded for others.
+// rule is an alert, or a series that is recorded for other rules.
 type rule struct{ Name, Query string }
 
-// rules are those that Prometheus evaluates.
+// rules are the rules that Prometheus evaluates.
 func rules(t *testing.T, address string) []rule {
 	t.Helper()
 	var got struct {

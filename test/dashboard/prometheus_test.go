@@ -42,7 +42,7 @@ func eventually(t *testing.T, what string, try func() error) {
 	}
 }
 
-// start runs a program in a folder until the end of the test, which asks it to end. It returns what the program says.
+// start runs a program in a folder until the end of the test, which asks it to end. It returns the output of the program.
 func start(t *testing.T, folder, program string, args ...string) io.Reader {
 	t.Helper()
 	command := exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
@@ -159,7 +159,7 @@ scrape_configs:
 	return "http://" + address
 }
 
-// answer is what Prometheus says to a query.
+// answer is the answer of Prometheus to a query.
 type answer struct {
 	Status string `json:"status"`
 	Error  string `json:"error"`
@@ -183,7 +183,7 @@ func ask(t *testing.T, address, expr string) (answer, error) {
 	return got, err
 }
 
-// mayBeEmpty are panels that have nothing to show while all goes well, or that need what the quickstart does not have.
+// mayBeEmpty are panels that have nothing to show while all goes well, or that need a source that the quickstart does not have.
 var mayBeEmpty = []string{
 	"Accounts that need a change", "Client secrets", "Not authenticated, by marketplace and status", "Errors",
 	"Accounts that need a person", // the quickstart's person signs in
@@ -274,7 +274,7 @@ func ours(page string) string {
 	return kept.String()
 }
 
-// narrowed expects that the variables narrow down what is shown.
+// narrowed expects that the variables narrow down the panels.
 func narrowed(t *testing.T, address string) {
 	t.Helper()
 	accounts := query{"Accounts", ""}
@@ -297,7 +297,7 @@ func narrowed(t *testing.T, address string) {
 	}
 }
 
-// judged expects that every alert rule can be evaluated, and that nobody is woken while all goes well.
+// judged expects that every alert rule can be evaluated, and that none wakes a person while all goes well.
 func judged(t *testing.T, address string) {
 	t.Helper()
 	eventually(t, "waiting for the alert rules to be evaluated", func() error {

@@ -29,7 +29,7 @@ const (
 	root = "../.."
 	// namespace is the operator's.
 	namespace = "tokenkeeper-system"
-	// patience is for what takes a kubelet or a controller a while on a busy machine. A mounted Secret follows within two minutes.
+	// patience is for steps that take a kubelet or a controller a while on a busy machine. A mounted Secret follows within two minutes.
 	patience = 4 * time.Minute
 )
 
@@ -39,7 +39,7 @@ type cluster struct {
 	client.Client
 	kubeconfig string
 	kubectl    string
-	folder     string // for what is made on the way
+	folder     string // for files that are made on the way
 	helms      map[string]string
 	company    *authority.Authority
 	// load brings an image archive to the nodes; nil where images are there already.
@@ -219,7 +219,7 @@ func (c *cluster) command(program string, args ...string) *exec.Cmd {
 	return command
 }
 
-// run runs a program, with text as its input, and returns what it prints.
+// run runs a program, with text as its input, and returns its output.
 func (c *cluster) run(input, program string, args ...string) (string, error) {
 	var out, failure bytes.Buffer
 	command := c.command(program, args...)
@@ -230,7 +230,7 @@ func (c *cluster) run(input, program string, args ...string) (string, error) {
 	return out.String(), nil
 }
 
-// try is run for what must succeed.
+// try is run for a program that must succeed.
 func (c *cluster) try(program string, args ...string) string {
 	c.Helper()
 	out, err := c.run("", program, args...)
@@ -273,7 +273,7 @@ func (c *cluster) eventually(check func() error) time.Duration {
 	return 0
 }
 
-// picture is what somebody would look at first.
+// picture shows the objects that a person would look at first.
 func (c *cluster) picture() string {
 	var all strings.Builder
 	for _, args := range [][]string{

@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 // began is when the suite did.
 var began = time.Now()
 
-// saw prints what was seen, and when.
+// saw prints an observation with its time.
 func saw(format string, args ...any) {
 	fmt.Fprintf(os.Stdout, "%7.1fs  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 }

@@ -26,7 +26,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
 )
 
-// openMarketplace starts the demo marketplace and an ingress controller, and gives the company's certificates to all who need them.
+// openMarketplace starts the demo marketplace and an ingress controller, and gives the company's certificates to all programs that need them.
 func (c *cluster) openMarketplace() {
 	c.Helper()
 	for _, file := range []string{"config/demo/namespace.yaml", "config/manager/namespace.yaml"} {
@@ -141,7 +141,7 @@ func (c *cluster) upgradeWhileARenewalHangs(way way, old corev1.Pod, prometheus 
 		}
 		return nil
 	})
-	c.press("up") // for all others
+	c.press("up") // for all other accounts
 	start := time.Now()
 	way.upgrade(c)
 	pods := c.expectRunning(2)
@@ -173,7 +173,7 @@ func (c *cluster) press(action string) {
 	}
 }
 
-// pods are those of the operator that are not ending.
+// pods are the pods of the operator that are not ending.
 func (c *cluster) pods() []corev1.Pod {
 	c.Helper()
 	var list corev1.PodList
@@ -231,7 +231,7 @@ func (c *cluster) podSecurity() string {
 	return enforced
 }
 
-// expectProbes asks what the kubelet asks.
+// expectProbes asks the questions of the kubelet.
 func (c *cluster) expectProbes(pods []corev1.Pod) {
 	c.Helper()
 	for _, pod := range pods {
@@ -491,10 +491,10 @@ func (c *cluster) kept() map[string]types.UID {
 	return kept
 }
 
-// judgement is what the demo marketplace has seen.
+// judgement is the demo marketplace's record of the requests.
 type judgement demomarket.Report
 
-// requests are those to token endpoints.
+// requests are the requests to token endpoints.
 func (j judgement) requests() int { return j.Total.Count("", "") }
 
 func (c *cluster) report() judgement {

@@ -57,7 +57,7 @@ func (c *cluster) helm(helm, name, values string) {
 	}
 }
 
-// values are those of charts/tokenkeeper.
+// values are the values of charts/tokenkeeper.
 func (c *cluster) values(replicas int, contact string) string {
 	return fmt.Sprintf(`
 replicas: %d

@@ -208,7 +208,7 @@ func TestHealthOfEveryRecordedStatus(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := map[string]kstatus.Status{"Healthy": kstatus.CurrentStatus, "Degraded": kstatus.FailedStatus, "Progressing": kstatus.InProgressStatus}[row.Argo]
-			if row.Argo == "Suspended" { // which kstatus does not know
+			if row.Argo == "Suspended" { // kstatus does not know this state
 				want = kstatus.FailedStatus
 				if name == "suspended-token-good" {
 					want = kstatus.CurrentStatus
@@ -218,7 +218,7 @@ func TestHealthOfEveryRecordedStatus(t *testing.T) {
 				t.Errorf("kstatus makes %s of it, and Argo CD is to show %s", plain.Status, row.Argo)
 			}
 
-			account.Generation++ // somebody has changed the spec, and the operator has not looked
+			account.Generation++ // the spec was changed, and the operator has not looked
 			if health, _ := argo(t, account); health != "Progressing" {
 				t.Errorf("of a spec that nobody has looked at, Argo CD says %s", health)
 			}
@@ -234,7 +234,7 @@ func TestHealthOfEveryRecordedStatus(t *testing.T) {
 	}
 }
 
-// TestWhatWaitsForAPersonHasNotFailed: the exceptions of both tools are those that the table of reasons knows.
+// TestWhatWaitsForAPersonHasNotFailed: the exceptions of both tools are the ones that the table of reasons knows.
 func TestWhatWaitsForAPersonHasNotFailed(t *testing.T) {
 	for _, reason := range reasons.Where(func(reasons.Meaning) bool { return true }) {
 		account := &v1alpha1.MarketplaceAccount{Status: v1alpha1.MarketplaceAccountStatus{Conditions: []metav1.Condition{

@@ -33,10 +33,10 @@ const (
 var (
 	all = flag.Bool("image.all", false, "make the operator's image as well, which takes minutes the first time")
 
-	// programs are those whose images are made, and first and second the folders that hold them.
+	// programs are the programs that images are made of, and first and second the folders that hold them.
 	programs      = []string{"demo-marketplace"}
 	first, second string
-	// source is a copy of what is built, without version control.
+	// source is a copy of the sources that are built, without version control.
 	source string
 )
 
@@ -100,7 +100,7 @@ func run(m *testing.M) (int, error) {
 func callMake(checkout string, args ...string) error {
 	command := exec.CommandContext(context.Background(), "make", append([]string{"VERSION=" + version, "COMMIT=" + commit, "DATE=" + date}, args...)...)
 	command.Dir = checkout
-	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool { // those of the make that runs this test
+	command.Env = slices.DeleteFunc(os.Environ(), func(variable string) bool { // the variables of the make that runs this test
 		return strings.HasPrefix(variable, "MAKE") || strings.HasPrefix(variable, "MFLAGS=")
 	})
 	if out, err := command.CombinedOutput(); err != nil {
@@ -128,7 +128,7 @@ type image struct {
 			Labels     map[string]string
 		}
 	}
-	// files are what it holds.
+	// files are its files.
 	files map[string][]byte
 }
 
@@ -177,7 +177,7 @@ func (a archive) index(t *testing.T) string {
 	return top.Manifests[0].Digest
 }
 
-// images are those of all platforms.
+// images are the images of all platforms.
 func (a archive) images(t *testing.T) []image {
 	t.Helper()
 	var index struct{ Manifests []descriptor }

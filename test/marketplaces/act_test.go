@@ -34,7 +34,7 @@ const (
 	portal       = "https://tokens.example.com"
 )
 
-// asking are the grants with which the operator makes a request; it makes the others with any.
+// asking are the grants with which the operator makes a request; it makes all further requests with any grant.
 var asking = map[exchange.Action][]v1alpha1.GrantType{
 	exchange.SignIn:           {v1alpha1.GrantAuthorizationCode},
 	exchange.ExchangeCode:     {v1alpha1.GrantAuthorizationCode},
@@ -136,7 +136,7 @@ func (p *player) staysAsStored(got answer.Tokens) error {
 // unreadableLife is how long an access token counts at most whose end is told in a way that cannot be read.
 const unreadableLife = 10 * time.Minute
 
-// accept keeps what an answer brought, and counts it as the operator does.
+// accept keeps the tokens that an answer brought, and counts them as the operator does.
 func (p *player) accept(got answer.Tokens) tokens {
 	if p.ask.Do == exchange.LogIn || p.ask.Do == exchange.AskAsApplication {
 		got.RefreshToken = "" // they are renewed by asking again
@@ -179,7 +179,7 @@ func (p *player) accept(got answer.Tokens) tokens {
 	return result
 }
 
-// publish is what the token Secret holds beside the tokens; nil when that is nothing.
+// publish is the content of the token Secret beside the tokens; nil when there is none.
 func (p *player) publish(got answer.Tokens) map[string]string {
 	told := maps.Clone(p.consent.Published)
 	for _, brought := range []map[string]string{p.published, got.Published} {
@@ -215,7 +215,7 @@ func (p *player) authorization(got answer.Tokens) exchange.Duration {
 	return exchange.Duration(end.Sub(got.IssuedAt))
 }
 
-// accountOf is whose tokens these are, as far as the answer, a claim, the token's prefix or the callback tells.
+// accountOf is the account of the tokens, as far as the answer, a claim, the token's prefix or the callback tells.
 func (p *player) accountOf(got answer.Tokens) string {
 	if p.ask.Do == exchange.AskAsApplication {
 		return "" // an application's tokens are nobody's
@@ -302,7 +302,7 @@ func kindOf(reason string) answer.Kind {
 	return answer.Kind(reason)
 }
 
-// client is what requests go out by, in the platform's dialect where they are OAuth requests.
+// client is the client that requests go out by, in the platform's dialect where they are OAuth requests.
 func (p *player) client(dialect bool) *http.Client {
 	var transport http.RoundTripper = p.wire
 	if dialect {

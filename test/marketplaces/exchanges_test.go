@@ -9,7 +9,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/exchange"
 )
 
-// TestExchanges holds every shipped Marketplace against what its platform documents.
+// TestExchanges holds every shipped Marketplace against its platform's documentation.
 func TestExchanges(t *testing.T) {
 	schema := schema(t)
 	for name, manifest := range manifests(t) {
@@ -56,7 +56,7 @@ func TestEveryMarketplaceIsProved(t *testing.T) {
 	}
 }
 
-// renews tells whether an exchange brings tokens with a grant, and brings others later.
+// renews tells whether an exchange brings tokens with a grant, and brings newer ones later.
 func renews(object *v1alpha1.Marketplace, file *exchange.File, grant v1alpha1.GrantType) bool {
 	asked, brought := object.Spec.Grants[0], 0
 	for _, step := range file.Steps {

@@ -13,7 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/exchange"
 )
 
-// FuzzAnswers gives any answer to every Marketplace. Whatever comes, tokens can stand in headers, and what people read shows no credential.
+// FuzzAnswers gives any answer to every Marketplace. Whatever comes, tokens can stand in headers, and messages for people show no credential.
 func FuzzAnswers(f *testing.F) {
 	const sent = "Zq7wK4mB1xRefresh"
 	schema := schema(f)
@@ -78,7 +78,7 @@ func FuzzAnswers(f *testing.F) {
 	})
 }
 
-// askOf asks a Marketplace for tokens with what it offers.
+// askOf asks a Marketplace for tokens with a grant that it offers.
 func askOf(object *v1alpha1.Marketplace, credential string) exchange.Ask {
 	ask := exchange.Ask{Do: exchange.Renew, Grant: string(v1alpha1.GrantRefreshToken), RefreshToken: credential, Parameters: map[string]string{}}
 	switch {

@@ -59,7 +59,7 @@ func schema(t testing.TB) *apiextensionsv1.JSONSchemaProps {
 	return definition.Spec.Versions[0].Schema.OpenAPIV3Schema
 }
 
-// ownDefaults are those that the API server does not store: the operator knows them.
+// ownDefaults are the defaults that the API server does not store: the operator knows them.
 const ownDefaults = `
 accessToken: {lifetime: 1h}
 renewal: {before: 15m}
@@ -91,7 +91,7 @@ func renames(request map[string]any, name string) bool {
 	return slices.ContainsFunc(list, func(rename any) bool { return rename.(map[string]any)["from"] == name })
 }
 
-// addDefaults does what the API server does.
+// addDefaults adds the defaults that the API server adds.
 func addDefaults(schema *apiextensionsv1.JSONSchemaProps, value any) {
 	switch value := value.(type) {
 	case map[string]any:

@@ -36,7 +36,7 @@ type mutation struct {
 	files    []*exchange.File
 }
 
-// removals counts what became of them.
+// removals counts the fields that were taken out, by the outcome.
 type removals struct {
 	noticed  int
 	defaults []string
@@ -65,7 +65,7 @@ func (m *mutation) run(t *testing.T) removals {
 	return count
 }
 
-// compact leaves out what is empty, which says nothing.
+// compact leaves out empty values, which say nothing.
 func compact(value any) any {
 	switch value := value.(type) {
 	case map[string]any:

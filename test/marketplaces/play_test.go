@@ -25,24 +25,24 @@ type player struct {
 	now      time.Time
 	wire     *wire
 
-	// endpoints are what the issuer's document named.
+	// endpoints are the endpoints that the issuer's document named.
 	endpoints openid.Endpoints
-	// consent, device and tokens are what the steps before have brought.
+	// consent, device and tokens are the results of the steps before.
 	consent marketplace.Callback
 	device  answer.DeviceCode
 	tokens  answer.Tokens
-	// known is whose the tokens are, as far as the steps before have told.
+	// known is the account of the tokens, as far as the steps before have told.
 	known string
-	// granted is when the person consented; zero where nobody has.
+	// granted is when the person consented; zero before that.
 	granted time.Time
 	// ends is when the authorization ends by the platform's own word, and last when it does although renewals prolong it; zero where it told
 	// none.
 	ends, last time.Time
-	// published is what answers and the callback have brought for the token Secret.
+	// published are the values that answers and the callback have brought for the token Secret.
 	published map[string]string
 }
 
-// play returns the first difference between what an exchange says and what the Marketplace makes of it; nil when there is none.
+// play returns the first difference between an exchange and the Marketplace's way of it; nil when there is none.
 func play(ctx context.Context, object *v1alpha1.Marketplace, file *exchange.File) error {
 	p := &player{object: object, now: exchange.Begin}
 	for i := range file.Steps {
@@ -64,7 +64,7 @@ func (p *player) step(ctx context.Context, step *exchange.Step) error {
 	return compare(step, outcome, got)
 }
 
-// compare holds what came of a step against what the file says.
+// compare holds the result of a step against the one in the file.
 func compare(step *exchange.Step, outcome string, got any) error {
 	if outcome != step.Outcome {
 		text, _ := yaml.Marshal(got)
@@ -80,7 +80,7 @@ func compare(step *exchange.Step, outcome string, got any) error {
 	return nil
 }
 
-// outcome does what is asked, and says what comes of it.
+// outcome takes the step, and returns its result.
 func (p *player) outcome(ctx context.Context, step *exchange.Step) (string, any) {
 	if step.Ask.Do == exchange.Resolve {
 		return p.describe(step)
@@ -95,7 +95,7 @@ func (p *player) outcome(ctx context.Context, step *exchange.Step) (string, any)
 	return p.failure(step, err)
 }
 
-// failure says what a request came to that brought nothing.
+// failure is the result of a request that brought nothing.
 func (p *player) failure(step *exchange.Step, err error) (string, any) {
 	if identity, ok := errors.AsType[*answer.IdentityError](err); ok {
 		return "refused", refused{Kind: kindOfIdentity(identity), Status: identity.Status, Message: identity.Error()}

@@ -8,7 +8,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// TestAChangedQuirkBreaksItsPlatformAlone changes something in each manifest in turn: its own exchanges fail, and no other's do.
+// TestAChangedQuirkBreaksItsPlatformAlone changes a field in each manifest in turn: its own exchanges fail, and no other's do.
 func TestAChangedQuirkBreaksItsPlatformAlone(t *testing.T) {
 	schema := schema(t)
 	objects := map[string]*v1alpha1.Marketplace{}

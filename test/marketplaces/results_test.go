@@ -4,7 +4,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/exchange"
 )
 
-// tokens is what an answer brought, as the operator counts and publishes it. Spans count from when the request was sent.
+// tokens are the tokens of an answer, as the operator counts and publishes it. Spans count from when the request was sent.
 type tokens struct {
 	AccessToken string `json:"access_token"`
 	// RefreshToken is the one to send next.
@@ -14,7 +14,7 @@ type tokens struct {
 	Scope        string `json:"scope,omitempty"`
 	// Missing are scopes that the account asks for and does not have.
 	Missing []string `json:"missing,omitempty"`
-	// Account is whose the tokens are, and Login the name that people know, as far as this answer or the callback tells.
+	// Account is the account of the tokens, and Login the name that people know, as far as this answer or the callback tells.
 	Account string `json:"account,omitempty"`
 	Login   string `json:"login,omitempty"`
 	// Expires is how long the access token lives, not set where it does not end, and Ends how long the first of the tokens does, where that is another.
@@ -24,15 +24,15 @@ type tokens struct {
 	Renewed exchange.Duration `json:"renewed,omitempty"`
 	// Authorization is how long it takes until a person must consent again; not set where nothing ends.
 	Authorization exchange.Duration `json:"authorization,omitempty"`
-	// Published are the further keys of the token Secret that hold something.
+	// Published are the further keys of the token Secret that have a value.
 	Published map[string]string `json:"published,omitempty"`
 	// Unreadable tells which ends are told in a way that cannot be read.
 	Unreadable []string `json:"unreadable,omitempty"`
 }
 
-// refused is what a request came to that brought nothing.
+// refused is the result of a request that brought nothing.
 type refused struct {
-	// Kind is what the failure means, Code the platform's, and Message what people read beside it.
+	// Kind is the meaning of the failure, Code the platform's, and Message the text for people beside it.
 	Kind           string            `json:"kind"`
 	Code           string            `json:"code,omitempty"`
 	Status         int               `json:"status,omitempty"`
@@ -41,7 +41,7 @@ type refused struct {
 	OutcomeUnknown bool              `json:"outcome_unknown,omitempty"`
 }
 
-// lost is what a request comes to whose answer never arrives.
+// lost is the result of a request without an answer.
 type lost struct {
 	Kind           string `json:"kind"`
 	OutcomeUnknown bool   `json:"outcome_unknown"`
@@ -49,7 +49,7 @@ type lost struct {
 	Again string `json:"again"`
 }
 
-// identified is whose an access token is.
+// identified is the account of an access token.
 type identified struct {
 	ID    string `json:"id,omitempty"`
 	Login string `json:"login,omitempty"`
@@ -68,14 +68,14 @@ type device struct {
 // revoked is the end of a grant.
 type revoked struct{}
 
-// consent is what a browser brought back.
+// consent is the answer that a browser brought back.
 type consent struct {
 	Code    string `json:"code,omitempty"`
 	Account string `json:"account,omitempty"`
 	Issuer  string `json:"issuer,omitempty"`
 }
 
-// endpoints are what an issuer's document names.
+// endpoints are the endpoints that an issuer's document names.
 type endpoints struct {
 	Authorization string `json:"authorization,omitempty"`
 	Device        string `json:"device,omitempty"`
@@ -105,7 +105,7 @@ type store struct {
 	Refused string `json:"refused,omitempty"`
 }
 
-// bounds are what is said of the platform that shows in no exchange.
+// bounds are the facts of the platform that show in no exchange.
 type bounds struct {
 	ClientSecretLifetime exchange.Duration `json:"client_secret_lifetime,omitempty"`
 	RequestsPerSecond    int               `json:"requests_per_second"`

@@ -16,7 +16,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
-// TestEverythingNamesTheSameMarketplaces holds what lists the shipped marketplaces against their manifests.
+// TestEverythingNamesTheSameMarketplaces holds all lists of the shipped marketplaces against their manifests.
 func TestEverythingNamesTheSameMarketplaces(t *testing.T) {
 	want := slices.Sorted(maps.Keys(manifests(t)))
 	const chart = "../../charts/tokenkeeper-marketplaces/"
@@ -70,7 +70,7 @@ func without(names, others []string) []string {
 	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(others, name) })
 }
 
-// resources are what a kustomization names.
+// resources are the files that a kustomization names.
 func resources(t testing.TB, path string) []string {
 	t.Helper()
 	var names []string

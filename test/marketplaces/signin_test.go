@@ -38,7 +38,7 @@ func (p *player) startDevice(ctx context.Context) (string, any, error) {
 	}, err
 }
 
-// signIn sends a browser to the platform, and reads what it brings back.
+// signIn sends a browser to the platform, and reads the answer that it brings back.
 func (p *player) signIn(step *exchange.Step) (string, any, error) {
 	address, err := p.signInAddress(step.Store)
 	if err != nil {
@@ -99,7 +99,7 @@ func (p *player) signInAddress(fromStore string) (string, error) {
 	return start.Request(p.platform, parameters)
 }
 
-// describe tells what shows in no exchange: addresses, starts from the platform's store, and facts. The first two are told for all that
+// describe tells the facts that show in no exchange: addresses, starts from the platform's store, and facts. The first two are told for all that
 // the file asks for.
 func (p *player) describe(step *exchange.Step) (string, any) {
 	switch step.Outcome {

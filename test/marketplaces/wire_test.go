@@ -13,7 +13,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/exchange"
 )
 
-// wire takes requests in the place of a network, keeps them letter by letter, and answers with what the file says.
+// wire takes requests in the place of a network, keeps them letter by letter, and answers as the file says.
 type wire struct {
 	step *exchange.Step
 	sent []string

@@ -44,7 +44,7 @@ func testSigningInAgainBeforeTheEnd(t *testing.T) {
 	w.Expect(market.Report().DoubleSpends).To(BeZero())
 }
 
-// TestComingBackTwice is at a browser whose user clicks twice, and reloads.
+// TestComingBackTwice is at a browser with a user that clicks twice, and reloads.
 func TestComingBackTwice(t *testing.T) { inBothForms(t, testComingBackTwice) }
 
 func testComingBackTwice(t *testing.T) {
@@ -111,7 +111,7 @@ func testConsentDenied(t *testing.T) {
 	w.expectSignedIn(market, market.Seller())
 }
 
-// TestConsentDeniedWhereNothingComesBack is at eBay, whose address for people who decline knows nothing of the sign-in.
+// TestConsentDeniedWhereNothingComesBack is at eBay: its address for people that decline knows nothing of the sign-in.
 func TestConsentDeniedWhereNothingComesBack(t *testing.T) {
 	inBothForms(t, testConsentDeniedWhereNothingComesBack)
 }

@@ -46,7 +46,7 @@ func testRedirectsElsewhere(t *testing.T) {
 	}
 }
 
-// TestEveryAnswerIsGuarded asks for what stories do not come across. What headers must say, the front knows.
+// TestEveryAnswerIsGuarded asks for pages that stories do not come across. The front knows the headers that they must have.
 func TestEveryAnswerIsGuarded(t *testing.T) { inBothForms(t, testEveryAnswerIsGuarded) }
 
 func testEveryAnswerIsGuarded(t *testing.T) {

@@ -39,7 +39,7 @@ func newClock(t *testing.T) *clock {
 	return c
 }
 
-// Step puts the clock forward, and wakes who waits for that.
+// Step puts the clock forward, and wakes every program that waits for that.
 func (c *clock) Step(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

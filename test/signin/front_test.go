@@ -17,16 +17,16 @@ import (
 )
 
 // front is the public address of the portal, as an ingress is. The story says which replicas answer, in turns, and to what, if
-// not to everything. All that goes through is held against what must hold of every answer, and what must not be said elsewhere
+// not to everything. All that goes through is held against the rules for every answer, and secrets that must not be said elsewhere
 // is remembered.
 type front struct {
 	t   *testing.T
 	url string
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	replicas []*url.URL
 	turn     int
-	routes   []route                                                             // what is let through; everything where there are none
+	routes   []route                                                             // the paths that are let through; all where there are none
 	passed   int                                                                 // requests that were let through
 	before   map[string]func(http.ResponseWriter, *http.Request) (answered bool) // by the beginning of a path
 	last     *http.Request
@@ -74,7 +74,7 @@ func (f *front) replica() *url.URL {
 	return f.replicas[f.turn%len(f.replicas)]
 }
 
-// once does something before the next request whose path begins like this is passed on.
+// once calls a function before the next request whose path begins like this is passed on.
 func (f *front) once(path string, do func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -116,7 +116,7 @@ func (f *front) lose(path string) <-chan string {
 	return lost
 }
 
-// waiting is what is to be done with a request.
+// waiting is the treatment of a request to come.
 func (f *front) waiting(r *http.Request) func(http.ResponseWriter, *http.Request) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -138,7 +138,7 @@ func (f *front) brought(name string) bool {
 	return err == nil
 }
 
-// inspect holds an answer against what must hold of all.
+// inspect holds an answer against the rules for all answers.
 func (f *front) inspect(response *http.Response) error {
 	request := response.Request
 	page := request.Method + " " + request.URL.Path
@@ -176,7 +176,7 @@ func (f *front) inspect(response *http.Response) error {
 	return nil
 }
 
-// remember takes note of what a browser brings along that must not be said elsewhere.
+// remember takes note of the secrets of a browser, which must not be said elsewhere.
 func (f *front) remember(request *http.Request, status int) {
 	query := request.URL.Query()
 	switch {

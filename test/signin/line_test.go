@@ -13,7 +13,7 @@ type line struct {
 	t      *testing.T
 	server string // address of the API server
 
-	mu       sync.Mutex // guards what follows
+	mu       sync.Mutex // guards the fields below
 	address  string
 	listener net.Listener
 	open     map[net.Conn]bool
@@ -82,7 +82,7 @@ func (l *line) accept(listener net.Listener) {
 	}
 }
 
-// join carries what each end says to the other, until one ends.
+// join carries the bytes of each end to the other, until one ends.
 func (l *line) join(listener net.Listener, near, far net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -169,7 +169,7 @@ func testAButtonFarDownKeepsItsPlace(t *testing.T) {
 	w.Expect(anna.Evaluate(`document.querySelector(".outcome").closest("article").getAttribute("aria-label")`)).To(HaveSuffix(w.Namespace + "/h"))
 }
 
-// handled tells whether the operator has done what an annotation of main asks for.
+// handled tells whether the operator has done as an annotation of main asks.
 func handled(w *world, annotation string) bool {
 	account := w.Get("main")
 	value, done := account.Annotations[annotation], account.Status.Handled

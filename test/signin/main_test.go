@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 	testworld.Main(m, prepare, check)
 }
 
-// prepare gives the operator its rights, starts a browser, and begins to write down what is said.
+// prepare gives the operator its rights, starts a browser, and begins to write down all output.
 func prepare(server *testworld.APIServer) (err error) {
 	ctx := context.Background()
 	kube = server.Kube

@@ -131,7 +131,7 @@ func (w *world) newQueue(name string, limiter workqueue.TypedRateLimiter[reconci
 	return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: w.clock})
 }
 
-// freeAddress is an address on loopback that nobody listens on.
+// freeAddress is an address on loopback that no program listens on.
 func (w *world) freeAddress() string {
 	w.T.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

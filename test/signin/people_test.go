@@ -42,7 +42,7 @@ func (w *world) follow(window *browser.Window, link, marketplace string) {
 	window.Press("Continue to " + marketplace)
 }
 
-// picture takes pictures of a page as a phone and as a screen on a desk show it, when somebody asked for pictures.
+// picture takes pictures of a page as a phone and as a screen on a desk show it, when pictures are asked for.
 func picture(window *browser.Window, name string) {
 	if os.Getenv(browser.ScreenshotsVariable) == "" {
 		return
@@ -63,7 +63,7 @@ func (w *world) signIn(marketplace, as string) *browser.Window {
 	return window
 }
 
-// clerk makes a ServiceAccount that may do what people who write accounts may, in some namespaces, and returns a token of his
+// clerk makes a ServiceAccount that may do as much as authors of accounts, in some namespaces, and returns a token of the clerk's
 // for the portal.
 func (w *world) clerk(name string, namespaces ...string) string {
 	w.T.Helper()
@@ -114,7 +114,7 @@ func (w *world) enter(window *browser.Window, token string) {
 	window.WantText("Logged in as " + w.Namespace + ":")
 }
 
-// site serves pages of somebody else on 127.0.0.1, which for browsers is another site than the portal's.
+// site serves pages of a stranger on 127.0.0.1, which for browsers is another site than the portal's.
 func (w *world) site(pages http.Handler) string {
 	w.T.Helper()
 	server := httptest.NewServer(pages)

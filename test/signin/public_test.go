@@ -21,7 +21,7 @@ var exposures = map[string]func(w *world, component, host string) []route{
 // internalHost is another host of this machine, as an intranet has its own.
 const internalHost = "tokens.localhost"
 
-// TestASignInThroughThePublicPathsAlone is a whole sign-in of a person who reaches nothing but the public paths.
+// TestASignInThroughThePublicPathsAlone is a whole sign-in of a person with access to nothing but the public paths.
 func TestASignInThroughThePublicPathsAlone(t *testing.T) {
 	inBothForms(t, testASignInThroughThePublicPathsAlone)
 }

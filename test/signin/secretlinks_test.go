@@ -30,7 +30,7 @@ func (w *world) secretLink(but string) string {
 	return link
 }
 
-// standsOnlyInItsSecret looks for what only the sign-in Secret of main may hold: in the other Secrets of the namespace, and in the account.
+// standsOnlyInItsSecret looks for the link that only the sign-in Secret of main may hold: in the other Secrets of the namespace, and in the account.
 func (w *world) standsOnlyInItsSecret(text string) {
 	w.T.Helper()
 	var secrets corev1.SecretList
@@ -67,13 +67,13 @@ func testALinkInASecret(t *testing.T) {
 	w.Eventually(func() *v1alpha1.SignInStatus { return w.Get("main").Status.SignIn }).Should(HaveField("URL", strings.Split(link, "?")[0]))
 	w.standsOnlyInItsSecret(signin.TicketOf(link))
 
-	// The address alone leads nobody in.
+	// The address alone lets no person in.
 	anna := w.window()
 	anna.Open(w.Get("main").Status.SignIn.URL)
 	anna.WantText("This link does not work")
 
 	first.stop()
-	next := w.replica() // which another process wrote nothing for
+	next := w.replica() // a replica that has written no link itself
 	w.front.answers(next)
 	w.Expect(w.secretLink("")).To(Equal(link))
 	w.follow(anna, link, "Allegro")
@@ -84,7 +84,7 @@ func testALinkInASecret(t *testing.T) {
 	w.expectSignedIn(market, market.Seller())
 	w.expectWithdrawn()
 
-	// Whoever may press the button needs no link.
+	// A person that may press the button needs no link.
 	clerk := w.window()
 	w.enter(clerk, w.clerk("clerk", w.Namespace))
 	clerk.Press("Sign in again")

@@ -39,7 +39,7 @@ func testAVisitorOfOneNamespace(t *testing.T) {
 			anna.Open(w.front.url)
 			change(anna, fmt.Sprintf("form[action='/accounts/%s/main/sign-in']", w.Namespace), "action", "/accounts/"+elsewhere+"/"+name+"/"+action)
 			anna.Press("Sign in")
-			// The form is good for one path. Only who has the token itself can make another.
+			// The form is good for one path. Only a person with the token itself can make another.
 			anna.WantText("This page is out of date")
 		}
 		anna.Open(w.front.url + "/sign-in/allegro")
@@ -68,10 +68,10 @@ func testRightsThatAreTakenAway(t *testing.T) {
 	w.enter(anna, w.clerk("clerk", w.Namespace))
 	anna.WantText(w.Namespace + "/main")
 	w.dismiss("clerk")
-	anna.Press("Sign in") // what is done is always asked about
+	anna.Press("Sign in") // the right to act is looked up each time
 	anna.WantText("You may not do that")
 	w.Expect(w.Get("main").Annotations).To(BeEmpty())
-	w.clock.Step(time.Minute) // what is shown, now and then
+	w.clock.Step(time.Minute) // the right to see, now and then
 	anna.Open(w.front.url)
 	anna.WantText("There is no account that you may see.")
 	picture(anna, "empty")

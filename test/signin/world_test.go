@@ -17,7 +17,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/test/testworld"
 )
 
-// patience is how long the operator may take for what it does at once.
+// patience is how long the operator may take for work that it does at once.
 const patience = 20 * time.Second
 
 const day = 24 * time.Hour
@@ -112,7 +112,7 @@ func (w *world) account(platform string, grant v1alpha1.GrantType, changes ...fu
 	w.T.Cleanup(func() { _ = kube.Delete(context.Background(), account) })
 }
 
-// imported creates an account of a seller who consented at a time, elsewhere: it needs nobody's sign-in.
+// imported creates an account of a seller who consented at a time, elsewhere: it needs no sign-in.
 func (w *world) imported(platform, name, sellerID string, grantedAt time.Time) {
 	w.T.Helper()
 	w.Secret(w.Namespace, name+"-import", map[string]string{
@@ -133,7 +133,7 @@ func of(seller demomarket.Seller) func(*v1alpha1.MarketplaceAccount) {
 
 // ---- what admins see
 
-// token reads what a workload mounts; nil when there is nothing.
+// token reads the token Secret that a workload mounts; nil when there is nothing.
 func (w *world) token(name string) map[string]string {
 	w.T.Helper()
 	return w.FindSecret(name + "-token")
@@ -145,7 +145,7 @@ func (w *world) expect(conditionType string, status metav1.ConditionStatus, reas
 	return w.ExpectCondition("main", conditionType, status, reason)
 }
 
-// expectSignedIn waits until main works with tokens of a seller, needs nobody, and shows no link.
+// expectSignedIn waits until main works with tokens of a seller, needs no person, and shows no link.
 func (w *world) expectSignedIn(market *demomarket.Market, seller demomarket.Seller) {
 	w.T.Helper()
 	w.expect(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonTokenValid)
@@ -199,7 +199,7 @@ func (w *world) linkOf(name, but string) string {
 	return link
 }
 
-// events are those of main, such as "Normal SignInCompleted".
+// events are the events of main, such as "Normal SignInCompleted".
 func (w *world) events() []string {
 	w.T.Helper()
 	var events []string

@@ -14,7 +14,7 @@ import (
 
 const root = "../.."
 
-// decisive is the reason that says who acts: of what a person must do first, then of what does not go on, then of what was found last.
+// decisive is the reason that decides on the person to act: first the reason of a condition that needs a person, then of one that does not go on, then of one that was found last.
 func decisive(account *v1alpha1.MarketplaceAccount) string {
 	is := func(kind, status string) (string, bool) {
 		condition := meta.FindStatusCondition(account.Status.Conditions, kind)
@@ -38,7 +38,7 @@ var party = map[reasons.Actor]string{
 	reasons.Nobody: "nobody", reasons.Shop: "the shop", reasons.Author: "the author", reasons.Admin: "the cluster admin", reasons.Marketplace: "the marketplace",
 }
 
-// TestThePageAgreesWithTheTableOfReasons: who acts, how soon, and that alerts, portal and ReauthRequired say the same of a person.
+// TestThePageAgreesWithTheTableOfReasons: the person to act, how soon, and that alerts, portal and ReauthRequired say the same of a person.
 func TestThePageAgreesWithTheTableOfReasons(t *testing.T) {
 	for name, row := range statuses.Table(t, root) {
 		account := statuses.Read(t, root, name)
