@@ -45,7 +45,7 @@ func (c *Client) VerifyIDToken(ctx context.Context, req facts.Request, idToken, 
 		return nil
 	}
 	defer room.StepOut(ctx)()
-	if err := c.providers.Verify(ctx, req.Platform.Issuer, req.Application.ClientID, idToken, nonce, c.skews.behind(req.TokenHost())); err != nil {
+	if err := c.providers.Verify(ctx, req.Platform.Issuer, req.Application.ClientID, idToken, nonce, c.skews.delayOf(req.TokenHost())); err != nil {
 		return answer.AsError(err)
 	}
 	return nil

@@ -72,8 +72,8 @@ func (s *skews) of(host string) (ahead time.Duration, known bool) {
 	return held.ahead, true
 }
 
-// behind returns how far the clock of a host is behind ours by its last answer; zero where it is not, and where nothing is known.
-func (s *skews) behind(host string) time.Duration {
+// delayOf returns how far the clock of a host is behind ours by its last answer; zero where it is not, and where nothing is known.
+func (s *skews) delayOf(host string) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return max(0, -s.hosts[host].ahead)

@@ -56,7 +56,7 @@ func TestAHostIsBehindByItsLastAnswer(t *testing.T) {
 				s.observe("allegro.pl", began.Add(ahead), began, began)
 			}
 			s.observe("other.example", began.Add(-2*time.Hour), began, began)
-			if got := s.behind("allegro.pl"); got != test.want {
+			if got := s.delayOf("allegro.pl"); got != test.want {
 				t.Errorf("it is behind by %s, want %s", got, test.want)
 			}
 		})

@@ -44,8 +44,8 @@ func (p *Providers) Discover(ctx context.Context, issuer string) (Endpoints, err
 
 // Verify checks an ID token: signature, issuer, audience, authorized party and expiry, and that it was made for the sign-in with this
 // nonce, unless that is empty (OIDC Core section 3.1.3.7). An ID token that has expired by our clock may be good by the issuer's, which is behind ours by
-// so much. Its error is an *answer.Error.
-func (p *Providers) Verify(ctx context.Context, issuer, clientID, idToken, nonce string, behind time.Duration) error {
+// delay. Its error is an *answer.Error.
+func (p *Providers) Verify(ctx context.Context, issuer, clientID, idToken, nonce string, delay time.Duration) error {
 	found, err := p.provider(ctx, issuer)
 	if err != nil {
 		return err
@@ -56,8 +56,8 @@ func (p *Providers) Verify(ctx context.Context, issuer, clientID, idToken, nonce
 		return oidc.NewVerifier(issuer, signature, &config).Verify(ctx, idToken)
 	}
 	token, err := verify(p.leniently())
-	if _, expired := errors.AsType[*oidc.TokenExpiredError](err); expired && behind > 0 {
-		token, err = verify(p.leniently().Add(-behind))
+	if _, expired := errors.AsType[*oidc.TokenExpiredError](err); expired && delay > 0 {
+		token, err = verify(p.leniently().Add(-delay))
 	}
 	switch {
 	case err == nil:

@@ -367,7 +367,7 @@ func TestVerifyByTheClockOfTheIssuer(t *testing.T) {
 	issuer := newIssuer(t)
 	for name, test := range map[string]struct {
 		claims map[string]any
-		behind time.Duration
+		delay  time.Duration
 		good   bool
 	}{
 		"it ends within the hour that the issuer is behind": {map[string]any{"exp": start.Add(-50 * time.Minute).Unix()}, time.Hour, true},
@@ -377,7 +377,7 @@ func TestVerifyByTheClockOfTheIssuer(t *testing.T) {
 		"it is good by ours, and begins by ours":            {map[string]any{"nbf": start.Unix()}, 24 * time.Hour, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", test.claims), "", test.behind)
+			err := issuer.providers(now).Verify(t.Context(), issuer.URL, clientID, issuer.token(t, "first", test.claims), "", test.delay)
 			if good := err == nil; good != test.good {
 				t.Errorf("it is good: %t, want %t: %v", good, test.good, err)
 			}
