@@ -1,5 +1,5 @@
 // Package accountmemory holds what a process alone knows of accounts, each by its UID: a new account of the same name inherits nothing. One owner has all
-// that is known, so that an account which is deleted, or has left, is forgotten in one place.
+// memories, so that an account which is deleted, or has left, is forgotten in one place.
 package accountmemory
 
 import (
@@ -23,7 +23,7 @@ func (o *Owner) OnForget(forget func(*v1alpha1.MarketplaceAccount)) {
 	o.forget = append(o.forget, forget)
 }
 
-// Forget drops all that is known of an account.
+// Forget drops an account from all memories.
 func (o *Owner) Forget(account *v1alpha1.MarketplaceAccount) {
 	o.mu.Lock()
 	all := o.forget
@@ -48,19 +48,19 @@ func New[T comparable](owner *Owner) *Memory[T] {
 	return m
 }
 
-// Of is what is known of an account.
+// Of is the knowledge of an account.
 func (m *Memory[T]) Of(account types.UID) T {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.known[account]
 }
 
-// Set replaces what is known of an account.
+// Set replaces the knowledge of an account.
 func (m *Memory[T]) Set(account types.UID, known T) {
 	m.Change(account, func(before *T) { *before = known })
 }
 
-// Change changes what is known of an account. No other change comes in between.
+// Change changes the knowledge of an account. No other change comes in between.
 func (m *Memory[T]) Change(account types.UID, change func(*T)) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -73,7 +73,7 @@ func (m *Memory[T]) Change(account types.UID, change func(*T)) {
 	m.known[account] = known
 }
 
-// Each calls a function for each account of which something is known, in no order, until it returns false. The function must not use the memory.
+// Each calls a function for each account in the memory, in no order, until the function returns false. The function must not use the memory.
 func (m *Memory[T]) Each(each func(account types.UID, known T) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

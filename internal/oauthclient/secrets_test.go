@@ -26,7 +26,7 @@ func TestTheOtherClientSecretComesInTimeOrNot(t *testing.T) {
 	noon := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
 	for name, test := range map[string]struct {
 		rotating bool
-		stands   time.Duration
+		pause    time.Duration
 		want     []string
 	}{
 		"at once":                       {true, 0, []string{"new", "old"}},
@@ -42,7 +42,7 @@ func TestTheOtherClientSecretComesInTimeOrNot(t *testing.T) {
 				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(http.StatusUnauthorized)
 				_, _ = w.Write([]byte(`{"error":"invalid_client"}`))
-				clock.SetTime(noon.Add(test.stands))
+				clock.SetTime(noon.Add(test.pause))
 			}))
 			defer server.Close()
 			client := New(Options{Clock: clock, Metrics: metrics.NewOperations(prometheus.NewRegistry()), Answered: func(facts.Request, error) {}})
