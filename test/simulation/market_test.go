@@ -238,7 +238,7 @@ func (w *world) answer(p *process, request *http.Request) (*http.Response, error
 	if name != "" {
 		w.calm()
 	}
-	w.keepsPace(m, form, name)
+	w.keepsPace(form)
 	if !how.unsent {
 		if trace := httptrace.ContextClientTrace(request.Context()); trace != nil && trace.WroteHeaders != nil {
 			trace.WroteHeaders()
@@ -254,6 +254,7 @@ func (w *world) answer(p *process, request *http.Request) (*http.Response, error
 	if how.verdict {
 		m.accuse(form, name)
 	}
+	w.notesFailure(m, form, how, status)
 	w.isNeeded(m, request, form, name != "", status)
 	w.hears(name, form, text)
 	if how.late > 0 {

@@ -1,6 +1,7 @@
 package simulation_test
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"time"
@@ -15,7 +16,7 @@ type patience struct {
 	failures int
 	failed   time.Time
 	least    time.Duration
-	// denied counts those of them in which a login was refused without a reason.
+	// denied counts those of them in which a login was answered 401 or 403 without an error code.
 	denied int
 	// lost is the single-use refresh token whose answer was lost, and sent how often it was sent from then on.
 	lost string
@@ -49,18 +50,22 @@ func (w *world) isLookedAt(name string) {
 	}
 }
 
-// keepsPace holds a request for tokens against the failures before it. name is how it will be answered.
-func (w *world) keepsPace(m *market, form url.Values, name string) {
-	s := w.shop(w.looking)
-	if s == nil {
-		return
-	}
+// asksByItself tells that a request asks for tokens for which no person waits.
+func asksByItself(form url.Values) bool {
 	switch form.Get("grant_type") {
 	case "refresh_token", "password", "client_credentials":
-	default:
-		return // of a person who waits
+		return true
 	}
-	p, how := &s.needs.patience, faults[name]
+	return false
+}
+
+// keepsPace holds a request for tokens against the failures before it.
+func (w *world) keepsPace(form url.Values) {
+	s := w.shop(w.looking)
+	if s == nil || !asksByItself(form) {
+		return
+	}
+	p := &s.needs.patience
 	if token := form.Get("refresh_token"); p.lost != "" && p.lost != token {
 		p.restart() // the wait was that of another token
 	}
@@ -68,19 +73,30 @@ func (w *world) keepsPace(m *market, form url.Values, name string) {
 	if p.failures > 0 && len(w.alive()) == 1 && since < p.least-2*time.Second && !w.interrupts(s) { // both the failure and the next attempt are told in seconds
 		w.breaks("tokens of %s were asked for %s after failure %d in a row, and the next attempt may come after %s", s.name, since, p.failures, p.least)
 	}
+}
+
+// notesFailure notes how a request for tokens is answered, and how long is waited after that. status is that of the platform where it acts.
+func (w *world) notesFailure(m *market, form url.Values, how fault, status int) {
+	s := w.shop(w.looking)
+	if s == nil || !asksByItself(form) {
+		return
+	}
+	p := &s.needs.patience
 	if !how.passes() || len(w.alive()) > 1 {
 		p.restart()
 		return
 	}
 	p.failures++
+	arrived := how.arrives(status)
+	denied := s.grant == v1alpha1.GrantPassword && (arrived == http.StatusUnauthorized || arrived == http.StatusForbidden)
 	switch token := form.Get("refresh_token"); {
-	case how.deniesLogin(s):
+	case denied:
 		p.denied++
-	case m.rotating && m.grace == 0 && token != "" && (p.lost == token || how.loses()):
+	case m.rotating && m.grace == 0 && token != "" && (p.lost == token || how.loses(arrived)):
 		p.lost = token
 		p.sent++
 	}
-	p.failed, p.least = time.Now(), max(w.leastWait(s, m, how), how.demands())
+	p.failed, p.least = time.Now(), max(w.leastWait(s, m, denied), how.demands())
 	p.demanded = how.demands() > 0
 }
 
@@ -99,24 +115,28 @@ func (f fault) passes() bool {
 	return !f.verdict && (f.fails != nil || f.status != 0 || f.cut == "half" || f.late > time.Minute)
 }
 
-// deniesLogin tells that a login is refused without a reason.
-func (f fault) deniesLogin(s *shop) bool {
-	return s.grant == v1alpha1.GrantPassword && f.passes() && f.status == http.StatusForbidden
+// arrives is the status that the operator reads, where the platform's is status; zero where it reads none.
+func (f fault) arrives(status int) int {
+	if f.fails != nil || f.late > time.Minute {
+		return 0
+	}
+	return cmp.Or(f.status, status)
 }
 
-// loses tells that nobody knows whether the platform acted on a refresh token that is good for one use.
-func (f fault) loses() bool {
-	return f.passes() && !f.unsent && (f.status == 0 || f.status == http.StatusRequestTimeout || f.status >= http.StatusInternalServerError)
+// loses tells that nobody knows whether the platform acted on a refresh token that is good for one use. arrived is the status that the operator reads.
+func (f fault) loses(arrived int) bool {
+	return !f.unsent && (arrived == 0 || arrived == http.StatusRequestTimeout || arrived >= http.StatusInternalServerError ||
+		f.cut != "" && arrived == http.StatusOK)
 }
 
-// leastWait is how long is waited at least after a failure, whatever the marketplace demands. A login that was refused without a reason is left alone
-// for 1, 10 and 60 minutes, and a single-use refresh token whose answer was lost for 90 s, and then for twice as long each time, up to an hour. After
-// other failures it is 10 s, 20 s and so on up to 10 minutes, at most a quarter of what is left of the token but 10 s. Within a grace, what is left of
-// that decides.
-func (w *world) leastWait(s *shop, m *market, how fault) time.Duration {
+// leastWait is how long is waited at least after a failure, whatever the marketplace demands. A login that was denied, since it was answered 401 or 403
+// without an error code, is left alone for 1, 10 and 60 minutes, and a single-use refresh token whose answer was lost for 90 s, and then for twice as
+// long each time, up to an hour. After other failures it is 10 s, 20 s and so on up to 10 minutes, at most a quarter of what is left of the token but
+// 10 s. Within a grace, what is left of that decides.
+func (w *world) leastWait(s *shop, m *market, denied bool) time.Duration {
 	p := &s.needs.patience
 	switch {
-	case how.deniesLogin(s):
+	case denied:
 		return []time.Duration{time.Minute, 10 * time.Minute, time.Hour}[min(p.denied, 3)-1]
 	case p.lost != "":
 		return min(90*time.Second<<min(max(p.sent-2, 0), 6), time.Hour)
