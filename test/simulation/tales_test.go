@@ -77,6 +77,8 @@ func taleOf(r *rand.Rand, a, seller string, grant v1alpha1.GrantType, life time.
 		v1alpha1.GrantPassword: {
 			{pick(r, "password wrong", "answer m0 locked"), renew, "pass 1m", back, "password right"},
 			{"answer m0 " + pick(r, "firewall", "empty403", "locked"), renew, "pass 2m", back},
+			{"answer m0 empty403", "answer m0 empty403", "answer m0 empty403", renew, "pass 12m", "clock -70s", "touch app", back}, // the last attempt is a minute ago
+			{"answer m0 empty403", "recreate " + a, "pass 10s", "clock -1h", back},
 		},
 		v1alpha1.GrantClientCredentials: {
 			{"application wrong", renew, back, "application right", back},
