@@ -39,6 +39,8 @@ func (l Look) reauthRequired(ending time.Time) metav1.Condition {
 // howToSignIn ends a sentence about a sign-in that is needed.
 func (l Look) howToSignIn() string {
 	switch invitation := l.Invitation; {
+	case invitation == nil && l.Request.Platform == nil:
+		return "" // the account's own failure says what is missing
 	case invitation == nil && l.SignsIn() && l.Custody.SignIn.Device == nil && l.Custody.SignIn.Ended != nil:
 		return l.whyNoCode()
 	case invitation == nil && l.SignsIn() && l.Unattended():

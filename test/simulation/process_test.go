@@ -30,6 +30,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/recorder"
 
+	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/controller"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -405,8 +406,12 @@ func (s logSink) Error(err error, message string, values ...any) {
 	s.Info(0, message, append(values, err)...)
 }
 func (s logSink) Info(_ int, message string, values ...any) {
-	if text := fmt.Sprint(append(values, message)...); strings.Contains(text, credential) {
+	text := fmt.Sprint(append(values, message)...)
+	if strings.Contains(text, credential) {
 		s.world.breaks("a credential was logged: %s", text)
+	}
+	if strings.Contains(text, "panic") {
+		s.world.breaks("the operator panicked: %s", text)
 	}
 }
 
@@ -436,6 +441,9 @@ func (t transport) RoundTrip(request *http.Request) (response *http.Response, er
 		response, err = t.process.world.answer(t.process, request)
 		return err
 	})
+	if s := t.process.world.shop(t.process.world.looking); s != nil && errors.Is(err, context.DeadlineExceeded) {
+		s.answers = append(s.answers, v1alpha1.ReasonMarketplaceUnavailable) // also where the process stood still, and nothing was sent
+	}
 	return response, err
 }
 

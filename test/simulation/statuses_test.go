@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
@@ -140,9 +141,11 @@ func (w *world) tellsWhatItHeard(before, after *v1alpha1.MarketplaceAccount) {
 	if is == nil || *is == was {
 		return
 	}
-	refused := w.custody(s).Refused // of an application that was tried again, and not answered
-	if refused != nil && refused.Reason == is.Reason {
-		return
+	held := w.custody(s)
+	for _, refused := range []*custody.Refusal{held.Refused, held.RefusedImport} { // what was tried again, and not answered
+		if refused != nil && refused.Reason == is.Reason {
+			return
+		}
 	}
 	if len(w.alive()) == 1 && (!is.Time.Equal(&was.Time) || is.Count != was.Count) && slices.Contains(ofMarketplaces, is.Reason) && !slices.Contains(s.answers, is.Reason) {
 		w.breaks("%s tells of a failure %s, and what it was answered means %v", s.name, is.Reason, s.answers)
