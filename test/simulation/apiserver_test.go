@@ -147,7 +147,7 @@ func (s *apiServer) tell(what change) {
 	}
 }
 
-// observed tells of what was written.
+// observed tells of a write.
 func (s *apiServer) observed() {
 	s.mu.Lock()
 	all := s.unobserved
@@ -158,7 +158,7 @@ func (s *apiServer) observed() {
 	}
 }
 
-// create makes an object, and fills in what the API server does.
+// create makes an object, and fills in the fields that the API server does.
 func (s *apiServer) create(object client.Object) error {
 	defer s.observed()
 	s.mu.Lock()
@@ -201,7 +201,7 @@ func (s *apiServer) update(object client.Object) error {
 	return nil
 }
 
-// replace stores what differs, with another generation where the spec does, and lets go of what only a finalizer held. Its caller holds mu.
+// replace stores an object that differs, with another generation where the spec does, and lets go of an object that only a finalizer held. Its caller holds mu.
 func (s *apiServer) replace(at ref, held, next client.Object) {
 	generation := held.GetGeneration()
 	switch o := next.(type) {

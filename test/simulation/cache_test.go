@@ -21,16 +21,16 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
 )
 
-// change is what a watch tells: before is nil of a new object, after of one that is gone.
+// change is one event of a watch: before is nil of a new object, after of one that is gone.
 type change struct {
 	at            ref
 	before, after client.Object
 }
 
-// watchCache is what one process has seen of the API server: accounts, Marketplaces and the operator's own Secrets, and the metadata of all
+// watchCache holds the objects that one process has seen of the API server: accounts, Marketplaces and the operator's own Secrets, and the metadata of all
 // Secrets and Namespaces. It shows a change when deliver is called, which may be late.
 type watchCache struct {
-	cache.Cache // for what the operator does not call
+	cache.Cache // for methods that the operator does not call
 	// pending are changes that were not shown yet.
 	pending   []change
 	transform func(any) (any, error)
@@ -50,7 +50,7 @@ type index struct {
 	names   map[string]map[client.ObjectKey]bool
 }
 
-// watch returns a cache that is filled with what there is.
+// watch returns a cache that is filled with all objects.
 func (s *apiServer) watch() *watchCache {
 	c := &watchCache{objects: map[ref]client.Object{}, metadata: map[ref]*metav1.PartialObjectMetadata{}, informers: map[kind]*informer{}, indexes: map[string]*index{}}
 	c.transform = kube.Transform(c)
@@ -73,7 +73,7 @@ func (s *apiServer) unwatch(c *watchCache) {
 	s.watches = slices.DeleteFunc(s.watches, func(other *watchCache) bool { return other == c })
 }
 
-// deliver shows what was pending.
+// deliver shows the pending changes.
 func (c *watchCache) deliver() {
 	for len(c.pending) > 0 {
 		next := c.pending[0]
@@ -131,7 +131,7 @@ func (c *watchCache) show(what change) {
 	}
 }
 
-// showMetadata shows the metadata of any Secret or Namespace, and calls for what a Secret of somebody else concerns.
+// showMetadata shows the metadata of any Secret or Namespace, and calls for the accounts that a user's Secret concerns.
 func (c *watchCache) showMetadata(what change) {
 	c.mu.Lock()
 	if what.after == nil {
@@ -161,7 +161,7 @@ func metadataOf(object client.Object) *metav1.PartialObjectMetadata {
 	return metadata
 }
 
-// foreignSecrets enqueues what a Secret without the operator's label concerns.
+// foreignSecrets enqueues the accounts that a Secret without the operator's label concerns.
 func (c *watchCache) foreignSecrets(concerned func(context.Context, client.ObjectKey) []reconcile.Request) source.Source {
 	return source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		c.mu.Lock()
@@ -326,7 +326,7 @@ func (c *watchCache) GetInformerForKind(context.Context, schema.GroupVersionKind
 // WaitForCacheSync implements cache.Informers.
 func (c *watchCache) WaitForCacheSync(context.Context) bool { return true }
 
-// informer holds what is called of the changes of a kind.
+// informer holds the functions that are called for the changes of a kind.
 type informer struct {
 	handlers []toolscache.ResourceEventHandler
 }
@@ -337,7 +337,7 @@ type boundInformer struct {
 	of    kind
 }
 
-// AddEventHandler implements cache.Informer: what there is comes first.
+// AddEventHandler implements cache.Informer: the present objects come first.
 func (i boundInformer) AddEventHandler(handler toolscache.ResourceEventHandler) (toolscache.ResourceEventHandlerRegistration, error) {
 	i.cache.mu.Lock()
 	defer i.cache.mu.Unlock()

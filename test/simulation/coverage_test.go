@@ -20,7 +20,7 @@ func pairOf(state states.State, event states.Event) pair {
 	return pair(string(state) + " " + string(event))
 }
 
-// covers counts an event that has come to an account, and holds it against the table of those that cannot.
+// covers counts an event that has come to an account, and holds it against the table of the events that cannot.
 func (w *world) covers(f facts.Facts, change lifecycle.Change) {
 	if change.Event == "" {
 		return

@@ -20,7 +20,7 @@ var (
 )
 
 // TestFleet has an operator keep many accounts of real lifetimes for hours, through a restart, and through an hour without one of the marketplaces.
-// Asserted is what holds for any number of accounts; what is measured is printed where it is asked for.
+// Rules that hold for any number of accounts are asserted; figures are printed where they are asked for.
 func TestFleet(t *testing.T) {
 	var all []*fleet
 	for text := range strings.SplitSeq(*fleetSizes, ",") {
@@ -86,7 +86,7 @@ func (f *fleet) play(t *testing.T) {
 	f.parted(t)
 }
 
-// parted looks at what one of several shards takes, in either way of dividing them.
+// parted looks at the cost of one of several shards, in either way of dividing them.
 func (f *fleet) parted(t *testing.T) {
 	t.Helper()
 	if *fleetShards < 2 {
@@ -128,7 +128,7 @@ func (f *fleet) partOf(marketplace string) *fleetPart {
 	panic("no account is at " + marketplace)
 }
 
-// holds asserts what holds at the end of a phase. settled tells that all marketplaces were there for a while.
+// holds asserts the rules for the end of a phase. settled tells that all marketplaces were there for a while.
 func (f *fleet) holds(t *testing.T, settled bool) {
 	t.Helper()
 	p := f.now()

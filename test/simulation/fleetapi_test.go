@@ -27,14 +27,14 @@ import (
 // piece is about how much of a first list is told at once, in bytes.
 const piece = 256 << 10
 
-// kubeAPI speaks Kubernetes' API for a simulated API server, so that the operator's own clients, caches and decoders are part of what is measured.
-// It knows what the operator asks for, and nothing else.
+// kubeAPI speaks Kubernetes' API for a simulated API server, so that the operator's own clients, caches and decoders are measured as well.
+// It knows the requests of the operator alone.
 type kubeAPI struct {
 	store   *apiServer
 	codecs  serializer.CodecFactory
 	watches map[int]*apiWatch
 	begun   int
-	// undelivered is what watches have to tell with the next answer.
+	// undelivered are the events of watches that go with the next answer.
 	undelivered []watchAnswer
 	// asked counts requests by verb and resource.
 	asked map[string]int
@@ -48,7 +48,7 @@ func newKubeAPI(store *apiServer) *kubeAPI {
 	return &kubeAPI{store: store, codecs: serializer.NewCodecFactory(scheme), watches: map[int]*apiWatch{}, asked: map[string]int{}}
 }
 
-// target is what a path names.
+// target is the object or list that a path names.
 type target struct {
 	ref
 	events, status bool
@@ -121,7 +121,7 @@ func (k *kubeAPI) answer(c call) answer {
 	return answer{Status: http.StatusOK, Header: map[string]string{"Content-Type": form.mediaType}, Body: document}
 }
 
-// do does what a request asks for, and returns the object as it is then.
+// do carries out a request, and returns the object as it is then.
 func (k *kubeAPI) do(at target, c call) (client.Object, error) {
 	switch c.Method {
 	case http.MethodGet:
@@ -202,7 +202,7 @@ func (f form) encode(object runtime.Object) ([]byte, error) {
 	return runtime.Encode(f.encoder, f.shown(object))
 }
 
-// shown is what is written of an object.
+// shown is the written form of an object.
 func (f form) shown(object runtime.Object) runtime.Object {
 	stored, ok := object.(client.Object)
 	if !ok {
@@ -229,7 +229,7 @@ func (f form) shown(object runtime.Object) runtime.Object {
 	return object
 }
 
-// apiWatch is a watch: first all there is, then what changes.
+// apiWatch is a watch: first all objects, then their changes.
 type apiWatch struct {
 	number int
 	of     kind
@@ -263,7 +263,7 @@ func (k *kubeAPI) watch(at target, accept string, query url.Values) answer {
 	return answer{Status: http.StatusOK, Header: map[string]string{"Content-Type": mediaType}, Watch: w.number, More: true}
 }
 
-// more tells the next piece of what there was when a watch began.
+// more tells the next piece of the objects that were there when a watch began.
 func (k *kubeAPI) more(number int) answer {
 	w := k.watches[number]
 	var told bytes.Buffer

@@ -31,7 +31,7 @@ type part struct {
 	parameters      map[string]string
 }
 
-// mix is what the accounts of a fleet are. docs/performance.md has it as a table.
+// mix holds the kinds of accounts in a fleet. docs/performance.md has it as a table.
 var mix = []part{
 	{marketplace: "allegro", percent: 40, grant: v1alpha1.GrantRefreshToken, host: "allegro.pl", life: 12 * time.Hour, access: 1200, refresh: 1200, jwt: true},
 	{marketplace: "ebay", percent: 20, grant: v1alpha1.GrantRefreshToken, host: "api.ebay.com", life: 2 * time.Hour, access: 2000, refresh: 100},
@@ -75,7 +75,7 @@ func (p part) interval(manifest *v1alpha1.Marketplace) time.Duration {
 	return p.life - manifest.Spec.Renewal.Before.Or(p.life/4)
 }
 
-// lengthen makes a token as long as those of the platform, by what follows upon a dot.
+// lengthen makes a token as long as the platform's, by the text after a dot.
 func lengthen(token string, long int) string {
 	return token + "." + strings.Repeat("x", max(0, long-len(token)-1))
 }
@@ -186,7 +186,7 @@ func (f *fleet) identify(authorization string) answer {
 	return answer{Status: http.StatusUnauthorized}
 }
 
-// tokens does what a request for tokens asks for.
+// tokens carries out a request for tokens.
 func (p *fleetPart) tokens(f *fleet, form url.Values) (status int, text, given string) {
 	switch form.Get("grant_type") {
 	case "password":

@@ -70,13 +70,13 @@ type sample struct {
 	Queue, Waiting int
 	// Underway is how many requests were under way at once to each host since the last sample.
 	Underway map[string]int
-	// Alive is what a garbage collection left, Resident what the system gave the process, and Peak the most that it ever gave.
+	// Alive is the memory that a garbage collection left, Resident the memory that the system gave the process, and Peak the most that it ever gave.
 	Alive, Resident, Peak uint64
 	// Scrape is how much processor time it takes to gather all metrics, and Measured the processor time once all was measured.
 	Scrape, Measured time.Duration
 }
 
-// TestOperatorOfAFleet is the operator's process: controller, clients, caches and work queue are those of the program.
+// TestOperatorOfAFleet is the operator's process: controller, clients, caches and work queue are the program's.
 func TestOperatorOfAFleet(t *testing.T) {
 	if !*isOperator {
 		t.Skip("the world of a fleet starts it")
@@ -174,7 +174,7 @@ func shardOfOperator(t *testing.T) kube.Shard {
 	return shard
 }
 
-// tick tells the world each half minute how it is, and does what the world orders, until that is to end.
+// tick tells the world each half minute how it is, and follows the orders of the world, until that is to end.
 func (o *fleetOperator) tick(t *testing.T) {
 	t.Helper()
 	for {
@@ -207,7 +207,7 @@ func (o *fleetOperator) sample() sample {
 	return s
 }
 
-// measure measures what a sample does not have each second.
+// measure measures the figures that a sample does not have each second.
 func (o *fleetOperator) measure(s *sample) {
 	before := processorTime()
 	if _, err := o.all.Gather(); err != nil {
@@ -220,14 +220,14 @@ func (o *fleetOperator) measure(s *sample) {
 	s.Alive, s.Resident, s.Measured = memory.HeapAlloc, memoryOf("VmRSS"), processorTime()
 }
 
-// processorTime is what the system has charged to the process.
+// processorTime is the time that the system has charged to the process.
 func processorTime() time.Duration {
 	var used syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &used)
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// memoryOf is a line of what the system says of the process, in bytes.
+// memoryOf is a line of the system's file on the process, in bytes.
 func memoryOf(line string) uint64 {
 	said, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -242,7 +242,7 @@ func memoryOf(line string) uint64 {
 	return 0
 }
 
-// hostsAlone is a registry that knows which of its metrics are those of hosts, so that they can be read without all others.
+// hostsAlone is a registry that knows which of its metrics are about hosts, so that they can be read alone.
 type hostsAlone struct {
 	prometheus.Registerer
 	collector prometheus.Collector
@@ -324,7 +324,7 @@ func (d *depth) Dec() {
 	d.now--
 }
 
-// unused takes what nobody reads.
+// unused takes output that is never read.
 type unused struct{}
 
 func (unused) Inc()            {}

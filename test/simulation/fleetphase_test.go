@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// phase is what was measured of a fleet for a while.
+// phase holds the figures of a fleet for a while.
 type phase struct {
 	Name string
 	// Long is how long it took, in virtual time.
@@ -13,7 +13,7 @@ type phase struct {
 	// First counts first tokens, and Renewals those that took the place of others: Expired the place of expired ones, and Restored at the
 	// marketplace that was away.
 	First, Renewals, Expired, Restored int
-	// LateHere are lateness of renewals at the marketplace that was away, LateElsewhere those of all others.
+	// LateHere are lateness of renewals at the marketplace that was away, LateElsewhere that of all other renewals.
 	LateHere, LateElsewhere []time.Duration
 	// Unanswered counts requests to a marketplace that was away.
 	Unanswered int
@@ -164,12 +164,12 @@ func (p *phase) asks(verbs ...string) int {
 	return total
 }
 
-// writes are those of accounts and Secrets, without events.
+// writes are the writes of accounts and Secrets, without events.
 func (p *phase) writes() int {
 	return p.asks("POST", "PUT", "PATCH", "DELETE") - p.Asked["POST events"] - p.Asked["PATCH events"] - p.Asked["PATCH status marketplaces"]
 }
 
-// reads are those of Secrets, without the one of the operator's own that it reads each minute.
+// reads are the reads of Secrets, without the one of the operator's own that it reads each minute.
 func (p *phase) reads() int { return p.asks("GET") - int(p.Long/time.Minute) }
 
 func quantile(all []time.Duration, q float64) time.Duration {

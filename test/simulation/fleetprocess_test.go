@@ -134,7 +134,7 @@ func (o *running) stop(t *testing.T) {
 	t.Helper()
 	o.reply(t, answer{Do: end})
 	for o.serve(t, o.next(t)) {
-		continue // it stores what it has in hand
+		continue // it stores the tokens that it has in hand
 	}
 	o.close()
 }

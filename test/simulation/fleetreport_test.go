@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// report prints what was measured of a fleet, phase by phase.
+// report prints the figures of a fleet, phase by phase.
 func report(to io.Writer, f *fleet) {
 	fmt.Fprintf(to, "\n%d accounts, %.0f KiB of each in the API server (%.1f of it the account)\n\n", len(f.members), f.storedEach(), f.kibibytes(accounts))
 	table := tabwriter.NewWriter(to, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -89,7 +89,7 @@ func (f *fleet) named(name string) *phase {
 	return &phase{}
 }
 
-// reportMillion computes what a million accounts take from what two fleets took: the line through both.
+// reportMillion computes the needs of a million accounts from the figures of two fleets: the line through both.
 func reportMillion(to io.Writer, small, large *fleet) {
 	const million = 1e6
 	fmt.Fprintf(to, "\nv(n) = v(%d) + (n - %[1]d) × (v(%[2]d) - v(%[1]d)) / %[3]d\n\n", len(small.members), len(large.members), len(large.members)-len(small.members))

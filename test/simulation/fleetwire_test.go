@@ -18,11 +18,11 @@ import (
 // the process that started it. They speak through two pipes: one call, one answer. A process that waits for a pipe is not at rest, so the
 // clock of its bubble stands still meanwhile; each call says what time it is, and the world's clock follows.
 
-// callKind is what a call is about.
+// callKind is the kind of a call.
 type callKind int
 
 const (
-	// toAPIServer and toMarketplace are requests, and toWatch asks for more of what a watch has to tell.
+	// toAPIServer and toMarketplace are requests, and toWatch asks for further events of a watch.
 	toAPIServer callKind = iota
 	toMarketplace
 	toWatch
@@ -32,7 +32,7 @@ const (
 	onEnd
 )
 
-// call is what the operator's process asks of the world's.
+// call is a request of the operator's process to the world's.
 type call struct {
 	Kind callKind
 	At   time.Time
@@ -43,7 +43,7 @@ type call struct {
 	Sample                                          sample
 }
 
-// answer is what the world says.
+// answer is the answer of the world.
 type answer struct {
 	Status int
 	Header map[string]string
@@ -54,12 +54,12 @@ type answer struct {
 	// Watch is the number of a watch that begins, and More tells that it has more to tell before it waits.
 	Watch int
 	More  bool
-	// Watched is what watches have to tell, in its order.
+	// Watched are the events of watches, in their order.
 	Watched []watchAnswer
 	Do      order
 }
 
-// order is what the world wants of the operator's process.
+// order is an order of the world to the operator's process.
 type order int
 
 const (
@@ -68,7 +68,7 @@ const (
 	end
 )
 
-// watchAnswer is what one watch tells.
+// watchAnswer holds the events of one watch.
 type watchAnswer struct {
 	Watch int
 	Data  []byte
@@ -90,7 +90,7 @@ func newWire(in io.Reader, out io.Writer) *wire {
 	return &wire{out: gob.NewEncoder(out), in: gob.NewDecoder(in), watches: map[int]*watchBody{}}
 }
 
-// call asks the world, and hands the watches what they have to tell.
+// call asks the world, and hands the watches their events.
 func (w *wire) call(c call) (answer, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

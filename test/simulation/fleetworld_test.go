@@ -21,13 +21,13 @@ import (
 // operatorNamespace is where the operator of a fleet has its own Secret.
 const operatorNamespace = "tokenkeeper-system"
 
-// fleet is a world of many accounts: the simulated API server and marketplaces, of the manifests that are shipped, and what is measured there.
+// fleet is a world of many accounts: the simulated API server and marketplaces, of the manifests that are shipped, and the figures from there.
 type fleet struct {
 	world *world
 	api   *kubeAPI
-	// parts are what accounts there are, by the host where their tokens are asked for.
+	// parts are the accounts of the fleet, by the host where their tokens are asked for.
 	parts map[string]*fleetPart
-	// members are the accounts that are there; coming are those that are not there yet, the first in front.
+	// members are the accounts that are there; coming are the ones that are not there yet, the first in front.
 	members map[client.ObjectKey]*member
 	coming  []*member
 	// operator asks the marketplaces.
@@ -38,7 +38,7 @@ type fleet struct {
 	back time.Time
 	// begun counts the operators.
 	begun int
-	// namespaces are those of tenants.
+	// namespaces are the namespaces of tenants.
 	namespaces map[string]bool
 	// bytes is how much the API server holds.
 	bytes map[kind]int

@@ -71,7 +71,7 @@ func (g *generator) addTale(one int) {
 	}
 }
 
-// beginnings draws a marketplace and its accounts. Short histories begin with what a person does to get a first token.
+// beginnings draws a marketplace and its accounts. Short histories begin with the steps of a person to a first token.
 func (g *generator) beginnings() {
 	r := g.Rand
 	rotation := pick(r, "", "rotating strict", "rotating strict", "rotating grace=60s", "rotating grace=1h")
@@ -220,7 +220,7 @@ func shrink(t *testing.T, seed uint64, script []step, broken string) []step {
 	return script
 }
 
-// kindOfFinding is a finding without what differs from one history to another: its first four words without names.
+// kindOfFinding is the part of a finding that is the same in every history: its first four words without names.
 func kindOfFinding(broken string) string {
 	var words []string
 	for word := range strings.FieldsSeq(broken) {

@@ -44,7 +44,7 @@ func (w *world) observe(what change) {
 	}
 }
 
-// observeStatus holds a status against what must not be shown.
+// observeStatus holds a status against the secrets that must not be shown.
 func (w *world) observeStatus(account *v1alpha1.MarketplaceAccount) {
 	text, err := json.Marshal(account.Status)
 	if err != nil {
@@ -121,7 +121,7 @@ func values(secret *corev1.Secret) [][]byte {
 	return all
 }
 
-// observeToken holds what workloads read against what they read before.
+// observeToken holds the token of workloads against the token that they read before.
 func (w *world) observeToken(s *shop, secret *corev1.Secret) {
 	if w.byUser {
 		return
@@ -173,7 +173,7 @@ func (w *world) usedAgain(p *process, m *market, c *consent, token string, after
 	w.breaks("%s sent a refresh token of %s again that no custody holds, %s after it was spent", p.name, m.name, after)
 }
 
-// beforeItsEnd tells that a last resort came while the access token was still good for something.
+// beforeItsEnd tells that a last resort came while the access token was still good.
 func (w *world) beforeItsEnd(s *shop, p *process, held custody.Custody) {
 	if held.Tokens == nil || held.Journal == nil || held.Journal.LastResorts > 1 || w.clockOffset != 0 {
 		return
@@ -185,7 +185,7 @@ func (w *world) beforeItsEnd(s *shop, p *process, held custody.Custody) {
 	}
 }
 
-// atRest holds what statuses say against what is, when nobody has anything to do.
+// atRest holds statuses against the truth, when no person has anything to do.
 func (w *world) atRest() {
 	if w.calmFor() < 90*time.Second || len(w.alive()) != 1 || w.leader() == nil {
 		return
@@ -200,7 +200,7 @@ func (w *world) atRest() {
 	}
 }
 
-// statusHolds tells whether a status says what is.
+// statusHolds tells whether a status is true.
 func (w *world) statusHolds(s *shop, account *v1alpha1.MarketplaceAccount) {
 	now := time.Now().Add(w.clockOffset)
 	token := w.secret(s.name + v1alpha1.TokenSecretSuffix)
@@ -247,7 +247,7 @@ func (w *world) waitsTooLong(s *shop, account *v1alpha1.MarketplaceAccount, now,
 	}
 }
 
-// loginInDoubt tells that nobody knows whether the login is locked.
+// loginInDoubt tells that it is unknown whether the login is locked.
 func (w *world) loginInDoubt() bool {
 	for _, s := range w.shops {
 		if len(w.custody(s).Logins.Doubts) > 0 {

@@ -27,7 +27,7 @@ var issuerKey = func() *ecdsa.PrivateKey {
 // address is the issuer.
 func (m *market) address() string { return "https://" + m.name + ".example" }
 
-// issuerDocument is what an issuer tells of itself.
+// issuerDocument is the document that an issuer has about itself.
 func (m *market) issuerDocument(path string) string {
 	var document any = map[string]any{
 		"issuer": m.address(), "token_endpoint": m.address() + "/token", "authorization_endpoint": m.address() + "/authorize",

@@ -55,12 +55,12 @@ type market struct {
 	next       []string
 	outage     string
 	outageEnds time.Time
-	// identityDown is until when identity requests are answered 503, and keysDown the same of what an issuer tells of itself, or of its keys alone.
+	// identityDown is until when identity requests are answered 503, and keysDown the same of an issuer's document, or of its keys alone.
 	identityDown, keysDown time.Time
-	// silentFrom is when identityDown began, and untold that it lasted for as long as tokens live: what a grant brought meanwhile was dropped.
+	// silentFrom is when identityDown began, and untold that it lasted for as long as tokens live: tokens that a grant brought meanwhile were dropped.
 	silentFrom time.Time
 	untold     bool
-	keysAlone              bool
+	keysAlone  bool
 	// aloneUntil is until when it has asked to be left alone.
 	aloneUntil time.Time
 	// takes are the client secrets that it takes, ahead how far its clock is, and fewer tells that it grants fewer scopes than it is asked for.
@@ -87,7 +87,7 @@ type consent struct {
 	spent map[string]time.Time
 	ends  time.Time
 	ended bool
-	// lost tells that an answer with its current refresh token reached nobody, or died with a process.
+	// lost tells that an answer with its current refresh token never arrived, or died with a process.
 	lost bool
 	// resorts counts the second uses outside of the grace.
 	resorts int
@@ -134,7 +134,7 @@ func (m *market) mint(c *consent) string {
 	return c.current
 }
 
-// fault is how a request ends that is not simply answered. acts tells whether the marketplace does what it is asked all the same.
+// fault is how a request ends that is not simply answered. acts tells whether the marketplace acts on the request all the same.
 type fault struct {
 	acts bool
 	// status and body are the answer, header its type or another header.
@@ -148,7 +148,7 @@ type fault struct {
 	unsent bool
 	// late is how long the answer takes; for ever where it is longer than a call may take.
 	late time.Duration
-	// verdict tells that it is the platform's word on what was sent, which is not true.
+	// verdict tells that it is the platform's word on the request, which is not true.
 	verdict bool
 	// means is the reason that it is told with, where that is not MarketplaceUnavailable.
 	means string
@@ -301,7 +301,7 @@ func (w *world) answer(p *process, request *http.Request) (*http.Response, error
 	}, nil
 }
 
-// misses tells that an answer with this refresh token reached nobody.
+// misses tells that an answer with this refresh token never arrived.
 func (m *market) misses(token string) {
 	if c := m.consents[token]; c != nil {
 		c.lose(token)
@@ -339,7 +339,7 @@ func oauthError(status int, code string) (int, string, string) {
 	return status, fmt.Sprintf(`{"error":%q}`, code), ""
 }
 
-// act does what a request asks for. given is the refresh token of the answer.
+// act carries out a request. given is the refresh token of the answer.
 func (m *market) act(p *process, request *http.Request, form url.Values, name string) (status int, text, given string) {
 	switch request.URL.Path {
 	case "/me":
@@ -472,7 +472,7 @@ func (m *market) issue(seller string, c *consent, nonce string) (status int, tex
 	return http.StatusOK, string(document), given
 }
 
-// forget drops what ended long ago.
+// forget drops tokens that ended long ago.
 func (m *market) forget() {
 	for token, held := range m.issued {
 		if time.Since(held.expires) > 2*m.life {

@@ -22,14 +22,14 @@ var (
 	within  = flag.Duration("within", 0, "begin no other history after so much processor time; 0 is no bound")
 )
 
-// tables are what decides, row by row.
+// tables are the ones that decide, row by row.
 var tables = []struct{ file, variable string }{
 	{"internal/lifecycle/next.go", "steps"},
 	{"internal/failures/failures.go", "table"},
 	{"internal/reasons/table.go", "table"},
 }
 
-// wastes are what an operator would do without need, as statements that stand before a line of a file.
+// wastes are acts of an operator without need, as statements that stand before a line of a file.
 var wastes = []struct{ name, file, before, statement string }{
 	{"waste a status", "internal/statusreport/patch.go", "\terr = send()\n", "_ = send()"},
 	{"waste a grant Secret", "internal/grantstore/store.go", "\tif err := s.ownWrite(secret, write); err != nil {\n", "_ = s.ownWrite(secret, write)"},
@@ -194,14 +194,14 @@ func (r row) named() bool {
 	return false
 }
 
-// found is what shows that a row is missing: the invariant, and where it breaks.
+// found shows that a row is missing: the invariant, and where it breaks.
 type found struct {
 	by, seed  string
 	histories int
 	took      time.Duration
 }
 
-// play plays without a row until something is found, or the time is over.
+// play plays without a row until a finding comes, or the time is over.
 func (r row) play(t *testing.T, program string) found {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), program, "-test.run=^TestHistories$", "-test.timeout=0", "-cores=1", "-seeds=1000000", "-first", "-within=1m",

@@ -24,7 +24,7 @@ type needs struct {
 	patience patience
 }
 
-// work is what was done for an account.
+// work counts the acts for an account.
 type work struct{ tokens, documents, others, grants, published, statuses, reads int }
 
 // hoard is how much of a need is remembered: it has to be met soon, or not at all.
@@ -57,7 +57,7 @@ func (w *world) spend(s *shop, need *int, what string) {
 	}
 }
 
-// isNeeded holds an answered request for an account against what there was need for.
+// isNeeded holds an answered request for an account against its needs.
 func (w *world) isNeeded(m *market, request *http.Request, form url.Values, disturbed bool, status int) {
 	s := w.shop(w.looking)
 	if s == nil {
@@ -132,7 +132,7 @@ func (w *world) asksAgain(s *shop, need *int, what string) {
 	s.needs.refusedAt = time.Now()
 }
 
-// isWritten holds a write of an operator against what there was need for.
+// isWritten holds a write of an operator against the needs.
 func (w *world) isWritten(verb string, at ref, failed bool) {
 	s, of := w.shopOf(at)
 	if s == nil {
@@ -180,7 +180,7 @@ func (w *world) staysQuiet() {
 	for _, m := range w.markets {
 		longest = max(longest, m.life)
 	}
-	w.run(time.Now().Add(2*longest + 2*time.Hour)) // what happened before is over
+	w.run(time.Now().Add(2*longest + 2*time.Hour)) // the acts before are over
 	for _, s := range w.shops {
 		s.needs.counted = work{}
 	}

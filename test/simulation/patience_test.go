@@ -28,7 +28,7 @@ type patience struct {
 	from  time.Time
 }
 
-// restart forgets the failures: something has happened, and it may be worth another attempt.
+// restart forgets the failures: a change has come, and it may be worth another attempt.
 func (p *patience) restart() { p.failures, p.least, p.denied, p.lost, p.sent = 0, 0, 0, "", 0 }
 
 // mostLooks is how often an account may be looked at in an hour of its own accord: each ten seconds while its token has expired, and a few times
@@ -123,7 +123,7 @@ func (f fault) arrives(status int) int {
 	return cmp.Or(f.status, status)
 }
 
-// loses tells that nobody knows whether the platform acted on a refresh token that is good for one use. arrived is the status that the operator reads.
+// loses tells that it is unknown whether the platform acted on a refresh token that is good for one use. arrived is the status that the operator reads.
 func (f fault) loses(arrived int) bool {
 	return !f.unsent && (arrived == 0 || arrived == http.StatusRequestTimeout || arrived >= http.StatusInternalServerError ||
 		f.cut != "" && arrived == http.StatusOK)

@@ -43,7 +43,7 @@ const (
 	portal  = "https://portal.example"
 )
 
-// process is an operator: the whole of internal/controller and of what it drives, on a cache of its own.
+// process is an operator: the whole of internal/controller with the packages below it, on a cache of its own.
 type process struct {
 	world *world
 	name  string
@@ -62,15 +62,15 @@ type process struct {
 	stalled bool
 	// lagUntil is until when its watches show nothing.
 	lagUntil time.Time
-	// calls counts what leaves the process: reads and writes of the API server, and requests to marketplaces.
+	// calls counts the calls that leave the process: reads and writes of the API server, and requests to marketplaces.
 	calls int
-	// crash and stall are what happens at a call that is still to come; nil for nothing.
+	// crash and stall are disturbances at a call that is still to come; nil for none.
 	crash, stall *disturbance
 	// hand are refresh tokens that a marketplace gave this process and that are neither stored yet nor rejected.
 	hand map[string]*consent
 }
 
-// disturbance is what happens to a process at a call: after so many calls from now on, before the call has its effect or after it.
+// disturbance ends or halts a process at a call: after so many calls from now on, before the call has its effect or after it.
 type disturbance struct {
 	in    int
 	after bool
@@ -138,7 +138,7 @@ func (p *process) kill() {
 		return
 	}
 	p.dead = true
-	p.world.owed = nil // what it has not told dies with it
+	p.world.owed = nil // events that it has not told die with it
 	p.world.note("%s is killed", p.name)
 	p.world.api.unwatch(p.cache)
 	for token, of := range p.hand {
@@ -147,7 +147,7 @@ func (p *process) kill() {
 	p.cancel()
 }
 
-// stop ends a process as Kubernetes does, which waits until it has stored what it holds.
+// stop ends a process as Kubernetes does, which waits until it has stored all that it holds.
 func (p *process) stop() {
 	if p.dead {
 		return
@@ -171,7 +171,7 @@ func (p *process) ends() {
 	}
 }
 
-// call does what leaves the process, and lets happen then what the history wants.
+// call makes a call that leaves the process, and lets the disturbance come that the history wants.
 func (p *process) call(what string, do func() error) error {
 	p.ends()
 	p.calls++
@@ -243,7 +243,7 @@ func (p *process) write(verb string, object client.Object, do func() error) erro
 // refusal is how the API server fails.
 type refusal struct {
 	name string
-	// after tells that it does what it was asked, and its answer is lost.
+	// after tells that the call has its effect, and its answer is lost.
 	after bool
 }
 
@@ -267,7 +267,7 @@ func (r refusal) error(at ref) error {
 
 // connection reads from the cache of a process and writes to the API server.
 type connection struct {
-	client.Client // for what the operator does not call
+	client.Client // for methods that the operator does not call
 	process       *process
 }
 
@@ -367,9 +367,9 @@ func (l live) namespace(key client.ObjectKey, into client.Object) error {
 	return nil
 }
 
-// simulatedManager is a manager whose parts are those of a process.
+// simulatedManager is a manager with the parts of a process.
 type simulatedManager struct {
-	manager.Manager // for what the operator does not call
+	manager.Manager // for methods that the operator does not call
 	process         *process
 	accounts        manager.Runnable
 }
@@ -395,7 +395,7 @@ func (m *simulatedManager) GetEventRecorder(string) recorder.EventRecorder {
 	return eventRecorder{m.process}
 }
 
-// logSink holds what is logged against what must not be shown.
+// logSink holds log lines against the secrets that must not be shown.
 type logSink struct{ world *world }
 
 func (logSink) Init(logr.RuntimeInfo)            {}

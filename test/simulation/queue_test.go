@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 )
 
-// workQueue is a work queue whose items are worked on when the simulation says so, one after the other: those of the highest priority first,
-// then those that came first, then by name. It implements priorityqueue.PriorityQueue.
+// workQueue is a work queue whose items are worked on when the simulation says so, one after the other: the ones of the highest priority first,
+// then the ones that came first, then by name. It implements priorityqueue.PriorityQueue.
 type workQueue struct {
 	limiter workqueue.TypedRateLimiter[reconcile.Request]
 	// given hands an item to a worker; ended is closed when no more come.

@@ -101,7 +101,7 @@ func (w *world) withoutHelp() {
 }
 
 // needsNobody tells that an account gets its first token without a person, or has got one, and that none of its answers were lost. What was not sent, by
-// an operator that ended just before, nobody can tell from a lost answer: a twin holds up the last resort of both.
+// an operator that ended just before, cannot be told from a lost answer: a twin holds up the last resort of both.
 func (w *world) needsNobody(s *shop) bool {
 	m := w.markets[s.market]
 	held := w.custody(s)
@@ -122,7 +122,7 @@ func (w *world) needsNobody(s *shop) bool {
 			return false
 		}
 		if held.ImportJournal != nil && held.ImportJournal.Lost {
-			return false // nobody knows, and the grant in use goes on
+			return false // it is unknown, and the grant in use goes on
 		}
 		if m.untold && held.RefusedImport != nil {
 			return false // nobody said in time whose it was
@@ -134,7 +134,7 @@ func (w *world) needsNobody(s *shop) bool {
 	return c != nil && !w.wasLost(m, c) && (c.ends.IsZero() || time.Now().Before(c.ends))
 }
 
-// wasLost tells that an answer of a grant was lost in a way that nobody can help.
+// wasLost tells that an answer of a grant was lost beyond help.
 func (w *world) wasLost(m *market, c *consent) bool {
 	return m.rotating && (c.lost || c.resorts > 0 || c.ended)
 }
@@ -161,7 +161,7 @@ func (w *world) couldBeReady(s *shop) bool {
 	return account.Spec.AccountID == "" || account.Spec.AccountID == c.seller || m.tells == "nothing"
 }
 
-// isHeldBack tells that nobody knows whether the refresh token in use is spent, and that another account holds a grant of the same seller and application,
+// isHeldBack tells that it is unknown whether the refresh token in use is spent, and that another account holds a grant of the same seller and application,
 // which a last resort could end.
 func (w *world) isHeldBack(s *shop) bool {
 	held, account := w.custody(s), w.account(s)
@@ -175,7 +175,7 @@ func (w *world) isHeldBack(s *shop) bool {
 	})
 }
 
-// holdsTheLatest tells whether an account that is in order publishes what the marketplace gave last for it.
+// holdsTheLatest tells whether an account that is in order publishes the tokens that the marketplace gave last for it.
 func (w *world) holdsTheLatest(s *shop) {
 	held, token := w.custody(s), w.secret(s.name+v1alpha1.TokenSecretSuffix)
 	if !w.isReady(s) || w.broken != "" {
@@ -186,7 +186,7 @@ func (w *world) holdsTheLatest(s *shop) {
 	}
 }
 
-// help is what people do about an account that is not in order.
+// help takes the steps of people about an account that is not in order.
 func (w *world) help(round int) {
 	for _, s := range w.shops {
 		if w.isReady(s) {
@@ -259,7 +259,7 @@ func (w *world) issuers() bool {
 	return false
 }
 
-// leavesNothing tells whether something is left to do, or to tell, about an account although all is well for hours.
+// leavesNothing tells whether there is work left, or an event to tell, about an account although all is well for hours.
 func (w *world) leavesNothing(s *shop) {
 	if w.broken != "" || w.clockOffset != 0 {
 		return

@@ -11,7 +11,7 @@ import (
 // secondSecret is the client secret after a rotation.
 const secondSecret = "second-" + credential
 
-// referenceVerbs are those of what accounts name.
+// referenceVerbs are the verbs for objects that accounts name.
 func referenceVerbs() map[string]func(*world, step) {
 	return map[string]func(*world, step){
 		"marketplace": (*world).changeMarketplace, "secret": (*world).changeSecret, "portal": (*world).changePortal, "rename": (*world).rename,

@@ -76,7 +76,7 @@ func parseStep(line string) step {
 	return step{words[0], words[1:]}
 }
 
-// parse reads a script. Lines that begin with # say what it is about.
+// parse reads a script. Lines that begin with # say its subject.
 func parse(text string) []step {
 	var script []step
 	for line := range strings.Lines(text) {
@@ -119,7 +119,7 @@ func (s step) number(key string) int {
 	return n
 }
 
-// do does a step, and lets everybody do what follows at once.
+// do takes a step, and lets all others take the steps that follow at once.
 func (w *world) do(s step) {
 	w.note("> %s", s)
 	if s.verb != "pass" {
@@ -295,7 +295,7 @@ func rightOr(word, right string) string {
 	return word + "-" + credential
 }
 
-// ---- what there is
+// ---- the beginnings
 
 func (w *world) makeMarket(s step) {
 	m := newMarket(w, s.arg(0))
@@ -367,7 +367,7 @@ func (w *world) bring(s *shop, token string) {
 	w.writeSecret(s.brings, map[string]string{v1alpha1.RefreshTokenKeyRefreshToken: token})
 }
 
-// ---- what users do
+// ---- the acts of users
 
 // edit changes an account.
 func (w *world) edit(s step, change func(*v1alpha1.MarketplaceAccount)) {
@@ -445,7 +445,7 @@ func (w *world) recreate(s step) {
 
 // forgets notes that an account begins anew.
 func (w *world) forgets(s *shop) {
-	for _, p := range w.processes { // what was on its way is nobody's now
+	for _, p := range w.processes { // requests on their way have no process now
 		maps.DeleteFunc(p.hand, func(_ string, c *consent) bool { return c.account == s.name })
 	}
 	s.serial, s.published = 0, nil
@@ -507,7 +507,7 @@ func (w *world) putBackSecret(name string, anew bool) {
 	})
 }
 
-// putBack puts the grant Secret alone back, as somebody does who restores one object.
+// putBack puts the grant Secret alone back, as a restore of one object does.
 func (w *world) putBack(s step) {
 	of := w.shop(s.arg(0))
 	if of == nil || w.account(of) == nil {
@@ -594,9 +594,9 @@ func (w *world) leaveOne(step) {
 	w.calm()
 }
 
-// ---- what people do
+// ---- the acts of people
 
-// person does something at a browser, and waits for it.
+// person calls a function as a person at a browser, and waits for it.
 func (w *world) person(of *shop, do func(ctx context.Context)) {
 	defer w.worksOn(of.name)()
 	w.cause(of.name)

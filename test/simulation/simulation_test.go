@@ -1,5 +1,5 @@
 // Package simulation_test plays histories of accounts: the whole operator, on a simulated API server and with simulated marketplaces, in
-// virtual time. One seed is one history. docs/faults.md says what is simulated and what is not.
+// virtual time. One seed is one history. docs/faults.md says how much is simulated.
 package simulation_test
 
 import (
@@ -30,7 +30,7 @@ var (
 	lasting = flag.Duration("lasting", 0, "end after so long; 0 is when all seeds are played")
 )
 
-// outcome is what one history came to.
+// outcome is the result of one history.
 type outcome struct {
 	Broken string
 	Digest uint64
@@ -68,7 +68,7 @@ func play(t *testing.T, seed uint64, script []step, tell bool) outcome {
 	return result
 }
 
-// summary is what many histories came to.
+// summary is the result of many histories.
 type summary struct {
 	Histories, Calls int
 	Years            float64
@@ -90,7 +90,7 @@ func (s *summary) add(other summary) {
 // enough is how many histories reach each pair of a state and an event that is possible.
 const enough = 20000
 
-// marker begins a line in which a process tells what a history came to.
+// marker begins a line in which a process tells the outcome of a history.
 const marker = "summary: "
 
 // TestHistories plays histories, and shrinks those in which an invariant breaks. It reports what it has played also when it is interrupted.
@@ -200,7 +200,7 @@ func playInProcesses(ctx context.Context, t *testing.T, n int) summary {
 	return total
 }
 
-// eachSummary runs a process that plays, and takes what each history came to as soon as it is told. rest is what else the process says.
+// eachSummary runs a process that plays, and takes the outcome of each history as soon as it is told. rest is all other output of the process.
 func eachSummary(command *exec.Cmd, take func(summary)) (rest string, err error) {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -229,7 +229,7 @@ func eachSummary(command *exec.Cmd, take func(summary)) (rest string, err error)
 	}
 }
 
-// TestOneSeedIsOneHistory plays seeds twice, after those of TestHistories.
+// TestOneSeedIsOneHistory plays seeds twice, after the seeds of TestHistories.
 func TestOneSeedIsOneHistory(t *testing.T) {
 	for at := *seed + 20; at < *seed+26; at++ {
 		script := generate(at)

@@ -16,7 +16,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
-// reference is what users are told of the reasons that a condition has with a status.
+// reference is the text for users about the reasons that a condition has with a status.
 var reference = func() map[string]map[metav1.ConditionStatus][]string {
 	text, err := os.ReadFile("../../docs/reference/marketplaceaccount.md")
 	if err != nil {
@@ -41,7 +41,7 @@ var reference = func() map[string]map[metav1.ConditionStatus][]string {
 	return told
 }()
 
-// passes are the reasons of which the reference says that something will be tried by itself, and heldBack those with which nothing is before a change.
+// passes are the reasons of which the reference says that another attempt comes by itself, and heldBack those with which nothing is before a change.
 var (
 	passes   = []string{v1alpha1.ReasonMarketplaceUnavailable, v1alpha1.ReasonRateLimited, v1alpha1.ReasonApplicationRejected, v1alpha1.ReasonSignInPending, v1alpha1.ReasonRenewing}
 	heldBack = []string{v1alpha1.ReasonSuspended}
@@ -110,11 +110,11 @@ func meaning(name string, form url.Values, text string) string {
 	return v1alpha1.ReasonSignInRequired
 }
 
-// hears notes what an answer for an account means: the fault, and what came all the same.
+// hears notes the meaning of an answer for an account: the fault, and tokens that came all the same.
 func (w *world) hears(name string, form url.Values, text string) {
 	for _, means := range []string{meaning(name, form, text), meaning("", form, text)} {
 		for _, s := range w.shops {
-			if means != "" && (s == w.shop(w.looking) || means == v1alpha1.ReasonApplicationRejected) { // accounts share what is said of their application
+			if means != "" && (s == w.shop(w.looking) || means == v1alpha1.ReasonApplicationRejected) { // accounts share the words about their application
 				s.answers = append(s.answers, means)
 			}
 		}
@@ -153,7 +153,7 @@ func (w *world) tellsWhatItHeard(before, after *v1alpha1.MarketplaceAccount) {
 	s.answers = nil
 }
 
-// tellsOfTests holds a test that was asked for and is handled against what is told of it: how it went, or that there are newer tokens.
+// tellsOfTests holds a test that was asked for and is handled against the status: how it went, or that there are newer tokens.
 func (w *world) tellsOfTests(before, after *v1alpha1.MarketplaceAccount) {
 	s, is := w.shop(after.Name), after.Status.Handled
 	if s == nil || w.byUser || is == nil || is.Verify == "" || s.verifyAsked.IsZero() || is.Verify != after.Annotations[v1alpha1.AnnotationVerify] {

@@ -31,7 +31,7 @@ type world struct {
 	linksInSecret bool
 	api           *apiServer
 	markets       map[string]*market
-	// processes are the operators, also those that ended.
+	// processes are the operators, also the ended ones.
 	processes []*process
 	begun     int
 	restartAt []time.Time
@@ -53,7 +53,7 @@ type world struct {
 
 	// calls counts calls of operators, and mostCalls bounds them.
 	calls, mostCalls int
-	// calmSince is when the last disturbance ended that may hold something up.
+	// calmSince is when the last disturbance ended that may hold an account up.
 	calmSince time.Time
 	telling   bool
 	story     io.Writer
@@ -65,7 +65,7 @@ type world struct {
 	pairs  map[pair]int
 }
 
-// shop is what is known of an account beside the operator.
+// shop is the knowledge of an account beside the operator's.
 type shop struct {
 	name, market, seller string
 	grant                v1alpha1.GrantType
@@ -76,7 +76,7 @@ type shop struct {
 	// answers are the reasons that answers to it meant since its last failure, and refresh is its last refresh token.
 	answers []string
 	refresh string
-	// excuses are why the account may need a person: what nobody could have kept.
+	// excuses are why the account may need a person: grants that no operator could have kept.
 	excuses []string
 	// verifyAsked is when a person asked for a test last.
 	verifyAsked time.Time
@@ -151,7 +151,7 @@ func (w *world) calmFrom(end time.Time) {
 // calmFor is for how long nothing has held up the operators.
 func (w *world) calmFor() time.Duration { return time.Since(w.calmSince) }
 
-// user does what a user does.
+// user runs the act of a user.
 func (w *world) user(do func() error) {
 	w.byUser = true
 	defer func() { w.byUser = false }()
@@ -187,7 +187,7 @@ func (w *world) start() *process {
 	return p
 }
 
-// await waits for what one goroutine does.
+// await waits for the work of one goroutine.
 func (w *world) await(done <-chan struct{}) { <-done }
 
 // passCall lets time pass while a request is under way.
@@ -200,7 +200,7 @@ func (w *world) passCall(ctx context.Context, long time.Duration) {
 	time.Sleep(time.Millisecond) //nolint:forbidigo // in virtual time
 }
 
-// run lets everybody do what is due until a moment.
+// run lets all parts do their due work until a moment.
 func (w *world) run(until time.Time) {
 	for w.broken == "" {
 		next := until
@@ -353,7 +353,7 @@ func (w *world) secret(name string) *corev1.Secret {
 	return object
 }
 
-// custody is what the grant Secret of a shop says.
+// custody is the content of a shop's grant Secret.
 func (w *world) custody(s *shop) custody.Custody {
 	secret := w.secret(s.name + v1alpha1.GrantSecretSuffix)
 	if secret == nil {
