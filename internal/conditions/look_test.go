@@ -346,8 +346,8 @@ func TestAuthorizationExpiring(t *testing.T) {
 		"a login needs none":                     {lookAt(password), "False NotRequired: The authorization does not end by itself"},
 		"a reference is broken":                  {lookAt(unresolved(v1alpha1.ReasonSecretNotFound)), "False NotRequired: The authorization does not end by itself"},
 		"a reference is broken, and an end told": {lookAt(told(1), unresolved(v1alpha1.ReasonSecretNotFound)), "True AuthorizationExpiring: The authorization expires within a day, on 2026-03-03; authorize the account again before that"},
-		"the Marketplace is gone, of which codes ended early": {lookAt(device, told(1), unresolved(v1alpha1.ReasonMarketplaceNotFound), func(l *conditions.Look) {
-			l.Custody.SignIn.Ended, l.Request.Platform = &custody.EndedCodes{Count: 1, At: noon, Why: "it was good for 5s"}, nil
+		"the Marketplace is gone, of which codes ended early": {lookAt(told(1), unresolved(v1alpha1.ReasonMarketplaceNotFound), device, func(l *conditions.Look) {
+			l.Custody.SignIn.Ended = &custody.EndedCodes{Count: 1, At: noon, Why: "it was good for 5s"}
 		}), "True AuthorizationExpiring: The authorization expires within a day, on 2026-03-03; authorize the account again before that"},
 		"a reference is broken, and no token": {lookAt(noGrant, unresolved(v1alpha1.ReasonSecretNotFound)), "Unknown SecretNotFound: There is no authorization whose end is known: It fails"},
 	})
