@@ -69,7 +69,7 @@ type hints struct {
 	Applications string
 }
 
-func (v *view) hints() hints {
+func (v *progress) hints() hints {
 	played := firstWith(v1alpha1.GrantRefreshToken, v.board.accounts)
 	h := hints{
 		Kubeconfig:   v.path("kubeconfig"),

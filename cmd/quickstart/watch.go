@@ -33,22 +33,22 @@ func (s *show) watch(ctx context.Context) error {
 	}
 	ticks := time.NewTicker(drawInterval)
 	defer ticks.Stop()
-	view := &view{show: s, board: board{expected: accountsIn(s.samples)}, visits: visits{}}
+	shown := &progress{show: s, board: board{expected: accountsIn(s.samples)}, visits: visits{}}
 	for {
-		if err := view.update(ctx, accounts); err != nil {
+		if err := shown.update(ctx, accounts); err != nil {
 			return err
 		}
 		if s.once {
-			view.signIn(ctx)
+			shown.signIn(ctx)
 		}
-		if s.once && view.board.done() {
+		if s.once && shown.board.done() {
 			s.screen.print("\nEvery sample account is Ready, and a token was renewed.\n")
 			return nil
 		}
 		select {
 		case <-ticks.C:
 		case <-over:
-			return view.undone()
+			return shown.undone()
 		case err := <-lost:
 			return s.ended(ctx, err)
 		case <-s.operator.ended:
@@ -89,8 +89,8 @@ func newAccounts(ctx context.Context, cluster *cluster) (cache.Cache, error) {
 	return accounts, nil
 }
 
-// view is the part of the board that has been shown.
-type view struct {
+// progress is the part of the board that has been shown.
+type progress struct {
 	*show
 	board  board
 	drawn  string // last
@@ -99,7 +99,7 @@ type view struct {
 }
 
 // update looks at the accounts and shows their changes.
-func (v *view) update(ctx context.Context, accounts cache.Cache) error {
+func (v *progress) update(ctx context.Context, accounts cache.Cache) error {
 	var list v1alpha1.MarketplaceAccountList
 	if err := accounts.List(ctx, &list); err != nil {
 		if ctx.Err() != nil {
@@ -121,7 +121,7 @@ func (v *view) update(ctx context.Context, accounts cache.Cache) error {
 }
 
 // draw shows the table, and the links to people who are there, when something of it is new.
-func (v *view) draw() {
+func (v *progress) draw() {
 	table, below := v.board.table(time.Local), ""
 	if !v.once {
 		below = v.board.waiting()
@@ -133,7 +133,7 @@ func (v *view) draw() {
 }
 
 // signIn plays the person that accounts wait for.
-func (v *view) signIn(ctx context.Context) {
+func (v *progress) signIn(ctx context.Context) {
 	for _, i := range v.board.invitations() {
 		if v.visits.over(i) {
 			continue
@@ -145,7 +145,7 @@ func (v *view) signIn(ctx context.Context) {
 }
 
 // undone is the error when the time of --once is over.
-func (v *view) undone() error {
+func (v *progress) undone() error {
 	missing := append(v.board.missing(), v.visits.failed(v.board.invitations())...)
 	err := fmt.Errorf("not everything came about within %s:\n  %s", v.timeout, strings.Join(missing, "\n  "))
 	return withLog(err, v.operator.name, v.operator.log)

@@ -98,8 +98,8 @@ type addresses struct {
 	Refused string `json:"refused,omitempty"`
 }
 
-// store is where a browser is sent that comes from the platform's store.
-type store struct {
+// storeRedirect is where a browser is sent that comes from the platform's store.
+type storeRedirect struct {
 	From    string `json:"from"`
 	To      string `json:"to,omitempty"`
 	Refused string `json:"refused,omitempty"`

@@ -113,12 +113,12 @@ func (p *player) describe(step *exchange.Step) (string, any) {
 		}
 		return "addresses", asked
 	case "stores":
-		var asked []store
+		var asked []storeRedirect
 		if err := yaml.UnmarshalStrict(step.Result, &asked); err != nil {
 			return "refused", refused{Message: err.Error()}
 		}
 		for i := range asked {
-			asked[i] = p.store(asked[i].From)
+			asked[i] = p.storeRedirect(asked[i].From)
 		}
 		return "stores", asked
 	}
@@ -143,8 +143,8 @@ func (p *player) addresses(environment string, parameters map[string]string) add
 	return told
 }
 
-func (p *player) store(from string) store {
-	told := store{From: from}
+func (p *player) storeRedirect(from string) storeRedirect {
+	told := storeRedirect{From: from}
 	if err := p.resolve(); err != nil {
 		told.Refused = err.Error()
 		return told

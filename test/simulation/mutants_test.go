@@ -194,22 +194,22 @@ func (r row) named() bool {
 	return false
 }
 
-// found shows that a row is missing: the invariant, and where it breaks.
-type found struct {
+// mutantResult shows that a row is missing: the invariant, and where it breaks.
+type mutantResult struct {
 	by, seed  string
 	histories int
 	took      time.Duration
 }
 
 // play plays without a row until a finding comes, or the time is over.
-func (r row) play(t *testing.T, program string) found {
+func (r row) play(t *testing.T, program string) mutantResult {
 	t.Helper()
 	command := exec.CommandContext(t.Context(), program, "-test.run=^TestHistories$", "-test.timeout=0", "-cores=1", "-seeds=1000000", "-first", "-within=1m",
 		fmt.Sprintf("-seed=%d", *seed))
 	command.Env = append(os.Environ(), withoutRow+"="+r.name)
 	var part summary
 	said, err := eachSummary(command, part.add)
-	result := found{histories: part.Histories, took: command.ProcessState.UserTime() + command.ProcessState.SystemTime()}
+	result := mutantResult{histories: part.Histories, took: command.ProcessState.UserTime() + command.ProcessState.SystemTime()}
 	switch {
 	case len(part.Findings) > 0:
 		at, by, _ := strings.Cut(part.Findings[0], ": ")

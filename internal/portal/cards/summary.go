@@ -9,6 +9,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
 // urgency is how soon an account needs a person. The most urgent value is the least.
@@ -48,7 +49,7 @@ func summaryOf(account *v1alpha1.MarketplaceAccount, now time.Time) summary {
 	status := &account.Status
 	s := summary{urgency: settled}
 	if authorization := status.Authorization; authorization != nil && !authorization.ExpirationTime.IsZero() {
-		days := daysUntil(authorization.ExpirationTime.Time, now)
+		days := int(renewal.Days(authorization.ExpirationTime.Time, now))
 		if s.renewsItself = authorization.DaysRemaining == nil && days > 0; !s.renewsItself {
 			s.ends, s.days = true, days
 		}
@@ -104,7 +105,7 @@ func onlyAChangeCures(reason string) bool { return reasons.Of(reason).Cure == re
 // applicationEnds tells that the client secret has ended, or does so soon.
 func applicationEnds(status *v1alpha1.ApplicationStatus, now time.Time) bool {
 	return status != nil && !status.SecretExpirationTime.IsZero() &&
-		daysUntil(status.SecretExpirationTime.Time, now) <= applicationWarning
+		renewal.Days(status.SecretExpirationTime.Time, now) <= applicationWarning
 }
 
 // reasonOf is that of a condition; an absent one means that the operator has not looked yet.
@@ -138,11 +139,4 @@ func (s summary) compare(other summary) int {
 		return 1
 	}
 	return cmp.Compare(s.days, other.days)
-}
-
-const day = 24 * time.Hour
-
-// daysUntil counts the days until end as the status does: a begun day is one, and none is left after it.
-func daysUntil(end, now time.Time) int {
-	return int((max(end.Sub(now), 0) + day - 1) / day)
 }

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
 var noon = time.Date(2026, time.December, 1, 12, 0, 0, 0, time.UTC)
@@ -42,7 +43,7 @@ func found(said conditions, changes ...func(*v1alpha1.MarketplaceAccountStatus))
 func ends(after time.Duration) func(*v1alpha1.MarketplaceAccountStatus) {
 	return func(status *v1alpha1.MarketplaceAccountStatus) {
 		end := noon.Add(after)
-		status.Authorization = &v1alpha1.AuthorizationStatus{ExpirationTime: metav1.NewTime(end), DaysRemaining: new(int32(daysUntil(end, noon)))}
+		status.Authorization = &v1alpha1.AuthorizationStatus{ExpirationTime: metav1.NewTime(end), DaysRemaining: new(renewal.Days(end, noon))}
 	}
 }
 

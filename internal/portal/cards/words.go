@@ -9,11 +9,14 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal/words"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
 // applicationWarning is how many days before its end the secret of an application is spoken of.
 const applicationWarning = 30
+
+const day = 24 * time.Hour
 
 // says puts the summary of an account into words.
 func (t Texts) says(s summary, marketplace string) string {
@@ -111,8 +114,8 @@ func (t Texts) application(status *v1alpha1.ApplicationStatus, now time.Time) st
 	if !applicationEnds(status, now) {
 		return ""
 	}
-	if days := daysUntil(status.SecretExpirationTime.Time, now); days > 0 {
-		return t.Count(t.ApplicationInDays, days)
+	if days := renewal.Days(status.SecretExpirationTime.Time, now); days > 0 {
+		return t.Count(t.ApplicationInDays, int(days))
 	}
 	return t.ApplicationEnded
 }
