@@ -134,6 +134,11 @@ func (a *addresses) clean(text string) string {
 // isShown tells whether a word is an address that may be shown, but for the punctuation of a sentence around it.
 func (a *addresses) isShown(word string) bool {
 	address := strings.Trim(word, `"'(),.:;[]`)
-	return slices.Contains(a.platform.AccountIDs, address) ||
-		a.platform.Names != nil && strings.Count(address, "://") == 1 && outgoing.CheckLink(address) == nil && a.platform.Names(address)
+	if slices.Contains(a.platform.AccountIDs, address) {
+		return true
+	}
+	if !strings.Contains(address, "://") { // www.example.com, as in a failure to look a host up
+		address = "https://" + address
+	}
+	return a.platform.Names != nil && strings.Count(address, "://") == 1 && outgoing.CheckLink(address) == nil && a.platform.Names(address)
 }

@@ -36,7 +36,7 @@ func written() custody.Custody {
 	candidate, aside := grant, grant
 	return custody.Custody{
 		Version: 1, Witness: custody.Witness{Account: "uid", Cluster: "cluster"}, Serial: 7, Grant: grant, Candidate: &candidate, Aside: &aside,
-		Restored: &custody.Restored{Imported: "rt-0"}, Verified: &custody.Verification{At: now, Failure: "it was refused", Refusals: 1},
+		Restored: &custody.Restored{Imported: "rt-0"}, Verified: &custody.Verification{At: now, Failure: "lookup www.shop.example: no such host", Refusals: 1},
 		PreviousSecretOf: "d", ClientSecret: &custody.Since{Of: "d", At: now},
 		Journal: &custody.Journal{StartedAt: now, LastAt: now, Holder: "h", Attempts: 1}, ImportJournal: &custody.Journal{StartedAt: now, Attempts: 1, Imported: "rt-9"},
 		SpentImports: []string{"rt-8"}, RefusalKey: make([]byte, 32),
@@ -120,6 +120,10 @@ func TestWhatIsForgedIsLeftOut(t *testing.T) {
 			func(c *custody.Custody) { c.Refused.Message = "[address removed]" }, "refused.message"},
 		"a link without a scheme": {func(c *custody.Custody) { c.Verified.Failure = "see WWW.evil.example" },
 			func(c *custody.Custody) { c.Verified.Failure = "see [address removed]" }, "verified.failure"},
+		"a page of mail": {func(c *custody.Custody) {
+			c.Verified.Failure = "write to mailto:me@shop.example or javascript:alert(1)//shop.example/"
+		},
+			func(c *custody.Custody) { c.Verified.Failure = "write to [address removed] or [address removed]" }, "verified.failure"},
 		"a link that ended a code": {func(c *custody.Custody) { c.SignIn.Ended.Why = evil }, func(c *custody.Custody) { c.SignIn.Ended.Why = "[address removed]" }, "signIn.ended.why"},
 		"a link for a browser that asks again": {func(c *custody.Custody) { c.SignIn.Visits[0].Detail = evil },
 			func(c *custody.Custody) { c.SignIn.Visits[0].Detail = "[address removed]" }, "signIn.visits.detail"},
