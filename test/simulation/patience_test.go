@@ -100,10 +100,16 @@ func (w *world) notesFailure(m *market, form url.Values, how fault, status int) 
 	p.demanded = how.demands() > 0
 }
 
-// interrupts tells that a wait which the marketplace demands is interrupted, once, since the token is about to end.
+// interrupts tells that a wait which the marketplace demands is interrupted, once, since the token is about to end, or the grace of a refresh token that
+// may be spent.
 func (w *world) interrupts(s *shop) bool {
-	p, tokens := &s.needs.patience, w.custody(s).Tokens
-	if !p.demanded || tokens == nil || tokens.ExpiresAt.Sub(time.Now().Add(w.clockOffset)) > 2*time.Minute+2*time.Second {
+	p, held, now := &s.needs.patience, w.custody(s), time.Now().Add(w.clockOffset)
+	ends := held.Tokens != nil && held.Tokens.ExpiresAt.Sub(now) <= 2*time.Minute+2*time.Second
+	if grace := w.markets[s.market].grace; grace > 0 && held.Journal != nil {
+		left := held.Journal.StartedAt.Add(grace).Sub(now)
+		ends = ends || left > 0 && left < grace/4
+	}
+	if !p.demanded || !ends {
 		return false
 	}
 	p.demanded = false
