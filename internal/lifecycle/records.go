@@ -82,9 +82,9 @@ func WithSignInRefused(f facts.Facts, kept custody.Custody, why facts.Failure) c
 	return kept
 }
 
-// withoutEarlierSignIn forgets, where the grant in use ends for a reason, why a sign-in before that brought nothing: it is not why another is needed.
-func withoutEarlierSignIn(f facts.Facts, kept custody.Custody, reason string) custody.Custody {
-	if was := kept.SignIn.Refused; was != nil && reasons.Of(reason).EndsGrant && !f.NeedsNewGrant() && reasons.Of(was.Reason).Cure == reasons.SignIn {
+// withoutEarlierSignIn forgets, where the grant in use ends, why a sign-in before that brought nothing: it is not why another is needed.
+func withoutEarlierSignIn(f facts.Facts, kept custody.Custody, ends bool) custody.Custody {
+	if was := kept.SignIn.Refused; was != nil && ends && !f.NeedsNewGrant() && reasons.Of(was.Reason).Cure == reasons.SignIn {
 		kept.SignIn.Refused = nil
 	}
 	return kept

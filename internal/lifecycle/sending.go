@@ -7,6 +7,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle/states"
+	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
 // Sending is the record before a refresh token is sent.
@@ -58,7 +59,7 @@ func BeforeSending(f facts.Facts) Sending {
 // rest leaves a single-use refresh token alone that was sent and whose answer is lost, until its end of use. The serial tells an
 // older custody, in which it was not sent yet, from this one.
 func rest(f facts.Facts) Change {
-	kept := withoutEarlierSignIn(f, withHandledRenew(f, f.Custody), v1alpha1.ReasonRenewalOutcomeUnknown)
+	kept := withoutEarlierSignIn(f, withHandledRenew(f, f.Custody), true)
 	kept.Serial++
 	entry := *f.Journal()
 	entry.Lost = true
@@ -109,7 +110,7 @@ func refuseRestored(f facts.Facts) Change {
 
 // storeRefusal stores a refusal, with the request that has led to it.
 func storeRefusal(f facts.Facts, why facts.Failure, kept custody.Custody) Change {
-	kept = withoutEarlierSignIn(f, withHandledRenew(f, kept), why.Reason)
+	kept = withoutEarlierSignIn(f, withHandledRenew(f, kept), reasons.Of(why.Reason).EndsGrant)
 	return Change{Store: &kept, OnlyCopy: true, attempt: failed(&why)}
 }
 
