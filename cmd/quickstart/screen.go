@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/term"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
 // screen is where everything is shown. Errors of writing are left to SIGPIPE.
@@ -93,9 +95,7 @@ func rowsOf(block string, width int) int {
 func clipped(block string, width int) string {
 	lines := strings.Split(block, "\n")
 	for i, line := range lines {
-		if characters := []rune(line); len(characters) > width {
-			lines[i] = string(characters[:width])
-		}
+		lines[i] = bounds.CutCharacters(line, width)
 	}
 	return strings.Join(lines, "\n")
 }

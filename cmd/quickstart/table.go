@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
 const (
@@ -128,8 +129,5 @@ func message(account *v1alpha1.MarketplaceAccount) string {
 // shortened keeps the first line, and of that at most so many characters.
 func shortened(text string, limit int) string {
 	text, _, _ = strings.Cut(strings.ReplaceAll(text, "\t", " "), "\n")
-	if characters := []rune(text); len(characters) > limit {
-		return string(characters[:limit-1]) + "…"
-	}
-	return text
+	return bounds.ShortenCharacters(text, limit)
 }

@@ -3,6 +3,7 @@ package bounds
 import (
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // How long a text the API takes, in bytes.
@@ -29,15 +30,34 @@ func Printable(text string) string {
 	}, text)
 }
 
-// Cut returns the first bytes of a text, and no half of a character. It shares the memory of the text.
+// Cut returns the first bytes of a text, as the API counts it, and no half of a character. It shares the memory of the text.
 func Cut(text string, limit int) string {
 	return strings.ToValidUTF8(text[:min(len(text), limit)], "")
 }
 
-// Shorten returns a text of at most limit bytes: of a longer one the beginning, and an ellipsis.
+// Shorten returns a text of at most limit bytes, as the API counts it: of a longer one the beginning, and an ellipsis.
 func Shorten(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
 	return Cut(text, limit-len("…")) + "…"
+}
+
+// CutCharacters returns the first characters of a text that people read, whatever bytes they take. It shares the memory of the text.
+func CutCharacters(text string, limit int) string {
+	for end := range text {
+		if limit == 0 {
+			return text[:end]
+		}
+		limit--
+	}
+	return text
+}
+
+// ShortenCharacters returns a text of at most limit characters that people read: of a longer one the beginning, and an ellipsis.
+func ShortenCharacters(text string, limit int) string {
+	if utf8.RuneCountInString(text) <= limit {
+		return text
+	}
+	return CutCharacters(text, limit-1) + "…"
 }

@@ -23,6 +23,22 @@ func TestALongTextIsShortened(t *testing.T) {
 	}
 }
 
+func TestTheFirstCharactersOfAText(t *testing.T) {
+	for limit, want := range map[int]string{0: "", 1: "Ż", 3: "Żół", 4: "Żółw", 5: "Żółw"} {
+		if got := bounds.CutCharacters("Żółw", limit); got != want {
+			t.Errorf("the first %d characters are %q, want %q", limit, got, want)
+		}
+	}
+}
+
+func TestALongTextIsShortenedToCharacters(t *testing.T) {
+	for limit, want := range map[int]string{5: "Żółw", 4: "Żółw", 3: "Żó…", 2: "Ż…", 1: "…"} {
+		if got := bounds.ShortenCharacters("Żółw", limit); got != want {
+			t.Errorf("in %d characters it is %q, want %q", limit, got, want)
+		}
+	}
+}
+
 func TestIdentifier(t *testing.T) {
 	for text, want := range map[string]string{
 		"44130512":                     "44130512",

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
@@ -177,15 +176,5 @@ func only(query url.Values, name string, limit int) (string, error) {
 
 // words makes a text that a browser brought one short line that can be printed.
 func words(text string) string {
-	text = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsPrint(r) || r == unicode.ReplacementChar:
-			return -1
-		}
-		return r
-	}, text)), " ")
-	runes := []rune(text)
-	return string(runes[:min(len(runes), maxWords)])
+	return bounds.CutCharacters(strings.Join(strings.Fields(bounds.Printable(text)), " "), maxWords)
 }

@@ -11,6 +11,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/validation"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
@@ -103,7 +104,7 @@ func cutAccount(account signin.Account) signin.Account {
 func cutAll(texts []string, limit int) []string {
 	var fitting []string
 	for _, text := range texts {
-		text = cut(text, limit)
+		text = visibleText(text)
 		if limit -= len(text); limit < 0 {
 			return append(fitting, "…")
 		}
@@ -112,16 +113,15 @@ func cutAll(texts []string, limit int) []string {
 	return fitting
 }
 
-// cut returns the beginning of a text without characters that cannot be seen, and no half of a character.
-func cut(text string, limit int) string {
-	text = strings.Map(func(char rune) rune {
+// cut returns a text of at most limit bytes without characters that cannot be seen.
+func cut(text string, limit int) string { return bounds.Shorten(visibleText(text), limit) }
+
+// visibleText returns a text with spaces for the characters that cannot be seen.
+func visibleText(text string) string {
+	return strings.Map(func(char rune) rune {
 		if !unicode.IsPrint(char) {
 			return ' '
 		}
 		return char
 	}, strings.ToValidUTF8(text, "�"))
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "") + "…"
 }

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal/cards"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal/visitor"
 )
@@ -38,14 +39,11 @@ func (p *Portal) tellAction(account *v1alpha1.MarketplaceAccount, who *visitor.V
 
 // printable is a user's name as it may stand in a line: an authenticator may let in any text.
 func printable(name string) string {
-	visible := []rune(strings.Map(func(char rune) rune {
+	visible := strings.Map(func(char rune) rune {
 		if !unicode.IsPrint(char) {
 			return '?'
 		}
 		return char
-	}, strings.ToValidUTF8(name, "?")))
-	if len(visible) > maxUser {
-		visible = visible[:maxUser]
-	}
-	return string(visible)
+	}, strings.ToValidUTF8(name, "?"))
+	return bounds.CutCharacters(visible, maxUser)
 }

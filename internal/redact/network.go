@@ -18,10 +18,10 @@ func NetworkError(err error, secrets []string) string {
 		err = wrapped.Err
 	}
 	if certificate, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return "the marketplace's certificate is not trusted: " + Cut(certificate.Err.Error(), maxDescription)
+		return "the marketplace's certificate is not trusted: " + short(certificate.Err.Error())
 	}
 	if lookup, ok := errors.AsType[*net.DNSError](err); ok {
-		return "looking up the marketplace's host: " + Cut(lookup.Error(), maxDescription)
+		return "looking up the marketplace's host: " + short(lookup.Error())
 	}
 	switch {
 	case errors.Is(err, outgoing.ErrPrivateAddress): // without the address, which the text of the dialling holds
@@ -32,7 +32,7 @@ func NetworkError(err error, secrets []string) string {
 		return "the marketplace did not answer in time"
 	}
 	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
-		return "connecting to the marketplace: " + Cut(dial.Error(), maxDescription)
+		return "connecting to the marketplace: " + short(dial.Error())
 	}
 	const failed = "the connection to the marketplace failed"
 	if why := Description(err.Error(), secrets); why != "" {

@@ -91,7 +91,7 @@ func Code(code string, secrets []string) string {
 // that is, or looks like, a credential. Allegro repeats the refresh token in its descriptions.
 func Description(text string, secrets []string) string {
 	hidden := credentialsOf(secrets)
-	words := strings.Fields(bounds.Printable(text[:min(len(text), maxRead)]))
+	words := strings.Fields(bounds.Printable(bounds.Cut(text, maxRead)))
 	telling := make([]string, len(words)) // the words that could tell about a credential
 	for i, word := range words {
 		if vocabulary[strings.ToLower(strings.Trim(word, `.,:;!?"'()`))] {
@@ -115,7 +115,7 @@ func Description(text string, secrets []string) string {
 	if hidden.in(": " + strings.Join(telling, " ") + " (") { // as Error.Error writes it
 		return "" // a credential of several words
 	}
-	return Cut(strings.Join(words, " "), maxDescription)
+	return short(strings.Join(words, " "))
 }
 
 // vocabulary are the codes that every platform knows and the words of which descriptions are made. They stay although
@@ -173,17 +173,11 @@ var unescapes = []func(string) string{
 	func(text string) string { return strings.ReplaceAll(text, "+", " ") },
 }
 
-// Cut cuts a text to so many characters, the last of which then tells that there was more.
-func Cut(text string, limit int) string {
-	runes := []rune(text)
-	if len(runes) <= limit {
-		return text
-	}
-	return string(runes[:limit-1]) + "…"
-}
-
 // Line makes a text one short line that can be printed.
-func Line(text string) string { return Cut(bounds.Printable(text), maxDescription) }
+func Line(text string) string { return short(bounds.Printable(text)) }
+
+// short bounds a text to the length of a description.
+func short(text string) string { return bounds.ShortenCharacters(text, maxDescription) }
 
 // LeadingCode is the error code that a text begins with; empty where it begins with none.
 func LeadingCode(text string) string { return codePattern.FindString(text) }
