@@ -121,13 +121,18 @@ func hostOf(template string) string {
 	return rest
 }
 
-// originOf is the part of an address that names its server; empty for none.
+// originOf is the part of an address that names its server; empty where it cannot be read.
 func originOf(address string) string {
 	parsed, err := url.Parse(address)
 	if err != nil {
 		return ""
 	}
-	return parsed.Scheme + "://" + strings.ToLower(strings.TrimSuffix(parsed.Host, ":443"))
+	return parsed.Scheme + "://" + serverOf(parsed)
+}
+
+// serverOf is the host of an address with its port, as servers are compared.
+func serverOf(address *url.URL) string {
+	return strings.ToLower(strings.TrimSuffix(address.Host, ":443"))
 }
 
 // digest stands for texts, in characters that a path takes as they are.

@@ -75,18 +75,12 @@ func (p *Platform) ofThePlatform(address string) (*url.URL, error) {
 	if err != nil || parsed.Opaque != "" || parsed.User != nil || strings.Contains(address, "#") {
 		return nil, errors.New("is no address without user information and fragment")
 	}
-	host := strings.ToLower(strings.TrimSuffix(parsed.Host, ":443"))
+	host := serverOf(parsed)
 	listed := parsed.Scheme == "https" && slices.ContainsFunc(p.authorization.StoreStart.Hosts, func(allowed string) bool {
 		return strings.ToLower(allowed) == host
 	})
-	if !listed && !p.asks(parsed.Scheme, host) {
+	if !listed && (host == "" || originOf(address) != originOf(p.AuthorizationURL)) {
 		return nil, errors.New("is no https address of a host that authorizationRequest.storeStart.hosts lists")
 	}
 	return &url.URL{Scheme: parsed.Scheme, Host: host, Path: parsed.Path, RawPath: parsed.RawPath, RawQuery: parsed.RawQuery}, nil
-}
-
-// asks tells whether this is the origin of the authorization endpoint.
-func (p *Platform) asks(scheme, host string) bool {
-	endpoint, err := url.Parse(p.AuthorizationURL)
-	return err == nil && endpoint.Host != "" && endpoint.Scheme == scheme && strings.ToLower(strings.TrimSuffix(endpoint.Host, ":443")) == host
 }

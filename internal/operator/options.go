@@ -5,7 +5,6 @@ import (
 	"flag"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 	"unicode"
@@ -17,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
+	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
 // Options are the flags of the operator, its clock and its way to marketplaces.
@@ -125,7 +125,7 @@ func (o *Options) checkPortal() error {
 	if err := outgoing.CheckURL(o.portalURL); err != nil {
 		return fmt.Errorf("--portal-url: %w", err)
 	}
-	if address, err := url.Parse(o.portalURL); err != nil || address.Path != "" || address.RawQuery != "" {
+	if !signin.Address(o.portalURL).IsOrigin() {
 		return fmt.Errorf("--portal-url must be scheme and host alone, such as https://tokens.example.com, is %q", o.portalURL)
 	}
 	return nil

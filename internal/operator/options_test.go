@@ -55,6 +55,7 @@ func TestParse(t *testing.T) {
 		"a portal on this machine":   {args: []string{"--portal-url=http://localhost:9"}, want: func(o Options) bool { return o.portalURL != "" }},
 		"no portal":                  {args: []string{"--portal-bind-address=0"}, want: func(o Options) bool { return o.portalURL == "" }},
 		"a portal without TLS":       {args: []string{"--portal-url=http://tokens.example.com"}, says: "--portal-url: \"http://tokens.example.com\" must be https"},
+		"a portal in large letters":  {args: []string{"--portal-url=HTTPS://example.com"}, says: "--portal-url must be scheme and host alone"},
 		"a portal with a path":       {args: []string{"--portal-url=https://example.com/tokens"}, says: "--portal-url must be scheme and host alone"},
 		"a portal in another process": {
 			args: []string{"--portal-url=https://tokens.example.com", "--portal-bind-address=0"},

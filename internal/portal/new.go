@@ -58,8 +58,7 @@ func checkAddress(address signin.Address) error {
 	}
 	parsed, err := url.Parse(string(address))
 	switch {
-	case err != nil, parsed.Host == "", parsed.Scheme != "https" && parsed.Scheme != "http",
-		string(address) != parsed.Scheme+"://"+parsed.Host:
+	case err != nil, !address.IsOrigin(), parsed.Scheme != "https" && parsed.Scheme != "http":
 		return fmt.Errorf("the portal's address %q must be an origin, such as https://tokens.example.com", address)
 	case parsed.Scheme == "http" && !loopback(parsed.Hostname()):
 		return fmt.Errorf("the portal's address %q must begin with https://, else browsers do not keep its cookies", address)

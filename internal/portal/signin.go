@@ -8,6 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal/words"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
@@ -107,8 +108,8 @@ func (p *Portal) begin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return p.unlessGuessed(r, err)
 	}
-	if !signin.IsWeb(visit.URL) {
-		return errors.New("the address of the marketplace is not one of the web")
+	if outgoing.CheckURL(visit.URL) != nil { // without the text, which holds the address with its state
+		return errors.New("the address of the marketplace is none to which a browser may be sent")
 	}
 	p.forgetOldest(w, r, signin.CookiePrefix, maxVisitCookies-1)
 	p.setCookie(w, visit.CookieName, visit.CookieValue, visit.ExpiresAt.Sub(p.clock.Now()))

@@ -105,7 +105,7 @@ func TestGoingOnLeadsToTheMarketplace(t *testing.T) {
 }
 
 func TestNobodyIsSentToWhatIsNoWebAddress(t *testing.T) {
-	for _, address := range []string{"javascript:alert(1)", "data:text/html,x", "//evil.example/", "/relative", "", "https://user:pass@evil.example/", "ftp://evil.example/"} {
+	for _, address := range []string{"javascript:alert(1)", "data:text/html,x", "//evil.example/", "/relative", "", "https://user:pass@evil.example/", "ftp://evil.example/", "http://evil.example/"} {
 		w := newWorld(t)
 		w.signIns.offering(offered)
 		w.signIns.visit.URL = address

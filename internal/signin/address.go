@@ -29,6 +29,12 @@ const (
 // value means that there is no portal.
 type Address string
 
+// IsOrigin tells whether an address is scheme and host alone, so that paths can follow.
+func (a Address) IsOrigin() bool {
+	parsed, err := url.Parse(string(a))
+	return err == nil && parsed.Host != "" && string(a) == parsed.Scheme+"://"+parsed.Host
+}
+
 // Page is the address of the page where people sign an account in, without the ticket that it wants; empty where there is no portal.
 func (a Address) Page(namespace, name string) string {
 	if a == "" {
@@ -98,10 +104,4 @@ const CookiePrefix = "__Host-tokenkeeper-visit-"
 // several under way.
 func CookieName(state string) string {
 	return CookiePrefix + Hash(state)[:16]
-}
-
-// IsWeb tells whether a browser may be sent to an address.
-func IsWeb(address string) bool {
-	parsed, err := url.Parse(address)
-	return err == nil && parsed.Host != "" && parsed.User == nil && (parsed.Scheme == "https" || parsed.Scheme == "http")
 }

@@ -8,8 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/outgoing"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
-	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
 // Names of the actions that buttons ask for.
@@ -127,7 +127,7 @@ func (c *Card) showCode(t Texts, code *v1alpha1.SignInStatus, now time.Time) boo
 		c.CodeEnds = t.Count(t.CodeEnds, max(1, int(end.Sub(now)/time.Minute)))
 	}
 	c.Code, c.CodeSays = code.UserCode, t.CodeEnter
-	if signin.IsWeb(code.URL) {
+	if outgoing.CheckLink(code.URL) == nil {
 		c.CodeURL = code.URL
 		if carries(code.URL, code.UserCode) {
 			c.CodeSays = t.CodeCheck
