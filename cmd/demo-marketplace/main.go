@@ -15,13 +15,10 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 	"github.com/tokenkeeper/tokenkeeper/internal/version"
 )
-
-// shutdownGrace is how long requests may go on after the signal. One that hangs on purpose would never end.
-const shutdownGrace = 2 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -67,7 +64,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // serve answers requests until ctx ends, and lets the ones that have begun finish.
 func (o options) serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: timeouts.DemoHeaders}
 	stopped := make(chan error, 1)
 	go func() {
 		if o.certFile != "" {
@@ -81,7 +78,7 @@ func (o options) serve(ctx context.Context, listener net.Listener, handler http.
 		return fmt.Errorf("serving: %w", err)
 	case <-ctx.Done():
 	}
-	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownGrace)
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeouts.DemoShutdown)
 	defer cancel()
 	if err := server.Shutdown(grace); err != nil {
 		return server.Close() // requests that hang are cut off

@@ -9,10 +9,9 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
-)
 
-// stopGrace is how long a program may take to end when it is asked to.
-const stopGrace = 10 * time.Second
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
+)
 
 // child is a program that runs beside this one. It is safe for concurrent use.
 type child struct {
@@ -92,7 +91,7 @@ func (c *child) stop(hurry <-chan struct{}) error {
 	case <-c.ended:
 		return nil
 	case <-hurry:
-	case <-patience(asked, stopGrace):
+	case <-patience(asked, timeouts.QuickstartStop):
 	}
 	if err := c.process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("stopping %s: %w", c.name, err)

@@ -11,6 +11,8 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 const (
@@ -92,7 +94,7 @@ func (c *cluster) newPlane(assets, attempt string) (*envtest.ControlPlane, error
 	}
 	api := &envtest.APIServer{
 		Path: filepath.Join(assets, "kube-apiserver"), CertDir: certificates, Out: apiLog, Err: apiLog,
-		StartTimeout: startLimit, StopTimeout: stopGrace,
+		StartTimeout: startLimit, StopTimeout: timeouts.QuickstartStop,
 	}
 	api.Configure().
 		// Without these a machine that has no route to anywhere cannot start it.
@@ -104,7 +106,7 @@ func (c *cluster) newPlane(assets, attempt string) (*envtest.ControlPlane, error
 		APIServer: api,
 		Etcd: &envtest.Etcd{
 			Path: filepath.Join(assets, "etcd"), DataDir: data, Out: etcdLog, Err: etcdLog,
-			StartTimeout: startLimit, StopTimeout: stopGrace,
+			StartTimeout: startLimit, StopTimeout: timeouts.QuickstartStop,
 		},
 		KubectlPath: filepath.Join(assets, "kubectl"),
 	}, nil
@@ -147,7 +149,7 @@ func (c *cluster) guard(ctx context.Context) error {
 	return c.withLogs(fmt.Errorf("asking kube-apiserver for its health: %w", err))
 }
 
-// stop ends kube-apiserver and then etcd, each by force after stopGrace. It may be called for nil.
+// stop ends kube-apiserver and then etcd, each by force after timeouts.QuickstartStop. It may be called for nil.
 func (c *cluster) stop() error {
 	if c == nil || c.plane == nil {
 		return nil

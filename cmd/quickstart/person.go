@@ -10,21 +10,17 @@ import (
 	"net/http/cookiejar"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/demomarket"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-const (
-	// personLimit is how long a person has for a sign-in. Without a hand on a mouse it takes no second.
-	personLimit = 30 * time.Second
-	// pageLimit is more than a page of the portal has.
-	pageLimit = 1 << 20
-)
+// pageLimit is more than a page of the portal has.
+const pageLimit = 1 << 20
 
 // accept plays the invited person, at a browser that was never used before. The address is the demo marketplace's.
 func (i invitation) accept(ctx context.Context, market string) error {
-	ctx, cancel := context.WithTimeout(ctx, personLimit)
+	ctx, cancel := context.WithTimeout(ctx, timeouts.DemoSignIn)
 	defer cancel()
 	browser, err := newBrowser()
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // The manifests that are shown.
@@ -92,7 +94,7 @@ func (s *show) build(ctx context.Context) error {
 	command := exec.CommandContext(ctx, "go", "build", "-buildvcs=false", "-o", s.path("bin")+string(filepath.Separator),
 		"./cmd/tokenkeeper", "./cmd/demo-marketplace")
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
-	command.WaitDelay = stopGrace
+	command.WaitDelay = timeouts.QuickstartStop
 	var output bytes.Buffer
 	command.Stdout, command.Stderr = &output, &output
 	if err := command.Run(); err != nil {

@@ -29,20 +29,9 @@ const (
 	SocketBuffer = 64 << 10
 )
 
-// How long strangers may take. Waiting for the client ends with one of these, and earlier where a newcomer needs the connection.
-const (
-	// HeaderTimeout is for the headers of a request, and for a TLS handshake.
-	HeaderTimeout = 5 * time.Second
-	// RequestTimeout is for a request with its body.
-	RequestTimeout = 10 * time.Second
-	// AnswerTimeout is for probes and metrics, which are ready when they are asked for.
-	AnswerTimeout = 10 * time.Second
-	// IdleTimeout is how long a connection without a request is kept.
-	IdleTimeout = 30 * time.Second
-	// LongestMetricsRest is how long the metrics are not gathered again at most, after they were: a client that reads them all the time
-	// has a quarter of a processor.
-	LongestMetricsRest = 3 * time.Second
-)
+// LongestMetricsRest is how long the metrics are not gathered again at most, after they were: a client that reads them all the time
+// has a quarter of a processor.
+const LongestMetricsRest = 3 * time.Second
 
 // How much a platform, or the writer of a Secret, may have the operator keep. Together they fit into a grant Secret.
 const (

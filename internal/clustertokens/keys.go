@@ -18,6 +18,8 @@ import (
 	"golang.org/x/sync/singleflight"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/utils/clock"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 const (
@@ -33,7 +35,6 @@ const (
 	// among them, or after a failure.
 	keysLife  = 10 * time.Minute
 	keysAgain = 10 * time.Second
-	keysWait  = 5 * time.Second
 	// expiryLeeway is for clocks that differ.
 	expiryLeeway = time.Minute
 	// maxDocument bounds a document, in bytes: it holds a few keys, of a few KiB.
@@ -116,7 +117,7 @@ func (k *Keys) current(ctx context.Context, life time.Duration) (string, jose.JS
 	k.mu.Unlock()
 	if never || age < 0 || age >= life {
 		loaded := k.loading.DoChan("", func() (any, error) {
-			reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), keysWait)
+			reading, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeouts.ReadKeys)
 			defer cancel()
 			k.load(reading)
 			return nil, nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 func addrPort(address string) netip.AddrPort {
@@ -187,10 +188,10 @@ func TestWaitingForAPeerEnds(t *testing.T) {
 		sends  string
 		within time.Duration
 	}{
-		"nothing":               {"", bounds.HeaderTimeout},
-		"half a request":        {"GET / HTTP/1.1\r\nA: ", bounds.HeaderTimeout},
-		"half a body":           {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na", bounds.RequestTimeout},
-		"an answer is not read": {wholeRequest, bounds.AnswerTimeout},
+		"nothing":               {"", timeouts.ReadHeaders},
+		"half a request":        {"GET / HTTP/1.1\r\nA: ", timeouts.ReadHeaders},
+		"half a body":           {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\na", timeouts.ReadRequest},
+		"an answer is not read": {wholeRequest, timeouts.Answer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var ended chan struct{}

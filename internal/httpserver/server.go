@@ -13,13 +13,14 @@ import (
 	"github.com/go-logr/logr"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // Options are the parts of a server that its caller brings.
 type Options struct {
 	// Handler answers requests.
 	Handler http.Handler
-	// AnswerTimeout is how long an answer may take, from the end of the headers; zero means bounds.AnswerTimeout.
+	// AnswerTimeout is how long an answer may take, from the end of the headers; zero means timeouts.Answer.
 	AnswerTimeout time.Duration
 	// Log takes net/http's messages about connections.
 	Log logr.Logger
@@ -28,14 +29,14 @@ type Options struct {
 // New returns a server with bounded timeouts and headers. It serves a Listener of this package.
 func New(options Options) *http.Server {
 	if options.AnswerTimeout == 0 {
-		options.AnswerTimeout = bounds.AnswerTimeout
+		options.AnswerTimeout = timeouts.Answer
 	}
 	return &http.Server{
 		Handler:           tracked(options.Handler),
-		ReadHeaderTimeout: bounds.HeaderTimeout,
-		ReadTimeout:       bounds.RequestTimeout,
+		ReadHeaderTimeout: timeouts.ReadHeaders,
+		ReadTimeout:       timeouts.ReadRequest,
 		WriteTimeout:      options.AnswerTimeout,
-		IdleTimeout:       bounds.IdleTimeout,
+		IdleTimeout:       timeouts.IdleConnection,
 		MaxHeaderBytes:    bounds.HeaderBytes,
 		ErrorLog:          log.New(connectionLog{options.Log}, "", 0),
 		ConnContext:       withConnection,

@@ -17,6 +17,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/httpserver"
 	"github.com/tokenkeeper/tokenkeeper/internal/metrics"
 	"github.com/tokenkeeper/tokenkeeper/internal/scrapers"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // servers serve metrics and probes. The manager's own take as many connections and headers as anybody sends.
@@ -42,7 +43,7 @@ func (s *servers) add(ctx context.Context, mgr manager.Manager, what served) err
 	}
 	s.listeners = append(s.listeners, listener)
 	server := httpserver.New(httpserver.Options{Handler: what.handler, Log: ctrl.Log.WithName(name)})
-	if err := mgr.Add(&manager.Server{Name: name, Server: server, Listener: listener, ShutdownTimeout: new(bounds.AnswerTimeout)}); err != nil {
+	if err := mgr.Add(&manager.Server{Name: name, Server: server, Listener: listener, ShutdownTimeout: new(timeouts.Answer)}); err != nil {
 		return fmt.Errorf("adding the server of %s: %w", name, err)
 	}
 	return nil

@@ -23,12 +23,8 @@ import (
 // noticeField tells the list of the action that was just asked for, and accountField of its account.
 const noticeField = "notice"
 
-const (
-	// outcomeWait is how long an answer to a button waits for the outcome: most renewals take a second.
-	outcomeWait = 5 * time.Second
-	// outcomeLook is how often it looks, in the cache.
-	outcomeLook = 50 * time.Millisecond
-)
+// outcomeLook is how often an answer to a button that waits for the outcome looks, in the cache.
+const outcomeLook = 50 * time.Millisecond
 
 // requests are the annotations with which an action is asked for.
 var requests = map[string]string{

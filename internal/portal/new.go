@@ -11,6 +11,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/portal/visitor"
 	"github.com/tokenkeeper/tokenkeeper/internal/portal/words"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // New returns a portal.
@@ -30,7 +31,7 @@ func New(options Options) (*Portal, error) {
 		clock:       options.Clock,
 		random:      options.Random,
 		log:         options.Log,
-		outcomeWait: outcomeWait,
+		outcomeWait: timeouts.Outcome,
 		reception: visitor.New(visitor.Options{
 			Kube: options.Writer, ClusterDocument: options.ClusterDocument, TrustedProxies: options.TrustedProxies,
 			Clock: options.Clock, Log: options.Log,

@@ -29,7 +29,7 @@ func (p *Portal) serve(ctx context.Context, listener net.Listener) error {
 	}
 	// Requests under way outlive the context: a code that was exchanged must be stored.
 	requests := context.WithoutCancel(ctx)
-	server := httpserver.New(httpserver.Options{Handler: p, AnswerTimeout: bounds.RequestTimeout + timeouts.Callback, Log: p.log})
+	server := httpserver.New(httpserver.Options{Handler: p, AnswerTimeout: timeouts.PortalAnswer, Log: p.log})
 	server.BaseContext = func(net.Listener) context.Context { return requests }
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()

@@ -15,7 +15,7 @@ import (
 
 	. "github.com/onsi/gomega"
 
-	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // attack is a request that a stranger begins on a connection, and never ends.
@@ -179,7 +179,7 @@ func (w *world) askCalmly(ctx context.Context, address string, asked *atomic.Int
 		case err == nil && response.StatusCode == http.StatusOK:
 			stood = 0
 			asked.Add(1)
-		case errors.Is(err, io.EOF) && took >= bounds.HeaderTimeout && stood < 2:
+		case errors.Is(err, io.EOF) && took >= timeouts.ReadHeaders && stood < 2:
 			stood++
 			w.t.Logf("%s was closed after %s", address, took.Round(time.Millisecond))
 		default:

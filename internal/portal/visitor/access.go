@@ -102,7 +102,7 @@ func (a *access) of(who *Visitor) *curiosity {
 	known, found := a.visitors.get(who.user.Username)
 	if !found {
 		known = &curiosity{
-			pages:   &room{places: make(chan struct{}, 1), patience: listWait},
+			pages:   &room{places: make(chan struct{}, 1), patience: timeouts.List},
 			unread:  make(chan struct{}, maxUnread),
 			left:    rate.NewLimiter(rate.Every(askedEach), maxAsked),
 			pressed: rate.NewLimiter(rate.Every(pressedEach), maxPressed),

@@ -28,13 +28,9 @@ const (
 	anotherFailure = 5 * time.Second
 	// doubtfulRate is how many tokens a second are looked at from addresses with too many wrong ones, all together.
 	doubtfulRate = 5
-	// doubtfulWait is how long such a token waits for its turn.
-	doubtfulWait = 5 * time.Second
 
 	// maxLists is how many lists are made at once: each reads every account. A visitor makes one at a time.
 	maxLists = 8
-	// listWait is how long another waits for one of them to be done.
-	listWait = 5 * time.Second
 	// maxUnread is how many lists of one visitor may be under way to a browser that reads slowly, and maxUnreadBytes how large those of all visitors
 	// may be together.
 	maxUnread      = 4

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/clustertokens"
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // SessionCookie holds the visitor's bearer token itself: every replica can answer, and a token that is revoked
@@ -69,7 +70,7 @@ func New(o Options) *Reception {
 		tokens:   newLimiter[netip.Prefix](o.Clock, tokenFailures, maxAddresses),
 		links:    newLimiter[netip.Prefix](o.Clock, linkFailures, maxAddresses),
 		doubtful: newSlowLane(o.Clock),
-		lists:    &room{places: make(chan struct{}, maxLists), patience: listWait},
+		lists:    &room{places: make(chan struct{}, maxLists), patience: timeouts.List},
 		unread:   semaphore.NewWeighted(maxUnreadBytes),
 	}
 }
@@ -183,11 +184,11 @@ func (c *Reception) Send(who *Visitor, size int) (sent func(), err error) {
 	select {
 	case own <- struct{}{}:
 	default:
-		return nil, &BusyError{listWait}
+		return nil, &BusyError{timeouts.List}
 	}
 	if !c.unread.TryAcquire(int64(size)) {
 		<-own
-		return nil, &BusyError{listWait}
+		return nil, &BusyError{timeouts.List}
 	}
 	return func() { c.unread.Release(int64(size)); <-own }, nil
 }

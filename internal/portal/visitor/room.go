@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/time/rate"
 	"k8s.io/utils/clock"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
 // slowLane lets attempts pass one after the other.
@@ -25,7 +27,7 @@ func (s *slowLane) wait(ctx context.Context) error {
 	now := s.clock.Now()
 	turn := s.turns.ReserveN(now, 1)
 	wait := turn.DelayFrom(now)
-	if wait > doubtfulWait {
+	if wait > timeouts.DoubtfulToken {
 		turn.CancelAt(now)
 		return &LimitedError{wait}
 	}
