@@ -448,6 +448,13 @@ func TestEvents(t *testing.T) {
 		"a code that is refused with the application": {with(deviceCode, dead, device), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterEndedCode(f, &answer.Error{Kind: answer.ApplicationRejected})
 		}, `stores: sign-in refused ApplicationRejected, code none; even if that fails: ApplicationRejected; fails: ApplicationRejected`},
+		"the last of the codes that nobody used": {with(deviceCode, dead, device, func(f *facts.Facts) { f.Custody.SignIn.Unattended = facts.MaxUnattended - 1 }), func(f facts.Facts) lifecycle.Change {
+			kept, ask := lifecycle.BeforeCode(f)
+			if ask {
+				t.Error("another one is asked for")
+			}
+			return lifecycle.Keep(kept)
+		}, `stores: code none, unattended 12`},
 		"a link": {with(code, dead), func(f facts.Facts) lifecycle.Change {
 			change, _ := lifecycle.AfterOffer(f, "ticket", time.Hour, false)
 			return change

@@ -12,6 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
@@ -54,6 +55,11 @@ func TestWhatIsNext(t *testing.T) {
 		f.Custody.Journal = &custody.Journal{StartedAt: noon, LastAt: noon, Attempts: 1, Holder: "another process"}
 	}
 	due := func(f *facts.Facts) { f.Custody.Tokens.RenewAt = noon }
+	endless := func(ago time.Duration) change {
+		return func(f *facts.Facts) {
+			f.Custody.Tokens.IssuedAt, f.Custody.Tokens.RenewAt, f.Custody.Tokens.ExpiresAt = noon.Add(-ago), renewal.Never, renewal.Never
+		}
+	}
 	for name, test := range map[string]struct {
 		facts facts.Facts
 		want  string // one after another, each tried once
@@ -111,6 +117,8 @@ func TestWhatIsNext(t *testing.T) {
 		"somebody asks for another link":                         {with(code, linked, signInAsked), "OfferLink, " + nothing},
 		"the tokens are of another seller than the spec names":   {with(code, expects("5"), linked), "FindDuplicate"},
 		"somebody asks for a test":                               {with(importing, asks(v1alpha1.AnnotationVerify)), nothing + ", Test"},
+		"a token without an end that came a day ago":             {with(importing, endless(24*time.Hour)), nothing + ", Test"},
+		"a token without an end that came later":                 {with(importing, endless(24*time.Hour-time.Second)), nothing},
 		"somebody asks for a test, while suspended":              {with(importing, asks(v1alpha1.AnnotationVerify), suspended), nothing},
 		"somebody asks for a test of a token that was refused":   {with(importing, asks(v1alpha1.AnnotationVerify), refused), "Renew, " + nothing + ", RecordRefusedToken"},
 		"a test that did not reach the marketplace": {with(importing, asks(v1alpha1.AnnotationVerify), func(f *facts.Facts) {
@@ -306,6 +314,19 @@ func TestWhatIsOnRecordBeforeATokenIsSent(t *testing.T) {
 	}
 	if sending := lifecycle.BeforeSending(with(importing, static)); sending.Entry != nil || sending.Store != nil || sending.Forbidden {
 		t.Error("of a token that works twice something is on record")
+	}
+}
+
+// TestAnUnprovenTokenIsNotSent with an application that the account shares with others. One that the user has brought is sent.
+func TestAnUnprovenTokenIsNotSent(t *testing.T) {
+	const importing = v1alpha1.GrantRefreshToken
+	shared := func(f *facts.Facts) { f.Request.Shared, f.Custody.Grant.Unproven = true, true }
+	sending := lifecycle.BeforeSending(with(importing, shared))
+	if o := sending.NotStored(); !sending.Forbidden || sending.Store != nil || o.Failure == nil || o.Failure.Reason != v1alpha1.ReasonSignInRequired {
+		t.Errorf("it is forbidden: %t, stored is %+v, and it says %+v", sending.Forbidden, sending.Store, o.Failure)
+	}
+	if sending := lifecycle.BeforeSending(with(importing, shared, imports("second import"))); sending.Forbidden || sending.Entry == nil {
+		t.Errorf("an import is forbidden: %t, on record is %+v", sending.Forbidden, sending.Entry)
 	}
 }
 

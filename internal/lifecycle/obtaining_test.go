@@ -324,6 +324,9 @@ func TestARefusalThatIsTriedAgain(t *testing.T) {
 	asked := func(f *facts.Facts) { f.Account.Annotations[v1alpha1.AnnotationRenew] = "now" }
 	asksAgain := func(f *facts.Facts) { f.AsksAgain = true }
 	newSecret := func(f *facts.Facts) { f.Request.Application.ClientSecret = "another" }
+	misplaced := func(f *facts.Facts) {
+		f.Custody.Aside = &custody.Grant{RefreshToken: "RT", Account: custody.Account{ID: "5"}, Tokens: tokens("other")}
+	}
 	refused := func(reason string) change {
 		return func(f *facts.Facts) {
 			f.Custody.RefusalKey = f.NewKey
@@ -347,6 +350,7 @@ func TestARefusalThatIsTriedAgain(t *testing.T) {
 		"a grant, and a person asks":                           {with(importing, refused(grant), asked), true, false, v1alpha1.ReasonMarketplaceUnavailable},
 		"an import's scopes, and a person asks":                {with(importing, imports("second"), refused(scopes), asked), false, false, v1alpha1.ReasonMarketplaceUnavailable},
 		"an import's scopes, and the client secret is another": {with(importing, imports("second"), refused(scopes), newSecret), false, true, v1alpha1.ReasonMarketplaceUnavailable},
+		"another seller's tokens came, and a person asks":      {with(importing, static, misplaced, asked), false, false, v1alpha1.ReasonAccountMismatch},
 		"another import's scopes, and a person asks":           {with(importing, imports("second"), refused(scopes), imports("third"), asked), false, true, v1alpha1.ReasonMarketplaceUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
