@@ -122,6 +122,14 @@ func TestSummary(t *testing.T) {
 			suspend(found(nil)),
 			summary{urgency: warned, reason: "TokenValid"},
 		},
+		"an authorization of which the marketplace says that it never ends": {
+			found(nil, ends(renewal.Never.Sub(noon))),
+			summary{urgency: settled, reason: "TokenValid", ends: true, days: renewal.MaxDays},
+		},
+		"an application whose secret is said never to end": {
+			found(nil, secretEnds(renewal.Never.Sub(noon))),
+			summary{urgency: settled, reason: "TokenValid"},
+		},
 		"a begun day counts as one": {
 			found(nil, ends(5*day+time.Second)),
 			summary{urgency: settled, reason: "TokenValid", ends: true, days: 6},
