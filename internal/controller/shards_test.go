@@ -100,6 +100,9 @@ func (w *world) install(user *rest.Config, shard clients.Shard, lease *client.Ob
 	})
 	w.T.Cleanup(i.stop)
 	w.Expect(mgr.GetCache().WaitForCacheSync(ctx)).To(BeTrue())
+	if lease == nil {
+		w.Eventually(i.queue.Load).ShouldNot(BeNil()) // which is made with what this operator is connected to, and not the next
+	}
 	return i
 }
 

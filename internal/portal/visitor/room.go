@@ -53,11 +53,17 @@ type room struct {
 
 // enter waits for a place. The caller leaves it, as often as it likes.
 func (m *room) enter(ctx context.Context) (leave func(), err error) {
+	leave = sync.OnceFunc(func() { <-m.places })
+	select {
+	case m.places <- struct{}{}: // which is free, however late it is
+		return leave, nil
+	default:
+	}
 	patient, cancel := context.WithTimeout(ctx, m.patience)
 	defer cancel()
 	select {
 	case m.places <- struct{}{}:
-		return sync.OnceFunc(func() { <-m.places }), nil
+		return leave, nil
 	case <-patient.Done():
 		if err := ctx.Err(); err != nil {
 			return nil, &ClusterError{"waiting to make a list", err}
