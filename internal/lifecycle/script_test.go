@@ -27,7 +27,6 @@ import (
 func TestScripts(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		var w *world
-		var backup custody.Custody
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			if d.Cmd != "account" && w == nil {
 				d.Fatalf(t, "a script begins with an account")
@@ -48,8 +47,15 @@ func TestScripts(t *testing.T) {
 				}
 				w.now = w.now.Add(wait)
 			case "ask":
-				annotation := map[string]string{"renew": v1alpha1.AnnotationRenew, "verify": v1alpha1.AnnotationVerify, "sign-in": v1alpha1.AnnotationSignIn}[d.CmdArgs[0].Key]
-				w.account.Annotations[annotation] = w.now.Format(time.RFC3339)
+				value := w.now.Format(time.RFC3339)
+				switch d.CmdArgs[0].Key {
+				case "renew":
+					w.askToRenew(value)
+				case "verify":
+					w.account.Annotations[v1alpha1.AnnotationVerify] = value
+				case "sign-in":
+					w.account.Annotations[v1alpha1.AnnotationSignIn] = value
+				}
 			case "sign-in":
 				seller := ""
 				d.ScanArgs(t, "as", &seller)
@@ -59,18 +65,18 @@ func TestScripts(t *testing.T) {
 					w.signIn(seller)
 				}
 			case "import":
-				w.supply(func() { w.request.Imported.RefreshToken = w.market.grant(w.now) })
+				w.supply(func() { w.request.Imported.RefreshToken = w.market.grant(w.market.seller) })
 			case "keep":
-				backup = w.stored
+				w.backup.custody = w.stored
 			case "restore":
-				w.stored = backup
+				w.stored = w.backup.custody
+				w.putBack()
 			case "look":
 				end := moment("")
 				d.MaybeScanArgs(t, "dies", (*string)(&end))
 				w.look(func(at moment) bool { return at == end })
 				if end != "" {
-					w.restarts++
-					w.holder = fmt.Sprintf("process-%d", w.restarts+1)
+					w.restart()
 				}
 			default:
 				d.Fatalf(t, "there is no command %q", d.Cmd)
