@@ -27,7 +27,7 @@ const (
 	// takes a second is broken.
 	CatchUp = time.Second
 	// Scrape bounds the listing of the cache for the metrics. It takes milliseconds; it hangs only while the cache has not been filled.
-	Scrape = 10 * time.Second
+	Scrape = 5 * time.Second
 	// AskAboutScraper bounds asking the API server about a reader of the metrics.
 	AskAboutScraper = 3 * time.Second
 	// ReadKeys bounds reading the keys with which the cluster signs tokens, for which visitors and scrapers with a new token wait.

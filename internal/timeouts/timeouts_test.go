@@ -50,6 +50,7 @@ func TestOneTimeoutEndsBeforeTheOther(t *testing.T) {
 		"a page that waits for keys and turns has time to be made":     {timeouts.ReadKeys + timeouts.DoubtfulToken + 2*timeouts.List + timeouts.Outcome, timeouts.Page},
 		"probes and metrics are answered before a shutdown ends":       {timeouts.Answer, timeouts.Shutdown},
 		"the quickstart does not kill a demo marketplace that ends":    {timeouts.DemoShutdown, timeouts.QuickstartStop},
+		"metrics whose cache is not filled are answered with an error": {timeouts.AskAboutScraper + timeouts.Scrape, timeouts.Answer},
 		"an attempt ends before its worker is freed":                   {attempt, timeouts.Reconcile},
 		"an attempt that is under way is stored in a shutdown":         {attempt, timeouts.Shutdown},
 		"so is a callback, before the manager gives up":                {timeouts.StopPortal, timeouts.Shutdown},
