@@ -156,6 +156,11 @@ func (l listener) attack(ctx context.Context, a attack) (made bool) {
 	return true
 }
 
+// isClosed tells that the server has closed a connection before it was asked, which net/http calls idle where it notices so before it writes.
+func isClosed(err error) bool {
+	return err != nil && (errors.Is(err, io.EOF) || strings.HasSuffix(err.Error(), "http: server closed idle connection"))
+}
+
 // askCalmly asks for a page from another address than the strangers', as a kubelet, Prometheus and an ingress do. Each is answered. Where this
 // machine stood still for longer than a server waits for headers, the server has closed the connection instead, and the page is asked for again.
 func (w *world) askCalmly(ctx context.Context, address string, asked *atomic.Int64) {
@@ -179,7 +184,7 @@ func (w *world) askCalmly(ctx context.Context, address string, asked *atomic.Int
 		case err == nil && response.StatusCode == http.StatusOK:
 			stood = 0
 			asked.Add(1)
-		case errors.Is(err, io.EOF) && took >= timeouts.ReadHeaders && stood < 2:
+		case isClosed(err) && took >= timeouts.ReadHeaders && stood < 2:
 			stood++
 			w.t.Logf("%s was closed after %s", address, took.Round(time.Millisecond))
 		default:
