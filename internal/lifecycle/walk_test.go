@@ -291,11 +291,7 @@ func (w *world) signsIn() bool {
 
 // works tells that an account is Ready and renewable, and that the requests of people are handled.
 func (w *world) works() bool {
-	handled := w.account.Status.Handled
-	if handled == nil {
-		handled = &v1alpha1.HandledStatus{}
-	}
-	asked := w.account.Annotations
+	asked, handled := w.account.Annotations, w.handled()
 	return w.condition(v1alpha1.ConditionReady) == "True TokenValid" && strings.HasPrefix(w.condition(v1alpha1.ConditionAuthenticated), "True") &&
 		handled.Renew == asked[v1alpha1.AnnotationRenew] && handled.Verify == asked[v1alpha1.AnnotationVerify]
 }
@@ -371,7 +367,16 @@ func (w *world) help() {
 	}
 }
 
-// told are the conditions of an account, in a line.
+// told are the conditions of an account and the requests that were handled, in a line.
 func (w *world) told() string {
-	return fmt.Sprintf("Ready is %s, Authenticated %s, ReauthRequired %s", w.condition(v1alpha1.ConditionReady), w.condition(v1alpha1.ConditionAuthenticated), w.condition(v1alpha1.ConditionReauthRequired))
+	return fmt.Sprintf("Ready is %s, Authenticated %s, ReauthRequired %s; of the requests %v handled are %+v", w.condition(v1alpha1.ConditionReady),
+		w.condition(v1alpha1.ConditionAuthenticated), w.condition(v1alpha1.ConditionReauthRequired), w.account.Annotations, w.handled())
+}
+
+// handled are the requests of people that the status says were acted on.
+func (w *world) handled() v1alpha1.HandledStatus {
+	if handled := w.account.Status.Handled; handled != nil {
+		return *handled
+	}
+	return v1alpha1.HandledStatus{}
 }
