@@ -257,6 +257,11 @@ func TestEvents(t *testing.T) {
 			`keeps: serial 5, refresh token next RT, client secret since 11:00; obtained`},
 		"a renewal that brings another seller's tokens": {with(importing), func(f facts.Facts) lifecycle.Change { return lifecycle.AfterIssued(f, issued("5")) },
 			`keeps: serial 5, refresh token , aside next RT of 5; even if that fails: AccountMismatch; attempted; fails: AccountMismatch`},
+		"a renewal that brings another seller's tokens while an import rests": {with(importing, func(f *facts.Facts) {
+			f.Request.Imported.RefreshToken = "second import"
+			f.Custody.ImportJournal = &custody.Journal{StartedAt: noon, LastAt: noon, Imported: "second import", Attempts: 1, Lost: true}
+		}), func(f facts.Facts) lifecycle.Change { return lifecycle.AfterIssued(f, issued("5")) },
+			`keeps: serial 5, refresh token , aside next RT of 5; even if that fails: AccountMismatch; attempted; fails: AccountMismatch`},
 		"an import of another seller": {with(importing, func(f *facts.Facts) { f.Request.Imported.RefreshToken = "second import" }),
 			func(f facts.Facts) lifecycle.Change { return lifecycle.AfterIssued(f, issued("5")) },
 			`keeps: serial 5, candidate next RT of 5, spent imports [second import]; even if that fails: AccountMismatch; attempted; fails: AccountMismatch`},

@@ -59,8 +59,8 @@ func setAside(f facts.Facts, kept custody.Custody, wrong custody.Grant, got Issu
 		kept.RefreshToken = ""
 	}
 	after := f
-	after.Custody = kept
-	return kept, failed(after.MisplacedGrant()) // also where a person asked: kept knows the request as handled
+	after.Custody, after.Request.Imported.RefreshToken = kept, "" // the failure is told also where an import that rests is sent next
+	return kept, failed(after.MisplacedGrant())                   // also where a person asked: kept knows the request as handled
 }
 
 // putIntoUse puts a grant into use.
