@@ -10,6 +10,7 @@ import (
 	. "github.com/onsi/gomega"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/workqueue"
@@ -163,6 +164,22 @@ func (o *writtenObjects) noting(kube client.WithWatch) client.WithWatch {
 		},
 		Delete: func(ctx context.Context, c client.WithWatch, object client.Object, options ...client.DeleteOption) error {
 			return o.note(object, true, c.Delete(ctx, object, options...))
+		},
+		DeleteAllOf: func(ctx context.Context, c client.WithWatch, of client.Object, options ...client.DeleteAllOfOption) error {
+			kind, err := kube.GroupVersionKindFor(of)
+			if err != nil {
+				return err
+			}
+			all := &metav1.PartialObjectMetadataList{}
+			all.SetGroupVersionKind(kind)
+			if err := c.List(ctx, all, &new(client.DeleteAllOfOptions).ApplyOptions(options).ListOptions); err != nil {
+				return err
+			}
+			err = c.DeleteAllOf(ctx, of, options...)
+			for i := range all.Items {
+				_ = o.note(&all.Items[i], true, err)
+			}
+			return err
 		},
 		SubResourceUpdate: func(ctx context.Context, c client.Client, name string, object client.Object, options ...client.SubResourceUpdateOption) error {
 			return o.note(object, false, c.SubResource(name).Update(ctx, object, options...))
