@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 
@@ -53,10 +54,7 @@ func (f *Facts) ImportUsedBefore() bool {
 
 // RefreshToken is the one to send.
 func (f *Facts) RefreshToken() string {
-	if imported := f.NewImport(); imported != "" {
-		return imported
-	}
-	return f.Custody.RefreshToken
+	return cmp.Or(f.NewImport(), f.Custody.RefreshToken)
 }
 
 // ExpectedAccount is the only account whose tokens are accepted: the one that the spec names, else the one seen
@@ -161,6 +159,8 @@ func (f *Facts) MissingGrant() *Failure {
 		return &Failure{v1alpha1.ReasonSignInRequired, "A person must sign in at " + f.Request.Platform.DisplayName}
 	case f.Custody.RefreshToken == "":
 		return &Failure{v1alpha1.ReasonSignInRequired, "There is no refresh token: " + cure}
+	case f.GrantRefused(): // and an import after that with its application
+		return &Failure{v1alpha1.ReasonGrantRejected, f.Request.Platform.DisplayName + " refuses the refresh token: " + cure}
 	case f.UnprovenGrant():
 		return &Failure{v1alpha1.ReasonSignInRequired, fmt.Sprintf("The refresh token in Secret %q was not put there by tokenkeeper, so it is not sent with the application of "+
 			"Marketplace %q: %s, or an admin annotates the Marketplace with %s=<anything new>",
@@ -191,7 +191,7 @@ func (f *Facts) CannotRenew() bool {
 	}
 	if f.Request.RenewsByRefreshToken() && f.NewImport() == "" && f.Custody.RefreshToken != "" && !f.WrongAccount() && !f.OtherApplication() && !f.UnprovenGrant() {
 		// The grant in use goes on whatever became of a new one.
-		return f.Resting() || f.MisplacedGrant() != nil || f.Custody.Refused != nil && f.StillRefused(f.Custody.Refused)
+		return f.Resting() || f.GrantRefused() || f.MisplacedGrant() != nil || f.Custody.Refused != nil && f.StillRefused(f.Custody.Refused)
 	}
 	return f.PermanentFailure() != nil || f.CandidateGrant() != nil
 }
@@ -241,8 +241,7 @@ func (f *Facts) DeadGrant() *Failure {
 
 // GrantRefused tells that the marketplace does not honour the refresh token any more, whatever end it has named before.
 func (f *Facts) GrantRefused() bool {
-	refused := f.Custody.Refused
-	return f.Request.RenewsByRefreshToken() && refused != nil && reasons.Of(refused.Reason).Subject == reasons.Grant && f.StillRefused(refused)
+	return f.Request.RenewsByRefreshToken() && f.NewImport() == "" && f.refreshTokenRefused()
 }
 
 // StartsNewGrant tells whether the tokens that are asked for now begin a new grant rather than go on with the one in use.

@@ -33,6 +33,13 @@ func refused(reason string) change {
 	}
 }
 
+// thenApplication has a refresh token refused, and then the application with another one; that application serves others again.
+func thenApplication(f *Facts) {
+	refused(v1alpha1.ReasonGrantRejected)(f)
+	refusal := custody.Refusal{Reason: v1alpha1.ReasonApplicationRejected}.WithDigest(f.Custody.RefusalDigest(f.Request.ClientParts()), f.Custody.Refused)
+	f.Custody.Refused, f.AsksAgain = &refusal, true
+}
+
 func importRefused(reason string) change {
 	return func(f *Facts) {
 		imported := f.Request.Imported.RefreshToken
@@ -243,6 +250,7 @@ func TestWhatIsWrong(t *testing.T) {
 		"the spec names another seller, for another scope":    {working(importing, expects(anotherOne), func(f *Facts) { f.Request.Key = "other key" }), "", ""},
 		"the marketplace refused the grant":                   {working(importing, refused(v1alpha1.ReasonGrantRejected)), v1alpha1.ReasonGrantRejected, "refused: GrantRejected"},
 		"it refused another grant than today's":               {working(importing, refused(v1alpha1.ReasonGrantRejected), func(f *Facts) { f.Custody.RefreshToken = "rt 2" }), "", ""},
+		"an import after that was refused with its application, which serves others again": {working(importing, thenApplication), v1alpha1.ReasonGrantRejected, "Allegro refuses the refresh token: supply one"},
 		"the answer to the refresh token was lost":            {working(importing, resting), lost, "its answer was lost"},
 		"an import was refused":                               {working(importing, imports("two"), importRefused(v1alpha1.ReasonGrantRejected)), v1alpha1.ReasonGrantRejected, "import refused"},
 		"the answer to an import was lost":                    {working(importing, imports("two"), importRests, inSecret), lost, `supply another (Secret "rt-secret")`},
@@ -281,6 +289,8 @@ func TestWhetherAskingIsUseless(t *testing.T) {
 		"a grant that works":                                     {working(importing), false},
 		"a grant that was refused":                               {working(importing, refused(v1alpha1.ReasonGrantRejected)), true},
 		"another grant than the one that was refused":            {working(importing, refused(v1alpha1.ReasonGrantRejected), func(f *Facts) { f.Custody.RefreshToken = "rt 2" }), false},
+		"a grant that was refused, and the application since":    {working(importing, thenApplication), true},
+		"a new import after these":                               {working(importing, thenApplication, imports("two")), false},
 		"a grant that rests":                                     {working(importing, resting), true},
 		"a grant whose renewal brought another seller's tokens":  {working(importing, aside(anotherOne, "")), true},
 		"a grant beside a sign-in of another seller":             {working(signsIn, waiting(2, "", anotherOne)), false},
@@ -316,6 +326,7 @@ func TestWhetherAPersonMustSignIn(t *testing.T) {
 		"a grant that works":        {working(signsIn), false},
 		"a grant that was refused":  {working(signsIn, refused(v1alpha1.ReasonGrantRejected)), true},
 		"a refused application":     {working(signsIn, refused(v1alpha1.ReasonApplicationRejected)), false},
+		"and an application since":  {working(signsIn, thenApplication), true},
 		"a refused login is none":   {working(byLogin, refused(v1alpha1.ReasonGrantRejected)), false},
 		"another grant was refused": {working(signsIn, refused(v1alpha1.ReasonGrantRejected), func(f *Facts) { f.Custody.RefreshToken = "rt 2" }), false},
 	})

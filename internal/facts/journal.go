@@ -1,8 +1,6 @@
 package facts
 
-import (
-	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-)
+import "github.com/tokenkeeper/tokenkeeper/internal/custody"
 
 // Restored tells that the refresh token in use, or the one that the user had brought, is single-use and of a custody that was older than
 // the status, as after the restore of a backup or the loss of the grant Secret: it may be spent.

@@ -6,7 +6,6 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
-	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
@@ -128,8 +127,7 @@ func (f *Facts) ImportRests() bool {
 
 // grantInUse tells whether there is a refresh token in use that was not refused, and is not of a backup.
 func (f *Facts) grantInUse() bool {
-	refused := f.Custody.Refused
-	return f.Custody.RefreshToken != "" && !f.Restored() && !(refused != nil && reasons.Of(refused.Reason).Subject == reasons.Grant)
+	return f.Custody.RefreshToken != "" && !f.Restored() && !f.refreshTokenRefused()
 }
 
 // NextUse is when the token that rests is sent again; never is why that does not happen by itself.

@@ -84,6 +84,13 @@ func (f *Facts) sendsRefused(refused *custody.Refusal, parts []string) bool {
 	return refused.Covers(f.Custody.RefusalDigest(parts))
 }
 
+// refreshTokenRefused tells that the marketplace has refused the refresh token in use, whatever it has refused since.
+func (f *Facts) refreshTokenRefused() bool {
+	refused := f.Custody.Refused
+	return refused != nil && (f.sendsRefused(refused, f.Request.TokenParts(f.Custody.RefreshToken)) ||
+		refused.Versioned() && reasons.Of(refused.Reason).Subject == reasons.Grant && f.standsByVersion(refused))
+}
+
 // StillRefused tells whether a refusal still holds: nothing that could cure it has changed since.
 func (f *Facts) StillRefused(refused *custody.Refusal) bool {
 	switch subject := reasons.Of(refused.Reason).Subject; {

@@ -1,8 +1,6 @@
 package facts
 
-import (
-	"time"
-)
+import "time"
 
 // ClockTime is a moment as people read it, in UTC.
 func ClockTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

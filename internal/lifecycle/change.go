@@ -40,15 +40,8 @@ type Effects struct {
 // written is the custody as it is.
 func (c Change) Stored(f facts.Facts, written custody.Custody) (facts.Facts, Outcome, Effects) {
 	f.Custody = written
-	if c.Store != nil {
-		f.Live = true
-	}
-	if c.fresh {
-		f.Fresh = true
-	}
-	if c.fresh || c.settled {
-		f.TokenRefused = false
-	}
+	f.Live, f.Fresh = f.Live || c.Store != nil, f.Fresh || c.fresh
+	f.TokenRefused = f.TokenRefused && !c.fresh && !c.settled
 	return f, c.attempt.With(c.result), c.effects
 }
 

@@ -236,9 +236,6 @@ func (w *world) waitsTooLong(s *shop, account *v1alpha1.MarketplaceAccount, now,
 	if s.grant == v1alpha1.GrantPassword && w.loginInDoubt() {
 		return // and one account alone asks for it
 	}
-	if journal := w.custody(s).Journal; journal != nil && journal.Lost {
-		return // a last resort is repeated at its own waits
-	}
 	switch reason := w.condition(s, v1alpha1.ConditionAuthenticated); reason {
 	case "Unknown MarketplaceUnavailable", "True TokenValid", "Unknown Renewing":
 		if failure := account.Status.LastFailure; time.Now().After(w.markets[s.market].aloneUntil) && (failure == nil || failure.Reason != v1alpha1.ReasonRateLimited) {
