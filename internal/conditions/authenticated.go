@@ -8,7 +8,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
@@ -81,7 +80,7 @@ func (l Look) asWhom(ending time.Time) string {
 		text += ", authorization " + inDays(ending, l.Now)
 	}
 	if verified := l.Custody.Verified; verified != nil {
-		text += ", connection tested at " + facts.ClockTime(verified.At)
+		text += ", connection tested at " + renewal.ClockTime(verified.At)
 		if verified.Failure != "" {
 			text += ": " + verified.Failure
 		}
@@ -98,7 +97,7 @@ func (l Look) outlook() string {
 	if wait.IsZero() || !wait.After(l.Now) && len(l.Waits) == 0 {
 		return ""
 	}
-	return "; next attempt not before " + facts.ClockTime(wait) // this stays true while the account waits for its turn
+	return "; next attempt not before " + renewal.ClockTime(wait) // this stays true while the account waits for its turn
 }
 
 // MissingScopes are the scopes that were asked for and not granted.

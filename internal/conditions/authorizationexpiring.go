@@ -26,13 +26,13 @@ func (l Look) authorizationExpiring(ending time.Time) metav1.Condition {
 	case !l.Now.Before(ending):
 		condition.Status, condition.Reason, condition.Message = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpired, l.ended(ending)
 	case !l.Unresolved && l.Prolonged():
-		condition.Message = fmt.Sprintf("Each renewal prolongs the authorization; without one it ends on %s", facts.Date(ending))
+		condition.Message = fmt.Sprintf("Each renewal prolongs the authorization; without one it ends on %s", renewal.Date(ending))
 	case !l.Now.Before(facts.WarnFrom(l.Account, ending)):
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonAuthorizationExpiring
 		condition.Message = fmt.Sprintf("The authorization %s, on %s; authorize the account again before that%s",
-			inDays(ending, l.Now), facts.Date(ending), l.howToSignIn())
+			inDays(ending, l.Now), renewal.Date(ending), l.howToSignIn())
 	default:
-		condition.Message = fmt.Sprintf("The authorization ends on %s", facts.Date(ending))
+		condition.Message = fmt.Sprintf("The authorization ends on %s", renewal.Date(ending))
 	}
 	if l.Custody.AuthorizationEndUnreadable {
 		condition.Message += "; the marketplace tells the end in a way that cannot be read, so refreshToken.lifetime of the Marketplace counts"
@@ -62,7 +62,7 @@ func (l Look) unauthorized() *facts.Failure {
 
 // ended says that an authorization has ended, and how to authorize the account again.
 func (l Look) ended(ending time.Time) string {
-	return fmt.Sprintf("The authorization ended on %s; authorize the account again%s", facts.Date(ending), l.howToSignIn())
+	return fmt.Sprintf("The authorization ended on %s; authorize the account again%s", renewal.Date(ending), l.howToSignIn())
 }
 
 // reportAuthorization counts down to the end of the authorization, which a person must renew, and returns that end; zero where nothing ends.

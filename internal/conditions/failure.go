@@ -10,6 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
 // reportFailure counts an attempt that failed, and forgets it after one that did not.
@@ -40,7 +41,7 @@ func (l Look) currentFailure() *facts.Failure {
 		return &facts.Failure{Reason: v1alpha1.ReasonSuspended, Message: "A person must sign in, and spec.renewal.policy is Suspended; set it to Automatic for a link"}
 	case permanent != nil && reasons.Of(permanent.Reason).AwaitsSignIn && !l.VisitUntil().IsZero():
 		return &facts.Failure{Reason: v1alpha1.ReasonSignInPending, Message: fmt.Sprintf("A person is signing in at %s, until %s at the latest",
-			l.Request.Platform.DisplayName, facts.ClockTime(l.VisitUntil()))}
+			l.Request.Platform.DisplayName, renewal.ClockTime(l.VisitUntil()))}
 	case permanent != nil:
 		return permanent
 	case l.Suspended() && (!l.Usable() || l.Changed()):

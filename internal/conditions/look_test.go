@@ -17,6 +17,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 	"github.com/tokenkeeper/tokenkeeper/internal/tokensecret"
 )
 
@@ -239,11 +240,11 @@ func TestAuthenticated(t *testing.T) {
 		"the grant is refused":     {lookAt(refused(v1alpha1.ReasonGrantRejected)), "False GrantRejected: It is refused"},
 		"nobody knows the outcome": {lookAt(lost), "Unknown RenewalOutcomeUnknown: eBay got the refresh token and its answer was lost, so the token may be spent, and sending it twice could end the grant. It rests until 2026-03-02 22:57:00 UTC and is then sent again as a last resort, unless before that a person signs in again"},
 
-		"a failure that passes":  {lookAt(failed(5)), "Unknown MarketplaceUnavailable: It failed; next attempt not before " + facts.ClockTime(retryAt(lookAt(failed(5))))},
+		"a failure that passes":  {lookAt(failed(5)), "Unknown MarketplaceUnavailable: It failed; next attempt not before " + renewal.ClockTime(retryAt(lookAt(failed(5))))},
 		"a demanded wait":        {lookAt(failed(5), func(l *conditions.Look) { l.Custody.NotBefore = noon.Add(time.Hour) }), "Unknown MarketplaceUnavailable: It failed; next attempt not before 2026-03-02 13:00:00 UTC"},
 		"an attempt that is due": {lookAt(failed(60)), "Unknown MarketplaceUnavailable: It failed"},
 		"an attempt that waits for its turn": {lookAt(failed(60), func(l *conditions.Look) { l.Waits = []lifecycle.Purpose{lifecycle.Renewing} }),
-			"Unknown MarketplaceUnavailable: It failed; next attempt not before " + facts.ClockTime(retryAt(lookAt(failed(60))))},
+			"Unknown MarketplaceUnavailable: It failed; next attempt not before " + renewal.ClockTime(retryAt(lookAt(failed(60))))},
 		"a failure from before the last token": {lookAt(failed(7200)), "True TokenValid: Authenticated as my-shop (17)"},
 		"a test that did not get through": {lookAt(func(l *conditions.Look) {
 			l.Account.Annotations = map[string]string{v1alpha1.AnnotationVerify: "now"}
@@ -295,7 +296,7 @@ func TestReauthRequired(t *testing.T) {
 		}), "True SignInRequired: A person must sign in at eBay; its place is taken"},
 		"nobody uses the codes":     {lookAt(noGrant, device, unattended), "True SignInRequired: A person must sign in at eBay; nobody used the last 12 codes: annotate the account with tokenkeeper.dev/sign-in=<anything new> for another"},
 		"the code ends at once":     {lookAt(noGrant, device, ended(1, noon)), "True SignInRequired: A person must sign in at eBay; eBay ended the code before it could be used (it was good for 5s)"},
-		"codes end at once":         {lookAt(noGrant, device, ended(2, noon)), "True SignInRequired: A person must sign in at eBay; eBay ended each of the last 2 codes before it could be used (it was good for 5s): the next one follows at " + facts.ClockTime(nextCode(lookAt(device, ended(2, noon))))},
+		"codes end at once":         {lookAt(noGrant, device, ended(2, noon)), "True SignInRequired: A person must sign in at eBay; eBay ended each of the last 2 codes before it could be used (it was good for 5s): the next one follows at " + renewal.ClockTime(nextCode(lookAt(device, ended(2, noon))))},
 		"each code ends at once":    {lookAt(noGrant, device, ended(facts.MaxUnattended, noon)), "True SignInRequired: A person must sign in at eBay; eBay ended each of the last 12 codes before it could be used (it was good for 5s): annotate the account with tokenkeeper.dev/sign-in=<anything new> for another"},
 		"a code follows now":        {lookAt(noGrant, device, ended(2, noon.Add(-time.Hour))), "True SignInRequired: A person must sign in at eBay; eBay ended each of the last 2 codes before it could be used (it was good for 5s)"},
 		"there is no portal":        {lookAt(noGrant, fails(v1alpha1.ReasonPortalNotConfigured), func(l *conditions.Look) { l.NoPortal = true }), "True PortalNotConfigured: It fails; there is no page to start from: run the operator with --portal-url"},

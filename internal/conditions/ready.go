@@ -6,7 +6,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
-	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
 	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
@@ -18,7 +17,7 @@ func (l Look) ready() metav1.Condition {
 	switch {
 	case l.Now.Before(l.ServedUntil) && current:
 		condition.Status, condition.Reason = metav1.ConditionTrue, v1alpha1.ReasonTokenValid
-		until := "until " + facts.ClockTime(l.ServedUntil)
+		until := "until " + renewal.ClockTime(l.ServedUntil)
 		if l.ServedUntil.Equal(renewal.Never) {
 			until = "and has no end of its own"
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
 // reauthRequired is True while nothing more happens until a person acts, and while scopes are asked for that no person has consented to.
@@ -57,12 +58,12 @@ func (l Look) howToSignIn() string {
 			shown = "the link and the code"
 		}
 		return fmt.Sprintf("; sign in at %s by %s in Secret %q before %s",
-			invitation.URL, shown, l.Account.SignInSecretName(), facts.ClockTime(invitation.ExpirationTime.Time))
+			invitation.URL, shown, l.Account.SignInSecretName(), renewal.ClockTime(invitation.ExpirationTime.Time))
 	case invitation.UserCode != "":
 		return fmt.Sprintf("; sign in at %s, check that it shows the code %s or enter it where it asks for one, before %s",
-			invitation.URL, invitation.UserCode, facts.ClockTime(invitation.ExpirationTime.Time))
+			invitation.URL, invitation.UserCode, renewal.ClockTime(invitation.ExpirationTime.Time))
 	default:
-		return fmt.Sprintf("; sign in at %s before %s", invitation.URL, facts.ClockTime(invitation.ExpirationTime.Time))
+		return fmt.Sprintf("; sign in at %s before %s", invitation.URL, renewal.ClockTime(invitation.ExpirationTime.Time))
 	}
 }
 
@@ -81,7 +82,7 @@ func (l Look) whyNoCode() string {
 	case l.Unattended():
 		text += askForCode
 	case l.Now.Before(next):
-		text += ": the next one follows at " + facts.ClockTime(next)
+		text += ": the next one follows at " + renewal.ClockTime(next)
 	}
 	return text
 }

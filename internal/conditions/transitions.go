@@ -11,6 +11,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
 // Transition is a change of an account that is worth telling.
@@ -67,7 +68,7 @@ func Transitions(before *v1alpha1.MarketplaceAccountStatus, l Look) []Transition
 	if becameReason(before, after, v1alpha1.ConditionAuthorizationExpiring, v1alpha1.EventAuthorizationExpiring) {
 		end := after.Authorization.ExpirationTime.UTC()
 		all = append(all, Transition{Event: v1alpha1.EventAuthorizationExpiring, Warning: true, Action: renewing,
-			Note: fmt.Sprintf("The authorization %s, on %s", inDays(end, l.Now), facts.Date(end))})
+			Note: fmt.Sprintf("The authorization %s, on %s", inDays(end, l.Now), renewal.Date(end))})
 	}
 	if ready := withholds(after); ready != "" && withholds(before) == "" {
 		all = append(all, Transition{Event: v1alpha1.EventIDTokenWithheld, Warning: true, Action: publishing, Note: ready})

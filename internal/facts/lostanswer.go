@@ -232,9 +232,9 @@ func (f *Facts) RestFailure() *Failure {
 		text += fmt.Sprintf("It is not sent again, since %s: nothing more is tried until %s", never, f.HowToRenewGrant())
 	case resorts > 0:
 		text += fmt.Sprintf("It was sent again %s, without an answer that says more; next attempt not before %s, unless before that %s",
-			times(resorts), ClockTime(at), f.HowToRenewGrant())
+			times(resorts), renewal.ClockTime(at), f.HowToRenewGrant())
 	default:
-		text += fmt.Sprintf("It rests until %s and is then sent again as a last resort, unless before that %s", ClockTime(at), f.HowToRenewGrant())
+		text += fmt.Sprintf("It rests until %s and is then sent again as a last resort, unless before that %s", renewal.ClockTime(at), f.HowToRenewGrant())
 	}
 	return &Failure{v1alpha1.ReasonRenewalOutcomeUnknown, text}
 }

@@ -3,7 +3,6 @@ package facts
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
@@ -74,12 +73,5 @@ func TestWhatOfAnApplicationIsRefused(t *testing.T) {
 	login := working(byLogin)
 	if got := strings.Join(login.Request.UserParts(), " "); got != "user allegro.example shop" {
 		t.Errorf("a platform locks %s", got)
-	}
-}
-
-func TestMomentsInWords(t *testing.T) {
-	at := time.Date(2026, 3, 2, 0, 30, 0, 0, time.FixedZone("CET", 3600))
-	if got := ClockTime(at) + ", " + Date(at); got != "2026-03-01 23:30:00 UTC, 2026-03-01" {
-		t.Errorf("it is %s", got)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle/states"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
+	"github.com/tokenkeeper/tokenkeeper/internal/renewal"
 )
 
 // Sending is the record before a refresh token is sent.
@@ -88,7 +89,7 @@ func refuseRestored(f facts.Facts) Change {
 	says := "is older than what this account had, as after the restore of a backup: its single-use refresh token may be spent"
 	if seen := f.Account.Status.AccessToken; seen != nil && !seen.IssuedTime.IsZero() {
 		says = fmt.Sprintf("is older than the token of %s that this account had, as after the restore of a backup: its single-use refresh token "+
-			"may be spent", facts.ClockTime(seen.IssuedTime.Time))
+			"may be spent", renewal.ClockTime(seen.IssuedTime.Time))
 	}
 	if f.Custody.Restored.Moved {
 		says = "was written for another account or in another cluster, as after the restore of a backup or a move: its single-use refresh token " +
