@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
 
 // patience is how soon the next request for tokens may come after one that failed in a way that passes, and how often an account may be looked at.
@@ -105,9 +106,11 @@ func (w *world) notesFailure(m *market, form url.Values, how fault, status int) 
 func (w *world) interrupts(s *shop) bool {
 	p, held, now := &s.needs.patience, w.custody(s), time.Now().Add(w.clockOffset)
 	ends := held.Tokens != nil && held.Tokens.ExpiresAt.Sub(now) <= 2*time.Minute+2*time.Second
-	if grace := w.markets[s.market].grace; grace > 0 && held.Journal != nil {
-		left := held.Journal.StartedAt.Add(grace).Sub(now)
-		ends = ends || left > 0 && left < grace/4
+	for _, journal := range []*custody.Journal{held.Journal, held.ImportJournal} {
+		if grace := w.markets[s.market].grace; grace > 0 && journal != nil {
+			left := journal.StartedAt.Add(grace).Sub(now)
+			ends = ends || left > 0 && left < grace/4
+		}
 	}
 	if !p.demanded || !ends {
 		return false
