@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
@@ -197,13 +198,10 @@ func (f *Facts) SignInAccount() signin.Account {
 	account := signin.Account{
 		Namespace:   f.Account.Namespace,
 		Name:        f.Account.Name,
-		Login:       f.Account.Spec.Login,
+		Login:       cmp.Or(f.Account.Spec.Login, f.Custody.Account.Login),
 		Marketplace: f.Account.Spec.MarketplaceRef.Name,
 		Environment: f.Account.Spec.Environment,
 		ExpectedID:  f.ExpectedAccount(),
-	}
-	if account.Login == "" {
-		account.Login = f.Custody.Account.Login
 	}
 	if f.Request.Platform != nil {
 		account.Marketplace = f.Request.Platform.DisplayName

@@ -40,7 +40,23 @@ func (f *Facts) CandidateGrant() *custody.Grant {
 		if candidate.Tokens.For == f.Request.Key { // of this login
 			return candidate
 		}
-	case candidate.Imported == f.Request.Imported.RefreshToken && candidate.Imported != f.Custody.Imported:
+	case candidate.Imported == f.Request.Imported.RefreshToken && candidate.Imported != f.Custody.Imported && f.EndedCandidate() == nil:
+		return candidate
+	}
+	return nil
+}
+
+// EndedCandidate is the grant that the user's import has become, where its access token ended before anybody said whose it is; nil where there is none.
+// It is renewed in place of the import, which is spent, and waits again.
+func (f *Facts) EndedCandidate() *custody.Grant {
+	candidate := f.Custody.Candidate
+	switch {
+	case candidate == nil, candidate.Consent > 0, candidate.Imported != f.Request.Imported.RefreshToken, candidate.Imported == f.Custody.Imported:
+	case candidate.RefreshToken == "", !f.Request.MayUse(candidate.ClientID, candidate.From), !f.Request.Rotates(), f.Request.Shared && candidate.Unproven:
+	case candidate.Account.ID != "", f.ExpectedAccount() == "", !f.CanIdentify(): // nobody is waited for
+	case f.Now.Before(candidate.Tokens.ExpiresAt) && candidate.Tokens.IssuedAt.Sub(f.Now) <= f.AttemptTimeout && f.importEntry() == nil && !f.ImportRefused():
+		// Its token serves, unless it came ahead of a clock that was set back; and a grant that was sent since has ended by any clock.
+	default:
 		return candidate
 	}
 	return nil
@@ -49,12 +65,16 @@ func (f *Facts) CandidateGrant() *custody.Grant {
 // ImportUsedBefore tells that the user brought back a refresh token that was used up, as a rollback does.
 func (f *Facts) ImportUsedBefore() bool {
 	imported := f.Request.Imported.RefreshToken
-	return imported != "" && imported != f.Custody.Imported && f.CandidateGrant() == nil && slices.Contains(f.Custody.SpentImports, imported)
+	return imported != "" && imported != f.Custody.Imported && f.CandidateGrant() == nil && f.EndedCandidate() == nil && slices.Contains(f.Custody.SpentImports, imported)
 }
 
 // RefreshToken is the one to send.
 func (f *Facts) RefreshToken() string {
-	return cmp.Or(f.NewImport(), f.Custody.RefreshToken)
+	imported := f.NewImport()
+	if ended := f.EndedCandidate(); imported != "" && ended != nil {
+		return ended.RefreshToken
+	}
+	return cmp.Or(imported, f.Custody.RefreshToken)
 }
 
 // ExpectedAccount is the only account whose tokens are accepted: the one that the spec names, else the one seen

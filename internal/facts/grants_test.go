@@ -3,6 +3,7 @@ package facts
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
@@ -14,10 +15,13 @@ func waiting(consent int64, imported, seller string) change {
 	return func(f *Facts) {
 		f.Custody.Candidate = &custody.Grant{
 			RefreshToken: "new rt", Consent: consent, Imported: imported, ClientID: "app", Account: custody.Account{ID: seller, By: "identity"},
-			Tokens: &custody.Tokens{AccessToken: "new at", For: "key"},
+			Tokens: &custody.Tokens{AccessToken: "new at", For: "key", ExpiresAt: morning.Add(time.Second)},
 		}
 	}
 }
+
+// ended has the access token of the grant that waits end now.
+func ended(f *Facts) { f.Custody.Candidate.Tokens.ExpiresAt = morning }
 
 func aside(seller, subject string) change {
 	return func(f *Facts) {
@@ -107,6 +111,8 @@ func TestWhichRefreshTokenIsSent(t *testing.T) {
 		"not one whose answer was lost, while the other goes on": {working(importing, imports("two"), importRests), "rt"},
 		"not one that was used up before, as a rollback brings":  {working(importing, imports("two"), spent("two")), "rt"},
 		"the user has taken the import away":                     {working(importing, imports("")), "rt"},
+		"what an import has become whose account nobody told":    {working(importing, imports("two"), spent("two"), waiting(0, "two", ""), ended), "new rt"},
+		"not that where it was refused":                          {working(importing, imports("two"), waiting(0, "two", ""), ended, importRefused(v1alpha1.ReasonGrantRejected)), "rt"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := test.facts.RefreshToken(); got != test.want {
@@ -119,6 +125,7 @@ func TestWhichRefreshTokenIsSent(t *testing.T) {
 		"an import that is new":             {working(importing, imports("two"), spent("one")), false},
 		"the import that is in use":         {working(importing, spent("import")), false},
 		"one that has become the candidate": {working(importing, imports("two"), spent("two"), waiting(0, "two", theSeller)), false},
+		"one whose candidate has ended":     {working(importing, imports("two"), spent("two"), waiting(0, "two", ""), ended), false},
 		"no import":                         {working(signsIn, spent("two")), false},
 	})
 }
@@ -137,7 +144,43 @@ func TestWhichGrantWaits(t *testing.T) {
 		"of an import that is in use by now":    {working(importing, waiting(0, "import", "")), false},
 		"that of a login":                       {working(byLogin, waiting(0, "", "")), true},
 		"of a login that was edited since":      {working(byLogin, waiting(0, "", ""), func(f *Facts) { f.Request.Key = "other key" }), false},
+		"that of an import whose token ended":   {working(importing, imports("two"), waiting(0, "two", ""), ended), false},
+		"that of a login whose token ended":     {working(byLogin, waiting(0, "", ""), ended), true},
+		"that of a sign-in whose token ended":   {working(signsIn, waiting(2, "", ""), ended), true},
 	})
+}
+
+// TestWhichGrantIsRenewedWhileItWaits: that of an import that is spent, of which nobody said in time whose it is.
+func TestWhichGrantIsRenewedWhileItWaits(t *testing.T) {
+	waits := func(changes ...change) Facts {
+		return working(importing, append([]change{imports("two"), spent("two"), waiting(0, "two", ""), ended}, changes...)...)
+	}
+	nobody := func(f *Facts) { f.Custody.Account = custody.Account{} }
+	shared := func(f *Facts) { f.Request.Shared = true }
+	unproven := func(f *Facts) { f.Custody.Candidate.Unproven = true }
+	holds(t, func(f *Facts) bool { return f.EndedCandidate() != nil }, rows{
+		"none waits":                                                  {working(importing, imports("two")), false},
+		"its token has ended":                                         {waits(), true},
+		"its token has not ended":                                     {working(importing, imports("two"), waiting(0, "two", "")), false},
+		"of a sign-in":                                                {working(importing, imports("two"), waiting(2, "two", ""), ended), false},
+		"without a refresh token":                                     {waits(func(f *Facts) { f.Custody.Candidate.RefreshToken = "" }), false},
+		"of another seller, which waits for an edit":                  {waits(func(f *Facts) { f.Custody.Candidate.Account.ID = anotherOne }), false},
+		"the user has withdrawn the import":                           {waits(imports("three")), false},
+		"the import is in use by now":                                 {waits(func(f *Facts) { f.Custody.Imported = "two" }), false},
+		"for another application":                                     {waits(otherApplication), false},
+		"of another server":                                           {waits(otherServer), false},
+		"while the Marketplace is not resolved":                       {waits(unresolved, imports("two")), false},
+		"refresh tokens do not rotate":                                {waits(static), false}, // the import can be sent again
+		"the marketplace names no seller":                             {waits(nameless, func(f *Facts) { f.Custody.Candidate.From = f.Request.Origin() }), false},
+		"anybody is expected":                                         {waits(nobody), false},
+		"nobody knows who wrote it":                                   {waits(unproven), true},
+		"with the application of many":                                {waits(shared), true},
+		"with the application of many, and nobody knows who wrote it": {waits(shared, unproven), false},
+	})
+	f := waits()
+	if plan := f.Plan(); !plan.Due || f.CannotRenew() || f.PermanentFailure() != nil {
+		t.Errorf("it is not renewed: %+v, %+v", plan, f.PermanentFailure())
+	}
 }
 
 // TestARefreshTokenThatStays: some platforms give none with a second consent, since the first one still works.
@@ -230,39 +273,39 @@ func TestWhatIsWrong(t *testing.T) {
 	}{
 		"nothing":               {working(importing), "", ""},
 		"nothing, of a sign-in": {working(signsIn), "", ""},
-		"nothing, of an application's own tokens":             {working(ownTokens), "", ""},
-		"nothing, of a grant of the expected seller":          {working(signsIn, waiting(2, "", theSeller)), "", ""},
-		"nothing, of a grant whose seller is asked":           {working(signsIn, waiting(2, "", "")), "", ""},
-		"nothing, where any seller will do":                   {working(signsIn, neverSignedIn, waiting(2, "", ""), nameless), "", ""},
-		"a grant of another seller waits":                     {working(signsIn, waiting(2, "", anotherOne)), mismatch, "belong to account another, expected is seller; sign in as the expected account"},
-		"an import of another seller waits":                   {working(importing, imports("two"), waiting(0, "two", anotherOne)), mismatch, "another, expected is seller; use the credentials of the expected account"},
-		"a sign-in was refused, and none came before":         {working(signsIn, neverSignedIn, signInRefused(v1alpha1.ReasonScopeRejected)), v1alpha1.ReasonScopeRejected, "sign-in refused"},
-		"a sign-in was refused, and the grant goes on":        {working(signsIn, signInRefused(v1alpha1.ReasonScopeRejected)), "", ""},
-		"a renewal brought another seller's tokens":           {working(importing, aside(anotherOne, "")), mismatch, "account another, expected is seller"},
-		"a renewal brought tokens of another subject":         {working(importing, aside("", "iss two"), func(f *Facts) { f.Custody.Subject = "iss one" }), mismatch, "account two, expected is one"},
-		"a renewal brought them, and a new import is there":   {working(importing, aside(anotherOne, ""), imports("two")), "", ""},
-		"a renewal brought them, and the spec names them":     {working(importing, aside(anotherOne, ""), expects(anotherOne), func(f *Facts) { f.Custody.Account.ID = "" }), "", ""},
-		"a renewal brought them, and somebody asks again":     {working(importing, aside(anotherOne, ""), static, asked(v1alpha1.AnnotationRenew)), "", ""},
-		"a renewal spent the token for them, whoever asks":    {working(importing, aside(anotherOne, ""), asked(v1alpha1.AnnotationRenew)), mismatch, "another"},
-		"a renewal of a token that stays, and nobody asks":    {working(importing, aside(anotherOne, ""), static), mismatch, "another"},
-		"the spec names another seller than the grant's":      {working(importing, expects(anotherOne)), mismatch, "account seller, expected is another"},
-		"the spec names another seller, and an import is new": {working(importing, expects(anotherOne), imports("two")), "", ""},
-		"the spec names another seller, for another scope":    {working(importing, expects(anotherOne), func(f *Facts) { f.Request.Key = "other key" }), "", ""},
-		"the marketplace refused the grant":                   {working(importing, refused(v1alpha1.ReasonGrantRejected)), v1alpha1.ReasonGrantRejected, "refused: GrantRejected"},
-		"it refused another grant than today's":               {working(importing, refused(v1alpha1.ReasonGrantRejected), func(f *Facts) { f.Custody.RefreshToken = "rt 2" }), "", ""},
+		"nothing, of an application's own tokens":                                          {working(ownTokens), "", ""},
+		"nothing, of a grant of the expected seller":                                       {working(signsIn, waiting(2, "", theSeller)), "", ""},
+		"nothing, of a grant whose seller is asked":                                        {working(signsIn, waiting(2, "", "")), "", ""},
+		"nothing, where any seller will do":                                                {working(signsIn, neverSignedIn, waiting(2, "", ""), nameless), "", ""},
+		"a grant of another seller waits":                                                  {working(signsIn, waiting(2, "", anotherOne)), mismatch, "belong to account another, expected is seller; sign in as the expected account"},
+		"an import of another seller waits":                                                {working(importing, imports("two"), waiting(0, "two", anotherOne)), mismatch, "another, expected is seller; use the credentials of the expected account"},
+		"a sign-in was refused, and none came before":                                      {working(signsIn, neverSignedIn, signInRefused(v1alpha1.ReasonScopeRejected)), v1alpha1.ReasonScopeRejected, "sign-in refused"},
+		"a sign-in was refused, and the grant goes on":                                     {working(signsIn, signInRefused(v1alpha1.ReasonScopeRejected)), "", ""},
+		"a renewal brought another seller's tokens":                                        {working(importing, aside(anotherOne, "")), mismatch, "account another, expected is seller"},
+		"a renewal brought tokens of another subject":                                      {working(importing, aside("", "iss two"), func(f *Facts) { f.Custody.Subject = "iss one" }), mismatch, "account two, expected is one"},
+		"a renewal brought them, and a new import is there":                                {working(importing, aside(anotherOne, ""), imports("two")), "", ""},
+		"a renewal brought them, and the spec names them":                                  {working(importing, aside(anotherOne, ""), expects(anotherOne), func(f *Facts) { f.Custody.Account.ID = "" }), "", ""},
+		"a renewal brought them, and somebody asks again":                                  {working(importing, aside(anotherOne, ""), static, asked(v1alpha1.AnnotationRenew)), "", ""},
+		"a renewal spent the token for them, whoever asks":                                 {working(importing, aside(anotherOne, ""), asked(v1alpha1.AnnotationRenew)), mismatch, "another"},
+		"a renewal of a token that stays, and nobody asks":                                 {working(importing, aside(anotherOne, ""), static), mismatch, "another"},
+		"the spec names another seller than the grant's":                                   {working(importing, expects(anotherOne)), mismatch, "account seller, expected is another"},
+		"the spec names another seller, and an import is new":                              {working(importing, expects(anotherOne), imports("two")), "", ""},
+		"the spec names another seller, for another scope":                                 {working(importing, expects(anotherOne), func(f *Facts) { f.Request.Key = "other key" }), "", ""},
+		"the marketplace refused the grant":                                                {working(importing, refused(v1alpha1.ReasonGrantRejected)), v1alpha1.ReasonGrantRejected, "refused: GrantRejected"},
+		"it refused another grant than today's":                                            {working(importing, refused(v1alpha1.ReasonGrantRejected), func(f *Facts) { f.Custody.RefreshToken = "rt 2" }), "", ""},
 		"an import after that was refused with its application, which serves others again": {working(importing, thenApplication), v1alpha1.ReasonGrantRejected, "Allegro refuses the refresh token: supply one"},
-		"the answer to the refresh token was lost":            {working(importing, resting), lost, "its answer was lost"},
-		"an import was refused":                               {working(importing, imports("two"), importRefused(v1alpha1.ReasonGrantRejected)), v1alpha1.ReasonGrantRejected, "import refused"},
-		"the answer to an import was lost":                    {working(importing, imports("two"), importRests, inSecret), lost, `supply another (Secret "rt-secret")`},
-		"an import was used up before":                        {working(importing, imports("two"), spent("two"), inSecret), v1alpha1.ReasonGrantRejected, `was used up before, and what it became belongs to another state of the account; supply a new one (Secret "rt-secret")`},
-		"nobody can tell whose the new tokens are":            {working(signsIn, waiting(2, "", ""), nameless), mismatch, "Allegro did not say whose the new tokens are, expected is seller"},
-		"nobody has signed in":                                {working(signsIn, neverSignedIn), signIn, "A person must sign in at Allegro"},
-		"nobody has brought a refresh token":                  {working(importing, neverSignedIn, imports(""), inSecret), signIn, `There is no refresh token: supply one (Secret "rt-secret")`},
-		"a refresh token was never given, and none imported":  {working(importing, noRefreshToken, imports(""), func(f *Facts) { f.Custody.Imported = "" }), signIn, "There is no refresh token: supply one"},
-		"a sign-in brought no refresh token":                  {working(signsIn, noRefreshToken), signIn, "gave no refresh token with the last sign-in, so a person must sign in at Allegro again when the token expires"},
-		"a sign-in brought none, and its token is gone":       {working(signsIn, noRefreshToken, func(f *Facts) { f.Custody.Tokens = nil }), signIn, "A person must sign in at Allegro"},
-		"a sign-in brought a token that does not end":         {working(signsIn, noRefreshToken, endlessToken), "", ""},
-		"a token that does not end, of another application":   {working(signsIn, noRefreshToken, endlessToken, otherApplication), signIn, "gave no refresh token"},
+		"the answer to the refresh token was lost":                                         {working(importing, resting), lost, "its answer was lost"},
+		"an import was refused":                                                            {working(importing, imports("two"), importRefused(v1alpha1.ReasonGrantRejected)), v1alpha1.ReasonGrantRejected, "import refused"},
+		"the answer to an import was lost":                                                 {working(importing, imports("two"), importRests, inSecret), lost, `supply another (Secret "rt-secret")`},
+		"an import was used up before":                                                     {working(importing, imports("two"), spent("two"), inSecret), v1alpha1.ReasonGrantRejected, `was used up before, and what it became belongs to another state of the account; supply a new one (Secret "rt-secret")`},
+		"nobody can tell whose the new tokens are":                                         {working(signsIn, waiting(2, "", ""), nameless), mismatch, "Allegro did not say whose the new tokens are, expected is seller"},
+		"nobody has signed in":                                                             {working(signsIn, neverSignedIn), signIn, "A person must sign in at Allegro"},
+		"nobody has brought a refresh token":                                               {working(importing, neverSignedIn, imports(""), inSecret), signIn, `There is no refresh token: supply one (Secret "rt-secret")`},
+		"a refresh token was never given, and none imported":                               {working(importing, noRefreshToken, imports(""), func(f *Facts) { f.Custody.Imported = "" }), signIn, "There is no refresh token: supply one"},
+		"a sign-in brought no refresh token":                                               {working(signsIn, noRefreshToken), signIn, "gave no refresh token with the last sign-in, so a person must sign in at Allegro again when the token expires"},
+		"a sign-in brought none, and its token is gone":                                    {working(signsIn, noRefreshToken, func(f *Facts) { f.Custody.Tokens = nil }), signIn, "A person must sign in at Allegro"},
+		"a sign-in brought a token that does not end":                                      {working(signsIn, noRefreshToken, endlessToken), "", ""},
+		"a token that does not end, of another application":                                {working(signsIn, noRefreshToken, endlessToken, otherApplication), signIn, "gave no refresh token"},
 		"a token that does not end was refused twice": {working(signsIn, noRefreshToken, endlessToken, func(f *Facts) {
 			f.Custody.Verified = &custody.Verification{At: morning, Refusals: 2}
 		}), signIn, "Allegro refuses the access token, which has no end of its own and no refresh token: a person must sign in at Allegro"},

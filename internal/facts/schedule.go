@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
@@ -67,10 +68,7 @@ func (f *Facts) LongestWait(from time.Time) time.Duration {
 
 // SoonEnough is a wait, or as much of it as the token at hand allows.
 func (f *Facts) SoonEnough(wait time.Duration) time.Duration {
-	if most := f.LongestWait(f.Now); most > 0 {
-		return min(wait, most)
-	}
-	return wait
+	return min(wait, cmp.Or(f.LongestWait(f.Now), wait))
 }
 
 // NotBefore is the end of a wait that the marketplace demanded, or that a login is due.

@@ -89,14 +89,6 @@ func (f *Facts) authorizationEnds() (granted, next, last time.Time) {
 	return granted, next, last
 }
 
-// Published are the further keys of the token Secret.
-func (f *Facts) Published() map[string]string {
-	if f.Request.Platform == nil {
-		return nil
-	}
-	return f.Request.Platform.Published(f.Custody.PublishedValues(), f.Custody.Account.ID)
-}
-
 // VisitUntil returns when the last person who went to the marketplace must be back; zero when there is none.
 func (f *Facts) VisitUntil() time.Time {
 	var last time.Time

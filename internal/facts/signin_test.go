@@ -97,14 +97,3 @@ func TestWhoIsSigningIn(t *testing.T) {
 		t.Errorf("a person whose time is over must be back at %s", got)
 	}
 }
-
-func TestFurtherKeysOfTheTokenSecret(t *testing.T) {
-	f := working(signsIn)
-	if got := f.Published(); len(got) == 0 {
-		t.Error("the platform publishes nothing")
-	}
-	f.Request.Platform = nil
-	if got := f.Published(); got != nil {
-		t.Errorf("a Marketplace that is gone publishes %v", got)
-	}
-}

@@ -268,6 +268,17 @@ func TestEvents(t *testing.T) {
 		"an import of whom nobody knows": {with(importing, func(f *facts.Facts) { f.Request.Imported.RefreshToken = "second import" }),
 			func(f facts.Facts) lifecycle.Change { return lifecycle.AfterIssued(f, issued("")) },
 			`keeps: serial 5, candidate next RT of , spent imports [second import]`},
+		"an import of whom nobody knew in time": {with(importing, candidate(0, ""), ended), func(f facts.Facts) lifecycle.Change { return lifecycle.AfterIssued(f, issued("")) },
+			`keeps: serial 5, candidate next RT of , spent imports [second import]`},
+		"an import of whom nobody knew in time, which is refused": {with(importing, candidate(0, ""), ended), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterFailure(f, rejection(answer.GrantRejected), true)
+		}, `keeps: candidate none, import refused GrantRejected; even if that fails: GrantRejected; attempted; fails: GrantRejected`},
+		"an import of whom nobody knew in time, with scopes that are refused": {with(importing, candidate(0, ""), ended), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterFailure(f, rejection(answer.ScopeRejected), true)
+		}, `keeps: import refused ScopeRejected; even if that fails: ScopeRejected; attempted; fails: ScopeRejected`},
+		"an import that is refused while another one waits": {with(importing, candidate(0, ""), ended, func(f *facts.Facts) { f.Request.Imported.RefreshToken = "third import" }), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterFailure(f, rejection(answer.GrantRejected), true)
+		}, `keeps: import refused GrantRejected; even if that fails: GrantRejected; attempted; fails: GrantRejected`},
 		"the spec names the account that was set aside": {with(importing, expects("5"), func(f *facts.Facts) {
 			f.Custody.Aside = &custody.Grant{RefreshToken: "other RT", Account: custody.Account{ID: "5"}, Tokens: tokens("other")}
 		}), lifecycle.UseGrantAside, `keeps: serial 5, refresh token other RT, account 5, aside none; obtained`},
@@ -382,7 +393,7 @@ func TestEvents(t *testing.T) {
 			`stores: serial 5, refresh token new RT, candidate none; obtained; sign-in completed`},
 		"a candidate whose seller nobody told in time": {with(code, candidate(2, ""), ended), lifecycle.DecideOnCandidate,
 			`stores: candidate none, sign-in refused SignInRequired; dropped: SignInRequired`},
-		"an import whose seller nobody told in time": {with(importing, candidate(0, ""), ended), lifecycle.DecideOnCandidate,
+		"an import of another application whose seller nobody told in time": {with(importing, candidate(0, ""), ended, func(f *facts.Facts) { f.Custody.Candidate.ClientID = "another" }), lifecycle.DecideOnCandidate,
 			`keeps: candidate none, import refused AccountMismatch; even if that fails: AccountMismatch; attempted; fails: AccountMismatch`},
 		"an import that can be sent again, whose seller nobody told in time": {with(importing, candidate(0, ""), ended, func(f *facts.Facts) { f.Request.Platform.Rotating = false }), lifecycle.DecideOnCandidate,
 			`stores: candidate none`},

@@ -183,6 +183,17 @@ func TestWhatAGrantBecomes(t *testing.T) {
 	if next := lifecycle.GrantOf(f, got); !next.GrantedAt.Equal(noon.Add(-24 * time.Hour)) {
 		t.Errorf("the user tells when the import was consented to; it is %s", next.GrantedAt)
 	}
+	waits := with(v1alpha1.GrantRefreshToken, candidate(0, ""), func(f *facts.Facts) {
+		f.Custody.Candidate.Tokens.ExpiresAt, f.Custody.Candidate.GrantedAt, f.Custody.Candidate.AuthorizationExpiresAt = noon, noon.Add(-2*time.Hour), noon.Add(time.Hour)
+	})
+	if next := lifecycle.GrantOf(waits, (&market{}).issue("next RT", noon)); next.Imported != "second import" || next.RefreshToken != "next RT" || !next.GrantedAt.Equal(noon.Add(-2*time.Hour)) ||
+		!next.AuthorizationExpiresAt.Equal(noon.Add(time.Hour)) || next.Account.ID != "" {
+		t.Errorf("an import that nobody knew in time goes on; it is %+v", next)
+	}
+	waits.Custody.ImportJournal = &custody.Journal{Imported: "second import", Lost: true}
+	if next := lifecycle.GrantOf(waits, (&market{}).issue("next RT", noon)); next.Imported != "import" || next.Account.ID != "17" {
+		t.Errorf("while that rests, the grant in use goes on; it is %+v", next)
+	}
 	got.IDToken, got.ExpiresAt, got.IDTokenExpiresAt = "id token", noon.Add(time.Hour), noon.Add(time.Hour)
 	if next := lifecycle.GrantOf(f, got); !next.Tokens.ExpiresAt.Equal(noon.Add(time.Hour)) || next.Tokens.IDTokenWithheld != "" {
 		t.Errorf("tokens end with the first of them, and not at %s", next.Tokens.ExpiresAt)

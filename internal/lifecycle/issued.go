@@ -42,7 +42,9 @@ const UnreadableLife = 10 * time.Minute
 // GrantOf is the grant with the tokens that were issued.
 func GrantOf(f facts.Facts, got Issued) custody.Grant {
 	next := f.Custody.Grant
-	if imported := f.NewImport(); imported != "" || next.GrantedAt.IsZero() {
+	if imported := f.NewImport(); imported != "" && f.EndedCandidate() != nil {
+		next = *f.EndedCandidate()
+	} else if imported != "" || next.GrantedAt.IsZero() {
 		next.GrantedAt = f.Request.Imported.GrantedAt
 		if next.GrantedAt.IsZero() || next.GrantedAt.After(f.Now) { // a consent is never later than now
 			next.GrantedAt = f.Now

@@ -83,6 +83,8 @@ func TestWhatIsNext(t *testing.T) {
 		"one, while suspended":                                   {with(code, candidate(2, ""), suspended), nothing},
 		"one whose platform tells of no seller":                  {with(code, candidate(2, ""), nameless), nothing},
 		"an import of whom nobody has told":                      {with(importing, candidate(0, "")), "Identify, " + nothing},
+		"one whose tokens have ended, of an import":              {with(importing, candidate(0, ""), ended), "Renew, " + nothing},
+		"one of another seller whose tokens have ended":          {with(importing, candidate(0, "5"), ended), nothing},
 		"tokens that have just come, and are somebody's":         {with(importing, fresh, sellerUnknown), "Identify, Publish"},
 		"tokens that have just come, and are the known seller's": {with(importing, fresh), nothing},
 		"tokens of before that are somebody's":                   {with(importing, sellerUnknown), "Publish"},

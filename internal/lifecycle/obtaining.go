@@ -202,6 +202,9 @@ func refuse(f facts.Facts, why facts.Failure, kept custody.Custody) Change {
 func refuseImport(f facts.Facts, why facts.Failure, kept custody.Custody, imported string) Change {
 	kept, kept.RefusedImport = refusal(f, kept, why, f.ImportParts(why.Reason), kept.RefusedImport)
 	kept.RefusedImport.Imported = imported
+	if f.EndedCandidate() != nil && reasons.Of(why.Reason).Subject == reasons.Grant {
+		kept.Candidate = nil
+	}
 	return storeRefusal(f, why, kept)
 }
 

@@ -36,8 +36,11 @@ func (p *Platform) fillPublished(spec *v1alpha1.MarketplaceSpec, names names) er
 }
 
 // Published are the further keys of the token Secret, keys without a value yet among them. told are the values that answers and the callback have brought, of which
-// the keys that the Marketplace names today count; accountID is the platform's identifier of the account, empty while it is not known.
+// the keys that the Marketplace names today count; accountID is the platform's identifier of the account, empty while it is not known. A Marketplace that is gone publishes none.
 func (p *Platform) Published(told map[string]string, accountID string) map[string]string {
+	if p == nil {
+		return nil
+	}
 	keys := map[string]string{v1alpha1.TokenKeyAPIHosts: strings.Join(p.apiHosts, " ")}
 	for _, published := range p.published {
 		keys[published.Key] = ""

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
+	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 )
 
 func publishing(keys ...v1alpha1.PublishedKey) func(*v1alpha1.MarketplaceSpec) {
@@ -60,6 +61,10 @@ func TestPublished(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+	var gone *marketplace.Platform
+	if got := gone.Published(nil, ""); got != nil {
+		t.Errorf("a Marketplace that is gone publishes %v", got)
 	}
 }
 

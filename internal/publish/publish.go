@@ -50,7 +50,7 @@ func (p *Publisher) Publish(ctx context.Context, l driver.Look) (driver.Look, er
 	if !ready {
 		return l, nil
 	}
-	wanted, err := tokensecret.Render(l.Account, keeper(l.Account), tokens, l.Custody.Account.ID, l.Facts.Published())
+	wanted, err := tokensecret.Render(l.Account, keeper(l.Account), tokens, l.Custody.Account.ID, l.Request.Platform.Published(l.Custody.PublishedValues(), l.Custody.Account.ID))
 	if err != nil {
 		return l.Failing(&facts.Failure{Reason: v1alpha1.ReasonInvalidSpec, Message: err.Error()}), nil
 	}

@@ -152,7 +152,7 @@ func (w *world) usedAgain(p *process, m *market, c *consent, token string, after
 		switch {
 		case held.RefreshToken == token:
 			entry = held.Journal
-		case held.ImportJournal != nil && held.ImportJournal.Imported == token:
+		case held.ImportJournal != nil && (held.ImportJournal.Imported == token || held.Candidate != nil && held.Candidate.RefreshToken == token):
 			entry = held.ImportJournal
 		default:
 			continue

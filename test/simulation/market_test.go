@@ -57,10 +57,7 @@ type market struct {
 	outageEnds time.Time
 	// identityDown is until when identity requests are answered 503, and keysDown the same of an issuer's document, or of its keys alone.
 	identityDown, keysDown time.Time
-	// silentFrom is when identityDown began, and untold that it lasted for as long as tokens live: tokens that a grant brought meanwhile were dropped.
-	silentFrom time.Time
-	untold     bool
-	keysAlone  bool
+	keysAlone              bool
 	// aloneUntil is until when it has asked to be left alone.
 	aloneUntil time.Time
 	// takes are the client secrets that it takes, ahead how far its clock is, and fewer tells that it grants fewer scopes than it is asked for.

@@ -124,9 +124,6 @@ func (w *world) needsNobody(s *shop) bool {
 		if held.ImportJournal != nil && held.ImportJournal.Lost {
 			return false // it is unknown, and the grant in use goes on
 		}
-		if m.untold && held.RefusedImport != nil {
-			return false // nobody said in time whose it was
-		}
 		c := m.consents[token]
 		return c != nil && !w.wasLost(m, c) && (c.ends.IsZero() || time.Now().Before(c.ends))
 	}

@@ -161,11 +161,7 @@ func init() { //nolint:gochecknoinits // the verbs name functions that name the 
 		},
 		"identity": func(w *world, s step) {
 			if m := w.markets[s.arg(0)]; m != nil {
-				if time.Now().After(m.identityDown) {
-					m.silentFrom = time.Now()
-				}
 				m.identityDown = time.Now().Add(s.duration("for"))
-				m.untold = m.untold || m.identityDown.Sub(m.silentFrom) >= m.life
 				w.calmFrom(m.identityDown)
 			}
 		},
