@@ -137,6 +137,10 @@ func (f *Facts) PermanentFailure() *Failure {
 	if refused := f.Custody.Refused; refused != nil && f.StillRefused(refused) {
 		return &Failure{refused.Reason, refused.Message}
 	}
+	if f.Request.LogsIn() && f.sendsRefused(f.Custody.Refused, f.Request.LoginParts()) { // and another one since, with its application
+		return &Failure{v1alpha1.ReasonPasswordRejected, fmt.Sprintf("%s has refused user name or password; they are not tried again until they change%s, or their "+
+			"Secret is annotated with %s=<anything new>", f.Request.Platform.DisplayName, InSecret(f.Account), v1alpha1.AnnotationRetry)}
+	}
 	if f.Resting() {
 		return f.RestFailure()
 	}

@@ -33,13 +33,10 @@ func (f *Facts) PreviousSecretWorked() bool {
 // this client secret.
 func (f *Facts) ClientSecretSince() time.Time {
 	told, known := f.Request.Application.SecretSince, f.Custody.ClientSecret
-	if known == nil || known.At.After(told) {
+	if known == nil || known.At.After(told) || known.Of != f.Request.Inputs.Application && known.Of != f.Custody.RefusalDigest(f.Request.ClientSecretParts()) {
 		return told
 	}
-	if known.Of == f.Request.Inputs.Application || known.Of == f.Custody.RefusalDigest(f.Request.ClientSecretParts()) {
-		return known.At
-	}
-	return told
+	return known.At
 }
 
 // requestParts are the parts that a refusal of a request as a whole covers.

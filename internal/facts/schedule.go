@@ -132,8 +132,7 @@ func (f *Facts) SendBy(entry *custody.Journal, refused int) time.Time {
 
 // Policy is how early this account's tokens are renewed.
 func (f *Facts) Policy() renewal.Policy {
-	platform := f.Request.Platform
-	return renewal.Policy{Before: f.Account.Spec.Renewal.Before.Or(platform.RenewBefore), MaxBefore: platform.MaxBefore}
+	return renewal.Policy{Before: f.Account.Spec.Renewal.Before.Or(f.Request.Platform.RenewBefore), MaxBefore: f.Request.Platform.MaxBefore}
 }
 
 // LastMinutes is from when on the token at hand is about to end; zero where there is none.
