@@ -32,6 +32,8 @@ type few struct {
 	// before is how punctual the accounts were that another host is about to disturb, and halves the same for either half of the time.
 	before punctuality
 	halves [2]punctuality
+	// byOthers are the token calls before the operator's accounts were created.
+	byOthers int
 }
 
 // here are the accounts at one host, and there the accounts at another.
@@ -86,8 +88,12 @@ func (f *few) byFloor(ctx context.Context) error {
 	return f.empty(ctx, s.namespace)
 }
 
+// answered are the token calls that both hosts have had.
+func (f *few) answered() int { return f.market.answered() + f.other.answered() }
+
 // living are the accounts whose grants are good.
 func (f *few) living(ctx context.Context) error {
+	f.byOthers = f.answered()
 	if err := f.startOperator(ctx); err != nil {
 		return err
 	}
@@ -155,7 +161,7 @@ func (f *few) count(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	told := float64(f.market.answered()+f.other.answered()-f.few) / float64(issued-f.few)
+	told := float64(f.answered()-f.byOthers-f.few) / float64(issued-f.few)
 	for _, kind := range slices.Sorted(maps.Keys(made)) {
 		f.say("%s: %d for %d renewals", kind, made[kind], renewals)
 	}
