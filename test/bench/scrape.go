@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tokenkeeper/tokenkeeper/internal/bounds"
 )
 
 // scraped is one look at the operator's metrics.
@@ -111,7 +113,7 @@ func (b *bench) idle(ctx context.Context, patience time.Duration) error {
 	})
 }
 
-// measureScrape is how long a scrape takes, and what it brings.
+// measureScrape is how long a scrape takes, and what it brings. The operator rests after each, so the next one is not asked for before that.
 func (b *bench) measureScrape(ctx context.Context, accounts int) ([]figure, error) {
 	var took []time.Duration
 	var last scraped
@@ -121,7 +123,7 @@ func (b *bench) measureScrape(ctx context.Context, accounts int) ([]figure, erro
 			return nil, err
 		}
 		took = append(took, last.took)
-		if err := pause(ctx, 200*time.Millisecond); err != nil {
+		if err := pause(ctx, bounds.LongestMetricsRest); err != nil {
 			return nil, err
 		}
 	}
