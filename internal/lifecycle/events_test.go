@@ -310,6 +310,8 @@ func TestEvents(t *testing.T) {
 			}, `keeps: serial 5, journal 1 attempts, lost; even if that fails: RenewalOutcomeUnknown; attempted; fails: RenewalOutcomeUnknown`},
 		"the answer is lost, and a person had declined before": {with(code, sent, signInRefused(v1alpha1.ReasonSignInRequired)), lose,
 			`keeps: serial 5, journal 1 attempts, lost, sign-in refused none; even if that fails: RenewalOutcomeUnknown; attempted; fails: RenewalOutcomeUnknown`},
+		"the answer is lost, and the marketplace gave no code before": {with(deviceCode, sent, signInRefused(v1alpha1.ReasonMarketplaceUnavailable)), lose,
+			`keeps: serial 5, journal 1 attempts, lost, sign-in refused none; even if that fails: RenewalOutcomeUnknown; attempted; fails: RenewalOutcomeUnknown`},
 		"the answer is lost, and a person had signed in as somebody else": {with(code, sent, signInRefused(v1alpha1.ReasonAccountMismatch)), lose,
 			`keeps: serial 5, journal 1 attempts, lost, sign-in refused none; even if that fails: RenewalOutcomeUnknown; attempted; fails: RenewalOutcomeUnknown`},
 		"the grant is refused, and a person had declined before": {with(code, sent, signInRefused(v1alpha1.ReasonSignInRequired)), func(f facts.Facts) lifecycle.Change {

@@ -82,9 +82,9 @@ func WithSignInRefused(f facts.Facts, kept custody.Custody, why facts.Failure) c
 	return kept
 }
 
-// withoutEarlierSignIn forgets, where the grant in use ends, why a sign-in before that brought nothing: it is not why another is needed.
+// withoutEarlierSignIn forgets, where the grant in use ends, why a sign-in before that brought nothing: it is not why another is needed. What has to be changed first stays.
 func withoutEarlierSignIn(f facts.Facts, kept custody.Custody, ends bool) custody.Custody {
-	if was := kept.SignIn.Refused; was != nil && ends && !f.NeedsNewGrant() && reasons.Of(was.Reason).Cure == reasons.SignIn {
+	if was := kept.SignIn.Refused; was != nil && ends && !f.NeedsNewGrant() && reasons.Of(was.Reason).Cure != reasons.Change {
 		kept.SignIn.Refused = nil
 	}
 	return kept
