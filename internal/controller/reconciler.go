@@ -182,6 +182,10 @@ func (r *reconciler) tell(ctx context.Context, account *v1alpha1.MarketplaceAcco
 	return after(r.Clock.Now(), next()), nil
 }
 
+// longestWait is when an account is looked at again at the latest that has a moment to wait for. Timers do not go by a clock that is set, so one that was set
+// ahead brings moments which are months away no later than that.
+const longestWait = 24 * time.Hour
+
 // after makes the work queue wait until then, by a clock that is not cut to seconds; zero means for an event.
 func after(now, look time.Time) reconcile.Result {
 	if look.IsZero() {
@@ -189,7 +193,7 @@ func after(now, look time.Time) reconcile.Result {
 	}
 	wait := time.Second
 	if look.After(now) {
-		wait = look.Sub(now)
+		wait = min(look.Sub(now), longestWait)
 	}
 	return reconcile.Result{RequeueAfter: wait, Priority: new(watches.PriorityScheduled)}
 }
