@@ -43,9 +43,9 @@ type Driver struct {
 	Portal signin.Address
 	// Remember adds the facts in memory about an account after its custody was read or written; nil where there are none.
 	Remember func(Look) Look
-	// Refused is told that a request was refused for good, and may let the account ask again for its application.
+	// Refused is called when a refusal was stored. It may choose the account as the one that asks again for its application.
 	Refused func(facts.Facts) facts.Facts
-	// Observe is told of each change before it is stored, with what was known then; nil where nobody looks.
+	// Observe is called with each change before it is stored, and with the facts that it was made of. It is for simulations, and nil elsewhere.
 	Observe func(facts.Facts, lifecycle.Change)
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
 )
 
-// SeekSeller finds out, where a refresh token is on record that may be spent or not, whether another account holds a
-// grant of the same seller.
+// SeekSeller looks for another account with a grant of the same seller: sending a refresh token a second time could end that grant too. It looks only
+// while the journal says that the account's refresh token was sent.
 func (d *Driver) SeekSeller(ctx context.Context, l Look) (Look, error) {
 	held, err := d.Sellers.HoldElsewhere(ctx, l.Facts)
 	if err == nil {
@@ -34,8 +34,8 @@ func (d *Driver) Identify(ctx context.Context, l Look) (Look, error) {
 	return d.Apply(ctx, l, lifecycle.AfterIdentity(l.Facts, identity, failure))
 }
 
-// revokeWrong ends the grant of a wrong account, unless another MarketplaceAccount may live on it: some platforms end all
-// grants of a seller and application with one. An identifier that another source tells may be the same account's.
+// revokeWrong ends the grant of a wrong account, unless another MarketplaceAccount may live on it: some platforms end all grants of a seller and
+// application together. Two IDs are of different accounts only where the same source has told both.
 func (d *Driver) revokeWrong(ctx context.Context, l Look, wrong custody.Grant) {
 	if l.Request.Shared && wrong.Unproven {
 		return

@@ -20,15 +20,15 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/vetting"
 )
 
-// Read is the look with the custody of a grant Secret; nil stands for none. outdated tells that it is older than the status, which is always
-// written after it.
+// Read is the look with the custody of a grant Secret; a nil Secret stands for none. outdated tells that the custody is older than the account's status,
+// which is always written after it.
 func (d *Driver) Read(l Look, secret *corev1.Secret) (read Look, outdated bool, err error) {
 	held, err := l.Grants.Decode(l.Account, secret)
 	l.LeftOut, l.Unauthentic = nil, held.Unauthentic
 	if err == nil {
 		held.Custody, l.LeftOut = vetting.Form(held.Custody, l.Now)
 	}
-	if err == nil || tokensecret.IsNewer(err) { // nothing is decided by a newer one, and an answer in hand is stored on top of it
+	if err == nil || tokensecret.IsNewer(err) { // a custody of a later version decides nothing, but tokens in memory are stored on top of it
 		l.Custody, l.GrantSecret = held.Custody, held.Secret
 		if len(l.Custody.RefusalKey) == 0 && len(l.NewKey) == 0 {
 			l.NewKey, _ = custody.NewRefusalKey(d.Random) // without one, refusals are kept by versions
@@ -40,8 +40,8 @@ func (d *Driver) Read(l Look, secret *corev1.Secret) (read Look, outdated bool, 
 	return l, held.Outdated, err
 }
 
-// ReadLive is the look with the custody as the API server has it. inHand tells that an answer is to be stored, which is done on top of
-// whatever is there. Where the grant Secret cannot be used, the look is undecided.
+// ReadLive is the look with the custody as the API server has it. Where the grant Secret cannot be used, the look is undecided. inHand tells that tokens
+// wait to be stored: these are written on top of a custody of a later version as well.
 func (d *Driver) ReadLive(ctx context.Context, l Look, inHand bool) (Look, error) {
 	secret, err := l.Grants.Live(ctx, l.Account)
 	if err != nil {
@@ -59,7 +59,7 @@ func (d *Driver) ReadLive(ctx context.Context, l Look, inHand bool) (Look, error
 	return d.remembered(read), nil
 }
 
-// Confirm tells whether an action that was found due by the cache is the next by the API server as well.
+// Confirm reads the custody from the API server, unless this look has done so, and tells whether the action is the next one by that custody too.
 func (d *Driver) Confirm(ctx context.Context, l Look, action lifecycle.Action) (confirmed Look, due bool, err error) {
 	if l.Live {
 		return l, true, nil
@@ -105,7 +105,7 @@ func (d *Driver) ApplyTo(ctx context.Context, l *Look, change *lifecycle.Change)
 		return err
 	}
 	l.GrantSecret = held.Secret
-	if l.late { // there may be more to do about it, and this write keeps the watch from telling
+	if l.late { // the change of the other writer may call for more, and after this write the watch does not tell of it
 		l.Outcome = l.Outcome.With(lifecycle.Outcome{LookAgain: Soon})
 	}
 	d.stored(ctx, l, change, &held.Custody)
@@ -127,7 +127,8 @@ func noted(l *Look, change *lifecycle.Change) custody.Custody {
 	return recall.Note(l.Facts, *change.Store)
 }
 
-// failWrite makes a look that of a change that could not be written.
+// failWrite adds to the look what a change leaves behind that could not be written: that the marketplace was asked in vain, and why the API server refuses the
+// grant Secret.
 func failWrite(l *Look, change *lifecycle.Change, err error) {
 	*l = l.With(change.NotStored()).Failing(Unwritable(l.Account.GrantSecretName(), err))
 }
@@ -140,7 +141,7 @@ func (d *Driver) stored(ctx context.Context, l *Look, change *lifecycle.Change, 
 	}
 }
 
-// tell adds to the look what a change that was stored tells.
+// tell puts the facts and the outcome of a stored change into the look, and returns the effects that are left to act on.
 func tell(l *Look, change *lifecycle.Change, written *custody.Custody) lifecycle.Effects {
 	facts, outcome, effects := change.Stored(l.Facts, *written)
 	l.Facts, l.Outcome = facts, l.Outcome.With(outcome)
@@ -181,7 +182,7 @@ func Unwritable(name string, err error) *facts.Failure {
 	return nil // it passes
 }
 
-// OnceConfirmed applies a change that needs no more than the facts, if it is due by the API server as well.
+// OnceConfirmed applies a change that is made of the facts alone, if Confirm finds its action due.
 func (d *Driver) OnceConfirmed(ctx context.Context, l Look, action lifecycle.Action, change func(facts.Facts) lifecycle.Change) (Look, error) {
 	l, due, err := d.Confirm(ctx, l, action)
 	if err != nil || !due {

@@ -9,8 +9,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/vetting"
 )
 
-// Resolve is the look with what a request for tokens would be made of, and with a custody that leads nobody elsewhere than the Marketplace does.
-// failure is what is in the way of a request; nil when nothing is.
+// Resolve follows the references of an account. It is the look with the parts of a request for tokens, and with a custody whose addresses all lead to the
+// hosts of the Marketplace. failure is the first reference that does not hold; nil when all do.
 func (d *Driver) Resolve(ctx context.Context, l Look) (resolved Look, failure *facts.Failure, err error) {
 	return d.resolve(ctx, l, d.Resolver.Resolve)
 }
@@ -29,14 +29,15 @@ func (d *Driver) resolve(
 	return d.vetAddresses(l, failure != nil), failure, nil
 }
 
-// Form is a custody that was read, without the parts that no operator writes.
+// Form returns a custody that was read, without the parts that the operator never writes.
 func (d *Driver) Form(kept custody.Custody) custody.Custody {
 	kept, _ = vetting.Form(kept, d.Now())
 	return kept
 }
 
-// vetAddresses leaves out of the custody what leads people, codes or tokens elsewhere. While the account's references are not in order
-// nothing is known to lead to the platform, and nothing that was left out is written.
+// vetAddresses leaves the addresses and visits out of the custody that would lead people, codes or tokens to other hosts than the platform's. While the
+// account's references do not hold, the hosts of the platform are not known and all of them are left out; but then the grant Secret is not written, and
+// keeps them.
 func (d *Driver) vetAddresses(l Look, unresolved bool) Look {
 	against := vetting.Platform{AccountIDs: []string{l.Account.Spec.AccountID}}
 	if told := l.Account.Status.Account; told != nil {
@@ -56,8 +57,8 @@ func (d *Driver) vetAddresses(l Look, unresolved bool) Look {
 	return l
 }
 
-// VisitFits tells whether a visit is one that this operator could have begun: it says which server it led to, and to which of the
-// redirect URIs that the account has. With an application that the account shares with others, somebody must be able to say that it has.
+// VisitFits tells whether the operator may have begun a visit: the visit names its server, and one of the redirect URIs of the account. Where the account
+// shares its application with other accounts, the visit must be proven to be the operator's.
 func (d *Driver) VisitFits(request facts.Request, visit custody.Visit) bool {
 	if request.Shared && visit.Unproven {
 		return false

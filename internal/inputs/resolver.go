@@ -140,7 +140,7 @@ func (r *Resolver) resolveApplication(
 	return nil, nil
 }
 
-// versionIn is the version of a Secret in an input; empty where that is of another Secret.
+// versionIn is the version in an input, which names a Secret and its version; empty where it names another Secret.
 func versionIn(input, secret string) string {
 	version, ok := strings.CutPrefix(input, secret+"@")
 	if !ok {
@@ -149,8 +149,8 @@ func versionIn(input, secret string) string {
 	return version
 }
 
-// beyondDefault is the failure of scopes that a tenant may not ask for in the name of an application that is not
-// theirs: an application's own token can reach all its tenants, and even its secret (Amazon).
+// beyondDefault is the failure of scopes that a tenant may not ask for with the application of the Marketplace: the application's own token can reach the
+// data of all its tenants, and at Amazon even its client secret.
 func beyondDefault(account *v1alpha1.MarketplaceAccount, object *v1alpha1.Marketplace) *facts.Failure {
 	if account.Spec.Grant.Type != v1alpha1.GrantClientCredentials {
 		return nil
@@ -227,7 +227,8 @@ func (r *Resolver) resolveCredentials(ctx context.Context, v facts.Facts, seen c
 	return failure, nil
 }
 
-// resolveOwnSecrets looks, before anything is asked for, whether the places of grant and token Secret are taken.
+// resolveOwnSecrets is the failure of an account of which another Secret has the name of the grant or the token Secret. It is found before anything is asked
+// for, since an answer could not be stored.
 func (r *Resolver) resolveOwnSecrets(ctx context.Context, v facts.Facts) (*facts.Failure, error) {
 	if v.HoldsSecrets {
 		return nil, nil
@@ -247,8 +248,8 @@ func (r *Resolver) resolveOwnSecrets(ctx context.Context, v facts.Facts) (*facts
 	return nil, nil
 }
 
-// Conflict is the failure of an account with a Secret that is in the place of one of the operator's own. One that belongs to another account of this name may
-// have been restored with this one, and then hold the only copy of a refresh token.
+// Conflict is the failure of an account whose grant, token or sign-in Secret cannot be written, since another Secret has its name. Its message says how to
+// get that one out of the way. A Secret that was restored together with the account is not to be removed: it may hold the only copy of a refresh token.
 func Conflict(account *v1alpha1.MarketplaceAccount, secret metav1.Object) *facts.Failure {
 	name, cure := secret.GetName(), "remove it"
 	if name == account.TokenSecretName() {

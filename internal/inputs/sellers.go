@@ -83,8 +83,8 @@ func (s *Sellers) HoldElsewhere(ctx context.Context, f facts.Facts) (bool, error
 	return false, nil
 }
 
-// counts tells that a grant of another account is one of the application. What nobody proves says so within its namespace alone: anybody there can
-// write it.
+// counts tells whether a grant of another account is one of the application. An unproven grant counts for accounts of its own namespace alone, since any
+// tenant can write one there.
 func counts(grant custody.Grant, clientID string, sameNamespace bool) bool {
 	return grant.RefreshToken != "" && grant.ClientID == clientID && (sameNamespace || !grant.Unproven)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/usersecrets"
 )
 
-// namedSecret is a Secret that a user wrote: who names it, and what for.
+// namedSecret is a Secret that a user wrote, with the field that names it and the use that it is named for.
 type namedSecret struct {
 	key client.ObjectKey
 	// field begins what people are told.
@@ -46,7 +46,7 @@ func (n namedSecret) invalid(err error) *facts.Failure {
 	return &facts.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: n.field + ": " + err.Error()}
 }
 
-// unlabelled is the Secret where its label does not allow the use, and so it would be refused with --require-use-label; else none.
+// unlabelled lists the Secret if its label does not allow the use, so that --require-use-label would refuse it.
 func (n namedSecret) unlabelled(secret *usersecrets.Secret) []facts.UnlabelledSecret {
 	if secret.Allowed.Allows(n.use) {
 		return nil

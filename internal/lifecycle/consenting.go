@@ -110,7 +110,7 @@ func newGrantFailure(f facts.Facts, why facts.Failure) Outcome {
 	return Outcome{}
 }
 
-// WithRetryTicket lets a browser that has just proved to be the visit's begin another.
+// WithRetryTicket adds the ticket with which the browser of a visit may begin another visit, after it has proved to be that browser.
 func WithRetryTicket(f facts.Facts, kept custody.Custody) custody.Custody {
 	if ticket := f.RetryTicket; invitation.TicketIn(kept, ticket) < 0 {
 		kept.SignIn = kept.SignIn.WithTicket(custody.Ticket{Hash: signin.Hash(ticket), ExpiresAt: f.Now.Add(signin.VisitLife)}, f.Now)

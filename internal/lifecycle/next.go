@@ -110,7 +110,7 @@ var steps = []struct {
 	{PublishSignIn, invitation.MustPublish},
 }
 
-// withoutSecrets are the actions that are done with Secrets of users that were recalled.
+// withoutSecrets are the actions for which it is enough that the Secrets of users were recalled.
 const withoutSecrets Actions = 1<<Wait | 1<<Publish | 1<<FindDuplicate | 1<<PublishSignIn
 
 // Next is the next action for an account in one look, in which some actions were tried already: the first of the steps that is due. While
@@ -135,8 +135,8 @@ func firstDue(f *facts.Facts, tried Actions) Action {
 	return Wait
 }
 
-// candidateCounts tells that a candidate grant may be looked at now. One of another account waits for the spec to name that, unless a person gave it, who
-// is asked for another. A sign-in that was stored just now is looked at by the process that took it, since a person waits there.
+// candidateCounts tells that a candidate grant may be looked at now. An import of another account waits until the spec names that account; a sign-in as
+// another account is rejected at once. A sign-in that was stored just now is left to the process that took it, where a person waits for the result.
 func candidateCounts(f *facts.Facts) bool {
 	candidate := f.CandidateGrant()
 	if candidate == nil || f.Suspended() || candidate.Consent == 0 && candidate.Account.ID != "" && !f.ExpectsAccount(candidate.Account) {
@@ -205,8 +205,8 @@ func mustTest(f *facts.Facts) bool {
 	return asked && (f.TestRequested() || !again.IsZero() && !f.Now.Before(again))
 }
 
-// Conclusion is the outcome at the end of a look in which nothing is due any more: requests that there is nothing to act on with, and
-// the invitation to sign in.
+// Conclusion is the outcome at the end of a look in which nothing is due any more: the invitation to sign in, and the requests of people that count as
+// handled since the account has nothing to act on them with.
 func Conclusion(f *facts.Facts) Outcome {
 	if f.Unresolved {
 		return Outcome{}

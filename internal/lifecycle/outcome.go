@@ -26,7 +26,7 @@ type Outcome struct {
 	HandledRenew, HandledVerify, HandledSignIn bool
 	// Invitation is the link or code by which a person signs in; nil while none is needed.
 	Invitation *v1alpha1.SignInStatus
-	// Invited tells that it was looked after.
+	// Invited tells that this look has decided about the invitation, so that nil is the news that there is none.
 	Invited bool
 	// NoPortal tells that a person should sign in and there is no place for it; NotShown, why the link or the code is shown nowhere: empty where
 	// it is.

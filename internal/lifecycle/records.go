@@ -8,8 +8,8 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 )
 
-// A refusal stands while the operator would send the refused parts again. That is told by their content: tools that label Secrets, and
-// edits of the spec or the Marketplace that change no request, make new versions of the same.
+// A refusal stands while the operator would send the refused parts again. Whether it would is told by the content of the parts, and not by versions: a label
+// on a Secret, or an edit of the spec or the Marketplace that changes no request, makes a new version of the same content.
 
 // withKey gives a custody the key of its digests, where it has none yet; false where none could be drawn.
 func withKey(f facts.Facts, kept custody.Custody) (custody.Custody, bool) {
@@ -82,7 +82,8 @@ func WithSignInRefused(f facts.Facts, kept custody.Custody, why facts.Failure) c
 	return kept
 }
 
-// withoutEarlierSignIn forgets, where the grant in use ends, why a sign-in before that brought nothing: it is not why another is needed. What has to be changed first stays.
+// withoutEarlierSignIn forgets why an earlier sign-in brought nothing, where the grant in use ends now: that end is why a sign-in is needed. What has to be changed
+// before any sign-in succeeds stays.
 func withoutEarlierSignIn(f facts.Facts, kept custody.Custody, ends bool) custody.Custody {
 	if was := kept.SignIn.Refused; was != nil && ends && !f.NeedsNewGrant() && reasons.Of(was.Reason).Cure != reasons.Change {
 		kept.SignIn.Refused = nil

@@ -75,7 +75,7 @@ func loopback(host string) bool {
 	return err == nil && address.IsLoopback()
 }
 
-// mux knows the pages.
+// mux leads each path to its page.
 func (p *Portal) mux() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", p.page(p.list, nil))

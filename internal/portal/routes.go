@@ -13,7 +13,7 @@ import (
 // handler answers a request, or returns why it cannot.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
-// page answers GET, which is also HEAD, and POST; a nil handler is not there.
+// page answers GET and HEAD by one handler and POST by another; a method whose handler is nil is not allowed.
 func (p *Portal) page(get, post handler) http.Handler {
 	var allowed []string
 	if get != nil {

@@ -27,7 +27,7 @@ const (
 // summary is how it is with an account, before it is put in words.
 type summary struct {
 	urgency urgency
-	// reason is the condition's that says why; one of an account that works may be a warning.
+	// reason is that of the condition that decides how it is; of an account that works it may be a warning.
 	reason string
 	// troubled tells that the account does not work as it should, so that it cannot be called authenticated.
 	troubled bool

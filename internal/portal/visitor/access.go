@@ -64,7 +64,7 @@ type access struct {
 	visitors *recent[string, *curiosity]
 }
 
-// curiosity bounds the pages, the questions and the buttons of one user, with whatever tokens they come.
+// curiosity bounds the pages, the questions and the buttons of one user, whichever of their tokens the requests bring.
 type curiosity struct {
 	// pages is where their pages are made, one after the other.
 	pages *room
