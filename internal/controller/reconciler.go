@@ -41,7 +41,7 @@ type reconciler struct {
 
 	backlog *statusreport.Backlog
 	// logins remembers the logins that were refused.
-	logins peers.Logins
+	logins *peers.Logins
 	// requests bounds the requests of people.
 	requests *userrequests.Allowance
 	// applications remembers the applications that were refused.

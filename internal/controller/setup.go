@@ -214,7 +214,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	grants := grantstore.New(grantstore.Options{Client: clients.Client, Live: clients.Live, Cluster: cluster, Keys: keys, OwnWrite: writeOwn, Memory: memory})
 	r := &reconciler{
 		client: clients.Client, live: clients.Live, portal: options.Portal,
-		grants: grants, keys: keys, backlog: backlog, memory: memory,
+		grants: grants, keys: keys, backlog: backlog, memory: memory, logins: peers.NewLogins(clients.Cached, grants, memory),
 		devices: deviceMemory{accountmemory.New[deviceState](memory)}, unlabelled: unlabelledMemory{accountmemory.New[toldSecrets](memory)},
 	}
 	visiting, err := options.newDriver(mgr, clients, grants, memory, operations, r.applications.Answered)
@@ -228,7 +228,6 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	memory.OnForget(func(account *v1alpha1.MarketplaceAccount) {
 		r.requests.Leave(client.ObjectKeyFromObject(account), options.Clock.Now())
 	})
-	r.logins.Accounts, r.logins.Grants, r.logins.Failed = clients.Cached, grants, accountmemory.New[*peers.FailedLogin](memory)
 	r.applications.LimiterOf, r.applications.Now = r.OAuth.LimiterOf, r.Now
 	r.finalizer = departures.Finalizer{Driver: r.Driver, Client: clients.Client, Live: clients.Live, Grants: grants, Forget: r.Forget}
 	r.tokens = &publish.Publisher{
@@ -256,7 +255,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 				}
 			})
 			r.OAuth.OnTurn(func(account types.NamespacedName, after time.Duration) { call(account, after, watches.PriorityCalled) })
-			r.logins.Call = func(account client.ObjectKey) { call(account, 0, watches.PriorityCalled) }
+			r.logins.OnEnd(func(account client.ObjectKey) { call(account, 0, watches.PriorityCalled) })
 			r.backlog.OnRoom(func(account client.ObjectKey) { call(account, 0, watches.PriorityScheduled) })
 			r.applications.Wake = func() {
 				for _, request := range watches.ApplicationRejected(ctx, clients.Cached) {

@@ -28,29 +28,37 @@ const (
 )
 
 // Logins keeps several accounts with one login from trying it one after the other: after a failure one account alone asks, and a login that
-// is refused to it is refused to all. It may be used by many goroutines at once. All exported fields are required.
+// is refused to it is refused to all. It may be used by many goroutines at once.
 type Logins struct {
-	// Accounts reads accounts from the cache, and Grants their custody.
-	Accounts client.Reader
-	Grants   *grantstore.Store
-	// Call puts an account into the work queue.
-	Call func(client.ObjectKey)
-	// Failed are the logins that failed.
-	Failed *accountmemory.Memory[*FailedLogin]
+	// accounts reads accounts from the cache, and grants their custody.
+	accounts client.Reader
+	grants   *grantstore.Store
+	// call puts an account into the work queue. It is set before any account asks; nil until then.
+	call func(client.ObjectKey)
+	// failed are the accounts whose login failed.
+	failed *accountmemory.Memory[*failedLogin]
 
-	mu     sync.Mutex // guards the fields below, and that two steps see the same of Failed
+	mu     sync.Mutex // guards the fields below, and that two steps see the same of failed
 	loaded bool
 	asking map[loginUser]types.UID
 	held   map[loginUser]map[client.ObjectKey]bool
 }
+
+// NewLogins returns the logins of the accounts of a cache, whose custody is read from grants. owner forgets accounts that leave.
+func NewLogins(accounts client.Reader, grants *grantstore.Store, owner *accountmemory.Owner) *Logins {
+	return &Logins{accounts: accounts, grants: grants, failed: accountmemory.New[*failedLogin](owner)}
+}
+
+// OnEnd sets how an account is called that waited for the end of another account's attempt.
+func (l *Logins) OnEnd(call func(client.ObjectKey)) { l.call = call }
 
 // loginUser is a user of a platform, which locks it after too many failures.
 type loginUser struct{ host, name string }
 
 func loginUserOf(r facts.Request) loginUser { return loginUser{r.TokenHost(), r.Login.Username} }
 
-// FailedLogin is an account whose login failed.
-type FailedLogin struct {
+// failedLogin is an account whose login failed.
+type failedLogin struct {
 	account client.ObjectKey
 	// custody holds the key of the digests alone.
 	custody custody.Custody
@@ -68,8 +76,8 @@ type loginHold struct {
 }
 
 // failedLoginOf returns the failure of an account's login; false where there is none.
-func failedLoginOf(account *v1alpha1.MarketplaceAccount, kept custody.Custody, doubt *custody.Doubt) (*FailedLogin, bool) {
-	f := &FailedLogin{account: client.ObjectKeyFromObject(account), custody: custody.Custody{RefusalKey: kept.RefusalKey}}
+func failedLoginOf(account *v1alpha1.MarketplaceAccount, kept custody.Custody, doubt *custody.Doubt) (*failedLogin, bool) {
+	f := &failedLogin{account: client.ObjectKeyFromObject(account), custody: custody.Custody{RefusalKey: kept.RefusalKey}}
 	if refused := kept.Refused; refused != nil && !refused.Versioned() && ofLogin(refused.Reason) {
 		f.refused = refused
 	}
@@ -89,7 +97,7 @@ func ofLogin(reason string) bool {
 // Note keeps whether the account's login has failed. An account whose references do not resolve cannot ask, and holds no other account up.
 func (l *Logins) Note(f facts.Facts) {
 	if f.Unresolved {
-		l.Failed.Set(f.Account.UID, nil)
+		l.failed.Set(f.Account.UID, nil)
 		return
 	}
 	l.note(f)
@@ -99,10 +107,10 @@ func (l *Logins) note(f facts.Facts) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if failed, ok := failedLoginOf(f.Account, f.Custody, f.LoginDoubt()); ok && f.Request.LogsIn() {
-		l.Failed.Set(f.Account.UID, failed)
+		l.failed.Set(f.Account.UID, failed)
 		return
 	}
-	l.Failed.Set(f.Account.UID, nil)
+	l.failed.Set(f.Account.UID, nil)
 }
 
 // Begin lets an account try its login; held where it has to wait, and then the look says until when and why. An attempt that was let
@@ -172,15 +180,15 @@ func (l *Logins) End(f facts.Facts) {
 	delete(l.held, user)
 	l.mu.Unlock()
 	for account := range held {
-		if l.Call != nil {
-			l.Call(account)
+		if l.call != nil {
+			l.call(account)
 		}
 	}
 }
 
 // reason is why another account's failure holds this one; nil when none does.
 func (l *Logins) reason(v facts.Facts) (hold *loginHold) {
-	l.Failed.Each(func(uid types.UID, other *FailedLogin) bool {
+	l.failed.Each(func(uid types.UID, other *failedLogin) bool {
 		switch {
 		case uid == v.Account.UID:
 		case other.refused.Covers(other.custody.RefusalDigest(v.Request.LoginParts())):
@@ -196,7 +204,7 @@ func (l *Logins) reason(v facts.Facts) (hold *loginHold) {
 
 // triesFor tells that the other account tries the same login already, or in the same namespace a login of the same user. In another
 // namespace a user of that name with another password is a stranger, and must not hold this account up.
-func (f *FailedLogin) triesFor(v facts.Facts) bool {
+func (f *failedLogin) triesFor(v facts.Facts) bool {
 	if f.doubt == nil {
 		return false
 	}
@@ -215,20 +223,20 @@ func (l *Logins) load(ctx context.Context) error {
 		return nil
 	}
 	var accounts v1alpha1.MarketplaceAccountList
-	if err := l.Accounts.List(ctx, &accounts, client.UnsafeDisableDeepCopy); err != nil {
+	if err := l.accounts.List(ctx, &accounts, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing accounts for their logins: %w", err)
 	}
-	failed := map[types.UID]*FailedLogin{}
+	failed := map[types.UID]*failedLogin{}
 	for i := range accounts.Items {
 		account := &accounts.Items[i]
 		if account.Spec.Grant.Type != v1alpha1.GrantPassword || !account.DeletionTimestamp.IsZero() {
 			continue
 		}
-		held, err := l.Grants.Cached(ctx, account)
+		held, err := l.grants.Cached(ctx, account)
 		if err != nil {
 			return err
 		}
-		kept, err := l.Grants.CustodyIn(account, held)
+		kept, err := l.grants.CustodyIn(account, held)
 		if err != nil {
 			continue // its own reconcile reports that
 		}
@@ -246,8 +254,8 @@ func (l *Logins) load(ctx context.Context) error {
 		return nil
 	}
 	for uid, login := range failed {
-		if l.Failed.Of(uid) == nil { // what is known is newer
-			l.Failed.Set(uid, login)
+		if l.failed.Of(uid) == nil { // what is known is newer
+			l.failed.Set(uid, login)
 		}
 	}
 	l.loaded = true
