@@ -2,7 +2,6 @@ package controller
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -160,12 +159,10 @@ func (r *reconciler) verifyCandidate(ctx context.Context, l driver.Look) (driver
 	if err != nil || !due {
 		return l, err
 	}
-	facts, change := lifecycle.AfterIDToken(l.Facts, r.OAuth.VerifyIDToken(ctx, l.Request, l.CandidateGrant().Tokens.IDToken, ""))
-	l.Facts = facts
-	return r.Apply(ctx, l, change)
+	return r.Apply(ctx, l, lifecycle.AfterIDToken(l.Facts, r.OAuth.VerifyIDToken(ctx, l.Request, l.CandidateGrant().Tokens.IDToken, "")))
 }
 
-// test asks the marketplace whether it honours the access token. Where it does not, tokens are renewed before anything is told.
+// test asks the marketplace whether it honours the access token.
 func (r *reconciler) test(ctx context.Context, l driver.Look) (driver.Look, error) {
 	if !lifecycle.TestSupported(l.Facts) {
 		return r.OnceConfirmed(ctx, l, lifecycle.Test, lifecycle.TestUnsupported)
@@ -185,10 +182,6 @@ func (r *reconciler) test(ctx context.Context, l driver.Look) (driver.Look, erro
 	var failure error = oauthclient.NotAsked(wait)
 	if permit != nil {
 		identity, failure = r.OAuth.IdentifyWith(ctx, l.Facts, l.Custody.Tokens.AccessToken, permit)
-	}
-	if said, ok := errors.AsType[*answer.IdentityError](failure); ok && said.Refused() {
-		l.TokenRefused = true
-		return l.With(lifecycle.Outcome{HandledVerify: true}), nil
 	}
 	return r.Apply(ctx, l, lifecycle.AfterTest(l.Facts, identity, failure))
 }

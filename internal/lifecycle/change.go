@@ -20,8 +20,10 @@ type Change struct {
 	// result holds once the custody is written.
 	result  Outcome
 	effects Effects
-	// fresh tells that Store holds tokens that have just come, settled that nothing is left to do about a token that was refused.
-	fresh, settled bool
+	// fresh tells that Store holds tokens that have just come, and verified that the ID token of the candidate grant holds.
+	fresh, verified bool
+	// refused tells that the marketplace was seen to refuse the token at hand, and settled that nothing is left to do about that.
+	refused, settled bool
 }
 
 // Effects are left to a driver after it has stored a change, besides telling people of the outcome.
@@ -40,8 +42,8 @@ type Effects struct {
 // written is the custody as it is.
 func (c Change) Stored(f facts.Facts, written custody.Custody) (facts.Facts, Outcome, Effects) {
 	f.Custody = written
-	f.Live, f.Fresh = f.Live || c.Store != nil, f.Fresh || c.fresh
-	f.TokenRefused = f.TokenRefused && !c.fresh && !c.settled
+	f.Live, f.Fresh, f.Verified = f.Live || c.Store != nil, f.Fresh || c.fresh, f.Verified || c.verified
+	f.TokenRefused = c.refused || f.TokenRefused && !c.fresh && !c.settled
 	return f, c.attempt.With(c.result), c.effects
 }
 

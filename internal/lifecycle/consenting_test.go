@@ -76,6 +76,9 @@ func TestWhatIsKnownOnceItIsStored(t *testing.T) {
 			return lifecycle.AfterFailure(f, rejection(answer.Unavailable), true)
 		}, false, false, true},
 		"the token is refused": {code(), lifecycle.AfterRefusedToken, true, false, false},
+		"a test sees the token refused": {with(v1alpha1.GrantAuthorizationCode), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterTest(f, answer.Identity{}, &answer.IdentityError{Status: 401})
+		}, false, false, true},
 		"a renewal that brings another seller's tokens": {with(v1alpha1.GrantRefreshToken, refused), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterIssued(f, broughtBy("5").Issued)
 		}, true, false, true},

@@ -372,23 +372,20 @@ func TestEvents(t *testing.T) {
 			`stores: candidate next RT of 17`},
 
 		"the issuer's keys still cannot be had": {with(code, candidate(2, "")), func(f facts.Facts) lifecycle.Change {
-			_, change := lifecycle.AfterIDToken(f, rejection(answer.Unavailable))
-			return change
+			return lifecycle.AfterIDToken(f, rejection(answer.Unavailable))
 		}, `even if that fails: MarketplaceUnavailable; fails: MarketplaceUnavailable; looks again in 5m0s`},
 		"the ID token is not the issuer's": {with(code, candidate(2, "")), func(f facts.Facts) lifecycle.Change {
-			_, change := lifecycle.AfterIDToken(f, rejection(answer.GrantRejected))
-			return change
+			return lifecycle.AfterIDToken(f, rejection(answer.GrantRejected))
 		}, `stores: candidate none, sign-in refused SignInRequired; dropped: SignInRequired`},
 		"the ID token is the issuer's": {with(code, candidate(2, "")), func(f facts.Facts) lifecycle.Change {
-			f, change := lifecycle.AfterIDToken(f, nil)
-			if !f.Verified {
+			change := lifecycle.AfterIDToken(f, nil)
+			if f, _, _ := change.Stored(f, f.Custody); !f.Verified {
 				t.Error("it would be verified again")
 			}
 			return change
 		}, ``},
 		"the keys did not come before the end": {with(code, candidate(2, ""), ended), func(f facts.Facts) lifecycle.Change {
-			_, change := lifecycle.AfterIDToken(f, rejection(answer.Unavailable))
-			return change
+			return lifecycle.AfterIDToken(f, rejection(answer.Unavailable))
 		}, `stores: candidate none, sign-in refused SignInRequired; dropped: SignInRequired`},
 
 		"a candidate of the expected seller": {with(code, candidate(2, "17")), lifecycle.DecideOnCandidate,
@@ -435,6 +432,9 @@ func TestEvents(t *testing.T) {
 		"a test that nobody answers": {with(importing), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterTest(f, answer.Identity{}, &answer.IdentityError{Why: "it is closed"})
 		}, `stores: tested, 0 refusals, "testing the connection: it is closed"; handled`},
+		"a test that refuses the token for the first time, of which a renewal may tell more": {with(importing), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterTest(f, answer.Identity{}, &answer.IdentityError{Status: 401})
+		}, `handled`},
 		"a test of what cannot be tested": {with(importing), lifecycle.TestUnsupported,
 			`stores: tested, 0 refusals, "there is no call that tests it; tokenkeeper.dev/renew tests it by a renewal"; handled`},
 		"a test that refuses the token": {with(importing), lifecycle.AfterRefusedToken, `stores: tested, 1 refusals, "the marketplace refuses the access token"`},

@@ -41,19 +41,18 @@ func TokenToIdentify(f facts.Facts) string {
 }
 
 // AfterIDToken is the change after the check of a candidate grant's ID token; nil says that it holds.
-func AfterIDToken(f facts.Facts, failure error) (facts.Facts, Change) {
+func AfterIDToken(f facts.Facts, failure error) Change {
 	switch {
 	case failure == nil:
-		f.Verified = true
-		return f, Change{}.by(states.IDTokenChecked)
+		return Change{verified: true}.by(states.IDTokenChecked)
 	case candidateEnded(&f):
-		return f, ExpireCandidate(f).by(states.IDTokenChecked)
+		return ExpireCandidate(f).by(states.IDTokenChecked)
 	case answer.AsError(failure).Kind == answer.Unavailable:
-		return f, candidateWaits(f, facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("A new sign-in waits to be used: %v", failure)}).by(states.IDTokenChecked)
+		return candidateWaits(f, facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: fmt.Sprintf("A new sign-in waits to be used: %v", failure)}).by(states.IDTokenChecked)
 	}
 	why, _ := failures.Of(f, failure)
 	why.Reason = v1alpha1.ReasonSignInRequired
-	return f, dropSignIn(f, why).by(states.IDTokenChecked)
+	return dropSignIn(f, why).by(states.IDTokenChecked)
 }
 
 // DecideOnCandidate accepts or rejects a candidate grant by the facts at hand.
@@ -147,12 +146,15 @@ func ExpireCandidate(f facts.Facts) Change {
 		"so it was not used; supply a new one%s", f.Request.Platform.DisplayName, facts.InSecret(f.Account))}, kept, candidate.Imported)
 }
 
-// AfterTest is the change after a test of the connection.
+// AfterTest is the change after a test of the connection. Of an access token that the marketplace refuses nothing is recorded yet: tokens are renewed
+// before people are told.
 func AfterTest(f facts.Facts, identity answer.Identity, failure error) Change {
 	test := custody.Verification{At: f.Now}
 	account := AccountOf(identity)
 	said, unproven := errors.AsType[*answer.IdentityError](failure)
 	switch {
+	case unproven && said.Refused():
+		return Change{refused: true, result: Outcome{HandledVerify: true}}.by(states.Tested)
 	case unproven:
 		test.Failure, test.Unreachable = said.Error(), said.Unavailable() || said.Throttled()
 	case identity.ID != "" && !f.ExpectsAccount(account) && (f.Account.Spec.AccountID != "" || f.Custody.Account.SameSource(account)):

@@ -309,7 +309,7 @@ func (w *world) do(f facts.Facts, o lifecycle.Outcome, action lifecycle.Action, 
 		identity, failure := w.market.identify(lifecycle.TokenToIdentify(f))
 		change = lifecycle.AfterIdentity(f, identity, failure)
 	case lifecycle.VerifyIDToken:
-		f, change = lifecycle.AfterIDToken(f, nil)
+		change = lifecycle.AfterIDToken(f, nil)
 	case lifecycle.DecideCandidate:
 		change = lifecycle.DecideOnCandidate(f)
 	case lifecycle.UseAside:
