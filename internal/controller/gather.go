@@ -15,10 +15,9 @@ import (
 
 // gather collects the facts of an account before anything is decided: its published tokens, its custody, its references, and the requests
 // of people. Tokens that an earlier look obtained and could not store are stored first. known tells that there are facts to report, also
-// where there is an error, which is the API server's.
+// where there is an error, which is the API server's. This is the one place that sets the fields of a look.
 func (r *reconciler) gather(ctx context.Context, account *v1alpha1.MarketplaceAccount) (l driver.Look, known bool, err error) {
 	l = r.LookAt(account, r.grants)
-	l.Unresolved = true
 	held, err := r.grants.Cached(ctx, account)
 	if err != nil {
 		return l, false, err
@@ -67,7 +66,6 @@ func (r *reconciler) gatherRequest(
 	if err != nil {
 		return l, false, err
 	}
-	l.Unresolved = failure != nil
 	l = l.Failing(failure)
 	r.tellForged(l)
 	r.logins.Note(l.Facts)
@@ -77,14 +75,21 @@ func (r *reconciler) gatherRequest(
 	if l.Unresolved {
 		return l, true, nil
 	}
-	l.Link, l.ShownTicket, l.CallbackURL = r.portal.Page(l.Account.Namespace, l.Account.Name), r.shownTicket(l.Account), r.callback(l.Request)
-	if l, err = r.tokens.ReadSignIn(ctx, l); err != nil {
+	l.Link, l.CallbackURL = r.portal.Page(l.Account.Namespace, l.Account.Name), r.callback(l.Request)
+	shown, err := r.tokens.ReadSignIn(ctx, l.Facts)
+	if err != nil {
 		return l, false, err
 	}
-	if !l.Request.Recalled { // else people have asked for nothing that is due
-		l.Facts = r.applications.AskAgain(r.requests.Admit(l.Facts))
+	l = l.WithSignInSecret(shown.Secret)
+	l.LinksInSecret, l.ShownTicket, l.PlaceTaken = r.tokens.LinksInSecret, shown.Ticket, shown.PlaceTaken
+	if !l.LinksInSecret {
+		l.ShownTicket = r.shownTicket(l.Account)
 	}
-	l, err = r.SeekSeller(ctx, r.remember(l))
+	if !l.Request.Recalled { // else people have asked for nothing that is due
+		l.Facts = r.requests.Admit(l.Facts)
+		l.AsksAgain, l.AskAgainAt = r.applications.AskAgain(l.Facts)
+	}
+	l, err = r.SeekSeller(ctx, r.WithMemory(l))
 	return l, true, err
 }
 

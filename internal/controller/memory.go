@@ -3,17 +3,17 @@ package controller
 import (
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 )
 
-// remember adds the poll and the approval of the account's device code to a look.
-func (r *reconciler) remember(l driver.Look) driver.Look {
-	if l.Request.Grant != v1alpha1.GrantDeviceCode || l.Request.Platform == nil {
-		return l
+// remember tells of the poll and the approval of an account's device code.
+func (r *reconciler) remember(f facts.Facts) driver.Remembered {
+	if f.Request.Grant != v1alpha1.GrantDeviceCode || f.Request.Platform == nil {
+		return driver.Remembered{}
 	}
-	l.Approved = r.devices.approval(l.Account.UID) != nil
-	l.CodeUsed = r.codeUnanswered(l.Facts)
-	if l.NeedsSignIn() {
-		l.PollAt = r.pollState(l.Facts).next
+	known := driver.Remembered{Approved: r.devices.approval(f.Account.UID) != nil, Used: r.codeUnanswered(f)}
+	if f.NeedsSignIn() {
+		known.PollAt = r.pollState(f).next
 	}
-	return l
+	return known
 }

@@ -32,14 +32,13 @@ func (r *reconciler) Flush(ctx context.Context, account *v1alpha1.MarketplaceAcc
 	if err != nil || r.devices.approval(account.UID) == nil {
 		return err
 	}
-	request, failure, err := r.Resolver.Resolve(ctx, l.Facts)
-	if failure != nil {
-		return fmt.Errorf("%s: %s", failure.Reason, failure.Message)
-	}
+	l, failure, err := r.Resolve(ctx, l)
 	if err != nil {
 		return err
 	}
-	l.Request = request
+	if failure != nil {
+		return fmt.Errorf("%s: %s", failure.Reason, failure.Message)
+	}
 	_, err = r.storeApproval(ctx, l)
 	return err
 }

@@ -89,14 +89,14 @@ func (r *reconciler) Reconcile(ctx context.Context, account *v1alpha1.Marketplac
 			conclude(&l)
 			break
 		}
-		l.Tried = l.Tried.With(action)
+		l.Try(action)
 		err = r.do(ctx, &l, action)
 	}
 	return r.tell(ctx, account, l, err)
 }
 
 // conclude adds to a look what holds at its end.
-func conclude(l *driver.Look) { *l = l.With(lifecycle.Conclusion(&l.Facts)) }
+func conclude(l *driver.Look) { l.Add(lifecycle.Conclusion(&l.Facts)) }
 
 // do does one thing for an account, which asks its marketplace for one thing at most. Its error is the API server's. The look is large, and each copy of it
 // would stay on the worker's stack while a request is under way: here it is changed in place.
@@ -155,12 +155,11 @@ func (r *reconciler) tell(ctx context.Context, account *v1alpha1.MarketplaceAcco
 	if l.Invited && !l.NeedsSignIn() {
 		r.devices.forgetPoll(account.UID)
 	}
-	l.Now = r.Now() // the work may have taken a while
-	l.Interrupted = err != nil
-	if !l.Unresolved {
-		l.ClockSkew, l.ClockSkewKnown = r.OAuth.ClockSkew(&l.Request)
-	}
 	report := l.Report()
+	report.Now, report.Interrupted = r.Now(), err != nil // the work may have taken a while
+	if !report.Unresolved {
+		report.ClockSkew, report.ClockSkewKnown = r.OAuth.ClockSkew(&report.Request)
+	}
 	next := func() time.Time { return report.Next(r.nextInvitation(report)) }
 	if err == nil && !report.FirstReportIsDue() {
 		return after(r.Clock.Now(), next()), nil

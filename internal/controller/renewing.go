@@ -43,7 +43,7 @@ func (r *reconciler) renew(ctx context.Context, l *driver.Look) error {
 	}
 	defer done()
 	if tokens := l.Custody.Tokens; tokens != nil && !l.Now.Before(tokens.RenewAt) {
-		l.Planned = tokens.RenewAt
+		l.DueSince(tokens.RenewAt)
 	}
 	endpoint, failure := r.OAuth.Endpoint(ctx, l.Request, oauthclient.WireGrant(l.Request))
 	if failure != nil {
@@ -85,14 +85,17 @@ func (r *reconciler) isNew(ctx context.Context, l *driver.Look) bool {
 // acquire returns a permit to ask for tokens, or nil and tells what the account waits for.
 func (r *reconciler) acquire(l *driver.Look) *oauthclient.Permit {
 	permit, waits := r.tryAcquire(l.Facts, lifecycle.Renewing, priorityOf(l.Facts))
-	l.Outcome = l.Outcome.With(waits)
+	l.Add(waits)
 	return permit
 }
 
 // sends notes that a request is sent. Were it part of renew, the copy of the facts would stay on the stack while the request is under way.
 //
 //go:noinline
-func (r *reconciler) sends(l *driver.Look) { l.Facts = r.requests.Sends(l.Facts) }
+func (r *reconciler) sends(l *driver.Look) {
+	r.requests.Sends(l.Facts)
+	l.Sent()
+}
 
 func (r *reconciler) afterIssued(ctx context.Context, l *driver.Look, got *lifecycle.Issued) error {
 	change := lifecycle.AfterIssued(l.Facts, *got)
@@ -114,12 +117,8 @@ func (r *reconciler) confirm(ctx context.Context, l *driver.Look, action lifecyc
 	return due, err
 }
 
-func (r *reconciler) seekSeller(ctx context.Context, l *driver.Look) {
-	var err error
-	if *l, err = r.SeekSeller(ctx, *l); err != nil {
-		l.SellerElsewhere = false // the next look tells
-	}
-}
+// seekSeller asks the cache about the seller of a token whose answer may be lost. Where that fails, the next look asks.
+func (r *reconciler) seekSeller(ctx context.Context, l *driver.Look) { *l, _ = r.SeekSeller(ctx, *l) }
 
 // journal writes down that the refresh token is about to be sent, or that it is not; may tells whether there is leave to send it.
 func (r *reconciler) journal(ctx context.Context, l *driver.Look) (leave oauthclient.Leave, may bool, err error) {
@@ -129,7 +128,7 @@ func (r *reconciler) journal(ctx context.Context, l *driver.Look) (leave oauthcl
 	}
 	if leave, may = oauthclient.LeaveTo(sending, &l.Facts, r.Now()); !may {
 		r.grants.RememberUnsent(l.Account, sending.Entry, sending.Former)
-		l.Outcome = l.Outcome.With(lifecycle.Outcome{LookAgain: driver.Soon})
+		l.Add(lifecycle.Outcome{LookAgain: driver.Soon})
 	}
 	return leave, may, nil
 }

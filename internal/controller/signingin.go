@@ -63,19 +63,18 @@ func (r *reconciler) startCode(ctx context.Context, l driver.Look) (driver.Look,
 	if kept, ask := lifecycle.BeforeCode(l.Facts); !ask {
 		return r.Apply(ctx, l, lifecycle.Keep(kept))
 	}
-	asked := l
-	asked.Facts = r.requests.Sends(l.Facts)
-	code, failure := r.OAuth.DeviceCode(ctx, asked.Facts)
+	r.sends(&l)
+	code, failure := r.OAuth.DeviceCode(ctx, l.Facts)
 	permit.Release(failure)
 	if failure == nil {
-		return r.Apply(ctx, asked, lifecycle.AfterCode(asked.Facts, code))
+		return r.Apply(ctx, l, lifecycle.AfterCode(l.Facts, code))
 	}
-	state := r.pollState(asked.Facts)
+	state := r.pollState(l.Facts)
 	state.failures++
 	state.code = ""
-	state.after(lifecycle.NextCodeAfter(asked.Facts, state.failures, failure), asked.Now)
-	r.devices.setPoll(asked.Account.UID, state)
-	return r.Apply(ctx, asked, lifecycle.AfterNoCode(asked.Facts, failure))
+	state.after(lifecycle.NextCodeAfter(l.Facts, state.failures, failure), l.Now)
+	r.devices.setPoll(l.Account.UID, state)
+	return r.Apply(ctx, l, lifecycle.AfterNoCode(l.Facts, failure))
 }
 
 // poll asks whether the person has approved the device code. No worker waits for that.
@@ -134,7 +133,7 @@ func (r *reconciler) afterPoll(ctx context.Context, l driver.Look, state poll, e
 	}
 	state.after(wait, l.Now)
 	r.devices.setPoll(l.Account.UID, state)
-	return r.remember(l), nil
+	return r.WithMemory(l), nil
 }
 
 // endCode forgets a device code that will not become tokens.
@@ -150,7 +149,7 @@ func (r *reconciler) endCode(ctx context.Context, l driver.Look, e *answer.Error
 func (r *reconciler) storeApproval(ctx context.Context, l driver.Look) (driver.Look, error) {
 	approved := r.devices.approval(l.Account.UID)
 	if approved == nil {
-		return r.remember(l), nil
+		return r.WithMemory(l), nil
 	}
 	ctx = context.WithoutCancel(ctx)
 	l, err := r.ReadLive(ctx, l, true)
@@ -174,7 +173,7 @@ func (r *reconciler) storeApproval(ctx context.Context, l driver.Look) (driver.L
 	if l.NewerCustody() != nil {
 		return r.storeInHand(ctx, l)
 	}
-	return r.remember(l), nil
+	return r.WithMemory(l), nil
 }
 
 // pollState is the state of the polling for the code at hand.

@@ -41,17 +41,28 @@ type Driver struct {
 	Holder string
 	// Portal is the public address of the pages where people sign in; empty when there are none.
 	Portal signin.Address
-	// Remember adds the facts in memory about an account after its custody was read or written; nil where there are none.
-	Remember func(Look) Look
-	// Refused is called when a refusal was stored. It may choose the account as the one that asks again for its application.
-	Refused func(facts.Facts) facts.Facts
+	// Remember tells what this process alone knows of an account's device code, after the custody was read or written; nil where it knows nothing.
+	Remember func(facts.Facts) Remembered
+	// Refused is called when a refusal was stored. It tells whether the account is the one that asks again for its application now, and when to look again;
+	// nil where no account asks again.
+	Refused func(facts.Facts) (asks bool, lookAgain time.Time)
 	// Observe is called with each change before it is stored, and with the facts that it was made of. It is for simulations, and nil elsewhere.
 	Observe func(facts.Facts, lifecycle.Change)
 }
 
-// LookAt begins a look at an account.
+// Remembered are the facts about a device code that are in the memory of a process.
+type Remembered struct {
+	// Approved tells that the code has become tokens that are not stored yet, and Used that it may have, since a poll had no answer.
+	Approved, Used bool
+	// PollAt is when to ask about the code again, or for one; zero for now.
+	PollAt time.Time
+}
+
+// LookAt begins a look at an account, of which no reference is known yet.
 func (d *Driver) LookAt(account *v1alpha1.MarketplaceAccount, grants *grantstore.Store) Look {
-	return Look{Facts: d.FactsOf(account), Grants: grants}
+	l := Look{Facts: d.FactsOf(account), Grants: grants}
+	l.Unresolved = true
+	return l
 }
 
 // FactsOf are the facts of an account before anything is read.
@@ -82,10 +93,15 @@ func (d *Driver) Emit(account *v1alpha1.MarketplaceAccount, transitions ...condi
 	}
 }
 
-// remembered is the look with the facts in memory about the account.
-func (d *Driver) remembered(l Look) Look {
-	if d.Remember == nil {
-		return l
+// WithMemory is the look with the facts about the account's device code that are in memory now.
+func (d *Driver) WithMemory(l Look) Look {
+	d.remember(&l)
+	return l
+}
+
+func (d *Driver) remember(l *Look) {
+	if d.Remember != nil {
+		known := d.Remember(l.Facts)
+		l.Approved, l.CodeUsed, l.PollAt = known.Approved, known.Used, known.PollAt
 	}
-	return d.Remember(l)
 }

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/conditions"
+	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
@@ -15,8 +16,11 @@ import (
 // Soon is how long to wait before another look where an obstacle is over in a moment.
 const Soon = time.Second
 
-// Look is one look at an account, as a value: its facts, the outcome so far, and the Secrets that they come from. A step takes
-// one and returns another; steps of a renewal, which is the most frequent, change it in place.
+// Look is one look at an account, as a value: its facts, the outcome so far, and the Secrets that they come from.
+//
+// The facts are gathered once. From then on Apply changes them, to what holds once a custody is stored, and so do the methods of a Look, each named for what an
+// action has found or done. No other package sets a field of a Look, but the function of the controller that gathers: a test holds them to it. An action takes a
+// look and returns another; a renewal, which is the most frequent, changes it in place.
 type Look struct {
 	facts.Facts
 	lifecycle.Outcome
@@ -26,15 +30,27 @@ type Look struct {
 	Grants *grantstore.Store
 	// GrantSecret is where Custody comes from; nil while there is none.
 	GrantSecret *corev1.Secret
-	// late tells that the look had begun with another state of the grant Secret.
+	// late tells that the grant Secret was found changed since the look began.
 	late bool
-	// Unauthentic tells that nobody can say that the operator wrote the grant Secret.
+	// Unauthentic tells that the grant Secret is not proven to be written by the operator.
 	Unauthentic bool
-	// LeftOut names the parts of the grant Secret that were left out, since no operator writes them.
+	// LeftOut names the parts of the grant Secret that were left out of Custody, since the operator never writes them.
 	LeftOut []string
 	// TokenSecret and SignInSecret are the digests of these Secrets; nil when there is none.
 	TokenSecret, SignInSecret *corev1.Secret
 }
+
+// Try marks an action as tried.
+func (l *Look) Try(action lifecycle.Action) { l.Tried = l.Tried.With(action) }
+
+// Add adds the outcome of another step.
+func (l *Look) Add(outcome lifecycle.Outcome) { l.Outcome = l.Outcome.With(outcome) }
+
+// DueSince notes when the renewal that this look does fell due.
+func (l *Look) DueSince(at time.Time) { l.Planned = at }
+
+// Sent notes that a request goes out, so that no edit waits to be sent any more.
+func (l *Look) Sent() { l.Edited, l.EditWaits = false, time.Time{} }
 
 // With is the look with the outcome of another step.
 func (l Look) With(outcome lifecycle.Outcome) Look {
@@ -42,26 +58,44 @@ func (l Look) With(outcome lifecycle.Outcome) Look {
 	return l
 }
 
-// Failing is the look with a failure, which is told unless another is known already; nil is none.
+// Failing is the look with a failure, which is told unless another is known already; nil stands for none.
 func (l Look) Failing(failure *facts.Failure) Look {
 	return l.With(lifecycle.Outcome{Failure: failure})
 }
 
-// Undecided is the look with a failure that is in the way of deciding anything.
+// Undecided is the look with a failure that keeps everything about the account from being decided.
 func (l Look) Undecided(failure *facts.Failure) Look {
 	l.Outcome.Failure, l.Unresolved = failure, true
 	return l
 }
 
-// Ended is the look in which nothing is done any more.
+// Ended is the look in which no action is done any more.
 func (l Look) Ended() Look {
 	l.Tried = lifecycle.Every
 	return l
 }
 
-// Trying is the look in which an action is done.
-func (l Look) Trying(action lifecycle.Action) Look {
-	l.Tried = l.Tried.With(action)
+// Anew is the look for another attempt: without the outcome of the one before, and with a custody that counts as read from the cache.
+func (l Look) Anew() Look {
+	l.Outcome, l.Tried, l.Live = lifecycle.Outcome{}, 0, false
+	return l
+}
+
+// ForBrowser is the look of a visit: its browser waits for the result, and gets the ticket should the sign-in be rejected.
+func (l Look) ForBrowser(retryTicket string) Look {
+	l.Visiting, l.RetryTicket = true, retryTicket
+	return l
+}
+
+// ForAccount is the look with the addresses of the platform that belong to an account which the marketplace has named.
+func (l Look) ForAccount(id string) Look {
+	l.Request.Platform = l.Request.Platform.ForAccount(l.Request.Application.ClientID, id)
+	return l
+}
+
+// WithCustody is the look with a custody that was read to tell people of it. It is not to be written.
+func (l Look) WithCustody(kept custody.Custody) Look {
+	l.Custody = kept
 	return l
 }
 
@@ -80,6 +114,18 @@ func (l Look) WithSignInSecret(secret *corev1.Secret) Look {
 	if secret != nil {
 		l.SignInSecret = tokensecret.DigestSignIn(secret)
 	}
+	return l
+}
+
+// WithShownTicket is the look after people were shown another ticket, of which hash is the stored form.
+func (l Look) WithShownTicket(hash string) Look {
+	l.ShownTicket = hash
+	return l
+}
+
+// WithPlaceTaken is the look after another Secret was found to have the name of the sign-in Secret; why is for people.
+func (l Look) WithPlaceTaken(why string) Look {
+	l.PlaceTaken = why
 	return l
 }
 

@@ -14,11 +14,8 @@ import (
 
 // SeekSeller looks for another account with a grant of the same seller: sending a refresh token a second time could end that grant too. It looks only
 // while the journal says that the account's refresh token was sent.
-func (d *Driver) SeekSeller(ctx context.Context, l Look) (Look, error) {
-	held, err := d.Sellers.HoldElsewhere(ctx, l.Facts)
-	if err == nil {
-		l.SellerElsewhere = held
-	}
+func (d *Driver) SeekSeller(ctx context.Context, l Look) (sought Look, err error) {
+	l.SellerElsewhere, err = d.Sellers.HoldElsewhere(ctx, l.Facts)
 	return l, err
 }
 
@@ -69,11 +66,13 @@ func (d *Driver) AcceptOrReject(ctx context.Context, l Look) (Look, error) {
 	l.Tried = lifecycle.AllBut(lifecycle.DecideCandidate, lifecycle.Identify)
 	var err error
 	for err == nil {
-		switch action := lifecycle.Next(&l.Facts, l.Tried); action {
+		action := lifecycle.Next(&l.Facts, l.Tried)
+		l.Try(action)
+		switch action {
 		case lifecycle.DecideCandidate:
-			l, err = d.OnceConfirmed(ctx, l.Trying(action), action, lifecycle.DecideOnCandidate)
+			l, err = d.OnceConfirmed(ctx, l, action, lifecycle.DecideOnCandidate)
 		case lifecycle.Identify:
-			l, err = d.Identify(ctx, l.Trying(action))
+			l, err = d.Identify(ctx, l)
 		default:
 			return l, nil
 		}

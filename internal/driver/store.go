@@ -35,7 +35,7 @@ func (d *Driver) Read(l Look, secret *corev1.Secret) (read Look, outdated bool, 
 		}
 	}
 	if err == nil && l.Request.Platform != nil {
-		l = d.vetAddresses(l, l.Unresolved)
+		l = d.vetAddresses(l)
 	}
 	return l, held.Outdated, err
 }
@@ -56,7 +56,7 @@ func (d *Driver) ReadLive(ctx context.Context, l Look, inHand bool) (Look, error
 		return l.Undecided(&facts.Failure{Reason: v1alpha1.ReasonSecretInvalid, Message: err.Error()}), nil
 	}
 	read.Live, read.late = true, read.late || !sameVersion(before, secret)
-	return d.remembered(read), nil
+	return d.WithMemory(read), nil
 }
 
 // Confirm reads the custody from the API server, unless this look has done so, and tells whether the action is the next one by that custody too.
@@ -106,7 +106,7 @@ func (d *Driver) ApplyTo(ctx context.Context, l *Look, change *lifecycle.Change)
 	}
 	l.GrantSecret = held.Secret
 	if l.late { // the change of the other writer may call for more, and after this write the watch does not tell of it
-		l.Outcome = l.Outcome.With(lifecycle.Outcome{LookAgain: Soon})
+		l.Add(lifecycle.Outcome{LookAgain: Soon})
 	}
 	d.stored(ctx, l, change, &held.Custody)
 	return nil
@@ -136,9 +136,7 @@ func failWrite(l *Look, change *lifecycle.Change, err error) {
 // stored tells of a change that was stored, and acts on its effects.
 func (d *Driver) stored(ctx context.Context, l *Look, change *lifecycle.Change, written *custody.Custody) {
 	d.follow(ctx, l, tell(l, change, written))
-	if d.Remember != nil {
-		*l = d.Remember(*l)
-	}
+	d.remember(l)
 }
 
 // tell puts the facts and the outcome of a stored change into the look, and returns the effects that are left to act on.
@@ -166,7 +164,7 @@ func (d *Driver) follow(ctx context.Context, l *Look, effects lifecycle.Effects)
 		d.revokeWrong(ctx, *l, *effects.Revoke)
 	}
 	if effects.Refused && d.Refused != nil {
-		l.Facts = d.Refused(l.Facts)
+		l.AsksAgain, l.AskAgainAt = d.Refused(l.Facts)
 	}
 }
 

@@ -26,7 +26,8 @@ func (d *Driver) resolve(
 	if l.Request, failure, err = follow(ctx, l.Facts); err != nil {
 		return l, nil, err
 	}
-	return d.vetAddresses(l, failure != nil), failure, nil
+	l.Unresolved = failure != nil
+	return d.vetAddresses(l), failure, nil
 }
 
 // Form returns a custody that was read, without the parts that the operator never writes.
@@ -38,12 +39,12 @@ func (d *Driver) Form(kept custody.Custody) custody.Custody {
 // vetAddresses leaves the addresses and visits out of the custody that would lead people, codes or tokens to other hosts than the platform's. While the
 // account's references do not hold, the hosts of the platform are not known and all of them are left out; but then the grant Secret is not written, and
 // keeps them.
-func (d *Driver) vetAddresses(l Look, unresolved bool) Look {
+func (d *Driver) vetAddresses(l Look) Look {
 	against := vetting.Platform{AccountIDs: []string{l.Account.Spec.AccountID}}
 	if told := l.Account.Status.Account; told != nil {
 		against.AccountIDs = append(against.AccountIDs, told.ID)
 	}
-	if !unresolved {
+	if !l.Unresolved {
 		isPortals := func(address string) bool { return d.Portal != "" && strings.HasPrefix(address, string(d.Portal)+"/") }
 		against.LeadsTo = func(address string) bool { return isPortals(address) || l.Request.Platform.LeadsTo(address) }
 		against.Names = func(address string) bool { return isPortals(address) || l.Request.Platform.Names(address) }
@@ -51,7 +52,7 @@ func (d *Driver) vetAddresses(l Look, unresolved bool) Look {
 	}
 	checked, out := vetting.Addresses(l.Custody, against)
 	l.Custody = checked
-	if !unresolved { // the rest is there again once the references are in order
+	if !l.Unresolved { // the rest is there again once the references are in order
 		l.LeftOut = append(l.LeftOut, out...)
 	}
 	return l

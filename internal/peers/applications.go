@@ -63,13 +63,13 @@ type rejected struct {
 	askingUntil time.Time
 }
 
-// AskAgain lets an account whose application was refused ask again when it is its turn, or else says when to look again. It sets AsksAgain
-// and AskAgainAt of the facts.
-func (a *Applications) AskAgain(f facts.Facts) facts.Facts {
-	f.AsksAgain, f.AskAgainAt = false, time.Time{}
+// AskAgain tells whether an account whose application was refused asks again now, since it is its turn, and when to look again; zero where its
+// application is in order.
+func (a *Applications) AskAgain(f facts.Facts) (asks bool, lookAgain time.Time) {
+	f.AsksAgain = false // so that the refusal counts
 	refused := f.RejectedApplication()
 	if refused == nil || f.Suspended() {
-		return f
+		return false, time.Time{}
 	}
 	costs := time.Duration(0)
 	switch {
@@ -79,8 +79,7 @@ func (a *Applications) AskAgain(f facts.Facts) facts.Facts {
 		costs = singleUseCosts
 	}
 	key, _ := a.LimiterOf(f.Request)
-	f.AsksAgain, f.AskAgainAt = a.mayAsk(key, client.ObjectKeyFromObject(f.Account), refused, costs, f.Now)
-	return f
+	return a.mayAsk(key, client.ObjectKeyFromObject(f.Account), refused, costs, f.Now)
 }
 
 // Answered notes whether the answer to a request shows that the application was accepted; failure is nil for tokens.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
+	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/inputs"
 	"github.com/tokenkeeper/tokenkeeper/internal/invitation"
 	"github.com/tokenkeeper/tokenkeeper/internal/kube"
@@ -22,27 +23,37 @@ import (
 // The sign-in Secret shows a link or a code to the people who may read it. Of a ticket no more than the hash is kept elsewhere. So the Secret counts
 // only where it is as the operator has written it: one that was edited or deleted shows another link.
 
-// ReadSignIn reads the sign-in Secret, and where that shows links, the ticket that it shows.
-func (p *Publisher) ReadSignIn(ctx context.Context, l driver.Look) (driver.Look, error) {
-	key := client.ObjectKey{Namespace: l.Account.Namespace, Name: l.Account.SignInSecretName()}
+// Shown is how the sign-in Secret shows people the way to sign in.
+type Shown struct {
+	// Secret is the sign-in Secret; nil where there is none.
+	Secret *corev1.Secret
+	// Ticket is the hash of the ticket that it shows, or will show next; empty where it shows no link.
+	Ticket string
+	// PlaceTaken is why the account cannot have a sign-in Secret, where it needs one; else empty.
+	PlaceTaken string
+}
+
+// ReadSignIn reads the sign-in Secret of an account whose page of links is known. Where links are shown by statuses, no more than the Secret is of interest.
+func (p *Publisher) ReadSignIn(ctx context.Context, f facts.Facts) (Shown, error) {
+	key := client.ObjectKey{Namespace: f.Account.Namespace, Name: f.Account.SignInSecretName()}
 	held, err := kube.ReadSecret(ctx, p.Client, key)
 	if err != nil {
-		return l, err
+		return Shown{}, err
 	}
-	l.LinksInSecret = p.LinksInSecret
-	if held != nil && tokensecret.OwnSignIn(held, l.Account) {
-		l = l.WithSignInSecret(held)
+	var shown Shown
+	if held != nil && tokensecret.OwnSignIn(held, f.Account) {
+		shown.Secret = held
 	}
 	if !p.LinksInSecret {
-		return l, nil
+		return shown, nil
 	}
-	if l.ShownTicket = p.waitingTicket(l.Account.UID); l.ShownTicket == "" {
-		l.ShownTicket = ticketIn(l)
+	if shown.Ticket = p.waitingTicket(f.Account.UID); shown.Ticket == "" {
+		shown.Ticket = ticketIn(shown.Secret, f)
 	}
-	if l.SignInSecret == nil && l.NeedsSignIn() {
-		l.PlaceTaken, err = p.placeTaken(ctx, l.Account, held)
+	if shown.Secret == nil && f.NeedsSignIn() {
+		shown.PlaceTaken, err = p.placeTaken(ctx, f.Account, held)
 	}
-	return l, err
+	return shown, err
 }
 
 // placeTaken is why the account cannot have a sign-in Secret, where held is in its place, or a Secret without the operator's label; empty where it can.
@@ -63,24 +74,24 @@ func (p *Publisher) placeTaken(ctx context.Context, account *v1alpha1.Marketplac
 	return inputs.Conflict(account, metadata).Message, nil
 }
 
-// ticketIn is the hash of the ticket in the sign-in Secret; empty where that is not as the operator writes it.
-func ticketIn(l driver.Look) string {
-	if l.SignInSecret == nil {
+// ticketIn is the hash of the ticket in the sign-in Secret; empty where there is none, and where it is not as the operator writes it.
+func ticketIn(secret *corev1.Secret, f facts.Facts) string {
+	if secret == nil {
 		return ""
 	}
-	ticket := tokensecret.TicketOf(l.SignInSecret)
-	if !tokensecret.Matches(l.SignInSecret, tokensecret.SignIn{URL: l.Link, Ticket: ticket}.Digest(l.Account)) {
+	held := tokensecret.DigestSignIn(secret)
+	ticket := tokensecret.TicketOf(held)
+	if !tokensecret.Matches(held, tokensecret.SignIn{URL: f.Link, Ticket: ticket}.Digest(f.Account)) {
 		return ""
 	}
 	return ticket
 }
 
-// Offer is the look after a ticket was stored that nobody was shown yet. It is kept until the sign-in Secret shows it, so that a write that
+// Offer is the look after a ticket was stored that the sign-in Secret does not show yet. The ticket is kept in memory until it does, so that a write that
 // fails makes no further ticket.
 func (p *Publisher) Offer(l driver.Look, ticket string) driver.Look {
 	p.Tickets.Set(l.Account.UID, ticket)
-	l.ShownTicket = signin.Hash(ticket)
-	return l
+	return l.WithShownTicket(signin.Hash(ticket))
 }
 
 // PublishSignIn makes the sign-in Secret show the link or the code that waits for a person, also after somebody has edited or deleted it, and
@@ -109,7 +120,7 @@ func (p *Publisher) PublishSignIn(ctx context.Context, l driver.Look) (driver.Lo
 		}
 		return l, fmt.Errorf("writing the sign-in Secret: %w", err)
 	case !free:
-		l.PlaceTaken = inputs.Conflict(l.Account, wanted).Message
+		l = l.WithPlaceTaken(inputs.Conflict(l.Account, wanted).Message)
 		return l.With(lifecycle.NotShown(l.Facts, l.PlaceTaken)), nil
 	}
 	p.Tickets.Set(l.Account.UID, "")

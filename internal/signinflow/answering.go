@@ -115,24 +115,23 @@ func (v *Visits) formerNow(ctx context.Context, b *returned) (outcome signin.Out
 	if account == nil {
 		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	l := v.driver.LookAt(account, v.grants)
-	if l.Custody, err = v.live(ctx, account); err != nil {
+	kept, err := v.live(ctx, account)
+	if err != nil {
 		return outcome, false, clusterDown(err)
 	}
-	visit := b.visitIn(l.Custody, account)
+	visit := b.visitIn(kept, account)
 	if visit == nil {
 		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	l, failure, err := v.driver.Resolve(ctx, l)
+	l, _, err := v.driver.Resolve(ctx, v.driver.LookAt(account, v.grants).WithCustody(kept))
 	if err != nil {
 		return outcome, false, clusterDown(err)
 	}
 	if visit = b.visitIn(l.Custody, account); visit == nil { // what is shown of it is checked by now
 		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	l.Unresolved = failure != nil
 	if at := invitation.TicketIn(l.Custody, signin.Again(b.cookie)); at >= 0 && linkProblem(l.Custody.SignIn.Tickets[at], l.Now) == "" {
-		l.RetryTicket = signin.Again(b.cookie)
+		l = l.ForBrowser(signin.Again(b.cookie))
 	}
 	return became(l, *visit)
 }

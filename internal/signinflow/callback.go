@@ -159,10 +159,11 @@ func (v *Visits) findNow(ctx context.Context, b *returned) error {
 	case visit == nil:
 		return &signin.Error{Problem: signin.VisitUnknown}
 	}
-	if b.Look, err = v.look(ctx, b.key); err != nil {
+	l, err := v.look(ctx, b.key)
+	if err != nil {
 		return err
 	}
-	b.visit, b.RetryTicket = *visit, signin.Again(b.cookie)
+	b.Look, b.visit = l.ForBrowser(signin.Again(b.cookie)), *visit
 	if b.visit.ClientID != b.Request.Application.ClientID {
 		return &signin.Error{Problem: signin.AccountUnready, Account: b.SignInAccount(), Detail: "another application was put into the Secret during the sign-in"}
 	}
@@ -226,7 +227,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (l
 		return lifecycle.Issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.SignInAccount(), Detail: "the marketplace sent no code"}
 	}
 	if told := b.callback.AccountID; told != "" {
-		b.Request.Platform = platform.ForAccount(b.Request.Application.ClientID, told)
+		b.Look = b.ForAccount(told)
 	}
 	endpoint, err := v.driver.OAuth.Endpoint(ctx, b.Request, v1alpha1.GrantAuthorizationCode)
 	if err != nil {

@@ -90,7 +90,7 @@ func (b *returned) leftIn(kept custody.Custody) int {
 // leave ends visits of one account, and lets the browser of the latest try again.
 func (v *Visits) leave(ctx context.Context, left []*returned) error {
 	last := slices.MaxFunc(left, func(a, b *returned) int { return a.visit.ExpiresAt.Compare(b.visit.ExpiresAt) })
-	last.RetryTicket = signin.Again(last.cookie)
+	last.Look = last.ForBrowser(signin.Again(last.cookie))
 	problem := &signin.Error{Problem: signin.ConsentDenied, Account: last.SignInAccount()}
 	err := v.write(ctx, last.Look, func(l driver.Look) (driver.Look, error) {
 		kept := l.Custody

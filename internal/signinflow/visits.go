@@ -401,8 +401,7 @@ func (v *Visits) write(ctx context.Context, l driver.Look, change func(driver.Lo
 
 // open reads the custody live, to write on top of it. inHand tells that an answer is to be stored.
 func (v *Visits) open(ctx context.Context, l driver.Look, inHand bool) (driver.Look, error) {
-	l.Outcome, l.Unresolved, l.Live, l.Visiting = lifecycle.Outcome{}, false, false, true
-	l, err := v.driver.ReadLive(ctx, l, inHand)
+	l, err := v.driver.ReadLive(ctx, l.Anew(), inHand)
 	if err == nil && l.Unresolved {
 		err = &signin.Error{Problem: signin.AccountUnready, Account: l.SignInAccount(), Detail: l.Failure.Message}
 	}

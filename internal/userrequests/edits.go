@@ -101,10 +101,8 @@ func (a *Allowance) admitEdit(f facts.Facts) facts.Facts {
 }
 
 // Sends notes the request that the account is about to send, which uses an edit up.
-func (a *Allowance) Sends(f facts.Facts) facts.Facts {
+func (a *Allowance) Sends(f facts.Facts) {
 	account := client.ObjectKeyFromObject(f.Account)
 	a.edits.put(account, a.contentOf(f))
 	a.requests.Done(account, requestEdit)
-	f.Edited, f.EditWaits = false, time.Time{}
-	return f
 }
