@@ -117,7 +117,10 @@ func (r *reconciler) confirm(ctx context.Context, l *driver.Look, action lifecyc
 	return due, err
 }
 
-// seekSeller asks the cache about the seller of a token whose answer may be lost. Where that fails, the next look asks.
+// seekSeller asks the cache about the seller of a token whose answer may be lost; where that fails, the next look asks. Its copies of the look are kept out of
+// renew, as that of sends.
+//
+//go:noinline
 func (r *reconciler) seekSeller(ctx context.Context, l *driver.Look) { *l, _ = r.SeekSeller(ctx, *l) }
 
 // journal writes down that the refresh token is about to be sent, or that it is not; may tells whether there is leave to send it.

@@ -20,7 +20,7 @@ type Change struct {
 	// result holds once the custody is written.
 	result  Outcome
 	effects Effects
-	// fresh tells that Store holds tokens that have just come, and verified that the ID token of the candidate grant holds.
+	// fresh tells that the custody holds tokens that have just come, and verified that the ID token of the candidate grant holds.
 	fresh, verified bool
 	// refused tells that the marketplace was seen to refuse the token at hand, and settled that nothing is left to do about that.
 	refused, settled bool
@@ -50,7 +50,7 @@ func (c Change) Stored(f facts.Facts, written custody.Custody) (facts.Facts, Out
 // NotStored is the outcome where the custody could not be written: no more than that an attempt was made in vain.
 func (c Change) NotStored() Outcome { return c.attempt }
 
-// Keep is a change that a driver alone decides about, such as the state of a visit.
+// Keep is a change that does no more than to store a custody, such as the state of a visit.
 func Keep(kept custody.Custody) Change { return storeOnce(kept, Outcome{}).by(states.Kept) }
 
 // by is the change as that of an event.
@@ -63,6 +63,9 @@ func (c Change) by(event states.Event) Change {
 func storeOnce(kept custody.Custody, result Outcome) Change {
 	return Change{Store: &kept, result: result}
 }
+
+// StoredBefore is the change of an event whose tokens are in the custody already, since the answer to their write got lost.
+func StoredBefore() Change { return Change{fresh: true} }
 
 // failed is the outcome of an attempt that brought nothing; why is nil where the attempt says no more than was known.
 func failed(why *facts.Failure) Outcome { return Outcome{Attempted: true, Failure: why} }

@@ -75,7 +75,8 @@ func TestWhatIsKnownOnceItIsStored(t *testing.T) {
 		"an outage": {code(), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterFailure(f, rejection(answer.Unavailable), true)
 		}, false, false, true},
-		"the token is refused": {code(), lifecycle.AfterRefusedToken, true, false, false},
+		"the token is refused":           {code(), lifecycle.AfterRefusedToken, true, false, false},
+		"tokens that were stored before": {code(), func(facts.Facts) lifecycle.Change { return lifecycle.StoredBefore() }, false, true, false},
 		"a test sees the token refused": {with(v1alpha1.GrantAuthorizationCode), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterTest(f, answer.Identity{}, &answer.IdentityError{Status: 401})
 		}, false, false, true},

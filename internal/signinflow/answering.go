@@ -7,7 +7,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
-	"github.com/tokenkeeper/tokenkeeper/internal/invitation"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle/visits"
 	"github.com/tokenkeeper/tokenkeeper/internal/reasons"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
@@ -119,7 +119,7 @@ func (v *Visits) formerNow(ctx context.Context, b *returned) (outcome signin.Out
 	if err != nil {
 		return outcome, false, clusterDown(err)
 	}
-	visit := b.visitIn(kept, account)
+	visit := b.browser.Visit(kept, account.UID)
 	if visit == nil {
 		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
 	}
@@ -127,11 +127,11 @@ func (v *Visits) formerNow(ctx context.Context, b *returned) (outcome signin.Out
 	if err != nil {
 		return outcome, false, clusterDown(err)
 	}
-	if visit = b.visitIn(l.Custody, account); visit == nil { // what is shown of it is checked by now
+	if visit = b.browser.Visit(l.Custody, account.UID); visit == nil { // what is shown of it is checked by now
 		return outcome, true, &signin.Error{Problem: signin.VisitUnknown}
 	}
-	if at := invitation.TicketIn(l.Custody, signin.Again(b.cookie)); at >= 0 && linkProblem(l.Custody.SignIn.Tickets[at], l.Now) == "" {
-		l = l.ForBrowser(signin.Again(b.cookie))
+	if again := signin.Again(b.browser.Cookie); visits.TicketProblem(l.Custody, again, l.Now) == "" {
+		l = l.ForBrowser(again)
 	}
 	return became(l, *visit)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
-	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -20,6 +19,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/grant"
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle/visits"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 	"github.com/tokenkeeper/tokenkeeper/internal/timeouts"
@@ -29,17 +29,12 @@ import (
 type returned struct {
 	driver.Look
 	key      types.NamespacedName
-	state    string
-	cookie   string
+	browser  visits.Browser
 	visit    custody.Visit
 	callback marketplace.Callback
-	// marketplace is the name of the callback that the browser came to.
-	marketplace string
 	// answer is the result that a browser that comes again waits for, and end gives it.
 	answer *answering
 	end    func(ctx context.Context, outcome signin.Outcome, err error) (signin.Outcome, error)
-	// claim is the Claim of the visit once it is taken care of here.
-	claim string
 	// unverified tells that the issuer's keys could not be had.
 	unverified bool
 }
@@ -48,16 +43,16 @@ type returned struct {
 // names the account that was signed in. A browser that brings the same answer again is told the same. cookie returns one of the
 // browser's cookies.
 func (v *Visits) Complete(ctx context.Context, marketplaceName string, query url.Values, cookie func(name string) string) (signin.Outcome, error) {
-	b := &returned{marketplace: marketplaceName}
+	b := &returned{browser: visits.Browser{Marketplace: marketplaceName}}
 	if states := query["state"]; len(states) == 1 {
-		b.state = states[0]
+		b.browser.State = states[0]
 	}
 	var ok bool
-	if b.key, b.cookie, ok = splitCookie(cookie(signin.CookieName(b.state))); !ok || b.state == "" {
+	if b.key, b.browser.Cookie, ok = splitCookie(cookie(signin.CookieName(b.browser.State))); !ok || b.browser.State == "" {
 		return signin.Outcome{}, &signin.Error{Problem: signin.VisitUnknown}
 	}
 	// The hash of the cookie as well, so that only the browser of the visit is told its outcome.
-	key := signin.Hash(b.state + b.cookie)
+	key := signin.Hash(b.browser.State + b.browser.Cookie)
 	answer, first := v.answers.join(key)
 	if !first {
 		return answer.wait(ctx)
@@ -101,7 +96,7 @@ func (v *Visits) complete(ctx context.Context, b *returned, query url.Values) (s
 // when the result is stored.
 func (v *Visits) claim(ctx context.Context, b *returned) error {
 	var err error
-	if b.claim, err = signin.NewSecret(v.driver.Random); err != nil {
+	if b.browser.Claim, err = signin.NewSecret(v.driver.Random); err != nil {
 		return err
 	}
 	waiting, cancel := context.WithTimeout(ctx, timeouts.ClaimVisit)
@@ -110,12 +105,12 @@ func (v *Visits) claim(ctx context.Context, b *returned) error {
 	grantstore.RetryUntil(waiting, func(ctx context.Context) (done bool) {
 		l, err := v.open(ctx, b.Look, false)
 		if err == nil {
-			kept, free := b.markUsed(l.Custody)
+			change, free := visits.Claim(l.Facts, b.browser)
 			if !free {
 				problem = &signin.Error{Problem: signin.VisitUsed}
 				return true
 			}
-			_, err = v.driver.Apply(ctx, l, lifecycle.Keep(kept))
+			_, err = v.driver.Apply(ctx, l, change)
 		}
 		final, _ := errors.AsType[*signin.Error](err)
 		problem = final
@@ -163,7 +158,7 @@ func (v *Visits) findNow(ctx context.Context, b *returned) error {
 	if err != nil {
 		return err
 	}
-	b.Look, b.visit = l.ForBrowser(signin.Again(b.cookie)), *visit
+	b.Look, b.visit = l.ForBrowser(signin.Again(b.browser.Cookie)), *visit
 	if b.visit.ClientID != b.Request.Application.ClientID {
 		return &signin.Error{Problem: signin.AccountUnready, Account: b.SignInAccount(), Detail: "another application was put into the Secret during the sign-in"}
 	}
@@ -189,22 +184,11 @@ func (v *Visits) visit(
 	if err != nil {
 		return nil, clusterDown(err)
 	}
-	visit := b.visitIn(kept, account)
+	visit := b.browser.Visit(kept, account.UID)
 	if visit != nil && visit.Used {
 		return nil, &signin.Error{Problem: signin.VisitUsed}
 	}
 	return visit, nil
-}
-
-// visitIn is the visit of the browser and its state in a custody; nil when it is not there.
-func (b *returned) visitIn(kept custody.Custody, account *v1alpha1.MarketplaceAccount) *custody.Visit {
-	for _, visit := range kept.SignIn.Visits {
-		state, cookie := signin.Matches(visit.State, b.state), signin.Matches(visit.Cookie, b.cookie)
-		if state && cookie && visit.Account == account.UID && visit.Marketplace == b.marketplace {
-			return &visit
-		}
-	}
-	return nil
 }
 
 // exchange reads the callback and exchanges its code. Its error is a *signin.Error or the marketplace's.
@@ -222,7 +206,7 @@ func (v *Visits) exchange(ctx context.Context, b *returned, query url.Values) (l
 	}
 	switch {
 	case b.callback.Error != "":
-		return lifecycle.Issued{}, grant.CallbackError(b.callback.Error, b.callback.ErrorDescription, b.state, b.visit.Verifier)
+		return lifecycle.Issued{}, grant.CallbackError(b.callback.Error, b.callback.ErrorDescription, b.browser.State, b.visit.Verifier)
 	case b.callback.Code == "":
 		return lifecycle.Issued{}, &signin.Error{Problem: signin.CodeRefused, Account: b.SignInAccount(), Detail: "the marketplace sent no code"}
 	}
@@ -275,36 +259,18 @@ func (v *Visits) checkIssuer(ctx context.Context, b *returned) error {
 	return &signin.Error{Problem: signin.IssuerMismatch, Account: b.SignInAccount()}
 }
 
-// markUsed marks the visit as used by us, so that its state is good for nothing any more; false when another callback was quicker.
-func (b *returned) markUsed(kept custody.Custody) (custody.Custody, bool) {
-	kept.SignIn = kept.SignIn.Clone()
-	at := slices.IndexFunc(kept.SignIn.Visits, func(visit custody.Visit) bool {
-		return visit.State == b.visit.State && (!visit.Used || visit.Claim == b.claim)
-	})
-	if at < 0 {
-		return kept, false
-	}
-	visit := &kept.SignIn.Visits[at]
-	visit.Used, visit.Claim, visit.Verifier, visit.Nonce, visit.Problem = true, b.claim, "", "", ""
-	return kept, true
-}
-
 // refuse records why a visit brought nothing, and lets the browser try again where that can help.
 func (v *Visits) refuse(ctx context.Context, b *returned, failure error) error {
 	why, problem := b.why(failure)
 	err := v.write(ctx, b.Look, func(l driver.Look) (driver.Look, error) {
-		kept, free := b.markUsed(l.Custody)
+		change, free := visits.Fail(l.Facts, b.browser, problem.Problem, problem.Detail, why)
 		if !free {
 			return l, &signin.Error{Problem: signin.VisitUsed}
 		}
-		visit := &kept.SignIn.Visits[b.at(kept)]
-		visit.Problem, visit.Detail = string(problem.Problem), problem.Detail
-		kept = lifecycle.WithSignInRefused(l.Facts, kept, why)
-		if mayTryAgain(problem.Problem) {
-			kept = lifecycle.WithRetryTicket(l.Facts, kept)
+		if visits.MayTryAgain(problem.Problem) {
 			problem.Ticket = b.RetryTicket
 		}
-		return v.driver.Apply(ctx, l, lifecycle.Keep(kept))
+		return v.driver.Apply(ctx, l, change)
 	})
 	if isUsed(err) {
 		return err // the outcome at another replica counts
@@ -337,15 +303,6 @@ func (b *returned) why(failure error) (facts.Failure, *signin.Error) {
 		}
 	}
 	return why, problem
-}
-
-// mayTryAgain tells whether the same person can do better at once. Where an admin has to mend it, they cannot.
-func mayTryAgain(problem signin.Problem) bool {
-	switch problem {
-	case signin.ApplicationRefused, signin.AccountUnready, signin.AccountUnnamed:
-		return false
-	}
-	return true
 }
 
 // keep stores the tokens of a sign-in. The person is told when they are stored, or that it takes longer; it is tried on
@@ -433,34 +390,11 @@ func (v *Visits) storeNow(ctx context.Context, b *returned, got lifecycle.Issued
 	if err != nil {
 		return l, err
 	}
-	if b.stored(l.Custody) { // a write was done whose answer got lost
-		l.Fresh = true
-		return l, nil
-	}
-	kept, free := b.markUsed(l.Custody)
-	if !free && l.NewerCustody() == nil {
+	change, free := visits.Complete(l.Facts, b.browser, lifecycle.Consent{Issued: got, Asked: b.visit.Asked, Unverified: b.unverified})
+	if !free {
 		return l, &signin.Error{Problem: signin.VisitUsed}
 	}
-	if at := b.at(kept); at >= 0 {
-		kept.SignIn.Visits[at].Consent = kept.Consents + 1
-	}
-	l.Custody = kept
-	return v.driver.Apply(ctx, l, lifecycle.AfterConsent(l.Facts, lifecycle.Consent{Issued: got, Asked: b.visit.Asked, Unverified: b.unverified}))
-}
-
-// at finds the visit that is taken care of here.
-func (b *returned) at(kept custody.Custody) int {
-	return slices.IndexFunc(kept.SignIn.Visits, func(visit custody.Visit) bool { return visit.State == b.visit.State && visit.Claim == b.claim })
-}
-
-// stored tells whether the grant of this visit is in use, or waits to be, or was already followed by another.
-func (b *returned) stored(kept custody.Custody) bool {
-	at := b.at(kept)
-	if at < 0 {
-		return false
-	}
-	consent, waits := kept.SignIn.Visits[at].Consent, kept.Candidate
-	return consent > 0 && (kept.Accepted >= consent || waits != nil && waits.Consent == consent)
+	return v.driver.Apply(ctx, l, change)
 }
 
 // isDown tells that the API server did not answer.

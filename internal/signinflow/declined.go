@@ -6,25 +6,22 @@ import (
 
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 	"github.com/tokenkeeper/tokenkeeper/internal/driver"
-	"github.com/tokenkeeper/tokenkeeper/internal/failures"
-	"github.com/tokenkeeper/tokenkeeper/internal/invitation"
-	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle/visits"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
 )
 
 // Decline takes a browser that a marketplace sent back without a state, as eBay does with people who decline: the cookies of
 // its visits name the account that it was for. Its error is for the person to read.
 //
-// Nothing proves that the marketplace sent the browser, so the visit is left, and not used up: the account does not wait for
-// it any longer, and an answer with its state still counts.
+// Nothing proves that the marketplace sent the browser, so the visit is left, and not used up: see visits.Leave.
 func (v *Visits) Decline(ctx context.Context, marketplaceName string, cookies []string) error {
 	var left []*returned
 	for _, cookie := range cookies {
-		b := &returned{marketplace: marketplaceName}
-		var ok bool
-		if b.key, b.cookie, ok = splitCookie(cookie); !ok {
+		key, secret, ok := splitCookie(cookie)
+		if !ok {
 			continue
 		}
+		b := &returned{key: key, browser: visits.Browser{Marketplace: marketplaceName, Cookie: secret}}
 		switch err := v.leftAt(ctx, b); {
 		case isDown(err):
 			return err
@@ -56,11 +53,11 @@ func (v *Visits) leftAt(ctx context.Context, b *returned) error {
 		return err
 	}
 	of := func(kept custody.Custody) bool {
-		at := b.leftIn(kept)
-		if at < 0 {
+		visit := b.browser.LeftVisit(kept, b.Account.UID, b.Now)
+		if visit == nil {
 			return false
 		}
-		b.visit = kept.SignIn.Visits[at]
+		b.visit = *visit
 		return true
 	}
 	if of(b.Custody) {
@@ -79,38 +76,21 @@ func (v *Visits) leftAt(ctx context.Context, b *returned) error {
 	return nil
 }
 
-// leftIn finds the visit of the browser that may have been left.
-func (b *returned) leftIn(kept custody.Custody) int {
-	return slices.IndexFunc(kept.SignIn.Visits, func(visit custody.Visit) bool {
-		return signin.Matches(visit.Cookie, b.cookie) && visit.Account == b.Account.UID && visit.Marketplace == b.marketplace &&
-			!visit.Used && b.Now.Before(visit.ExpiresAt) && (visit.Problem == "" || visit.Problem == string(signin.ConsentDenied))
-	})
-}
-
 // leave ends visits of one account, and lets the browser of the latest try again.
 func (v *Visits) leave(ctx context.Context, left []*returned) error {
 	last := slices.MaxFunc(left, func(a, b *returned) int { return a.visit.ExpiresAt.Compare(b.visit.ExpiresAt) })
-	last.Look = last.ForBrowser(signin.Again(last.cookie))
+	last.Look = last.ForBrowser(signin.Again(last.browser.Cookie))
+	browsers := make([]visits.Browser, len(left))
+	for i, b := range left {
+		browsers[i] = b.browser
+	}
 	problem := &signin.Error{Problem: signin.ConsentDenied, Account: last.SignInAccount()}
 	err := v.write(ctx, last.Look, func(l driver.Look) (driver.Look, error) {
-		kept := l.Custody
-		kept.SignIn = kept.SignIn.Clone()
-		changed := false
-		for _, b := range left {
-			if at := b.leftIn(kept); at >= 0 && kept.SignIn.Visits[at].Problem == "" {
-				kept.SignIn.Visits[at].Problem, changed = string(signin.ConsentDenied), true
-			}
-		}
-		if changed {
-			kept = lifecycle.WithRetryTicket(l.Facts, lifecycle.WithSignInRefused(l.Facts, kept, failures.Declined(l.Facts)))
-		}
-		if at := invitation.TicketIn(kept, last.RetryTicket); at >= 0 && linkProblem(kept.SignIn.Tickets[at], l.Now) == "" {
+		change, again := visits.Leave(l.Facts, browsers)
+		if again {
 			problem.Ticket = last.RetryTicket
 		}
-		if !changed {
-			return l, nil
-		}
-		return v.driver.Apply(ctx, l, lifecycle.Keep(kept))
+		return v.driver.Apply(ctx, l, change)
 	})
 	if err != nil {
 		problem.Ticket = ""

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/time/rate"
 	corev1 "k8s.io/api/core/v1"
@@ -28,6 +27,7 @@ import (
 	"github.com/tokenkeeper/tokenkeeper/internal/grantstore"
 	"github.com/tokenkeeper/tokenkeeper/internal/invitation"
 	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle"
+	"github.com/tokenkeeper/tokenkeeper/internal/lifecycle/visits"
 	"github.com/tokenkeeper/tokenkeeper/internal/marketplace"
 	"github.com/tokenkeeper/tokenkeeper/internal/openid"
 	"github.com/tokenkeeper/tokenkeeper/internal/signin"
@@ -155,21 +155,11 @@ func (v *Visits) Begin(ctx context.Context, key types.NamespacedName, ticket str
 		return signin.Visit{}, err
 	}
 	err = v.write(ctx, l, func(l driver.Look) (driver.Look, error) {
-		kept := l.Custody
-		kept.SignIn = kept.SignIn.Clone()
-		if slices.ContainsFunc(kept.SignIn.Visits, func(v custody.Visit) bool { return v.State == entry.State }) {
-			return l, nil // a write was done whose answer got lost
+		change, problem := visits.Begin(l.Facts, ticket, entry)
+		if problem != "" {
+			return l, linkError(l.Facts, problem)
 		}
-		at := invitation.TicketIn(kept, ticket)
-		if at < 0 {
-			return l, &signin.Error{Problem: signin.LinkInvalid}
-		}
-		if problem := linkProblem(kept.SignIn.Tickets[at], l.Now); problem != "" {
-			return l, &signin.Error{Problem: problem, Account: l.SignInAccount()}
-		}
-		kept.SignIn.Tickets[at].Used = true
-		kept.SignIn = kept.SignIn.WithVisit(entry, l.Now)
-		return v.driver.Apply(ctx, l, lifecycle.Keep(kept))
+		return v.driver.Apply(ctx, l, change)
 	})
 	return visit, err
 }
@@ -339,20 +329,18 @@ func (v *Visits) ticket(ctx context.Context, key types.NamespacedName, ticket st
 	if err != nil {
 		return driver.Look{}, nil, err
 	}
-	if problem := linkProblem(held, l.Now); problem != "" {
-		return driver.Look{}, nil, &signin.Error{Problem: problem, Account: l.SignInAccount()}
+	if problem := visits.TicketProblem(kept, ticket, l.Now); problem != "" {
+		return driver.Look{}, nil, linkError(l.Facts, problem)
 	}
 	return l, &held, nil
 }
 
-func linkProblem(ticket custody.Ticket, now time.Time) signin.Problem {
-	switch {
-	case ticket.Used:
-		return signin.LinkUsed
-	case !now.Before(ticket.ExpiresAt):
-		return signin.LinkExpired
+// linkError is the error of a link that does not work. It names the account to a person who was given a link of it.
+func linkError(f facts.Facts, problem signin.Problem) error {
+	if problem == signin.LinkInvalid {
+		return &signin.Error{Problem: problem}
 	}
-	return ""
+	return &signin.Error{Problem: problem, Account: f.SignInAccount()}
 }
 
 // cached and live read the custody of an account, and nothing that belongs to a former one of its name.

@@ -100,7 +100,7 @@ const (
 	TokenRefused Event = "TokenRefused"
 	// PendingStored: a change that could not be stored before is stored.
 	PendingStored Event = "PendingStored"
-	// Kept: a driver has written a change that it alone decides about, such as the state of a visit.
+	// Kept: a change was stored that nothing follows from, such as the state of a visit.
 	Kept Event = "Kept"
 )
 
