@@ -25,12 +25,12 @@ func (p *Publisher) publishable(ctx context.Context, l driver.Look) (tokens cust
 	case fault.why == "":
 		return tokens, true, l
 	case keepsPair(l, fault.passes):
-		told := lifecycle.Outcome{LookAgain: fault.lookAgain, KeepsFormer: true,
+		outcome := lifecycle.Outcome{LookAgain: fault.lookAgain, KeepsFormer: true,
 			Withheld: fmt.Sprintf("; a newer access token waits until then, since %s: %s", conditions.WithoutIDToken, fault.why)}
 		if fault.passes {
-			told.Failure = &facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: "New tokens wait to be published: " + fault.why}
+			outcome.Failure = &facts.Failure{Reason: v1alpha1.ReasonMarketplaceUnavailable, Message: "New tokens wait to be published: " + fault.why}
 		}
-		return tokens, false, l.With(told)
+		return tokens, false, l.With(outcome)
 	}
 	tokens.IDToken = ""
 	return tokens, true, l.With(lifecycle.Outcome{LookAgain: fault.lookAgain, Withheld: fmt.Sprintf("; %s: %s", conditions.WithoutIDToken, fault.why)})
