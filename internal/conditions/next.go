@@ -36,8 +36,8 @@ func (l Look) Next(invitation time.Time) time.Time {
 	return renewal.Earliest(look, l.beforeTheClockIsRight())
 }
 
-// beforeTheClockIsRight is when to look again where the clock was set back behind the token at hand; zero where it was not. The moments that are
-// told by it are too far away when it is set right, of which nobody tells.
+// beforeTheClockIsRight is when to look again where the clock was set back behind the token at hand; zero where it was not. A look that is planned by that
+// clock would come too late once the clock is right again, and no event tells of that.
 func (l Look) beforeTheClockIsRight() time.Time {
 	tokens := l.Custody.Tokens
 	if tokens == nil || !tokens.IssuedAt.After(l.Now) {

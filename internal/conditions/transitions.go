@@ -118,8 +118,8 @@ func UseLabelMissing(secret facts.UnlabelledSecret) Transition {
 	return Transition{Event: v1alpha1.EventUseLabelMissing, Warning: true, Action: resolving, Note: bounds.Shorten(secret.Message, bounds.Message), Secret: secret.Name}
 }
 
-// CustodyUnauthenticated tells of a grant Secret that nobody can say whether the operator wrote it, or of parts of it that no operator writes,
-// by their names.
+// CustodyUnauthenticated tells of a grant Secret that is not proven to be written by the operator, or of parts of it, by their names, that the operator never
+// writes.
 func CustodyUnauthenticated(secret string, unauthentic bool, parts []string) Transition {
 	var notes []string
 	if unauthentic {

@@ -85,7 +85,7 @@ func (r *reconciler) gatherRequest(
 	if !l.LinksInSecret {
 		l.ShownTicket = r.shownTicket(l.Account)
 	}
-	if !l.Request.Recalled { // else people have asked for nothing that is due
+	if !l.Request.Recalled { // else whatever is due has the Secrets of users read first, and this is gathered anew
 		l.Facts = r.requests.Admit(l.Facts)
 		l.AsksAgain, l.AskAgainAt = r.applications.AskAgain(l.Facts)
 	}
@@ -128,8 +128,8 @@ func (r *reconciler) callback(req facts.Request) string {
 	return r.portal.Callback(signin.CallbackName(req.Platform.Name, req.Platform.CallbackKey))
 }
 
-// shownTicket is the hash of the ticket of the link in the status, which is the only place where that is written, unless links are shown by the
-// sign-in Secret; empty when the link leads elsewhere than to the portal.
+// shownTicket is the hash of the ticket in the link that the status shows, since a ticket itself is kept nowhere else; empty where the status shows no link to
+// the portal.
 func (r *reconciler) shownTicket(account *v1alpha1.MarketplaceAccount) string {
 	if shown := account.Status.SignIn; shown != nil && strings.HasPrefix(shown.URL, string(r.portal)+signin.LinkPrefix) {
 		return signin.Hash(signin.TicketOf(shown.URL))
@@ -137,7 +137,7 @@ func (r *reconciler) shownTicket(account *v1alpha1.MarketplaceAccount) string {
 	return ""
 }
 
-// tellForged says once of a grant Secret that somebody else has written it, as far as anybody can tell, and what was left out of it.
+// tellForged emits an event, once for each version of a grant Secret, where it is not proven to be written by the operator, or where parts of it were left out.
 func (r *reconciler) tellForged(l driver.Look) {
 	if l.GrantSecret == nil || !l.Unauthentic && len(l.LeftOut) == 0 {
 		return

@@ -70,8 +70,8 @@ func (r *reconciler) renew(ctx context.Context, l *driver.Look) error {
 	return r.afterIssued(ctx, l, &got)
 }
 
-// isNew tells that nothing says of a grant Secret of the account: neither the caches, also where the Secret has lost its labels, nor the status. One that
-// no cache shows yet keeps what it holds: the first custody of an account creates its Secret, which fails where there is one.
+// isNew tells that no grant Secret of the account is known: neither to the caches, which show it also without its labels, nor to the status. Where there is one
+// that no cache shows yet, it keeps its content: the first custody of an account creates the Secret, which fails then.
 func (r *reconciler) isNew(ctx context.Context, l *driver.Look) bool {
 	if l.GrantSecret != nil || l.Account.Status.ObservedGeneration > 0 {
 		return false

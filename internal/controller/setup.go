@@ -145,8 +145,8 @@ func (o Options) connect(ctx context.Context, mgr manager.Manager) (*kube.Client
 	return clients, err
 }
 
-// newDriver returns what drives looks at accounts: those of visits as it is. answered is told the answer to each request that names an
-// application.
+// newDriver returns the driver of visits, to which the controller adds its memory for a driver of its own. answered is called with the answer to each request
+// that names an application.
 func (o Options) newDriver(
 	mgr manager.Manager, clients *kube.Clients, grants *grantstore.Store, memory *accountmemory.Owner, operations *metrics.Operations,
 	answered func(facts.Request, error),

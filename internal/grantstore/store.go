@@ -52,8 +52,8 @@ type Options struct {
 	Memory *accountmemory.Owner
 }
 
-// New returns a store for the controller, or for visits alone where no controller runs. There nothing waits in memory: a visit stores what
-// it was given itself, and whatever it has not come to the controller of another process does, by what is on record.
+// New returns a store for the controller, or for visits alone where no controller runs. There nothing waits in memory: a visit stores its tokens itself, and the
+// controller of another process goes on by the custody that was stored.
 func New(o Options) *Store {
 	return &Store{
 		client: o.Client, live: o.Live, cluster: o.Cluster, keys: o.Keys, ownWrite: o.OwnWrite, forgets: o.OwnWrite == nil,
@@ -77,7 +77,7 @@ type Held struct {
 	Custody custody.Custody
 	// Outdated tells that the custody is older than the account's status, which is always written after it.
 	Outdated bool
-	// Unauthentic tells that nobody can say that the operator wrote the custody, which says the same of its refresh tokens and codes.
+	// Unauthentic tells that the custody is not proven to be written by the operator. Then its refresh tokens, device code and visits say that they are unproven.
 	Unauthentic bool
 }
 
@@ -115,7 +115,7 @@ func (s *Store) CustodyIn(account *v1alpha1.MarketplaceAccount, secret *corev1.S
 	return kept, err
 }
 
-// proven is a custody that says of what it would send whether somebody can say that the operator put it there, and the verdict on its document.
+// proven returns a custody whose refresh tokens, device code and visits say that they are unproven where its document is not authentic, and the verdict on that.
 func (s *Store) proven(account *v1alpha1.MarketplaceAccount, secret *corev1.Secret, kept custody.Custody) (said custody.Custody, verdict custodykey.Verdict) {
 	if secret == nil {
 		return kept, custodykey.Verdict{Authentic: true}

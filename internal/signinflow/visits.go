@@ -62,7 +62,7 @@ type Visits struct {
 	flush func(context.Context) error
 	// storing counts the results that are still being stored.
 	storing sync.WaitGroup
-	// answers are the ones that browsers have brought and that are being taken care of.
+	// answers are the marketplaces' answers that browsers have brought and that are not dealt with yet.
 	answers answers
 	ready   atomic.Bool
 }
