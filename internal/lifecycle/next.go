@@ -1,8 +1,6 @@
 package lifecycle
 
 import (
-	"time"
-
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 	"github.com/tokenkeeper/tokenkeeper/internal/facts"
 	"github.com/tokenkeeper/tokenkeeper/internal/invitation"
@@ -211,20 +209,14 @@ func Conclusion(f *facts.Facts) Outcome {
 	if f.Unresolved {
 		return Outcome{}
 	}
-	o := Outcome{Invited: true, Invitation: invitation.InStatus(f)}
-	o.HandledRenew = f.RenewalRequested() && f.CannotRenew() && !f.Plan().Due
+	o, due := Outcome{Invited: true, Invitation: invitation.InStatus(f)}, f.Plan().Due
+	o.HandledRenew = f.RenewalRequested() && f.CannotRenew() && !due
 	o.HandledVerify = facts.RequestOf(f.Account, v1alpha1.AnnotationVerify) != "" && !f.Usable() && f.CannotRenew()
-	o.Postponed = renewalPostponed(f)
+	if due { // and left to another process
+		o.Postponed = f.OtherProcessUntil()
+	}
 	if CandidateRests(f) && !f.Fresh && !f.Suspended() {
 		o.LookAgain = recheck
 	}
 	return o
-}
-
-// renewalPostponed is until when a renewal that is due is left to another process; zero where none is.
-func renewalPostponed(f *facts.Facts) time.Time {
-	if !f.Plan().Due {
-		return time.Time{}
-	}
-	return f.OtherProcessUntil()
 }
