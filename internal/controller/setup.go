@@ -182,6 +182,27 @@ func (o Options) addVisits(
 	return visits, nil
 }
 
+// calls is the source of the accounts that a part of this process wants to be looked at, such as those whose turn has come.
+func (r *reconciler) calls(clients *kube.Clients, adoptions *adoptions) source.Source {
+	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		call := watches.Caller(queue)
+		adoptions.call(func(marketplace string) {
+			for _, request := range watches.OfMarketplace(ctx, clients.Cached, marketplace) {
+				call(request.NamespacedName, 0, watches.PriorityScheduled)
+			}
+		})
+		r.OAuth.OnTurn(func(account types.NamespacedName, after time.Duration) { call(account, after, watches.PriorityCalled) })
+		r.logins.OnEnd(func(account client.ObjectKey) { call(account, 0, watches.PriorityCalled) })
+		r.backlog.OnRoom(func(account client.ObjectKey) { call(account, 0, watches.PriorityScheduled) })
+		r.applications.Wake = func() {
+			for _, request := range watches.ApplicationRejected(ctx, clients.Cached) {
+				call(request.NamespacedName, 0, watches.PriorityScheduled)
+			}
+		}
+		return nil
+	})
+}
+
 // Add adds the controller to a manager that was made with kube.Shard.ManagerOptions, and returns the visits, which complete
 // sign-ins. The controller works where the manager leads, and visits everywhere.
 func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow.Visits, error) {
@@ -247,23 +268,7 @@ func Add(ctx context.Context, mgr manager.Manager, options Options) (*signinflow
 	departed := departures.New(clients, r, reconcile.AsReconciler(clients.Client, r))
 	return visits, watches.Watch(ctrl.NewControllerManagedBy(mgr).Named(Name), clients, ownWrites, options.Clock.Now).
 		Watches(&v1alpha1.MarketplaceAccount{}, departed.Notices()).
-		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-			call := watches.Caller(queue)
-			adoptions.call(func(marketplace string) {
-				for _, request := range watches.OfMarketplace(ctx, clients.Cached, marketplace) {
-					call(request.NamespacedName, 0, watches.PriorityScheduled)
-				}
-			})
-			r.OAuth.OnTurn(func(account types.NamespacedName, after time.Duration) { call(account, after, watches.PriorityCalled) })
-			r.logins.OnEnd(func(account client.ObjectKey) { call(account, 0, watches.PriorityCalled) })
-			r.backlog.OnRoom(func(account client.ObjectKey) { call(account, 0, watches.PriorityScheduled) })
-			r.applications.Wake = func() {
-				for _, request := range watches.ApplicationRejected(ctx, clients.Cached) {
-					call(request.NamespacedName, 0, watches.PriorityScheduled)
-				}
-			}
-			return nil
-		})).
+		WatchesRawSource(r.calls(clients, adoptions)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: options.MaxConcurrentReconciles,
 			NewQueue:                options.NewQueue,
