@@ -14,8 +14,10 @@ import (
 // OwnWrites remembers the versions of Secrets that a reconcile has written, until the watch shows them. The reconcile goes on with
 // its own version, so that there is no need for another reconcile. It may be used by many goroutines at once.
 type OwnWrites struct {
-	// OnForeign is called with a Secret that was written elsewhere, where Predicate held it back. It is set before anything is written.
-	OnForeign func(client.Object)
+	// OnForeign is called with a Secret that was written elsewhere, where Predicate held it back, and OnDoubtful with one that a write of a reconcile
+	// may have made whose answer was lost. That reconcile has failed and is repeated with growing waits, which such a version must not cut short: it
+	// would be made again at once. Both are set before anything is written.
+	OnForeign, OnDoubtful func(client.Object)
 
 	mu     sync.Mutex // guards writes
 	writes map[client.ObjectKey]ownWrite
@@ -29,6 +31,14 @@ type ownWrite struct {
 	version string
 	// shown is the last that the watch showed while there was no answer: it may be the own write or a foreign one.
 	shown client.Object
+	// unanswered tells that the answer to the last write was lost, and that the watch has shown no version since then that the write may have made.
+	unanswered bool
+}
+
+// takeDoubt tells once whether a version that is not known as an own one may have been made by a write whose answer was lost.
+func (w *ownWrite) takeDoubt() (doubtful bool) {
+	doubtful, w.unanswered = w.unanswered, false
+	return doubtful
 }
 
 // Write writes a Secret, and keeps the watch from telling about it.
@@ -37,15 +47,16 @@ func (o *OwnWrites) Write(secret *corev1.Secret, write func() error) error {
 	o.change(key, func(w *ownWrite) { w.underway++ })
 	err := write()
 	var foreign client.Object
+	var doubtful bool
 	o.change(key, func(w *ownWrite) {
 		w.underway--
-		if err == nil {
+		if w.unanswered = err != nil && MayPass(err); err == nil {
 			w.version = secret.ResourceVersion
 		}
 		switch {
 		case w.shown == nil:
 		case w.version == "" || kube.IsNewer(w.shown.GetResourceVersion(), w.version):
-			foreign, w.version = w.shown, ""
+			foreign, w.version, doubtful = w.shown, "", w.takeDoubt()
 		case w.shown.GetResourceVersion() == w.version:
 			w.version = ""
 		}
@@ -53,10 +64,21 @@ func (o *OwnWrites) Write(secret *corev1.Secret, write func() error) error {
 			w.shown = nil
 		}
 	})
-	if foreign != nil && o.OnForeign != nil {
-		o.OnForeign(foreign)
+	if foreign != nil {
+		o.tell(foreign, doubtful)
 	}
 	return err
+}
+
+// tell tells of a version that is not known as an own one.
+func (o *OwnWrites) tell(secret client.Object, doubtful bool) {
+	call := o.OnForeign
+	if doubtful {
+		call = o.OnDoubtful
+	}
+	if call != nil {
+		call(secret)
+	}
 }
 
 // change changes the entry of a Secret, and drops an empty one.
@@ -76,9 +98,10 @@ func (o *OwnWrites) change(key client.ObjectKey, change func(*ownWrite)) {
 }
 
 // isForeign tells whether no reconcile wrote a version, or wrote on top of it. While a write has no answer that is not known, and
-// OnForeign is called later.
+// OnForeign or OnDoubtful is called later; where its answer was lost, OnDoubtful is called now.
 func (o *OwnWrites) isForeign(object client.Object) (foreign bool) {
 	version := object.GetResourceVersion()
+	var doubtful bool
 	o.change(client.ObjectKeyFromObject(object), func(w *ownWrite) {
 		switch {
 		case w.underway > 0:
@@ -89,8 +112,12 @@ func (o *OwnWrites) isForeign(object client.Object) (foreign bool) {
 			foreign = w.version != version
 			w.version = ""
 		}
+		doubtful = foreign && w.takeDoubt()
 	})
-	return foreign
+	if doubtful {
+		o.tell(object, true)
+	}
+	return foreign && !doubtful
 }
 
 // Predicate lets through the writes of other writers, and deletions.
@@ -99,7 +126,7 @@ func (o *OwnWrites) Predicate() predicate.Predicate {
 		CreateFunc: func(e event.CreateEvent) bool { return o.isForeign(e.Object) },
 		UpdateFunc: func(e event.UpdateEvent) bool { return o.isForeign(e.ObjectNew) },
 		DeleteFunc: func(e event.DeleteEvent) bool {
-			o.change(client.ObjectKeyFromObject(e.Object), func(w *ownWrite) { w.version, w.shown = "", nil })
+			o.change(client.ObjectKeyFromObject(e.Object), func(w *ownWrite) { w.version, w.shown, w.unanswered = "", nil, false })
 			return true
 		},
 	}

@@ -2,7 +2,9 @@ package grantstore
 
 import (
 	"errors"
+	"net"
 	"slices"
+	"syscall"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,8 +18,12 @@ func TestOwnWritesNeedNoReconcile(t *testing.T) {
 		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: name, ResourceVersion: version}}
 	}
 	own := &OwnWrites{}
+	const lost = "lost"
 	var told []string
 	own.OnForeign = func(secret client.Object) { told = append(told, secret.GetName()+"@"+secret.GetResourceVersion()) }
+	own.OnDoubtful = func(secret client.Object) {
+		told = append(told, secret.GetName()+"@"+secret.GetResourceVersion()+" in doubt")
+	}
 	only := own.Predicate()
 	updated := func(name, version string) bool {
 		return only.Update(event.UpdateEvent{ObjectNew: secret(name, version)})
@@ -31,12 +37,15 @@ func TestOwnWritesNeedNoReconcile(t *testing.T) {
 					t.Errorf("%s@%s is told before anybody knows whose it is", name, shown)
 				}
 			}
-			if version == "" {
+			switch version {
+			case "":
 				return errors.New("refused")
+			case lost:
+				return &net.OpError{Op: "read", Err: syscall.ECONNRESET}
 			}
 			written.ResourceVersion = version
 			return nil
-		}); (err == nil) != (version != "") {
+		}); (err == nil) != (version != "" && version != lost) {
 			t.Errorf("the write ended with %v", err)
 		}
 	}
@@ -90,6 +99,43 @@ func TestOwnWritesNeedNoReconcile(t *testing.T) {
 	if updated("d", "37") {
 		t.Error("what a reconcile wrote is seen as somebody else's")
 	}
+	tells()
+
+	// The answer is lost, and the write may have made a version all the same.
+	wrote("e", lost)
+	if updated("e", "40") {
+		t.Error("what a reconcile may have written is told at once")
+	}
+	tells("e@40 in doubt")
+	if !updated("e", "41") {
+		t.Error("what others write after it goes unseen")
+	}
+	wrote("e", lost, "42")
+	tells("e@42 in doubt")
+	wrote("e", lost)
+	wrote("e", "44", "43")
+	if updated("e", "43") || updated("e", "44") || !updated("e", "45") {
+		t.Error("what a reconcile wrote after it is seen as somebody else's, or what others wrote is not")
+	}
+	wrote("e", "46")
+	wrote("e", lost)
+	if updated("e", "46") || updated("e", "47") {
+		t.Error("what a reconcile wrote before it, or may have written, is told at once")
+	}
+	tells("e@47 in doubt")
+	wrote("e", lost)
+	wrote("e", "", "48")
+	tells("e@48")
+	wrote("e", lost)
+	if only.Create(event.CreateEvent{Object: secret("e", "49")}) {
+		t.Error("what a reconcile may have created is told at once")
+	}
+	tells("e@49 in doubt")
+	wrote("e", lost)
+	if !only.Delete(event.DeleteEvent{Object: secret("e", "50")}) || !only.Create(event.CreateEvent{Object: secret("e", "51")}) {
+		t.Error("a deletion after it, or what others create then, goes unseen")
+	}
+	(&OwnWrites{}).tell(secret("f", "1"), true) // nobody listens yet
 	tells()
 	if len(own.writes) != 0 {
 		t.Errorf("%d writes are remembered for good", len(own.writes))

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -95,4 +96,29 @@ func TestAccountsOfASecretWaitTheirTurn(t *testing.T) {
 		write()
 	}
 	t.Error("the account that is due had no turn while a Secret was written all the time")
+}
+
+// TestAnAccountInTurnIsRetriedWithWaits, and comes behind what users do once its wait is over.
+func TestAnAccountInTurnIsRetriedWithWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		queue := priorityqueue.New("retries in turn", func(o *priorityqueue.Opts[reconcile.Request]) {
+			o.RateLimiter = Retries(time.Now, time.Minute, time.Hour)
+		})
+		defer queue.ShutDown()
+		account := reconcile.Request{NamespacedName: types.NamespacedName{Namespace: "shops", Name: "main"}}
+		waiting := inTurn(queue)
+		for _, wait := range []time.Duration{time.Minute, 2 * time.Minute} {
+			waiting.AddRateLimited(account)
+			time.Sleep(wait - time.Second) //nolint:forbidigo // the clock of the bubble is a fake
+			if queue.Len() != 0 {
+				t.Errorf("it came before %s", wait)
+			}
+			time.Sleep(time.Second) //nolint:forbidigo // the clock of the bubble is a fake
+			request, priority, _ := queue.GetWithPriority()
+			queue.Done(request)
+			if request != account || priority != PriorityScheduled {
+				t.Errorf("after %s came %v with priority %d", wait, request, priority)
+			}
+		}
+	})
 }

@@ -27,6 +27,11 @@ func (t turns) Add(account reconcile.Request) {
 	t.AddWithOpts(priorityqueue.AddOpts{Priority: new(PriorityScheduled)}, account)
 }
 
+// AddRateLimited implements workqueue.TypedRateLimitingInterface.
+func (t turns) AddRateLimited(account reconcile.Request) {
+	t.AddWithOpts(priorityqueue.AddOpts{RateLimited: true, Priority: new(PriorityScheduled)}, account)
+}
+
 // inTurn is the queue for accounts that wait beside the accounts that are due.
 func inTurn(queue requests) requests {
 	if ranked, ok := queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
