@@ -2,6 +2,7 @@ package watches
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -127,7 +128,8 @@ func (l lookup) accountsOfLabelledSecret(ctx context.Context, secret client.Obje
 	return requests
 }
 
-// accountsOfSameSeller finds the accounts that a changed one may be a duplicate of, or not any more.
+// accountsOfSameSeller finds the accounts that a changed one may be a duplicate of, or not any more, and where there are some, the changed one as well:
+// its look may have ended before the cache showed whose they are.
 func (l lookup) accountsOfSameSeller(ctx context.Context, object client.Object) []reconcile.Request {
 	account, ok := object.(*v1alpha1.MarketplaceAccount)
 	if !ok {
@@ -135,10 +137,9 @@ func (l lookup) accountsOfSameSeller(ctx context.Context, object client.Object) 
 	}
 	var requests []reconcile.Request
 	for _, seller := range accountindex.SellersOf(account) {
-		for _, request := range l.by(ctx, accountindex.BySeller, seller) {
-			if request.NamespacedName != client.ObjectKeyFromObject(account) {
-				requests = append(requests, request)
-			}
+		holders := l.by(ctx, accountindex.BySeller, seller)
+		if slices.ContainsFunc(holders, func(r reconcile.Request) bool { return r.NamespacedName != client.ObjectKeyFromObject(account) }) {
+			requests = append(requests, holders...)
 		}
 	}
 	return requests

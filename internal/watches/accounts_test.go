@@ -6,6 +6,7 @@ import (
 
 	. "github.com/onsi/gomega"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -104,6 +105,39 @@ func TestWhoHearsOfALabelledSecret(t *testing.T) {
 				requested.Insert(request.String())
 			}
 			g.Expect(requested.UnsortedList()).To(ConsistOf(test.want))
+		})
+	}
+}
+
+// TestWhoHearsOfASeller finds the accounts of the same seller, and the account itself where there are others.
+func TestWhoHearsOfASeller(t *testing.T) {
+	scheme, err := kube.Scheme()
+	NewWithT(t).Expect(err).NotTo(HaveOccurred())
+	of := func(name, seller string) *v1alpha1.MarketplaceAccount {
+		account := watchedAccount()
+		account.Name, account.UID, account.Status.Account = name, types.UID(name), &v1alpha1.AccountStatus{ID: seller}
+		return account
+	}
+	held := []client.Object{of("first", "17"), of("second", "17"), of("alone", "5"), of("unknown", "")}
+	find := lookup{fake.NewClientBuilder().WithScheme(scheme).WithObjects(held...).
+		WithIndex(&v1alpha1.MarketplaceAccount{}, accountindex.BySeller.Name(), accountindex.BySeller.Buckets).Build()}
+	for name, test := range map[string]struct {
+		changed client.Object
+		want    []string
+	}{
+		"one of two":                  {of("second", "17"), []string{"shop/first", "shop/second"}},
+		"one that is gone":            {of("gone", "17"), []string{"shop/first", "shop/second"}},
+		"the only one":                {of("alone", "5"), nil},
+		"one of whom nobody knows":    {of("unknown", ""), nil},
+		"what is no account":          {secretNamed("first"), nil},
+		"the last one, which is gone": {of("gone", "8"), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			requested := sets.New[string]()
+			for _, request := range find.accountsOfSameSeller(t.Context(), test.changed) {
+				requested.Insert(request.String())
+			}
+			NewWithT(t).Expect(requested.UnsortedList()).To(ConsistOf(test.want))
 		})
 	}
 }
