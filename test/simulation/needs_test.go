@@ -102,6 +102,9 @@ func (w *world) isNeeded(m *market, request *http.Request, form url.Values, dist
 func (w *world) isDue(s *shop, m *market, form url.Values, status int) {
 	n := &s.needs
 	if form.Get("grant_type") == "urn:ietf:params:oauth:grant-type:device_code" {
+		if status == http.StatusUnauthorized {
+			return // the application was refused, and the code not looked at: the other client secret follows, or the code is given up
+		}
 		if status != http.StatusOK && time.Since(n.polled) < time.Minute {
 			w.spend(s, &n.codes, "a device code was asked about early")
 		}
