@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/tokenkeeper/tokenkeeper/api/v1alpha1"
 )
 
@@ -298,7 +300,8 @@ func (w *world) saysDuplicate(s *shop) {
 		if other == s || id == "" || other.reference != s.reference || older == nil || w.custody(other).Account.ID != id || !w.isReady(s) || !w.isReady(other) {
 			continue
 		}
-		if older.CreationTimestamp.Time.Before(younger.CreationTimestamp.Time) && w.condition(s, v1alpha1.ConditionAuthenticated) != "True DuplicateAccount" {
+		told := meta.FindStatusCondition(younger.Status.Conditions, v1alpha1.ConditionAuthenticated) // by its message where its reason warns of something else besides
+		if older.CreationTimestamp.Time.Before(younger.CreationTimestamp.Time) && !strings.Contains(told.Message, "holds tokens of the same account") {
 			w.breaks("%s and %s hold tokens of one seller, and the younger does not say so", s.name, other.name)
 		}
 	}
