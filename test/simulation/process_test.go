@@ -223,7 +223,8 @@ func (p *process) disturb(what string, after bool) {
 // write is a write of the API server, which may be refused or get lost.
 func (p *process) write(verb string, object client.Object, do func() error) error {
 	at := refOf(object)
-	return p.call(verb+" "+string(at.kind)+" "+at.Name, func() error {
+	return p.call(verb+" "+string(at.kind)+" "+at.Name, func() (err error) {
+		defer func() { p.world.notesRefusal(err) }()
 		refusal := p.world.refusalOf(verb, at)
 		if refusal == nil {
 			err := do()
@@ -350,6 +351,7 @@ func (l live) Get(_ context.Context, key client.ObjectKey, into client.Object, _
 	return l.process.call("get "+string(at.kind)+" "+at.Name, func() error {
 		l.process.world.isRead()
 		if refusal := l.process.world.refusalOf("get", at); refusal != nil {
+			l.process.world.notesRefusal(refusal.error(at))
 			return refusal.error(at)
 		}
 		held := l.process.world.api.stored(at)

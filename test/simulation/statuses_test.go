@@ -73,7 +73,7 @@ func (w *world) saysAsDocumented(account *v1alpha1.MarketplaceAccount) {
 	if slices.Contains(passes, reason) && stalled {
 		w.breaks("%s says %s, which passes, and is stalled", account.Name, reason)
 	}
-	if slices.Contains(heldBack, reason) && !stalled && len(w.refusals) == 0 { // a write that is refused is tried again
+	if s := w.shop(account.Name); slices.Contains(heldBack, reason) && !stalled && !(s != nil && s.refused) { // a write that is refused is tried again
 		w.breaks("%s says %s, which only a change ends, and is not stalled", account.Name, reason)
 	}
 }
@@ -166,8 +166,8 @@ func (w *world) tellsOfTests(before, after *v1alpha1.MarketplaceAccount) {
 	if tokens == nil || !time.Now().Add(w.clockOffset).Before(tokens.ExpiresAt) || w.custody(s).Refused != nil || w.clockSet.After(asked) {
 		return // there is nothing to test
 	}
-	if len(w.refusals) > 0 {
-		return // what came of it cannot be stored, and the failure says so
+	if s.refused {
+		return // what came of it could not be stored, and the failure says so
 	}
 	asked = asked.Add(w.clockOffset).Truncate(time.Second)
 	if tokens.IssuedAt.Before(asked) && (test == nil || test.Time.Time.Before(asked)) {

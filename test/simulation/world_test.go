@@ -91,6 +91,8 @@ type shop struct {
 	serial    int64
 	imports   int
 	needs     needs
+	// refused tells that the API server has refused a call in the last look at it.
+	refused bool
 }
 
 // standingRefusal is how the API server fails from a moment on.
@@ -258,6 +260,9 @@ func (w *world) work(next *time.Time) bool {
 func (w *world) look(p *process, request reconcile.Request) {
 	defer w.worksOn(request.Name)()
 	w.isLookedAt(request.Name)
+	if s := w.shop(request.Name); s != nil {
+		s.refused = false
+	}
 	w.await(p.queue.work(request))
 }
 
@@ -291,6 +296,13 @@ func (w *world) refusalOf(verb string, at ref) *refusal {
 		return false
 	})
 	return found
+}
+
+// notesRefusal notes that the API server has not done its part in the look under way, which is repeated.
+func (w *world) notesRefusal(err error) {
+	if s := w.shop(w.looking); s != nil && err != nil {
+		s.refused = true
+	}
 }
 
 // shop finds an account by name; nil where there is none.
