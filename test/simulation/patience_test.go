@@ -24,6 +24,8 @@ type patience struct {
 	sent int
 	// demanded tells that the marketplace demands the wait, and that it was not interrupted yet.
 	demanded bool
+	// acted is the last request of a person for a renewal that did not wait for the end of a wait.
+	acted string
 	// looks counts the looks since the moment from.
 	looks int
 	from  time.Time
@@ -71,7 +73,7 @@ func (w *world) keepsPace(form url.Values) {
 		p.restart() // the wait was that of another token
 	}
 	since := time.Since(p.failed)
-	if p.failures > 0 && len(w.alive()) == 1 && since < p.least-2*time.Second && !w.interrupts(s) { // both the failure and the next attempt are told in seconds
+	if p.failures > 0 && len(w.alive()) == 1 && since < p.least-2*time.Second && !w.interrupts(s) && !w.isAsked(s) { // both the failure and the next attempt are told in seconds
 		w.breaks("tokens of %s were asked for %s after failure %d in a row, and the next attempt may come after %s", s.name, since, p.failures, p.least)
 	}
 }
@@ -116,6 +118,21 @@ func (w *world) interrupts(s *shop) bool {
 		return false
 	}
 	p.demanded = false
+	return true
+}
+
+// isAsked tells, once, that a person's request for a renewal was not acted on yet: one that came soon after others has to wait, and goes through
+// after failures all the same.
+func (w *world) isAsked(s *shop) bool {
+	account := w.account(s)
+	if account == nil {
+		return false
+	}
+	asked, handled := account.Annotations[v1alpha1.AnnotationRenew], account.Status.Handled
+	if asked == "" || asked == s.needs.patience.acted || handled != nil && handled.Renew == asked {
+		return false
+	}
+	s.needs.patience.acted = asked
 	return true
 }
 
