@@ -225,6 +225,14 @@ func TestEvents(t *testing.T) {
 		return lifecycle.Consent{Issued: issued(account), Asked: []string{}, Unverified: unverified}
 	}
 	gone := &answer.IdentityError{}
+	refusedToken := func(f facts.Facts) lifecycle.Change {
+		return lifecycle.AfterIdentity(f, answer.Identity{}, &answer.IdentityError{Status: 401})
+	}
+	setBack := func(back time.Duration) change {
+		return func(f *facts.Facts) {
+			f.Custody.Candidate.Tokens.IssuedAt, f.Custody.Candidate.Tokens.ExpiresAt = f.Now.Add(back), f.Now.Add(back+time.Hour)
+		}
+	}
 	sellerGone := func(f *facts.Facts) { f.Custody.Account, f.Account.Spec.AccountID = custody.Account{}, "17" }
 	ended := func(f *facts.Facts) { f.Custody.Candidate.Tokens.ExpiresAt = noon }
 	sent := func(f *facts.Facts) { f.Custody.Journal = &custody.Journal{StartedAt: noon, LastAt: noon, Attempts: 1} }
@@ -408,6 +416,17 @@ func TestEvents(t *testing.T) {
 		"the identity request is not answered": {with(code, candidate(2, "")), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterIdentity(f, answer.Identity{}, gone)
 		}, `even if that fails: MarketplaceUnavailable; fails: MarketplaceUnavailable; looks again in 5m0s`},
+		"the identity request refuses a token, whose end will tell": {with(code, candidate(2, "")), refusedToken,
+			`even if that fails: MarketplaceUnavailable; fails: MarketplaceUnavailable; looks again in 5m0s`},
+		"the identity request refuses a token of a sign-in, which came ahead of a clock that was set back": {with(code, candidate(2, ""), setBack(time.Hour)), refusedToken,
+			`stores: candidate none, sign-in refused SignInRequired; dropped: SignInRequired`},
+		"that of an import, which can be sent again": {with(importing, candidate(0, ""), setBack(time.Hour), func(f *facts.Facts) { f.Request.Platform.Rotating = false }), refusedToken,
+			`stores: candidate none`},
+		"the clock was set back by less than an attempt takes": {with(importing, candidate(0, ""), setBack(with(code).AttemptTimeout)), refusedToken,
+			`even if that fails: MarketplaceUnavailable; fails: MarketplaceUnavailable; looks again in 10s`},
+		"the identity request is not answered, and the clock was set back": {with(code, candidate(2, ""), setBack(time.Hour)), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterIdentity(f, answer.Identity{}, gone)
+		}, `even if that fails: MarketplaceUnavailable; fails: MarketplaceUnavailable; looks again in 10s`},
 		"the identity request names nobody": {with(code, candidate(2, "")), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterIdentity(f, answer.Identity{}, nil)
 		}, `even if that fails: MarketplaceUnavailable; fails: MarketplaceUnavailable; looks again in 5m0s`},

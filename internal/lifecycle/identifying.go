@@ -69,6 +69,7 @@ func DecideOnCandidate(f facts.Facts) Change {
 func AfterIdentity(f facts.Facts, identity answer.Identity, failure error) Change {
 	candidate := f.CandidateGrant()
 	known := failure == nil && identity.ID != ""
+	said, answered := errors.AsType[*answer.IdentityError](failure)
 	switch {
 	case candidate == nil && !known:
 		return Change{}.by(states.Identified)
@@ -76,7 +77,9 @@ func AfterIdentity(f facts.Facts, identity answer.Identity, failure error) Chang
 		kept := f.Custody
 		kept.Account, kept.Identified = AccountOf(identity), true
 		return storeOnce(kept, Outcome{}).by(states.Identified)
-	case candidate.Consent > 0 && isFinal(failure):
+	case answered && said.Refused() && candidate.Tokens.IssuedAt.Sub(f.Now) > f.AttemptTimeout: // the clock was set back, and does not tell that it has ended
+		return ExpireCandidate(f).by(states.Identified)
+	case candidate.Consent > 0 && answered && said.Final():
 		return dropSignIn(f, facts.Failure{Reason: v1alpha1.ReasonScopeRejected, Message: fmt.Sprintf("%s does not tell the bearer of the new tokens whose they are (%v), "+
 			"and expected is %s; ask for the scope that the identity request of the Marketplace needs", f.Request.Platform.DisplayName, failure, f.ExpectedAccount())}).by(states.Identified)
 	case !known:
@@ -87,12 +90,6 @@ func AfterIdentity(f facts.Facts, identity answer.Identity, failure error) Chang
 			"%s does not tell whose the new grant is, and it is not used before: %v", f.Request.Platform.DisplayName, failure)}).by(states.Identified)
 	}
 	return decide(f, AccountOf(identity), true).by(states.Identified)
-}
-
-// isFinal tells that the identity request will not be answered, however often it is made.
-func isFinal(failure error) bool {
-	said, ok := errors.AsType[*answer.IdentityError](failure)
-	return ok && said.Final()
 }
 
 // candidateWaits tells that a candidate grant is looked at again: the longer it has waited, the later.
