@@ -31,6 +31,7 @@ type Consent struct {
 func AfterConsent(f facts.Facts, got Consent) Change {
 	kept := withSecrets(f, f.Custody, got.ByPreviousSecret)
 	kept.Consents++
+	kept.NotBefore = time.Time{} // the marketplace has answered since it demanded to wait
 	kept.SignIn = kept.SignIn.Clone()
 	next := ConsentOf(f, got.Issued, got.Asked)
 	next.Consent, next.Unverified = kept.Consents, got.Unverified
@@ -60,7 +61,6 @@ func acceptSignIn(f facts.Facts, kept custody.Custody, next custody.Grant) Chang
 	kept.Serial++
 	kept.Accepted = next.Consent
 	kept.Grant = next
-	kept.NotBefore = time.Time{}
 	kept = kept.Recovered()
 	kept.Candidate, kept.Aside, kept.Verified, kept.Refused, kept.RefusedImport = nil, nil, nil, nil, nil
 	kept.SignIn = kept.SignIn.Completed()

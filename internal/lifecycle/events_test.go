@@ -235,6 +235,9 @@ func TestEvents(t *testing.T) {
 	}
 	sellerGone := func(f *facts.Facts) { f.Custody.Account, f.Account.Spec.AccountID = custody.Account{}, "17" }
 	ended := func(f *facts.Facts) { f.Custody.Candidate.Tokens.ExpiresAt = noon }
+	demanded := func(f *facts.Facts) {
+		f.Custody.NotBefore, f.Custody.DemandedAt = noon.Add(time.Hour), noon.Add(-time.Minute)
+	}
 	sent := func(f *facts.Facts) { f.Custody.Journal = &custody.Journal{StartedAt: noon, LastAt: noon, Attempts: 1} }
 	signInRefused := func(reason string) change {
 		return func(f *facts.Facts) { f.Custody.SignIn.Refused = &custody.Refusal{Reason: reason} }
@@ -298,6 +301,15 @@ func TestEvents(t *testing.T) {
 		"a demanded wait": {with(importing), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterFailure(f, &answer.Error{Kind: answer.Throttled, Status: 429, RetryAfter: time.Minute}, true)
 		}, `keeps: not before 2026-03-02 12:01:00 +0000 UTC; even if that fails: RateLimited; attempted; fails: RateLimited`},
+		"an outage after a demanded wait": {with(importing, demanded), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterFailure(f, rejection(answer.Unavailable), true)
+		}, `keeps: not before 0001-01-01 00:00:00 +0000 UTC; even if that fails: MarketplaceUnavailable; attempted; fails: MarketplaceUnavailable`},
+		"an outage of what an issuer tells of itself, in a demanded wait": {with(importing, demanded), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterFailure(f, rejection(answer.Unavailable), false)
+		}, `even if that fails: MarketplaceUnavailable; attempted; fails: MarketplaceUnavailable`},
+		"a shorter wait that an issuer demands, in a demanded wait": {with(importing, demanded), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterFailure(f, &answer.Error{Kind: answer.Throttled, Status: 429, RetryAfter: time.Minute}, false)
+		}, `even if that fails: RateLimited; attempted; fails: RateLimited`},
 		"the grant is refused": {with(importing), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterFailure(f, rejection(answer.GrantRejected), true)
 		},
@@ -362,6 +374,8 @@ func TestEvents(t *testing.T) {
 
 		"a sign-in": {with(code), func(f facts.Facts) lifecycle.Change { return lifecycle.AfterConsent(f, consent("17", false)) },
 			`stores: serial 5, refresh token next RT; obtained; sign-in completed`},
+		"a sign-in while the marketplace demands to wait, which it answers all the same": {with(code, demanded), func(f facts.Facts) lifecycle.Change { return lifecycle.AfterConsent(f, consent("17", false)) },
+			`stores: serial 5, refresh token next RT, not before 0001-01-01 00:00:00 +0000 UTC; obtained; sign-in completed`},
 		"a sign-in that brings no refresh token": {with(code), func(f facts.Facts) lifecycle.Change {
 			got := consent("17", false)
 			got.RefreshToken = ""
@@ -398,6 +412,8 @@ func TestEvents(t *testing.T) {
 
 		"a candidate of the expected seller": {with(code, candidate(2, "17")), lifecycle.DecideOnCandidate,
 			`stores: serial 5, refresh token new RT, candidate none; obtained; sign-in completed`},
+		"a candidate of the expected seller, since which the marketplace demands to wait": {with(code, candidate(2, "17"), demanded), lifecycle.DecideOnCandidate,
+			`stores: serial 5, refresh token new RT, candidate none; obtained; sign-in completed`},
 		"a candidate whose seller nobody told in time": {with(code, candidate(2, ""), ended), lifecycle.DecideOnCandidate,
 			`stores: candidate none, sign-in refused SignInRequired; dropped: SignInRequired`},
 		"an import of another application whose seller nobody told in time": {with(importing, candidate(0, ""), ended, func(f *facts.Facts) { f.Custody.Candidate.ClientID = "another" }), lifecycle.DecideOnCandidate,
@@ -405,6 +421,9 @@ func TestEvents(t *testing.T) {
 		"an import that can be sent again, whose seller nobody told in time": {with(importing, candidate(0, ""), ended, func(f *facts.Facts) { f.Request.Platform.Rotating = false }), lifecycle.DecideOnCandidate,
 			`stores: candidate none`},
 		"an import of the expected seller": {with(importing, candidate(0, "")), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterIdentity(f, answer.Identity{ID: "17"}, nil)
+		}, `keeps: serial 5, refresh token new RT, identified true, candidate none; obtained`},
+		"an import of the expected seller, since which the marketplace demands to wait": {with(importing, candidate(0, ""), demanded), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterIdentity(f, answer.Identity{ID: "17"}, nil)
 		}, `keeps: serial 5, refresh token new RT, identified true, candidate none; obtained`},
 		"an import of another seller, as the identity request tells": {with(importing, candidate(0, "")), func(f facts.Facts) lifecycle.Change {

@@ -118,7 +118,6 @@ func decide(f facts.Facts, account custody.Account, identified bool) Change {
 	}
 	kept.Serial++
 	kept.Grant = candidate
-	kept.NotBefore = time.Time{} // of the grant before
 	if f.Request.RenewsByRefreshToken() {
 		kept.Journal = nil
 		kept = kept.Recovered()

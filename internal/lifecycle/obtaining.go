@@ -133,8 +133,10 @@ func afterFailure(f facts.Facts, failure error, sent bool) Change {
 	if passes {
 		kept, told = withoutVerdict(f, kept, told)
 	}
-	kept.NotBefore, kept.DemandedAt = time.Time{}, time.Time{}
-	if wait := renewal.BoundRetryAfter(asked.RetryAfter); wait > 0 {
+	if sent { // else the marketplace was not asked, and wants to be left alone as before
+		kept.NotBefore, kept.DemandedAt = time.Time{}, time.Time{}
+	}
+	if wait := renewal.BoundRetryAfter(asked.RetryAfter); f.Now.Add(wait).After(renewal.Latest(kept.NotBefore, f.Now)) {
 		kept.NotBefore, kept.DemandedAt = f.Now.Add(wait).Truncate(time.Second), f.Now
 	}
 	switch was := f.Custody; {
