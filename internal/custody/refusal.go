@@ -74,6 +74,16 @@ func (r *Refusal) Covers(digest string) bool {
 	return r != nil && digest != "" && slices.Contains(r.Digests, digest)
 }
 
+// NotAfter is a refusal that does not lie ahead of a clock that was set back: it counts as of now, so that what fails from now on is the later.
+func (r *Refusal) NotAfter(now time.Time) *Refusal {
+	if r == nil || !r.At.After(now) {
+		return r
+	}
+	earlier := *r
+	earlier.At = now
+	return &earlier
+}
+
 // Versioned tells that the refusal is of the format before digests, which knows the versions of its Inputs alone.
 func (r Refusal) Versioned() bool { return len(r.Digests) == 0 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/tokenkeeper/tokenkeeper/internal/custody"
 )
@@ -68,5 +69,23 @@ func TestARefusalRemembersTheOnesBefore(t *testing.T) {
 	}
 	if nothing := (*custody.Refusal)(nil); nothing.Covers("4") {
 		t.Error("no refusal covers something")
+	}
+}
+
+// TestARefusalAheadOfTheClock counts as of now, and the one that was read stays as it is.
+func TestARefusalAheadOfTheClock(t *testing.T) {
+	now := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct{ at, want time.Time }{
+		"before":                       {now.Add(-time.Hour), now.Add(-time.Hour)},
+		"now":                          {now, now},
+		"since the clock was set back": {now.Add(time.Hour), now},
+	} {
+		refused := &custody.Refusal{At: test.at}
+		if got := refused.NotAfter(now).At; !got.Equal(test.want) || !refused.At.Equal(test.at) {
+			t.Errorf("%s: it counts as of %s", name, got)
+		}
+	}
+	if (*custody.Refusal)(nil).NotAfter(now) != nil {
+		t.Error("what was not refused is")
 	}
 }

@@ -301,6 +301,20 @@ func TestEvents(t *testing.T) {
 		"a demanded wait": {with(importing), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterFailure(f, &answer.Error{Kind: answer.Throttled, Status: 429, RetryAfter: time.Minute}, true)
 		}, `keeps: not before 2026-03-02 12:01:00 +0000 UTC; even if that fails: RateLimited; attempted; fails: RateLimited`},
+		"an outage, and an import was refused before the clock was set back": {with(importing, func(f *facts.Facts) {
+			f.Custody.RefusedImport = &custody.Refusal{Reason: v1alpha1.ReasonGrantRejected, At: noon.Add(time.Hour)}
+		}), func(f facts.Facts) lifecycle.Change {
+			change := lifecycle.AfterFailure(f, rejection(answer.Unavailable), true)
+			if at := change.Store.RefusedImport.At; !at.Equal(noon) {
+				t.Errorf("the import was refused at %s, after the failure", at)
+			}
+			return change
+		}, `keeps: ; even if that fails: MarketplaceUnavailable; attempted; fails: MarketplaceUnavailable`},
+		"an outage, and an import was refused before": {with(importing, func(f *facts.Facts) {
+			f.Custody.RefusedImport = &custody.Refusal{Reason: v1alpha1.ReasonGrantRejected, At: noon}
+		}), func(f facts.Facts) lifecycle.Change {
+			return lifecycle.AfterFailure(f, rejection(answer.Unavailable), true)
+		}, `even if that fails: MarketplaceUnavailable; attempted; fails: MarketplaceUnavailable`},
 		"an outage after a demanded wait": {with(importing, demanded), func(f facts.Facts) lifecycle.Change {
 			return lifecycle.AfterFailure(f, rejection(answer.Unavailable), true)
 		}, `keeps: not before 0001-01-01 00:00:00 +0000 UTC; even if that fails: MarketplaceUnavailable; attempted; fails: MarketplaceUnavailable`},

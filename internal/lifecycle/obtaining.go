@@ -132,6 +132,7 @@ func afterFailure(f facts.Facts, failure error, sent bool) Change {
 	}
 	if passes {
 		kept, told = withoutVerdict(f, kept, told)
+		kept.RefusedImport = kept.RefusedImport.NotAfter(f.Now) // else the failure that is told now would seem to be the earlier one
 	}
 	if sent { // else the marketplace was not asked, and wants to be left alone as before
 		kept.NotBefore, kept.DemandedAt = time.Time{}, time.Time{}
