@@ -68,7 +68,7 @@ func startCluster(t *testing.T) *realCluster {
 }
 
 func (c *realCluster) start(ctx context.Context) error {
-	apiServer, err := testworld.Start()
+	apiServer, err := testworld.StartOfSuite()
 	if err != nil {
 		return err
 	}
