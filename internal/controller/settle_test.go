@@ -200,7 +200,7 @@ func (o *operation) connect(ctx context.Context, mgr manager.Manager, clock cloc
 // newQueue makes the work queue of a controller. That of Marketplaces goes by the real clock, unless the story sets tellsOfMarketplaces: by the story's clock
 // each story in which time passes would cost a write for each of its Marketplaces.
 func (o *operation) newQueue(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-	config := workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: queueClock{o.clock}}
+	config := workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: testworld.QueueClock{FakeClock: o.clock}}
 	if name == marketplacestatus.Name {
 		if !o.tellsOfMarketplaces {
 			config.Clock = nil

@@ -21,7 +21,6 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/client-go/rest"
-	"k8s.io/utils/clock"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -272,43 +271,6 @@ func passRenewals(worlds ...*world) {
 		w.Eventually(w.renewalTime).Should(BeTemporally(">", due[i]))
 	}
 }
-
-// queueClock is a story's clock for a work queue, which looks every ten seconds. The fake clock's own ticker counts all ticks of a step, and there
-// are three millions in a year.
-type queueClock struct{ *testingclock.FakeClock }
-
-// NewTicker implements clock.WithTicker: a step is one tick.
-func (c queueClock) NewTicker(every time.Duration) clock.Ticker {
-	t := ticker{ticks: make(chan time.Time, 1), stopped: make(chan struct{})}
-	timer := c.NewTimer(every)
-	go func() {
-		defer timer.Stop()
-		for {
-			select {
-			case <-t.stopped:
-				return
-			case at := <-timer.C():
-				timer.Reset(every)
-				select {
-				case t.ticks <- at:
-				default:
-				}
-			}
-		}
-	}()
-	return t
-}
-
-type ticker struct {
-	ticks   chan time.Time
-	stopped chan struct{}
-}
-
-// C implements clock.Ticker.
-func (t ticker) C() <-chan time.Time { return t.ticks }
-
-// Stop implements clock.Ticker.
-func (t ticker) Stop() { close(t.stopped) }
 
 // traffic counts the operator's requests to the API server, but for watches and what leader election and
 // events do beside the work, and can refuse some.

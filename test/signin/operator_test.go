@@ -128,7 +128,7 @@ func (w *world) process(user *rest.Config, add add, portalAddress string) (leads
 }
 
 func (w *world) newQueue(name string, limiter workqueue.TypedRateLimiter[reconcile.Request]) workqueue.TypedRateLimitingInterface[reconcile.Request] {
-	return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: w.clock})
+	return workqueue.NewTypedRateLimitingQueueWithConfig(limiter, workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, Clock: testworld.QueueClock{FakeClock: w.clock.FakeClock}})
 }
 
 // freeAddress is an address on loopback that no program listens on.
