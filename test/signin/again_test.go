@@ -48,7 +48,7 @@ func testSigningInAgainBeforeTheEnd(t *testing.T) {
 func TestComingBackTwice(t *testing.T) { inBothForms(t, testComingBackTwice) }
 
 func testComingBackTwice(t *testing.T) {
-	for name, story := range map[string]struct {
+	for name, story := range rows(map[string]struct {
 		pause time.Duration
 		two   bool
 	}{
@@ -56,7 +56,7 @@ func testComingBackTwice(t *testing.T) {
 		"0.4 s later":             {pause: 400 * time.Millisecond},
 		"at once, at two":         {two: true},
 		"0.4 s later, at another": {pause: 400 * time.Millisecond, two: true},
-	} {
+	}, "at once", "0.4 s later, at another") {
 		t.Run(name, func(t *testing.T) {
 			w, leader := newWorld(t)
 			if story.two {
@@ -180,7 +180,7 @@ func testTheWrongSeller(t *testing.T) {
 func TestAStaleBrowser(t *testing.T) { inBothForms(t, testAStaleBrowser) }
 
 func testAStaleBrowser(t *testing.T) {
-	for name, prompts := range map[string]bool{"where the marketplace asks": true, "where it does not": false} {
+	for name, prompts := range rows(map[string]bool{"where the marketplace asks": true, "where it does not": false}, "where it does not") {
 		t.Run(name, func(t *testing.T) {
 			w, _ := newWorld(t)
 			market := w.marketplace("allegro", func(m *v1alpha1.Marketplace) {

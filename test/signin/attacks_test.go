@@ -104,7 +104,10 @@ func testGuessedLinks(t *testing.T) {
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)
 	link := w.link("")
-	const guessers, guesses = 4, 2500
+	guessers, guesses := 4, 2500
+	if testing.Short() {
+		guesses = 250
+	}
 	var unknown, limited atomic.Int64
 	var all sync.WaitGroup
 	for guesser := range guessers {

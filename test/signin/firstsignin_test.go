@@ -14,7 +14,7 @@ import (
 func TestFirstSignIn(t *testing.T) { inBothForms(t, testFirstSignIn) }
 
 func testFirstSignIn(t *testing.T) {
-	for platform, name := range map[string]string{"allegro": "Allegro", "ebay": "eBay", "amazon": "Amazon"} {
+	for platform, name := range rows(map[string]string{"allegro": "Allegro", "ebay": "eBay", "amazon": "Amazon"}, "allegro") { // others sign in at eBay and Amazon, too
 		t.Run(platform, func(t *testing.T) {
 			w, _ := newWorld(t)
 			market := w.marketplace(platform)

@@ -63,6 +63,7 @@ func testALinkThatIsTooOld(t *testing.T) {
 func TestAPersonWhoTakesTooLong(t *testing.T) { inBothForms(t, testAPersonWhoTakesTooLong) }
 
 func testAPersonWhoTakesTooLong(t *testing.T) {
+	inLongForm(t)
 	w, _ := newWorld(t)
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantAuthorizationCode)

@@ -147,6 +147,7 @@ func testTheButtonsOfTheList(t *testing.T) {
 func TestAButtonFarDownKeepsItsPlace(t *testing.T) { inBothForms(t, testAButtonFarDownKeepsItsPlace) }
 
 func testAButtonFarDownKeepsItsPlace(t *testing.T) {
+	inLongForm(t)
 	w, _ := newWorld(t)
 	w.marketplace("allegro")
 	for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {

@@ -34,7 +34,7 @@ func testTheAPIServerIsAway(t *testing.T) {
 			}()
 		}},
 	}
-	for name, test := range tests {
+	for name, test := range rows(tests, "when the tokens are there") {
 		t.Run(name, func(t *testing.T) {
 			w, _ := newWorld(t)
 			market := w.marketplace("allegro")

@@ -27,7 +27,7 @@ func TestASignInThroughThePublicPathsAlone(t *testing.T) {
 }
 
 func testASignInThroughThePublicPathsAlone(t *testing.T) {
-	for component, routes := range exposures {
+	for component, routes := range rows(exposures, "ingress") {
 		t.Run(component, func(t *testing.T) {
 			w, _ := newWorld(t)
 			w.front.only(routes(w, component, "localhost")...)
@@ -52,7 +52,7 @@ func testASignInThroughThePublicPathsAlone(t *testing.T) {
 func TestNothingElseIsPublic(t *testing.T) { inBothForms(t, testNothingElseIsPublic) }
 
 func testNothingElseIsPublic(t *testing.T) {
-	for component, routes := range exposures {
+	for component, routes := range rows(exposures, "httproute") {
 		t.Run(component, func(t *testing.T) {
 			w, _ := newWorld(t)
 			w.marketplace("allegro")
@@ -90,7 +90,7 @@ func testNothingElseIsPublic(t *testing.T) {
 func TestTheListAtAHostOfItsOwn(t *testing.T) { inBothForms(t, testTheListAtAHostOfItsOwn) }
 
 func testTheListAtAHostOfItsOwn(t *testing.T) {
-	for component, routes := range exposures {
+	for component, routes := range rows(exposures, "ingress") {
 		t.Run(component, func(t *testing.T) {
 			w, _ := newWorld(t)
 			w.front.only(append(routes(w, component, "localhost"), routes(w, component+"-internal", internalHost)...)...)

@@ -99,6 +99,7 @@ func testALinkInASecret(t *testing.T) {
 func TestACodeInASecret(t *testing.T) { inBothForms(t, testACodeInASecret) }
 
 func testACodeInASecret(t *testing.T) {
+	inLongForm(t)
 	w, _ := newWorld(t, linksInSecret)
 	market := w.marketplace("allegro")
 	w.account("allegro", v1alpha1.GrantDeviceCode, of(market.Seller()))

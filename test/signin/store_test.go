@@ -15,7 +15,7 @@ import (
 func TestBeginningInTheStore(t *testing.T) { inBothForms(t, testBeginningInTheStore) }
 
 func testBeginningInTheStore(t *testing.T) {
-	for name, known := range map[string]bool{"a visitor who is logged in": true, "a visitor who is not": false} {
+	for name, known := range rows(map[string]bool{"a visitor who is logged in": true, "a visitor who is not": false}, "a visitor who is not") {
 		t.Run(name, func(t *testing.T) {
 			w, _ := newWorld(t)
 			market := w.marketplace("amazon")

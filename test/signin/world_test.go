@@ -50,6 +50,30 @@ func inBothForms(t *testing.T, story func(t *testing.T)) {
 	}
 }
 
+// inLongForm is for stories of a kind that the short form tells another story of.
+func inLongForm(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("the short form tells another story of this kind")
+	}
+}
+
+// rows are the ones of a story that are told: all of them, and in the short form those with these names.
+func rows[T any](all map[string]T, short ...string) map[string]T {
+	if !testing.Short() {
+		return all
+	}
+	told := map[string]T{}
+	for _, name := range short {
+		row, known := all[name]
+		if !known {
+			panic("no row is called " + name)
+		}
+		told[name] = row
+	}
+	return told
+}
+
 // newWorld begins a story, with one replica of the operator.
 func newWorld(t *testing.T, changes ...func(*world)) (*world, *replica) {
 	t.Helper()
