@@ -111,9 +111,9 @@ func arrowsOf(t *testing.T, page string, imports map[string][]string) (arrows []
 	}
 	for line := range strings.Lines(graph) {
 		var before []string
-		for _, group := range strings.Split(line, "-->") {
+		for group := range strings.SplitSeq(line, "-->") {
 			var names []string
-			for _, name := range strings.Split(group, "&") {
+			for name := range strings.SplitSeq(group, "&") {
 				names = append(names, full(strings.TrimSpace(name)))
 			}
 			for _, from := range before {
