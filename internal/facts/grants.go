@@ -137,7 +137,7 @@ func (f *Facts) PermanentFailure() *Failure {
 	if refused := f.Custody.Refused; refused != nil && f.StillRefused(refused) {
 		return &Failure{refused.Reason, refused.Message}
 	}
-	if f.Request.LogsIn() && f.sendsRefused(f.Custody.Refused, f.Request.LoginParts()) { // and another one since, with its application
+	if f.Request.LogsIn() && f.sendsRefused(f.Custody.Refused, f.Request.LoginParts()) { // before it refused the application with another one
 		return &Failure{v1alpha1.ReasonPasswordRejected, fmt.Sprintf("%s has refused user name or password; they are not tried again until they change%s, or their "+
 			"Secret is annotated with %s=<anything new>", f.Request.Platform.DisplayName, InSecret(f.Account), v1alpha1.AnnotationRetry)}
 	}
@@ -183,7 +183,7 @@ func (f *Facts) MissingGrant() *Failure {
 		return &Failure{v1alpha1.ReasonSignInRequired, "A person must sign in at " + f.Request.Platform.DisplayName}
 	case f.Custody.RefreshToken == "":
 		return &Failure{v1alpha1.ReasonSignInRequired, "There is no refresh token: " + cure}
-	case f.GrantRefused(): // and an import after that with its application
+	case f.GrantRefused(): // before it refused the application with an import
 		return &Failure{v1alpha1.ReasonGrantRejected, f.Request.Platform.DisplayName + " refuses the refresh token: " + cure}
 	case f.UnprovenGrant():
 		return &Failure{v1alpha1.ReasonSignInRequired, fmt.Sprintf("The refresh token in Secret %q was not put there by tokenkeeper, so it is not sent with the application of "+

@@ -14,10 +14,10 @@ import (
 // OwnWrites remembers the versions of Secrets that a reconcile has written, until the watch shows them. The reconcile goes on with
 // its own version, so that there is no need for another reconcile. It may be used by many goroutines at once.
 type OwnWrites struct {
-	// OnForeign is called with a Secret that was written elsewhere, where Predicate held it back, and OnDoubtful with one that a write of a reconcile
-	// may have made whose answer was lost. That reconcile has failed and is repeated with growing waits, which such a version must not cut short: it
-	// would be made again at once. Both are set before anything is written.
-	OnForeign, OnDoubtful func(client.Object)
+	// OnForeign is called with a Secret that was written elsewhere, where Predicate held it back. doubtful tells that a write of a reconcile may have made
+	// it, whose answer was lost: that reconcile has failed and is repeated with growing waits, which its own version must not cut short. OnForeign is set
+	// before anything is written.
+	OnForeign func(secret client.Object, doubtful bool)
 
 	mu     sync.Mutex // guards writes
 	writes map[client.ObjectKey]ownWrite
@@ -64,21 +64,10 @@ func (o *OwnWrites) Write(secret *corev1.Secret, write func() error) error {
 			w.shown = nil
 		}
 	})
-	if foreign != nil {
-		o.tell(foreign, doubtful)
+	if foreign != nil && o.OnForeign != nil {
+		o.OnForeign(foreign, doubtful)
 	}
 	return err
-}
-
-// tell tells of a version that is not known as an own one.
-func (o *OwnWrites) tell(secret client.Object, doubtful bool) {
-	call := o.OnForeign
-	if doubtful {
-		call = o.OnDoubtful
-	}
-	if call != nil {
-		call(secret)
-	}
 }
 
 // change changes the entry of a Secret, and drops an empty one.
@@ -97,9 +86,9 @@ func (o *OwnWrites) change(key client.ObjectKey, change func(*ownWrite)) {
 	o.writes[key] = w
 }
 
-// isForeign tells whether no reconcile wrote a version, or wrote on top of it. While a write has no answer that is not known, and
-// OnForeign or OnDoubtful is called later; where its answer was lost, OnDoubtful is called now.
-func (o *OwnWrites) isForeign(object client.Object) (foreign bool) {
+// letThrough notes a version that the watch shows, and tells whether no reconcile wrote it, or wrote on top of it. While a write has no answer that is
+// not known, and OnForeign is called later; where its answer was lost, OnForeign is called now.
+func (o *OwnWrites) letThrough(object client.Object) (foreign bool) {
 	version := object.GetResourceVersion()
 	var doubtful bool
 	o.change(client.ObjectKeyFromObject(object), func(w *ownWrite) {
@@ -114,8 +103,8 @@ func (o *OwnWrites) isForeign(object client.Object) (foreign bool) {
 		}
 		doubtful = foreign && w.takeDoubt()
 	})
-	if doubtful {
-		o.tell(object, true)
+	if doubtful && o.OnForeign != nil {
+		o.OnForeign(object, true)
 	}
 	return foreign && !doubtful
 }
@@ -123,8 +112,8 @@ func (o *OwnWrites) isForeign(object client.Object) (foreign bool) {
 // Predicate lets through the writes of other writers, and deletions.
 func (o *OwnWrites) Predicate() predicate.Predicate {
 	return predicate.Funcs{
-		CreateFunc: func(e event.CreateEvent) bool { return o.isForeign(e.Object) },
-		UpdateFunc: func(e event.UpdateEvent) bool { return o.isForeign(e.ObjectNew) },
+		CreateFunc: func(e event.CreateEvent) bool { return o.letThrough(e.Object) },
+		UpdateFunc: func(e event.UpdateEvent) bool { return o.letThrough(e.ObjectNew) },
 		DeleteFunc: func(e event.DeleteEvent) bool {
 			o.change(client.ObjectKeyFromObject(e.Object), func(w *ownWrite) { w.version, w.shown, w.unanswered = "", nil, false })
 			return true

@@ -20,9 +20,12 @@ func TestOwnWritesNeedNoReconcile(t *testing.T) {
 	own := &OwnWrites{}
 	const lost = "lost"
 	var told []string
-	own.OnForeign = func(secret client.Object) { told = append(told, secret.GetName()+"@"+secret.GetResourceVersion()) }
-	own.OnDoubtful = func(secret client.Object) {
-		told = append(told, secret.GetName()+"@"+secret.GetResourceVersion()+" in doubt")
+	own.OnForeign = func(secret client.Object, doubtful bool) {
+		version := secret.GetName() + "@" + secret.GetResourceVersion()
+		if doubtful {
+			version += " in doubt"
+		}
+		told = append(told, version)
 	}
 	only := own.Predicate()
 	updated := func(name, version string) bool {
@@ -135,7 +138,10 @@ func TestOwnWritesNeedNoReconcile(t *testing.T) {
 	if !only.Delete(event.DeleteEvent{Object: secret("e", "50")}) || !only.Create(event.CreateEvent{Object: secret("e", "51")}) {
 		t.Error("a deletion after it, or what others create then, goes unseen")
 	}
-	(&OwnWrites{}).tell(secret("f", "1"), true) // nobody listens yet
+	var unheard OwnWrites // nobody listens yet
+	if err := unheard.Write(secret("f", "1"), func() error { return &net.OpError{Op: "read", Err: syscall.ECONNRESET} }); err == nil || unheard.letThrough(secret("f", "2")) {
+		t.Error("what a reconcile may have written is told at once")
+	}
 	tells()
 	if len(own.writes) != 0 {
 		t.Errorf("%d writes are remembered for good", len(own.writes))

@@ -32,15 +32,16 @@ func Watch(made *builder.Builder, clients *kube.Clients, own *grantstore.OwnWrit
 		WatchesRawSource(clients.NamespaceLabels(find.accountsOfNamespace)).
 		WatchesRawSource(clients.UnwatchedApplications(find.accountsOfApplication)).
 		WatchesRawSource(source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-			each := func(add func(reconcile.Request)) func(client.Object) {
-				return func(secret client.Object) {
-					for _, request := range find.accountsOfLabelledSecret(ctx, secret) {
-						add(request)
-					}
+			waiting := inTurn(queue)
+			own.OnForeign = func(secret client.Object, doubtful bool) {
+				add := waiting.Add
+				if doubtful {
+					add = waiting.AddRateLimited
+				}
+				for _, request := range find.accountsOfLabelledSecret(ctx, secret) {
+					add(request)
 				}
 			}
-			waiting := inTurn(queue)
-			own.OnForeign, own.OnDoubtful = each(waiting.Add), each(waiting.AddRateLimited)
 			return nil
 		}))
 }
